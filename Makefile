@@ -1,0 +1,34 @@
+# make run    fetches libtorch, builds, trains the main scenario
+# make test   the same set-up, then every everyday test
+AGON_DEPS ?= $(HOME)/.cache/agon
+export AGON_DEPS
+PYTHON ?= python3
+CARGO ?= cargo
+SCENARIO ?= scenarios/pricing/tuna.toml
+
+.PHONY: deps build run test test-long lint clean
+
+deps:
+	@mkdir -p .deps
+	@if [ -n "$$LIBTORCH" ]; then ln -sfn "$$LIBTORCH" .deps/libtorch; else \
+	  $(PYTHON) scripts/libtorch.py $(if $(CUDA),--cuda) && \
+	  ln -sfn "$$($(PYTHON) scripts/libtorch.py --print)" .deps/libtorch; fi
+
+build: deps
+	$(CARGO) build --release
+
+run: build
+	target/release/agon train $(SCENARIO)
+
+test: deps
+	$(CARGO) test --workspace
+
+test-long: deps
+	$(CARGO) test --workspace --release -- --include-ignored
+
+lint: deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,359 @@
+//! The batch engine. The one place where an episode advances, is counted, ends and restarts.
+
+use crate::env::{Actions, ActionsMut, Env, Player, Status};
+use crate::error::EnvError;
+use crate::rng::{Rng, RngState, Stream};
+use crate::scene::Scene;
+use crate::spec::Spec;
+use crate::vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The states of a batch and what is done to all of them in one step. [`Each`] is the ordinary one; the SIMD form
+/// of arithmetic environments is [`crate::kernel::Soa`].
+pub trait States: Send + 'static {
+    /// One environment's state, as it is saved.
+    type State: Clone + Default + Send + Serialize + DeserializeOwned;
+
+    /// The spec of one environment.
+    fn spec(&self) -> &Spec;
+    /// Environments.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Starts environment i anew.
+    fn reset(&mut self, i: usize, rng: &mut Rng);
+    /// Advances all of them; writes rewards and `terminated`, both `[rows]`.
+    fn step(&mut self, actions: Actions<'_>, reward: &mut [f32], terminated: &mut [bool], rngs: &mut [Rng]);
+    /// Writes all observations, `[rows, obs_len]`.
+    fn observe_all(&self, obs: &mut [f32]);
+    /// Writes one environment's observations, `[agents, obs_len]`.
+    fn observe(&self, i: usize, obs: &mut [f32]);
+    /// Writes one environment's masks.
+    fn mask(&self, i: usize, mask: &mut [bool]);
+    /// A copy of one state.
+    fn get(&self, i: usize) -> Self::State;
+    /// Replaces one state.
+    fn set(&mut self, i: usize, state: Self::State);
+    /// Draws a state.
+    fn draw(&self, state: &Self::State, scene: &mut Scene);
+    /// The scripted players.
+    fn players(&self) -> &'static [Player];
+    /// A scripted player's action for one environment.
+    fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>);
+    /// The optimum, where known.
+    fn optimum(&self) -> Option<f64>;
+}
+
+/// States of any [`Env`], one after the other, in crossbeam-scoped chunks where more than one thread was asked for.
+pub struct Each<E: Env> {
+    env: E,
+    states: Vec<E::State>,
+    threads: usize,
+}
+
+impl<E: Env> States for Each<E> {
+    type State = E::State;
+
+    fn spec(&self) -> &Spec {
+        self.env.spec()
+    }
+
+    fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    fn reset(&mut self, i: usize, rng: &mut Rng) {
+        self.env.reset(&mut self.states[i], rng);
+    }
+
+    fn step(&mut self, actions: Actions<'_>, reward: &mut [f32], terminated: &mut [bool], rngs: &mut [Rng]) {
+        let (env, agents, width) = (&self.env, self.env.spec().agents, self.env.spec().action.len());
+        let run = |states: &mut [E::State], first: usize, reward: &mut [f32], ended: &mut [bool], rngs: &mut [Rng]| {
+            reward.fill(0.0);
+            for (k, (state, rng)) in states.iter_mut().zip(rngs).enumerate() {
+                let rows = k * agents..(k + 1) * agents;
+                let act = actions.part((first + k) * agents * width, agents * width);
+                let status = env.step(state, act, &mut reward[rows.clone()], rng);
+                ended[rows].fill(status == Status::Terminated);
+            }
+        };
+        let share = self.states.len().div_ceil(self.threads);
+        if self.threads == 1 || share == self.states.len() {
+            return run(&mut self.states, 0, reward, terminated, rngs);
+        }
+        let chunks = self
+            .states
+            .chunks_mut(share)
+            .zip(reward.chunks_mut(share * agents))
+            .zip(terminated.chunks_mut(share * agents))
+            .zip(rngs.chunks_mut(share));
+        // A panic in an environment is a bug: let it surface as one.
+        crossbeam::thread::scope(|scope| {
+            for (c, (((states, reward), ended), rngs)) in chunks.enumerate() {
+                let run = &run;
+                scope.spawn(move |_| run(states, c * share, reward, ended, rngs));
+            }
+        })
+        .expect("an environment panicked");
+    }
+
+    fn observe_all(&self, obs: &mut [f32]) {
+        let width = self.spec().agents * self.spec().obs_len();
+        for (state, obs) in self.states.iter().zip(obs.chunks_exact_mut(width)) {
+            self.env.observe(state, obs);
+        }
+    }
+
+    fn observe(&self, i: usize, obs: &mut [f32]) {
+        self.env.observe(&self.states[i], obs);
+    }
+
+    fn mask(&self, i: usize, mask: &mut [bool]) {
+        self.env.mask(&self.states[i], mask);
+    }
+
+    fn get(&self, i: usize) -> E::State {
+        self.states[i].clone()
+    }
+
+    fn set(&mut self, i: usize, state: E::State) {
+        self.states[i] = state;
+    }
+
+    fn draw(&self, state: &E::State, scene: &mut Scene) {
+        self.env.draw(state, scene);
+    }
+
+    fn players(&self) -> &'static [Player] {
+        E::PLAYERS
+    }
+
+    fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>) {
+        self.env.play(player, &self.states[i], actions);
+    }
+
+    fn optimum(&self) -> Option<f64> {
+        self.env.optimum()
+    }
+}
+
+/// N environments with their generators, clocks and totals.
+pub struct Batch<S: States> {
+    states: S,
+    rngs: Vec<Rng>,
+    clocks: Vec<u32>,
+    totals: Vec<f64>,
+    ended: Vec<EpisodeEnd>,
+    finals: Vec<(S::State, u32)>,
+    keep_finals: bool,
+}
+
+impl<E: Env> Batch<Each<E>> {
+    /// `envs` copies of an environment, stepped by `threads` threads; the results do not depend on `threads`.
+    pub fn new(env: E, envs: usize, threads: usize) -> Self {
+        Self::of(Each { states: vec![E::State::default(); envs], env, threads: threads.max(1) })
+    }
+}
+
+impl<S: States> Batch<S> {
+    /// A batch over any kind of states.
+    pub fn of(states: S) -> Self {
+        let (n, rows) = (states.len(), states.len() * states.spec().agents);
+        Self {
+            rngs: (0..n).map(|i| Rng::new(0, Stream::Env, i as u32)).collect(),
+            clocks: vec![0; n],
+            totals: vec![0.0; rows],
+            ended: Vec::with_capacity(rows),
+            finals: Vec::new(),
+            keep_finals: false,
+            states,
+        }
+    }
+
+    /// Notes the end of environment i's episode and starts its next one.
+    fn restart(&mut self, i: usize, truncated: bool, obs: &mut [f32], final_obs: &mut [f32]) {
+        let (agents, width) = (self.states.spec().agents, self.states.spec().agents * self.states.spec().obs_len());
+        for row in i * agents..(i + 1) * agents {
+            let (total, length) = (std::mem::take(&mut self.totals[row]), self.clocks[i]);
+            self.ended.push(EpisodeEnd { row: row as u32, total, length, truncated });
+        }
+        if self.keep_finals {
+            self.finals[i] = (self.states.get(i), self.clocks[i]);
+        }
+        let part = i * width..(i + 1) * width;
+        final_obs[part.clone()].copy_from_slice(&obs[part.clone()]);
+        self.clocks[i] = 0;
+        self.states.reset(i, &mut self.rngs[i]);
+        self.states.observe(i, &mut obs[part]);
+    }
+
+    fn masks(&self, mask: &mut [bool]) {
+        if !mask.is_empty() {
+            let width = self.states.spec().agents * self.states.spec().action.mask_len();
+            mask.chunks_exact_mut(width).enumerate().for_each(|(i, m)| self.states.mask(i, m));
+        }
+    }
+}
+
+impl<S: States> VecEnv for Batch<S> {
+    fn spec(&self) -> &Spec {
+        self.states.spec()
+    }
+
+    fn envs(&self) -> usize {
+        self.states.len()
+    }
+
+    fn reset(&mut self, seed: u64, stream: Stream, first: FirstBuf<'_>) {
+        for i in 0..self.envs() {
+            self.rngs[i] = Rng::new(seed, stream, i as u32);
+            self.states.reset(i, &mut self.rngs[i]);
+        }
+        self.clocks.fill(0);
+        self.totals.fill(0.0);
+        self.ended.clear();
+        self.observe(first);
+    }
+
+    fn step(&mut self, actions: Actions<'_>, out: StepBuf<'_>) {
+        self.ended.clear();
+        self.states.step(actions, out.reward, out.terminated, &mut self.rngs);
+        for (total, reward) in self.totals.iter_mut().zip(&*out.reward) {
+            *total += f64::from(*reward);
+        }
+        self.states.observe_all(out.obs);
+        let (agents, limit) = (self.spec().agents, self.spec().step_limit);
+        out.truncated.fill(false);
+        // Blocks without an end, by far the most, cost two short vector loops.
+        const BLOCK: usize = 32;
+        for from in (0..self.clocks.len()).step_by(BLOCK) {
+            let to = (from + BLOCK).min(self.clocks.len());
+            let mut any = false;
+            for clock in &mut self.clocks[from..to] {
+                *clock += 1;
+                any |= *clock >= limit;
+            }
+            any |= out.terminated[from * agents..to * agents].iter().fold(false, |a, &b| a | b);
+            if !any {
+                continue;
+            }
+            for i in from..to {
+                let terminated = out.terminated[i * agents];
+                let truncated = !terminated && self.clocks[i] >= limit;
+                if terminated || truncated {
+                    out.truncated[i * agents..(i + 1) * agents].fill(truncated);
+                    self.restart(i, truncated, out.obs, out.final_obs);
+                }
+            }
+        }
+        self.masks(out.mask);
+    }
+
+    fn ended(&self) -> &[EpisodeEnd] {
+        &self.ended
+    }
+
+    fn observe(&self, first: FirstBuf<'_>) {
+        self.states.observe_all(first.obs);
+        self.masks(first.mask);
+    }
+
+    fn players(&self) -> &'static [Player] {
+        self.states.players()
+    }
+
+    fn play(&self, player: usize, mut actions: ActionsMut<'_>) {
+        let width = self.spec().agents * self.spec().action.len();
+        (0..self.envs()).for_each(|i| self.states.play(player, i, actions.part(i * width, width)));
+    }
+
+    fn optimum(&self) -> Option<f64> {
+        self.states.optimum()
+    }
+
+    fn keep_finals(&mut self, keep: bool) {
+        self.keep_finals = keep;
+        self.finals = vec![Default::default(); if keep { self.envs() } else { 0 }];
+    }
+
+    fn save(&self, env: usize, view: View) -> Value {
+        let agents = self.spec().agents;
+        let (state, steps) = self.view(env, view);
+        serde_json::json!({
+            "state": state,
+            "steps": steps,
+            "total": self.totals[env * agents..(env + 1) * agents],
+            "rng": self.rngs[env].state(),
+        })
+    }
+
+    fn restore(&mut self, env: usize, saved: &Value) -> Result<(), EnvError> {
+        fn part<T: DeserializeOwned>(saved: &Value, key: &str) -> Result<Option<T>, EnvError> {
+            let Some(value) = saved.get(key) else { return Ok(None) };
+            T::deserialize(value).map(Some).map_err(|e| EnvError::State(format!("`{key}`: {e}")))
+        }
+        if !saved.is_object() {
+            return Err(EnvError::State("it must be an object with the key `state`".into()));
+        }
+        let agents = self.spec().agents;
+        let state = part::<S::State>(saved, "state")?;
+        let steps = part::<u32>(saved, "steps")?;
+        let total = part::<Vec<f64>>(saved, "total")?;
+        let rng = part::<RngState>(saved, "rng")?;
+        if total.as_ref().is_some_and(|t| t.len() != agents) {
+            return Err(EnvError::State(format!("`total` must hold {agents} numbers")));
+        }
+        if let Some(state) = state {
+            self.states.set(env, state);
+        }
+        self.clocks[env] = steps.unwrap_or(self.clocks[env]);
+        if let Some(total) = total {
+            self.totals[env * agents..(env + 1) * agents].copy_from_slice(&total);
+        }
+        if let Some(rng) = rng {
+            self.rngs[env] = Rng::restore(rng);
+        }
+        Ok(())
+    }
+
+    fn hash(&self, env: usize, view: View) -> u64 {
+        let (state, steps) = self.view(env, view);
+        let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+        // Writing to a hash cannot fail, and states are plain data.
+        serde_json::to_writer(&mut hash, &(state, steps)).expect("a state is plain data");
+        hash.0
+    }
+
+    fn draw(&self, env: usize, view: View, scene: &mut Scene) {
+        self.states.draw(&self.view(env, view).0, scene);
+    }
+}
+
+impl<S: States> Batch<S> {
+    fn view(&self, env: usize, view: View) -> (S::State, u32) {
+        match view {
+            View::Final if self.keep_finals => self.finals[env].clone(),
+            _ => (self.states.get(env), self.clocks[env]),
+        }
+    }
+}
+
+/// FNV-1a over the bytes of a state's JSON form, which is exact for every finite number.
+struct Fnv(u64);
+
+impl std::io::Write for Fnv {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for b in bytes {
+            self.0 = (self.0 ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

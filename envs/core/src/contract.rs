@@ -1,0 +1,239 @@
+//! The checks that every environment must pass, as plain functions. An environment is checked by being registered.
+
+use crate::env::{Actions, ActionsMut};
+use crate::policy::Random;
+use crate::registry::Entry;
+use crate::rng::Stream;
+use crate::spec::{ActionSpec, Spec};
+use crate::vec_env::{FirstBuf, StepBuf, VecEnv, View};
+use serde_json::Map;
+
+/// Buffers for one batch, and a random player who uses them.
+pub struct Harness {
+    /// The batch.
+    pub env: Box<dyn VecEnv>,
+    /// `[rows, obs_len]`
+    pub obs: Vec<f32>,
+    /// `[rows, mask_len]` or empty.
+    pub mask: Vec<bool>,
+    /// `[rows]`
+    pub reward: Vec<f32>,
+    /// `[rows]`
+    pub terminated: Vec<bool>,
+    /// `[rows]`
+    pub truncated: Vec<bool>,
+    /// `[rows, obs_len]`
+    pub final_obs: Vec<f32>,
+    discrete: Vec<i64>,
+    continuous: Vec<f32>,
+    player: Random,
+}
+
+impl Harness {
+    /// Buffers that fit `env`, reset with `seed`.
+    pub fn new(env: Box<dyn VecEnv>, seed: u64) -> Self {
+        let (rows, spec) = (env.rows(), env.spec().clone());
+        let continuous = matches!(spec.action, ActionSpec::Continuous { .. });
+        let numbers = rows * spec.action.len();
+        let mut harness = Self {
+            obs: vec![f32::NAN; rows * spec.obs_len()],
+            mask: vec![false; if spec.masked { rows * spec.action.mask_len() } else { 0 }],
+            reward: vec![f32::NAN; rows],
+            terminated: vec![false; rows],
+            truncated: vec![false; rows],
+            final_obs: vec![f32::NAN; rows * spec.obs_len()],
+            discrete: vec![0; if continuous { 0 } else { numbers }],
+            continuous: vec![0.0; if continuous { numbers } else { 0 }],
+            player: Random::new(seed),
+            env,
+        };
+        harness.env.reset(seed, Stream::Env, FirstBuf { obs: &mut harness.obs, mask: &mut harness.mask });
+        harness
+    }
+
+    /// Draws random legal actions.
+    pub fn choose(&mut self) {
+        let spec = self.env.spec();
+        let actions = match spec.action {
+            ActionSpec::Continuous { .. } => ActionsMut::Continuous(&mut self.continuous),
+            _ => ActionsMut::Discrete(&mut self.discrete),
+        };
+        self.player.fill(spec, &self.mask, actions);
+    }
+
+    /// The actions drawn last.
+    pub fn actions(&self) -> Actions<'_> {
+        match self.env.spec().action {
+            ActionSpec::Continuous { .. } => Actions::Continuous(&self.continuous),
+            _ => Actions::Discrete(&self.discrete),
+        }
+    }
+
+    /// One step with the actions drawn last.
+    pub fn step(&mut self) {
+        let actions = match self.env.spec().action {
+            ActionSpec::Continuous { .. } => Actions::Continuous(&self.continuous),
+            _ => Actions::Discrete(&self.discrete),
+        };
+        self.env.step(
+            actions,
+            StepBuf {
+                obs: &mut self.obs,
+                mask: &mut self.mask,
+                reward: &mut self.reward,
+                terminated: &mut self.terminated,
+                truncated: &mut self.truncated,
+                final_obs: &mut self.final_obs,
+            },
+        );
+    }
+
+    /// Everything that a step showed, in bits.
+    pub fn bits(&self) -> Vec<u32> {
+        let flags = self.terminated.iter().chain(&self.truncated).chain(&self.mask).map(|b| u32::from(*b));
+        self.obs.iter().chain(&self.reward).map(|x| x.to_bits()).chain(flags).collect()
+    }
+}
+
+/// A check that did not hold, in words.
+pub type Broken = String;
+
+fn inside(spec: &Spec, obs: &[f32]) -> Result<(), Broken> {
+    for (i, (x, f)) in obs.iter().zip(spec.observation.iter().cycle()).enumerate() {
+        if !(x.is_finite() && *x >= f.low && *x <= f.high) {
+            return Err(format!(
+                "observation {} `{}` = {x} is outside [{}, {}]",
+                i % spec.obs_len(),
+                f.name,
+                f.low,
+                f.high
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Runs every check on one registered environment with default settings.
+pub fn check(entry: &Entry) -> Result<(), Broken> {
+    let none = Map::new();
+    let build = |envs, threads| entry.build(&none, envs, threads).map_err(|e| e.to_string());
+    spec_is_sound(build(1, 1)?.spec())?;
+    spaces_and_ends(&mut Harness::new(build(7, 1)?, 1))?;
+    threads_do_not_matter(Harness::new(build(13, 1)?, 2), Harness::new(build(13, 3)?, 2))?;
+    lanes_are_independent(Harness::new(build(9, 1)?, 3), Harness::new(build(4, 1)?, 3))?;
+    saved_states_go_on(Harness::new(build(5, 1)?, 4), build(5, 1)?)
+}
+
+fn spec_is_sound(spec: &Spec) -> Result<(), Broken> {
+    let sound = spec.agents > 0 && spec.obs_len() > 0 && !spec.action.is_empty() && spec.step_limit > 0;
+    let bounded = match &spec.action {
+        ActionSpec::Continuous { fields } => {
+            fields.iter().all(|f| f.low.is_finite() && f.high.is_finite() && f.low < f.high)
+        }
+        other => other.choices().iter().all(|n| *n > 0),
+    };
+    if sound && bounded { Ok(()) } else { Err(format!("the spec is not sound: {spec:?}")) }
+}
+
+/// Spaces hold, masks leave a choice, every episode ends within its limit with exactly one flag.
+fn spaces_and_ends(h: &mut Harness) -> Result<(), Broken> {
+    let spec = h.env.spec().clone();
+    let mut lengths = vec![0u32; h.env.rows()];
+    for _ in 0..spec.step_limit.saturating_mul(2).clamp(300, 3000) {
+        inside(&spec, &h.obs)?;
+        let mut from = 0;
+        while from < h.mask.len() {
+            for n in spec.action.choices() {
+                if !h.mask[from..from + n].iter().any(|m| *m) {
+                    return Err("a mask allows nothing".into());
+                }
+                from += n;
+            }
+        }
+        h.choose();
+        h.step();
+        lengths.iter_mut().for_each(|l| *l += 1);
+        for row in 0..h.env.rows() {
+            let (terminated, truncated) = (h.terminated[row], h.truncated[row]);
+            if !h.reward[row].is_finite() || (terminated && truncated) || lengths[row] > spec.step_limit {
+                return Err(format!("row {row}: reward {}, flags {terminated} {truncated}", h.reward[row]));
+            }
+            if truncated != (!terminated && lengths[row] == spec.step_limit) {
+                return Err(format!("row {row}: truncated after {} of {} steps", lengths[row], spec.step_limit));
+            }
+            if terminated || truncated {
+                inside(&spec, &h.final_obs[row * spec.obs_len()..(row + 1) * spec.obs_len()])?;
+                let end = h.env.ended().iter().find(|e| e.row as usize == row);
+                if end.map(|e| (e.length, e.truncated)) != Some((lengths[row], truncated)) {
+                    return Err(format!("row {row}: the end of its episode was not told rightly: {end:?}"));
+                }
+                lengths[row] = 0;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn threads_do_not_matter(mut a: Harness, mut b: Harness) -> Result<(), Broken> {
+    for step in 0..200 {
+        a.choose();
+        b.choose();
+        a.step();
+        b.step();
+        if a.bits() != b.bits() {
+            return Err(format!("step {step} depends on the number of threads, or on luck"));
+        }
+    }
+    Ok(())
+}
+
+/// The first environments of a large batch live the same lives as those of a small one.
+fn lanes_are_independent(mut large: Harness, mut small: Harness) -> Result<(), Broken> {
+    for step in 0..200 {
+        large.choose();
+        let n = small.discrete.len();
+        small.discrete.copy_from_slice(&large.discrete[..n]);
+        let n = small.continuous.len();
+        small.continuous.copy_from_slice(&large.continuous[..n]);
+        large.step();
+        small.step();
+        let same = small.obs.iter().zip(&large.obs).all(|(a, b)| a.to_bits() == b.to_bits())
+            && small.reward.iter().zip(&large.reward).all(|(a, b)| a.to_bits() == b.to_bits());
+        if !same {
+            return Err(format!("step {step} of an environment depends on the size of the batch"));
+        }
+    }
+    Ok(())
+}
+
+/// A state saved in mid-episode, put into another batch, goes on to the same bits.
+fn saved_states_go_on(mut a: Harness, other: Box<dyn VecEnv>) -> Result<(), Broken> {
+    for _ in 0..37 {
+        a.choose();
+        a.step();
+    }
+    let mut b = Harness::new(other, 99);
+    for i in 0..a.env.envs() {
+        let saved = serde_json::to_string(&a.env.save(i, View::Now)).map_err(|e| e.to_string())?;
+        let saved = serde_json::from_str(&saved).map_err(|e| e.to_string())?;
+        b.env.restore(i, &saved).map_err(|e| e.to_string())?;
+        if a.env.hash(i, View::Now) != b.env.hash(i, View::Now) {
+            return Err("a restored state has another hash".into());
+        }
+    }
+    b.env.observe(FirstBuf { obs: &mut b.obs, mask: &mut b.mask });
+    if a.obs != b.obs || a.mask != b.mask {
+        return Err("a restored state is observed differently".into());
+    }
+    for step in 0..200 {
+        a.choose();
+        b.discrete.copy_from_slice(&a.discrete);
+        b.continuous.copy_from_slice(&a.continuous);
+        a.step();
+        b.step();
+        if a.bits() != b.bits() || a.env.hash(0, View::Now) != b.env.hash(0, View::Now) {
+            return Err(format!("a restored state goes another way after {} steps", step + 1));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! What the author of an environment writes.
+
+use crate::error::EnvError;
+use crate::rng::Rng;
+use crate::scene::Scene;
+use crate::settings::Settings;
+use crate::spec::Spec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The actions of one or many rows, `[rows, len]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Actions<'a> {
+    /// Choices, each below its size.
+    Discrete(&'a [i64]),
+    /// Numbers in the units of the spec, inside its bounds.
+    Continuous(&'a [f32]),
+}
+
+impl<'a> Actions<'a> {
+    /// The part `[from, from + n)` of the numbers.
+    #[inline]
+    pub fn part(self, from: usize, n: usize) -> Self {
+        match self {
+            Self::Discrete(a) => Self::Discrete(&a[from..from + n]),
+            Self::Continuous(a) => Self::Continuous(&a[from..from + n]),
+        }
+    }
+
+    /// The choices. Panics on continuous actions: the kind is fixed by the spec, checked where a batch is built.
+    #[inline]
+    pub fn discrete(self) -> &'a [i64] {
+        match self {
+            Self::Discrete(a) => a,
+            Self::Continuous(_) => panic!("the spec has discrete actions"),
+        }
+    }
+
+    /// The numbers. Panics on discrete actions.
+    #[inline]
+    pub fn continuous(self) -> &'a [f32] {
+        match self {
+            Self::Continuous(a) => a,
+            Self::Discrete(_) => panic!("the spec has continuous actions"),
+        }
+    }
+}
+
+/// Where a policy writes its actions, `[rows, len]`.
+#[derive(Debug, PartialEq)]
+pub enum ActionsMut<'a> {
+    /// Choices.
+    Discrete(&'a mut [i64]),
+    /// Numbers in the units of the spec.
+    Continuous(&'a mut [f32]),
+}
+
+impl ActionsMut<'_> {
+    /// The part `[from, from + n)` of the numbers.
+    pub fn part(&mut self, from: usize, n: usize) -> ActionsMut<'_> {
+        match self {
+            Self::Discrete(a) => ActionsMut::Discrete(&mut a[from..from + n]),
+            Self::Continuous(a) => ActionsMut::Continuous(&mut a[from..from + n]),
+        }
+    }
+
+    /// Writes one number: a choice, or a value in the units of the spec.
+    pub fn set(&mut self, at: usize, value: f64) {
+        match self {
+            Self::Discrete(a) => a[at] = value as i64,
+            Self::Continuous(a) => a[at] = value as f32,
+        }
+    }
+}
+
+/// Whether the rules ended the episode. Time limits are the engine's: only it truncates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It goes on.
+    Running,
+    /// The rules ended it: nothing is earned after this step.
+    Terminated,
+}
+
+/// A scripted player that comes with an environment: a baseline, or its exact optimum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Player {
+    /// As scenarios name it, e.g. `best-fixed-price`.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+}
+
+/// The rules of one simulator. `self` holds the settings and never changes; the state holds all that does.
+pub trait Env: Clone + Send + Sync + 'static {
+    /// What a scenario can set.
+    type Settings: Settings;
+
+    /// Plain data; a clone is a snapshot.
+    type State: Clone + Default + Send + Sync + Serialize + DeserializeOwned + 'static;
+
+    /// Raised when the same seed and actions stop giving the same episode; speed-ups do not raise it.
+    const VERSION: u32;
+
+    /// The scripted players that [`Env::play`] knows.
+    const PLAYERS: &'static [Player] = &[];
+
+    /// Checks the settings together (each alone was checked when it was read).
+    fn new(settings: Self::Settings) -> Result<Self, EnvError>;
+
+    /// Shapes, bounds, names and units. Constant for the life of `self`.
+    fn spec(&self) -> &Spec;
+
+    /// Starts an episode in `state`, whatever it held.
+    fn reset(&self, state: &mut Self::State, rng: &mut Rng);
+
+    /// One tick. `actions`: `[agents, len]`; `reward`: `[agents]`, zeroed by the caller. Must not allocate.
+    fn step(&self, state: &mut Self::State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status;
+
+    /// `obs`: `[agents, obs_len]`; every number must be written.
+    fn observe(&self, state: &Self::State, obs: &mut [f32]);
+
+    /// `mask`: `[agents, mask_len]`; called only where the spec says `masked`.
+    fn mask(&self, _state: &Self::State, mask: &mut [bool]) {
+        mask.fill(true);
+    }
+
+    /// What `PLAYERS[player]` does in `state`; `actions`: `[agents, len]`. It may look at the whole state.
+    fn play(&self, _player: usize, _state: &Self::State, _actions: ActionsMut<'_>) {}
+
+    /// The expected return of an optimal policy, where an exact method knows it.
+    fn optimum(&self) -> Option<f64> {
+        None
+    }
+
+    /// Draws the state for people.
+    fn draw(&self, _state: &Self::State, _scene: &mut Scene) {}
+}

@@ -1,0 +1,216 @@
+//! A saved episode: enough to simulate it again and to notice if the simulator gives another one.
+//!
+//! On disk it is JSON lines: a [`Header`], then one [`Step`] a line.
+
+use crate::env::Actions;
+use crate::error::EnvError;
+use crate::vec_env::{FirstBuf, StepBuf, VecEnv, View};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The joint action of one environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Action {
+    /// Choices, `[agents, len]`.
+    Discrete(Vec<i64>),
+    /// Numbers, `[agents, len]`.
+    Continuous(Vec<f32>),
+}
+
+impl Action {
+    /// A copy of one environment's part.
+    pub fn of(actions: Actions<'_>) -> Self {
+        match actions {
+            Actions::Discrete(a) => Self::Discrete(a.to_vec()),
+            Actions::Continuous(a) => Self::Continuous(a.to_vec()),
+        }
+    }
+
+    /// As an environment takes it.
+    pub fn view(&self) -> Actions<'_> {
+        match self {
+            Self::Discrete(a) => Actions::Discrete(a),
+            Self::Continuous(a) => Actions::Continuous(a),
+        }
+    }
+}
+
+/// The first line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Always `agon-episode 1`.
+    pub format: String,
+    /// The environment's name.
+    pub env: String,
+    /// Its version when the episode was played.
+    pub version: u32,
+    /// Its settings, defaults filled in.
+    pub settings: Map<String, Value>,
+    /// The seed that the episode's numbers come from.
+    pub seed: u64,
+    /// Who acted: `ppo @ 50000`, `random`.
+    pub actor: String,
+    /// The environment at the start: state, steps, totals, generator.
+    pub start: Value,
+    /// The hash of the state at the start.
+    pub hash: u64,
+}
+
+/// The format this version writes and reads.
+pub const FORMAT: &str = "agon-episode 1";
+
+/// One line for each step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The joint action.
+    pub action: Action,
+    /// `[agents]`
+    pub reward: Vec<f32>,
+    /// The rules ended the episode.
+    pub terminated: bool,
+    /// The step limit did.
+    pub truncated: bool,
+    /// The hash of the state after the step; of the last state where the episode ended.
+    pub hash: u64,
+}
+
+/// One episode.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Episode {
+    /// Who, where, from what start.
+    pub header: Header,
+    /// What happened.
+    pub steps: Vec<Step>,
+}
+
+impl Episode {
+    /// The sum of each agent's rewards.
+    pub fn totals(&self) -> Vec<f64> {
+        let agents = self.steps.first().map_or(0, |s| s.reward.len());
+        (0..agents).map(|a| self.steps.iter().map(|s| f64::from(s.reward[a])).sum()).collect()
+    }
+}
+
+/// One environment stepped alone, with its own buffers: for replay, `drive` and people.
+pub struct Solo {
+    env: Box<dyn VecEnv>,
+    /// `[agents, obs_len]`
+    pub obs: Vec<f32>,
+    /// `[agents, mask_len]`
+    pub mask: Vec<bool>,
+    /// `[agents]`
+    pub reward: Vec<f32>,
+    final_obs: Vec<f32>,
+    flags: [Vec<bool>; 2],
+}
+
+impl Solo {
+    /// Takes a batch of one.
+    pub fn new(mut env: Box<dyn VecEnv>) -> Self {
+        assert_eq!(env.envs(), 1, "Solo takes one environment");
+        env.keep_finals(true);
+        let (agents, obs, mask) = (env.spec().agents, env.spec().obs_len(), env.spec().action.mask_len());
+        let mask = if env.spec().masked { agents * mask } else { 0 };
+        Self {
+            obs: vec![0.0; agents * obs],
+            mask: vec![true; mask],
+            reward: vec![0.0; agents],
+            final_obs: vec![0.0; agents * obs],
+            flags: [vec![false; agents], vec![false; agents]],
+            env,
+        }
+    }
+
+    /// The environment itself.
+    pub fn env(&self) -> &dyn VecEnv {
+        &*self.env
+    }
+
+    /// Starts an episode.
+    pub fn reset(&mut self, seed: u64, stream: crate::rng::Stream) {
+        self.env.reset(seed, stream, FirstBuf { obs: &mut self.obs, mask: &mut self.mask });
+    }
+
+    /// Puts a saved state back.
+    pub fn restore(&mut self, saved: &Value) -> Result<(), EnvError> {
+        self.env.restore(0, saved)?;
+        self.env.observe(FirstBuf { obs: &mut self.obs, mask: &mut self.mask });
+        Ok(())
+    }
+
+    /// One step; afterwards `obs` is the last observation of the episode if it ended.
+    pub fn step(&mut self, actions: Actions<'_>) -> (bool, bool) {
+        let [terminated, truncated] = &mut self.flags;
+        self.env.step(
+            actions,
+            StepBuf {
+                obs: &mut self.obs,
+                mask: &mut self.mask,
+                reward: &mut self.reward,
+                terminated,
+                truncated,
+                final_obs: &mut self.final_obs,
+            },
+        );
+        let ended = (self.flags[0][0], self.flags[1][0]);
+        if ended.0 || ended.1 {
+            self.obs.copy_from_slice(&self.final_obs);
+        }
+        ended
+    }
+
+    /// The view of the state that a step left: the last one of the episode if it ended.
+    pub fn view(&self) -> View {
+        if self.flags[0][0] || self.flags[1][0] { View::Final } else { View::Now }
+    }
+}
+
+/// Where a replay stopped agreeing with what was recorded.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum ReplayError {
+    /// The simulator is another one by now.
+    #[error("the episode was recorded with version {recorded} of `{env}`; this is version {here}")]
+    Version {
+        /// The environment.
+        env: String,
+        /// The recorded version.
+        recorded: u32,
+        /// The present one.
+        here: u32,
+    },
+    /// The start is not what the header says.
+    #[error("the starting state does not have the hash that the header says")]
+    Start,
+    /// A step gave something else.
+    #[error("step {step} differs: {what}")]
+    Step {
+        /// Counted from 1.
+        step: usize,
+        /// Which of hash, reward, flags.
+        what: String,
+    },
+}
+
+/// Simulates an episode again, calling `each` at the start and after every step.
+pub fn replay(episode: &Episode, env: &mut Solo, mut each: impl FnMut(usize, &Solo)) -> Result<(), ReplayError> {
+    if env.restore(&episode.header.start).is_err() || env.env().hash(0, View::Now) != episode.header.hash {
+        return Err(ReplayError::Start);
+    }
+    each(0, env);
+    for (i, step) in episode.steps.iter().enumerate() {
+        let ended = env.step(step.action.view());
+        let differs = |what: &str| ReplayError::Step { step: i + 1, what: what.into() };
+        if ended != (step.terminated, step.truncated) {
+            return Err(differs("the episode ends elsewhere"));
+        }
+        if env.reward.iter().zip(&step.reward).any(|(a, b)| a.to_bits() != b.to_bits()) {
+            return Err(differs("the reward"));
+        }
+        if env.env().hash(0, env.view()) != step.hash {
+            return Err(differs("the state's hash"));
+        }
+        each(i + 1, env);
+    }
+    Ok(())
+}

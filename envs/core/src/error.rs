@@ -1,0 +1,29 @@
+//! What can go wrong in the contract itself.
+
+use crate::settings::Issue;
+
+/// Why an environment could not be built, or a state not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvError {
+    /// No environment has this name.
+    #[error("no environment is called `{id}`{}", crate::settings::hint(.nearest))]
+    Unknown {
+        /// The name that was asked for.
+        id: String,
+        /// The nearest name that exists.
+        nearest: Option<String>,
+    },
+    /// Settings that do not fit, each with its place.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Settings(Vec<Issue>),
+    /// A saved state that is not one of this environment.
+    #[error("this is not a state of the environment: {0}")]
+    State(String),
+}
+
+impl EnvError {
+    /// One setting whose value cannot be.
+    pub fn setting(name: &str, message: impl Into<String>) -> Self {
+        Self::Settings(vec![Issue::value(name, message)])
+    }
+}

@@ -1,0 +1,116 @@
+//! Everything a run can say. A trainer emits events and never knows who listens.
+
+use crate::scene::Scene;
+use serde::{Deserialize, Serialize};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All its steps were made.
+    Done,
+    /// Someone asked it to stop; it can be resumed.
+    Interrupted,
+    /// Something broke; the log says what.
+    Failed,
+}
+
+/// One line of `metrics.jsonl`, or (where marked) of `speed.jsonl`, which holds what depends on the clock: metrics are
+/// the same bits whenever a run is repeated or resumed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// The first line of a run.
+    Started {
+        /// The scenario's name.
+        scenario: String,
+        /// The seed in force.
+        seed: u64,
+        /// Steps the run will make.
+        steps: u64,
+    },
+    /// Losses and the like, by name.
+    Scalars {
+        /// Environment steps made.
+        step: u64,
+        /// `(name, value)`
+        values: Vec<(String, f64)>,
+    },
+    /// The episodes that ended since the last such line.
+    Episodes {
+        /// Environment steps made.
+        step: u64,
+        /// How many.
+        count: u64,
+        /// Their mean return.
+        mean: f64,
+        /// The worst.
+        low: f64,
+        /// The best.
+        high: f64,
+        /// Their mean length.
+        length: f64,
+    },
+    /// An evaluation.
+    Evaluated {
+        /// Environment steps made.
+        step: u64,
+        /// Mean return.
+        mean: f64,
+        /// Half the width of its 95 % interval.
+        ci95: f64,
+        /// Episodes it was taken over.
+        episodes: u64,
+    },
+    /// A checkpoint was written.
+    Saved {
+        /// Environment steps made.
+        step: u64,
+        /// Its folder.
+        path: String,
+    },
+    /// (speed) How fast it goes.
+    Speed {
+        /// Environment steps made.
+        step: u64,
+        /// Seconds since the start, over all resumes.
+        seconds: f64,
+        /// Environment steps a second lately.
+        steps_per_second: f64,
+        /// Shares of the time: simulate, infer, learn, the rest.
+        shares: [f64; 4],
+        /// Resident memory, MB.
+        memory: f64,
+    },
+    /// (not stored) A live view of one environment.
+    #[serde(skip)]
+    Frame(Box<Scene>),
+    /// The last line.
+    Finished {
+        /// Environment steps made.
+        step: u64,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// Someone who listens.
+pub trait Sink {
+    /// Takes an event. Must not block the trainer.
+    fn emit(&mut self, event: &Event);
+
+    /// Whether a live view would be looked at now; drawing one nobody sees costs time.
+    fn wants_frame(&mut self) -> bool {
+        false
+    }
+}
+
+/// Keeps everything, for tests and summaries.
+#[derive(Default, Debug)]
+pub struct Memory(pub Vec<Event>);
+
+impl Sink for Memory {
+    fn emit(&mut self, event: &Event) {
+        self.0.push(event.clone());
+    }
+}

@@ -1,0 +1,44 @@
+//! The contract of Agon: what an environment is, how many of them are stepped together, what a run says.
+//!
+//! | to learn about | read |
+//! | --- | --- |
+//! | writing an environment | [`env`], then [`spec`] and [`settings`] |
+//! | writing one that is arithmetic only, for SIMD | [`kernel`] and [`real`] |
+//! | what a learner sees | [`vec_env`] |
+//! | where an episode advances, ends and restarts | [`batch`] |
+//! | random numbers | [`rng`] |
+//! | saved episodes | [`episode`] |
+//! | what a run says, and to whom | [`event`] |
+//! | the checks that every environment passes | [`contract`] |
+//!
+//! Symbols: N environments, `rows` = N × agents lanes, A actions, T steps.
+
+pub mod batch;
+pub mod contract;
+pub mod env;
+pub mod episode;
+pub mod error;
+pub mod event;
+pub mod kernel;
+pub mod policy;
+pub mod real;
+pub mod registry;
+pub mod rng;
+pub mod scene;
+pub mod settings;
+pub mod spec;
+pub mod vec_env;
+
+#[doc(hidden)]
+pub use serde_json; // for the macros
+
+pub use batch::Batch;
+pub use env::{Actions, ActionsMut, Env, Status};
+pub use error::EnvError;
+pub use event::{Event, Sink};
+pub use kernel::{Kernel, Lanes};
+pub use registry::Entry;
+pub use rng::Rng;
+pub use scene::Scene;
+pub use spec::{ActionSpec, Field, Spec};
+pub use vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};

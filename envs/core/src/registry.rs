@@ -1,0 +1,99 @@
+//! One row an environment: its name, its settings and how to build a batch of it.
+
+use crate::batch::{Batch, Each};
+use crate::env::{Env, Player};
+use crate::error::EnvError;
+use crate::kernel::{Kernel, Lanes};
+use crate::settings::{Declared, Settings};
+use crate::vec_env::VecEnv;
+use serde_json::{Map, Value};
+
+/// A row of the registry.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// As scenarios name it, `family/name`.
+    pub id: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// What it is verified against.
+    pub verified: &'static str,
+    /// See [`Env::VERSION`].
+    pub version: u32,
+    /// The scripted players it brings.
+    pub players: &'static [Player],
+    declared: fn() -> Vec<Declared>,
+    build: fn(&Map<String, Value>, usize, usize) -> Result<Box<dyn VecEnv>, EnvError>,
+    resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, EnvError>,
+}
+
+fn resolve<S: Settings>(table: &Map<String, Value>) -> Result<Map<String, Value>, EnvError> {
+    Ok(S::read(table).map_err(EnvError::Settings)?.write())
+}
+
+impl Entry {
+    /// A row for an [`Env`].
+    pub const fn env<E: Env>(id: &'static str, about: &'static str, verified: &'static str) -> Self {
+        Self {
+            id,
+            about,
+            verified,
+            version: E::VERSION,
+            players: E::PLAYERS,
+            declared: E::Settings::declared,
+            build: |table, envs, threads| {
+                let env = E::new(E::Settings::read(table).map_err(EnvError::Settings)?)?;
+                Ok(Box::new(Batch::<Each<E>>::new(env, envs, threads)))
+            },
+            resolve: resolve::<E::Settings>,
+        }
+    }
+
+    /// A row for a [`Kernel`].
+    pub const fn kernel<K: Kernel<N, O>, const N: usize, const O: usize>(
+        id: &'static str,
+        about: &'static str,
+        verified: &'static str,
+    ) -> Self {
+        Self {
+            id,
+            about,
+            verified,
+            version: K::VERSION,
+            players: &[],
+            declared: K::Settings::declared,
+            build: |table, envs, _| {
+                let kernel = K::new(K::Settings::read(table).map_err(EnvError::Settings)?)?;
+                Ok(Box::new(Lanes::<K, N, O>::new(kernel, envs)))
+            },
+            resolve: resolve::<K::Settings>,
+        }
+    }
+
+    /// Its settings, for people.
+    pub fn declared(&self) -> Vec<Declared> {
+        (self.declared)()
+    }
+
+    /// A batch of `envs` copies; `threads` matters only for speed.
+    pub fn build(
+        &self,
+        settings: &Map<String, Value>,
+        envs: usize,
+        threads: usize,
+    ) -> Result<Box<dyn VecEnv>, EnvError> {
+        (self.build)(settings, envs, threads)
+    }
+
+    /// The same settings with every default filled in.
+    pub fn resolve(&self, settings: &Map<String, Value>) -> Result<Map<String, Value>, EnvError> {
+        (self.resolve)(settings)
+    }
+}
+
+/// Finds a row by name.
+pub fn find<'a>(rows: &'a [Entry], id: &str) -> Result<&'a Entry, EnvError> {
+    rows.iter().find(|e| e.id == id).ok_or_else(|| EnvError::Unknown {
+        id: id.into(),
+        nearest: crate::settings::nearest(id, rows.iter().map(|e| e.id)),
+    })
+}

@@ -1,0 +1,253 @@
+//! The random numbers of Agon: Philox4x32-10, a counter-based generator (Salmon et al. 2011, "Parallel random
+//! numbers: as easy as 1, 2, 3").
+//!
+//! A stream is named by (seed, stream, lane); its n-th block of four words is a pure function of those and n. So
+//! streams never overlap, cost nothing to create, and a whole generator is saved as three numbers.
+
+use rand::rand_core::{Infallible, TryRng};
+use serde::{Deserialize, Serialize};
+
+/// What a stream is for. Two uses of one seed never share numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Stream {
+    /// Initial states and the noise of environments.
+    Env = 1,
+    /// Exploration: the sampling of actions.
+    Act = 2,
+    /// Initial weights.
+    Weights = 3,
+    /// The order of minibatches.
+    Shuffle = 4,
+    /// Environments of evaluations.
+    Eval = 5,
+    /// Scripted players.
+    Player = 6,
+}
+
+/// One stream of random numbers. 32 bytes of state that matter: key, stream, lane and how many words were drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rng {
+    key: [u32; 2],
+    stream: u32,
+    lane: u32,
+    drawn: u64,
+    block: [u32; 4],
+}
+
+/// A generator as it is saved: `[seed, stream << 32 | lane, words drawn]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RngState(pub [u64; 3]);
+
+impl Rng {
+    /// The stream named by seed, purpose and lane.
+    pub fn new(seed: u64, stream: Stream, lane: u32) -> Self {
+        Self::raw(seed, stream as u32, lane)
+    }
+
+    fn raw(seed: u64, stream: u32, lane: u32) -> Self {
+        Self { key: [seed as u32, (seed >> 32) as u32], stream, lane, drawn: 0, block: [0; 4] }
+    }
+
+    /// A number in [0, 1) with 53 random bits.
+    #[inline]
+    pub fn f64(&mut self) -> f64 {
+        let low = u64::from(self.word());
+        let high = u64::from(self.word());
+        (((high << 32 | low) >> 11) as f64) * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// A number in [low, high).
+    #[inline]
+    pub fn range(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.f64()
+    }
+
+    /// A number in [0, 1) with 24 random bits.
+    #[inline]
+    pub fn f32(&mut self) -> f32 {
+        (self.word() >> 8) as f32 * (1.0 / (1 << 24) as f32)
+    }
+
+    /// An integer in [0, n); its bias is below n / 2^32. `n` must not be zero.
+    #[inline]
+    pub fn below(&mut self, n: u32) -> u32 {
+        ((u64::from(self.word()) * u64::from(n)) >> 32) as u32
+    }
+
+    /// Fills with integers in [0, n): one word each, in blocks, from the next whole block on.
+    pub fn fill_below(&mut self, n: u32, out: &mut [i64]) {
+        self.drawn = self.drawn.next_multiple_of(4);
+        const WIDE: usize = 16; // blocks computed side by side: plain arithmetic on arrays, which becomes SIMD
+        let arch = pulp::Arch::new();
+        let (key, stream, lane) = (self.key, self.stream, self.lane);
+        let mut next = self.drawn / 4;
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for chunk in out.chunks_mut(4 * WIDE) {
+                    let words = philox_wide::<WIDE>(key, stream, lane, next);
+                    for (k, word) in words.iter().enumerate() {
+                        let from = (k * WIDE).min(chunk.len());
+                        let to = (from + WIDE).min(chunk.len());
+                        for (o, w) in chunk[from..to].iter_mut().zip(word) {
+                            *o = ((u64::from(*w) * u64::from(n)) >> 32) as i64;
+                        }
+                    }
+                    next += WIDE as u64;
+                }
+            },
+        );
+        self.drawn = next * 4;
+    }
+
+    /// A standard normal number.
+    #[inline]
+    pub fn normal(&mut self) -> f64 {
+        rand_distr::Distribution::sample(&rand_distr::StandardNormal, self)
+    }
+
+    /// A uniformly random permutation, in place (Fisher-Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i as u32 + 1) as usize);
+        }
+    }
+
+    /// What must be saved to go on with the same numbers.
+    pub fn state(&self) -> RngState {
+        let seed = u64::from(self.key[1]) << 32 | u64::from(self.key[0]);
+        RngState([seed, u64::from(self.stream) << 32 | u64::from(self.lane), self.drawn])
+    }
+
+    /// The generator that `state` was taken from.
+    pub fn restore(state: RngState) -> Self {
+        let [seed, place, drawn] = state.0;
+        let mut rng = Self::raw(seed, (place >> 32) as u32, place as u32);
+        rng.drawn = drawn;
+        if !drawn.is_multiple_of(4) {
+            rng.block = rng.compute(drawn / 4);
+        }
+        rng
+    }
+
+    #[inline]
+    fn compute(&self, block: u64) -> [u32; 4] {
+        philox([block as u32, (block >> 32) as u32, self.stream, self.lane], self.key)
+    }
+
+    #[inline]
+    fn word(&mut self) -> u32 {
+        let at = (self.drawn % 4) as usize;
+        if at == 0 {
+            self.block = self.compute(self.drawn / 4);
+        }
+        self.drawn += 1;
+        self.block[at]
+    }
+}
+
+const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+
+/// Ten rounds over one counter.
+#[inline]
+fn philox(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
+    for _ in 0..10 {
+        let p0 = u64::from(MULTIPLIER[0]) * u64::from(c[0]);
+        let p1 = u64::from(MULTIPLIER[1]) * u64::from(c[2]);
+        c = [(p1 >> 32) as u32 ^ c[1] ^ k[0], p1 as u32, (p0 >> 32) as u32 ^ c[3] ^ k[1], p0 as u32];
+        k = [k[0].wrapping_add(WEYL[0]), k[1].wrapping_add(WEYL[1])];
+    }
+    c
+}
+
+/// The same rounds over `W` successive counters; `out[word][counter]`.
+#[inline(always)]
+fn philox_wide<const W: usize>(mut k: [u32; 2], stream: u32, lane: u32, first: u64) -> [[u32; W]; 4] {
+    let (mut c0, mut c1, mut c2, mut c3) = ([0u32; W], [0u32; W], [stream; W], [lane; W]);
+    for i in 0..W {
+        let block = first + i as u64;
+        c0[i] = block as u32;
+        c1[i] = (block >> 32) as u32;
+    }
+    for _ in 0..10 {
+        for i in 0..W {
+            let p0 = u64::from(MULTIPLIER[0]) * u64::from(c0[i]);
+            let p1 = u64::from(MULTIPLIER[1]) * u64::from(c2[i]);
+            c0[i] = (p1 >> 32) as u32 ^ c1[i] ^ k[0];
+            c1[i] = p1 as u32;
+            c2[i] = (p0 >> 32) as u32 ^ c3[i] ^ k[1];
+            c3[i] = p0 as u32;
+        }
+        k = [k[0].wrapping_add(WEYL[0]), k[1].wrapping_add(WEYL[1])];
+    }
+    [c0, c1, c2, c3]
+}
+
+impl TryRng for Rng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.word())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let low = u64::from(self.word());
+        Ok(u64::from(self.word()) << 32 | low)
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in out.chunks_mut(4) {
+            chunk.copy_from_slice(&self.word().to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Known answers of the Random123 distribution (kat_vectors, philox4x32 10).
+    #[test]
+    fn philox_gives_the_published_vectors() {
+        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        let ones = u32::MAX;
+        assert_eq!(philox([ones; 4], [ones; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+        let pi = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
+        assert_eq!(philox(pi, [0xa409_3822, 0x299f_31d0]), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
+    }
+
+    #[test]
+    fn wide_blocks_are_the_same_numbers() {
+        let wide = philox_wide::<16>([3, 4], 5, 6, u64::from(u32::MAX) - 7);
+        for i in 0..16 {
+            let block = u64::from(u32::MAX) - 7 + i as u64;
+            let one = philox([block as u32, (block >> 32) as u32, 5, 6], [3, 4]);
+            assert_eq!(one, [wide[0][i], wide[1][i], wide[2][i], wide[3][i]]);
+        }
+    }
+
+    #[test]
+    fn a_saved_generator_goes_on_with_the_same_numbers() {
+        for before in 0..9 {
+            let mut rng = Rng::new(7, Stream::Env, 3);
+            (0..before).for_each(|_| drop(rng.word()));
+            let mut copy = Rng::restore(rng.state());
+            assert!((0..20).all(|_| rng.word() == copy.word()));
+        }
+    }
+
+    #[test]
+    fn below_is_uniform_and_filled_integers_are_too() {
+        let mut rng = Rng::new(1, Stream::Act, 0);
+        let mut out = vec![0i64; 70_001];
+        rng.fill_below(7, &mut out);
+        let mut counts = [0f64; 7];
+        out.iter().for_each(|&i| counts[i as usize] += 1.0);
+        let expected = out.len() as f64 / 7.0;
+        let chi2: f64 = counts.iter().map(|c| (c - expected).powi(2) / expected).sum();
+        assert!(chi2 < 22.5, "chi-square with 6 degrees of freedom, p = 0.001: {chi2}");
+    }
+}

@@ -1,0 +1,96 @@
+//! A picture of a state in world units, for any front end to draw. No drawing library here.
+
+/// What colour means, not what it is: a front end chooses, and may have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ink {
+    /// Ground, axes, frames.
+    Frame,
+    /// The thing that moves.
+    Body,
+    /// What the agent controls.
+    Agent,
+    /// What it strives for.
+    Goal,
+    /// What it must avoid.
+    Danger,
+}
+
+/// One thing to draw. Coordinates are in the scene's own units, y upwards.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// From (x1, y1) to (x2, y2).
+    Line {
+        /// Start and end.
+        ends: [f64; 4],
+        /// Colour.
+        ink: Ink,
+    },
+    /// A circle.
+    Circle {
+        /// x, y, radius.
+        at: [f64; 3],
+        /// Colour.
+        ink: Ink,
+    },
+    /// A rectangle by its lower left corner, width and height.
+    Rect {
+        /// x, y, width, height.
+        at: [f64; 4],
+        /// Colour.
+        ink: Ink,
+    },
+    /// Words.
+    Text {
+        /// x, y of the first letter.
+        at: [f64; 2],
+        /// What they say.
+        text: String,
+        /// Colour.
+        ink: Ink,
+    },
+}
+
+/// A drawing and the window of the world it shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scene {
+    /// Left, right.
+    pub x: [f64; 2],
+    /// Bottom, top.
+    pub y: [f64; 2],
+    /// In drawing order.
+    pub shapes: Vec<Shape>,
+    /// Named values to show beside the picture.
+    pub notes: Vec<(String, String)>,
+}
+
+impl Scene {
+    /// Empties it and sets the window.
+    pub fn window(&mut self, x: [f64; 2], y: [f64; 2]) {
+        *self = Self { x, y, ..Self::default() };
+    }
+
+    /// Adds a line.
+    pub fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, ink: Ink) {
+        self.shapes.push(Shape::Line { ends: [x1, y1, x2, y2], ink });
+    }
+
+    /// Adds a circle.
+    pub fn circle(&mut self, x: f64, y: f64, radius: f64, ink: Ink) {
+        self.shapes.push(Shape::Circle { at: [x, y, radius], ink });
+    }
+
+    /// Adds a rectangle.
+    pub fn rect(&mut self, x: f64, y: f64, width: f64, height: f64, ink: Ink) {
+        self.shapes.push(Shape::Rect { at: [x, y, width, height], ink });
+    }
+
+    /// Adds words.
+    pub fn text(&mut self, x: f64, y: f64, text: impl Into<String>, ink: Ink) {
+        self.shapes.push(Shape::Text { at: [x, y], text: text.into(), ink });
+    }
+
+    /// Adds a named value.
+    pub fn note(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.notes.push((name.into(), value.into()));
+    }
+}

@@ -1,0 +1,124 @@
+//! What an environment takes and gives: shapes, names, units, bounds.
+
+use serde::{Deserialize, Serialize};
+
+/// One number of an observation or of a continuous action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// A short name, unique in its list.
+    pub name: String,
+    /// Its unit, `""` for a pure number.
+    pub unit: String,
+    /// The smallest value it can take; may be −∞.
+    #[serde(with = "bound")]
+    pub low: f32,
+    /// The largest value it can take; may be ∞.
+    #[serde(with = "bound")]
+    pub high: f32,
+}
+
+impl Field {
+    /// A field with its bounds.
+    pub fn new(name: impl Into<String>, unit: &str, low: f32, high: f32) -> Self {
+        Self { name: name.into(), unit: unit.into(), low, high }
+    }
+}
+
+/// JSON has no infinity: an unbounded side is `null`.
+mod bound {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(x: &f32, s: S) -> Result<S::Ok, S::Error> {
+        x.is_finite().then_some(*x).serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f32, D::Error> {
+        Ok(Option::<f32>::deserialize(d)?.unwrap_or(f32::INFINITY))
+    }
+}
+
+/// The actions of one agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ActionSpec {
+    /// One choice among `labels`.
+    Discrete {
+        /// What each choice means.
+        labels: Vec<String>,
+    },
+    /// Several choices at once, the k-th among `sizes[k]`.
+    MultiDiscrete {
+        /// The number of choices of each part.
+        sizes: Vec<usize>,
+    },
+    /// Real numbers within bounds, in the units of the environment.
+    Continuous {
+        /// One field a number; bounds must be finite.
+        fields: Vec<Field>,
+    },
+}
+
+impl ActionSpec {
+    /// A discrete action from the words that name its choices.
+    pub fn discrete<S: ToString>(labels: impl IntoIterator<Item = S>) -> Self {
+        Self::Discrete { labels: labels.into_iter().map(|l| l.to_string()).collect() }
+    }
+
+    /// Numbers in one agent's action.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Discrete { .. } => 1,
+            Self::MultiDiscrete { sizes } => sizes.len(),
+            Self::Continuous { fields } => fields.len(),
+        }
+    }
+
+    /// Whether an action has no numbers (no valid spec is so).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sizes of the choices: `[n]`, `sizes`, or nothing for a continuous action.
+    pub fn choices(&self) -> Vec<usize> {
+        match self {
+            Self::Discrete { labels } => vec![labels.len()],
+            Self::MultiDiscrete { sizes } => sizes.clone(),
+            Self::Continuous { .. } => Vec::new(),
+        }
+    }
+
+    /// Entries of one agent's mask: the sum of the choices, 0 for a continuous action.
+    pub fn mask_len(&self) -> usize {
+        self.choices().iter().sum()
+    }
+}
+
+/// Everything a learner must know of an environment. Constant for its life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Agents that act at once; each has its own row of observations, actions and rewards.
+    pub agents: usize,
+    /// The numbers of one agent's observation, in order.
+    pub observation: Vec<Field>,
+    /// What one agent does.
+    pub action: ActionSpec,
+    /// Steps after which an episode is truncated.
+    pub step_limit: u32,
+    /// Whether masks can forbid choices; if not, they are always all true.
+    pub masked: bool,
+    /// Shape of a picture observation `[channels, height, width]`, empty for plain numbers. Pictures hold whole
+    /// numbers from 0 to 255, so that a replay buffer may keep them as bytes.
+    pub picture: Vec<usize>,
+}
+
+impl Spec {
+    /// A single-agent environment without masks or pictures.
+    pub fn new(observation: Vec<Field>, action: ActionSpec, step_limit: u32) -> Self {
+        Self { agents: 1, observation, action, step_limit, masked: false, picture: Vec::new() }
+    }
+
+    /// Numbers in one agent's observation.
+    pub fn obs_len(&self) -> usize {
+        self.observation.len()
+    }
+}

@@ -1,0 +1,22 @@
+//! Classic control, step for step equal to Gymnasium 1.4.0. To add one: a file, a `mod` line, a row.
+pub mod acrobot;
+pub mod cartpole;
+pub mod mountain_car;
+pub mod pendulum;
+
+use agon_core::Entry;
+
+const GYM: &str = "transitions of Gymnasium 1.4.0, at most 1e-6 relative (tests/golden/gymnasium.py)";
+
+pub const ENTRIES: &[Entry] = &[
+    Entry::kernel::<cartpole::CartPole, 4, 4>("classic/cartpole", "Balance a pole on a cart", GYM),
+    Entry::kernel::<acrobot::Acrobot, 4, 6>("classic/acrobot", "Swing a two-link arm above its height", GYM),
+    Entry::kernel::<mountain_car::MountainCar, 2, 2>("classic/mountain-car", "Rock a weak car out of a valley", GYM),
+    Entry::kernel::<pendulum::Pendulum, 2, 3>("classic/pendulum", "Swing a pendulum up and hold it there", GYM),
+];
+
+/// The angle brought into [−π, π].
+#[inline(always)]
+fn wrap<R: agon_core::real::Real>(x: R) -> R {
+    x - x.of(std::f64::consts::TAU) * (x * x.of(1.0 / std::f64::consts::TAU)).round()
+}

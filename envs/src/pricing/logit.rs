@@ -1,0 +1,130 @@
+//! Multinomial logit demand with an outside option, and its exact optimal prices.
+//!
+//! Utility u_k = a_k − b_k p_k + g_k d_k, share s_k = e^{u_k} / (1 + Σ e^{u_j}), profit a customer Σ s_k (p_k − c_k).
+
+/// The demand of some products. All lists have one entry a product; `price_effects` are positive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logit {
+    /// a_k: utility at price zero without a display.
+    pub intercepts: Vec<f64>,
+    /// b_k > 0: utility lost a unit of price.
+    pub price_effects: Vec<f64>,
+    /// g_k: utility of a full display.
+    pub display_effects: Vec<f64>,
+}
+
+/// One week of a market as a seller sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Week<'a> {
+    /// Unit costs.
+    pub costs: &'a [f64],
+    /// Displays, 0 to 1.
+    pub displays: &'a [f64],
+    /// Customers who may buy one unit each.
+    pub customers: f64,
+}
+
+impl Logit {
+    /// Products.
+    pub fn len(&self) -> usize {
+        self.intercepts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.intercepts.is_empty()
+    }
+
+    /// e^{u_k} at a price.
+    #[inline]
+    pub fn weight(&self, k: usize, price: f64, display: f64) -> f64 {
+        (self.intercepts[k] - self.price_effects[k] * price + self.display_effects[k] * display).exp()
+    }
+
+    /// Expected profit a customer.
+    pub fn profit(&self, week: Week<'_>, prices: &[f64]) -> f64 {
+        let (mut sum, mut earned) = (1.0, 0.0);
+        for (k, &p) in prices.iter().enumerate() {
+            let w = self.weight(k, p, week.displays[k]);
+            sum += w;
+            earned += w * (p - week.costs[k]);
+        }
+        earned / sum
+    }
+
+    /// The prices within bounds that maximise a week's expected profit, and that profit a customer; exact.
+    ///
+    /// A ratio of sums is maximised by Dinkelbach's iteration (1967): for the value m, every product alone maximises
+    /// e^{u_k} (p − c_k − m), which rises to p = c_k + 1/b_k + m and falls after, so bounds are met by clipping.
+    pub fn optimum(&self, week: Week<'_>, low: &[f64], high: &[f64], prices: &mut [f64]) -> f64 {
+        let mut value = 0.0;
+        loop {
+            for (k, p) in prices.iter_mut().enumerate() {
+                *p = (week.costs[k] + 1.0 / self.price_effects[k] + value).clamp(low[k], high[k]);
+            }
+            let next = self.profit(week, prices);
+            // The values rise to the optimum quadratically; where they stop rising it is reached.
+            if next <= value + 1e-15 * value.abs() {
+                return next.max(value);
+            }
+            value = next;
+        }
+    }
+
+    /// The prices within bounds that, held fixed over all weeks, earn the most; a stationary point of the total profit,
+    /// reached from the mean of the weekly optima. At it p_k = 1/b_k + the mean of c_k + profit, weighted by sales.
+    pub fn best_fixed<'a>(&self, weeks: impl Iterator<Item = Week<'a>> + Clone, low: &[f64], high: &[f64]) -> Vec<f64> {
+        let n = self.len();
+        let (mut prices, mut one, mut count) = (vec![0.0; n], vec![0.0; n], 0.0);
+        for week in weeks.clone() {
+            self.optimum(week, low, high, &mut one);
+            prices.iter_mut().zip(&one).for_each(|(p, o)| *p += o);
+            count += 1.0;
+        }
+        prices.iter_mut().for_each(|p| *p /= count);
+        let mut share = vec![0.0; n];
+        for _ in 0..10_000 {
+            let (mut sold, mut earned) = (vec![0.0; n], vec![0.0; n]);
+            for week in weeks.clone() {
+                let mut sum = 1.0;
+                for k in 0..n {
+                    share[k] = self.weight(k, prices[k], week.displays[k]);
+                    sum += share[k];
+                }
+                let profit: f64 = (0..n).map(|k| share[k] / sum * (prices[k] - week.costs[k])).sum();
+                for k in 0..n {
+                    let units = week.customers * share[k] / sum;
+                    sold[k] += units;
+                    earned[k] += units * (week.costs[k] + profit);
+                }
+            }
+            let mut moved: f64 = 0.0;
+            for k in 0..n {
+                let next = (1.0 / self.price_effects[k] + earned[k] / sold[k]).clamp(low[k], high[k]);
+                moved = moved.max((next - prices[k]).abs());
+                prices[k] = next;
+            }
+            if moved < 1e-12 {
+                break;
+            }
+        }
+        prices
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The common-slope case has a closed form by Lambert's W: b·profit = W(Σ e^{a_k − b c_k − 1}).
+    #[test]
+    fn the_optimum_is_lamberts() {
+        let demand =
+            Logit { intercepts: vec![2.0, 1.5, 1.0], price_effects: vec![1.0; 3], display_effects: vec![0.0; 3] };
+        let week = Week { costs: &[0.5, 0.4, 0.3], displays: &[0.0; 3], customers: 1.0 };
+        let mut prices = [0.0; 3];
+        let profit = demand.optimum(week, &[0.0; 3], &[100.0; 3], &mut prices);
+        assert!((profit - 1.129_486_982_2).abs() < 1e-10, "{profit}");
+        assert!((demand.profit(week, &prices) - profit).abs() < 1e-12);
+    }
+}
