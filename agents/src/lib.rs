@@ -1,1 +1,29 @@
-//! Learners.
+//! Everything that learns. The only crate that names `tch`; it knows environments only by their contract.
+//!
+//! | to learn about | read |
+//! | --- | --- |
+//! | what an agent is, and which there are | [`agent`], [`registry`] |
+//! | the training loop | [`train`] |
+//! | PPO | [`ppo`], with [`rollout`], [`returns`], [`dist`], [`normalise`] |
+//! | networks and their optimizer | [`net`], [`optim`] |
+//! | memory shared by tensors and slices | [`bridge`] |
+//! | evaluation | [`evaluate`] |
+//! | demand from sales data | [`demand`] |
+
+pub mod agent;
+pub mod bridge;
+pub mod checkpoint;
+pub mod demand;
+pub mod dist;
+pub mod evaluate;
+pub mod net;
+pub mod normalise;
+pub mod optim;
+pub mod ppo;
+pub mod registry;
+pub mod returns;
+pub mod rollout;
+pub mod train;
+
+pub use agent::{Agent, AgentError};
+pub use tch::Device;

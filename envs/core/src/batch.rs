@@ -42,6 +42,8 @@ pub trait States: Send + 'static {
     fn draw(&self, state: &Self::State, scene: &mut Scene);
     /// The scripted players.
     fn players(&self) -> &'static [Player];
+    /// See [`Env::offers`].
+    fn offers(&self, player: usize) -> Result<(), String>;
     /// A scripted player's action for one environment.
     fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>);
     /// The optimum, where known.
@@ -130,6 +132,10 @@ impl<E: Env> States for Each<E> {
 
     fn players(&self) -> &'static [Player] {
         E::PLAYERS
+    }
+
+    fn offers(&self, player: usize) -> Result<(), String> {
+        self.env.offers(player)
     }
 
     fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>) {
@@ -264,6 +270,10 @@ impl<S: States> VecEnv for Batch<S> {
 
     fn players(&self) -> &'static [Player] {
         self.states.players()
+    }
+
+    fn offers(&self, player: usize) -> Result<(), String> {
+        self.states.offers(player)
     }
 
     fn play(&self, player: usize, mut actions: ActionsMut<'_>) {

@@ -125,6 +125,11 @@ pub trait Env: Clone + Send + Sync + 'static {
         mask.fill(true);
     }
 
+    /// Whether `PLAYERS[player]` can play with these settings; if not, why.
+    fn offers(&self, _player: usize) -> Result<(), String> {
+        Ok(())
+    }
+
     /// What `PLAYERS[player]` does in `state`; `actions`: `[agents, len]`. It may look at the whole state.
     fn play(&self, _player: usize, _state: &Self::State, _actions: ActionsMut<'_>) {}
 

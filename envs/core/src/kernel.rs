@@ -193,6 +193,10 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
         &[]
     }
 
+    fn offers(&self, _: usize) -> Result<(), String> {
+        Err("this environment brings no players".into())
+    }
+
     fn play(&self, _: usize, _: usize, _: ActionsMut<'_>) {}
 
     fn optimum(&self) -> Option<f64> {

@@ -92,11 +92,18 @@ impl Policy for Scripted {
     }
 }
 
-/// `random` or one of the environment's own players.
-pub fn by_name(env: &dyn VecEnv, name: &str, seed: u64) -> Option<Box<dyn Policy>> {
+/// `random` or one of the environment's own players; else what is wrong with the name.
+pub fn by_name(env: &dyn VecEnv, name: &str, seed: u64) -> Result<Box<dyn Policy>, String> {
     if name == "random" {
-        return Some(Box::new(Random::new(seed)));
+        return Ok(Box::new(Random::new(seed)));
     }
-    let player = env.players().iter().position(|p| p.name == name)?;
-    Some(Box::new(Scripted { player, name: env.players()[player].name }))
+    let names = || env.players().iter().map(|p| p.name);
+    let Some(player) = names().position(|n| n == name) else {
+        let near = crate::settings::nearest(name, names().chain(["random"]));
+        let known: Vec<&str> = ["random"].into_iter().chain(names()).collect();
+        let near = crate::settings::hint(&near);
+        return Err(format!("no player is called `{name}`{near} (known are {})", known.join(", ")));
+    };
+    env.offers(player).map_err(|why| format!("the player `{name}` cannot play here: {why}"))?;
+    Ok(Box::new(Scripted { player, name: env.players()[player].name }))
 }

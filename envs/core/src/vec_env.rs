@@ -86,6 +86,9 @@ pub trait VecEnv: Send {
     /// The scripted players this environment brings.
     fn players(&self) -> &'static [Player];
 
+    /// Whether a scripted player can play with these settings; if not, why.
+    fn offers(&self, player: usize) -> Result<(), String>;
+
     /// What scripted player `player` does now, for every row.
     fn play(&self, player: usize, actions: ActionsMut<'_>);
 

@@ -226,6 +226,11 @@ impl Env for Perishable {
         obs[1] = 1.0 - state.period as f32 / self.settings.periods as f32;
     }
 
+    fn offers(&self, _: usize) -> Result<(), String> {
+        let large = "the exact program over stock, periods and prices would be too large";
+        self.plans().map(|_| ()).ok_or_else(|| large.into())
+    }
+
     fn play(&self, player: usize, state: &State, mut actions: ActionsMut<'_>) {
         let Some(plans) = self.plans() else { return };
         let left = (self.settings.periods - state.period).max(1) as usize;

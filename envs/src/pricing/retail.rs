@@ -235,11 +235,18 @@ impl Env for Retail {
         obs[2 * self.demand.len()] = (week.customers / self.mean_customers) as f32;
     }
 
+    fn offers(&self, player: usize) -> Result<(), String> {
+        if Self::PLAYERS[player].name == "charged" && self.settings.charged.is_empty() {
+            return Err("the settings hold no `charged` prices".into());
+        }
+        Ok(())
+    }
+
     fn play(&self, player: usize, state: &State, mut actions: ActionsMut<'_>) {
         let week = state.week as usize;
         let mut best = vec![0.0; self.demand.len()];
         let prices = match Self::PLAYERS[player].name {
-            "charged" if !self.settings.charged.is_empty() => &self.settings.charged[week],
+            "charged" => &self.settings.charged[week],
             "best-fixed-prices" => self.best_fixed(),
             _ => {
                 self.best(week, &mut best);

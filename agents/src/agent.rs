@@ -1,0 +1,74 @@
+//! What a learner is.
+
+use agon_core::policy::Policy;
+use agon_core::settings::Issue;
+use agon_core::{Actions, FirstBuf, StepBuf};
+use serde_json::Value;
+use tch::Tensor;
+
+/// What can go wrong while learning.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Losses or weights are no longer numbers.
+    #[error("training diverged: {0}; a smaller learning_rate, or normalize_reward = true, usually helps")]
+    Diverged(String),
+    /// Settings that do not fit.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Settings(Vec<Issue>),
+    /// A checkpoint of something else, or a broken one.
+    #[error("the checkpoint does not fit: {0}")]
+    Checkpoint(String),
+}
+
+/// Everything of an agent that must survive: tensors by name, the rest as plain data.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// Weights, and the optimizer's moments.
+    pub tensors: Vec<(String, Tensor)>,
+    /// Generators, counters, normalisers.
+    pub state: Value,
+}
+
+impl Saved {
+    /// A tensor by name.
+    pub fn tensor(&self, name: &str) -> Result<&Tensor, AgentError> {
+        let found = self.tensors.iter().find(|(n, _)| n == name);
+        found.map(|(_, t)| t).ok_or_else(|| AgentError::Checkpoint(format!("it has no tensor `{name}`")))
+    }
+
+    /// A part of the state.
+    pub fn part<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<T, AgentError> {
+        let wrong = |e| AgentError::Checkpoint(format!("its `{key}` cannot be read: {e}"));
+        T::deserialize(&self.state[key]).map_err(wrong)
+    }
+}
+
+/// A learner that owns its storage and lends it to the environment, so that nothing is copied twice.
+///
+/// Order: `first`, `begin`, then `act`, `exchange`, `learn` again and again.
+pub trait Agent {
+    /// Where the first observations go.
+    fn first(&mut self) -> FirstBuf<'_>;
+
+    /// Takes the first observations in.
+    fn begin(&mut self);
+
+    /// Chooses actions for the newest observations.
+    fn act(&mut self);
+
+    /// Lends out those actions and the slots the environment must fill.
+    fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>);
+
+    /// Takes the filled slots; learns when due and then reports losses. `progress` goes from 0 to 1 over the run.
+    /// True when all there is to know is in [`Agent::save`]: only then may a checkpoint be made.
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError>;
+
+    /// The policy as it is now, without exploration, in its own memory.
+    fn policy(&self) -> Box<dyn Policy>;
+
+    /// Everything that must survive.
+    fn save(&self) -> Saved;
+
+    /// Goes on from a save.
+    fn load(&mut self, saved: &Saved) -> Result<(), AgentError>;
+}

@@ -1,0 +1,157 @@
+//! Networks over one flat parameter tensor.
+
+use agon_core::rng::{Rng, Stream};
+use tch::{Device, Kind, Tensor};
+
+agon_core::choices! {
+    /// What follows each hidden layer.
+    pub enum Activation { Tanh = "tanh", Relu = "relu" }
+}
+
+impl Activation {
+    fn apply(self, x: &Tensor) -> Tensor {
+        match self {
+            Self::Tanh => x.tanh(),
+            Self::Relu => x.relu(),
+        }
+    }
+}
+
+/// All parameters of an agent: one flat tensor, and named views into it.
+///
+/// The optimizer updates `flat`; networks compute with `leaves`, which are the same memory.
+#[derive(Debug)]
+pub struct Params {
+    /// Every number, in order.
+    pub flat: Tensor,
+    /// Views of it that gradients are taken for.
+    pub leaves: Vec<Tensor>,
+    names: Vec<(String, Vec<i64>)>,
+}
+
+/// Collects parameters before they are laid out.
+pub struct Builder {
+    rng: Rng,
+    names: Vec<(String, Vec<i64>)>,
+    values: Vec<Tensor>,
+}
+
+impl Builder {
+    /// Initial values come from the seed's stream of weights.
+    pub fn new(seed: u64) -> Self {
+        Self { rng: Rng::new(seed, Stream::Weights, 0), names: Vec::new(), values: Vec::new() }
+    }
+
+    /// A parameter filled with one value.
+    pub fn constant(&mut self, name: &str, shape: &[i64], value: f64) -> usize {
+        self.push(name, shape, Tensor::full(shape, value, (Kind::Float, Device::Cpu)))
+    }
+
+    /// An orthogonal matrix times `gain` (Saxe et al. 2014), `[inputs, outputs]`.
+    pub fn orthogonal(&mut self, name: &str, inputs: usize, outputs: usize, gain: f64) -> usize {
+        let (long, short) = (inputs.max(outputs), inputs.min(outputs));
+        let normal: Vec<f32> = (0..long * short).map(|_| self.rng.normal() as f32).collect();
+        let normal = Tensor::from_slice(&normal).view([long as i64, short as i64]);
+        let (q, r) = Tensor::linalg_qr(&normal, "reduced");
+        // The signs of R's diagonal make Q uniformly distributed.
+        let q = q * r.diagonal(0, 0, 1).sign();
+        let w = if inputs >= outputs { q } else { q.tr() };
+        self.push(name, &[inputs as i64, outputs as i64], w.contiguous() * gain)
+    }
+
+    fn push(&mut self, name: &str, shape: &[i64], value: Tensor) -> usize {
+        self.names.push((name.to_owned(), shape.to_vec()));
+        self.values.push(value.view([-1]));
+        self.values.len() - 1
+    }
+
+    /// Lays everything out on a device.
+    pub fn finish(self, device: Device) -> Params {
+        let flat = Tensor::cat(&self.values, 0).to_device(device);
+        let mut params = Params { flat, leaves: Vec::new(), names: self.names };
+        params.relink();
+        params
+    }
+}
+
+impl Params {
+    fn relink(&mut self) {
+        let mut from = 0;
+        self.leaves.clear();
+        for (_, shape) in &self.names {
+            let n: i64 = shape.iter().product();
+            self.leaves.push(self.flat.narrow(0, from, n).view(shape.as_slice()).detach().set_requires_grad(true));
+            from += n;
+        }
+    }
+
+    /// Numbers in all.
+    pub fn count(&self) -> i64 {
+        self.flat.size()[0]
+    }
+
+    /// `(name, tensor)` of each parameter.
+    pub fn named(&self) -> impl Iterator<Item = (&str, Tensor)> {
+        self.names.iter().zip(&self.leaves).map(|((name, _), leaf)| (name.as_str(), leaf.detach()))
+    }
+
+    /// The same parameters in their own memory, for a policy that outlives the next update.
+    pub fn frozen(&self) -> Self {
+        let mut copy = Self { flat: self.flat.copy(), leaves: Vec::new(), names: self.names.clone() };
+        copy.relink();
+        copy
+    }
+
+    /// The gradient of a scalar, as one flat tensor.
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        let parts = Tensor::run_backward(&[loss], &self.leaves, false, false);
+        let flat: Vec<Tensor> = parts.iter().map(|g| g.reshape([-1])).collect();
+        Tensor::cat(&flat, 0)
+    }
+}
+
+/// A multilayer perceptron: the places of its weights and biases in [`Params::leaves`].
+#[derive(Clone, Debug)]
+pub struct Mlp {
+    layers: Vec<(usize, usize)>,
+    activation: Activation,
+    activate_last: bool,
+}
+
+impl Mlp {
+    /// Layers of the given sizes. Hidden weights are orthogonal with gain √2, the last ones with `gain`; biases zero.
+    /// With `activate_last` the last layer is a hidden one too: a trunk for heads to stand on.
+    pub fn new(b: &mut Builder, name: &str, sizes: &[usize], activation: Activation, last: Last) -> Self {
+        let count = sizes.len() - 1;
+        let layers = (0..count).map(|i| {
+            let gain = match last {
+                Last::Head(gain) if i + 1 == count => gain,
+                _ => std::f64::consts::SQRT_2,
+            };
+            let w = b.orthogonal(&format!("{name}.{i}.weight"), sizes[i], sizes[i + 1], gain);
+            (w, b.constant(&format!("{name}.{i}.bias"), &[sizes[i + 1] as i64], 0.0))
+        });
+        Self { layers: layers.collect(), activation, activate_last: matches!(last, Last::Hidden) }
+    }
+
+    /// `[rows, inputs]` to `[rows, outputs]`.
+    pub fn forward(&self, p: &Params, x: &Tensor) -> Tensor {
+        let mut h = x.shallow_clone();
+        for (i, &(w, b)) in self.layers.iter().enumerate() {
+            h = p.leaves[b].addmm(&h, &p.leaves[w]);
+            if i + 1 < self.layers.len() || self.activate_last {
+                h = self.activation.apply(&h);
+            }
+        }
+        h
+    }
+}
+
+/// What the last layer of an [`Mlp`] is.
+#[derive(Clone, Copy, Debug)]
+pub enum Last {
+    /// Linear, with this gain.
+    Head(f64),
+    /// Hidden like the others.
+    Hidden,
+}

@@ -1,0 +1,67 @@
+//! Running means and variances, for observations and returns.
+
+use serde::{Deserialize, Serialize};
+
+/// Mean and variance of each number, over all batches seen (Chan et al.'s parallel update).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    count: f64,
+    mean: Vec<f64>,
+    variance: Vec<f64>,
+}
+
+impl Moments {
+    /// Of `width` numbers.
+    pub fn new(width: usize) -> Self {
+        Self { count: 1e-4, mean: vec![0.0; width], variance: vec![1.0; width] }
+    }
+
+    /// Takes a batch `[rows, width]` in.
+    pub fn update(&mut self, batch: &[f32]) {
+        let width = self.mean.len();
+        let rows = (batch.len() / width) as f64;
+        for k in 0..width {
+            let column = batch.iter().skip(k).step_by(width).map(|x| f64::from(*x));
+            let mean = column.clone().sum::<f64>() / rows;
+            let variance = column.map(|x| (x - mean) * (x - mean)).sum::<f64>() / rows;
+            let (delta, total) = (mean - self.mean[k], self.count + rows);
+            let sum = self.variance[k] * self.count + variance * rows + delta * delta * self.count * rows / total;
+            self.mean[k] += delta * rows / total;
+            self.variance[k] = sum / total;
+        }
+        self.count += rows;
+    }
+
+    /// Writes (x − mean) / deviation, cut to ±10.
+    pub fn standardise(&self, batch: &[f32], out: &mut [f32]) {
+        for (rows, out) in batch.chunks_exact(self.mean.len()).zip(out.chunks_exact_mut(self.mean.len())) {
+            for (k, (x, o)) in rows.iter().zip(out).enumerate() {
+                let z = (f64::from(*x) - self.mean[k]) / (self.variance[k] + 1e-8).sqrt();
+                *o = z.clamp(-10.0, 10.0) as f32;
+            }
+        }
+    }
+
+    /// The deviation of the first number.
+    pub fn deviation(&self) -> f64 {
+        (self.variance[0] + 1e-8).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_give_the_moments_of_all() {
+        let all: Vec<f32> = (0..200).map(|i| ((i * 37) % 101) as f32 * 0.1 - 3.0).collect();
+        let mut moments = Moments::new(2);
+        all.chunks(20).for_each(|batch| moments.update(batch));
+        for k in 0..2 {
+            let column: Vec<f64> = all.iter().skip(k).step_by(2).map(|x| f64::from(*x)).collect();
+            let mean = column.iter().sum::<f64>() / 100.0;
+            let variance = column.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 100.0;
+            assert!((moments.mean[k] - mean).abs() < 1e-4 && (moments.variance[k] - variance).abs() < 1e-3);
+        }
+    }
+}

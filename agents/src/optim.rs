@@ -1,0 +1,81 @@
+//! Adam (Kingma and Ba 2015) over one flat parameter tensor, in the form and with the defaults that PPO is used with.
+
+use crate::net::Params;
+use tch::Tensor;
+
+/// Adam's moments and step count.
+#[derive(Debug)]
+pub struct Adam {
+    /// First moment.
+    pub m: Tensor,
+    /// Second moment.
+    pub v: Tensor,
+    /// Updates made.
+    pub steps: u64,
+    betas: (f64, f64),
+    eps: f64,
+}
+
+impl Adam {
+    /// Zero moments for these parameters.
+    pub fn new(params: &Params, eps: f64) -> Self {
+        Self { m: params.flat.zeros_like(), v: params.flat.zeros_like(), steps: 0, betas: (0.9, 0.999), eps }
+    }
+
+    /// One update; gradients longer than `max_norm` are shortened to it. Returns the gradient's norm, on the device.
+    pub fn step(&mut self, params: &mut Params, gradient: &Tensor, rate: f64, max_norm: f64) -> Tensor {
+        tch::no_grad(|| {
+            let norm = gradient.norm();
+            let scale = (max_norm / (&norm + 1e-6)).clamp_max(1.0);
+            let g = gradient * scale;
+            self.steps += 1;
+            let (b1, b2) = self.betas;
+            let _ = self.m.lerp_(&g, 1.0 - b1);
+            let _ = self.v.lerp_(&g.square(), 1.0 - b2);
+            let n = self.steps as f64;
+            let (c1, c2) = (1.0 - b1.powf(n), 1.0 - b2.powf(n));
+            let mut denominator = self.v.sqrt();
+            let _ = denominator.g_div_scalar_(c2.sqrt()).g_add_scalar_(self.eps);
+            let mut change = &self.m / denominator;
+            let _ = change.g_mul_scalar_(-rate / c1);
+            let _ = params.flat.g_add_(&change);
+            norm
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Builder;
+    use tch::Device;
+
+    /// Three steps by hand from m = v = 0, gradients 0.1, −0.2, 0.3, rate 0.01 (the formulas of the paper).
+    #[test]
+    fn adam_is_adam() {
+        let mut builder = Builder::new(0);
+        builder.constant("x", &[1], 1.0);
+        let mut params = builder.finish(Device::Cpu);
+        let mut adam = Adam::new(&params, 1e-8);
+        let (mut m, mut v, mut x) = (0.0f64, 0.0f64, 1.0f64);
+        for (i, g) in [0.1, -0.2, 0.3f64].into_iter().enumerate() {
+            adam.step(&mut params, &Tensor::from_slice(&[g as f32]), 0.01, f64::INFINITY);
+            m = 0.9 * m + 0.1 * g;
+            v = 0.999 * v + 0.001 * g * g;
+            let n = i as i32 + 1;
+            x -= 0.01 * (m / (1.0 - 0.9f64.powi(n))) / ((v / (1.0 - 0.999f64.powi(n))).sqrt() + 1e-8);
+            assert!((params.flat.double_value(&[0]) - x).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn long_gradients_are_shortened() {
+        let mut builder = Builder::new(0);
+        builder.constant("x", &[2], 0.0);
+        let mut params = builder.finish(Device::Cpu);
+        let mut adam = Adam::new(&params, 1e-8);
+        let norm = adam.step(&mut params, &Tensor::from_slice(&[3.0f32, 4.0]), 0.1, 0.5);
+        assert!((norm.double_value(&[]) - 5.0).abs() < 1e-6);
+        assert!((adam.m.double_value(&[0]) - 0.1 * 0.3).abs() < 1e-6, "0.1 of 3 shortened to 0.3");
+    }
+}

@@ -1,0 +1,525 @@
+//! Proximal policy optimisation (Schulman et al. 2017), with the details of Huang et al. 2022, "The 37 implementation
+//! details of PPO".
+//!
+//! Reading order: `Config`, `Ppo::act`, `Ppo::learn`, `Ppo::update`, `Ppo::loss`.
+
+use crate::agent::{Agent, AgentError, Saved};
+use crate::bridge::{HostTensor, read_f32};
+use crate::dist::Head;
+use crate::net::{Activation, Builder, Last, Mlp, Params};
+use crate::normalise::Moments;
+use crate::optim::Adam;
+use crate::registry::Context;
+use crate::returns::{Earned, gae};
+use crate::rollout::Rollout;
+use agon_core::policy::Policy;
+use agon_core::rng::{Rng, RngState, Stream};
+use agon_core::settings::Issue;
+use agon_core::{Actions, ActionsMut, FirstBuf, StepBuf, VecEnv};
+use serde_json::json;
+use tch::{Device, Kind, Tensor};
+
+agon_core::choices! {
+    /// How a rate changes over the run.
+    pub enum Schedule { Constant = "constant", Linear = "linear" }
+}
+
+impl Schedule {
+    fn at(self, rate: f64, progress: f64) -> f64 {
+        match self {
+            Self::Constant => rate,
+            Self::Linear => rate * (1.0 - progress).max(0.0),
+        }
+    }
+}
+
+agon_core::settings! {
+    /// Hyperparameters.
+    pub struct Config {
+        /// Sizes of the hidden layers.
+        hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
+        /// What follows each hidden layer.
+        activation: Activation = Activation::Tanh;
+        /// Whether policy and value share their hidden layers.
+        shared_trunk: bool = false;
+        /// Adam's step size.
+        learning_rate: f64 = 1e-3, in [0.0, 1.0];
+        /// How the step size changes over the run.
+        learning_rate_schedule: Schedule = Schedule::Linear;
+        /// Environment steps a row between updates.
+        rollout_steps: usize = 32, in [1.0, 1e7];
+        /// Transitions a gradient step sees; the whole rollout if larger.
+        minibatch: usize = 256, in [1.0, 1e9];
+        /// Passes over each rollout.
+        epochs: usize = 10, in [1.0, 1000.0];
+        /// Discount.
+        gamma: f64 = 0.99, in [0.0, 1.0];
+        /// λ of generalised advantage estimation.
+        gae_lambda: f64 = 0.95, in [0.0, 1.0];
+        /// How far the probability ratio may move.
+        clip_range: f64 = 0.2, in [0.0, 10.0];
+        /// How the clip range changes over the run.
+        clip_range_schedule: Schedule = Schedule::Constant;
+        /// Clips the value's change too, if given.
+        value_clip: Option<f64> = None, in [0.0, 1e9];
+        /// Weight of the entropy bonus.
+        entropy_coef: f64 = 0.0, in [0.0, 10.0];
+        /// Weight of the value loss.
+        value_coef: f64 = 0.5, in [0.0, 100.0];
+        /// Longest gradient.
+        max_grad_norm: f64 = 0.5, in [0.0, 1e9];
+        /// Advantages of a minibatch get mean 0 and deviation 1.
+        normalize_advantage: bool = true;
+        /// Observations get running mean 0 and deviation 1.
+        normalize_observation: bool = false;
+        /// Rewards are divided by the running deviation of the discounted return.
+        normalize_reward: bool = false;
+        /// Stops an update's passes once the KL divergence exceeds 1.5 times this, if given.
+        target_kl: Option<f64> = None, in [0.0, 1e9];
+        /// Logarithm of the Gaussian's initial deviation, in units where the action's bounds are ±1.
+        log_std: f64 = -0.5, in [-20.0, 5.0];
+    }
+}
+
+/// Policy and value networks. A shared trunk stands in front of both heads.
+#[derive(Clone, Debug)]
+struct Nets {
+    trunk: Option<Mlp>,
+    policy: Mlp,
+    value: Mlp,
+    log_std: usize,
+}
+
+impl Nets {
+    fn new(b: &mut Builder, config: &Config, inputs: usize, outputs: usize, deviations: usize) -> Self {
+        let sizes = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
+        let (trunk, first, hidden) = match (config.shared_trunk, config.hidden.last()) {
+            (true, Some(&width)) => {
+                let all = [&[inputs], &config.hidden[..]].concat();
+                (Some(Mlp::new(b, "trunk", &all, config.activation, Last::Hidden)), width, &[][..])
+            }
+            _ => (None, inputs, &config.hidden[..]),
+        };
+        let policy = Mlp::new(b, "policy", &sizes(first, hidden, outputs), config.activation, Last::Head(0.01));
+        let value = Mlp::new(b, "value", &sizes(first, hidden, 1), config.activation, Last::Head(1.0));
+        let log_std = b.constant("log_std", &[deviations as i64], config.log_std);
+        Self { trunk, policy, value, log_std }
+    }
+
+    fn features(&self, p: &Params, obs: &Tensor) -> Tensor {
+        self.trunk.as_ref().map_or_else(|| obs.shallow_clone(), |t| t.forward(p, obs))
+    }
+
+    fn policy(&self, p: &Params, obs: &Tensor) -> Tensor {
+        self.policy.forward(p, &self.features(p, obs))
+    }
+
+    fn value(&self, p: &Params, obs: &Tensor) -> Tensor {
+        self.value.forward(p, &self.features(p, obs)).squeeze_dim(1)
+    }
+
+    fn both(&self, p: &Params, obs: &Tensor) -> (Tensor, Tensor) {
+        let x = self.features(p, obs);
+        (self.policy.forward(p, &x), self.value.forward(p, &x).squeeze_dim(1))
+    }
+}
+
+/// Observations as the network takes them.
+fn prepare(moments: Option<&Moments>, raw: &[f32], out: &mut [f32]) {
+    match moments {
+        Some(m) => m.standardise(raw, out),
+        None => out.copy_from_slice(raw),
+    }
+}
+
+/// The learner.
+pub struct Ppo {
+    config: Config,
+    device: Device,
+    head: Head,
+    params: Params,
+    nets: Nets,
+    adam: Adam,
+    rollout: Rollout,
+    act_rng: Rng,
+    shuffle_rng: Rng,
+    obs_moments: Option<Moments>,
+    return_moments: Option<Moments>,
+    discounted: Vec<f32>,
+    out: Vec<f32>,
+    log_std: Vec<f32>,
+    /// Truncated transitions of this rollout: their places and last observations.
+    finals: (Vec<usize>, Vec<f32>),
+    advantage: HostTensor<f32>,
+    target: HostTensor<f32>,
+    order: HostTensor<i64>,
+}
+
+/// One minibatch on the device.
+struct Minibatch {
+    obs: Tensor,
+    mask: Option<Tensor>,
+    chosen: Tensor,
+    log_prob: Tensor,
+    advantage: Tensor,
+    target: Tensor,
+    old_value: Tensor,
+}
+
+impl Ppo {
+    /// A fresh learner.
+    pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
+        let Context { spec, rows, seed, device } = *context;
+        if config.minibatch < 2 && config.normalize_advantage {
+            let message = "must be at least 2 where normalize_advantage = true: one number has no deviation";
+            return Err(AgentError::Settings(vec![Issue::value("minibatch", message)]));
+        }
+        let head = Head::of(spec);
+        let deviations = if matches!(head, Head::Gaussian { .. }) { head.outputs() } else { 0 };
+        let mut builder = Builder::new(seed);
+        let nets = Nets::new(&mut builder, &config, spec.obs_len(), head.outputs(), deviations);
+        let params = builder.finish(device);
+        let batch = rows * config.rollout_steps;
+        let mut ppo = Self {
+            adam: Adam::new(&params, 1e-5),
+            rollout: Rollout::new(spec, rows, config.rollout_steps),
+            act_rng: Rng::new(seed, Stream::Act, 0),
+            shuffle_rng: Rng::new(seed, Stream::Shuffle, 0),
+            obs_moments: config.normalize_observation.then(|| Moments::new(spec.obs_len())),
+            return_moments: config.normalize_reward.then(|| Moments::new(1)),
+            discounted: vec![0.0; rows],
+            out: vec![0.0; rows * head.outputs()],
+            log_std: vec![0.0; deviations],
+            finals: (Vec::new(), Vec::new()),
+            advantage: HostTensor::zeros(&[batch]),
+            target: HostTensor::zeros(&[batch]),
+            order: HostTensor::zeros(&[batch]),
+            config,
+            device,
+            head,
+            params,
+            nets,
+        };
+        ppo.reset_order();
+        ppo.refresh();
+        Ok(ppo)
+    }
+
+    fn reset_order(&mut self) {
+        self.order.slice_mut().iter_mut().enumerate().for_each(|(i, o)| *o = i as i64);
+    }
+
+    /// Copies what sampling needs of the parameters to the host.
+    fn refresh(&mut self) {
+        if !self.log_std.is_empty() {
+            read_f32(&self.params.leaves[self.nets.log_std].detach(), &mut self.log_std);
+        }
+    }
+
+    /// Divides rewards by the deviation of the discounted return.
+    fn scale_rewards(&mut self) {
+        let Some(moments) = &mut self.return_moments else { return };
+        let part = self.rollout.t * self.rollout.rows..(self.rollout.t + 1) * self.rollout.rows;
+        let gamma = self.config.gamma as f32;
+        let rewards = &mut self.rollout.reward[part.clone()];
+        self.discounted.iter_mut().zip(&*rewards).for_each(|(d, r)| *d = *d * gamma + r);
+        moments.update(&self.discounted);
+        let deviation = moments.deviation();
+        rewards.iter_mut().for_each(|r| *r = (f64::from(*r) / deviation).clamp(-10.0, 10.0) as f32);
+        let ended = self.rollout.terminated[part.clone()].iter().zip(&self.rollout.truncated[part]);
+        self.discounted.iter_mut().zip(ended).for_each(|(d, (a, b))| *d = if *a || *b { 0.0 } else { *d });
+    }
+
+    /// Keeps the last observations of episodes that the step limit ended.
+    fn keep_finals(&mut self) {
+        let (rows, width) = (self.rollout.rows, self.rollout.final_obs.len() / self.rollout.rows);
+        for row in 0..rows {
+            let i = self.rollout.t * rows + row;
+            if self.rollout.truncated[i] {
+                let raw = &self.rollout.final_obs[row * width..(row + 1) * width];
+                let (places, obs) = &mut self.finals;
+                places.push(i);
+                let from = obs.len();
+                obs.resize(from + width, 0.0);
+                prepare(self.obs_moments.as_ref(), raw, &mut obs[from..]);
+            }
+        }
+    }
+
+    /// Values, advantages and targets of the whole rollout.
+    fn estimate(&mut self) {
+        let (rows, batch) = (self.rollout.rows, self.rollout.reward.len());
+        let mut value = vec![0.0; batch + rows];
+        let mut final_value = vec![0.0; batch];
+        tch::no_grad(|| {
+            let obs = self.rollout.obs.to(self.device).flatten(0, 1);
+            read_f32(&self.nets.value(&self.params, &obs), &mut value);
+            let (places, obs) = &mut self.finals;
+            if !places.is_empty() {
+                let n = places.len();
+                let obs = Tensor::from_slice(obs).view([n as i64, -1]).to_device(self.device);
+                let mut last = vec![0.0; n];
+                read_f32(&self.nets.value(&self.params, &obs), &mut last);
+                places.iter().zip(last).for_each(|(&i, v)| final_value[i] = v);
+            }
+        });
+        self.finals.0.clear();
+        self.finals.1.clear();
+        let earned = Earned {
+            reward: &self.rollout.reward,
+            value: &value,
+            final_value: &final_value,
+            terminated: &self.rollout.terminated,
+            truncated: &self.rollout.truncated,
+        };
+        let (gamma, lambda) = (self.config.gamma as f32, self.config.gae_lambda as f32);
+        gae(earned, rows, gamma, lambda, self.advantage.slice_mut());
+        let (advantage, target) = (self.advantage.slice(), self.target.slice_mut());
+        target.iter_mut().zip(advantage).zip(&value).for_each(|((t, a), v)| *t = a + v);
+    }
+
+    /// The clipped objective of the paper (equations 7 and 9), to be minimised; then policy loss, value loss, entropy,
+    /// KL divergence and the share of clipped ratios.
+    fn loss(&self, b: &Minibatch, clip: f64) -> (Tensor, [Tensor; 5]) {
+        let c = &self.config;
+        let (out, value) = self.nets.both(&self.params, &b.obs);
+        let log_std = &self.params.leaves[self.nets.log_std];
+        let (log_prob, entropy) = self.head.evaluate(&out, log_std, b.mask.as_ref(), &b.chosen);
+        let log_ratio = log_prob - &b.log_prob;
+        let ratio = log_ratio.exp();
+        let surrogate = &ratio * &b.advantage;
+        let clipped = ratio.clamp(1.0 - clip, 1.0 + clip) * &b.advantage;
+        let policy_loss = -surrogate.minimum(&clipped).mean(Kind::Float);
+        let error = (&value - &b.target).square();
+        let value_loss = match c.value_clip {
+            None => error.mean(Kind::Float),
+            Some(range) => {
+                let bounded = &b.old_value + (&value - &b.old_value).clamp(-range, range);
+                error.maximum(&(bounded - &b.target).square()).mean(Kind::Float)
+            }
+        };
+        let entropy = entropy.mean(Kind::Float);
+        let mut loss = &policy_loss + &value_loss * c.value_coef;
+        if c.entropy_coef > 0.0 {
+            loss -= &entropy * c.entropy_coef;
+        }
+        let kl = (ratio.detach() - 1.0 - log_ratio.detach()).mean(Kind::Float);
+        let share = (ratio.detach() - 1.0).abs().gt(clip).to_kind(Kind::Float).mean(Kind::Float);
+        (loss, [policy_loss.detach(), value_loss.detach(), entropy.detach(), kl, share])
+    }
+
+    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+        self.estimate();
+        let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
+        let clip = self.config.clip_range_schedule.at(self.config.clip_range, progress);
+        let (steps, batch) = (self.rollout.steps as i64, self.rollout.reward.len());
+        let all = Minibatch {
+            obs: self.rollout.obs.to(self.device).narrow(0, 0, steps).flatten(0, 1),
+            mask: (self.rollout.mask.tensor().numel() > 0).then(|| self.rollout.mask.to(self.device).flatten(0, 1)),
+            chosen: self.rollout.chosen.to(self.device).flatten(0, 1),
+            log_prob: self.rollout.log_prob.to(self.device).flatten(0, 1),
+            advantage: self.advantage.to(self.device),
+            target: self.target.to(self.device),
+            old_value: self.target.to(self.device) - self.advantage.to(self.device),
+        };
+        let size = self.config.minibatch.min(batch);
+        let mut last = None;
+        'epochs: for _ in 0..self.config.epochs {
+            self.shuffle_rng.shuffle(self.order.slice_mut());
+            let order = self.order.to(self.device);
+            let mut from = 0;
+            while from < batch {
+                // A rest too short to have a deviation is left for the next pass.
+                let n = size.min(batch - from);
+                if n < 2 && batch > 1 {
+                    break;
+                }
+                let mut b = all.pick(&order.narrow(0, from as i64, n as i64));
+                from += n;
+                if self.config.normalize_advantage {
+                    b.advantage = (&b.advantage - b.advantage.mean(Kind::Float)) / (b.advantage.std(true) + 1e-8);
+                }
+                let (loss, parts) = self.loss(&b, clip);
+                let gradient = self.params.gradient(&loss);
+                let norm = self.adam.step(&mut self.params, &gradient, rate, self.config.max_grad_norm);
+                if let Some(target) = self.config.target_kl
+                    && parts[3].double_value(&[]) > 1.5 * target
+                {
+                    last = Some((parts, norm));
+                    break 'epochs;
+                }
+                last = Some((parts, norm));
+            }
+        }
+        self.refresh();
+        if let Some((parts, norm)) = last {
+            let names = ["policy_loss", "value_loss", "entropy", "kl", "clip_share"];
+            let values = parts.iter().chain([&norm]).map(|t| t.double_value(&[]));
+            report.extend(names.into_iter().chain(["grad_norm"]).map(String::from).zip(values));
+        }
+        report.push(("explained_variance".into(), explained(self.advantage.slice(), self.target.slice())));
+        report.push(("learning_rate".into(), rate));
+        match report.iter().find(|(_, v)| !v.is_finite()) {
+            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Minibatch {
+    fn pick(&self, order: &Tensor) -> Self {
+        let take = |t: &Tensor| t.index_select(0, order);
+        Self {
+            obs: take(&self.obs),
+            mask: self.mask.as_ref().map(take),
+            chosen: take(&self.chosen),
+            log_prob: take(&self.log_prob),
+            advantage: take(&self.advantage),
+            target: take(&self.target),
+            old_value: take(&self.old_value),
+        }
+    }
+}
+
+/// 1 − Var(target − value) / Var(target): 1 for a perfect critic, 0 for a useless one.
+fn explained(advantage: &[f32], target: &[f32]) -> f64 {
+    let variance = |x: &[f32]| {
+        let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / x.len() as f64;
+        x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>()
+    };
+    1.0 - variance(advantage) / variance(target).max(1e-12)
+}
+
+impl Agent for Ppo {
+    fn first(&mut self) -> FirstBuf<'_> {
+        self.rollout.first()
+    }
+
+    fn begin(&mut self) {
+        self.rollout.t = 0;
+        let (raw, out) = self.rollout.newest(0);
+        prepare(self.obs_moments.as_ref(), raw, out);
+    }
+
+    fn act(&mut self) {
+        let t = self.rollout.t as i64;
+        tch::no_grad(|| {
+            let obs = self.rollout.obs.tensor().get(t).to_device(self.device);
+            read_f32(&self.nets.policy(&self.params, &obs), &mut self.out);
+        });
+        let (mask, chosen, actions, log_prob) = self.rollout.choice();
+        self.head.sample(&self.out, &self.log_std, mask, &mut self.act_rng, chosen, actions, log_prob);
+    }
+
+    fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
+        self.rollout.exchange()
+    }
+
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+        if let Some(moments) = &mut self.obs_moments {
+            moments.update(&self.rollout.raw_obs);
+        }
+        self.scale_rewards();
+        self.keep_finals();
+        let (raw, out) = self.rollout.newest(self.rollout.t + 1);
+        prepare(self.obs_moments.as_ref(), raw, out);
+        self.rollout.t += 1;
+        if self.rollout.t < self.rollout.steps {
+            return Ok(false);
+        }
+        self.update(progress, report)?;
+        self.rollout.rewind();
+        Ok(true)
+    }
+
+    fn policy(&self) -> Box<dyn Policy> {
+        Box::new(Frozen {
+            device: self.device,
+            head: self.head.clone(),
+            params: self.params.frozen(),
+            nets: self.nets.clone(),
+            moments: self.obs_moments.clone(),
+            obs: Vec::new(),
+            out: Vec::new(),
+        })
+    }
+
+    fn save(&self) -> Saved {
+        let mut tensors: Vec<_> = self.params.named().map(|(name, t)| (name.to_owned(), t)).collect();
+        tensors.push(("adam.m".into(), self.adam.m.shallow_clone()));
+        tensors.push(("adam.v".into(), self.adam.v.shallow_clone()));
+        let state = json!({
+            "adam_steps": self.adam.steps,
+            "act_rng": self.act_rng.state(),
+            "shuffle_rng": self.shuffle_rng.state(),
+            "order": self.order.slice(),
+            "obs_moments": self.obs_moments,
+            "return_moments": self.return_moments,
+            "discounted": self.discounted,
+        });
+        Saved { tensors, state }
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let fits = |name: &str, here: &Tensor| {
+            let there = saved.tensor(name)?;
+            if there.size() == here.size() {
+                return Ok(there.to_device(self.device));
+            }
+            let message = format!("`{name}` has shape {:?}, this agent needs {:?}", there.size(), here.size());
+            Err(AgentError::Checkpoint(message))
+        };
+        let weights = self.params.named().map(|(name, t)| fits(name, &t)).collect::<Result<Vec<_>, _>>()?;
+        let (m, v) = (fits("adam.m", &self.adam.m)?, fits("adam.v", &self.adam.v)?);
+        let order: Vec<i64> = saved.part("order")?;
+        let discounted: Vec<f32> = saved.part("discounted")?;
+        let (moments, returns) = (saved.part("obs_moments")?, saved.part("return_moments")?);
+        tch::no_grad(|| {
+            for ((_, mut here), there) in self.params.named().zip(&weights) {
+                here.copy_(there);
+            }
+            self.adam.m.copy_(&m);
+            self.adam.v.copy_(&v);
+        });
+        self.adam.steps = saved.part("adam_steps")?;
+        self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
+        self.shuffle_rng = Rng::restore(saved.part::<RngState>("shuffle_rng")?);
+        (self.obs_moments, self.return_moments) = (moments, returns);
+        // Another number of environments (an evaluation) starts these anew.
+        if order.len() == self.order.slice().len() && discounted.len() == self.discounted.len() {
+            self.order.slice_mut().copy_from_slice(&order);
+            self.discounted = discounted;
+        }
+        self.refresh();
+        Ok(())
+    }
+}
+
+/// The policy of a moment, acting on its most probable actions.
+struct Frozen {
+    device: Device,
+    head: Head,
+    params: Params,
+    nets: Nets,
+    moments: Option<Moments>,
+    obs: Vec<f32>,
+    out: Vec<f32>,
+}
+
+impl Policy for Frozen {
+    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>) {
+        let rows = env.rows();
+        self.obs.resize(obs.len(), 0.0);
+        self.out.resize(rows * self.head.outputs(), 0.0);
+        prepare(self.moments.as_ref(), obs, &mut self.obs);
+        tch::no_grad(|| {
+            let obs = Tensor::from_slice(&self.obs).view([rows as i64, -1]).to_device(self.device);
+            read_f32(&self.nets.policy(&self.params, &obs), &mut self.out);
+        });
+        self.head.mode(&self.out, mask, actions);
+    }
+
+    fn name(&self) -> String {
+        "ppo".into()
+    }
+}

@@ -1,0 +1,123 @@
+//! On-policy storage `[steps, rows, …]` in memory that environments write and networks read.
+
+use crate::bridge::HostTensor;
+use agon_core::spec::ActionSpec;
+use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
+
+/// One rollout and the slots for the step under way.
+#[derive(Debug)]
+pub struct Rollout {
+    /// Steps of a rollout.
+    pub steps: usize,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// The step under way, below `steps`.
+    pub t: usize,
+    /// `[steps + 1, rows, obs_len]` as the network sees them.
+    pub obs: HostTensor<f32>,
+    /// `[steps, rows, mask_len]`, or empty without masks.
+    pub mask: HostTensor<bool>,
+    /// `[steps, rows, len]`: choices, or normals before scaling.
+    pub chosen: HostTensor<f32>,
+    /// `[steps, rows]`
+    pub log_prob: HostTensor<f32>,
+    /// `[steps, rows]`
+    pub reward: Vec<f32>,
+    /// `[steps, rows]`
+    pub terminated: Vec<bool>,
+    /// `[steps, rows]`
+    pub truncated: Vec<bool>,
+    /// `[rows, obs_len]`, as the environment wrote them.
+    pub raw_obs: Vec<f32>,
+    /// `[rows, obs_len]`, as the environment wrote them; meaningful where an episode ended.
+    pub final_obs: Vec<f32>,
+    next_mask: Vec<bool>,
+    discrete: Vec<i64>,
+    continuous: Vec<f32>,
+    obs_len: usize,
+    mask_len: usize,
+    act_len: usize,
+}
+
+impl Rollout {
+    /// Storage that fits a spec.
+    pub fn new(spec: &Spec, rows: usize, steps: usize) -> Self {
+        let (obs_len, act_len) = (spec.obs_len(), spec.action.len());
+        let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
+        let continuous = matches!(spec.action, ActionSpec::Continuous { .. });
+        Self {
+            steps,
+            rows,
+            t: 0,
+            obs: HostTensor::zeros(&[steps + 1, rows, obs_len]),
+            mask: HostTensor::zeros(&[steps, rows, mask_len]),
+            chosen: HostTensor::zeros(&[steps, rows, act_len]),
+            log_prob: HostTensor::zeros(&[steps, rows]),
+            reward: vec![0.0; steps * rows],
+            terminated: vec![false; steps * rows],
+            truncated: vec![false; steps * rows],
+            raw_obs: vec![0.0; rows * obs_len],
+            final_obs: vec![0.0; rows * obs_len],
+            next_mask: vec![false; rows * mask_len],
+            discrete: vec![0; if continuous { 0 } else { rows * act_len }],
+            continuous: vec![0.0; if continuous { rows * act_len } else { 0 }],
+            obs_len,
+            mask_len,
+            act_len,
+        }
+    }
+
+    /// See [`crate::Agent::first`].
+    pub fn first(&mut self) -> FirstBuf<'_> {
+        FirstBuf { obs: &mut self.raw_obs, mask: &mut self.next_mask }
+    }
+
+    /// The observations at step `t` to be written from the raw ones.
+    pub fn newest(&mut self, t: usize) -> (&[f32], &mut [f32]) {
+        let n = self.rows * self.obs_len;
+        (&self.raw_obs, &mut self.obs.slice_mut()[t * n..(t + 1) * n])
+    }
+
+    /// The masks in force, and where the step's actions go: chosen, as the environment takes them, log-probabilities.
+    pub fn choice(&mut self) -> (&[bool], &mut [f32], ActionsMut<'_>, &mut [f32]) {
+        let (t, n) = (self.t, self.rows);
+        if self.mask_len > 0 {
+            let m = n * self.mask_len;
+            self.mask.slice_mut()[t * m..(t + 1) * m].copy_from_slice(&self.next_mask);
+        }
+        let chosen = &mut self.chosen.slice_mut()[t * n * self.act_len..(t + 1) * n * self.act_len];
+        let actions = if self.discrete.is_empty() {
+            ActionsMut::Continuous(&mut self.continuous)
+        } else {
+            ActionsMut::Discrete(&mut self.discrete)
+        };
+        (&self.next_mask, chosen, actions, &mut self.log_prob.slice_mut()[t * n..(t + 1) * n])
+    }
+
+    /// See [`crate::Agent::exchange`].
+    pub fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
+        let part = self.t * self.rows..(self.t + 1) * self.rows;
+        let actions = if self.discrete.is_empty() {
+            Actions::Continuous(&self.continuous)
+        } else {
+            Actions::Discrete(&self.discrete)
+        };
+        let out = StepBuf {
+            obs: &mut self.raw_obs,
+            mask: &mut self.next_mask,
+            reward: &mut self.reward[part.clone()],
+            terminated: &mut self.terminated[part.clone()],
+            truncated: &mut self.truncated[part],
+            final_obs: &mut self.final_obs,
+        };
+        (actions, out)
+    }
+
+    /// Makes the observations after the last step those of the first.
+    pub fn rewind(&mut self) {
+        let n = self.rows * self.obs_len;
+        let last = self.steps * n;
+        self.obs.slice_mut().copy_within(last..last + n, 0);
+        self.t = 0;
+    }
+}
