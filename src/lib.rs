@@ -1,1 +1,20 @@
-//! Agon.
+//! Agon: train, evaluate, watch and replay reinforcement-learning agents.
+//!
+//! This library holds what needs no tensors: the command line, scenarios as text, runs on disk, the dashboard, replay.
+//! The program `agon` is this library; `agon-torch` beside it adds everything that learns (`src/learn`), so that
+//! `agon --help` never waits for libtorch.
+#![allow(missing_docs)] // a program: its modules say what they are for, its interface is the command line
+
+pub mod cli;
+pub mod drive;
+pub mod envs;
+pub mod failure;
+pub mod replay;
+pub mod run;
+pub mod scenario;
+pub mod screen;
+pub mod tensorboard;
+pub mod tui;
+pub mod watch;
+
+pub use failure::{Failure, Outcome};

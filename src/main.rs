@@ -1,1 +1,52 @@
-fn main() {}
+//! The program `agon`: whatever needs no tensors runs here, the rest in `agon-torch` beside it.
+
+use agon::cli::{Cli, Command};
+use agon::{Failure, Outcome, failure};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    failure::report(run(Cli::parse()))
+}
+
+fn run(cli: Cli) -> Outcome {
+    match cli.command {
+        None => {
+            println!("Three commands to start with:\n");
+            println!("  agon train scenarios/classic/cartpole.toml    trains an agent in a few seconds");
+            println!("  agon train scenarios/pricing/tuna.toml        a pricing agent from real sales data");
+            println!("  agon watch                                    the dashboard, on the newest run");
+            println!("\n`agon --help` lists the rest.");
+            Ok(())
+        }
+        Some(Command::Watch(args)) => agon::watch::run(&args),
+        Some(Command::Replay(args)) => agon::replay::run(&args),
+        Some(Command::Envs(args)) => agon::envs::run(&args),
+        Some(Command::Drive(args)) => agon::drive::run(&args),
+        Some(_) => hand_over(),
+    }
+}
+
+/// Becomes `agon-torch` with the same arguments, so that terminal, signals and exit code are its own.
+fn hand_over() -> Outcome {
+    let missing = |why: String| Failure::Internal(why);
+    let here = std::env::current_exe().map_err(|e| missing(format!("cannot find the program's own folder: {e}")))?;
+    let torch = here.with_file_name(format!("agon-torch{}", std::env::consts::EXE_SUFFIX));
+    if !torch.is_file() {
+        let how = "this needs agon-torch beside agon: build both with `cargo build --release` (after `make deps`)";
+        return Err(missing(how.into()));
+    }
+    let mut command = std::process::Command::new(&torch);
+    command.args(std::env::args_os().skip(1));
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        let error = command.exec();
+        Err(missing(format!("cannot start {}: {error}", torch.display())))
+    }
+    #[cfg(not(unix))]
+    {
+        let status = command.status().map_err(|e| missing(format!("cannot start {}: {e}", torch.display())))?;
+        std::process::exit(status.code().unwrap_or(1));
+    }
+}

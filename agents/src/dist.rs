@@ -136,7 +136,13 @@ impl Head {
     }
 
     /// Log-probabilities `[rows]` of `raw` actions `[rows, width]`, and entropies `[rows]` (or one for all rows).
-    pub fn evaluate(&self, out: &Tensor, log_std: &Tensor, mask: Option<&Tensor>, raw: &Tensor) -> (Tensor, Tensor) {
+    pub fn evaluate(
+        &self,
+        out: &Tensor,
+        log_std: Option<&Tensor>,
+        mask: Option<&Tensor>,
+        raw: &Tensor,
+    ) -> (Tensor, Tensor) {
         match self {
             Self::Categorical { sizes } => {
                 let logits = match mask {
@@ -161,6 +167,7 @@ impl Head {
                 parts.reduce(|a, b| (a.0 + b.0, a.1 + b.1)).expect("a spec has at least one choice")
             }
             Self::Gaussian { scale } => {
+                let log_std = log_std.expect("a Gaussian has deviations");
                 let z = (raw - out) * (-log_std).exp();
                 let log_p: Tensor = z.square() * -0.5 - log_std - HALF_LN_TAU;
                 let entropy = log_std.sum(Kind::Float) + scale.len() as f64 * (0.5 + HALF_LN_TAU);
@@ -199,7 +206,7 @@ mod tests {
             let tensor = |x: &[f32], w: usize| Tensor::from_slice(x).view([2, w as i64]);
             let allowed = (!mask.is_empty()).then(|| Tensor::from_slice(mask).view([2, 5]));
             let log_std = Tensor::from_slice(&log_std);
-            let (log_p, _) = head.evaluate(&tensor(&out, 5), &log_std, allowed.as_ref(), &tensor(&raw, width));
+            let (log_p, _) = head.evaluate(&tensor(&out, 5), Some(&log_std), allowed.as_ref(), &tensor(&raw, width));
             for (row, host) in log_prob.iter().enumerate() {
                 assert!((f64::from(*host) - log_p.double_value(&[row as i64])).abs() < 1e-5, "{head:?}");
             }
@@ -220,8 +227,7 @@ mod tests {
         let logits = Tensor::from_slice(&[50.0f32, 0.0, -3.0]).view([1, 3]).set_requires_grad(true);
         let raw = Tensor::from_slice(&[1.0f32]).view([1, 1]);
         let mask = Tensor::from_slice(&mask).view([1, 3]);
-        let (log_p, entropy) =
-            head.evaluate(&logits, &Tensor::zeros([0], (Kind::Float, tch::Device::Cpu)), Some(&mask), &raw);
+        let (log_p, entropy) = head.evaluate(&logits, None, Some(&mask), &raw);
         (log_p + entropy).sum(Kind::Float).backward();
         assert_eq!(logits.grad().double_value(&[0, 0]), 0.0);
         assert_ne!(logits.grad().double_value(&[0, 2]), 0.0);

@@ -27,3 +27,18 @@ pub mod train;
 
 pub use agent::{Agent, AgentError};
 pub use tch::Device;
+
+/// Whether libtorch sees a CUDA device.
+pub fn cuda_is_available() -> bool {
+    tch::Cuda::is_available()
+}
+
+/// Threads that one tensor operation may use.
+pub fn set_threads(threads: usize) {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(1));
+}
+
+/// A first tensor operation, to see that libtorch works; returns a number that must be 2.
+pub fn probe(device: Device) -> f64 {
+    tch::Tensor::ones([2], (tch::Kind::Float, device)).sum(tch::Kind::Float).double_value(&[])
+}

@@ -105,7 +105,12 @@ impl Params {
     /// The gradient of a scalar, as one flat tensor.
     pub fn gradient(&self, loss: &Tensor) -> Tensor {
         let parts = Tensor::run_backward(&[loss], &self.leaves, false, false);
-        let flat: Vec<Tensor> = parts.iter().map(|g| g.reshape([-1])).collect();
+        let flat: Vec<Tensor> = parts
+            .iter()
+            .zip(&self.leaves)
+            // A parameter that the loss does not use has no gradient.
+            .map(|(g, leaf)| if g.defined() { g.reshape([-1]) } else { leaf.detach().zeros_like().view([-1]) })
+            .collect();
         Tensor::cat(&flat, 0)
     }
 }

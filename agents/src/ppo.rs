@@ -87,7 +87,8 @@ struct Nets {
     trunk: Option<Mlp>,
     policy: Mlp,
     value: Mlp,
-    log_std: usize,
+    /// Of a Gaussian; choices have none.
+    log_std: Option<usize>,
 }
 
 impl Nets {
@@ -102,7 +103,7 @@ impl Nets {
         };
         let policy = Mlp::new(b, "policy", &sizes(first, hidden, outputs), config.activation, Last::Head(0.01));
         let value = Mlp::new(b, "value", &sizes(first, hidden, 1), config.activation, Last::Head(1.0));
-        let log_std = b.constant("log_std", &[deviations as i64], config.log_std);
+        let log_std = (deviations > 0).then(|| b.constant("log_std", &[deviations as i64], config.log_std));
         Self { trunk, policy, value, log_std }
     }
 
@@ -211,8 +212,8 @@ impl Ppo {
 
     /// Copies what sampling needs of the parameters to the host.
     fn refresh(&mut self) {
-        if !self.log_std.is_empty() {
-            read_f32(&self.params.leaves[self.nets.log_std].detach(), &mut self.log_std);
+        if let Some(at) = self.nets.log_std {
+            read_f32(&self.params.leaves[at].detach(), &mut self.log_std);
         }
     }
 
@@ -283,7 +284,7 @@ impl Ppo {
     fn loss(&self, b: &Minibatch, clip: f64) -> (Tensor, [Tensor; 5]) {
         let c = &self.config;
         let (out, value) = self.nets.both(&self.params, &b.obs);
-        let log_std = &self.params.leaves[self.nets.log_std];
+        let log_std = self.nets.log_std.map(|at| &self.params.leaves[at]);
         let (log_prob, entropy) = self.head.evaluate(&out, log_std, b.mask.as_ref(), &b.chosen);
         let log_ratio = log_prob - &b.log_prob;
         let ratio = log_ratio.exp();

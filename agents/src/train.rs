@@ -72,8 +72,13 @@ impl Trainer {
         self.step >= self.steps
     }
 
-    /// Runs to the learner's next boundary. Returns its report and the episodes that ended on the way.
-    pub fn advance(&mut self) -> Result<(Vec<(String, f64)>, Episodes), AgentError> {
+    /// The episodes that ended since this was called last.
+    pub fn take_episodes(&mut self) -> Episodes {
+        std::mem::take(&mut self.episodes)
+    }
+
+    /// Runs to the learner's next boundary and returns its report.
+    pub fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
         let mut report = Vec::new();
         loop {
             let start = Instant::now();
@@ -90,7 +95,7 @@ impl Trainer {
             self.times.simulate += stepped - acted;
             self.times.learn += stepped.elapsed();
             if boundary {
-                return Ok((report, std::mem::take(&mut self.episodes)));
+                return Ok(report);
             }
         }
     }

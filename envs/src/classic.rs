@@ -6,7 +6,7 @@ pub mod pendulum;
 
 use agon_core::Entry;
 
-const GYM: &str = "transitions of Gymnasium 1.4.0, at most 1e-6 relative (tests/golden/gymnasium.py)";
+const GYM: &str = "transitions of Gymnasium 1.4.0, at most 1e-6 relative (tests/golden/classic_control.py)";
 
 pub const ENTRIES: &[Entry] = &[
     Entry::kernel::<cartpole::CartPole, 4, 4>("classic/cartpole", "Balance a pole on a cart", GYM),

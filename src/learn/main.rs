@@ -1,1 +1,33 @@
-fn main() {}
+//! The program `agon-torch`: every command that needs tensors. `agon` starts it; it has the same command line.
+#![allow(missing_docs)]
+
+mod agents;
+mod bench;
+mod device;
+mod doctor;
+mod eval;
+mod faces;
+mod market;
+mod plan;
+mod sales;
+mod train;
+
+use agon::cli::{Cli, Command};
+use agon::{Failure, Outcome, failure};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    failure::report(run(Cli::parse()))
+}
+
+fn run(cli: Cli) -> Outcome {
+    match cli.command {
+        Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Agents(args)) => agents::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(args),
+        _ => Err(Failure::Input("agon-torch is started by `agon`; use that".into())),
+    }
+}

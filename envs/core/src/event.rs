@@ -62,7 +62,7 @@ pub enum Event {
         /// Episodes it was taken over.
         episodes: u64,
     },
-    /// A checkpoint was written.
+    /// (speed) A checkpoint was written.
     Saved {
         /// Environment steps made.
         step: u64,

@@ -26,11 +26,19 @@ pub trait Real:
     /// `yes` where the mask holds, else `no`.
     fn pick(mask: Self::Mask, yes: Self, no: Self) -> Self;
     /// Rounds to the nearest integer, ties to even; |x| < 2^51.
+    #[inline(always)]
     fn round(self) -> Self {
         let magic = self.of(6_755_399_441_055_744.0); // 1.5 · 2^52: adding it drops the fraction
         (self + magic) - magic
     }
+    /// Rounds to the 24 bits of an f32 (Veltkamp's splitting; for |x| below 2^990).
+    #[inline(always)]
+    fn single(self) -> Self {
+        let shifted = self * self.of(536_870_913.0); // 2^29 + 1
+        shifted - (shifted - self)
+    }
     /// Whether an integral value is odd.
+    #[inline(always)]
     fn odd(self) -> Self::Mask {
         let half = self * self.of(0.5);
         (half - half.round()).abs().gt(self.of(0.25))
@@ -196,6 +204,14 @@ mod tests {
             let x = f64::from(i) * 0.000_257_3;
             let (s, c) = Real::sin_cos(x);
             assert!((s - x.sin()).abs() <= 2.3e-16 && (c - x.cos()).abs() <= 2.3e-16, "{x}: {s} {c}");
+        }
+    }
+
+    #[test]
+    fn single_is_the_nearest_f32() {
+        for i in -100_000..100_000i32 {
+            let x = f64::from(i).powi(3) * 1.234_567_891_23e-7;
+            assert_eq!(Real::single(x), f64::from(x as f32));
         }
     }
 

@@ -56,8 +56,10 @@ impl Kernel<2, 3> for Pendulum {
         let c = |a: f64| theta.of(a);
         let u = action.min(c(MAX_TORQUE)).max(c(-MAX_TORQUE));
         let angle = wrap(theta);
-        let cost = angle * angle + c(0.1) * omega * omega + c(0.001) * u * u;
-        let speed = omega + (c(1.5 * self.gravity) * theta.sin_cos().0 + c(3.0) * u) * c(DT);
+        // Gymnasium keeps what it computes from the torque alone in f32.
+        let effort = (c(f64::from(0.001f32)) * (u * u).single()).single();
+        let cost = angle * angle + c(0.1) * omega * omega + effort;
+        let speed = omega + (c(1.5 * self.gravity) * theta.sin_cos().0 + (c(3.0) * u).single()) * c(DT);
         let speed = speed.min(c(MAX_SPEED)).max(c(-MAX_SPEED));
         ([theta + speed * c(DT), speed], -cost, c(0.0).gt(c(1.0)))
     }

@@ -1,0 +1,147 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A reinforcement-learning gym and agent suite: train agents, watch them, evaluate them, replay their episodes.
+#[derive(Parser, Debug)]
+#[command(name = "agon", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Train whatever a scenario names, or go on with a run
+    Train(Train),
+    /// Mean return of a run, a checkpoint or a scripted player, with a 95 % interval, beside baselines and the optimum
+    Eval(Eval),
+    /// The dashboard, on live or finished runs
+    Watch(Watch),
+    /// Step through saved episodes, verify them, export them
+    Replay(Replay),
+    /// The environments: spaces, parameters, how each is verified
+    Envs(List),
+    /// The agents and their hyperparameters
+    Agents(List),
+    /// Drive an environment by JSON lines on stdin and stdout
+    Drive(Drive),
+    /// The speeds that the README quotes
+    Bench(Bench),
+    /// What was found: libtorch, CUDA, threads, terminal, run folder, a two-second speed test
+    Doctor(Json),
+}
+
+#[derive(Args, Debug)]
+pub struct Train {
+    /// A scenario file, such as scenarios/pricing/tuna.toml
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub scenario: Option<PathBuf>,
+    /// Set a value of the scenario: --set train.steps=100000 (may be repeated)
+    #[arg(long, value_name = "TABLE.KEY=VALUE", conflicts_with = "resume")]
+    pub set: Vec<String>,
+    /// The seed (the same as --set train.seed=N)
+    #[arg(long, conflicts_with = "resume")]
+    pub seed: Option<u64>,
+    /// Where tensors live
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub device: Device,
+    /// What to show: the dashboard, plain lines or JSON lines; auto is the dashboard in a terminal
+    #[arg(long, value_enum, default_value_t = Ui::Auto)]
+    pub ui: Ui,
+    /// The run's folder, instead of runs/<scenario>/<number>
+    #[arg(long, conflicts_with = "resume")]
+    pub out: Option<PathBuf>,
+    /// Go on with this run from its latest checkpoint
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ui {
+    Auto,
+    Tui,
+    Plain,
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Eval {
+    /// A run, a checkpoint folder, or the name of a scripted player (then --scenario says where)
+    pub what: String,
+    /// The scenario to evaluate in; a run's own if left out
+    #[arg(long)]
+    pub scenario: Option<PathBuf>,
+    /// Set a value of the scenario (may be repeated)
+    #[arg(long, value_name = "TABLE.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Episodes; the scenario's eval.episodes if left out
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub episodes: Option<u32>,
+    /// Seed of the episodes
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Where tensors live
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub device: Device,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args, Debug, Clone, Copy)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Watch {
+    /// Run folders; the newest run below runs/ if left out
+    pub runs: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// An episode file, or a run (then its newest episode)
+    pub episode: PathBuf,
+    /// Only simulate it again and check every hash
+    #[arg(long)]
+    pub verify: bool,
+    /// Write it to a .csv, .json or .cast (asciinema) file
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct List {
+    /// Only this one
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Drive {
+    /// The environment, such as classic/cartpole
+    pub env: String,
+    /// Set a parameter (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// Only the benchmarks whose name contains this
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub json: Json,
+}

@@ -1,0 +1,120 @@
+//! `agon envs`: what there is to simulate. The same printing serves `agon agents`.
+
+use crate::cli::List;
+use crate::failure::{Failure, Outcome};
+use agon_core::settings::{Declared, hint, nearest};
+use agon_core::{ActionSpec, Spec};
+use serde_json::{Map, Value, json};
+
+/// One thing to list.
+pub struct Item {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub verified: &'static str,
+    pub settings: Vec<Declared>,
+    /// Lines between the headline and the settings.
+    pub more: Vec<String>,
+    pub json: Value,
+}
+
+pub fn run(args: &List) -> Outcome {
+    let items = agon_envs::registry().into_iter().map(|entry| {
+        let env = entry.build(&Map::new(), 1, 1).map_err(|e| Failure::Internal(format!("{}: {e}", entry.id)))?;
+        let spec = env.spec();
+        let mut more = vec![
+            format!("observation: {}", observation(spec)),
+            format!("action:      {}", action(spec)),
+            format!("agents: {}, at most {} steps", spec.agents, spec.step_limit),
+        ];
+        more.extend(entry.players.iter().map(|p| format!("player {}: {}", p.name, p.about)));
+        let players: Vec<&str> = entry.players.iter().map(|p| p.name).collect();
+        let json = json!({"version": entry.version, "spec": spec, "players": players});
+        Ok(Item {
+            name: entry.id,
+            about: entry.about,
+            verified: entry.verified,
+            settings: entry.declared(),
+            more,
+            json,
+        })
+    });
+    list(items.collect::<Outcome<Vec<_>>>()?, args, "environment")
+}
+
+/// Prints all items in short, or one in full.
+pub fn list(items: Vec<Item>, args: &List, what: &str) -> Outcome {
+    let chosen: Vec<&Item> = match &args.name {
+        None => items.iter().collect(),
+        Some(name) => match items.iter().find(|i| i.name == name) {
+            Some(item) => vec![item],
+            None => {
+                let near = nearest(name, items.iter().map(|i| i.name));
+                return Err(Failure::Input(format!("no {what} is called `{name}`{}", hint(&near))));
+            }
+        },
+    };
+    if args.json.json {
+        let all: Vec<Value> = chosen.iter().map(|i| i.to_json()).collect();
+        println!("{}", Value::Array(all));
+        return Ok(());
+    }
+    if args.name.is_none() {
+        for item in chosen {
+            println!("{:<22} {}", item.name, item.about);
+        }
+        println!("\nOne in full: name it. All for programs: --json.");
+        return Ok(());
+    }
+    for item in chosen {
+        println!("{}: {}", item.name, item.about);
+        item.more.iter().for_each(|line| println!("  {line}"));
+        println!("  verified by {}", item.verified);
+        println!("\n  parameters");
+        for s in &item.settings {
+            let default = short(&s.default);
+            let range = s.range.as_ref().map_or(String::new(), |r| format!(", {r}"));
+            println!("  {:<24} {} [{}{range}]", s.name, s.about, s.kind);
+            println!("  {:<24} default {default}", "");
+        }
+    }
+    Ok(())
+}
+
+impl Item {
+    fn to_json(&self) -> Value {
+        let setting = |s: &Declared| json!({"name": s.name, "kind": s.kind, "default": s.default, "range": s.range, "about": s.about});
+        let settings: Vec<Value> = self.settings.iter().map(setting).collect();
+        let mut out = json!({
+            "name": self.name, "about": self.about, "verified": self.verified, "settings": settings,
+        });
+        if let (Some(out), Some(more)) = (out.as_object_mut(), self.json.as_object()) {
+            out.extend(more.clone());
+        }
+        out
+    }
+}
+
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    if text.len() > 60 { format!("{}…", text.chars().take(58).collect::<String>()) } else { text }
+}
+
+fn observation(spec: &Spec) -> String {
+    let names: Vec<String> = spec
+        .observation
+        .iter()
+        .map(|f| if f.unit.is_empty() { f.name.clone() } else { format!("{} ({})", f.name, f.unit) })
+        .collect();
+    names.join(", ")
+}
+
+fn action(spec: &Spec) -> String {
+    match &spec.action {
+        ActionSpec::Discrete { labels } => format!("one of {}: {}", labels.len(), labels.join(", ")),
+        ActionSpec::MultiDiscrete { sizes } => format!("{} choices among {sizes:?}", sizes.len()),
+        ActionSpec::Continuous { fields } => {
+            let one = |f: &agon_core::Field| format!("{} in [{}, {}]", f.name, f.low, f.high);
+            fields.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `agon bench`: the speeds that the README quotes, measured on this machine.
+
+use crate::doctor;
+use agon::cli;
+use agon::{Failure, Outcome};
+use agon_agents::Device;
+use agon_agents::registry::{self, Context};
+use agon_agents::train::Trainer;
+use agon_core::contract::Harness;
+use serde_json::{Map, Value, json};
+use std::time::Instant;
+
+/// Steps a second under random actions that are drawn on the way, one thread.
+pub fn stepping(id: &str, envs: usize, seconds: f64) -> Outcome<f64> {
+    let entry = agon_envs::find(id).map_err(|e| Failure::Input(e.to_string()))?;
+    let env = entry.build(&Map::new(), envs, 1).map_err(|e| Failure::Input(e.to_string()))?;
+    let mut h = Harness::new(env, 1);
+    let mut run = |seconds: f64| {
+        let (start, mut steps) = (Instant::now(), 0u64);
+        while start.elapsed().as_secs_f64() < seconds {
+            for _ in 0..64 {
+                h.choose();
+                h.step();
+            }
+            steps += 64 * envs as u64;
+        }
+        steps as f64 / start.elapsed().as_secs_f64()
+    };
+    run(seconds * 0.2);
+    Ok(run(seconds))
+}
+
+/// PPO's settings on CartPole as others publish them: `(envs, settings)`.
+fn published(name: &str) -> (usize, Value) {
+    match name {
+        "rl-zoo" => (
+            8,
+            json!({"rollout_steps": 32, "minibatch": 256, "epochs": 20, "gamma": 0.98, "gae_lambda": 0.8,
+                   "learning_rate": 1e-3, "clip_range_schedule": "linear"}),
+        ),
+        _ => (
+            4,
+            json!({"rollout_steps": 128, "minibatch": 128, "epochs": 4, "gamma": 0.99, "gae_lambda": 0.95,
+                   "learning_rate": 2.5e-4, "entropy_coef": 0.01}),
+        ),
+    }
+}
+
+/// Steps a second of PPO's whole training loop on CartPole, two separate networks of 64×64 tanh.
+pub fn learning(name: &str, steps: u64) -> Outcome<f64> {
+    agon_agents::set_threads(1);
+    let (envs, settings) = published(name);
+    let entry = agon_envs::find("classic/cartpole").map_err(|e| Failure::Internal(e.to_string()))?;
+    let env = entry.build(&Map::new(), envs, 1).map_err(|e| Failure::Internal(e.to_string()))?;
+    let context = Context { spec: env.spec(), rows: env.rows(), seed: 1, device: Device::Cpu };
+    let ppo = registry::find("ppo").map_err(|_| Failure::Internal("no ppo".into()))?;
+    let settings = settings.as_object().cloned().unwrap_or_default();
+    let agent = ppo.build(&settings, &context).map_err(|e| Failure::Internal(e.to_string()))?;
+    let mut trainer = Trainer::new(env, agent, 1, steps);
+    let start = Instant::now();
+    while !trainer.done() {
+        trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?;
+    }
+    Ok(trainer.step as f64 / start.elapsed().as_secs_f64())
+}
+
+type Measure = Box<dyn Fn() -> Outcome<f64>>;
+
+fn all() -> Vec<(String, &'static str, Measure)> {
+    let mut all: Vec<(String, &'static str, Measure)> = Vec::new();
+    for envs in [1usize, 64, 1024, 8192] {
+        let measure = move || stepping("classic/cartpole", envs, 1.0);
+        all.push((format!("step/classic/cartpole x{envs}"), "steps/s", Box::new(measure)));
+    }
+    for entry in agon_envs::registry().into_iter().filter(|e| e.id != "classic/cartpole") {
+        let measure = move || stepping(entry.id, 1024, 1.0);
+        all.push((format!("step/{} x1024", entry.id), "steps/s", Box::new(measure)));
+    }
+    all.push(("ppo/cartpole rl-zoo".into(), "steps/s", Box::new(|| learning("rl-zoo", 100_000))));
+    all.push(("ppo/cartpole cleanrl".into(), "steps/s", Box::new(|| learning("cleanrl", 200_000))));
+    all
+}
+
+pub fn run(args: &cli::Bench) -> Outcome {
+    let wanted = args.name.as_deref().unwrap_or("");
+    let chosen: Vec<_> = all().into_iter().filter(|(name, ..)| name.contains(wanted)).collect();
+    if chosen.is_empty() {
+        let names: Vec<String> = all().into_iter().map(|b| b.0).collect();
+        return Err(Failure::Input(format!(
+            "no benchmark's name contains `{wanted}`; there are\n  {}",
+            names.join("\n  ")
+        )));
+    }
+    let mut results = Vec::new();
+    for (name, unit, measure) in chosen {
+        let mut values = (0..3).map(|_| measure()).collect::<Outcome<Vec<f64>>>()?;
+        values.sort_by(f64::total_cmp);
+        if !args.json.json {
+            println!("{name:<36} {:>14.0} {unit}  [{:.0} – {:.0}]", values[1], values[0], values[2]);
+        }
+        results.push(json!({"name": name, "unit": unit, "value": values[1], "low": values[0], "high": values[2]}));
+    }
+    if args.json.json {
+        println!("{}", json!({"machine": doctor::machine(), "results": results}));
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Who listens to a run: its files always, and a dashboard, plain lines or JSON lines.
+
+use agon::cli::Ui;
+use agon::run::Logs;
+use agon::screen;
+use agon::tui::live::Dashboard;
+use agon::tui::model::Model;
+use agon::tui::pane::{duration, number};
+use agon::{Failure, Outcome};
+use agon_core::Sink;
+use agon_core::event::Event;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+enum Face {
+    Plain(Plain),
+    Json,
+    Dashboard(Dashboard),
+}
+
+/// The listeners of one run.
+pub struct Faces {
+    pub logs: Logs,
+    face: Option<Face>,
+    model: Model,
+}
+
+/// A line every second or so, and at every evaluation.
+struct Plain {
+    next: Instant,
+}
+
+impl Faces {
+    /// Opens what was asked for.
+    pub fn open(ui: Ui, logs: Logs, model: Model, log: PathBuf, stop: Arc<AtomicBool>) -> Outcome<Self> {
+        let ui = match ui {
+            Ui::Auto if screen::is_terminal() => Ui::Tui,
+            Ui::Auto => Ui::Plain,
+            other => other,
+        };
+        let face = match ui {
+            Ui::Tui if !screen::is_terminal() => {
+                return Err(Failure::Input("--ui tui: there is no terminal here; use --ui plain".into()));
+            }
+            Ui::Tui => Face::Dashboard(Dashboard::open(model.clone(), log, stop)?),
+            Ui::Json => Face::Json,
+            _ => Face::Plain(Plain::new()),
+        };
+        Ok(Self { logs, face: Some(face), model })
+    }
+
+    /// Closes the dashboard, if there is one, and gives the terminal back.
+    pub fn close(&mut self) -> Outcome {
+        match self.face.take() {
+            Some(Face::Dashboard(dashboard)) => dashboard.close(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Plain {
+    fn new() -> Self {
+        Self { next: Instant::now() }
+    }
+
+    fn say(&mut self, model: &Model, event: &Event) {
+        match event {
+            Event::Evaluated { step, mean, ci95, episodes } => {
+                eprintln!("{step:>10}  evaluation {} ± {} over {episodes} episodes", number(*mean), number(*ci95));
+            }
+            Event::Speed { step, steps_per_second, .. } if Instant::now() >= self.next => {
+                self.next = Instant::now() + Duration::from_secs(1);
+                let last = model.returns.last().map_or("-".into(), number);
+                let left = model.remaining().map_or("?".into(), duration);
+                let share = model.progress() * 100.0;
+                eprintln!(
+                    "{step:>10}  {share:>3.0} %  return {last}  {} steps/s  {left} left",
+                    number(*steps_per_second)
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Sink for Faces {
+    fn emit(&mut self, event: &Event) {
+        self.logs.emit(event);
+        if let Some(Face::Dashboard(dashboard)) = &self.face
+            && !dashboard.is_open()
+        {
+            let _ = self.close();
+            eprintln!("the run goes on; Ctrl-C saves and stops it");
+            self.face = Some(Face::Plain(Plain::new()));
+        }
+        match &mut self.face {
+            Some(Face::Dashboard(dashboard)) => dashboard.send(event),
+            Some(Face::Plain(plain)) => {
+                self.model.apply(event);
+                plain.say(&self.model, event);
+            }
+            Some(Face::Json) if !matches!(event, Event::Frame(_)) => {
+                let mut out = std::io::stdout().lock();
+                // A reader that went away does not end the run.
+                let _ = writeln!(out, "{}", serde_json::json!(event));
+            }
+            _ => {}
+        }
+    }
+
+    fn wants_frame(&mut self) -> bool {
+        matches!(&self.face, Some(Face::Dashboard(d)) if d.wants_frame())
+    }
+}

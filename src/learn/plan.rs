@@ -1,0 +1,181 @@
+//! A scenario that was understood whole: which environment, which agent, how long, how it is judged.
+
+use crate::market::{self, Report};
+use crate::sales::FitSettings;
+use agon::scenario::Source;
+use agon::{Failure, Outcome};
+use agon_agents::registry::{self, Context};
+use agon_agents::{Agent, AgentError, Device};
+use agon_core::settings::{Issue, Settings};
+use agon_core::{Entry, EnvError, VecEnv};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+agon_core::settings! {
+    /// How long and how wide.
+    pub struct TrainSettings {
+        /// Environment steps.
+        steps: u64 = 100_000, in [1.0, 1e15];
+        /// Environments stepped together.
+        envs: usize = 8, in [1.0, 1e6];
+        /// The seed of everything.
+        seed: u64 = 1, in [0.0, 9e18];
+        /// Threads of one tensor operation.
+        threads: usize = 1, in [1.0, 1024.0];
+        /// Threads of the simulator.
+        env_threads: usize = 1, in [1.0, 1024.0];
+        /// Steps between checkpoints; a tenth of `steps` if left out.
+        save_every: Option<u64> = None, in [1.0, 1e15];
+    }
+}
+
+agon_core::settings! {
+    /// How it is judged.
+    pub struct EvalSettings {
+        /// Steps between evaluations; none on the way if left out.
+        every: Option<u64> = None, in [1.0, 1e15];
+        /// Episodes of an evaluation on the way.
+        episodes: usize = 20, in [1.0, 1e6];
+        /// Episodes of the last evaluation and of `agon eval`.
+        final_episodes: usize = 100, in [1.0, 1e6];
+        /// Seed of the episodes.
+        seed: u64 = 1_000_003, in [0.0, 9e18];
+        /// Players to compare with: `random`, or the environment's own (see `agon envs`).
+        baselines: Vec<String> = vec!["random".into()];
+        /// Ends the run at the first evaluation whose mean is at least this, if given.
+        stop_at: Option<f64> = None, in [-1e300, 1e300];
+        /// Episodes saved from each evaluation.
+        record: usize = 1, in [0.0, 1e4];
+    }
+}
+
+/// Everything a run needs to know.
+pub struct Plan {
+    pub name: String,
+    pub env: Entry,
+    pub env_settings: Map<String, Value>,
+    pub agent: &'static registry::Entry,
+    pub agent_settings: Map<String, Value>,
+    pub train: TrainSettings,
+    pub eval: EvalSettings,
+    /// What was fitted, if the scenario has a `[fit]`.
+    pub report: Option<Report>,
+    /// The scenario with every default filled in and the fit's results in place of the fit.
+    pub resolved: String,
+}
+
+impl Plan {
+    /// Reads and checks a scenario; `sets` as on the command line.
+    pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
+        let source = Source::read(path, sets)?;
+        let mut env_settings = source.section("env")?;
+        let id = source.word("env", &mut env_settings, "id")?;
+        let env = agon_envs::find(&id).map_err(|e| match e {
+            EnvError::Unknown { nearest, .. } => {
+                source.unknown("env", "id", &format!("no environment is called `{id}`"), &nearest)
+            }
+            other => Failure::Input(other.to_string()),
+        })?;
+        let mut agent_settings = source.section("agent")?;
+        let kind = source.word("agent", &mut agent_settings, "kind")?;
+        let agent = registry::find(&kind)
+            .map_err(|near| source.unknown("agent", "kind", &format!("no agent is called `{kind}`"), &near))?;
+        let within = |section: &'static str| {
+            let source = &source;
+            move |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())
+        };
+        let train = TrainSettings::read(&source.section("train")?).map_err(within("train"))?;
+        let eval = EvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
+        let report = match source.table.get("fit") {
+            None => None,
+            Some(_) => {
+                let fit = FitSettings::read(&source.section("fit")?).map_err(within("fit"))?;
+                let data = path.parent().unwrap_or(Path::new(".")).join(&fit.data);
+                if fit.data.is_empty() || !data.is_file() {
+                    let message = format!("no file at {}", data.display());
+                    return Err(source.wrong(&[Issue::value("data", message).within("fit")]));
+                }
+                Some(market::fill(&data, &fit, &mut env_settings)?)
+            }
+        };
+        let env_settings = env.resolve(&env_settings).map_err(|e| env_failure(&source, e))?;
+        let agent_settings = agent.resolve(&agent_settings).map_err(|e| agent_failure(&source, e))?;
+        let name = match source.table.get("name") {
+            Some(Value::String(name)) => name.clone(),
+            _ => name_of(path),
+        };
+        let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
+        let resolved = resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, &eval)?;
+        let plan = Self { name, env, env_settings, agent, agent_settings, train, eval, report, resolved };
+        // Settings that only fail together fail here, with their place.
+        let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(&source, e))?;
+        for player in &plan.eval.baselines {
+            agon_core::policy::by_name(&*probe, player, 0)
+                .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
+        }
+        let context = Context { spec: probe.spec(), rows: probe.rows(), seed: 0, device: Device::Cpu };
+        let _ = plan.agent.build(&plan.agent_settings, &context).map_err(|e| agent_failure(&source, e))?;
+        Ok(plan)
+    }
+
+    /// A batch of the scenario's environment.
+    pub fn build_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
+        let built = self.env.build(&self.env_settings, envs, self.train.env_threads);
+        built.map_err(|e| Failure::Input(e.to_string()))
+    }
+
+    /// A fresh agent for a batch.
+    pub fn build_agent(&self, env: &dyn VecEnv, device: Device) -> Outcome<Box<dyn Agent>> {
+        let context = Context { spec: env.spec(), rows: env.rows(), seed: self.train.seed, device };
+        self.agent.build(&self.agent_settings, &context).map_err(|e| Failure::Input(e.to_string()))
+    }
+}
+
+fn env_failure(source: &Source, error: EnvError) -> Failure {
+    match error {
+        EnvError::Settings(issues) => source.wrong(&issues.into_iter().map(|i| i.within("env")).collect::<Vec<_>>()),
+        other => Failure::Input(other.to_string()),
+    }
+}
+
+fn agent_failure(source: &Source, error: AgentError) -> Failure {
+    match error {
+        AgentError::Settings(issues) => {
+            source.wrong(&issues.into_iter().map(|i| i.within("agent")).collect::<Vec<_>>())
+        }
+        other => Failure::Input(other.to_string()),
+    }
+}
+
+/// `scenarios/pricing/tuna.toml` is called `pricing/tuna`.
+fn name_of(path: &Path) -> String {
+    let parts: Vec<String> = path.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
+    match parts.iter().rposition(|p| p == "scenarios") {
+        Some(at) => parts[at + 1..].join("/"),
+        None => parts.last().cloned().unwrap_or_else(|| "scenario".into()),
+    }
+}
+
+fn resolve(
+    name: &str,
+    about: &str,
+    (env, env_settings): (&Entry, &Map<String, Value>),
+    (agent, agent_settings): (&registry::Entry, &Map<String, Value>),
+    train: &TrainSettings,
+    eval: &EvalSettings,
+) -> Outcome<String> {
+    let named = |key: &str, value: &str, rest: &Map<String, Value>| {
+        let mut table = Map::new();
+        table.insert(key.into(), value.into());
+        table.extend(rest.clone());
+        Value::Object(table)
+    };
+    let mut whole = Map::new();
+    whole.insert("name".into(), name.into());
+    whole.insert("about".into(), about.into());
+    whole.insert("env".into(), named("id", env.id, env_settings));
+    whole.insert("agent".into(), named("kind", agent.kind, agent_settings));
+    whole.insert("train".into(), Value::Object(train.write()));
+    whole.insert("eval".into(), Value::Object(eval.write()));
+    toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))
+}

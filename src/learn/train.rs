@@ -1,0 +1,311 @@
+//! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
+
+use crate::device;
+use crate::eval;
+use crate::faces::Faces;
+use crate::plan::Plan;
+use agon::cli;
+use agon::run::{Logs, Run};
+use agon::tui::model::Model;
+use agon::{Failure, Outcome};
+use agon_agents::evaluate::mean_ci95;
+use agon_agents::train::Trainer;
+use agon_agents::{AgentError, Device, checkpoint};
+use agon_core::event::{self, Event};
+use agon_core::{Scene, Sink, View};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Reports a run makes at most: more would slow it down and nobody could tell them apart.
+const REPORTS: u64 = 2000;
+const SPEED_EVERY: Duration = Duration::from_millis(250);
+
+/// A run under way.
+struct Session {
+    plan: Plan,
+    run: Run,
+    trainer: Trainer,
+    faces: Faces,
+    stop: Arc<AtomicBool>,
+    /// The best evaluation so far.
+    best: Option<f64>,
+    /// Seconds of earlier processes of this run.
+    before: f64,
+    started: Instant,
+    told: (Instant, u64),
+}
+
+pub fn run(args: &cli::Train) -> Outcome {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The second one ends the process at once.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(|e| Failure::Internal(format!("cannot listen for signals: {e}")))?;
+    }
+    let mut session = Session::open(args, stop)?;
+    let outcome = session.train();
+    let ended = match &outcome {
+        Ok(outcome) => *outcome,
+        Err(_) => event::Outcome::Failed,
+    };
+    session.faces.emit(&Event::Finished { step: session.trainer.step, outcome: ended });
+    let flushed = session.faces.logs.flush();
+    let closed = session.faces.close();
+    let word = match ended {
+        event::Outcome::Done => "done",
+        event::Outcome::Interrupted => "interrupted",
+        event::Outcome::Failed => "failed",
+    };
+    // A full disk must not hide what went wrong first.
+    let _ = session.run.status(word, session.trainer.step, session.plan.train.steps);
+    outcome?;
+    flushed?;
+    closed?;
+    let folder = session.run.folder.display();
+    if ended == event::Outcome::Interrupted {
+        let step = session.trainer.step;
+        return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
+    }
+    session.finish()
+}
+
+impl Session {
+    fn open(args: &cli::Train, stop: Arc<AtomicBool>) -> Outcome<Self> {
+        let (plan, resumed) = match (&args.resume, &args.scenario) {
+            (Some(folder), _) => {
+                let run = Run::open(folder)?;
+                let plan = Plan::read(&run.path("scenario.toml"), &[])?;
+                let none =
+                    || Failure::Input(format!("{} has no checkpoint to go on from; train it anew", folder.display()));
+                let checkpoint = run.checkpoint("latest").ok_or_else(none)?;
+                (plan, Some((run, checkpoint)))
+            }
+            (None, Some(scenario)) => {
+                let mut sets = args.set.clone();
+                sets.extend(args.seed.map(|s| format!("train.seed={s}")));
+                (Plan::read(scenario, &sets)?, None)
+            }
+            (None, None) => return Err(Failure::Input("name a scenario, or --resume a run".into())),
+        };
+        let device = device::open(args.device)?;
+        agon_agents::set_threads(plan.train.threads);
+        let env = plan.build_env(plan.train.envs)?;
+        let mut agent = plan.build_agent(&*env, device)?;
+        let (run, trainer, state) = match resumed {
+            None => {
+                let trainer = Trainer::new(env, agent, plan.train.seed, plan.train.steps);
+                let run = Run::create(&plan.name, args.out.as_deref())?;
+                describe(&run, &plan, device)?;
+                (run, trainer, Value::Null)
+            }
+            Some((run, folder)) => {
+                let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
+                let (saved, state) = checkpoint::read(&folder).map_err(unfit)?;
+                agent.load(&saved).map_err(unfit)?;
+                let mut trainer = Trainer::new(env, agent, plan.train.seed, plan.train.steps);
+                // `Trainer::new` starts episodes; the checkpoint's replace them.
+                trainer.load(&state["trainer"]).map_err(unfit)?;
+                (run, trainer, state)
+            }
+        };
+        let logs = Logs::open(&run, Some(&state["logs"]))?;
+        let model = Model {
+            name: plan.name.clone(),
+            device: device::name(device),
+            seed: plan.train.seed,
+            steps: plan.train.steps,
+            step: trainer.step,
+            optimum: trainer.env.optimum(),
+            ..Model::default()
+        };
+        if let Some(report) = &plan.report {
+            report.lines.iter().for_each(|line| eprintln!("{line}"));
+        }
+        eprintln!("run {} on {}", run.folder.display(), device::name(device));
+        let faces = Faces::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
+        let now = Instant::now();
+        let mut session = Self {
+            told: (now, trainer.step),
+            plan,
+            run,
+            trainer,
+            faces,
+            stop,
+            best: state["best"].as_f64(),
+            before: state["seconds"].as_f64().unwrap_or(0.0),
+            started: now,
+        };
+        if session.trainer.step == 0 {
+            let (scenario, seed) = (session.plan.name.clone(), session.plan.train.seed);
+            session.faces.emit(&Event::Started { scenario, seed, steps: session.plan.train.steps });
+        }
+        session.run.status("running", session.trainer.step, session.plan.train.steps)?;
+        Ok(session)
+    }
+
+    /// Whether a multiple of `every` lies in (before, now].
+    fn due(&self, before: u64, every: u64) -> bool {
+        before / every != self.trainer.step / every
+    }
+
+    fn train(&mut self) -> Outcome<event::Outcome> {
+        let steps = self.plan.train.steps;
+        let report_every = (steps / REPORTS).max(1);
+        let save_every = self.plan.train.save_every.unwrap_or((steps / 10).max(1));
+        let mut reached = false;
+        while !self.trainer.done() && !reached {
+            if self.stop.load(Ordering::Relaxed) {
+                self.save()?;
+                return Ok(event::Outcome::Interrupted);
+            }
+            let before = self.trainer.step;
+            let report = self.trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?;
+            if self.due(before, report_every) {
+                self.report(report);
+            }
+            if let Some(every) = self.plan.eval.every
+                && self.due(before, every)
+            {
+                reached = self.evaluate()?;
+            }
+            if self.due(before, save_every) {
+                self.save()?;
+            }
+            self.tell_speed();
+        }
+        self.save()?;
+        Ok(event::Outcome::Done)
+    }
+
+    fn report(&mut self, values: Vec<(String, f64)>) {
+        let step = self.trainer.step;
+        self.faces.emit(&Event::Scalars { step, values });
+        let e = self.trainer.take_episodes();
+        if e.count > 0 {
+            let n = e.count as f64;
+            let (mean, length) = (e.total / n, e.length as f64 / n);
+            self.faces.emit(&Event::Episodes { step, count: e.count, mean, low: e.low, high: e.high, length });
+        }
+    }
+
+    fn tell_speed(&mut self) {
+        if self.faces.wants_frame() {
+            let mut scene = Box::<Scene>::default();
+            self.trainer.env.draw(0, View::Now, &mut scene);
+            self.faces.emit(&Event::Frame(scene));
+        }
+        let since = self.told.0.elapsed();
+        if since < SPEED_EVERY {
+            return;
+        }
+        let step = self.trainer.step;
+        let steps_per_second = (step - self.told.1) as f64 / since.as_secs_f64();
+        let times = std::mem::take(&mut self.trainer.times);
+        let share = |d: Duration| d.as_secs_f64() / since.as_secs_f64();
+        let parts = [share(times.simulate), share(times.infer), share(times.learn)];
+        let rest = (1.0 - parts.iter().sum::<f64>()).max(0.0);
+        let event = Event::Speed {
+            step,
+            seconds: self.seconds(),
+            steps_per_second,
+            shares: [parts[0], parts[1], parts[2], rest],
+            memory: device::memory().0,
+        };
+        self.faces.emit(&event);
+        self.told = (Instant::now(), step);
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Evaluates the policy as it is now; true if it reached the goal.
+    fn evaluate(&mut self) -> Outcome<bool> {
+        let (step, eval) = (self.trainer.step, &self.plan.eval);
+        let mut policy = self.trainer.agent.policy();
+        let evaluation = eval::play(&self.plan, &mut *policy, eval.episodes, eval.seed, eval.record)?;
+        let (mean, ci95) = mean_ci95(&evaluation.returns);
+        let (goal, episodes) = (eval.stop_at, eval.episodes as u64);
+        let actor = format!("{} at step {step}", self.plan.agent.kind);
+        eval::save_episodes(&self.run, &self.plan, evaluation, eval.seed, &actor, &format!("{step:012}"))?;
+        self.faces.emit(&Event::Evaluated { step, mean, ci95, episodes });
+        if self.best.is_none_or(|b| mean > b) {
+            self.best = Some(mean);
+            self.save()?;
+            self.run.mark("best", &format!("{step}"))?;
+        }
+        Ok(goal.is_some_and(|g| mean >= g))
+    }
+
+    /// Makes a checkpoint; those that neither `latest` nor `best` names are taken away afterwards.
+    fn save(&mut self) -> Outcome {
+        let step = self.trainer.step;
+        let name = format!("{step}");
+        let state = json!({
+            "trainer": self.trainer.save(),
+            "logs": self.faces.logs.lengths()?,
+            "best": self.best,
+            "seconds": self.seconds(),
+        });
+        let folder = self.run.path("checkpoints").join(&name);
+        checkpoint::write(&folder, &self.trainer.agent.save(), &state).map_err(|e| Failure::write(&folder, &e))?;
+        self.run.mark("latest", &name)?;
+        self.run.status("running", step, self.plan.train.steps)?;
+        let keep = [Some(folder.clone()), self.run.checkpoint("best")];
+        let all = std::fs::read_dir(self.run.path("checkpoints")).into_iter().flatten().flatten().map(|e| e.path());
+        for old in all.filter(|p| p.is_dir() && !keep.contains(&Some(p.clone()))) {
+            // One that cannot be removed only takes room.
+            let _ = std::fs::remove_dir_all(old);
+        }
+        self.faces.emit(&Event::Saved { step, path: folder.display().to_string() });
+        Ok(())
+    }
+
+    /// The last evaluation, the table, and what to do next.
+    fn finish(mut self) -> Outcome {
+        let (eval, seconds) = (&self.plan.eval, self.seconds());
+        let mut policy = self.trainer.agent.policy();
+        let scores = eval::compare(&self.plan, &mut *policy, self.plan.agent.kind, eval.final_episodes, eval.seed)?;
+        if eval.record > 0 {
+            let recorded = eval::play(&self.plan, &mut *policy, eval.record, eval.seed, eval.record)?;
+            let actor = format!("{} at step {}", self.plan.agent.kind, self.trainer.step);
+            eval::save_episodes(&self.run, &self.plan, recorded, eval.seed, &actor, "final")?;
+        }
+        self.run.write("evaluation.json", &format!("{}\n", scores.json()))?;
+        self.faces.logs.flush()?;
+        let folder: PathBuf = self.run.folder.clone();
+        eprintln!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step, device::memory().1);
+        print!("{}", scores.table());
+        eprintln!("\nnext:");
+        eprintln!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", folder.display());
+        Ok(())
+    }
+}
+
+/// The files that say what this run is.
+fn describe(run: &Run, plan: &Plan, device: Device) -> Outcome {
+    run.write("scenario.toml", &plan.resolved)?;
+    if let Some(report) = &plan.report {
+        run.write("fit.json", &format!("{:#}\n", report.json))?;
+    }
+    let command: Vec<String> = std::env::args().collect();
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or_default();
+    let provenance = json!({
+        "agon": env!("CARGO_PKG_VERSION"),
+        "commit": env!("AGON_COMMIT"),
+        "libtorch": "2.11.0",
+        "environment": {"id": plan.env.id, "version": plan.env.version},
+        "cpu": cpu.trim_start_matches(['\t', ' ', ':']),
+        "device": device::name(device),
+        "threads": plan.train.threads,
+        "env_threads": plan.train.env_threads,
+        "seed": plan.train.seed,
+        "command": command[1..],
+    });
+    run.write("provenance.json", &format!("{provenance:#}\n"))
+}

@@ -1,0 +1,231 @@
+//! `agon replay`: simulates a saved episode again, checks every hash, shows it or exports it.
+
+use crate::cli;
+use crate::failure::{Failure, Outcome};
+use crate::run::{Run, read_episode};
+use crate::screen::{self, Screen};
+use crate::tui::live::{Key, key};
+use crate::tui::pane::{self, Theme};
+use agon_core::Scene;
+use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::layout::{Constraint, Layout};
+use ratatui::widgets::{LineGauge, Paragraph};
+use serde_json::json;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// An episode with a picture of every state.
+struct Film {
+    episode: Episode,
+    scenes: Vec<Scene>,
+    totals: Vec<f64>,
+}
+
+pub fn run(args: &cli::Replay) -> Outcome {
+    let path = locate(&args.episode)?;
+    let film = simulate(&path)?;
+    let (steps, header) = (film.episode.steps.len(), &film.episode.header);
+    let totals: Vec<String> = film.episode.totals().iter().map(|t| format!("{t:.2}")).collect();
+    let line = format!("{}: {} steps, return {}, by {}", header.env, steps, totals.join(" and "), header.actor);
+    if args.verify {
+        println!("{line}\nverified: all {} hashes, rewards and flags are as recorded", steps + 1);
+        return Ok(());
+    }
+    if let Some(file) = &args.export {
+        return export(&film, file);
+    }
+    if !screen::is_terminal() {
+        println!("{line}\nverified; in a terminal this steps through it, --export writes it to a file");
+        return Ok(());
+    }
+    show(&film, &line)
+}
+
+/// An episode file, or the newest one of a run.
+fn locate(path: &Path) -> Outcome<PathBuf> {
+    if path.is_dir() {
+        let run = Run::open(path)?;
+        let none = || Failure::Input(format!("{} has no saved episodes yet", path.display()));
+        return run.episodes().pop().ok_or_else(none);
+    }
+    Ok(path.to_owned())
+}
+
+fn simulate(path: &Path) -> Outcome<Film> {
+    let episode = read_episode(path)?;
+    let header = &episode.header;
+    let wrong = |e: &dyn std::fmt::Display| Failure::Input(format!("{}: {e}", path.display()));
+    let entry = agon_envs::find(&header.env).map_err(|e| wrong(&e))?;
+    if entry.version != header.version {
+        let version = ReplayError::Version { env: header.env.clone(), recorded: header.version, here: entry.version };
+        return Err(Failure::Check(format!("{}: {version}", path.display())));
+    }
+    let mut solo = Solo::new(entry.build(&header.settings, 1, 1).map_err(|e| wrong(&e))?);
+    fits(&episode, &solo).map_err(|e| wrong(&e))?;
+    solo.reset(header.seed, agon_core::rng::Stream::Env);
+    let mut scenes = Vec::with_capacity(episode.steps.len() + 1);
+    let checked = replay(&episode, &mut solo, |_, solo| {
+        let mut scene = Scene::default();
+        solo.env().draw(0, solo.view(), &mut scene);
+        scenes.push(scene);
+    });
+    checked.map_err(|e| Failure::Check(format!("{}: {e}", path.display())))?;
+    let mut total = 0.0;
+    let mut totals = vec![0.0];
+    totals.extend(episode.steps.iter().map(|s| {
+        total += f64::from(s.reward[0]);
+        total
+    }));
+    Ok(Film { episode, scenes, totals })
+}
+
+/// A file from elsewhere must not reach the simulator with actions that it cannot take.
+fn fits(episode: &Episode, solo: &Solo) -> Result<(), String> {
+    let spec = solo.env().spec();
+    let (agents, len, choices) = (spec.agents, spec.agents * spec.action.len(), spec.action.choices());
+    for (i, step) in episode.steps.iter().enumerate() {
+        let fits = step.reward.len() == agents
+            && match &step.action {
+                Action::Discrete(a) if !choices.is_empty() => {
+                    a.len() == len && a.iter().zip(choices.iter().cycle()).all(|(a, n)| *a >= 0 && *a < *n as i64)
+                }
+                Action::Continuous(a) => choices.is_empty() && a.len() == len && a.iter().all(|x| x.is_finite()),
+                // An empty list, or whole numbers where a JSON reader could not tell.
+                Action::Discrete(_) => false,
+            };
+        if !fits {
+            return Err(format!("step {}: this action does not fit {}", i + 1, episode.header.env));
+        }
+    }
+    Ok(())
+}
+
+fn action_text(action: &Action) -> String {
+    match action {
+        Action::Discrete(a) => a.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        Action::Continuous(a) => a.iter().map(|x| format!("{x:.3}")).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, keys: &str, theme: Theme) {
+    let [top, body, bar, bottom] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(1)])
+            .areas(frame.area());
+    frame.render_widget(Paragraph::new(title).style(theme.strong()), top);
+    pane::scene::draw(frame, body, &film.episode.header.env, film.scenes.get(at), theme);
+    let last = film.scenes.len() - 1;
+    let gauge = LineGauge::default()
+        .ratio(if last == 0 { 1.0 } else { at as f64 / last as f64 })
+        .label(format!("step {at:>5} of {last}"));
+    frame.render_widget(gauge, bar);
+    let step = at.checked_sub(1).and_then(|i| film.episode.steps.get(i));
+    let told = step.map_or(String::new(), |s| {
+        let end = if s.terminated {
+            "  terminated"
+        } else if s.truncated {
+            "  truncated"
+        } else {
+            ""
+        };
+        format!("action {}  reward {:.3}  return {:.2}{end}   ", action_text(&s.action), s.reward[0], film.totals[at])
+    });
+    frame.render_widget(Paragraph::new(format!("{told}{keys}")).style(theme.faint()), bottom);
+}
+
+fn show(film: &Film, title: &str) -> Outcome {
+    let log = std::env::temp_dir().join(format!("agon-replay-{}.log", std::process::id()));
+    let mut screen = Screen::open(&log)?;
+    let theme = Theme { colour: screen::has_colour() };
+    let (mut at, mut playing, mut speed) = (0usize, true, 20.0f64);
+    let last = film.scenes.len() - 1;
+    let mut due = Instant::now();
+    loop {
+        let keys = format!("[{speed:.0}/s] space ← → home end + - q");
+        let drawn = screen.terminal.draw(|frame| draw(frame, film, at, title, &keys, theme));
+        drawn.map_err(|e| Failure::Internal(format!("the terminal went away: {e}")))?;
+        let wait = if playing && at < last {
+            due.saturating_duration_since(Instant::now())
+        } else {
+            Duration::from_millis(200)
+        };
+        match key(wait.min(Duration::from_millis(200)))? {
+            Some(Key::Char('q') | Key::Stop) => break,
+            Some(Key::Char(' ')) if at == last => (at, playing) = (0, true),
+            Some(Key::Char(' ')) => playing = !playing,
+            Some(Key::Left) => (at, playing) = (at.saturating_sub(1), false),
+            Some(Key::Right) => (at, playing) = ((at + 1).min(last), false),
+            Some(Key::Home) => (at, playing) = (0, false),
+            Some(Key::End) => (at, playing) = (last, false),
+            Some(Key::Char('+' | '=')) => speed = (speed * 1.5).min(2000.0),
+            Some(Key::Char('-')) => speed = (speed / 1.5).max(1.0),
+            _ => {}
+        }
+        if playing && at < last && Instant::now() >= due {
+            at += 1;
+            due = Instant::now() + Duration::from_secs_f64(1.0 / speed);
+        }
+    }
+    drop(screen);
+    let _ = std::fs::remove_file(log);
+    Ok(())
+}
+
+fn export(film: &Film, file: &Path) -> Outcome {
+    let episode = &film.episode;
+    let text = match file.extension().and_then(|e| e.to_str()) {
+        Some("json") => json!({"header": episode.header, "steps": episode.steps}).to_string() + "\n",
+        Some("csv") => csv(film),
+        Some("cast") => cast(film),
+        _ => {
+            let message = format!("{}: the name must end in .csv, .json or .cast", file.display());
+            return Err(Failure::Input(message));
+        }
+    };
+    std::fs::write(file, text).map_err(|e| Failure::write(file, &e))?;
+    println!("wrote {}", file.display());
+    Ok(())
+}
+
+fn csv(film: &Film) -> String {
+    let numbers = |action: &Action| -> Vec<String> {
+        match action {
+            Action::Discrete(a) => a.iter().map(ToString::to_string).collect(),
+            Action::Continuous(a) => a.iter().map(ToString::to_string).collect(),
+        }
+    };
+    let steps = &film.episode.steps;
+    let width = steps.first().map_or(0, |s| numbers(&s.action).len());
+    let agents = steps.first().map_or(0, |s| s.reward.len());
+    let mut out = String::from("step");
+    (0..width).for_each(|k| out += &format!(",action_{k}"));
+    (0..agents).for_each(|k| out += &format!(",reward_{k}"));
+    out += ",terminated,truncated,hash\n";
+    for (i, s) in steps.iter().enumerate() {
+        let rewards = s.reward.iter().map(ToString::to_string);
+        let cells: Vec<String> = numbers(&s.action).into_iter().chain(rewards).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{},{},{},{},{:016x}", i + 1, cells.join(","), s.terminated, s.truncated, s.hash);
+    }
+    out
+}
+
+/// An asciinema recording, 20 steps a second.
+fn cast(film: &Film) -> String {
+    const SIZE: (u16, u16) = (80, 24);
+    let mut out =
+        json!({"version": 2, "width": SIZE.0, "height": SIZE.1, "title": film.episode.header.env}).to_string();
+    out.push('\n');
+    let Ok(mut terminal) = Terminal::new(TestBackend::new(SIZE.0, SIZE.1));
+    for at in 0..film.scenes.len() {
+        let title = format!("{} by {}", film.episode.header.env, film.episode.header.actor);
+        let Ok(_) = terminal.draw(|frame| draw(frame, film, at, &title, "", Theme { colour: false }));
+        let cells = terminal.backend().buffer().content();
+        let rows = cells.chunks(SIZE.0 as usize).map(|row| row.iter().map(|c| c.symbol()).collect::<String>());
+        let picture = format!("\x1b[H{}", rows.collect::<Vec<_>>().join("\r\n"));
+        out += &(json!([at as f64 * 0.05, "o", picture]).to_string() + "\n");
+    }
+    out
+}

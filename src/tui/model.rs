@@ -1,0 +1,169 @@
+//! All that the dashboard knows. No input, no output: events and keys in, a picture out.
+
+use agon_core::event::{Event, Outcome};
+use agon_core::scene::Scene;
+use std::collections::BTreeMap;
+
+/// A curve that never grows past `MOST` points: when full, neighbours are merged.
+#[derive(Clone, Debug, Default)]
+pub struct Curve {
+    pub points: Vec<Point>,
+    every: u64,
+    seen: u64,
+}
+
+/// A point and the band around it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    pub step: f64,
+    pub mean: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+const MOST: usize = 1024;
+
+impl Curve {
+    pub fn push(&mut self, p: Point) {
+        self.every = self.every.max(1);
+        let open = !self.seen.is_multiple_of(self.every);
+        match self.points.last_mut() {
+            Some(last) if open => {
+                let n = (self.seen % self.every) as f64;
+                last.mean = (last.mean * n + p.mean) / (n + 1.0);
+                (last.low, last.high, last.step) = (last.low.min(p.low), last.high.max(p.high), p.step);
+            }
+            _ => self.points.push(p),
+        }
+        self.seen += 1;
+        if self.points.len() > MOST {
+            self.every *= 2;
+            self.points = self.points.chunks(2).map(merge).collect();
+        }
+    }
+
+    /// Exponentially smoothed means; the window grows with the curve.
+    pub fn smooth(&self) -> Vec<(f64, f64)> {
+        let keep = 1.0 - 1.0 / (self.points.len() as f64 / 25.0).clamp(1.0, 20.0);
+        let (mut sum, mut weight) = (0.0, 0.0);
+        let step = |p: &Point| {
+            sum = sum * keep + p.mean;
+            weight = weight * keep + 1.0;
+            (p.step, sum / weight)
+        };
+        self.points.iter().map(step).collect()
+    }
+
+    pub fn last(&self) -> Option<f64> {
+        self.points.last().map(|p| p.mean)
+    }
+}
+
+fn merge(pair: &[Point]) -> Point {
+    let n = pair.len() as f64;
+    Point {
+        step: pair[pair.len() - 1].step,
+        mean: pair.iter().map(|p| p.mean).sum::<f64>() / n,
+        low: pair.iter().map(|p| p.low).fold(f64::INFINITY, f64::min),
+        high: pair.iter().map(|p| p.high).fold(f64::NEG_INFINITY, f64::max),
+    }
+}
+
+/// Speed as it was told last.
+#[derive(Clone, Debug, Default)]
+pub struct Speed {
+    pub seconds: f64,
+    pub steps_per_second: f64,
+    pub shares: [f64; 4],
+    pub memory: f64,
+}
+
+/// Everything about one run.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub name: String,
+    pub device: String,
+    pub seed: u64,
+    pub step: u64,
+    pub steps: u64,
+    pub returns: Curve,
+    pub episodes: u64,
+    pub evaluations: Vec<Point>,
+    pub scalars: BTreeMap<String, Curve>,
+    pub speed: Option<Speed>,
+    pub frame: Option<Scene>,
+    pub saved: Option<u64>,
+    pub outcome: Option<Outcome>,
+    pub optimum: Option<f64>,
+    pub help: bool,
+    pub asking: bool,
+    pub note: String,
+}
+
+impl Model {
+    /// Takes an event in.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Started { scenario, seed, steps } => {
+                self.name.clone_from(scenario);
+                (self.seed, self.steps) = (*seed, *steps);
+            }
+            Event::Scalars { step, values } => {
+                self.step = self.step.max(*step);
+                for (name, v) in values {
+                    let point = Point { step: *step as f64, mean: *v, low: *v, high: *v };
+                    self.scalars.entry(name.clone()).or_default().push(point);
+                }
+            }
+            Event::Episodes { step, count, mean, low, high, .. } => {
+                self.step = self.step.max(*step);
+                self.episodes += count;
+                self.returns.push(Point { step: *step as f64, mean: *mean, low: *low, high: *high });
+            }
+            Event::Evaluated { step, mean, ci95, .. } => {
+                self.evaluations.push(Point { step: *step as f64, mean: *mean, low: mean - ci95, high: mean + ci95 });
+            }
+            Event::Saved { step, .. } => self.saved = Some(*step),
+            Event::Speed { step, seconds, steps_per_second, shares, memory } => {
+                self.step = self.step.max(*step);
+                self.speed = Some(Speed {
+                    seconds: *seconds,
+                    steps_per_second: *steps_per_second,
+                    shares: *shares,
+                    memory: *memory,
+                });
+            }
+            Event::Frame(scene) => self.frame = Some((**scene).clone()),
+            Event::Finished { outcome, .. } => self.outcome = Some(*outcome),
+        }
+    }
+
+    /// Seconds to the end at the present speed.
+    pub fn remaining(&self) -> Option<f64> {
+        let speed = self.speed.as_ref().filter(|s| s.steps_per_second > 0.0)?;
+        Some(self.steps.saturating_sub(self.step) as f64 / speed.steps_per_second)
+    }
+
+    /// The share of the steps that were made.
+    pub fn progress(&self) -> f64 {
+        if self.steps == 0 { 0.0 } else { (self.step as f64 / self.steps as f64).min(1.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_curve_keeps_its_ends_and_its_mean() {
+        let mut curve = Curve::default();
+        for i in 0..5000 {
+            let x = f64::from(i);
+            curve.push(Point { step: x, mean: x, low: x - 1.0, high: x + 1.0 });
+        }
+        assert!(curve.points.len() <= MOST);
+        assert_eq!(curve.points.last().map(|p| p.step), Some(4999.0));
+        assert_eq!(curve.points.first().map(|p| p.low), Some(-1.0));
+        assert!(curve.points.windows(2).all(|w| w[0].step < w[1].step && w[0].mean < w[1].mean));
+    }
+}

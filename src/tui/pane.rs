@@ -1,0 +1,64 @@
+//! The panes of the dashboard, one file each.
+
+pub mod curves;
+pub mod losses;
+pub mod scene;
+pub mod speed;
+
+use ratatui::style::{Color, Modifier, Style};
+
+/// What a thing looks like, with and without colours.
+#[derive(Clone, Copy, Debug)]
+pub struct Theme {
+    pub colour: bool,
+}
+
+impl Theme {
+    pub fn ink(self, colour: Color) -> Style {
+        if self.colour { Style::new().fg(colour) } else { Style::new() }
+    }
+
+    pub fn strong(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    pub fn faint(self) -> Style {
+        if self.colour { Style::new().fg(Color::DarkGray) } else { Style::new().add_modifier(Modifier::DIM) }
+    }
+
+    pub fn paint(self, colour: Color) -> Color {
+        if self.colour { colour } else { Color::Reset }
+    }
+}
+
+/// A number as people read it.
+pub fn number(x: f64) -> String {
+    let size = x.abs();
+    if x == 0.0 {
+        "0".into()
+    } else if size >= 1e9 {
+        format!("{:.2}G", x / 1e9)
+    } else if size >= 1e6 {
+        format!("{:.2}M", x / 1e6)
+    } else if size >= 1e4 {
+        format!("{:.1}k", x / 1e3)
+    } else if size >= 100.0 {
+        format!("{x:.0}")
+    } else if size >= 1.0 {
+        format!("{x:.2}")
+    } else if size >= 1e-3 {
+        format!("{x:.4}")
+    } else {
+        format!("{x:.1e}")
+    }
+}
+
+/// Seconds as people read them.
+pub fn duration(seconds: f64) -> String {
+    let s = seconds.max(0.0).round() as u64;
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m}:{s:02}"),
+        (h, m, s) => format!("{h}:{m:02}:{s:02}"),
+    }
+}

@@ -1,0 +1,153 @@
+//! The layout.
+//!
+//! ```text
+//! agon · classic/cartpole · seed 1      ████████░░░░ 64 %   2 s left
+//! ┌ episode return ──────────────────┐┌ environment ──────────────┐
+//! │ band, raw, smoothed, evaluations ││ braille canvas            │
+//! ├ learning ────────────────────────┤├ speed ────────────────────┤
+//! │ losses with their curves         ││ steps/s, shares, memory   │
+//! └──────────────────────────────────┘└───────────────────────────┘
+//! q quit   ? help
+//! ```
+
+use super::model::Model;
+use super::pane::{self, Theme, duration};
+use agon_core::event::Outcome;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Color;
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Clear, LineGauge, Paragraph};
+
+/// Draws everything. `keys` is the line at the bottom.
+pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
+    let [top, body, bottom] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(frame.area());
+    head(frame, top, model, theme);
+    let narrow = body.width < 80;
+    let [left, right] = if narrow {
+        Layout::vertical([Constraint::Percentage(60), Constraint::Percentage(40)]).areas(body)
+    } else {
+        Layout::horizontal([Constraint::Percentage(62), Constraint::Percentage(38)]).areas(body)
+    };
+    let losses = (model.scalars.len() as u16 + 2).clamp(3, 12).min(left.height / 2);
+    let [curves, learning] = Layout::vertical([Constraint::Min(0), Constraint::Length(losses)]).areas(left);
+    pane::curves::draw(frame, curves, model, theme);
+    pane::losses::draw(frame, learning, model, theme);
+    let [scene, speed] =
+        Layout::vertical([Constraint::Min(0), Constraint::Length(13.min(right.height * 6 / 10))]).areas(right);
+    pane::scene::draw(frame, scene, "environment 0", model.frame.as_ref(), theme);
+    pane::speed::draw(frame, speed, model, theme);
+    let note = if model.note.is_empty() { keys } else { &model.note };
+    frame.render_widget(Paragraph::new(note).style(theme.faint()), bottom);
+    if model.asking {
+        let text = vec![
+            Line::from("The run is still going. What now?"),
+            Line::from(""),
+            Line::from("s   save it and stop; `agon train --resume` goes on"),
+            Line::from("d   leave the dashboard, the run goes on"),
+            Line::from("c   cancel"),
+        ];
+        popup(frame, " quit ", text);
+    } else if model.help {
+        let text = vec![
+            Line::from("episode return: · raw means, ─ smoothed, grey: worst and best,"),
+            Line::from("                • evaluations, green line: the exact optimum"),
+            Line::from(""),
+            Line::from("q        quit (asks what becomes of the run)"),
+            Line::from("Ctrl-C   save and stop"),
+            Line::from("Tab      the next run (agon watch)"),
+            Line::from("?        this help"),
+        ];
+        popup(frame, " help ", text);
+    }
+}
+
+fn head(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
+    let [name, gauge, left] =
+        Layout::horizontal([Constraint::Fill(2), Constraint::Fill(2), Constraint::Length(16)]).areas(area);
+    let title = format!(" agon · {} · seed {}", model.name, model.seed);
+    frame.render_widget(Paragraph::new(title).style(theme.strong()), name);
+    let bar = LineGauge::default()
+        .ratio(model.progress())
+        .label(format!("{:>3.0} %", model.progress() * 100.0))
+        .filled_style(theme.ink(Color::Cyan))
+        .unfilled_style(theme.faint());
+    frame.render_widget(bar, gauge);
+    let state = match model.outcome {
+        Some(Outcome::Done) => "done".into(),
+        Some(Outcome::Interrupted) => "interrupted".into(),
+        Some(Outcome::Failed) => "failed".into(),
+        None => model.remaining().map_or(String::new(), |s| format!("{} left", duration(s))),
+    };
+    frame.render_widget(Paragraph::new(state).right_aligned(), left);
+}
+
+fn popup(frame: &mut Frame<'_>, title: &str, text: Vec<Line<'_>>) {
+    let width = text.iter().map(Line::width).max().unwrap_or(0) as u16 + 4;
+    let height = text.len() as u16 + 2;
+    let area = frame.area();
+    let at = Rect {
+        x: area.width.saturating_sub(width) / 2,
+        y: area.height.saturating_sub(height) / 2,
+        width: width.min(area.width),
+        height: height.min(area.height),
+    };
+    frame.render_widget(Clear, at);
+    frame.render_widget(Paragraph::new(text).block(Block::bordered().title(title.to_owned())), at);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::event::Event;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    fn screen(width: u16, height: u16, model: &Model) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, model, Theme { colour: false }, "q quit")).unwrap();
+        let buffer = terminal.backend().buffer().clone();
+        let rows = buffer.content().chunks(width as usize);
+        rows.map(|row| row.iter().map(|c| c.symbol()).collect::<String>() + "\n").collect()
+    }
+
+    #[test]
+    fn events_become_a_picture() {
+        let mut model = Model::default();
+        model.apply(&Event::Started { scenario: "classic/cartpole".into(), seed: 7, steps: 1000 });
+        for step in 0..50u64 {
+            let mean = step as f64;
+            model.apply(&Event::Episodes {
+                step: step * 10,
+                count: 2,
+                mean,
+                low: mean - 5.0,
+                high: mean + 5.0,
+                length: 9.0,
+            });
+            model.apply(&Event::Scalars { step: step * 10, values: vec![("value_loss".into(), mean)] });
+        }
+        model.apply(&Event::Speed {
+            step: 500,
+            seconds: 5.0,
+            steps_per_second: 100.0,
+            shares: [0.1, 0.2, 0.6, 0.1],
+            memory: 150.0,
+        });
+        let text = screen(120, 36, &model);
+        for part in
+            ["classic/cartpole", "seed 7", "50 %", "5 s left", "value_loss", "steps/s", "150 MB", "episodes  100"]
+        {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn no_size_is_too_small() {
+        let model = Model { asking: true, help: true, ..Model::default() };
+        for (width, height) in [(1, 1), (10, 3), (40, 10), (79, 24), (300, 80)] {
+            screen(width, height, &model);
+        }
+    }
+}

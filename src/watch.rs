@@ -1,0 +1,118 @@
+//! `agon watch`: the dashboard on runs on disk, live or finished.
+
+use crate::cli;
+use crate::failure::{Failure, Outcome};
+use crate::run::{Run, Tail};
+use crate::screen::{self, Screen};
+use crate::tui::live::{Key, key};
+use crate::tui::model::Model;
+use crate::tui::pane::Theme;
+use crate::tui::view;
+use agon_core::event::Event;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A run that is being looked at.
+struct Watched {
+    run: Run,
+    metrics: Tail,
+    speed: Tail,
+    model: Model,
+}
+
+impl Watched {
+    fn new(run: Run) -> Self {
+        let device = std::fs::read_to_string(run.path("provenance.json")).ok();
+        let device = device.and_then(|t| serde_json::from_str::<serde_json::Value>(&t).ok());
+        let device = device.and_then(|p| p["device"].as_str().map(String::from)).unwrap_or_default();
+        let model = Model { name: run.folder.display().to_string(), device, ..Model::default() };
+        Self { metrics: Tail::new(run.path("metrics.jsonl")), speed: Tail::new(run.path("speed.jsonl")), run, model }
+    }
+
+    fn poll(&mut self) {
+        let (again, events) = self.metrics.poll();
+        if again {
+            let (name, device) = (std::mem::take(&mut self.model.name), std::mem::take(&mut self.model.device));
+            self.model = Model { name, device, ..Model::default() };
+        }
+        for event in events.iter().chain(&self.speed.poll().1) {
+            // A resumed run's file goes on after the line that ended it before.
+            if !matches!(event, Event::Finished { .. }) && !matches!(event, Event::Speed { .. }) {
+                self.model.outcome = None;
+            }
+            self.model.apply(event);
+        }
+    }
+}
+
+/// The newest run below a folder, by its status file.
+pub fn newest(folder: &Path) -> Option<PathBuf> {
+    fn collect(folder: &Path, depth: usize, found: &mut Vec<(std::time::SystemTime, PathBuf)>) {
+        let status = folder.join("status.json");
+        if let Ok(time) = status.metadata().and_then(|m| m.modified()) {
+            found.push((time, folder.to_owned()));
+        } else if depth > 0 {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|e| e.path().is_dir()) {
+                collect(&entry.path(), depth - 1, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(folder, 4, &mut found);
+    found.sort();
+    found.pop().map(|(_, path)| path)
+}
+
+pub fn run(args: &cli::Watch) -> Outcome {
+    let folders = if args.runs.is_empty() {
+        let none =
+            || Failure::Input("no run below runs/ yet: `agon train scenarios/classic/cartpole.toml` makes one".into());
+        vec![newest(Path::new("runs")).ok_or_else(none)?]
+    } else {
+        args.runs.clone()
+    };
+    let mut watched: Vec<Watched> =
+        folders.iter().map(|f| Run::open(f).map(Watched::new)).collect::<Outcome<Vec<_>>>()?;
+    watched.iter_mut().for_each(Watched::poll);
+    if !screen::is_terminal() {
+        for w in &watched {
+            summary(w);
+        }
+        return Ok(());
+    }
+    let log = std::env::temp_dir().join(format!("agon-watch-{}.log", std::process::id()));
+    let mut screen = Screen::open(&log)?;
+    let (theme, mut shown) = (Theme { colour: screen::has_colour() }, 0);
+    let keys = if watched.len() > 1 { "q quit   Tab next run   ? help" } else { "q quit   ? help" };
+    let mut help = false;
+    loop {
+        watched.iter_mut().for_each(Watched::poll);
+        let model = &mut watched[shown].model;
+        model.help = help;
+        let drawn = screen.terminal.draw(|frame| view::draw(frame, model, theme, keys));
+        drawn.map_err(|e| Failure::Internal(format!("the terminal went away: {e}")))?;
+        match key(Duration::from_millis(200))? {
+            Some(Key::Char('q') | Key::Stop) => break,
+            Some(Key::Tab) => shown = (shown + 1) % watched.len(),
+            Some(Key::Char('?')) => help = !help,
+            Some(_) => help = false,
+            None => {}
+        }
+    }
+    drop(screen);
+    let _ = std::fs::remove_file(log);
+    Ok(())
+}
+
+/// What can be said of a run without a screen.
+fn summary(w: &Watched) {
+    let m = &w.model;
+    let state = w.run.read_status().and_then(|s| s["state"].as_str().map(String::from)).unwrap_or_default();
+    println!("{}: {} of {} steps, {state}", w.run.folder.display(), m.step, m.steps);
+    if let Some(last) = m.returns.last() {
+        println!("  episode return {last:.2} over {} episodes", m.episodes);
+    }
+    if let Some(e) = m.evaluations.last() {
+        println!("  evaluation at {:.0}: {:.2} ± {:.2}", e.step, e.mean, e.high - e.mean);
+    }
+}
