@@ -154,6 +154,8 @@ pub struct Batch<S: States> {
     clocks: Vec<u32>,
     totals: Vec<f64>,
     ended: Vec<EpisodeEnd>,
+    /// One byte an environment: whether its episode is over. Padded to eights.
+    over: Vec<u8>,
     finals: Vec<(S::State, u32)>,
     keep_finals: bool,
 }
@@ -174,6 +176,7 @@ impl<S: States> Batch<S> {
             clocks: vec![0; n],
             totals: vec![0.0; rows],
             ended: Vec::with_capacity(rows),
+            over: vec![0; n.next_multiple_of(8)],
             finals: Vec::new(),
             keep_finals: false,
             states,
@@ -228,32 +231,34 @@ impl<S: States> VecEnv for Batch<S> {
     fn step(&mut self, actions: Actions<'_>, out: StepBuf<'_>) {
         self.ended.clear();
         self.states.step(actions, out.reward, out.terminated, &mut self.rngs);
-        for (total, reward) in self.totals.iter_mut().zip(&*out.reward) {
-            *total += f64::from(*reward);
-        }
         self.states.observe_all(out.obs);
-        let (agents, limit) = (self.spec().agents, self.spec().step_limit);
         out.truncated.fill(false);
-        // Blocks without an end, by far the most, cost two short vector loops.
-        const BLOCK: usize = 32;
-        for from in (0..self.clocks.len()).step_by(BLOCK) {
-            let to = (from + BLOCK).min(self.clocks.len());
-            let mut any = false;
-            for clock in &mut self.clocks[from..to] {
-                *clock += 1;
-                any |= *clock >= limit;
-            }
-            any |= out.terminated[from * agents..to * agents].iter().fold(false, |a, &b| a | b);
-            if !any {
-                continue;
-            }
-            for i in from..to {
-                let terminated = out.terminated[i * agents];
-                let truncated = !terminated && self.clocks[i] >= limit;
-                if terminated || truncated {
-                    out.truncated[i * agents..(i + 1) * agents].fill(truncated);
-                    self.restart(i, truncated, out.obs, out.final_obs);
+        let (agents, limit) = (self.spec().agents, self.spec().step_limit);
+        let (totals, clocks, over) = (&mut self.totals, &mut self.clocks, &mut self.over);
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                totals.iter_mut().zip(&*out.reward).for_each(|(total, r)| *total += f64::from(*r));
+                clocks.iter_mut().for_each(|clock| *clock += 1);
+                if agents == 1 {
+                    let ends = over.iter_mut().zip(&*clocks).zip(&*out.terminated);
+                    ends.for_each(|((over, clock), end)| *over = u8::from(*end | (*clock >= limit)));
+                } else {
+                    let ends = over.iter_mut().zip(&*clocks).zip(out.terminated.iter().step_by(agents));
+                    ends.for_each(|((over, clock), end)| *over = u8::from(*end | (*clock >= limit)));
                 }
+            },
+        );
+        // Eight environments a look; most looks find nothing.
+        for word in 0..self.over.len() / 8 {
+            let flags = self.over[word * 8..word * 8 + 8].try_into().map_or(0, u64::from_le_bytes);
+            let mut left = flags;
+            while left != 0 {
+                let i = word * 8 + left.trailing_zeros() as usize / 8;
+                left &= left - 1; // a flag is one bit
+                let truncated = !out.terminated[i * agents];
+                out.truncated[i * agents..(i + 1) * agents].fill(truncated);
+                self.restart(i, truncated, out.obs, out.final_obs);
             }
         }
         self.masks(out.mask);

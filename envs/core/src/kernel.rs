@@ -40,7 +40,8 @@ pub trait Kernel<const N: usize, const O: usize>: Clone + Send + Sync + 'static 
 /// A batch of kernels.
 pub type Lanes<K, const N: usize, const O: usize> = Batch<Soa<K, N, O>>;
 
-/// The states of many kernels as a structure of arrays: `state[k][i]` is number k of environment i.
+/// The states of many kernels as a structure of arrays: `state[k][i]` is number k of environment i. The arrays are
+/// padded to whole registers with states that nobody looks at.
 pub struct Soa<K, const N: usize, const O: usize> {
     kernel: K,
     envs: usize,
@@ -50,55 +51,66 @@ pub struct Soa<K, const N: usize, const O: usize> {
     ended: Vec<f64>,
 }
 
+/// The widest register, in f64s.
+const WIDEST: usize = 8;
+
 impl<const N: usize, const O: usize, K: Kernel<N, O>> Lanes<K, N, O> {
     /// `envs` copies, on one thread: SIMD makes a step so short that a second thread would only wait.
     pub fn new(kernel: K, envs: usize) -> Self {
         assert_eq!((kernel.spec().agents, kernel.spec().obs_len(), kernel.spec().action.len()), (1, O, 1));
+        let padded = envs.next_multiple_of(WIDEST);
         Self::of(Soa {
             kernel,
             envs,
-            state: std::array::from_fn(|_| vec![0.0; envs]),
-            action: vec![0.0; envs],
-            reward: vec![0.0; envs],
-            ended: vec![0.0; envs],
+            state: std::array::from_fn(|_| vec![0.0; padded]),
+            action: vec![0.0; padded],
+            reward: vec![0.0; padded],
+            ended: vec![0.0; padded],
         })
     }
 }
 
-/// One step of all lanes; what does not fill a register is done one by one.
-struct StepAll<'a, K, const N: usize, const O: usize>(&'a mut Soa<K, N, O>);
+/// One step of all lanes: actions in, states, rewards and ends out.
+struct StepAll<'a, K, const N: usize, const O: usize> {
+    soa: &'a mut Soa<K, N, O>,
+    actions: Actions<'a>,
+    reward: &'a mut [f32],
+    terminated: &'a mut [bool],
+}
 
 impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for StepAll<'_, K, N, O> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Soa { kernel, envs, state, action, reward, ended, .. } = self.0;
-        let whole = *envs / S::F64_LANES * S::F64_LANES;
+        let Soa { kernel, state, action, reward, ended, .. } = self.soa;
+        match self.actions {
+            // Choices are small: through i32 the conversion is one instruction.
+            Actions::Discrete(a) => action.iter_mut().zip(a).for_each(|(x, a)| *x = f64::from(*a as i32)),
+            Actions::Continuous(a) => action.iter_mut().zip(a).for_each(|(x, a)| *x = f64::from(*a)),
+        }
         {
-            let state = state.each_mut().map(|s| S::as_mut_simd_f64s(s).0);
-            let action = S::as_simd_f64s(action).0;
-            let (reward, ended) = (S::as_mut_simd_f64s(reward).0, S::as_mut_simd_f64s(ended).0);
-            let n =
-                action.len().min(reward.len()).min(ended.len()).min(state.iter().map(|s| s.len()).min().unwrap_or(0));
-            for i in 0..n {
-                let now = std::array::from_fn(|k| Lane(simd, state[k][i]));
-                let (next, r, end) = kernel.step(now, Lane(simd, action[i]));
+            let registers = action.len() / S::F64_LANES;
+            let mut state = state.each_mut().map(|s| &mut S::as_mut_simd_f64s(s).0[..registers]);
+            let action = &S::as_simd_f64s(action).0[..registers];
+            let reward = &mut S::as_mut_simd_f64s(reward).0[..registers];
+            let ended = &mut S::as_mut_simd_f64s(ended).0[..registers];
+            let (one, zero) = (simd.splat_f64s(1.0), simd.splat_f64s(0.0));
+            for i in 0..registers {
+                let now = std::array::from_fn(
+                    #[inline(always)]
+                    |k| Lane(simd, state[k][i]),
+                );
+                let (next, earned, end) = kernel.step(now, Lane(simd, action[i]));
                 for k in 0..N {
                     state[k][i] = next[k].1;
                 }
-                reward[i] = r.1;
-                ended[i] = simd.select_f64s(end.1, simd.splat_f64s(1.0), simd.splat_f64s(0.0));
+                reward[i] = earned.1;
+                ended[i] = simd.select_f64s(end.1, one, zero);
             }
         }
-        for i in whole..*envs {
-            let (next, r, end) = kernel.step(std::array::from_fn(|k| state[k][i]), action[i]);
-            for k in 0..N {
-                state[k][i] = next[k];
-            }
-            reward[i] = r;
-            ended[i] = f64::from(u8::from(end));
-        }
+        self.reward.iter_mut().zip(reward).for_each(|(r, x)| *r = *x as f32);
+        self.terminated.iter_mut().zip(ended).for_each(|(t, x)| *t = x.to_bits() != 0);
     }
 }
 
@@ -108,7 +120,7 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> Soa<K, N, O> {
     }
 }
 
-/// The observations of all lanes. Kernels whose observation is the state, or needs a sine, both vectorise here.
+/// The observations of all lanes, turned from columns to rows a register at a time.
 struct ObserveAll<'a, K, const N: usize, const O: usize>(&'a Soa<K, N, O>, &'a mut [f32]);
 
 impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for ObserveAll<'_, K, N, O> {
@@ -117,22 +129,21 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for ObserveAll<'_
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (soa, obs) = (self.0, self.1);
-        let lanes = S::F64_LANES;
         let state = soa.state.each_ref().map(|s| S::as_simd_f64s(s).0);
-        let whole = state.iter().map(|s| s.len()).min().unwrap_or(0);
-        let (body, tail) = obs.split_at_mut(whole * lanes * O);
-        for (i, rows) in body.chunks_exact_mut(lanes * O).enumerate() {
-            let seen = soa.kernel.observe(std::array::from_fn(|k| Lane(simd, state[k][i])));
-            for k in 0..O {
-                let column: &[f64] = pulp::bytemuck::cast_slice(std::slice::from_ref(&seen[k].1));
-                for (row, x) in rows.chunks_exact_mut(O).zip(column) {
-                    row[k] = *x as f32;
-                }
+        for (i, rows) in obs.chunks_mut(S::F64_LANES * O).enumerate() {
+            let now = std::array::from_fn(
+                #[inline(always)]
+                |k| Lane(simd, state[k][i]),
+            );
+            let seen = soa.kernel.observe(now);
+            let mut tile = [[0f32; WIDEST]; O];
+            for (column, x) in tile.iter_mut().zip(&seen) {
+                let x: &[f64] = pulp::bytemuck::cast_slice(std::slice::from_ref(&x.1));
+                column.iter_mut().zip(x).for_each(|(c, x)| *c = *x as f32);
             }
-        }
-        for (i, row) in tail.chunks_exact_mut(O).enumerate() {
-            let seen = soa.kernel.observe(soa.at(whole * lanes + i));
-            row.iter_mut().zip(seen).for_each(|(o, x)| *o = x as f32);
+            for (lane, row) in rows.chunks_exact_mut(O).enumerate() {
+                row.iter_mut().zip(&tile).for_each(|(o, column)| *o = column[lane]);
+            }
         }
     }
 }
@@ -153,13 +164,7 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
     }
 
     fn step(&mut self, actions: Actions<'_>, reward: &mut [f32], terminated: &mut [bool], _: &mut [Rng]) {
-        match actions {
-            Actions::Discrete(a) => self.action.iter_mut().zip(a).for_each(|(x, a)| *x = *a as i32 as f64),
-            Actions::Continuous(a) => self.action.iter_mut().zip(a).for_each(|(x, a)| *x = f64::from(*a)),
-        }
-        pulp::Arch::new().dispatch(StepAll(self));
-        reward.iter_mut().zip(&self.reward).for_each(|(r, x)| *r = *x as f32);
-        terminated.iter_mut().zip(&self.ended).for_each(|(t, x)| *t = *x != 0.0);
+        pulp::Arch::new().dispatch(StepAll { soa: self, actions, reward, terminated });
     }
 
     fn observe_all(&self, obs: &mut [f32]) {

@@ -1,9 +1,13 @@
 //! A number, or a register full of numbers: physics is written once over [`Real`] and runs as both.
 //!
-//! Both forms do the same IEEE operations in the same order (no fused multiply-add), so they agree to the bit.
+//! Both forms do the same IEEE operations in the same order, so they agree to the bit; where a product and a sum are
+//! fused ([`Real::mul_add`]) they are fused in both, in software on a processor that cannot.
 
 use pulp::Simd;
 use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
+
+/// 1.5 · 2^52: adding it drops the fraction, and leaves an integer in the lowest bits.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 /// Real arithmetic in f64, on one number or on several side by side.
 pub trait Real:
@@ -15,6 +19,8 @@ pub trait Real:
     fn of(self, x: f64) -> Self;
     /// |x|
     fn abs(self) -> Self;
+    /// self · b + c, rounded once.
+    fn mul_add(self, b: Self, c: Self) -> Self;
     /// √x
     fn sqrt(self) -> Self;
     /// The smaller one.
@@ -28,7 +34,7 @@ pub trait Real:
     /// Rounds to the nearest integer, ties to even; |x| < 2^51.
     #[inline(always)]
     fn round(self) -> Self {
-        let magic = self.of(6_755_399_441_055_744.0); // 1.5 · 2^52: adding it drops the fraction
+        let magic = self.of(MAGIC);
         (self + magic) - magic
     }
     /// Rounds to the 24 bits of an f32 (Veltkamp's splitting; for |x| below 2^990).
@@ -37,43 +43,34 @@ pub trait Real:
         let shifted = self * self.of(536_870_913.0); // 2^29 + 1
         shifted - (shifted - self)
     }
-    /// Whether an integral value is odd.
-    #[inline(always)]
-    fn odd(self) -> Self::Mask {
-        let half = self * self.of(0.5);
-        (half - half.round()).abs().gt(self.of(0.25))
-    }
+    /// (sin x, cos x) from those of the rest after n quarter turns: odd n swap them, and n mod 4 in {2, 3} turns the
+    /// sine's sign, in {1, 2} the cosine's. `shifted` is n + 1.5 · 2^52, whose lowest bits are those of n.
+    fn turn(shifted: Self, sin: Self, cos: Self) -> (Self, Self);
     /// (sin x, cos x), to one unit in the last place for |x| < 10⁵: Cody-Waite reduction by π/2, then the
     /// polynomials of fdlibm (`k_sin.c`, `k_cos.c`).
     #[inline(always)]
     fn sin_cos(self) -> (Self, Self) {
         let c = |x: f64| self.of(x);
-        let n = (self * c(std::f64::consts::FRAC_2_PI)).round();
-        let r = self
-            - n * c(1.570_796_326_734_125_6)
-            - n * c(6.077_100_506_303_966e-11)
-            - n * c(2.022_266_248_795_950_6e-21);
+        let magic = c(MAGIC);
+        let shifted = self.mul_add(c(std::f64::consts::FRAC_2_PI), magic);
+        let n = shifted - magic;
+        let r = n.mul_add(c(-1.570_796_326_734_125_6), self);
+        let r = n.mul_add(c(-6.077_100_506_303_966e-11), r);
+        let r = n.mul_add(c(-2.022_266_248_795_950_6e-21), r);
         let z = r * r;
-        let s = c(1.589_690_995_211_550_1e-10);
-        let s = c(-2.505_076_025_340_686e-8) + z * s;
-        let s = c(2.755_731_370_707_006_8e-6) + z * s;
-        let s = c(-1.984_126_982_985_795e-4) + z * s;
-        let s = c(8.333_333_333_322_49e-3) + z * s;
-        let s = c(-1.666_666_666_666_663_2e-1) + z * s;
-        let sin = r + r * z * s;
-        let k = c(-1.135_964_755_778_819_5e-11);
-        let k = c(2.087_572_321_298_175e-9) + z * k;
-        let k = c(-2.755_731_435_139_066_3e-7) + z * k;
-        let k = c(2.480_158_728_947_673e-5) + z * k;
-        let k = c(-1.388_888_888_887_411e-3) + z * k;
-        let k = c(4.166_666_666_666_660_2e-2) + z * k;
-        let cos = c(1.0) - c(0.5) * z + z * z * k;
-        let swap = n.odd();
-        let (a, b) = (Self::pick(swap, cos, sin), Self::pick(swap, sin, cos));
-        // n mod 4 in {2, 3} turns the sine's sign, in {1, 2} the cosine's.
-        let half = ((n - c(0.5)) * c(0.5)).round(); // floor(n / 2)
-        let next = ((n + c(0.5)) * c(0.5)).round(); // floor((n + 1) / 2)
-        (Self::pick(half.odd(), -a, a), Self::pick(next.odd(), -b, b))
+        let s = c(1.589_690_995_211_550_1e-10).mul_add(z, c(-2.505_076_025_340_686e-8));
+        let s = s.mul_add(z, c(2.755_731_370_707_006_8e-6));
+        let s = s.mul_add(z, c(-1.984_126_982_985_795e-4));
+        let s = s.mul_add(z, c(8.333_333_333_322_49e-3));
+        let s = s.mul_add(z, c(-1.666_666_666_666_663_2e-1));
+        let sin = (r * z).mul_add(s, r);
+        let k = c(-1.135_964_755_778_819_5e-11).mul_add(z, c(2.087_572_321_298_175e-9));
+        let k = k.mul_add(z, c(-2.755_731_435_139_066_3e-7));
+        let k = k.mul_add(z, c(2.480_158_728_947_673e-5));
+        let k = k.mul_add(z, c(-1.388_888_888_887_411e-3));
+        let k = k.mul_add(z, c(4.166_666_666_666_660_2e-2));
+        let cos = (z * z).mul_add(k, z.mul_add(c(-0.5), c(1.0)));
+        Self::turn(shifted, sin, cos)
     }
 }
 
@@ -86,6 +83,17 @@ impl Real for f64 {
     #[inline(always)]
     fn abs(self) -> Self {
         f64::abs(self)
+    }
+    #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        f64::mul_add(self, b, c)
+    }
+    #[inline(always)]
+    fn turn(shifted: Self, sin: Self, cos: Self) -> (Self, Self) {
+        let q = shifted.to_bits();
+        let (a, b) = if q & 1 == 0 { (sin, cos) } else { (cos, sin) };
+        let sign = |x: f64, q: u64| f64::from_bits(x.to_bits() ^ (q & 2) << 62);
+        (sign(a, q), sign(b, q.wrapping_add(1)))
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
@@ -173,6 +181,24 @@ impl<S: Simd> Real for Lane<S> {
         Lane(self.0, self.0.abs_f64s(self.1))
     }
     #[inline(always)]
+    fn mul_add(self, b: Self, c: Self) -> Self {
+        Lane(self.0, self.0.mul_add_f64s(self.1, b.1, c.1))
+    }
+    #[inline(always)]
+    fn turn(shifted: Self, sin: Self, cos: Self) -> (Self, Self) {
+        let s = sin.0;
+        let (q, one, two) = (s.transmute_u64s_f64s(shifted.1), s.splat_u64s(1), s.splat_u64s(2));
+        let even = LaneMask(s, s.equal_u64s(s.and_u64s(q, one), s.splat_u64s(0)));
+        let (a, b) = (Self::pick(even, sin, cos), Self::pick(even, cos, sin));
+        let minus = s.splat_f64s(-0.0);
+        let plus = s.splat_f64s(0.0);
+        let sign = |x: Self, q| {
+            let turned = s.equal_u64s(s.and_u64s(q, two), two);
+            Lane(s, s.xor_f64s(x.1, s.select_f64s(turned, minus, plus)))
+        };
+        (sign(a, q), sign(b, s.add_u64s(q, one)))
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         Lane(self.0, self.0.sqrt_f64s(self.1))
     }
@@ -216,9 +242,9 @@ mod tests {
     }
 
     #[test]
-    fn rounding_and_parity() {
-        for (x, r, odd) in [(0.4, 0.0, false), (-0.6, -1.0, true), (2.5, 2.0, false), (-7.2, -7.0, true)] {
-            assert_eq!((Real::round(x), Real::round(x).odd()), (r, odd));
+    fn rounding() {
+        for (x, r) in [(0.4, 0.0), (-0.6, -1.0), (2.5, 2.0), (-7.2, -7.0)] {
+            assert_eq!(Real::round(x), r);
         }
     }
 }

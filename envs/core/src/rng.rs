@@ -75,30 +75,45 @@ impl Rng {
         ((u64::from(self.word()) * u64::from(n)) >> 32) as u32
     }
 
-    /// Fills with integers in [0, n): one word each, in blocks, from the next whole block on.
+    /// One whole block: four numbers in [low, high), of 32 random bits each.
+    #[inline]
+    pub fn four(&mut self, low: f64, high: f64) -> [f64; 4] {
+        let block = self.drawn.div_ceil(4);
+        self.drawn = (block + 1) * 4;
+        let step = (high - low) * (1.0 / (1u64 << 32) as f64);
+        self.compute(block).map(|w| low + step * f64::from(w))
+    }
+
+    /// Fills with integers in [0, n), from the next whole block on. Where n divides 256 a word gives four of them,
+    /// exactly uniform; else one, with a bias below n / 2^32.
     pub fn fill_below(&mut self, n: u32, out: &mut [i64]) {
-        self.drawn = self.drawn.next_multiple_of(4);
         const WIDE: usize = 16; // blocks computed side by side: plain arithmetic on arrays, which becomes SIMD
-        let arch = pulp::Arch::new();
+        let mut block = self.drawn.div_ceil(4);
+        let bytes = n.is_power_of_two() && n <= 256;
+        let each = if bytes { 16 } else { 4 } * WIDE;
         let (key, stream, lane) = (self.key, self.stream, self.lane);
-        let mut next = self.drawn / 4;
-        arch.dispatch(
+        pulp::Arch::new().dispatch(
             #[inline(always)]
             || {
-                for chunk in out.chunks_mut(4 * WIDE) {
-                    let words = philox_wide::<WIDE>(key, stream, lane, next);
-                    for (k, word) in words.iter().enumerate() {
-                        let from = (k * WIDE).min(chunk.len());
-                        let to = (from + WIDE).min(chunk.len());
-                        for (o, w) in chunk[from..to].iter_mut().zip(word) {
-                            *o = ((u64::from(*w) * u64::from(n)) >> 32) as i64;
+                for chunk in out.chunks_mut(each) {
+                    let words = philox_wide::<WIDE>(key, stream, lane, block);
+                    let runs = chunk.chunks_mut(WIDE);
+                    if bytes {
+                        for (k, run) in runs.enumerate() {
+                            let (word, shift) = (&words[k / 4], 8 * (k % 4));
+                            run.iter_mut().zip(word).for_each(|(o, w)| *o = i64::from(w >> shift & (n - 1)));
+                        }
+                    } else {
+                        for (run, word) in runs.zip(&words) {
+                            let below = |w: &u32| ((u64::from(*w) * u64::from(n)) >> 32) as i64;
+                            run.iter_mut().zip(word).for_each(|(o, w)| *o = below(w));
                         }
                     }
-                    next += WIDE as u64;
+                    block += WIDE as u64;
                 }
             },
         );
-        self.drawn = next * 4;
+        self.drawn = block * 4;
     }
 
     /// A standard normal number.
@@ -242,12 +257,19 @@ mod tests {
     #[test]
     fn below_is_uniform_and_filled_integers_are_too() {
         let mut rng = Rng::new(1, Stream::Act, 0);
-        let mut out = vec![0i64; 70_001];
-        rng.fill_below(7, &mut out);
-        let mut counts = [0f64; 7];
-        out.iter().for_each(|&i| counts[i as usize] += 1.0);
-        let expected = out.len() as f64 / 7.0;
-        let chi2: f64 = counts.iter().map(|c| (c - expected).powi(2) / expected).sum();
-        assert!(chi2 < 22.5, "chi-square with 6 degrees of freedom, p = 0.001: {chi2}");
+        // Chi-square's 99.9 % points for n − 1 degrees of freedom.
+        for (n, limit) in [(7, 22.46), (2, 10.83), (8, 24.32)] {
+            let mut out = vec![0i64; 70_001];
+            rng.fill_below(n, &mut out);
+            let mut counts = vec![0f64; n as usize];
+            out.iter().for_each(|&i| counts[i as usize] += 1.0);
+            let expected = out.len() as f64 / f64::from(n);
+            let chi2: f64 = counts.iter().map(|c| (c - expected).powi(2) / expected).sum();
+            assert!(chi2 < limit, "{n}: {chi2}");
+            // Neighbours are independent too.
+            let pairs = out.windows(2).filter(|w| w[0] == w[1]).count() as f64;
+            let (mean, p) = (70_000.0 / f64::from(n), 1.0 / f64::from(n));
+            assert!((pairs - mean).abs() < 3.9 * (70_000.0 * p * (1.0 - p)).sqrt(), "{n}: {pairs}");
+        }
     }
 }

@@ -77,7 +77,7 @@ impl Kernel<4, 6> for Acrobot {
     }
 
     fn reset(&self, rng: &mut Rng) -> [f64; 4] {
-        std::array::from_fn(|_| rng.range(-0.1, 0.1))
+        rng.four(-0.1, 0.1)
     }
 
     /// One Runge-Kutta step of 0.2 s, then angles are wrapped and speeds bounded.

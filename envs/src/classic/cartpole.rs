@@ -50,7 +50,7 @@ impl Kernel<4, 4> for CartPole {
     }
 
     fn reset(&self, rng: &mut Rng) -> [f64; 4] {
-        std::array::from_fn(|_| rng.range(-0.05, 0.05))
+        rng.four(-0.05, 0.05)
     }
 
     /// One explicit Euler step of 20 ms, with the accelerations of Florian 2007, equations 23 and 24 (no friction).
@@ -59,12 +59,12 @@ impl Kernel<4, 4> for CartPole {
         let c = |a: f64| x.of(a);
         let force = action * c(2.0 * FORCE) - c(FORCE);
         let (sin, cos) = theta.sin_cos();
-        let push = (force + c(POLE_MOMENT) * omega * omega * sin) * c(1.0 / TOTAL_MASS);
-        let alpha =
-            (c(GRAVITY) * sin - cos * push) / (c(HALF_LENGTH) * (c(4.0 / 3.0) - c(POLE_MASS / TOTAL_MASS) * cos * cos));
-        let accel = push - c(POLE_MOMENT / TOTAL_MASS) * alpha * cos;
+        let push = (c(POLE_MOMENT) * omega * omega).mul_add(sin, force) * c(1.0 / TOTAL_MASS);
+        let inertia = (cos * cos).mul_add(c(-HALF_LENGTH * POLE_MASS / TOTAL_MASS), c(HALF_LENGTH * 4.0 / 3.0));
+        let alpha = (c(GRAVITY) * sin - cos * push) / inertia;
+        let accel = (alpha * cos).mul_add(c(-POLE_MOMENT / TOTAL_MASS), push);
         let tau = c(TAU);
-        let next = [x + tau * v, v + tau * accel, theta + tau * omega, omega + tau * alpha];
+        let next = [tau.mul_add(v, x), tau.mul_add(accel, v), tau.mul_add(omega, theta), tau.mul_add(alpha, omega)];
         (next, c(1.0), next[0].abs().gt(c(TRACK)) | next[2].abs().gt(c(TILT)))
     }
 

@@ -1,0 +1,308 @@
+//! What a user sees, through the binary.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `agon` in a folder of its own.
+fn agon(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_agon"))
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs and expects success; gives stdout.
+fn ok(folder: &Path, args: &[&str]) -> String {
+    let out = agon(folder, args);
+    assert!(out.status.success(), "agon {args:?}: {}", text(&out.stderr));
+    text(&out.stdout)
+}
+
+/// Runs and expects a clean failure; gives stderr.
+fn fails(folder: &Path, args: &[&str], code: i32) -> String {
+    let out = agon(folder, args);
+    let told = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(code), "agon {args:?}: {told}");
+    assert!(!told.contains("panicked"), "agon {args:?}: {told}");
+    told
+}
+
+fn scenario(folder: &Path, body: &str) -> String {
+    let path = folder.join("s.toml");
+    std::fs::write(&path, body).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+const SMALL: &str = r#"
+env   = { id = "classic/cartpole" }
+agent = { kind = "ppo", rollout_steps = 16, minibatch = 64, epochs = 2, hidden = [8], normalize_observation = true, normalize_reward = true }
+train = { steps = 4_000, envs = 4, save_every = 1000 }
+eval  = { every = 1_000, episodes = 3, final_episodes = 3 }
+"#;
+
+#[test]
+fn no_arguments_print_commands_to_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = ok(dir.path(), &[]);
+    for line in told.lines().filter(|l| l.contains("scenarios/")) {
+        let file = line.split_whitespace().find(|w| w.starts_with("scenarios/")).unwrap();
+        assert!(root().join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn every_scenario_is_understood_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = agon::scenario::all_scenarios(&root().join("scenarios"));
+    assert!(all.len() >= 6);
+    for file in all {
+        // Evaluating a random player reads, checks and builds everything but the weights.
+        let told = ok(dir.path(), &["eval", "random", "--scenario", &file, "--episodes", "2", "--json"]);
+        let scores: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(scores["episodes"], 2, "{file}");
+        assert!(scores["mean_return"].is_number() && scores["baselines"].is_object(), "{file}");
+    }
+}
+
+#[test]
+fn lists_are_complete_and_machine_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let envs: Value = serde_json::from_str(&ok(dir.path(), &["envs", "--json"])).unwrap();
+    assert_eq!(envs.as_array().unwrap().len(), agon_envs::registry().len());
+    let one = ok(dir.path(), &["envs", "pricing/perishable"]);
+    assert!(one.contains("stock") && one.contains("optimal"), "{one}");
+    let agents: Value = serde_json::from_str(&ok(dir.path(), &["agents", "--json"])).unwrap();
+    assert!(agents[0]["settings"].as_array().unwrap().iter().any(|s| s["name"] == "gae_lambda"));
+    let told = fails(dir.path(), &["envs", "classic/cartpol"], 2);
+    assert!(told.contains("did you mean `classic/cartpole`"), "{told}");
+}
+
+#[test]
+fn wrong_scenarios_are_told_with_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    for (from, to, part) in [
+        ("rollout_steps", "rolout_steps", "did you mean `rollout_steps`"),
+        ("\"ppo\"", "\"poo\"", "did you mean `ppo`"),
+        ("\"classic/cartpole\"", "\"classic/cart\"", "did you mean `classic/cartpole`"),
+        ("envs = 4", "envs = \"four\"", "expected a whole number"),
+        ("envs = 4", "envs = 0", "must lie in 1 to"),
+        ("epochs = 2", "epochs = 2.5", "expected a whole number"),
+        ("eval  =", "evla  =", "did you mean `eval`"),
+        ("{ every", "every", "-->"),
+        ("kind = \"ppo\", ", "", "`kind` is missing"),
+        ("episodes = 3,", "episodes = 3, baselines = [\"optimal\"],", "no player is called `optimal`"),
+    ] {
+        assert!(SMALL.contains(from));
+        let file = scenario(dir.path(), &SMALL.replacen(from, to, 1));
+        let told = fails(dir.path(), &["train", &file], 2);
+        assert!(told.contains(part) && told.contains("s.toml:"), "{part} in {told}");
+        assert!(!dir.path().join("runs").exists(), "nothing runs on a scenario that was not understood");
+    }
+    let file = scenario(dir.path(), SMALL);
+    let told = fails(dir.path(), &["train", &file, "--set", "agent.gama=1"], 2);
+    assert!(told.contains("--set agent.gama=1") && told.contains("did you mean `gamma`"), "{told}");
+    fails(dir.path(), &["train", "nowhere.toml"], 2);
+    fails(dir.path(), &["train", &file, "--ui", "tui"], 2);
+    fails(dir.path(), &["train", "--resume", "nowhere"], 2);
+}
+
+#[test]
+fn wrong_tables_are_told_with_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let tuna = std::fs::read_to_string(root().join("scenarios/data/tuna.csv")).unwrap();
+    let body = "fit = { data = 'sales.csv' }\nenv = { id = 'pricing/retail' }\nagent = { kind = 'ppo' }\n";
+    let file = scenario(dir.path(), body);
+    for (data, part) in [
+        (String::new(), "empty"),
+        (tuna.replacen("price_3", "prize_3", 1), "did you mean `prize_3`"),
+        (tuna.replacen("0.9138", "cheap", 1), "line 2, column `price_1`: `cheap` is not a number"),
+        (tuna.replacen("0.9138", "-0.9138", 1), "-0.9138 cannot be"),
+    ] {
+        std::fs::write(dir.path().join("sales.csv"), data).unwrap();
+        let told = fails(dir.path(), &["train", &file], 2);
+        assert!(told.contains(part) && told.contains("sales.csv"), "{part} in {told}");
+    }
+    std::fs::remove_file(dir.path().join("sales.csv")).unwrap();
+    assert!(fails(dir.path(), &["train", &file], 2).contains("no file at"));
+}
+
+#[test]
+fn train_evaluate_replay() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = scenario(dir.path(), SMALL);
+    let table = ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "r"]);
+    assert!(table.contains("ppo") && table.contains("random"), "{table}");
+    let told = fails(dir.path(), &["train", &file, "--out", "r"], 2);
+    assert!(told.contains("is there already"), "{told}");
+
+    let one: Value = serde_json::from_str(&ok(dir.path(), &["eval", "r", "--episodes", "5", "--json"])).unwrap();
+    let two: Value = serde_json::from_str(&ok(dir.path(), &["eval", "r", "--episodes", "5", "--json"])).unwrap();
+    assert_eq!(one, two);
+    assert!(one["baselines"]["random"]["mean_return"].is_number());
+
+    let told = ok(dir.path(), &["replay", "r", "--verify"]);
+    assert!(told.contains("verified"), "{told}");
+    let episode = std::fs::read_dir(dir.path().join("r/episodes")).unwrap().next().unwrap().unwrap().path();
+    for name in ["e.csv", "e.json", "e.cast"] {
+        ok(dir.path(), &["replay", &episode.to_string_lossy(), "--export", name]);
+        assert!(std::fs::metadata(dir.path().join(name)).unwrap().len() > 100, "{name}");
+    }
+    // One changed action, then one changed hash: the step is named.
+    let lines: Vec<String> = std::fs::read_to_string(&episode).unwrap().lines().map(String::from).collect();
+    let step: Value = serde_json::from_str(&lines[4]).unwrap();
+    for (key, value) in [("action", serde_json::json!([1 - step["action"][0].as_i64().unwrap()])), ("hash", 1.into())] {
+        let mut forged = step.clone();
+        forged[key] = value;
+        let mut copy = lines.clone();
+        copy[4] = forged.to_string();
+        std::fs::write(dir.path().join("forged.jsonl"), copy.join("\n")).unwrap();
+        let told = fails(dir.path(), &["replay", "forged.jsonl", "--verify"], 3);
+        assert!(told.contains("step 4 differs"), "{told}");
+    }
+    std::fs::write(dir.path().join("forged.jsonl"), "{}").unwrap();
+    fails(dir.path(), &["replay", "forged.jsonl"], 2);
+    assert!(ok(dir.path(), &["watch", "r"]).contains("4000 of 4000 steps, done"));
+}
+
+/// Every file of a run that must be the same bits, by name.
+fn exact(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let latest = std::fs::read_to_string(run.join("checkpoints/latest")).unwrap();
+    let folder = format!("checkpoints/{}", latest.trim());
+    let names = ["metrics.jsonl".into(), "scenario.toml".into(), format!("{folder}/weights.safetensors")];
+    let mut files: Vec<(String, Vec<u8>)> =
+        names.into_iter().map(|name: String| (name.clone(), std::fs::read(run.join(&name)).unwrap())).collect();
+    let state = std::fs::read(run.join(&folder).join("state.json")).unwrap();
+    let mut state: Value = serde_json::from_slice(&state).unwrap();
+    // What the clock and the length of clock-dependent files say is not part of the promise.
+    state["run"]["seconds"] = Value::Null;
+    state["run"]["logs"] = Value::Null;
+    files.push(("state".into(), state.to_string().into_bytes()));
+    files
+}
+
+/// Killed without warning again and again, and resumed each time, a run ends in the same bits as one that was not.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_resumes_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = SMALL.replace("4_000", "30_000").replace("save_every = 1000", "save_every = 500");
+    let file = scenario(dir.path(), &long);
+    ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "whole"]);
+    let start = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_agon"))
+            .args(args)
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let broken = dir.path().join("broken");
+    let latest = || std::fs::read_to_string(broken.join("checkpoints/latest")).unwrap_or_default();
+    let mut kills = 0;
+    let mut child = start(&["train", &file, "--ui", "plain", "--out", "broken"]);
+    let mut seen = String::new();
+    while child.try_wait().unwrap().is_none() {
+        let now = latest();
+        if now != seen && !now.is_empty() {
+            seen = now;
+            // Wherever it is by now: the checkpoint is some moments old.
+            child.kill().unwrap();
+            child.wait().unwrap();
+            kills += 1;
+            child = start(&["train", "--resume", "broken", "--ui", "plain"]);
+            if kills == 5 {
+                break;
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(kills >= 1, "the run was never killed, so nothing was tested");
+    for ((name, whole), (_, resumed)) in exact(&dir.path().join("whole")).into_iter().zip(exact(&broken)) {
+        assert!(whole == resumed, "{name} differs after {kills} kills");
+    }
+}
+
+/// Ctrl-C saves, prints the command to go on, exits with 130; the rest is the same bits.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_how_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = scenario(dir.path(), &SMALL.replace("4_000", "40_000"));
+    ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "whole"]);
+    let child = Command::new(env!("CARGO_BIN_EXE_agon"))
+        .args(["train", &file, "--ui", "plain", "--out", "stopped"])
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !dir.path().join("stopped/checkpoints/latest").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let out = child.wait_with_output().unwrap();
+    let told = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(130), "{told}");
+    assert!(told.contains("agon train --resume stopped"), "{told}");
+    ok(dir.path(), &["train", "--resume", "stopped", "--ui", "plain"]);
+    for ((name, whole), (_, resumed)) in
+        exact(&dir.path().join("whole")).into_iter().zip(exact(&dir.path().join("stopped")))
+    {
+        assert!(whole == resumed, "{name} differs");
+    }
+}
+
+#[test]
+fn damaged_and_foreign_checkpoints_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = scenario(dir.path(), SMALL);
+    ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "r"]);
+    let folder = dir.path().join("r/checkpoints/4000");
+    let (weights, state) = (folder.join("weights.safetensors"), folder.join("state.json"));
+    let (good_weights, good_state) = (std::fs::read(&weights).unwrap(), std::fs::read(&state).unwrap());
+    for (path, good) in [(&weights, &good_weights), (&state, &good_state)] {
+        for length in [0, 7, good.len() / 2, good.len() - 1] {
+            std::fs::write(path, &good[..length]).unwrap();
+            for args in [&["eval", "r"][..], &["train", "--resume", "r", "--ui", "plain"]] {
+                assert!(fails(dir.path(), args, 2).contains("damaged"));
+            }
+        }
+        std::fs::write(path, good).unwrap();
+    }
+    let wide = scenario(dir.path(), &SMALL.replace("hidden = [8]", "hidden = [9]"));
+    ok(dir.path(), &["train", &wide, "--ui", "plain", "--out", "w"]);
+    std::fs::copy(dir.path().join("w/checkpoints/4000/weights.safetensors"), &weights).unwrap();
+    assert!(fails(dir.path(), &["eval", "r"], 2).contains("shape"));
+    let other = root().join("scenarios/classic/pendulum.toml");
+    std::fs::write(&weights, &good_weights).unwrap();
+    let told = fails(dir.path(), &["eval", "r", "--scenario", &other.to_string_lossy()], 2);
+    assert!(told.contains("was trained on classic/cartpole"), "{told}");
+}
+
+#[test]
+fn the_resolved_scenario_gives_the_same_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = root().join("scenarios/pricing/tuna.toml");
+    let small = ["--set", "train.steps=4000", "--set", "eval.every=2000", "--set", "eval.final_episodes=2"];
+    let first = [&["train", &file.to_string_lossy(), "--ui", "plain", "--out", "a"][..], &small].concat();
+    ok(dir.path(), &first);
+    ok(dir.path(), &["train", "a/scenario.toml", "--ui", "plain", "--out", "b"]);
+    for ((name, a), (_, b)) in exact(&dir.path().join("a")).into_iter().zip(exact(&dir.path().join("b"))) {
+        assert!(a == b, "{name} differs");
+    }
+}
