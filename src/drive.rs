@@ -54,6 +54,11 @@ impl Driver {
     fn answer(&mut self, line: &str) -> Result<Value, String> {
         let request: Value = serde_json::from_str(line).map_err(|e| format!("not a JSON line: {e}"))?;
         let op = request["op"].as_str().ok_or("the key `op` is missing")?;
+        const OPS: [&str; 6] = ["reset", "step", "get_state", "set_state", "legal", "render"];
+        if !OPS.contains(&op) {
+            let near = agon_core::settings::nearest(op, OPS);
+            return Err(format!("no op is called `{op}`{}", agon_core::settings::hint(&near)));
+        }
         if !self.ready && !matches!(op, "reset" | "set_state") {
             return Err("reset first".into());
         }
@@ -78,18 +83,14 @@ impl Driver {
                 Ok(self.observed(Map::new()))
             }
             "legal" => Ok(json!({ "legal": self.legal() })),
-            "render" => {
-                let mut scene = Scene::default();
-                self.solo.env().draw(0, self.solo.view(), &mut scene);
-                let notes: Vec<String> = scene.notes.iter().map(|(k, v)| format!("{k}: {v}")).collect();
-                Ok(json!({ "text": notes.join("\n") }))
-            }
-            other => {
-                let ops = ["reset", "step", "get_state", "set_state", "legal", "render"];
-                let near = agon_core::settings::nearest(other, ops);
-                Err(format!("no op is called `{other}`{}", agon_core::settings::hint(&near)))
-            }
+            _ => Ok(json!({ "text": self.render() })),
         }
+    }
+
+    fn render(&self) -> String {
+        let mut scene = Scene::default();
+        self.solo.env().draw(0, self.solo.view(), &mut scene);
+        scene.notes.iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>().join("\n")
     }
 
     fn observed(&self, mut answer: Map<String, Value>) -> Value {

@@ -223,7 +223,8 @@ fn cast(film: &Film) -> String {
         let title = format!("{} by {}", film.episode.header.env, film.episode.header.actor);
         let Ok(_) = terminal.draw(|frame| draw(frame, film, at, &title, "", Theme { colour: false }));
         let cells = terminal.backend().buffer().content();
-        let rows = cells.chunks(SIZE.0 as usize).map(|row| row.iter().map(|c| c.symbol()).collect::<String>());
+        let rows =
+            cells.chunks(SIZE.0 as usize).map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());
         let picture = format!("\x1b[H{}", rows.collect::<Vec<_>>().join("\r\n"));
         out += &(json!([at as f64 * 0.05, "o", picture]).to_string() + "\n");
     }

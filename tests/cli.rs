@@ -47,7 +47,7 @@ fn scenario(folder: &Path, body: &str) -> String {
 const SMALL: &str = r#"
 env   = { id = "classic/cartpole" }
 agent = { kind = "ppo", rollout_steps = 16, minibatch = 64, epochs = 2, hidden = [8], normalize_observation = true, normalize_reward = true }
-train = { steps = 4_000, envs = 4, save_every = 1000 }
+train = { steps = 4_096, envs = 4, save_every = 1000 }
 eval  = { every = 1_000, episodes = 3, final_episodes = 3 }
 "#;
 
@@ -125,7 +125,7 @@ fn wrong_tables_are_told_with_their_place() {
     let file = scenario(dir.path(), body);
     for (data, part) in [
         (String::new(), "empty"),
-        (tuna.replacen("price_3", "prize_3", 1), "did you mean `prize_3`"),
+        (tuna.replacen("price_3", "prize_3", 1), "no column is called `price_3`"),
         (tuna.replacen("0.9138", "cheap", 1), "line 2, column `price_1`: `cheap` is not a number"),
         (tuna.replacen("0.9138", "-0.9138", 1), "-0.9138 cannot be"),
     ] {
@@ -172,7 +172,7 @@ fn train_evaluate_replay() {
     }
     std::fs::write(dir.path().join("forged.jsonl"), "{}").unwrap();
     fails(dir.path(), &["replay", "forged.jsonl"], 2);
-    assert!(ok(dir.path(), &["watch", "r"]).contains("4000 of 4000 steps, done"));
+    assert!(ok(dir.path(), &["watch", "r"]).contains("4096 of 4096 steps, done"));
 }
 
 /// Every file of a run that must be the same bits, by name.
@@ -196,7 +196,7 @@ fn exact(run: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn a_killed_run_resumes_to_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
-    let long = SMALL.replace("4_000", "30_000").replace("save_every = 1000", "save_every = 500");
+    let long = SMALL.replace("4_096", "30_000").replace("save_every = 1000", "save_every = 500");
     let file = scenario(dir.path(), &long);
     ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "whole"]);
     let start = |args: &[&str]| {
@@ -241,7 +241,7 @@ fn a_killed_run_resumes_to_the_same_bits() {
 #[test]
 fn an_interrupted_run_says_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let file = scenario(dir.path(), &SMALL.replace("4_000", "40_000"));
+    let file = scenario(dir.path(), &SMALL.replace("4_096", "40_000"));
     ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "whole"]);
     let child = Command::new(env!("CARGO_BIN_EXE_agon"))
         .args(["train", &file, "--ui", "plain", "--out", "stopped"])
@@ -272,7 +272,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = scenario(dir.path(), SMALL);
     ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "r"]);
-    let folder = dir.path().join("r/checkpoints/4000");
+    let folder = dir.path().join("r/checkpoints/4096");
     let (weights, state) = (folder.join("weights.safetensors"), folder.join("state.json"));
     let (good_weights, good_state) = (std::fs::read(&weights).unwrap(), std::fs::read(&state).unwrap());
     for (path, good) in [(&weights, &good_weights), (&state, &good_state)] {
@@ -286,7 +286,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     }
     let wide = scenario(dir.path(), &SMALL.replace("hidden = [8]", "hidden = [9]"));
     ok(dir.path(), &["train", &wide, "--ui", "plain", "--out", "w"]);
-    std::fs::copy(dir.path().join("w/checkpoints/4000/weights.safetensors"), &weights).unwrap();
+    std::fs::copy(dir.path().join("w/checkpoints/4096/weights.safetensors"), &weights).unwrap();
     assert!(fails(dir.path(), &["eval", "r"], 2).contains("shape"));
     let other = root().join("scenarios/classic/pendulum.toml");
     std::fs::write(&weights, &good_weights).unwrap();
@@ -299,7 +299,8 @@ fn the_resolved_scenario_gives_the_same_run() {
     let dir = tempfile::tempdir().unwrap();
     let file = root().join("scenarios/pricing/tuna.toml");
     let small = ["--set", "train.steps=4000", "--set", "eval.every=2000", "--set", "eval.final_episodes=2"];
-    let first = [&["train", &file.to_string_lossy(), "--ui", "plain", "--out", "a"][..], &small].concat();
+    let file = file.to_string_lossy();
+    let first = [&["train", &file, "--ui", "plain", "--out", "a"][..], &small].concat();
     ok(dir.path(), &first);
     ok(dir.path(), &["train", "a/scenario.toml", "--ui", "plain", "--out", "b"]);
     for ((name, a), (_, b)) in exact(&dir.path().join("a")).into_iter().zip(exact(&dir.path().join("b"))) {

@@ -28,6 +28,17 @@ pub enum Head {
     },
 }
 
+/// Where drawn actions go.
+#[derive(Debug)]
+pub struct Drawn<'a> {
+    /// `[rows, len]` as the loss needs them: choices, or normals before scaling.
+    pub raw: &'a mut [f32],
+    /// `[rows, len]` as the environment does.
+    pub actions: ActionsMut<'a>,
+    /// `[rows]` their log-probabilities.
+    pub log_prob: &'a mut [f32],
+}
+
 impl Head {
     /// The one that fits.
     pub fn of(spec: &Spec) -> Self {
@@ -55,18 +66,9 @@ impl Head {
         }
     }
 
-    /// Draws actions for all rows. `raw` gets them as the loss needs them (choices, or normals before scaling),
-    /// `actions` as the environment does, `log_prob` their log-probabilities.
-    pub fn sample(
-        &self,
-        out: &[f32],
-        log_std: &[f32],
-        mask: &[bool],
-        rng: &mut Rng,
-        raw: &mut [f32],
-        mut actions: ActionsMut<'_>,
-        log_prob: &mut [f32],
-    ) {
+    /// Draws actions for all rows from the network's outputs.
+    pub fn sample(&self, out: &[f32], log_std: &[f32], mask: &[bool], rng: &mut Rng, drawn: Drawn<'_>) {
+        let Drawn { raw, mut actions, log_prob } = drawn;
         let (outputs, width) = (self.outputs(), self.width());
         for (row, log_prob) in log_prob.iter_mut().enumerate() {
             let out = &out[row * outputs..(row + 1) * outputs];
@@ -202,7 +204,8 @@ mod tests {
                 _ => ActionsMut::Discrete(&mut choices),
             };
             let mut rng = Rng::new(3, Stream::Act, 0);
-            head.sample(&out, &log_std, mask, &mut rng, &mut raw, actions, &mut log_prob);
+            let drawn = Drawn { raw: &mut raw, actions, log_prob: &mut log_prob };
+            head.sample(&out, &log_std, mask, &mut rng, drawn);
             let tensor = |x: &[f32], w: usize| Tensor::from_slice(x).view([2, w as i64]);
             let allowed = (!mask.is_empty()).then(|| Tensor::from_slice(mask).view([2, 5]));
             let log_std = Tensor::from_slice(&log_std);
@@ -221,7 +224,8 @@ mod tests {
         for _ in 0..2000 {
             let (mut raw, mut choice, mut log_prob) = ([0.0], [0i64], [0.0]);
             let actions = ActionsMut::Discrete(&mut choice);
-            head.sample(&[50.0, 0.0, -3.0], &[], &mask, &mut rng, &mut raw, actions, &mut log_prob);
+            let drawn = Drawn { raw: &mut raw, actions, log_prob: &mut log_prob };
+            head.sample(&[50.0, 0.0, -3.0], &[], &mask, &mut rng, drawn);
             assert_ne!(choice[0], 0);
         }
         let logits = Tensor::from_slice(&[50.0f32, 0.0, -3.0]).view([1, 3]).set_requires_grad(true);

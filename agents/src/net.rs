@@ -44,7 +44,7 @@ impl Builder {
 
     /// A parameter filled with one value.
     pub fn constant(&mut self, name: &str, shape: &[i64], value: f64) -> usize {
-        self.push(name, shape, Tensor::full(shape, value, (Kind::Float, Device::Cpu)))
+        self.push(name, shape, &Tensor::full(shape, value, (Kind::Float, Device::Cpu)))
     }
 
     /// An orthogonal matrix times `gain` (Saxe et al. 2014), `[inputs, outputs]`.
@@ -56,10 +56,10 @@ impl Builder {
         // The signs of R's diagonal make Q uniformly distributed.
         let q = q * r.diagonal(0, 0, 1).sign();
         let w = if inputs >= outputs { q } else { q.tr() };
-        self.push(name, &[inputs as i64, outputs as i64], w.contiguous() * gain)
+        self.push(name, &[inputs as i64, outputs as i64], &(w.contiguous() * gain))
     }
 
-    fn push(&mut self, name: &str, shape: &[i64], value: Tensor) -> usize {
+    fn push(&mut self, name: &str, shape: &[i64], value: &Tensor) -> usize {
         self.names.push((name.to_owned(), shape.to_vec()));
         self.values.push(value.view([-1]));
         self.values.len() - 1

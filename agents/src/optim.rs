@@ -59,7 +59,7 @@ mod tests {
         let mut adam = Adam::new(&params, 1e-8);
         let (mut m, mut v, mut x) = (0.0f64, 0.0f64, 1.0f64);
         for (i, g) in [0.1, -0.2, 0.3f64].into_iter().enumerate() {
-            adam.step(&mut params, &Tensor::from_slice(&[g as f32]), 0.01, f64::INFINITY);
+            let _ = adam.step(&mut params, &Tensor::from_slice(&[g as f32]), 0.01, f64::INFINITY);
             m = 0.9 * m + 0.1 * g;
             v = 0.999 * v + 0.001 * g * g;
             let n = i as i32 + 1;

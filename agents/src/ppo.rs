@@ -408,8 +408,8 @@ impl Agent for Ppo {
             let obs = self.rollout.obs.tensor().get(t).to_device(self.device);
             read_f32(&self.nets.policy(&self.params, &obs), &mut self.out);
         });
-        let (mask, chosen, actions, log_prob) = self.rollout.choice();
-        self.head.sample(&self.out, &self.log_std, mask, &mut self.act_rng, chosen, actions, log_prob);
+        let (mask, drawn) = self.rollout.choice();
+        self.head.sample(&self.out, &self.log_std, mask, &mut self.act_rng, drawn);
     }
 
     fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {

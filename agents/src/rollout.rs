@@ -1,6 +1,7 @@
 //! On-policy storage `[steps, rows, …]` in memory that environments write and networks read.
 
 use crate::bridge::HostTensor;
+use crate::dist::Drawn;
 use agon_core::spec::ActionSpec;
 use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
 
@@ -78,20 +79,21 @@ impl Rollout {
         (&self.raw_obs, &mut self.obs.slice_mut()[t * n..(t + 1) * n])
     }
 
-    /// The masks in force, and where the step's actions go: chosen, as the environment takes them, log-probabilities.
-    pub fn choice(&mut self) -> (&[bool], &mut [f32], ActionsMut<'_>, &mut [f32]) {
+    /// The masks in force, and where the step's actions go.
+    pub fn choice(&mut self) -> (&[bool], Drawn<'_>) {
         let (t, n) = (self.t, self.rows);
         if self.mask_len > 0 {
             let m = n * self.mask_len;
             self.mask.slice_mut()[t * m..(t + 1) * m].copy_from_slice(&self.next_mask);
         }
-        let chosen = &mut self.chosen.slice_mut()[t * n * self.act_len..(t + 1) * n * self.act_len];
+        let raw = &mut self.chosen.slice_mut()[t * n * self.act_len..(t + 1) * n * self.act_len];
         let actions = if self.discrete.is_empty() {
             ActionsMut::Continuous(&mut self.continuous)
         } else {
             ActionsMut::Discrete(&mut self.discrete)
         };
-        (&self.next_mask, chosen, actions, &mut self.log_prob.slice_mut()[t * n..(t + 1) * n])
+        let log_prob = &mut self.log_prob.slice_mut()[t * n..(t + 1) * n];
+        (&self.next_mask, Drawn { raw, actions, log_prob })
     }
 
     /// See [`crate::Agent::exchange`].

@@ -109,7 +109,7 @@ mod tests {
         terminal.draw(|frame| draw(frame, model, Theme { colour: false }, "q quit")).unwrap();
         let buffer = terminal.backend().buffer().clone();
         let rows = buffer.content().chunks(width as usize);
-        rows.map(|row| row.iter().map(|c| c.symbol()).collect::<String>() + "\n").collect()
+        rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n").collect()
     }
 
     #[test]

@@ -153,21 +153,21 @@ fn spaces_and_ends(h: &mut Harness) -> Result<(), Broken> {
         h.choose();
         h.step();
         lengths.iter_mut().for_each(|l| *l += 1);
-        for row in 0..h.env.rows() {
+        for (row, length) in lengths.iter_mut().enumerate() {
             let (terminated, truncated) = (h.terminated[row], h.truncated[row]);
-            if !h.reward[row].is_finite() || (terminated && truncated) || lengths[row] > spec.step_limit {
+            if !h.reward[row].is_finite() || (terminated && truncated) || *length > spec.step_limit {
                 return Err(format!("row {row}: reward {}, flags {terminated} {truncated}", h.reward[row]));
             }
-            if truncated != (!terminated && lengths[row] == spec.step_limit) {
-                return Err(format!("row {row}: truncated after {} of {} steps", lengths[row], spec.step_limit));
+            if truncated != (!terminated && *length == spec.step_limit) {
+                return Err(format!("row {row}: truncated after {} of {} steps", *length, spec.step_limit));
             }
             if terminated || truncated {
                 inside(&spec, &h.final_obs[row * spec.obs_len()..(row + 1) * spec.obs_len()])?;
                 let end = h.env.ended().iter().find(|e| e.row as usize == row);
-                if end.map(|e| (e.length, e.truncated)) != Some((lengths[row], truncated)) {
+                if end.map(|e| (e.length, e.truncated)) != Some((*length, truncated)) {
                     return Err(format!("row {row}: the end of its episode was not told rightly: {end:?}"));
                 }
-                lengths[row] = 0;
+                *length = 0;
             }
         }
     }

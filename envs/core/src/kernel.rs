@@ -91,7 +91,7 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for StepAll<'_, K
         }
         {
             let registers = action.len() / S::F64_LANES;
-            let mut state = state.each_mut().map(|s| &mut S::as_mut_simd_f64s(s).0[..registers]);
+            let state = state.each_mut().map(|s| &mut S::as_mut_simd_f64s(s).0[..registers]);
             let action = &S::as_simd_f64s(action).0[..registers];
             let reward = &mut S::as_mut_simd_f64s(reward).0[..registers];
             let ended = &mut S::as_mut_simd_f64s(ended).0[..registers];

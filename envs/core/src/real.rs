@@ -58,7 +58,7 @@ pub trait Real:
         let r = n.mul_add(c(-6.077_100_506_303_966e-11), r);
         let r = n.mul_add(c(-2.022_266_248_795_950_6e-21), r);
         let z = r * r;
-        let s = c(1.589_690_995_211_550_1e-10).mul_add(z, c(-2.505_076_025_340_686e-8));
+        let s = c(1.589_690_995_211_55e-10).mul_add(z, c(-2.505_076_025_340_686e-8));
         let s = s.mul_add(z, c(2.755_731_370_707_006_8e-6));
         let s = s.mul_add(z, c(-1.984_126_982_985_795e-4));
         let s = s.mul_add(z, c(8.333_333_333_322_49e-3));
@@ -68,7 +68,7 @@ pub trait Real:
         let k = k.mul_add(z, c(-2.755_731_435_139_066_3e-7));
         let k = k.mul_add(z, c(2.480_158_728_947_673e-5));
         let k = k.mul_add(z, c(-1.388_888_888_887_411e-3));
-        let k = k.mul_add(z, c(4.166_666_666_666_660_2e-2));
+        let k = k.mul_add(z, c(4.166_666_666_666_66e-2));
         let cos = (z * z).mul_add(k, z.mul_add(c(-0.5), c(1.0)));
         Self::turn(shifted, sin, cos)
     }

@@ -237,10 +237,10 @@ mod tests {
     #[test]
     fn wide_blocks_are_the_same_numbers() {
         let wide = philox_wide::<16>([3, 4], 5, 6, u64::from(u32::MAX) - 7);
-        for i in 0..16 {
-            let block = u64::from(u32::MAX) - 7 + i as u64;
+        for i in 0..16u64 {
+            let block = u64::from(u32::MAX) - 7 + i;
             let one = philox([block as u32, (block >> 32) as u32, 5, 6], [3, 4]);
-            assert_eq!(one, [wide[0][i], wide[1][i], wide[2][i], wide[3][i]]);
+            assert_eq!(one, std::array::from_fn(|word| wide[word][i as usize]));
         }
     }
 
@@ -248,7 +248,9 @@ mod tests {
     fn a_saved_generator_goes_on_with_the_same_numbers() {
         for before in 0..9 {
             let mut rng = Rng::new(7, Stream::Env, 3);
-            (0..before).for_each(|_| drop(rng.word()));
+            for _ in 0..before {
+                rng.word();
+            }
             let mut copy = Rng::restore(rng.state());
             assert!((0..20).all(|_| rng.word() == copy.word()));
         }

@@ -73,7 +73,12 @@ impl Logit {
 
     /// The prices within bounds that, held fixed over all weeks, earn the most; a stationary point of the total profit,
     /// reached from the mean of the weekly optima. At it p_k = 1/b_k + the mean of c_k + profit, weighted by sales.
-    pub fn best_fixed<'a>(&self, weeks: impl Iterator<Item = Week<'a>> + Clone, low: &[f64], high: &[f64]) -> Vec<f64> {
+    pub fn best_fixed<'a>(
+        &self,
+        weeks: &(impl Iterator<Item = Week<'a>> + Clone),
+        low: &[f64],
+        high: &[f64],
+    ) -> Vec<f64> {
         let n = self.len();
         let (mut prices, mut one, mut count) = (vec![0.0; n], vec![0.0; n], 0.0);
         for week in weeks.clone() {

@@ -109,7 +109,7 @@ impl Retail {
 
     /// The best prices that never change.
     pub fn best_fixed(&self) -> &[f64] {
-        self.fixed.get_or_init(|| self.demand.best_fixed(self.all(), &self.settings.low, &self.settings.high))
+        self.fixed.get_or_init(|| self.demand.best_fixed(&self.all(), &self.settings.low, &self.settings.high))
     }
 
     /// Weeks an episode.
