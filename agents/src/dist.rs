@@ -137,25 +137,19 @@ impl Head {
         }
     }
 
-    /// Log-probabilities `[rows]` of `raw` actions `[rows, width]`, and entropies `[rows]` (or one for all rows).
-    pub fn evaluate(
-        &self,
-        out: &Tensor,
-        log_std: Option<&Tensor>,
-        mask: Option<&Tensor>,
-        raw: &Tensor,
-    ) -> (Tensor, Tensor) {
+    /// Log-probabilities `[rows]` of `raw` actions `[rows, len]`, and the mean entropy where it is asked for.
+    pub fn evaluate(&self, out: &Tensor, b: &Taken<'_>, entropy: bool) -> (Tensor, Option<Tensor>) {
         match self {
             Self::Categorical { sizes } => {
-                let logits = match mask {
+                let logits = match b.mask {
                     Some(mask) => out.masked_fill(&mask.logical_not(), FORBIDDEN),
                     None => out.shallow_clone(),
                 };
-                let choice = raw.to_kind(Kind::Int64);
+                let choice = b.raw.to_kind(Kind::Int64);
                 let part = |logits: &Tensor, choice: &Tensor| {
                     let log_p = logits.log_softmax(-1, None);
-                    let entropy = -(log_p.exp() * &log_p).sum_dim_intlist([-1i64].as_slice(), false, None);
-                    (log_p.gather(1, choice, false).squeeze_dim(1), entropy)
+                    let mean = || -(log_p.exp() * &log_p).sum(Kind::Float) / log_p.size()[0] as f64;
+                    (log_p.gather(1, choice, false).squeeze_dim(1), entropy.then(mean))
                 };
                 if sizes.len() == 1 {
                     return part(&logits, &choice);
@@ -166,17 +160,31 @@ impl Head {
                     from += n as i64;
                     part(&logits, &choice.narrow(1, k as i64, 1))
                 });
-                parts.reduce(|a, b| (a.0 + b.0, a.1 + b.1)).expect("a spec has at least one choice")
+                let join = |a: (Tensor, Option<Tensor>), b: (Tensor, Option<Tensor>)| {
+                    (a.0 + b.0, a.1.zip(b.1).map(|(a, b)| a + b))
+                };
+                parts.reduce(join).expect("a spec has at least one choice")
             }
             Self::Gaussian { scale } => {
-                let log_std = log_std.expect("a Gaussian has deviations");
-                let z = (raw - out) * (-log_std).exp();
+                let log_std = b.log_std.expect("a Gaussian has deviations");
+                let z = (b.raw - out) * (-log_std).exp();
                 let log_p: Tensor = z.square() * -0.5 - log_std - HALF_LN_TAU;
-                let entropy = log_std.sum(Kind::Float) + scale.len() as f64 * (0.5 + HALF_LN_TAU);
-                (log_p.sum_dim_intlist([-1i64].as_slice(), false, None), entropy)
+                let mean = || log_std.sum(Kind::Float) + scale.len() as f64 * (0.5 + HALF_LN_TAU);
+                (log_p.sum_dim_intlist([-1i64].as_slice(), false, None), entropy.then(mean))
             }
         }
     }
+}
+
+/// Actions that were taken, as tensors.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'a> {
+    /// `[rows, len]`
+    pub raw: &'a Tensor,
+    /// `[rows, mask_len]`
+    pub mask: Option<&'a Tensor>,
+    /// `[len]`, of a Gaussian.
+    pub log_std: Option<&'a Tensor>,
 }
 
 #[cfg(test)]
@@ -209,7 +217,9 @@ mod tests {
             let tensor = |x: &[f32], w: usize| Tensor::from_slice(x).view([2, w as i64]);
             let allowed = (!mask.is_empty()).then(|| Tensor::from_slice(mask).view([2, 5]));
             let log_std = Tensor::from_slice(&log_std);
-            let (log_p, _) = head.evaluate(&tensor(&out, 5), Some(&log_std), allowed.as_ref(), &tensor(&raw, width));
+            let raw = tensor(&raw, width);
+            let taken = Taken { raw: &raw, mask: allowed.as_ref(), log_std: Some(&log_std) };
+            let (log_p, _) = head.evaluate(&tensor(&out, 5), &taken, false);
             for (row, host) in log_prob.iter().enumerate() {
                 assert!((f64::from(*host) - log_p.double_value(&[row as i64])).abs() < 1e-5, "{head:?}");
             }
@@ -231,8 +241,9 @@ mod tests {
         let logits = Tensor::from_slice(&[50.0f32, 0.0, -3.0]).view([1, 3]).set_requires_grad(true);
         let raw = Tensor::from_slice(&[1.0f32]).view([1, 1]);
         let mask = Tensor::from_slice(&mask).view([1, 3]);
-        let (log_p, entropy) = head.evaluate(&logits, None, Some(&mask), &raw);
-        (log_p + entropy).sum(Kind::Float).backward();
+        let taken = Taken { raw: &raw, mask: Some(&mask), log_std: None };
+        let (log_p, entropy) = head.evaluate(&logits, &taken, true);
+        (log_p + entropy.unwrap()).sum(Kind::Float).backward();
         assert_eq!(logits.grad().double_value(&[0, 0]), 0.0);
         assert_ne!(logits.grad().double_value(&[0, 2]), 0.0);
     }

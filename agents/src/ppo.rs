@@ -5,7 +5,7 @@
 
 use crate::agent::{Agent, AgentError, Saved};
 use crate::bridge::{HostTensor, read_f32};
-use crate::dist::Head;
+use crate::dist::{Head, Taken};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
 use crate::normalise::Moments;
 use crate::optim::Adam;
@@ -279,34 +279,39 @@ impl Ppo {
         target.iter_mut().zip(advantage).zip(&value).for_each(|((t, a), v)| *t = a + v);
     }
 
-    /// The clipped objective of the paper (equations 7 and 9), to be minimised; then policy loss, value loss, entropy,
-    /// KL divergence and the share of clipped ratios.
-    fn loss(&self, b: &Minibatch, clip: f64) -> (Tensor, [Tensor; 5]) {
+    /// The clipped objective of the paper (equations 7 and 9), to be minimised; where asked for also policy loss, value
+    /// loss, entropy, KL divergence and the share of clipped ratios.
+    fn loss(&self, b: &Minibatch, clip: f64, look: bool) -> (Tensor, Option<[Tensor; 5]>) {
         let c = &self.config;
         let (out, value) = self.nets.both(&self.params, &b.obs);
         let log_std = self.nets.log_std.map(|at| &self.params.leaves[at]);
-        let (log_prob, entropy) = self.head.evaluate(&out, log_std, b.mask.as_ref(), &b.chosen);
+        let taken = Taken { raw: &b.chosen, mask: b.mask.as_ref(), log_std };
+        let (log_prob, entropy) = self.head.evaluate(&out, &taken, look || c.entropy_coef > 0.0);
         let log_ratio = log_prob - &b.log_prob;
         let ratio = log_ratio.exp();
-        let surrogate = &ratio * &b.advantage;
         let clipped = ratio.clamp(1.0 - clip, 1.0 + clip) * &b.advantage;
-        let policy_loss = -surrogate.minimum(&clipped).mean(Kind::Float);
-        let error = (&value - &b.target).square();
+        let policy_loss = -(&ratio * &b.advantage).minimum(&clipped).mean(Kind::Float);
         let value_loss = match c.value_clip {
-            None => error.mean(Kind::Float),
+            None => value.mse_loss(&b.target, tch::Reduction::Mean),
             Some(range) => {
                 let bounded = &b.old_value + (&value - &b.old_value).clamp(-range, range);
+                let error = (&value - &b.target).square();
                 error.maximum(&(bounded - &b.target).square()).mean(Kind::Float)
             }
         };
-        let entropy = entropy.mean(Kind::Float);
         let mut loss = &policy_loss + &value_loss * c.value_coef;
-        if c.entropy_coef > 0.0 {
-            loss -= &entropy * c.entropy_coef;
+        if let Some(entropy) = entropy.as_ref().filter(|_| c.entropy_coef > 0.0) {
+            loss -= entropy * c.entropy_coef;
         }
-        let kl = (ratio.detach() - 1.0 - log_ratio.detach()).mean(Kind::Float);
-        let share = (ratio.detach() - 1.0).abs().gt(clip).to_kind(Kind::Float).mean(Kind::Float);
-        (loss, [policy_loss.detach(), value_loss.detach(), entropy.detach(), kl, share])
+        let looked = entropy.filter(|_| look).map(|entropy| {
+            tch::no_grad(|| {
+                let moved = &ratio - 1.0;
+                let kl = (&moved - &log_ratio).mean(Kind::Float);
+                let share = moved.abs().gt(clip).to_kind(Kind::Float).mean(Kind::Float);
+                [policy_loss.detach(), value_loss.detach(), entropy.detach(), kl, share]
+            })
+        });
+        (loss, looked)
     }
 
     fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
@@ -325,31 +330,33 @@ impl Ppo {
         };
         let size = self.config.minibatch.min(batch);
         let mut last = None;
-        'epochs: for _ in 0..self.config.epochs {
+        'epochs: for epoch in 1..=self.config.epochs {
             self.shuffle_rng.shuffle(self.order.slice_mut());
             let order = self.order.to(self.device);
             let mut from = 0;
             while from < batch {
-                // A rest too short to have a deviation is left for the next pass.
                 let n = size.min(batch - from);
+                // A rest too short to have a deviation is left for the next pass.
                 if n < 2 && batch > 1 {
                     break;
                 }
-                let mut b = all.pick(&order.narrow(0, from as i64, n as i64));
+                // The whole batch in another order is the same batch.
+                let mut b = if n == batch { all.share() } else { all.pick(&order.narrow(0, from as i64, n as i64)) };
                 from += n;
                 if self.config.normalize_advantage {
                     b.advantage = (&b.advantage - b.advantage.mean(Kind::Float)) / (b.advantage.std(true) + 1e-8);
                 }
-                let (loss, parts) = self.loss(&b, clip);
+                let look = self.config.target_kl.is_some() || (epoch == self.config.epochs && from + size > batch);
+                let (loss, looked) = self.loss(&b, clip, look);
                 let gradient = self.params.gradient(&loss);
                 let norm = self.adam.step(&mut self.params, &gradient, rate, self.config.max_grad_norm);
-                if let Some(target) = self.config.target_kl
-                    && parts[3].double_value(&[]) > 1.5 * target
-                {
+                if let Some(parts) = looked {
+                    let too_far = self.config.target_kl.is_some_and(|kl| parts[3].double_value(&[]) > 1.5 * kl);
                     last = Some((parts, norm));
-                    break 'epochs;
+                    if too_far {
+                        break 'epochs;
+                    }
                 }
-                last = Some((parts, norm));
             }
         }
         self.refresh();
@@ -368,17 +375,24 @@ impl Ppo {
 }
 
 impl Minibatch {
-    fn pick(&self, order: &Tensor) -> Self {
-        let take = |t: &Tensor| t.index_select(0, order);
+    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
         Self {
-            obs: take(&self.obs),
-            mask: self.mask.as_ref().map(take),
-            chosen: take(&self.chosen),
-            log_prob: take(&self.log_prob),
-            advantage: take(&self.advantage),
-            target: take(&self.target),
-            old_value: take(&self.old_value),
+            obs: f(&self.obs),
+            mask: self.mask.as_ref().map(&f),
+            chosen: f(&self.chosen),
+            log_prob: f(&self.log_prob),
+            advantage: f(&self.advantage),
+            target: f(&self.target),
+            old_value: f(&self.old_value),
         }
+    }
+
+    fn pick(&self, order: &Tensor) -> Self {
+        self.map(|t| t.index_select(0, order))
+    }
+
+    fn share(&self) -> Self {
+        self.map(Tensor::shallow_clone)
     }
 }
 

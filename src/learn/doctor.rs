@@ -29,7 +29,8 @@ pub fn run(args: Json) -> Outcome {
     match cuda {
         Ok(()) => println!("ok CUDA"),
         Err(why) => {
-            println!("-- no CUDA: {why}. Training runs on the CPU. (`make deps CUDA=1` fetches the CUDA half.)")
+            println!("-- no CUDA: {why}. Training runs on the CPU.");
+            println!("   `make deps CUDA=1` fetches libtorch's CUDA half.");
         }
     }
     println!("ok {threads} threads");
