@@ -26,8 +26,8 @@ pub trait States: Send + 'static {
     }
     /// Starts environment i anew.
     fn reset(&mut self, i: usize, rng: &mut Rng);
-    /// Advances all of them; writes rewards and `terminated`, both `[rows]`.
-    fn step(&mut self, actions: Actions<'_>, reward: &mut [f32], terminated: &mut [bool], rngs: &mut [Rng]);
+    /// Advances all of them.
+    fn step(&mut self, actions: Actions<'_>, out: Stepped<'_>, rngs: &mut [Rng]);
     /// Writes all observations, `[rows, obs_len]`.
     fn observe_all(&self, obs: &mut [f32]);
     /// Writes one environment's observations, `[agents, obs_len]`.
@@ -48,6 +48,17 @@ pub trait States: Send + 'static {
     fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>);
     /// The optimum, where known.
     fn optimum(&self) -> Option<f64>;
+}
+
+/// What a step of all states writes.
+#[derive(Debug)]
+pub struct Stepped<'a> {
+    /// `[rows]`
+    pub reward: &'a mut [f32],
+    /// `[rows]`
+    pub terminated: &'a mut [bool],
+    /// `[rows, obs_len]`, of the states as the step left them.
+    pub obs: &'a mut [f32],
 }
 
 /// States of any [`Env`], one after the other, in crossbeam-scoped chunks where more than one thread was asked for.
@@ -72,32 +83,35 @@ impl<E: Env> States for Each<E> {
         self.env.reset(&mut self.states[i], rng);
     }
 
-    fn step(&mut self, actions: Actions<'_>, reward: &mut [f32], terminated: &mut [bool], rngs: &mut [Rng]) {
+    fn step(&mut self, actions: Actions<'_>, out: Stepped<'_>, rngs: &mut [Rng]) {
         let (env, agents, width) = (&self.env, self.env.spec().agents, self.env.spec().action.len());
-        let run = |states: &mut [E::State], first: usize, reward: &mut [f32], ended: &mut [bool], rngs: &mut [Rng]| {
-            reward.fill(0.0);
+        let seen = agents * env.spec().obs_len();
+        let run = |states: &mut [E::State], first: usize, out: Stepped<'_>, rngs: &mut [Rng]| {
+            out.reward.fill(0.0);
             for (k, (state, rng)) in states.iter_mut().zip(rngs).enumerate() {
                 let rows = k * agents..(k + 1) * agents;
                 let act = actions.part((first + k) * agents * width, agents * width);
-                let status = env.step(state, act, &mut reward[rows.clone()], rng);
-                ended[rows].fill(status == Status::Terminated);
+                let status = env.step(state, act, &mut out.reward[rows.clone()], rng);
+                out.terminated[rows].fill(status == Status::Terminated);
+                env.observe(state, &mut out.obs[k * seen..(k + 1) * seen]);
             }
         };
         let share = self.states.len().div_ceil(self.threads);
         if self.threads == 1 || share == self.states.len() {
-            return run(&mut self.states, 0, reward, terminated, rngs);
+            return run(&mut self.states, 0, out, rngs);
         }
         let chunks = self
             .states
             .chunks_mut(share)
-            .zip(reward.chunks_mut(share * agents))
-            .zip(terminated.chunks_mut(share * agents))
+            .zip(out.reward.chunks_mut(share * agents))
+            .zip(out.terminated.chunks_mut(share * agents))
+            .zip(out.obs.chunks_mut(share * seen))
             .zip(rngs.chunks_mut(share));
         // A panic in an environment is a bug: let it surface as one.
         crossbeam::thread::scope(|scope| {
-            for (c, (((states, reward), ended), rngs)) in chunks.enumerate() {
+            for (c, ((((states, reward), terminated), obs), rngs)) in chunks.enumerate() {
                 let run = &run;
-                scope.spawn(move |_| run(states, c * share, reward, ended, rngs));
+                scope.spawn(move |_| run(states, c * share, Stepped { reward, terminated, obs }, rngs));
             }
         })
         .expect("an environment panicked");
@@ -185,7 +199,8 @@ impl<S: States> Batch<S> {
 
     /// Notes the end of environment i's episode and starts its next one.
     fn restart(&mut self, i: usize, truncated: bool, obs: &mut [f32], final_obs: &mut [f32]) {
-        let (agents, width) = (self.states.spec().agents, self.states.spec().agents * self.states.spec().obs_len());
+        let spec = self.states.spec();
+        let (agents, width) = (spec.agents, spec.agents * spec.obs_len());
         for row in i * agents..(i + 1) * agents {
             let (total, length) = (std::mem::take(&mut self.totals[row]), self.clocks[i]);
             self.ended.push(EpisodeEnd { row: row as u32, total, length, truncated });
@@ -230,8 +245,8 @@ impl<S: States> VecEnv for Batch<S> {
 
     fn step(&mut self, actions: Actions<'_>, out: StepBuf<'_>) {
         self.ended.clear();
-        self.states.step(actions, out.reward, out.terminated, &mut self.rngs);
-        self.states.observe_all(out.obs);
+        let stepped = Stepped { reward: out.reward, terminated: out.terminated, obs: out.obs };
+        self.states.step(actions, stepped, &mut self.rngs);
         out.truncated.fill(false);
         let (agents, limit) = (self.spec().agents, self.spec().step_limit);
         let (totals, clocks, over) = (&mut self.totals, &mut self.clocks, &mut self.over);
@@ -239,13 +254,16 @@ impl<S: States> VecEnv for Batch<S> {
             #[inline(always)]
             || {
                 totals.iter_mut().zip(&*out.reward).for_each(|(total, r)| *total += f64::from(*r));
-                clocks.iter_mut().for_each(|clock| *clock += 1);
                 if agents == 1 {
-                    let ends = over.iter_mut().zip(&*clocks).zip(&*out.terminated);
-                    ends.for_each(|((over, clock), end)| *over = u8::from(*end | (*clock >= limit)));
+                    for ((over, clock), end) in over.iter_mut().zip(clocks).zip(&*out.terminated) {
+                        *clock += 1;
+                        *over = u8::from(*end) | u8::from(*clock >= limit);
+                    }
                 } else {
-                    let ends = over.iter_mut().zip(&*clocks).zip(out.terminated.iter().step_by(agents));
-                    ends.for_each(|((over, clock), end)| *over = u8::from(*end | (*clock >= limit)));
+                    for ((over, clock), end) in over.iter_mut().zip(clocks).zip(out.terminated.iter().step_by(agents)) {
+                        *clock += 1;
+                        *over = u8::from(*end) | u8::from(*clock >= limit);
+                    }
                 }
             },
         );

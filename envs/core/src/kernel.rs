@@ -1,6 +1,6 @@
 //! Environments that are arithmetic only: written once over [`Real`], stepped in SIMD registers.
 
-use crate::batch::{Batch, States};
+use crate::batch::{Batch, States, Stepped};
 use crate::env::{Actions, ActionsMut, Player};
 use crate::error::EnvError;
 use crate::real::{Lane, Real};
@@ -78,6 +78,27 @@ struct StepAll<'a, K, const N: usize, const O: usize> {
     terminated: &'a mut [bool],
 }
 
+/// Turns a register's observations from columns to rows; `rows` may hold fewer than a register does.
+#[inline(always)]
+fn write_rows<S: Simd, const O: usize>(seen: &[Lane<S>; O], rows: &mut [f32]) {
+    let mut tile = [[0f32; WIDEST]; O];
+    for (column, x) in tile.iter_mut().zip(seen) {
+        let x: &[f64] = pulp::bytemuck::cast_slice(std::slice::from_ref(&x.1));
+        column.iter_mut().zip(x).for_each(|(c, x)| *c = *x as f32);
+    }
+    if rows.len() == S::F64_LANES * O {
+        for lane in 0..S::F64_LANES {
+            for k in 0..O {
+                rows[lane * O + k] = tile[k][lane];
+            }
+        }
+    } else {
+        for (lane, row) in rows.chunks_exact_mut(O).enumerate() {
+            row.iter_mut().zip(&tile).for_each(|(o, column)| *o = column[lane]);
+        }
+    }
+}
+
 impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for StepAll<'_, K, N, O> {
     type Output = ();
 
@@ -135,15 +156,7 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for ObserveAll<'_
                 #[inline(always)]
                 |k| Lane(simd, state[k][i]),
             );
-            let seen = soa.kernel.observe(now);
-            let mut tile = [[0f32; WIDEST]; O];
-            for (column, x) in tile.iter_mut().zip(&seen) {
-                let x: &[f64] = pulp::bytemuck::cast_slice(std::slice::from_ref(&x.1));
-                column.iter_mut().zip(x).for_each(|(c, x)| *c = *x as f32);
-            }
-            for (lane, row) in rows.chunks_exact_mut(O).enumerate() {
-                row.iter_mut().zip(&tile).for_each(|(o, column)| *o = column[lane]);
-            }
+            write_rows(&soa.kernel.observe(now), rows);
         }
     }
 }
@@ -163,8 +176,12 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
         self.set(i, KernelState(self.kernel.reset(rng)));
     }
 
-    fn step(&mut self, actions: Actions<'_>, reward: &mut [f32], terminated: &mut [bool], _: &mut [Rng]) {
-        pulp::Arch::new().dispatch(StepAll { soa: self, actions, reward, terminated });
+    fn step(&mut self, actions: Actions<'_>, out: Stepped<'_>, _: &mut [Rng]) {
+        let Stepped { reward, terminated, obs } = out;
+        let arch = pulp::Arch::new();
+        arch.dispatch(StepAll { soa: self, actions, reward, terminated });
+        // A pass of its own: within the step's loop it would push the step's constants out of registers.
+        arch.dispatch(ObserveAll(self, obs));
     }
 
     fn observe_all(&self, obs: &mut [f32]) {

@@ -76,7 +76,7 @@ impl Rng {
     }
 
     /// One whole block: four numbers in [low, high), of 32 random bits each.
-    #[inline]
+    #[inline(always)]
     pub fn four(&mut self, low: f64, high: f64) -> [f64; 4] {
         let block = self.drawn.div_ceil(4);
         self.drawn = (block + 1) * 4;
@@ -146,7 +146,7 @@ impl Rng {
         rng
     }
 
-    #[inline]
+    #[inline(always)]
     fn compute(&self, block: u64) -> [u32; 4] {
         philox([block as u32, (block >> 32) as u32, self.stream, self.lane], self.key)
     }
@@ -166,7 +166,7 @@ const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Ten rounds over one counter.
-#[inline]
+#[inline(always)]
 fn philox(mut c: [u32; 4], mut k: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
         let p0 = u64::from(MULTIPLIER[0]) * u64::from(c[0]);

@@ -49,6 +49,7 @@ impl Kernel<4, 4> for CartPole {
         &self.spec
     }
 
+    #[inline(always)]
     fn reset(&self, rng: &mut Rng) -> [f64; 4] {
         rng.four(-0.05, 0.05)
     }
