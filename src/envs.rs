@@ -55,26 +55,26 @@ pub fn list(items: Vec<Item>, args: &List, what: &str) -> Outcome {
     };
     if args.json.json {
         let all: Vec<Value> = chosen.iter().map(|i| i.to_json()).collect();
-        println!("{}", Value::Array(all));
+        crate::say!("{}", Value::Array(all));
         return Ok(());
     }
     if args.name.is_none() {
         for item in chosen {
-            println!("{:<22} {}", item.name, item.about);
+            crate::say!("{:<22} {}", item.name, item.about);
         }
-        println!("\nOne in full: name it. All for programs: --json.");
+        crate::say!("\nOne in full: name it. All for programs: --json.");
         return Ok(());
     }
     for item in chosen {
-        println!("{}: {}", item.name, item.about);
-        item.more.iter().for_each(|line| println!("  {line}"));
-        println!("  verified by {}", item.verified);
-        println!("\n  parameters");
+        crate::say!("{}: {}", item.name, item.about);
+        item.more.iter().for_each(|line| crate::say!("  {line}"));
+        crate::say!("  verified by {}", item.verified);
+        crate::say!("\n  parameters");
         for s in &item.settings {
             let default = short(&s.default);
             let range = s.range.as_ref().map_or(String::new(), |r| format!(", {r}"));
-            println!("  {:<24} {} [{}{range}]", s.name, s.about, s.kind);
-            println!("  {:<24} default {default}", "");
+            crate::say!("  {:<24} {} [{}{range}]", s.name, s.about, s.kind);
+            crate::say!("  {:<24} default {default}", "");
         }
     }
     Ok(())

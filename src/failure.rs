@@ -1,5 +1,6 @@
 //! How a command ends when it does not end well: one readable message and an exit code.
 
+use std::io::Write;
 use std::path::Path;
 
 /// Why a command failed. The message says what, where and what to do.
@@ -48,14 +49,43 @@ impl Failure {
     }
 }
 
-/// Prints a failure and gives its exit code.
-pub fn report(outcome: Outcome) -> std::process::ExitCode {
-    match outcome {
+/// Runs a program's body, prints its failure, and gives the exit code. A panic is a bug, and still ends with a code of
+/// ours and the terminal in order.
+pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
+    let bug = "this is a bug in Agon; what was saved before it is intact";
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    match outcome.unwrap_or_else(|_| Err(Failure::Internal(bug.into()))) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => {
             let word = if matches!(failure, Failure::Interrupted(_)) { "" } else { "error: " };
-            eprintln!("{word}{failure}");
+            tell(format_args!("{word}{failure}\n"));
             failure.code().into()
         }
     }
+}
+
+/// Writes to stdout. A reader that went away (`agon envs | head`) is the ordinary end of the program.
+pub fn say(text: std::fmt::Arguments<'_>) {
+    if let Err(e) = std::io::stdout().write_fmt(text)
+        && e.kind() == std::io::ErrorKind::BrokenPipe
+    {
+        std::process::exit(0);
+    }
+}
+
+/// Writes to stderr; if nobody reads it, nobody is told.
+pub fn tell(text: std::fmt::Arguments<'_>) {
+    let _ = std::io::stderr().write_fmt(text);
+}
+
+/// `println!` that survives a closed pipe.
+#[macro_export]
+macro_rules! say {
+    ($($part:tt)*) => { $crate::failure::say(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+/// `eprintln!` that survives a closed pipe.
+#[macro_export]
+macro_rules! tell {
+    ($($part:tt)*) => { $crate::failure::tell(format_args!("{}\n", format_args!($($part)*))) };
 }

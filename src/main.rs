@@ -6,17 +6,17 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    failure::report(run(Cli::parse()))
+    failure::report(|| run(Cli::parse()))
 }
 
 fn run(cli: Cli) -> Outcome {
     match cli.command {
         None => {
-            println!("Three commands to start with:\n");
-            println!("  agon train scenarios/classic/cartpole.toml    trains an agent in a few seconds");
-            println!("  agon train scenarios/pricing/tuna.toml        a pricing agent from real sales data");
-            println!("  agon watch                                    the dashboard, on the newest run");
-            println!("\n`agon --help` lists the rest.");
+            agon::say!("Three commands to start with:\n");
+            agon::say!("  agon train scenarios/classic/cartpole.toml    trains an agent in a few seconds");
+            agon::say!("  agon train scenarios/pricing/tuna.toml        a pricing agent from real sales data");
+            agon::say!("  agon watch                                    the dashboard, on the newest run");
+            agon::say!("\n`agon --help` lists the rest.");
             Ok(())
         }
         Some(Command::Watch(args)) => agon::watch::run(&args),

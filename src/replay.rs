@@ -31,14 +31,14 @@ pub fn run(args: &cli::Replay) -> Outcome {
     let totals: Vec<String> = film.episode.totals().iter().map(|t| format!("{t:.2}")).collect();
     let line = format!("{}: {} steps, return {}, by {}", header.env, steps, totals.join(" and "), header.actor);
     if args.verify {
-        println!("{line}\nverified: all {} hashes, rewards and flags are as recorded", steps + 1);
+        crate::say!("{line}\nverified: all {} hashes, rewards and flags are as recorded", steps + 1);
         return Ok(());
     }
     if let Some(file) = &args.export {
         return export(&film, file);
     }
     if !screen::is_terminal() {
-        println!("{line}\nverified; in a terminal this steps through it, --export writes it to a file");
+        crate::say!("{line}\nverified; in a terminal this steps through it, --export writes it to a file");
         return Ok(());
     }
     show(&film, &line)
@@ -185,7 +185,7 @@ fn export(film: &Film, file: &Path) -> Outcome {
         }
     };
     std::fs::write(file, text).map_err(|e| Failure::write(file, &e))?;
-    println!("wrote {}", file.display());
+    crate::say!("wrote {}", file.display());
     Ok(())
 }
 

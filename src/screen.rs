@@ -93,7 +93,7 @@ pub fn restore() {
     if let Ok(bytes) = std::fs::read(&taken.log) {
         let fresh = String::from_utf8_lossy(bytes.get(taken.from as usize..).unwrap_or_default());
         if !fresh.trim().is_empty() {
-            eprint!("{}", fresh.chars().take(10_000).collect::<String>());
+            crate::failure::tell(format_args!("{}", fresh.chars().take(10_000).collect::<String>()));
         }
     }
 }

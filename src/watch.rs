@@ -108,11 +108,11 @@ pub fn run(args: &cli::Watch) -> Outcome {
 fn summary(w: &Watched) {
     let m = &w.model;
     let state = w.run.read_status().and_then(|s| s["state"].as_str().map(String::from)).unwrap_or_default();
-    println!("{}: {} of {} steps, {state}", w.run.folder.display(), m.step, m.steps);
+    crate::say!("{}: {} of {} steps, {state}", w.run.folder.display(), m.step, m.steps);
     if let Some(last) = m.returns.last() {
-        println!("  episode return {last:.2} over {} episodes", m.episodes);
+        crate::say!("  episode return {last:.2} over {} episodes", m.episodes);
     }
     if let Some(e) = m.evaluations.last() {
-        println!("  evaluation at {:.0}: {:.2} ± {:.2}", e.step, e.mean, e.high - e.mean);
+        crate::say!("  evaluation at {:.0}: {:.2} ± {:.2}", e.step, e.mean, e.high - e.mean);
     }
 }

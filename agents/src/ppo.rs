@@ -175,6 +175,10 @@ impl Ppo {
             let message = "must be at least 2 where normalize_advantage = true: one number has no deviation";
             return Err(AgentError::Settings(vec![Issue::value("minibatch", message)]));
         }
+        if rows * config.rollout_steps < 2 {
+            let message = "with one environment must be at least 2: there is nothing to learn from one step";
+            return Err(AgentError::Settings(vec![Issue::value("rollout_steps", message)]));
+        }
         let head = Head::of(spec);
         let deviations = if matches!(head, Head::Gaussian { .. }) { head.outputs() } else { 0 };
         let mut builder = Builder::new(seed);

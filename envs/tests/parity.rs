@@ -1,7 +1,6 @@
 //! One physics source, two forms: a kernel on plain numbers and in SIMD registers gives the same bits.
 
 use agon_core::contract::Harness;
-use agon_core::settings::Settings;
 use agon_core::{Kernel, View};
 use agon_envs::classic::{acrobot::Acrobot, cartpole::CartPole, mountain_car::MountainCar, pendulum::Pendulum};
 use serde_json::Map;

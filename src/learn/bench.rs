@@ -96,12 +96,12 @@ pub fn run(args: &cli::Bench) -> Outcome {
         let mut values = (0..3).map(|_| measure()).collect::<Outcome<Vec<f64>>>()?;
         values.sort_by(f64::total_cmp);
         if !args.json.json {
-            println!("{name:<36} {:>14.0} {unit}  [{:.0} – {:.0}]", values[1], values[0], values[2]);
+            agon::say!("{name:<36} {:>14.0} {unit}  [{:.0} – {:.0}]", values[1], values[0], values[2]);
         }
         results.push(json!({"name": name, "unit": unit, "value": values[1], "low": values[0], "high": values[2]}));
     }
     if args.json.json {
-        println!("{}", json!({"machine": doctor::machine(), "results": results}));
+        agon::say!("{}", json!({"machine": doctor::machine(), "results": results}));
     }
     Ok(())
 }

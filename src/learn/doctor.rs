@@ -22,28 +22,28 @@ pub fn run(args: Json) -> Outcome {
             "libtorch": tensors, "cuda": cuda.is_ok(), "threads": threads, "terminal": screen::is_terminal(),
             "runs_writable": writable.is_none(), "cartpole_steps_per_second": steps, "ppo_steps_per_second": learning,
         });
-        println!("{found}");
+        agon::say!("{found}");
         return Ok(());
     }
-    println!("{} libtorch 2.11.0", ok(tensors));
+    agon::say!("{} libtorch 2.11.0", ok(tensors));
     match cuda {
-        Ok(()) => println!("ok CUDA"),
+        Ok(()) => agon::say!("ok CUDA"),
         Err(why) => {
-            println!("-- no CUDA: {why}. Training runs on the CPU.");
-            println!("   `make deps CUDA=1` fetches libtorch's CUDA half.");
+            agon::say!("-- no CUDA: {why}. Training runs on the CPU.");
+            agon::say!("   `make deps CUDA=1` fetches libtorch's CUDA half.");
         }
     }
-    println!("ok {threads} threads");
+    agon::say!("ok {threads} threads");
     let colour = if screen::has_colour() { "with" } else { "without" };
     match screen::is_terminal() {
-        true => println!("ok terminal, {colour} colours"),
-        false => println!("-- no terminal: training prints plain lines"),
+        true => agon::say!("ok terminal, {colour} colours"),
+        false => agon::say!("-- no terminal: training prints plain lines"),
     }
     match &writable {
-        None => println!("ok runs go to {}", folder.display()),
-        Some(why) => println!("!! runs cannot be written to {}: {why}; use --out", folder.display()),
+        None => agon::say!("ok runs go to {}", folder.display()),
+        Some(why) => agon::say!("!! runs cannot be written to {}: {why}; use --out", folder.display()),
     }
-    println!("ok CartPole: {:.0} M steps/s on one core; PPO on it: {learning:.0} steps/s", steps / 1e6);
+    agon::say!("ok CartPole: {:.0} M steps/s on one core; PPO on it: {learning:.0} steps/s", steps / 1e6);
     Ok(())
 }
 

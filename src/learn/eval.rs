@@ -160,7 +160,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
     let seed = args.seed.unwrap_or(plan.eval.seed);
     let (mut who, name): (Box<dyn Policy>, String) = match target {
         Target::Checkpoint { folder, name, .. } => {
-            let probe = plan.build_env(1)?;
+            let probe = plan.build_env(plan.train.envs)?;
             let mut agent = plan.build_agent(&*probe, device)?;
             let (saved, _) = checkpoint::read(&folder).map_err(|e| Failure::Input(e.to_string()))?;
             agent.load(&saved).map_err(|e| Failure::Input(format!("{}: {e}", folder.display())))?;
@@ -173,9 +173,9 @@ pub fn run(args: &cli::Eval) -> Outcome {
     };
     let scores = compare(&plan, &mut *who, &name, episodes, seed)?;
     if args.json.json {
-        println!("{}", scores.json());
+        agon::say!("{}", scores.json());
     } else {
-        print!("{}", scores.table());
+        agon::failure::say(format_args!("{}", scores.table()));
     }
     Ok(())
 }

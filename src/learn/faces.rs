@@ -69,14 +69,14 @@ impl Plain {
     fn say(&mut self, model: &Model, event: &Event) {
         match event {
             Event::Evaluated { step, mean, ci95, episodes } => {
-                eprintln!("{step:>10}  evaluation {} ± {} over {episodes} episodes", number(*mean), number(*ci95));
+                agon::tell!("{step:>10}  evaluation {} ± {} over {episodes} episodes", number(*mean), number(*ci95));
             }
             Event::Speed { step, steps_per_second, .. } if Instant::now() >= self.next => {
                 self.next = Instant::now() + Duration::from_secs(1);
                 let last = model.returns.last().map_or("-".into(), number);
                 let left = model.remaining().map_or("?".into(), duration);
                 let share = model.progress() * 100.0;
-                eprintln!(
+                agon::tell!(
                     "{step:>10}  {share:>3.0} %  return {last}  {} steps/s  {left} left",
                     number(*steps_per_second)
                 );
@@ -93,7 +93,7 @@ impl Sink for Faces {
             && !dashboard.is_open()
         {
             let _ = self.close();
-            eprintln!("the run goes on; Ctrl-C saves and stops it");
+            agon::tell!("the run goes on; Ctrl-C saves and stops it");
             self.face = Some(Face::Plain(Plain::new()));
         }
         match &mut self.face {

@@ -18,7 +18,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    failure::report(run(Cli::parse()))
+    failure::report(|| run(Cli::parse()))
 }
 
 fn run(cli: Cli) -> Outcome {

@@ -113,7 +113,8 @@ impl Plan {
             agon_core::policy::by_name(&*probe, player, 0)
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
         }
-        let context = Context { spec: probe.spec(), rows: probe.rows(), seed: 0, device: Device::Cpu };
+        let rows = probe.rows() * plan.train.envs;
+        let context = Context { spec: probe.spec(), rows, seed: 0, device: Device::Cpu };
         let _ = plan.agent.build(&plan.agent_settings, &context).map_err(|e| agent_failure(&source, e))?;
         Ok(plan)
     }

@@ -123,9 +123,9 @@ impl Session {
             ..Model::default()
         };
         if let Some(report) = &plan.report {
-            report.lines.iter().for_each(|line| eprintln!("{line}"));
+            report.lines.iter().for_each(|line| agon::tell!("{line}"));
         }
-        eprintln!("run {} on {}", run.folder.display(), device::name(device));
+        agon::tell!("run {} on {}", run.folder.display(), device::name(device));
         let faces = Faces::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
         let now = Instant::now();
         let mut session = Self {
@@ -278,10 +278,10 @@ impl Session {
         self.run.write("evaluation.json", &format!("{}\n", scores.json()))?;
         self.faces.logs.flush()?;
         let folder: PathBuf = self.run.folder.clone();
-        eprintln!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step, device::memory().1);
-        print!("{}", scores.table());
-        eprintln!("\nnext:");
-        eprintln!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", folder.display());
+        agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step, device::memory().1);
+        agon::failure::say(format_args!("{}", scores.table()));
+        agon::tell!("\nnext:");
+        agon::tell!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", folder.display());
         Ok(())
     }
 }

@@ -59,7 +59,7 @@ pub struct Dashboard {
 
 /// Events a slow terminal may lag behind; later ones are dropped, the files have them.
 const LAG: usize = 8192;
-const FRAME: Duration = Duration::from_millis(66);
+const FRAME: Duration = Duration::from_millis(100);
 
 impl Dashboard {
     /// Opens it. `stop` is the way back to the run: set by `s` and Ctrl-C.

@@ -29,13 +29,14 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let mut add = |data, colour, kind, marker| {
         sets.push(Dataset::default().data(data).graph_type(kind).marker(marker).style(theme.ink(colour)));
     };
+    // Later ones lie on top: the agent's own curve must never be hidden by the line it strives for.
+    if let Some(optimum) = &optimum {
+        add(&optimum[..], Color::Green, GraphType::Line, Marker::Braille);
+    }
     add(&low[..], Color::DarkGray, GraphType::Line, Marker::Braille);
     add(&high, Color::DarkGray, GraphType::Line, Marker::Braille);
     add(&raw, Color::Blue, GraphType::Scatter, Marker::Braille);
     add(&smooth, Color::Cyan, GraphType::Line, Marker::Braille);
-    if let Some(optimum) = &optimum {
-        add(optimum, Color::Green, GraphType::Line, Marker::Braille);
-    }
     add(&evaluations, Color::Yellow, GraphType::Scatter, Marker::Dot);
     let last = smooth.last().map_or(String::new(), |p| number(p.1));
     let title = Line::from(vec![

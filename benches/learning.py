@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""What the README says of learning: every scenario over several seeds, one row each.
+
+    python3 benches/learning.py [--agon target/release/agon] [--only NAME]
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PERISHABLE = [(20, 100), (10, 100), (5, 50)]
+# (row, scenario, settings, seeds)
+ROWS = [
+    ("classic/cartpole", "classic/cartpole", [], 5),
+    ("classic/acrobot", "classic/acrobot", [], 3),
+    ("classic/mountain-car", "classic/mountain-car", [], 3),
+    ("classic/pendulum", "classic/pendulum", [], 3),
+    *[
+        (f"pricing/perishable ({n}, {t})", "pricing/perishable", [f"env.stock={n}", f"env.periods={t}"], 3)
+        for n, t in PERISHABLE
+    ],
+    ("pricing/tuna", "pricing/tuna", [], 3),
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--agon", default=str(ROOT / "target/release/agon"))
+    parser.add_argument("--only", default="")
+    args = parser.parse_args()
+    for row, scenario, sets, seeds in ROWS:
+        if args.only not in row:
+            continue
+        told, longest, shares = [], 0.0, []
+        for seed in range(1, seeds + 1):
+            with tempfile.TemporaryDirectory() as folder:
+                command = [args.agon, "train", str(ROOT / f"scenarios/{scenario}.toml"), "--seed", str(seed)]
+                command += ["--ui", "plain", "--out", f"{folder}/run"]
+                for s in sets:
+                    command += ["--set", s]
+                start = time.monotonic()
+                subprocess.run(command, check=True, capture_output=True)
+                longest = max(longest, time.monotonic() - start)
+                scores = json.loads(Path(folder, "run/evaluation.json").read_text())
+                told.append(f"{scores['mean_return']:,.2f} ± {scores['ci95']:,.2f}")
+                if scores["optimum"]:
+                    shares.append(f"{100 * scores['mean_return'] / scores['optimum']:.2f} %")
+        of = f"  ({', '.join(shares)} of the optimum)" if shares else ""
+        print(f"{row:<32} {'   '.join(told)}{of}  at most {longest:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
