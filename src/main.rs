@@ -27,6 +27,32 @@ fn run(cli: Cli) -> Outcome {
     }
 }
 
+const LIBRARY_PATH: &str = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
+
+/// Where libtorch is, seen from the loader of `agon-torch`.
+enum Found {
+    /// Where the loader looks anyway.
+    Beforehand,
+    /// Here, and the loader must be told.
+    At(std::path::PathBuf),
+    Nowhere,
+}
+
+fn libtorch() -> Found {
+    let name = if cfg!(target_os = "macos") { "libtorch_cpu.dylib" } else { "libtorch_cpu.so" };
+    let has = |lib: &std::path::Path| lib.join(name).is_file();
+    let told = std::env::var_os(LIBRARY_PATH).unwrap_or_default();
+    let built = std::path::PathBuf::from(env!("AGON_LIBTORCH"));
+    if has(&built) || std::env::split_paths(&told).any(|lib| has(&lib)) {
+        return Found::Beforehand;
+    }
+    let own = std::env::var_os("LIBTORCH").map(|home| std::path::PathBuf::from(home).join("lib"));
+    let deps = std::env::var_os("AGON_DEPS").map(std::path::PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| std::path::PathBuf::from(home).join(".cache/agon"));
+    let cached = [deps, home].into_iter().flatten().map(|cache| cache.join("libtorch-2.11.0/lib"));
+    own.into_iter().chain(cached).find(|lib| has(lib)).map_or(Found::Nowhere, Found::At)
+}
+
 /// Becomes `agon-torch` with the same arguments, so that terminal, signals and exit code are its own.
 fn hand_over() -> Outcome {
     let missing = |why: String| Failure::Internal(why);
@@ -38,6 +64,16 @@ fn hand_over() -> Outcome {
     }
     let mut command = std::process::Command::new(&torch);
     command.args(std::env::args_os().skip(1));
+    match libtorch() {
+        Found::Beforehand => {}
+        Found::At(lib) => {
+            command.env(LIBRARY_PATH, lib);
+        }
+        Found::Nowhere => {
+            let how = "run `make deps`, or set LIBTORCH to the folder of libtorch 2.11.0";
+            return Err(Failure::Input(format!("libtorch was not found where it was at build time: {how}")));
+        }
+    }
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;

@@ -1,12 +1,12 @@
 //! Who listens to a run: its files always, and a dashboard, plain lines or JSON lines.
 
+use agon::Outcome;
 use agon::cli::Ui;
 use agon::run::Logs;
 use agon::screen;
 use agon::tui::live::Dashboard;
 use agon::tui::model::Model;
 use agon::tui::pane::{duration, number};
-use agon::{Failure, Outcome};
 use agon_core::Sink;
 use agon_core::event::Event;
 use std::io::Write;
@@ -42,9 +42,6 @@ impl Faces {
             other => other,
         };
         let face = match ui {
-            Ui::Tui if !screen::is_terminal() => {
-                return Err(Failure::Input("--ui tui: there is no terminal here; use --ui plain".into()));
-            }
             Ui::Tui => Face::Dashboard(Dashboard::open(model.clone(), log, stop)?),
             Ui::Json => Face::Json,
             _ => Face::Plain(Plain::new()),

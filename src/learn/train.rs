@@ -6,6 +6,7 @@ use crate::faces::Faces;
 use crate::plan::Plan;
 use agon::cli;
 use agon::run::{Logs, Run};
+use agon::screen;
 use agon::tui::model::Model;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::mean_ci95;
@@ -91,6 +92,9 @@ impl Session {
             }
             (None, None) => return Err(Failure::Input("name a scenario, or --resume a run".into())),
         };
+        if args.ui == cli::Ui::Tui && !screen::is_terminal() {
+            return Err(Failure::Input("--ui tui: there is no terminal here; use --ui plain".into()));
+        }
         let device = device::open(args.device)?;
         agon_agents::set_threads(plan.train.threads);
         let env = plan.build_env(plan.train.envs)?;
