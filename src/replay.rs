@@ -18,9 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// An episode with a picture of every state.
-struct Film {
+pub struct Film {
     episode: Episode,
-    scenes: Vec<Scene>,
+    /// One picture a state, the starting one first.
+    pub scenes: Vec<Scene>,
     totals: Vec<f64>,
 }
 
@@ -54,7 +55,8 @@ fn locate(path: &Path) -> Outcome<PathBuf> {
     Ok(path.to_owned())
 }
 
-fn simulate(path: &Path) -> Outcome<Film> {
+/// Simulates a saved episode again; an error names the first thing that is not as recorded.
+pub fn simulate(path: &Path) -> Outcome<Film> {
     let episode = read_episode(path)?;
     let header = &episode.header;
     let wrong = |e: &dyn std::fmt::Display| Failure::Input(format!("{}: {e}", path.display()));

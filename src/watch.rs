@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::failure::{Failure, Outcome};
+use crate::replay::Film;
 use crate::run::{Run, Tail};
 use crate::screen::{self, Screen};
 use crate::tui::live::{Key, key};
@@ -18,6 +19,9 @@ struct Watched {
     metrics: Tail,
     speed: Tail,
     model: Model,
+    /// The newest saved episode, played over and over in place of the live view.
+    film: Option<(PathBuf, Film)>,
+    at: usize,
 }
 
 impl Watched {
@@ -25,15 +29,39 @@ impl Watched {
         let device = std::fs::read_to_string(run.path("provenance.json")).ok();
         let device = device.and_then(|t| serde_json::from_str::<serde_json::Value>(&t).ok());
         let device = device.and_then(|p| p["device"].as_str().map(String::from)).unwrap_or_default();
-        let model = Model { name: run.folder.display().to_string(), device, ..Model::default() };
-        Self { metrics: Tail::new(run.path("metrics.jsonl")), speed: Tail::new(run.path("speed.jsonl")), run, model }
+        let (name, frame_of) = (run.folder.display().to_string(), "newest saved episode".into());
+        let model = Model { name, device, frame_of, ..Model::default() };
+        Self {
+            metrics: Tail::new(run.path("metrics.jsonl")),
+            speed: Tail::new(run.path("speed.jsonl")),
+            run,
+            model,
+            film: None,
+            at: 0,
+        }
+    }
+
+    /// Shows the next picture of the newest episode.
+    fn play(&mut self) {
+        if let Some(newest) = self.run.episodes().pop()
+            && self.film.as_ref().is_none_or(|(path, _)| *path != newest)
+        {
+            // An episode that cannot be replayed here only has no picture; `agon replay` says why.
+            self.film = crate::replay::simulate(&newest).ok().map(|film| (newest, film));
+            self.at = 0;
+        }
+        if let Some((_, film)) = &self.film {
+            self.model.frame = film.scenes.get(self.at).cloned();
+            self.at = (self.at + 1) % film.scenes.len().max(1);
+        }
     }
 
     fn poll(&mut self) {
         let (again, events) = self.metrics.poll();
         if again {
             let (name, device) = (std::mem::take(&mut self.model.name), std::mem::take(&mut self.model.device));
-            self.model = Model { name, device, ..Model::default() };
+            let frame_of = std::mem::take(&mut self.model.frame_of);
+            self.model = Model { name, device, frame_of, ..Model::default() };
         }
         for event in events.iter().chain(&self.speed.poll().1) {
             // A resumed run's file goes on after the line that ended it before.
@@ -87,11 +115,12 @@ pub fn run(args: &cli::Watch) -> Outcome {
     let mut help = false;
     loop {
         watched.iter_mut().for_each(Watched::poll);
+        watched[shown].play();
         let model = &mut watched[shown].model;
         model.help = help;
         let drawn = screen.terminal.draw(|frame| view::draw(frame, model, theme, keys));
         drawn.map_err(|e| Failure::Internal(format!("the terminal went away: {e}")))?;
-        match key(Duration::from_millis(200))? {
+        match key(Duration::from_millis(100))? {
             Some(Key::Char('q') | Key::Stop) => break,
             Some(Key::Tab) => shown = (shown + 1) % watched.len(),
             Some(Key::Char('?')) => help = !help,

@@ -272,7 +272,11 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = scenario(dir.path(), SMALL);
     ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "r"]);
-    let folder = dir.path().join("r/checkpoints/4096");
+    let latest = |run: &str| {
+        let name = std::fs::read_to_string(dir.path().join(run).join("checkpoints/latest")).unwrap();
+        dir.path().join(run).join("checkpoints").join(name.trim())
+    };
+    let folder = latest("r");
     let (weights, state) = (folder.join("weights.safetensors"), folder.join("state.json"));
     let (good_weights, good_state) = (std::fs::read(&weights).unwrap(), std::fs::read(&state).unwrap());
     for (path, good) in [(&weights, &good_weights), (&state, &good_state)] {
@@ -286,7 +290,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     }
     let wide = scenario(dir.path(), &SMALL.replace("hidden = [8]", "hidden = [9]"));
     ok(dir.path(), &["train", &wide, "--ui", "plain", "--out", "w"]);
-    std::fs::copy(dir.path().join("w/checkpoints/4096/weights.safetensors"), &weights).unwrap();
+    std::fs::copy(latest("w").join("weights.safetensors"), &weights).unwrap();
     assert!(fails(dir.path(), &["eval", "r"], 2).contains("shape"));
     let other = root().join("scenarios/classic/pendulum.toml");
     std::fs::write(&weights, &good_weights).unwrap();

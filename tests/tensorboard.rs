@@ -28,7 +28,6 @@ fn file() -> Vec<u8> {
         writer.scalar(step, "charts/episodic_return", step as f64 * 0.5).unwrap();
     }
     writer.flush().unwrap();
-    drop(writer);
     bytes
 }
 

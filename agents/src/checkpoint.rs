@@ -9,7 +9,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use tch::Tensor;
 
-/// Writes a checkpoint: to a new name, synced, then renamed. `state` holds what is not the agent's.
+/// Writes a checkpoint: to a new name, synced, then renamed. `folder` must not exist. `state` holds what is not the
+/// agent's.
 pub fn write(folder: &Path, agent: &Saved, state: &Value) -> io::Result<()> {
     let parent = folder.parent().unwrap_or(Path::new("."));
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -19,9 +20,6 @@ pub fn write(folder: &Path, agent: &Saved, state: &Value) -> io::Result<()> {
     }
     fs::create_dir_all(&draft)?;
     let written = fill(&draft, agent, state).and_then(|()| {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
         fs::rename(&draft, folder)?;
         File::open(parent)?.sync_all()
     });

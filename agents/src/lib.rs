@@ -4,12 +4,13 @@
 //! | --- | --- |
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
-//! | PPO | [`ppo`], with [`rollout`], [`returns`], [`dist`], [`normalise`] |
+//! | PPO | [`ppo`], with [`actor_critic`], [`rollout`], [`returns`], [`dist`], [`normalise`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
 //! | memory shared by tensors and slices | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
 
+pub mod actor_critic;
 pub mod agent;
 pub mod bridge;
 pub mod checkpoint;

@@ -3,10 +3,11 @@
 //!
 //! Reading order: `Config`, `Ppo::act`, `Ppo::learn`, `Ppo::update`, `Ppo::loss`.
 
+use crate::actor_critic::{Frozen, Nets, Shape, prepare};
 use crate::agent::{Agent, AgentError, Saved};
 use crate::bridge::{HostTensor, read_f32};
 use crate::dist::{Head, Taken};
-use crate::net::{Activation, Builder, Last, Mlp, Params};
+use crate::net::{Activation, Builder, Params};
 use crate::normalise::Moments;
 use crate::optim::Adam;
 use crate::registry::Context;
@@ -15,7 +16,7 @@ use crate::rollout::Rollout;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
-use agon_core::{Actions, ActionsMut, FirstBuf, StepBuf, VecEnv};
+use agon_core::{Actions, FirstBuf, StepBuf};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -81,58 +82,6 @@ agon_core::settings! {
     }
 }
 
-/// Policy and value networks. A shared trunk stands in front of both heads.
-#[derive(Clone, Debug)]
-struct Nets {
-    trunk: Option<Mlp>,
-    policy: Mlp,
-    value: Mlp,
-    /// Of a Gaussian; choices have none.
-    log_std: Option<usize>,
-}
-
-impl Nets {
-    fn new(b: &mut Builder, config: &Config, inputs: usize, outputs: usize, deviations: usize) -> Self {
-        let sizes = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
-        let (trunk, first, hidden) = match (config.shared_trunk, config.hidden.last()) {
-            (true, Some(&width)) => {
-                let all = [&[inputs], &config.hidden[..]].concat();
-                (Some(Mlp::new(b, "trunk", &all, config.activation, Last::Hidden)), width, &[][..])
-            }
-            _ => (None, inputs, &config.hidden[..]),
-        };
-        let policy = Mlp::new(b, "policy", &sizes(first, hidden, outputs), config.activation, Last::Head(0.01));
-        let value = Mlp::new(b, "value", &sizes(first, hidden, 1), config.activation, Last::Head(1.0));
-        let log_std = (deviations > 0).then(|| b.constant("log_std", &[deviations as i64], config.log_std));
-        Self { trunk, policy, value, log_std }
-    }
-
-    fn features(&self, p: &Params, obs: &Tensor) -> Tensor {
-        self.trunk.as_ref().map_or_else(|| obs.shallow_clone(), |t| t.forward(p, obs))
-    }
-
-    fn policy(&self, p: &Params, obs: &Tensor) -> Tensor {
-        self.policy.forward(p, &self.features(p, obs))
-    }
-
-    fn value(&self, p: &Params, obs: &Tensor) -> Tensor {
-        self.value.forward(p, &self.features(p, obs)).squeeze_dim(1)
-    }
-
-    fn both(&self, p: &Params, obs: &Tensor) -> (Tensor, Tensor) {
-        let x = self.features(p, obs);
-        (self.policy.forward(p, &x), self.value.forward(p, &x).squeeze_dim(1))
-    }
-}
-
-/// Observations as the network takes them.
-fn prepare(moments: Option<&Moments>, raw: &[f32], out: &mut [f32]) {
-    match moments {
-        Some(m) => m.standardise(raw, out),
-        None => out.copy_from_slice(raw),
-    }
-}
-
 /// The learner.
 pub struct Ppo {
     config: Config,
@@ -180,9 +129,14 @@ impl Ppo {
             return Err(AgentError::Settings(vec![Issue::value("rollout_steps", message)]));
         }
         let head = Head::of(spec);
-        let deviations = if matches!(head, Head::Gaussian { .. }) { head.outputs() } else { 0 };
         let mut builder = Builder::new(seed);
-        let nets = Nets::new(&mut builder, &config, spec.obs_len(), head.outputs(), deviations);
+        let shape = Shape {
+            hidden: &config.hidden,
+            activation: config.activation,
+            shared: config.shared_trunk,
+            log_std: config.log_std,
+        };
+        let nets = Nets::new(&mut builder, &shape, spec.obs_len(), &head);
         let params = builder.finish(device);
         let batch = rows * config.rollout_steps;
         let mut ppo = Self {
@@ -194,7 +148,7 @@ impl Ppo {
             return_moments: config.normalize_reward.then(|| Moments::new(1)),
             discounted: vec![0.0; rows],
             out: vec![0.0; rows * head.outputs()],
-            log_std: vec![0.0; deviations],
+            log_std: vec![0.0; if nets.log_std.is_some() { head.outputs() } else { 0 }],
             finals: (Vec::new(), Vec::new()),
             advantage: HostTensor::zeros(&[batch]),
             target: HostTensor::zeros(&[batch]),
@@ -452,15 +406,7 @@ impl Agent for Ppo {
     }
 
     fn policy(&self) -> Box<dyn Policy> {
-        Box::new(Frozen {
-            device: self.device,
-            head: self.head.clone(),
-            params: self.params.frozen(),
-            nets: self.nets.clone(),
-            moments: self.obs_moments.clone(),
-            obs: Vec::new(),
-            out: Vec::new(),
-        })
+        Box::new(Frozen::new("ppo", &self.params, &self.nets, &self.head, self.obs_moments.as_ref()))
     }
 
     fn save(&self) -> Saved {
@@ -511,34 +457,5 @@ impl Agent for Ppo {
         }
         self.refresh();
         Ok(())
-    }
-}
-
-/// The policy of a moment, acting on its most probable actions.
-struct Frozen {
-    device: Device,
-    head: Head,
-    params: Params,
-    nets: Nets,
-    moments: Option<Moments>,
-    obs: Vec<f32>,
-    out: Vec<f32>,
-}
-
-impl Policy for Frozen {
-    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>) {
-        let rows = env.rows();
-        self.obs.resize(obs.len(), 0.0);
-        self.out.resize(rows * self.head.outputs(), 0.0);
-        prepare(self.moments.as_ref(), obs, &mut self.obs);
-        tch::no_grad(|| {
-            let obs = Tensor::from_slice(&self.obs).view([rows as i64, -1]).to_device(self.device);
-            read_f32(&self.nets.policy(&self.params, &obs), &mut self.out);
-        });
-        self.head.mode(&self.out, mask, actions);
-    }
-
-    fn name(&self) -> String {
-        "ppo".into()
     }
 }

@@ -33,6 +33,8 @@ struct Session {
     stop: Arc<AtomicBool>,
     /// The best evaluation so far.
     best: Option<f64>,
+    /// The newest checkpoint of this process: its step and name.
+    saved: Option<(u64, String)>,
     /// Seconds of earlier processes of this run.
     before: f64,
     started: Instant,
@@ -124,6 +126,7 @@ impl Session {
             steps: plan.train.steps,
             step: trainer.step,
             optimum: trainer.env.optimum(),
+            frame_of: "environment 0".into(),
             ..Model::default()
         };
         if let Some(report) = &plan.report {
@@ -140,6 +143,7 @@ impl Session {
             faces,
             stop,
             best: state["best"].as_f64(),
+            saved: None,
             before: state["seconds"].as_f64().unwrap_or(0.0),
             started: now,
         };
@@ -239,34 +243,47 @@ impl Session {
         self.faces.emit(&Event::Evaluated { step, mean, ci95, episodes });
         if self.best.is_none_or(|b| mean > b) {
             self.best = Some(mean);
-            self.save()?;
-            self.run.mark("best", &format!("{step}"))?;
+            let name = self.save()?;
+            self.run.mark("best", &name)?;
         }
         Ok(goal.is_some_and(|g| mean >= g))
     }
 
-    /// Makes a checkpoint; those that neither `latest` nor `best` names are taken away afterwards.
-    fn save(&mut self) -> Outcome {
+    /// Makes a checkpoint and gives its name; those that neither `latest` nor `best` names are taken away afterwards.
+    fn save(&mut self) -> Outcome<String> {
         let step = self.trainer.step;
-        let name = format!("{step}");
+        if let Some((at, name)) = &self.saved
+            && *at == step
+        {
+            return Ok(name.clone());
+        }
+        let checkpoints = self.run.path("checkpoints");
+        // Never over one that is there: between taking it away and the new one's coming, there would be none.
+        let mut name = format!("{step}");
+        let mut count = 1;
+        while checkpoints.join(&name).exists() {
+            count += 1;
+            name = format!("{step}-{count}");
+        }
         let state = json!({
             "trainer": self.trainer.save(),
             "logs": self.faces.logs.lengths()?,
             "best": self.best,
             "seconds": self.seconds(),
         });
-        let folder = self.run.path("checkpoints").join(&name);
+        let folder = checkpoints.join(&name);
         checkpoint::write(&folder, &self.trainer.agent.save(), &state).map_err(|e| Failure::write(&folder, &e))?;
         self.run.mark("latest", &name)?;
         self.run.status("running", step, self.plan.train.steps)?;
         let keep = [Some(folder.clone()), self.run.checkpoint("best")];
-        let all = std::fs::read_dir(self.run.path("checkpoints")).into_iter().flatten().flatten().map(|e| e.path());
+        let all = std::fs::read_dir(checkpoints).into_iter().flatten().flatten().map(|e| e.path());
         for old in all.filter(|p| p.is_dir() && !keep.contains(&Some(p.clone()))) {
             // One that cannot be removed only takes room.
             let _ = std::fs::remove_dir_all(old);
         }
         self.faces.emit(&Event::Saved { step, path: folder.display().to_string() });
-        Ok(())
+        self.saved = Some((step, name.clone()));
+        Ok(name)
     }
 
     /// The last evaluation, the table, and what to do next.

@@ -92,6 +92,8 @@ pub struct Model {
     pub scalars: BTreeMap<String, Curve>,
     pub speed: Option<Speed>,
     pub frame: Option<Scene>,
+    /// What `frame` shows.
+    pub frame_of: String,
     pub saved: Option<u64>,
     pub outcome: Option<Outcome>,
     pub optimum: Option<f64>,

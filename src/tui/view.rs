@@ -36,7 +36,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
     pane::losses::draw(frame, learning, model, theme);
     let [scene, speed] =
         Layout::vertical([Constraint::Min(0), Constraint::Length(13.min(right.height * 6 / 10))]).areas(right);
-    pane::scene::draw(frame, scene, "environment 0", model.frame.as_ref(), theme);
+    pane::scene::draw(frame, scene, &model.frame_of, model.frame.as_ref(), theme);
     pane::speed::draw(frame, speed, model, theme);
     let note = if model.note.is_empty() { keys } else { &model.note };
     frame.render_widget(Paragraph::new(note).style(theme.faint()), bottom);

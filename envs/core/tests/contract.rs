@@ -6,6 +6,7 @@ use agon_core::{ActionSpec, Actions, Entry, Env, EnvError, Field, Rng, Spec, Sta
 use serde::{Deserialize, Serialize};
 
 agon_core::settings! {
+    /// For the test.
     pub struct NoSettings {
         /// Steps after which an episode is truncated.
         step_limit: u32 = 30, in [1.0, 1e9];
