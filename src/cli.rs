@@ -114,7 +114,7 @@ pub struct Replay {
     /// An episode file, or a run (then its newest episode)
     pub episode: PathBuf,
     /// Only simulate it again and check every hash
-    #[arg(long)]
+    #[arg(long, conflicts_with = "export")]
     pub verify: bool,
     /// Write it to a .csv, .json or .cast (asciinema) file
     #[arg(long, value_name = "FILE")]

@@ -23,8 +23,9 @@ pub fn run(args: &cli::Drive) -> Outcome {
     let mut driver = Driver { solo: Solo::new(env), ready: false };
     let (stdin, stdout) = (std::io::stdin().lock(), std::io::stdout().lock());
     let mut out = std::io::BufWriter::new(stdout);
-    for line in stdin.lines() {
+    for line in stdin.split(b'\n') {
         let line = line.map_err(|e| Failure::Input(format!("stdin: {e}")))?;
+        let line = String::from_utf8_lossy(&line);
         if line.trim().is_empty() {
             continue;
         }
@@ -75,6 +76,9 @@ impl Driver {
             "step" => self.step(&request["action"]),
             "get_state" => Ok(json!({ "state": self.solo.env().save(0, agon_core::View::Now) })),
             "set_state" => {
+                if request["state"].get("state").is_none() {
+                    return Err("`state` must be what get_state gave: an object with the key `state`".into());
+                }
                 if !self.ready {
                     self.solo.reset(0, Stream::Env);
                 }

@@ -66,10 +66,12 @@ pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
 
 /// Writes to stdout. A reader that went away (`agon envs | head`) is the ordinary end of the program.
 pub fn say(text: std::fmt::Arguments<'_>) {
-    if let Err(e) = std::io::stdout().write_fmt(text)
-        && e.kind() == std::io::ErrorKind::BrokenPipe
-    {
-        std::process::exit(0);
+    if let Err(e) = std::io::stdout().write_fmt(text) {
+        if e.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        tell(format_args!("error: cannot write to stdout: {e}\n"));
+        std::process::exit(1);
     }
 }
 

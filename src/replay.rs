@@ -32,6 +32,10 @@ pub fn run(args: &cli::Replay) -> Outcome {
     let totals: Vec<String> = film.episode.totals().iter().map(|t| format!("{t:.2}")).collect();
     let line = format!("{}: {} steps, return {}, by {}", header.env, steps, totals.join(" and "), header.actor);
     if args.verify {
+        if !film.episode.steps.last().is_some_and(|s| s.terminated || s.truncated) {
+            let message = format!("{}: the file is cut short: its last step does not end the episode", path.display());
+            return Err(Failure::Check(message));
+        }
         crate::say!("{line}\nverified: all {} hashes, rewards and flags are as recorded", steps + 1);
         return Ok(());
     }

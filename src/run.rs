@@ -15,6 +15,12 @@ pub struct Run {
     pub folder: PathBuf,
 }
 
+/// The right to write to a run. The system takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
 impl Run {
     /// A new folder: `out` itself if given (it must not exist), else the next number below `runs/<scenario>/`.
     pub fn create(scenario: &str, out: Option<&Path>) -> Outcome<Self> {
@@ -57,6 +63,28 @@ impl Run {
             return Ok(Self { folder: folder.to_owned() });
         }
         Err(Failure::Input(format!("{} is not a run: it has no scenario.toml", folder.display())))
+    }
+
+    fn lock_file(&self) -> std::io::Result<File> {
+        OpenOptions::new().create(true).truncate(false).write(true).open(self.path("lock"))
+    }
+
+    /// Takes the right to write; only one process can have it.
+    pub fn lock(&self) -> Outcome<Lock> {
+        let file = self.lock_file().map_err(|e| Failure::write(&self.path("lock"), &e))?;
+        // A watcher's look takes it for a moment.
+        for _ in 0..20 {
+            if file.try_lock().is_ok() {
+                return Ok(Lock { _file: file });
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Err(Failure::Input(format!("{} is being trained by another process", self.folder.display())))
+    }
+
+    /// Whether a process is writing to it now.
+    pub fn is_live(&self) -> bool {
+        self.path("lock").exists() && self.lock_file().is_ok_and(|file| file.try_lock_shared().is_err())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

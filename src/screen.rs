@@ -53,7 +53,7 @@ impl Screen {
             };
             terminal::enable_raw_mode()?;
             let mut screen = tty;
-            execute!(screen, terminal::EnterAlternateScreen, cursor::Hide)?;
+            execute!(screen, terminal::EnterAlternateScreen, terminal::Clear(terminal::ClearType::All), cursor::Hide)?;
             rustix::stdio::dup2_stdout(&file)?;
             rustix::stdio::dup2_stderr(&file)?;
             *TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(taken);

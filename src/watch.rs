@@ -30,7 +30,7 @@ impl Watched {
         let device = device.and_then(|t| serde_json::from_str::<serde_json::Value>(&t).ok());
         let device = device.and_then(|p| p["device"].as_str().map(String::from)).unwrap_or_default();
         let (name, frame_of) = (run.folder.display().to_string(), "newest saved episode".into());
-        let model = Model { name, device, frame_of, ..Model::default() };
+        let model = Model { name, device, frame_of, watching: true, ..Model::default() };
         Self {
             metrics: Tail::new(run.path("metrics.jsonl")),
             speed: Tail::new(run.path("speed.jsonl")),
@@ -61,15 +61,26 @@ impl Watched {
         if again {
             let (name, device) = (std::mem::take(&mut self.model.name), std::mem::take(&mut self.model.device));
             let frame_of = std::mem::take(&mut self.model.frame_of);
-            self.model = Model { name, device, frame_of, ..Model::default() };
+            self.model = Model { name, device, frame_of, watching: true, ..Model::default() };
         }
-        for event in events.iter().chain(&self.speed.poll().1) {
+        for event in &events {
             // A resumed run's file goes on after the line that ended it before.
-            if !matches!(event, Event::Finished { .. }) && !matches!(event, Event::Speed { .. }) {
+            if !matches!(event, Event::Finished { .. }) {
                 self.model.outcome = None;
             }
             self.model.apply(event);
         }
+        for event in &self.speed.poll().1 {
+            self.model.apply(event);
+        }
+        // What died without a word left no last line; but its lock is free.
+        let dead = self.model.outcome.is_none() && !self.run.is_live();
+        self.model.note = if dead {
+            format!("nobody is training it: `agon train --resume {}` goes on", self.run.folder.display())
+        } else {
+            String::new()
+        };
+        self.model.dead = dead;
     }
 }
 
@@ -137,6 +148,7 @@ pub fn run(args: &cli::Watch) -> Outcome {
 fn summary(w: &Watched) {
     let m = &w.model;
     let state = w.run.read_status().and_then(|s| s["state"].as_str().map(String::from)).unwrap_or_default();
+    let state = if m.dead { "stopped without a word; it can be resumed".into() } else { state };
     crate::say!("{}: {} of {} steps, {state}", w.run.folder.display(), m.step, m.steps);
     if let Some(last) = m.returns.last() {
         crate::say!("  episode return {last:.2} over {} episodes", m.episodes);

@@ -170,6 +170,8 @@ fn train_evaluate_replay() {
         let told = fails(dir.path(), &["replay", "forged.jsonl", "--verify"], 3);
         assert!(told.contains("step 4 differs"), "{told}");
     }
+    std::fs::write(dir.path().join("forged.jsonl"), lines[..5].join("\n")).unwrap();
+    assert!(fails(dir.path(), &["replay", "forged.jsonl", "--verify"], 3).contains("cut short"));
     std::fs::write(dir.path().join("forged.jsonl"), "{}").unwrap();
     fails(dir.path(), &["replay", "forged.jsonl"], 2);
     assert!(ok(dir.path(), &["watch", "r"]).contains("4096 of 4096 steps, done"));
@@ -241,7 +243,7 @@ fn a_killed_run_resumes_to_the_same_bits() {
 #[test]
 fn an_interrupted_run_says_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
-    let file = scenario(dir.path(), &SMALL.replace("4_096", "40_000"));
+    let file = scenario(dir.path(), &SMALL.replace("4_096", "100_000"));
     ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "whole"]);
     let child = Command::new(env!("CARGO_BIN_EXE_agon"))
         .args(["train", &file, "--ui", "plain", "--out", "stopped"])
@@ -253,6 +255,8 @@ fn an_interrupted_run_says_how_to_go_on() {
     while !dir.path().join("stopped/checkpoints/latest").exists() {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
+    let told = fails(dir.path(), &["train", "--resume", "stopped", "--ui", "plain"], 2);
+    assert!(told.contains("is being trained by another process"), "{told}");
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let out = child.wait_with_output().unwrap();

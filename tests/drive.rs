@@ -49,7 +49,7 @@ fn bad_lines_get_an_error_and_the_process_lives_on() {
         r#"{"op": "step", "action": "left"}"#,
         r#"{"op": "step"}"#,
         r#"{"op": "set_state", "state": {"state": [1, 2]}}"#,
-        r#"{"op": "set_state", "state": 4}"#,
+        r#"{"op": "set_state", "state": {}}"#,
         r#"{"op": "legal"}"#,
         r#"{"op": "render"}"#,
         r#"{"op": "step", "action": 0}"#,

@@ -18,14 +18,16 @@ use std::path::{Path, PathBuf};
 pub struct Score {
     pub name: String,
     pub mean: f64,
-    pub ci95: f64,
+    /// Half the width of the 95 % interval; one episode has none.
+    pub ci95: Option<f64>,
     pub episodes: usize,
 }
 
 impl Score {
     fn of(name: &str, evaluation: &Evaluation) -> Self {
         let (mean, ci95) = mean_ci95(&evaluation.returns);
-        Self { name: name.into(), mean, ci95, episodes: evaluation.returns.len() }
+        let episodes = evaluation.returns.len();
+        Self { name: name.into(), mean, ci95: (episodes > 1).then_some(ci95), episodes }
     }
 }
 
@@ -72,7 +74,7 @@ impl Scores {
     /// The table for people.
     pub fn table(&self) -> String {
         let mut rows: Vec<(&str, f64, Option<f64>)> =
-            self.baselines.iter().chain([&self.agent]).map(|s| (s.name.as_str(), s.mean, Some(s.ci95))).collect();
+            self.baselines.iter().chain([&self.agent]).map(|s| (s.name.as_str(), s.mean, s.ci95)).collect();
         if let Some(optimum) = self.optimum {
             rows.push(("exact optimum", optimum, None));
         }
@@ -115,7 +117,15 @@ enum Target {
 }
 
 fn locate(what: &str) -> Outcome<Target> {
-    let path = Path::new(what);
+    let mut path = PathBuf::from(what);
+    // `checkpoints/latest` and `checkpoints/best` are files that name a checkpoint.
+    if path.is_file()
+        && let (Ok(name), Some(parent)) = (std::fs::read_to_string(&path), path.parent())
+        && parent.join(name.trim()).is_dir()
+    {
+        path = parent.join(name.trim());
+    }
+    let path = path.as_path();
     if path.join("scenario.toml").is_file() {
         let run = Run::open(path)?;
         let none = || Failure::Input(format!("{what} has no checkpoint yet"));

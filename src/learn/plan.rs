@@ -72,14 +72,15 @@ impl Plan {
         let id = source.word("env", &mut env_settings, "id")?;
         let env = agon_envs::find(&id).map_err(|e| match e {
             EnvError::Unknown { nearest, .. } => {
-                source.unknown("env", "id", &format!("no environment is called `{id}`"), &nearest)
+                source.unknown("env", "id", &format!("no environment is called `{id}`, see `agon envs`"), &nearest)
             }
             other => Failure::Input(other.to_string()),
         })?;
         let mut agent_settings = source.section("agent")?;
         let kind = source.word("agent", &mut agent_settings, "kind")?;
-        let agent = registry::find(&kind)
-            .map_err(|near| source.unknown("agent", "kind", &format!("no agent is called `{kind}`"), &near))?;
+        let agent = registry::find(&kind).map_err(|near| {
+            source.unknown("agent", "kind", &format!("no agent is called `{kind}`, see `agon agents`"), &near)
+        })?;
         let within = |section: &'static str| {
             let source = &source;
             move |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())

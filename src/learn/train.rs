@@ -5,7 +5,7 @@ use crate::eval;
 use crate::faces::Faces;
 use crate::plan::Plan;
 use agon::cli;
-use agon::run::{Logs, Run};
+use agon::run::{Lock, Logs, Run};
 use agon::screen;
 use agon::tui::model::Model;
 use agon::{Failure, Outcome};
@@ -28,6 +28,7 @@ const SPEED_EVERY: Duration = Duration::from_millis(250);
 struct Session {
     plan: Plan,
     run: Run,
+    _lock: Lock,
     trainer: Trainer,
     faces: Faces,
     stop: Arc<AtomicBool>,
@@ -43,7 +44,8 @@ struct Session {
 
 pub fn run(args: &cli::Train) -> Outcome {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    // A terminal that goes away asks for the same as Ctrl-C in it.
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         // The second one ends the process at once.
         signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
             .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
@@ -73,7 +75,7 @@ pub fn run(args: &cli::Train) -> Outcome {
         let step = session.trainer.step;
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
-    session.finish()
+    session.finish(args.ui == cli::Ui::Json)
 }
 
 impl Session {
@@ -118,6 +120,7 @@ impl Session {
                 (run, trainer, state)
             }
         };
+        let lock = run.lock()?;
         let logs = Logs::open(&run, Some(&state["logs"]))?;
         let model = Model {
             name: plan.name.clone(),
@@ -133,12 +136,16 @@ impl Session {
             report.lines.iter().for_each(|line| agon::tell!("{line}"));
         }
         agon::tell!("run {} on {}", run.folder.display(), device::name(device));
+        if trainer.done() {
+            agon::tell!("all its {} steps were made already; this only evaluates it again", trainer.steps);
+        }
         let faces = Faces::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
         let now = Instant::now();
         let mut session = Self {
             told: (now, trainer.step),
             plan,
             run,
+            _lock: lock,
             trainer,
             faces,
             stop,
@@ -287,7 +294,7 @@ impl Session {
     }
 
     /// The last evaluation, the table, and what to do next.
-    fn finish(mut self) -> Outcome {
+    fn finish(mut self, json: bool) -> Outcome {
         let (eval, seconds) = (&self.plan.eval, self.seconds());
         let mut policy = self.trainer.agent.policy();
         let scores = eval::compare(&self.plan, &mut *policy, self.plan.agent.kind, eval.final_episodes, eval.seed)?;
@@ -300,7 +307,11 @@ impl Session {
         self.faces.logs.flush()?;
         let folder: PathBuf = self.run.folder.clone();
         agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step, device::memory().1);
-        agon::failure::say(format_args!("{}", scores.table()));
+        if json {
+            agon::say!("{}", serde_json::json!({"kind": "scores", "scores": scores.json()}));
+        } else {
+            agon::failure::say(format_args!("{}", scores.table()));
+        }
         agon::tell!("\nnext:");
         agon::tell!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", folder.display());
         Ok(())

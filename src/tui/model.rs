@@ -94,6 +94,10 @@ pub struct Model {
     pub frame: Option<Scene>,
     /// What `frame` shows.
     pub frame_of: String,
+    /// Whether this only looks at a run that another process makes.
+    pub watching: bool,
+    /// Whether it ended without saying so.
+    pub dead: bool,
     pub saved: Option<u64>,
     pub outcome: Option<Outcome>,
     pub optimum: Option<f64>,

@@ -45,7 +45,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
             Line::from("The run is still going. What now?"),
             Line::from(""),
             Line::from("s   save it and stop; `agon train --resume` goes on"),
-            Line::from("d   leave the dashboard, the run goes on"),
+            Line::from("d   leave the dashboard, the run goes on in this terminal"),
             Line::from("c   cancel"),
         ];
         popup(frame, " quit ", text);
@@ -54,9 +54,12 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
             Line::from("episode return: · raw means, ─ smoothed, grey: worst and best,"),
             Line::from("                • evaluations, green line: the exact optimum"),
             Line::from(""),
-            Line::from("q        quit (asks what becomes of the run)"),
-            Line::from("Ctrl-C   save and stop"),
-            Line::from("Tab      the next run (agon watch)"),
+            Line::from(if model.watching {
+                "q        quit; the run is not touched"
+            } else {
+                "q        quit (asks what becomes of the run)"
+            }),
+            Line::from(if model.watching { "Tab      the next run" } else { "Ctrl-C   save and stop" }),
             Line::from("?        this help"),
         ];
         popup(frame, " help ", text);
@@ -78,6 +81,7 @@ fn head(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         Some(Outcome::Done) => "done".into(),
         Some(Outcome::Interrupted) => "interrupted".into(),
         Some(Outcome::Failed) => "failed".into(),
+        None if model.dead => "stopped".into(),
         None => model.remaining().map_or(String::new(), |s| format!("{} left", duration(s))),
     };
     frame.render_widget(Paragraph::new(state).right_aligned(), left);

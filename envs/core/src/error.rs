@@ -6,7 +6,7 @@ use crate::settings::Issue;
 #[derive(Debug, thiserror::Error)]
 pub enum EnvError {
     /// No environment has this name.
-    #[error("no environment is called `{id}`{}", crate::settings::hint(.nearest))]
+    #[error("no environment is called `{id}`{}; `agon envs` lists them", crate::settings::hint(.nearest))]
     Unknown {
         /// The name that was asked for.
         id: String,

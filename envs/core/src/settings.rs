@@ -114,9 +114,12 @@ macro_rules! whole_setting {
                 "whole number".into()
             }
             fn from_value(value: &Value) -> Result<Self, String> {
-                let whole = value.as_i64().map(i128::from).or(value.as_u64().map(i128::from));
+                // 1e5 is as whole as 100_000.
+                let float = || value.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| x as i128);
+                let whole = value.as_i64().map(i128::from).or(value.as_u64().map(i128::from)).or_else(float);
                 let whole = whole.ok_or_else(|| format!("expected a whole number, found {}", found(value)))?;
-                <$t>::try_from(whole).map_err(|_| format!("`{whole}` must lie in {}..={}", <$t>::MIN, <$t>::MAX))
+                let outside = || if whole < 0 { "must be 0 or more" } else { "is too large" };
+                <$t>::try_from(whole).map_err(|_| format!("`{whole}` {}", outside()))
             }
             fn to_value(&self) -> Value {
                 (*self).into()
