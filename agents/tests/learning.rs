@@ -28,7 +28,7 @@ fn trained(entry: &Entry, env: &Value, agent: &Value, envs: usize, steps: u64, s
 #[test]
 fn every_kind_of_head_learns() {
     let retail = agon_envs::find("pricing/retail").unwrap();
-    let settings = json!({"gamma": 0.0, "rollout_steps": 32, "normalize_observation": true, "normalize_reward": true});
+    let settings = json!({"gamma": 0.0, "rollout_steps": 32, "log_std": -0.5, "normalize_observation": true, "normalize_reward": true});
     // Two weeks an episode by default; the optimum is exact.
     let optimum = retail.build(&Map::new(), 1, 1).unwrap().optimum().unwrap();
     let mean = trained(&retail, &json!({}), &settings, 8, 40_000, 1, 200);
@@ -37,7 +37,8 @@ fn every_kind_of_head_learns() {
     let perishable = agon_envs::find("pricing/perishable").unwrap();
     let small = json!({"stock": 3, "periods": 10});
     let optimum = perishable.build(&map(&small), 1, 1).unwrap().optimum().unwrap();
-    let settings = json!({"gamma": 1.0, "gae_lambda": 0.8, "entropy_coef": 0.02, "activation": "relu", "epochs": 4});
+    let settings = json!({"gamma": 1.0, "gae_lambda": 0.8, "entropy_coef": 0.02, "activation": "relu", "epochs": 4,
+                          "rollout_steps": 32, "normalize_observation": false, "normalize_reward": false});
     let mean = trained(&perishable, &small, &settings, 32, 100_000, 1, 4000);
     assert!(mean > 0.93 * optimum && mean < 1.02 * optimum, "categorical: {mean} of {optimum}");
 }

@@ -36,12 +36,14 @@ fn published(name: &str) -> (usize, Value) {
         "rl-zoo" => (
             8,
             json!({"rollout_steps": 32, "minibatch": 256, "epochs": 20, "gamma": 0.98, "gae_lambda": 0.8,
-                   "learning_rate": 1e-3, "clip_range_schedule": "linear"}),
+                   "learning_rate": 1e-3, "clip_range_schedule": "linear",
+                   "normalize_observation": false, "normalize_reward": false}),
         ),
         _ => (
             4,
             json!({"rollout_steps": 128, "minibatch": 128, "epochs": 4, "gamma": 0.99, "gae_lambda": 0.95,
-                   "learning_rate": 2.5e-4, "entropy_coef": 0.01}),
+                   "learning_rate": 2.5e-4, "entropy_coef": 0.01,
+                   "normalize_observation": false, "normalize_reward": false}),
         ),
     }
 }
