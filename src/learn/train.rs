@@ -5,7 +5,7 @@ use crate::eval;
 use crate::faces::Faces;
 use crate::plan::Plan;
 use agon::cli;
-use agon::run::{Lock, Logs, Run};
+use agon::run::{Lock, Logs, Run, Tail};
 use agon::screen;
 use agon::tui::model::Model;
 use agon::{Failure, Outcome};
@@ -122,7 +122,7 @@ impl Session {
         };
         let lock = run.lock()?;
         let logs = Logs::open(&run, Some(&state["logs"]))?;
-        let model = Model {
+        let mut model = Model {
             name: plan.name.clone(),
             device: device::name(device),
             seed: plan.train.seed,
@@ -132,6 +132,9 @@ impl Session {
             frame_of: "environment 0".into(),
             ..Model::default()
         };
+        // A resumed run's curves go on where they were.
+        Tail::new(run.path("metrics.jsonl")).poll().1.iter().for_each(|event| model.apply(event));
+        model.outcome = None;
         if let Some(report) = &plan.report {
             report.lines.iter().for_each(|line| agon::tell!("{line}"));
         }
