@@ -104,13 +104,3 @@ pub trait Sink {
         false
     }
 }
-
-/// Keeps everything, for tests and summaries.
-#[derive(Default, Debug)]
-pub struct Memory(pub Vec<Event>);
-
-impl Sink for Memory {
-    fn emit(&mut self, event: &Event) {
-        self.0.push(event.clone());
-    }
-}
