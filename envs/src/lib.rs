@@ -1,13 +1,14 @@
 //! Agon's simulators. One file an environment, one row a registry entry.
 #![allow(missing_docs)]
 pub mod classic;
+pub mod games;
 pub mod pricing;
 
 use agon_core::{Entry, EnvError};
 
 /// All families.
 pub fn registry() -> Vec<Entry> {
-    [classic::ENTRIES, pricing::ENTRIES].concat()
+    [classic::ENTRIES, games::ENTRIES, pricing::ENTRIES].concat()
 }
 
 /// The row with this name.

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | writing an environment | [`env`], then [`spec`] and [`settings`] |
 //! | writing one that is arithmetic only, for SIMD | [`kernel`] and [`real`] |
+//! | writing a game | [`game`] |
+//! | a game as an environment | [`table`] |
 //! | what a learner sees | [`vec_env`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
@@ -19,6 +21,7 @@ pub mod env;
 pub mod episode;
 pub mod error;
 pub mod event;
+pub mod game;
 pub mod kernel;
 pub mod policy;
 pub mod real;
@@ -27,6 +30,7 @@ pub mod rng;
 pub mod scene;
 pub mod settings;
 pub mod spec;
+pub mod table;
 pub mod vec_env;
 
 #[doc(hidden)]
@@ -36,9 +40,11 @@ pub use batch::Batch;
 pub use env::{Actions, ActionsMut, Env, Status};
 pub use error::EnvError;
 pub use event::{Event, Sink};
+pub use game::{Game, GameSpec, Turn};
 pub use kernel::{Kernel, Lanes};
 pub use registry::Entry;
 pub use rng::Rng;
 pub use scene::Scene;
 pub use spec::{ActionSpec, Field, Spec};
+pub use table::Table;
 pub use vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};

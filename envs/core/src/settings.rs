@@ -281,6 +281,7 @@ macro_rules! settings {
         }
 
         impl $crate::settings::Settings for $name {
+            #[allow(unused_variables)] // where there is nothing to set
             fn declared() -> Vec<$crate::settings::Declared> {
                 let default = Self::default();
                 vec![$($crate::settings::Declared {
@@ -292,6 +293,7 @@ macro_rules! settings {
                 },)*]
             }
 
+            #[allow(unused_mut)] // where there is nothing to set
             fn read(table: &$crate::serde_json::Map<String, $crate::serde_json::Value>) -> Result<Self, Vec<$crate::settings::Issue>> {
                 let mut issues = $crate::settings::unknown_keys(table, &[$(stringify!($field),)*]);
                 let mut read = Self::default();
@@ -302,7 +304,8 @@ macro_rules! settings {
             }
 
             fn write(&self) -> $crate::serde_json::Map<String, $crate::serde_json::Value> {
-                let all = [$((stringify!($field), $crate::settings::Setting::to_value(&self.$field)),)*];
+                let all: Vec<(&str, $crate::serde_json::Value)> =
+                    vec![$((stringify!($field), $crate::settings::Setting::to_value(&self.$field)),)*];
                 all.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()
             }
         }

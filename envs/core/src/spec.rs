@@ -89,7 +89,11 @@ impl ActionSpec {
 
     /// Entries of one agent's mask: the sum of the choices, 0 for a continuous action.
     pub fn mask_len(&self) -> usize {
-        self.choices().iter().sum()
+        match self {
+            Self::Discrete { labels } => labels.len(),
+            Self::MultiDiscrete { sizes } => sizes.iter().sum(),
+            Self::Continuous { .. } => 0,
+        }
     }
 }
 

@@ -1,0 +1,273 @@
+//! Turn-based games: what the author of one writes, and what every game can do from that.
+//!
+//! A game is rules over plain states, like an environment, with one decision at a time: a player's move or an outcome
+//! of chance. Both are called actions and numbered from 0. Search walks states by copy ([`Clone::clone_from`] reuses
+//! memory); learners see a game as a multi-agent environment through [`crate::table`].
+
+use crate::error::EnvError;
+use crate::rng::Rng;
+use crate::scene::{Ink, Scene};
+use crate::settings::Settings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+
+/// A player's move or an outcome of chance.
+pub type Action = u16;
+
+/// Whose decision is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A player's, counted from 0.
+    Player(usize),
+    /// Nobody's: dice or cards.
+    Chance,
+    /// The game is over.
+    Over,
+}
+
+/// A symmetry of the rules: the same game with places renamed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Symmetry {
+    /// Number i of the new observation is number `observation[i]` of the old one.
+    pub observation: Vec<u32>,
+    /// Action a of the old position is `action[a]` in the new one.
+    pub action: Vec<Action>,
+}
+
+/// Everything a player or a learner must know of a game. Constant for its life.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GameSpec {
+    /// A name for each player, in the order of play.
+    pub seats: Vec<&'static str>,
+    /// Players' actions are below this number.
+    pub actions: usize,
+    /// The shape of one player's observation, `[planes, rows, columns]` for a board.
+    pub observation: Vec<usize>,
+    /// No game is longer, chance not counted; what is longer still is cut off where games feed learners.
+    pub max_plies: u32,
+    /// Whether players see different things.
+    pub hidden: bool,
+    /// Whether chance has turns.
+    pub chance: bool,
+    /// The least and the greatest return of a player.
+    pub returns: [f32; 2],
+    /// Symmetries beside the identity.
+    pub symmetries: Vec<Symmetry>,
+}
+
+impl GameSpec {
+    /// A game of two with perfect information, no chance, and a result from −1 to 1.
+    pub fn board(seats: [&'static str; 2], actions: usize, observation: Vec<usize>, max_plies: u32) -> Self {
+        Self {
+            seats: seats.to_vec(),
+            actions,
+            observation,
+            max_plies,
+            hidden: false,
+            chance: false,
+            returns: [-1.0, 1.0],
+            symmetries: Vec::new(),
+        }
+    }
+
+    /// Players.
+    pub fn players(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Numbers in one player's observation.
+    pub fn obs_len(&self) -> usize {
+        self.observation.iter().product()
+    }
+}
+
+/// The rules of one game. `self` holds the settings and never changes; the state holds all that does.
+pub trait Game: Clone + Send + Sync + 'static {
+    /// What a scenario can set.
+    type Settings: Settings;
+
+    /// Plain data. Two equal states have equal futures.
+    type State: Clone + Default + PartialEq + Debug + Send + Sync + Serialize + DeserializeOwned + 'static;
+
+    /// Raised when the same actions stop giving the same game; speed-ups do not raise it.
+    const VERSION: u32;
+
+    /// Checks the settings together (each alone was checked when it was read).
+    fn new(settings: Self::Settings) -> Result<Self, EnvError>;
+
+    /// Players, actions, shapes. Constant for the life of `self`.
+    fn spec(&self) -> &GameSpec;
+
+    /// The beginning of the game, whatever `state` held.
+    fn start(&self, state: &mut Self::State);
+
+    /// Whose decision is next.
+    fn turn(&self, state: &Self::State) -> Turn;
+
+    /// Gives `each` every legal move of the player to move, once, in a fixed order; nothing on other turns.
+    fn moves(&self, state: &Self::State, each: impl FnMut(Action));
+
+    /// On a turn of chance, gives `each` every outcome with its probability.
+    fn chance(&self, _state: &Self::State, _each: impl FnMut(Action, f64)) {}
+
+    /// Plays a legal move, or lets a possible outcome of chance happen.
+    fn play(&self, state: &mut Self::State, action: Action);
+
+    /// What each player has earned so far: for most games 0 before the end.
+    fn returns(&self, state: &Self::State, returns: &mut [f32]);
+
+    /// Equal for equal states, and hardly ever else.
+    fn hash(&self, state: &Self::State) -> u64;
+
+    /// What `player` sees, `obs_len` numbers; every one must be written.
+    fn observe(&self, state: &Self::State, player: usize, obs: &mut [f32]);
+
+    /// All that `player` knows, its own past included: two states with equal text are one to it.
+    fn information_state(&self, state: &Self::State, _player: usize) -> String {
+        self.text(state)
+    }
+
+    /// A legal move in the notation of the game's players.
+    fn write(&self, state: &Self::State, action: Action) -> String;
+
+    /// The legal move that is written so, in upper or lower case.
+    fn read(&self, state: &Self::State, text: &str) -> Option<Action> {
+        let mut found = None;
+        self.moves(state, |a| {
+            if found.is_none() && self.write(state, a).eq_ignore_ascii_case(text.trim()) {
+                found = Some(a);
+            }
+        });
+        found
+    }
+
+    /// A position from text: moves from the beginning, unless the game has a notation of its own for positions.
+    fn position(&self, text: &str) -> Result<Self::State, String> {
+        follow(self, text)
+    }
+
+    /// The position as lines of text, everything shown.
+    fn text(&self, state: &Self::State) -> String;
+
+    /// Draws the position.
+    fn draw(&self, state: &Self::State, scene: &mut Scene) {
+        let text = self.text(state);
+        let width = text.lines().map(|l| l.chars().count()).max().unwrap_or(1);
+        scene.window([0.0, width as f64], [-(text.lines().count() as f64), 1.0]);
+        for (i, line) in text.lines().enumerate() {
+            scene.text(0.0, -(i as f64), line, Ink::Body);
+        }
+    }
+
+    /// A uniformly random legal move.
+    fn random_move(&self, state: &Self::State, rng: &mut Rng) -> Action {
+        let mut left = 0;
+        self.moves(state, |_| left += 1);
+        let mut pick = rng.below(left);
+        let mut chosen = 0;
+        self.moves(state, |a| {
+            if pick == 0 {
+                chosen = a;
+            }
+            pick = pick.wrapping_sub(1);
+        });
+        chosen
+    }
+
+    /// A random outcome of chance.
+    fn roll(&self, state: &Self::State, rng: &mut Rng) -> Action {
+        let mut left = rng.f64();
+        let (mut chosen, mut found) = (0, false);
+        self.chance(state, |a, p| {
+            if !found && p > 0.0 {
+                chosen = a; // the last possible one, should rounding leave a rest
+                found = left < p;
+                left -= p;
+            }
+        });
+        chosen
+    }
+}
+
+/// Something to be done with a game whose type only the registry knows.
+pub trait Visit {
+    /// What comes of it.
+    type Out;
+    /// Does it.
+    fn visit<G: Game>(self, game: G) -> Self::Out;
+}
+
+/// The beginning of a game. A first roll or deal is still to come where the game has one.
+pub fn start<G: Game>(game: &G) -> G::State {
+    let mut state = G::State::default();
+    game.start(&mut state);
+    state
+}
+
+/// The legal moves as a list.
+pub fn moves<G: Game>(game: &G, state: &G::State) -> Vec<Action> {
+    let mut list = Vec::new();
+    game.moves(state, |a| list.push(a));
+    list
+}
+
+/// The position after moves in the game's notation, separated by spaces. Chance cannot be written so.
+pub fn follow<G: Game>(game: &G, text: &str) -> Result<G::State, String> {
+    let mut state = start(game);
+    for (i, word) in text.split_whitespace().enumerate() {
+        let at = i + 1;
+        match game.turn(&state) {
+            Turn::Player(_) => {}
+            Turn::Chance => return Err(format!("move {at} `{word}`: chance decides here, not a move")),
+            Turn::Over => return Err(format!("move {at} `{word}`: the game is already over")),
+        }
+        let action = game.read(&state, word).ok_or_else(|| format!("move {at} `{word}` is not legal here"))?;
+        game.play(&mut state, action);
+    }
+    Ok(state)
+}
+
+/// Plays uniformly random moves and rolls to the end of the game; how many decisions that took.
+#[inline]
+pub fn playout<G: Game>(game: &G, state: &mut G::State, rng: &mut Rng) -> u32 {
+    let mut steps = 0;
+    loop {
+        let action = match game.turn(state) {
+            Turn::Player(_) => game.random_move(state, rng),
+            Turn::Chance => game.roll(state, rng),
+            Turn::Over => return steps,
+        };
+        game.play(state, action);
+        steps += 1;
+    }
+}
+
+/// The number of ways to play `depth` moves from here: how chess programs check their rules. Games that end before
+/// are not counted. No chance.
+pub fn perft<G: Game>(game: &G, state: &G::State, depth: u32) -> u64 {
+    let Turn::Player(_) = game.turn(state) else { return u64::from(depth == 0) };
+    if depth == 0 {
+        return 1;
+    }
+    let (mut count, mut next) = (0, state.clone());
+    game.moves(state, |a| {
+        if depth == 1 {
+            count += 1;
+        } else {
+            next.clone_from(state);
+            game.play(&mut next, a);
+            count += perft(game, &next, depth - 1);
+        }
+    });
+    count
+}
+
+/// Mixes a word into a hash (the step and the finalizer of SplitMix64, Steele et al. 2014).
+#[inline]
+pub fn mix(hash: u64, word: u64) -> u64 {
+    let mut x = hash.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(word);
+    x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ x >> 31
+}

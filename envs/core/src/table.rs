@@ -1,0 +1,121 @@
+//! A game as a multi-agent environment, so that every learner can play it.
+//!
+//! Each player is an agent and sees the position from its side at every step. The mask of the player to move shows its
+//! legal moves; the others have only action 0, which is not looked at. Chance is settled inside a step by the
+//! environment's generator. Rewards are what the returns grew by. A move that is not legal loses the game at once: the
+//! mover gets the least return, the others the greatest.
+
+use crate::env::{Actions, Env, Status};
+use crate::error::EnvError;
+use crate::game::{Action, Game, Turn};
+use crate::rng::Rng;
+use crate::scene::Scene;
+use crate::spec::{ActionSpec, Field, Spec};
+
+/// The environment of a game.
+#[derive(Clone)]
+pub struct Table<G: Game> {
+    game: G,
+    spec: Spec,
+}
+
+/// The most players a game may have.
+const PLAYERS: usize = 8;
+
+impl<G: Game> Table<G> {
+    /// Lets chance decide until a player must.
+    fn settle(&self, state: &mut G::State, rng: &mut Rng) {
+        while self.game.turn(state) == Turn::Chance {
+            let outcome = self.game.roll(state, rng);
+            self.game.play(state, outcome);
+        }
+    }
+}
+
+impl<G: Game> Env for Table<G> {
+    type Settings = G::Settings;
+    type State = G::State;
+    const VERSION: u32 = G::VERSION;
+
+    fn new(settings: G::Settings) -> Result<Self, EnvError> {
+        let game = G::new(settings)?;
+        let rules = game.spec();
+        assert!(rules.players() <= PLAYERS, "a game has at most {PLAYERS} players");
+        let name = |i: usize| match rules.observation[..] {
+            [_, rows, columns] => {
+                let (plane, cell) = (i / (rows * columns), i % (rows * columns));
+                format!("plane {plane} row {} column {}", cell / columns, cell % columns)
+            }
+            _ => format!("input {i}"),
+        };
+        let any = f32::INFINITY;
+        let fields = (0..rules.obs_len()).map(|i| Field::new(name(i), "", -any, any)).collect();
+        let mut spec = Spec::new(fields, ActionSpec::discrete(0..rules.actions), rules.max_plies);
+        spec.agents = rules.players();
+        spec.masked = true;
+        Ok(Self { game, spec })
+    }
+
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn reset(&self, state: &mut G::State, rng: &mut Rng) {
+        self.game.start(state);
+        self.settle(state, rng);
+    }
+
+    fn step(&self, state: &mut G::State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status {
+        let Turn::Player(mover) = self.game.turn(state) else { return Status::Terminated };
+        let (chosen, mut legal) = (actions.discrete()[mover], false);
+        self.game.moves(state, |a| legal |= i64::from(a) == chosen);
+        let [least, most] = self.game.spec().returns;
+        if !legal {
+            reward.fill(most);
+            reward[mover] = least;
+            return Status::Terminated;
+        }
+        let mut before = [0.0; PLAYERS];
+        let before = &mut before[..self.spec.agents];
+        self.game.returns(state, before);
+        self.game.play(state, chosen as Action);
+        self.settle(state, rng);
+        self.game.returns(state, reward);
+        reward.iter_mut().zip(before).for_each(|(now, before)| *now -= *before);
+        if self.game.turn(state) == Turn::Over { Status::Terminated } else { Status::Running }
+    }
+
+    fn observe(&self, state: &G::State, obs: &mut [f32]) {
+        for (player, obs) in obs.chunks_exact_mut(self.spec.obs_len()).enumerate() {
+            self.game.observe(state, player, obs);
+        }
+    }
+
+    fn mask(&self, state: &G::State, mask: &mut [bool]) {
+        let width = self.game.spec().actions;
+        mask.fill(false);
+        let mover = match self.game.turn(state) {
+            Turn::Player(mover) => mover,
+            _ => usize::MAX,
+        };
+        for player in (0..self.spec.agents).filter(|p| *p != mover) {
+            mask[player * width] = true;
+        }
+        if mover != usize::MAX {
+            self.game.moves(state, |a| mask[mover * width + usize::from(a)] = true);
+        }
+    }
+
+    fn draw(&self, state: &G::State, scene: &mut Scene) {
+        self.game.draw(state, scene);
+        let seats = &self.game.spec().seats;
+        match self.game.turn(state) {
+            Turn::Player(p) => scene.note("to move", seats[p]),
+            _ => {
+                let mut returns = [0.0; PLAYERS];
+                self.game.returns(state, &mut returns[..seats.len()]);
+                seats.iter().zip(returns).for_each(|(s, r)| scene.note(*s, format!("{r:+}")));
+            }
+        }
+    }
+}
