@@ -7,6 +7,10 @@ use agon_agents::Device;
 use agon_agents::registry::{self, Context};
 use agon_agents::train::Trainer;
 use agon_core::contract::Harness;
+use agon_core::game::{self, Visit};
+use agon_core::rng::Stream;
+use agon_core::{Game, Rng};
+use agon_envs::games;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
@@ -28,6 +32,35 @@ pub fn stepping(id: &str, envs: usize, seconds: f64) -> Outcome<f64> {
     };
     run(seconds * 0.2);
     Ok(run(seconds))
+}
+
+/// Random games a second from the beginning, one thread.
+struct Playouts(f64);
+
+impl Visit for Playouts {
+    type Out = f64;
+
+    fn visit<G: Game>(self, game: G) -> f64 {
+        let (from, mut rng) = (game::start(&game), Rng::new(1, Stream::Eval, 0));
+        let mut state = from.clone();
+        let mut run = |seconds: f64| {
+            let (start, mut games) = (Instant::now(), 0u64);
+            while start.elapsed().as_secs_f64() < seconds {
+                for _ in 0..16 {
+                    state.clone_from(&from);
+                    game::playout(&game, &mut state, &mut rng);
+                }
+                games += 16;
+            }
+            games as f64 / start.elapsed().as_secs_f64()
+        };
+        run(self.0 * 0.2);
+        run(self.0)
+    }
+}
+
+fn playouts(id: &str) -> Outcome<f64> {
+    games::visit(id, &Map::new(), Playouts(1.0)).map_err(|e| Failure::Input(e.to_string()))
 }
 
 /// PPO's settings on CartPole as others publish them: `(envs, settings)`.
@@ -77,6 +110,9 @@ fn all() -> Vec<(String, &'static str, Measure)> {
     for entry in agon_envs::registry().into_iter().filter(|e| e.id != "classic/cartpole") {
         let measure = move || stepping(entry.id, 1024, 1.0);
         all.push((format!("step/{} x1024", entry.id), "steps/s", Box::new(measure)));
+    }
+    for id in games::NAMES {
+        all.push((format!("playout/{id}"), "games/s", Box::new(move || playouts(id))));
     }
     all.push(("ppo/cartpole rl-zoo".into(), "steps/s", Box::new(|| learning("rl-zoo", 100_000))));
     all.push(("ppo/cartpole cleanrl".into(), "steps/s", Box::new(|| learning("cleanrl", 200_000))));

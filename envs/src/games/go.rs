@@ -36,6 +36,8 @@ pub struct State {
     passes: u8,
     /// Hashes of all positions so far, this one included.
     past: Vec<u64>,
+    /// The most stones that any of them had.
+    most: u8,
 }
 
 impl Clone for State {
@@ -45,7 +47,7 @@ impl Clone for State {
 
     fn clone_from(&mut self, from: &Self) {
         self.past.clone_from(&from.past);
-        (self.stones, self.plies, self.passes) = (from.stones, from.plies, from.passes);
+        (self.stones, self.plies, self.passes, self.most) = (from.stones, from.plies, from.passes, from.most);
     }
 }
 
@@ -71,6 +73,10 @@ fn flood(seed: u128, area: u128) -> u128 {
 
 fn key(stones: [u128; 2]) -> u64 {
     stones.iter().fold(0, |h, s| mix(mix(h, *s as u64), (*s >> 64) as u64))
+}
+
+fn count(stones: [u128; 2]) -> u8 {
+    (stones[0] | stones[1]).count_ones() as u8
 }
 
 impl Go {
@@ -106,6 +112,10 @@ impl Go {
     #[inline]
     fn legal(&self, state: &State, bit: u32) -> Option<[u128; 2]> {
         let after = self.place(state.stones, usize::from(state.plies % 2), 1 << bit)?;
+        // With more stones than ever it is new; most moves of a game are.
+        if count(after) > state.most {
+            return Some(after);
+        }
         let key = key(after);
         // One comparison after the other would cost more than all at once.
         let repeated = state.past.iter().fold(false, |found, past| found | (*past == key));
@@ -138,9 +148,16 @@ impl Go {
 
     fn bare(&self, state: &mut State) {
         state.stones = [0; 2];
-        (state.plies, state.passes) = (0, 0);
+        (state.plies, state.passes, state.most) = (0, 0, 0);
         state.past.clear();
         state.past.reserve(self.spec.max_plies as usize + 1);
+    }
+
+    /// Remembers the position.
+    #[inline]
+    fn note(&self, state: &mut State) {
+        state.past.push(key(state.stones));
+        state.most = state.most.max(count(state.stones));
     }
 
     fn stone(&self, state: &State, cell: usize) -> char {
@@ -172,7 +189,7 @@ impl Game for Go {
 
     fn start(&self, state: &mut State) {
         self.bare(state);
-        state.past.push(key(state.stones));
+        self.note(state);
     }
 
     #[inline]
@@ -202,7 +219,7 @@ impl Game for Go {
             // A move that is not legal is the caller's mistake; it leaves the board as it was.
             let after = self.place(state.stones, usize::from(state.plies % 2), stone);
             state.stones = after.unwrap_or(state.stones);
-            state.past.push(key(state.stones));
+            self.note(state);
             state.passes = 0;
         }
         state.plies += 1;
@@ -279,7 +296,7 @@ impl Game for Go {
                 return Err(format!("the stones at {} have no liberty", self.write(&state, self.cell(bit))));
             }
         }
-        state.past.push(key(state.stones));
+        self.note(&mut state);
         Ok(state)
     }
 
