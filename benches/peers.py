@@ -68,6 +68,19 @@ def step_gymnax(n=1024):
     return rate(call, 200 * n)
 
 
+def spiel_search(game, rollouts, simulations):
+    """OpenSpiel's C++ tree search; with one simulation of many rollouts, its rollouts from the beginning."""
+    import pyspiel
+
+    game = pyspiel.load_game(game)
+    state = game.new_initial_state()
+    while state.is_chance_node():  # a search cannot begin with a roll
+        state.apply_action(state.chance_outcomes()[0][0])
+    evaluator = pyspiel.RandomRolloutEvaluator(rollouts, 1)
+    bot = pyspiel.MCTSBot(game, evaluator, 2.0, simulations, 1000, False, 1, False)
+    return rate(lambda: bot.mcts_search(state), rollouts * simulations)
+
+
 def sb3_zoo(seed, callback_every=None):
     """SB3 with rl-zoo3's CartPole settings."""
     import torch
@@ -171,10 +184,14 @@ def ppo_torch(seed, steps=40_000, n=4, length=128):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["step", "ppo", "target"])
+    parser.add_argument("what", choices=["step", "playout", "mcts", "ppo", "target"])
     parser.add_argument("who")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if args.what == "playout":
+        return print(json.dumps({"value": spiel_search(args.who, 100, 1)}))
+    if args.what == "mcts":
+        return print(json.dumps({"value": spiel_search(args.who, 1, 2000)}))
     name = f"{args.what}_{args.who.replace('-', '_')}"
     known = globals().get(name)
     if known is None:

@@ -4,13 +4,15 @@
     python3 benches/side_by_side.py [--reps 3] [--only NAME] [--json]
 
 Peers that this Python can import take part; a virtual environment with all of them:
-    python3 -m venv peers && peers/bin/pip install torch==2.11.0 gymnasium==1.4.0 stable-baselines3==2.9.2 envpool==1.2.5
+    python3 -m venv peers && peers/bin/pip install torch==2.11.0 gymnasium==1.4.0 stable-baselines3==2.9.2 envpool==1.2.5 open-spiel==2.0.2
     peers/bin/python benches/side_by_side.py
 JAX peers (gymnax) live in another environment: --jax PATH/TO/python.
 
 What is compared
     step     CartPole, 1,024 environments, one core (pinned), random actions; environment steps a second
     ppo      PPO's training loop on CartPole, two 64x64 tanh networks, steps a second, without evaluation
+    playout  uniformly random games a second from the beginning, one core (OpenSpiel's in C++, without Python)
+    mcts     simulations a second of a tree search from the beginning, 2,000 a search, one core
     target   seconds from process start to the first evaluation (every 2,048 steps, 20 deterministic episodes) with a
              mean of at least 475; five seeds
 """
@@ -28,6 +30,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PEER = HERE / "peers.py"
+ONE_CORE = ("step", "playout", "mcts")
 
 
 def pinned(command):
@@ -43,7 +46,8 @@ def last_json(command):
 
 def agon_bench(agon, name):
     def measure(_):
-        result, why = last_json(pinned([agon, "bench", name, "--json"]) if name.startswith("step") else [agon, "bench", name, "--json"])
+        command = [agon, "bench", name, "--json"]
+        result, why = last_json(pinned(command) if name.startswith(ONE_CORE) else command)
         return (result["results"][0]["value"], None) if result else (None, why)
 
     return measure
@@ -74,7 +78,7 @@ def agon_target(agon):
 def peer(python, *args):
     def measure(seed):
         command = [python, str(PEER), *args, "--seed", str(seed)]
-        result, why = last_json(pinned(command) if args[0] == "step" else command)
+        result, why = last_json(pinned(command) if args[0].startswith(ONE_CORE) else command)
         return (result["value"], None) if result else (None, why)
 
     return measure
@@ -89,9 +93,10 @@ def main():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     python = sys.executable
+    spiel = {"connect-four": "connect_four", "othello": "othello", "go": "go(board_size=9)", "chess": "chess", "backgammon": "backgammon"}
     blocks = {
         "step": ("steps/s", args.reps, {
-            "agon": agon_bench(args.agon, "cartpole x1024"),
+            "agon": agon_bench(args.agon, "step/classic/cartpole x1024"),
             "gymnasium vector": peer(python, "step", "gymnasium"),
             "envpool": peer(python, "step", "envpool"),
             **({"gymnax": peer(args.jax, "step", "gymnax")} if args.jax else {}),
@@ -109,6 +114,11 @@ def main():
             "stable-baselines3": peer(python, "target", "sb3-zoo"),
         }),
     }
+    for ours, theirs in spiel.items():
+        contestants = {"agon": agon_bench(args.agon, f"playout/games/{ours}"), "openspiel": peer(python, "playout", theirs)}
+        blocks[f"playout {ours}"] = ("games/s", args.reps, contestants)
+    contestants = {"agon": agon_bench(args.agon, "mcts/games/connect-four"), "openspiel": peer(python, "mcts", "connect_four")}
+    blocks["mcts connect-four"] = ("simulations/s", args.reps, contestants)
     report = {}
     for block, (unit, reps, contestants) in blocks.items():
         if args.only not in block:

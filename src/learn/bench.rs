@@ -11,6 +11,8 @@ use agon_core::game::{self, Visit};
 use agon_core::rng::Stream;
 use agon_core::{Game, Rng};
 use agon_envs::games;
+use agon_search::Player;
+use agon_search::mcts::{Mcts, MctsSettings};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
@@ -63,6 +65,33 @@ fn playouts(id: &str) -> Outcome<f64> {
     games::visit(id, &Map::new(), Playouts(1.0)).map_err(|e| Failure::Input(e.to_string()))
 }
 
+/// Simulations a second of a tree search from the beginning, 2,000 a search, one thread, with OpenSpiel's constant.
+struct Simulations(f64);
+
+impl Visit for Simulations {
+    type Out = Outcome<f64>;
+
+    fn visit<G: Game>(self, game: G) -> Outcome<f64> {
+        let set = MctsSettings { simulations: 2000, exploration: 2.0, ..Default::default() };
+        let mut player = Mcts::new(&game, set).map_err(|e| Failure::Internal(e.to_string()))?;
+        let (from, mut rng) = (game::start(&game), Rng::new(1, Stream::Eval, 0));
+        let mut run = |seconds: f64| {
+            let (start, mut searches) = (Instant::now(), 0u64);
+            while start.elapsed().as_secs_f64() < seconds {
+                player.choose(&game, &from, &mut rng);
+                searches += 1;
+            }
+            (2000 * searches) as f64 / start.elapsed().as_secs_f64()
+        };
+        run(self.0 * 0.2);
+        Ok(run(self.0))
+    }
+}
+
+fn simulations(id: &str) -> Outcome<f64> {
+    games::visit(id, &Map::new(), Simulations(1.0)).map_err(|e| Failure::Input(e.to_string()))?
+}
+
 /// PPO's settings on CartPole as others publish them: `(envs, settings)`.
 fn published(name: &str) -> (usize, Value) {
     match name {
@@ -113,6 +142,9 @@ fn all() -> Vec<(String, &'static str, Measure)> {
     }
     for id in games::NAMES {
         all.push((format!("playout/{id}"), "games/s", Box::new(move || playouts(id))));
+    }
+    for id in ["games/tic-tac-toe", "games/connect-four", "games/othello", "games/go", "games/chess"] {
+        all.push((format!("mcts/{id}"), "simulations/s", Box::new(move || simulations(id))));
     }
     all.push(("ppo/cartpole rl-zoo".into(), "steps/s", Box::new(|| learning("rl-zoo", 100_000))));
     all.push(("ppo/cartpole cleanrl".into(), "steps/s", Box::new(|| learning("cleanrl", 200_000))));

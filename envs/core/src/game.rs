@@ -117,6 +117,12 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// What each player has earned so far: for most games 0 before the end.
     fn returns(&self, state: &Self::State, returns: &mut [f32]);
 
+    /// A quick guess of what `player` will still earn, for searches that must stop early. Strictly between the least
+    /// and the greatest return; 0 says nothing.
+    fn estimate(&self, _state: &Self::State, _player: usize) -> f32 {
+        0.0
+    }
+
     /// Equal for equal states, and hardly ever else.
     fn hash(&self, state: &Self::State) -> u64;
 

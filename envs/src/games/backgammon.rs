@@ -308,6 +308,12 @@ impl Game for Backgammon {
         }
     }
 
+    /// The lead in the race, in hundreds of pips.
+    fn estimate(&self, state: &State, player: usize) -> f32 {
+        let pips = |p: usize| (0..25).map(|i| f32::from(state.points[p][i]) * (25 - i) as f32).sum::<f32>();
+        ((pips(1 - player) - pips(player)) / 100.0).clamp(-0.9, 0.9)
+    }
+
     fn hash(&self, state: &State) -> u64 {
         let points = state.points.as_flattened().chunks(8);
         let hash = points.fold(0, |h, c| mix(h, c.iter().fold(0, |w, n| w << 8 | u64::from(*n))));

@@ -284,6 +284,17 @@ impl Game for Chess {
         }
     }
 
+    /// Material in pawns (Shannon 1950: 1, 3, 3, 5, 9), squeezed.
+    fn estimate(&self, state: &State, player: usize) -> f32 {
+        let side = if player == 0 { Color::White } else { Color::Black };
+        let worth = [1.0, 3.0, 3.0, 5.0, 9.0];
+        let material = |colour: Color| -> f32 {
+            let count = |p: Piece| state.board.colored_pieces(colour, p).len() as f32;
+            Piece::ALL.into_iter().zip(worth).map(|(p, w)| w * count(p)).sum()
+        };
+        ((material(side) - material(!side)) / 10.0).tanh() * 0.9
+    }
+
     fn hash(&self, state: &State) -> u64 {
         let past = state.past.iter().fold(0, |sum: u64, p| sum.wrapping_add(mix(1, *p)));
         mix(mix(state.board.hash(), past), u64::from(state.board.halfmove_clock()))

@@ -149,6 +149,26 @@ impl Game for ConnectFour {
         }
     }
 
+    /// Free cells that would complete a line of four, weighed by a tenth each.
+    fn estimate(&self, state: &State, player: usize) -> f32 {
+        let height = self.height();
+        let column = (1u128 << self.set.rows) - 1;
+        let board = (0..self.set.columns).fold(0, |set, c| set | column << (c * height));
+        let free = board & !(state.stones[0] | state.stones[1]);
+        let threats = |own: u128| {
+            let cells = [1, height, height - 1, height + 1].into_iter().fold(0, |cells, step| {
+                let two = own & own >> step;
+                let (row, left, right) = (two & own >> (2 * step), two & own >> (3 * step), own & (two >> (2 * step)));
+                cells | row >> step | row << (3 * step) | left << (2 * step) | right << step
+            });
+            (cells & free).count_ones() as f32
+        };
+        if self.set.line != 4 {
+            return 0.0;
+        }
+        (0.1 * (threats(state.stones[player]) - threats(state.stones[1 - player]))).clamp(-0.9, 0.9)
+    }
+
     #[inline]
     fn hash(&self, state: &State) -> u64 {
         let words = state.stones.map(|s| [s as u64, (s >> 64) as u64]);

@@ -247,6 +247,12 @@ impl Game for Go {
         }
     }
 
+    /// The lead in area, as a share of the board.
+    fn estimate(&self, state: &State, player: usize) -> f32 {
+        let lead = (self.score(state) / f64::from(self.points.count_ones())).clamp(-0.9, 0.9) as f32;
+        if player == 0 { lead } else { -lead }
+    }
+
     fn hash(&self, state: &State) -> u64 {
         // The past matters through superko; its order does not.
         let past = state.past.iter().fold(0, |sum: u64, p| sum.wrapping_add(mix(1, *p)));

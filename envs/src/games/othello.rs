@@ -145,6 +145,17 @@ impl Game for Othello {
         }
     }
 
+    /// Corners, a tenth each, and the share of the moves that are one's own.
+    fn estimate(&self, state: &State, player: usize) -> f32 {
+        let [own, other] = [state.stones[player], state.stones[1 - player]];
+        let last = self.size - 1;
+        let corners = [0, last, last * self.size, last * self.size + last].map(|cell| 1u64 << self.bit(cell));
+        let held = |set: u64| corners.iter().filter(|c| set & **c != 0).count() as f32;
+        let moves = [self.open(own, other), self.open(other, own)].map(|m| m.count_ones() as f32);
+        let share = (moves[0] - moves[1]) / (moves[0] + moves[1] + 1.0);
+        0.1 * (held(own) - held(other)) + 0.5 * share
+    }
+
     #[inline]
     fn hash(&self, state: &State) -> u64 {
         mix(mix(mix(0, state.stones[0]), state.stones[1]), u64::from(state.mover))

@@ -1,0 +1,186 @@
+//! What a player is, and the ones that are named in words: `random`, `minimax:depth=6`, `mcts:simulations=1000`.
+
+use crate::{mcts, minimax};
+use agon_core::game::{Action, Game, Turn};
+use agon_core::rng::Rng;
+use agon_core::settings::{Declared, Issue, Settings, hint, nearest};
+use serde_json::{Map, Value};
+use std::time::{Duration, Instant};
+
+/// Someone who moves.
+pub trait Player<G: Game>: Send {
+    /// A legal move. `state` is a player's turn.
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action;
+
+    /// What it thought of its last choice.
+    fn thoughts(&self) -> Thoughts {
+        Thoughts::default()
+    }
+}
+
+/// How a player came to its choice.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thoughts {
+    /// What it considered, best first.
+    pub lines: Vec<Line>,
+    /// Simulations or positions looked at.
+    pub searched: u64,
+    /// Plies looked ahead, where the search has such a number.
+    pub depth: u32,
+}
+
+/// One move that was considered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The move and what may follow it.
+    pub moves: Vec<Action>,
+    /// Simulations that began with it, 0 where the search does not count them.
+    pub visits: u64,
+    /// The return it expects for the player to move.
+    pub value: f32,
+}
+
+/// Why a player cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayerError {
+    /// No player has this name.
+    #[error("no player is called `{name}`{} (known are {})", hint(.nearest), NAMES.join(", "))]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest that exists.
+        nearest: Option<String>,
+    },
+    /// Settings that do not fit.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Settings(Vec<Issue>),
+    /// The game is not of a kind that this player can play.
+    #[error("{player} cannot play this game: {why}")]
+    Game {
+        /// The player.
+        player: &'static str,
+        /// What stands in its way.
+        why: &'static str,
+    },
+}
+
+/// When a search must stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    deadline: Option<Instant>,
+    left: u64,
+}
+
+impl Budget {
+    /// At most `count` units of work and `milliseconds`; 0 means no such limit.
+    pub fn new(count: u64, milliseconds: u64) -> Self {
+        let deadline = (milliseconds > 0).then(|| Instant::now() + Duration::from_millis(milliseconds));
+        Self { deadline, left: if count == 0 { u64::MAX } else { count } }
+    }
+
+    /// Takes one unit; false when nothing is left. Looks at the clock every 64 units.
+    #[inline]
+    pub fn take(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        if self.left.is_multiple_of(64) && self.deadline.is_some_and(|d| Instant::now() >= d) {
+            self.left = 0;
+        }
+        true
+    }
+
+    /// Whether nothing is left.
+    pub fn spent(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// Uniformly random.
+pub struct Random;
+
+impl<G: Game> Player<G> for Random {
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
+        game.random_move(state, rng)
+    }
+}
+
+/// Takes what looks best one move ahead, ties at random.
+pub struct Greedy;
+
+impl<G: Game> Player<G> for Greedy {
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
+        let Turn::Player(mover) = game.turn(state) else { return 0 };
+        let (mut best, mut value, mut ties) = (0, f32::NEG_INFINITY, 0);
+        let (mut next, mut returns) = (state.clone(), vec![0.0; game.spec().players()]);
+        game.moves(state, |action| {
+            next.clone_from(state);
+            game.play(&mut next, action);
+            game.returns(&next, &mut returns);
+            let over = game.turn(&next) == Turn::Over;
+            let worth = returns[mover] + if over { 0.0 } else { game.estimate(&next, mover) };
+            ties = if worth > value { 1 } else { ties + u32::from(worth == value) };
+            // Each of the equals is kept with equal probability.
+            if worth > value || worth == value && rng.below(ties) == 0 {
+                (best, value) = (action, worth);
+            }
+        });
+        best
+    }
+}
+
+/// The names that [`by_name`] knows.
+pub const NAMES: [&str; 4] = ["random", "greedy", "minimax", "mcts"];
+
+/// A player's name and its settings, from words like `mcts:simulations=1000,exploration=1.5`.
+pub fn parse(words: &str) -> Result<(String, Map<String, Value>), PlayerError> {
+    let (name, rest) = words.split_once(':').unwrap_or((words, ""));
+    let mut settings = Map::new();
+    for pair in rest.split(',').filter(|p| !p.trim().is_empty()) {
+        let wrong = || PlayerError::Settings(vec![Issue::key(pair, "write it as name:key=value,key=value")]);
+        let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
+        let value = serde_json::from_str(value.trim()).unwrap_or_else(|_| value.trim().into());
+        settings.insert(key.trim().to_owned(), value);
+    }
+    Ok((name.trim().to_owned(), settings))
+}
+
+/// The settings of a player, for people; none for an unknown name.
+pub fn declared(name: &str) -> Vec<Declared> {
+    match name {
+        "minimax" => minimax::MinimaxSettings::declared(),
+        "mcts" => mcts::MctsSettings::declared(),
+        _ => Vec::new(),
+    }
+}
+
+/// A player by name, if it can play the game.
+pub fn by_name<G: Game>(
+    game: &G,
+    name: &str,
+    settings: &Map<String, Value>,
+) -> Result<Box<dyn Player<G>>, PlayerError> {
+    fn read<S: Settings>(settings: &Map<String, Value>) -> Result<S, PlayerError> {
+        S::read(settings).map_err(PlayerError::Settings)
+    }
+    agon_core::settings! {
+        /// Players that have nothing to set.
+        pub struct Nothing {}
+    }
+    Ok(match name {
+        "random" => {
+            read::<Nothing>(settings)?;
+            Box::new(Random)
+        }
+        "greedy" => {
+            read::<Nothing>(settings)?;
+            Box::new(Greedy)
+        }
+        "minimax" => Box::new(minimax::Minimax::new(game, read(settings)?)?),
+        "mcts" => Box::new(mcts::Mcts::new(game, read(settings)?)?),
+        _ => {
+            return Err(PlayerError::Unknown { name: name.into(), nearest: nearest(name, NAMES) });
+        }
+    })
+}
