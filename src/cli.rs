@@ -17,6 +17,10 @@ pub enum Command {
     Train(Train),
     /// Mean return of a run, a checkpoint or a scripted player, with a 95 % interval, beside baselines and the optimum
     Eval(Eval),
+    /// Play agents against each other and rate them
+    Tournament(Tournament),
+    /// What pairs of games say about two players, and whether a sequential test is decided
+    Sprt(Sprt),
     /// The dashboard, on live or finished runs
     Watch(Watch),
     /// Step through saved episodes, verify them, export them
@@ -96,6 +100,48 @@ pub struct Eval {
     pub json: Json,
 }
 
+#[derive(Args, Debug)]
+pub struct Tournament {
+    /// A scenario file with a [tournament] and [entrants], such as scenarios/games/connect-four-tournament.toml
+    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    pub scenario: Option<PathBuf>,
+    /// Set a value of the scenario: --set tournament.pairs=100 (may be repeated)
+    #[arg(long, value_name = "TABLE.KEY=VALUE", conflicts_with = "resume")]
+    pub set: Vec<String>,
+    /// The tournament's folder, instead of runs/<scenario>/<number>
+    #[arg(long, conflicts_with = "resume")]
+    pub out: Option<PathBuf>,
+    /// Go on with this tournament; of a finished one, print the results again
+    #[arg(long, value_name = "FOLDER")]
+    pub resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Sprt {
+    /// Pairs of games by the first player's points: 0, 1/2, 1, 3/2, 2
+    #[arg(long, value_name = "A,B,C,D,E", value_delimiter = ',', num_args = 1, required = true)]
+    pub ptnml: Vec<u64>,
+    /// Elo under H0
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub elo0: f64,
+    /// Elo under H1
+    #[arg(long, default_value_t = 5.0, allow_negative_numbers = true)]
+    pub elo1: f64,
+    /// The chance to accept H1 where H0 is true
+    #[arg(long, default_value_t = 0.05)]
+    pub alpha: f64,
+    /// The chance to accept H0 where H1 is true
+    #[arg(long, default_value_t = 0.05)]
+    pub beta: f64,
+    /// What Elo means: normalized or logistic
+    #[arg(long, default_value = "normalized")]
+    pub model: String,
+    #[command(flatten)]
+    pub json: Json,
+}
+
 #[derive(Args, Debug, Clone, Copy)]
 pub struct Json {
     /// Print JSON
@@ -111,8 +157,11 @@ pub struct Watch {
 
 #[derive(Args, Debug)]
 pub struct Replay {
-    /// An episode file, or a run (then its newest episode)
+    /// An episode file, a run (then its newest episode), or a tournament (then its last game)
     pub episode: PathBuf,
+    /// This game of a tournament, counted from 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub game: Option<u64>,
     /// Only simulate it again and check every hash
     #[arg(long, conflicts_with = "export")]
     pub verify: bool,

@@ -14,6 +14,7 @@ pub mod run;
 pub mod scenario;
 pub mod screen;
 pub mod tensorboard;
+pub mod tournament;
 pub mod tui;
 pub mod watch;
 

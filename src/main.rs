@@ -19,6 +19,8 @@ fn run(cli: Cli) -> Outcome {
             agon::say!("\n`agon --help` lists the rest.");
             Ok(())
         }
+        Some(Command::Tournament(args)) => agon::tournament::run(&args),
+        Some(Command::Sprt(args)) => agon::tournament::report::sprt(&args),
         Some(Command::Watch(args)) => agon::watch::run(&args),
         Some(Command::Replay(args)) => agon::replay::run(&args),
         Some(Command::Envs(args)) => agon::envs::run(&args),

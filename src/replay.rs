@@ -4,6 +4,7 @@ use crate::cli;
 use crate::failure::{Failure, Outcome};
 use crate::run::{Run, read_episode};
 use crate::screen::{self, Screen};
+use crate::tournament::film;
 use crate::tui::live::{Key, key};
 use crate::tui::pane::{self, Theme};
 use agon_core::Scene;
@@ -25,9 +26,30 @@ pub struct Film {
     totals: Vec<f64>,
 }
 
+impl Film {
+    fn of((episode, scenes): (Episode, Vec<Scene>)) -> Self {
+        let mut total = 0.0;
+        let mut totals = vec![0.0];
+        totals.extend(episode.steps.iter().map(|s| {
+            total += f64::from(s.reward[0]);
+            total
+        }));
+        Self { episode, scenes, totals }
+    }
+}
+
 pub fn run(args: &cli::Replay) -> Outcome {
-    let path = locate(&args.episode)?;
-    let film = simulate(&path)?;
+    let tournament = film::is_tournament(&args.episode);
+    if tournament && args.verify && args.game.is_none() {
+        let games = film::verify(&args.episode)?;
+        crate::say!("verified: all moves, returns and last positions of {games} games are as recorded");
+        return Ok(());
+    }
+    if args.game.is_some() && !tournament {
+        return Err(Failure::Input(format!("--game: {} is not a tournament", args.episode.display())));
+    }
+    let path = if tournament { args.episode.clone() } else { locate(&args.episode)? };
+    let film = if tournament { Film::of(film::film(&path, args.game)?) } else { simulate(&path)? };
     let (steps, header) = (film.episode.steps.len(), &film.episode.header);
     let totals: Vec<String> = film.episode.totals().iter().map(|t| format!("{t:.2}")).collect();
     let line = format!("{}: {} steps, return {}, by {}", header.env, steps, totals.join(" and "), header.actor);
@@ -79,13 +101,7 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
         scenes.push(scene);
     });
     checked.map_err(|e| Failure::Check(format!("{}: {e}", path.display())))?;
-    let mut total = 0.0;
-    let mut totals = vec![0.0];
-    totals.extend(episode.steps.iter().map(|s| {
-        total += f64::from(s.reward[0]);
-        total
-    }));
-    Ok(Film { episode, scenes, totals })
+    Ok(Film::of((episode, scenes)))
 }
 
 /// A file from elsewhere must not reach the simulator with actions that it cannot take.

@@ -21,7 +21,7 @@ pub struct Source {
 }
 
 /// The tables a scenario can have.
-const TABLES: [&str; 7] = ["name", "about", "env", "agent", "train", "eval", "fit"];
+const TABLES: [&str; 9] = ["name", "about", "env", "agent", "train", "eval", "fit", "tournament", "entrants"];
 
 impl Source {
     /// Reads a file and applies `--set a.b=c` in order.
@@ -172,6 +172,15 @@ fn convert_value(
         DeValue::Datetime(d) => d.to_string().into(),
         DeValue::Array(a) => a.iter().map(|v| convert_value(v.get_ref(), path, places)).collect(),
         DeValue::Table(t) => Value::Object(convert(t, path, places)),
+    }
+}
+
+/// `scenarios/pricing/tuna.toml` is called `pricing/tuna`.
+pub fn name_of(path: &Path) -> String {
+    let parts: Vec<String> = path.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
+    match parts.iter().rposition(|p| p == "scenarios") {
+        Some(at) => parts[at + 1..].join("/"),
+        None => parts.last().cloned().unwrap_or_else(|| "scenario".into()),
     }
 }
 

@@ -55,10 +55,7 @@ fn chess_has_the_known_numbers_of_lines() {
         ("8/2p5/3p4/KP5r/1R3p1k/8/4P1P1/8 w - - 0 1", &[14, 191, 2812, 43_238, 674_624]),
         ("r3k2r/Pppp1ppp/1b3nbN/nP6/BBP1P3/q4N2/Pp1P2PP/R2Q1RK1 w kq - 0 1", &[6, 264, 9467, 422_333]),
         ("rnbq1k1r/pp1Pbppp/2p5/8/2B5/8/PPP1NnPP/RNBQK2R w KQ - 1 8", &[44, 1486, 62_379, 2_103_487]),
-        (
-            "r4rk1/1pp1qppp/p1np1n2/2b1p1B1/2B1P1b1/P1NP1N2/1PP1QPPP/R4RK1 w - - 0 10",
-            &[46, 2079, 89_890, 3_894_594],
-        ),
+        ("r4rk1/1pp1qppp/p1np1n2/2b1p1B1/2B1P1b1/P1NP1N2/1PP1QPPP/R4RK1 w - - 0 10", &[46, 2079, 89_890, 3_894_594]),
     ];
     for (from, nodes) in positions {
         check("games/chess", json!({}), from, nodes);
@@ -239,7 +236,8 @@ impl Visit for Laws {
                 let list = moves(&game, &state);
                 let mut outcomes = Vec::new();
                 game.chance(&state, |a, p| outcomes.push((a, p)));
-                let unique: std::collections::BTreeSet<_> = list.iter().chain(outcomes.iter().map(|(a, _)| a)).collect();
+                let unique: std::collections::BTreeSet<_> =
+                    list.iter().chain(outcomes.iter().map(|(a, _)| a)).collect();
                 if unique.len() != list.len() + outcomes.len() || list.iter().any(|a| usize::from(*a) >= spec.actions) {
                     return Err(format!("moves {list:?}"));
                 }
@@ -356,7 +354,8 @@ impl Visit for Mirrors {
             obs
         };
         for symmetry in &spec.symmetries {
-            let through = |obs: Vec<f32>| -> Vec<f32> { symmetry.observation.iter().map(|i| obs[*i as usize]).collect() };
+            let through =
+                |obs: Vec<f32>| -> Vec<f32> { symmetry.observation.iter().map(|i| obs[*i as usize]).collect() };
             let [mut a, mut b] = [start(&game), start(&game)];
             if through(seen(&a, 0)) != seen(&b, 0) {
                 continue; // the beginning is not symmetric: Othello's four stones
@@ -378,13 +377,9 @@ impl Visit for Mirrors {
 
 #[test]
 fn symmetries_are_symmetries() {
-    for (id, expected) in [
-        ("games/tic-tac-toe", 7),
-        ("games/connect-four", 1),
-        ("games/othello", 3),
-        ("games/go", 7),
-        ("games/hex", 1),
-    ] {
+    for (id, expected) in
+        [("games/tic-tac-toe", 7), ("games/connect-four", 1), ("games/othello", 3), ("games/go", 7), ("games/hex", 1)]
+    {
         assert_eq!(games::visit(id, &Map::new(), Mirrors).unwrap(), expected, "{id}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
-use agon::scenario::Source;
+use agon::scenario::{Source, name_of};
 use agon::{Failure, Outcome};
 use agon_agents::registry::{self, Context};
 use agon_agents::{Agent, AgentError, Device};
@@ -146,15 +146,6 @@ fn agent_failure(source: &Source, error: AgentError) -> Failure {
             source.wrong(&issues.into_iter().map(|i| i.within("agent")).collect::<Vec<_>>())
         }
         other => Failure::Input(other.to_string()),
-    }
-}
-
-/// `scenarios/pricing/tuna.toml` is called `pricing/tuna`.
-fn name_of(path: &Path) -> String {
-    let parts: Vec<String> = path.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
-    match parts.iter().rposition(|p| p == "scenarios") {
-        Some(at) => parts[at + 1..].join("/"),
-        None => parts.last().cloned().unwrap_or_else(|| "scenario".into()),
     }
 }
 

@@ -131,14 +131,8 @@ struct Worker<S> {
 const CHANCE: usize = usize::MAX;
 
 impl<S> Worker<S> {
-    fn search<G: Game<State = S>>(
-        &mut self,
-        game: &G,
-        root: &S,
-        exploration: f32,
-        mut budget: Budget,
-        rng: &mut Rng,
-    ) where
+    fn search<G: Game<State = S>>(&mut self, game: &G, root: &S, exploration: f32, mut budget: Budget, rng: &mut Rng)
+    where
         S: Clone,
     {
         self.tree.clear();

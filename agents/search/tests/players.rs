@@ -3,7 +3,9 @@
 use agon_core::game::{Action, follow, moves, start};
 use agon_core::rng::Stream;
 use agon_core::{Game, Rng, Turn};
-use agon_envs::games::{backgammon::Backgammon, chess::Chess, connect_four::*, hex::*, kuhn::Kuhn, tic_tac_toe::TicTacToe};
+use agon_envs::games::{
+    backgammon::Backgammon, chess::Chess, connect_four::*, hex::*, kuhn::Kuhn, tic_tac_toe::TicTacToe,
+};
 use agon_search::mcts::{Mcts, MctsSettings};
 use agon_search::minimax::{Minimax, MinimaxSettings};
 use agon_search::player::{Player, Random, by_name, parse};
@@ -87,10 +89,9 @@ fn minimax_mates() {
     let game = Chess::new(Default::default()).unwrap();
     let mut rng = Rng::new(3, Stream::Eval, 0);
     // Mates in one and in two, each with a single key move.
-    for (fen, depth, key) in [
-        ("6k1/5ppp/8/8/8/8/8/R5K1 w - - 0 1", 1, "a1a8"),
-        ("kbK5/pp6/1P6/8/8/8/8/R7 w - - 0 1", 3, "a1a6"),
-    ] {
+    for (fen, depth, key) in
+        [("6k1/5ppp/8/8/8/8/8/R5K1 w - - 0 1", 1, "a1a8"), ("kbK5/pp6/1P6/8/8/8/8/R7 w - - 0 1", 3, "a1a6")]
+    {
         let state = game.position(fen).unwrap();
         let action = minimax(&game, depth).choose(&game, &state, &mut rng);
         assert_eq!(game.write(&state, action), key);

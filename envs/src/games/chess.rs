@@ -131,8 +131,22 @@ impl State {
 
 /// Steps in files and ranks: north and on clockwise, then the knight's.
 const STEPS: [(i8, i8); 16] = [
-    (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), // lines
-    (1, 2), (2, 1), (2, -1), (1, -2), (-1, -2), (-2, -1), (-2, 1), (-1, 2),
+    (0, 1),
+    (1, 1),
+    (1, 0),
+    (1, -1),
+    (0, -1),
+    (-1, -1),
+    (-1, 0),
+    (-1, 1), // lines
+    (1, 2),
+    (2, 1),
+    (2, -1),
+    (1, -2),
+    (-1, -2),
+    (-2, -1),
+    (-2, 1),
+    (-1, 2),
 ];
 const PLANES: usize = 73;
 const LESSER: [Piece; 3] = [Piece::Knight, Piece::Bishop, Piece::Rook];

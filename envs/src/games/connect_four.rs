@@ -77,7 +77,10 @@ impl Game for ConnectFour {
     fn new(set: ConnectFourSettings) -> Result<Self, EnvError> {
         let (rows, columns) = (set.rows, set.columns);
         if columns * (rows + 1) > 128 {
-            return Err(EnvError::setting("columns", format!("{rows}×{columns} is too large: columns × (rows + 1) ≤ 128")));
+            return Err(EnvError::setting(
+                "columns",
+                format!("{rows}×{columns} is too large: columns × (rows + 1) ≤ 128"),
+            ));
         }
         let mut spec = GameSpec::board(["x", "o"], columns, vec![3, rows, columns], (rows * columns) as u32);
         let mirror = |cell: usize| cell / columns * columns + columns - 1 - cell % columns;
@@ -124,7 +127,7 @@ impl Game for ConnectFour {
             state.won = lines!(own, self.set.line, height);
         } else {
             let column = ((1 << self.set.rows) - 1) << bottom;
-            let own = state.stones[mover] | (state.stones[0] | state.stones[1]) + (1 << bottom) & column;
+            let own = state.stones[mover] | (((state.stones[0] | state.stones[1]) + (1 << bottom)) & column);
             state.stones[mover] = own;
             state.won = lines!(own, self.set.line, height);
         }

@@ -1,0 +1,167 @@
+//! The games of a tournament, played again: every move checked, every position drawn.
+
+use super::game::{End, Record};
+use super::plan::Plan;
+use super::play::GAMES;
+use crate::failure::{Failure, Outcome};
+use crate::run::Run;
+use agon_core::Scene;
+use agon_core::episode::{Action, Episode, FORMAT, Header, Step};
+use agon_core::game::{Game, Turn, Visit};
+use agon_core::rng::{Rng, Stream};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+/// Whether a folder holds a tournament.
+pub fn is_tournament(folder: &Path) -> bool {
+    folder.join(GAMES).is_file()
+}
+
+/// One game as an episode with pictures; the last one where none is named. Games are counted from 1.
+pub fn film(folder: &Path, number: Option<u64>) -> Outcome<(Episode, Vec<Scene>)> {
+    let (plan, mut lines) = open(folder)?;
+    let path = folder.join(GAMES);
+    let mut found = None;
+    let mut count = 0;
+    while let Some(line) = lines.next().transpose().map_err(|e| Failure::read(&path, &e))? {
+        count += 1;
+        found = Some(line);
+        if number == Some(count) {
+            break;
+        }
+    }
+    let (None, Some(line)) = (number.filter(|n| *n != count), found) else {
+        return Err(Failure::Input(format!("{} holds {count} games", folder.display())));
+    };
+    let again = Again { plan: &plan, lines: vec![(count, line)].into_iter().map(Ok), path: &path, pictures: true };
+    let (_, film) = visit(&plan, again)?;
+    film.ok_or_else(|| Failure::Internal("a game without pictures".into()))
+}
+
+/// Plays every game again; how many there are.
+pub fn verify(folder: &Path) -> Outcome<u64> {
+    let (plan, lines) = open(folder)?;
+    let path = folder.join(GAMES);
+    let lines = lines.zip(1..).map(|(line, n)| line.map(|l| (n, l)));
+    Ok(visit(&plan, Again { plan: &plan, lines, path: &path, pictures: false })?.0)
+}
+
+fn open(folder: &Path) -> Outcome<(Plan, std::io::Lines<BufReader<File>>)> {
+    let plan = Plan::read(&Run::open(folder)?.path("scenario.toml"), &[])?;
+    let path = folder.join(GAMES);
+    let file = File::open(&path).map_err(|e| Failure::read(&path, &e))?;
+    Ok((plan, BufReader::new(file).lines()))
+}
+
+type Checked = Outcome<(u64, Option<(Episode, Vec<Scene>)>)>;
+
+fn visit<V: Visit<Out = Checked>>(plan: &Plan, visitor: V) -> Checked {
+    agon_envs::games::visit(&plan.game, &plan.game_settings, visitor).map_err(|e| plan.wrong_game(e.to_string()))?
+}
+
+struct Again<'a, L> {
+    plan: &'a Plan,
+    lines: L,
+    path: &'a Path,
+    pictures: bool,
+}
+
+impl<L: Iterator<Item = std::io::Result<(u64, String)>>> Visit for Again<'_, L> {
+    type Out = Checked;
+
+    fn visit<G: Game>(self, game: G) -> Checked {
+        let (mut games, mut film) = (0, None);
+        for line in self.lines {
+            let (number, line) = line.map_err(|e| Failure::read(self.path, &e))?;
+            let at = |why: String| format!("{}:{number}: {why}", self.path.display());
+            let record: Record = serde_json::from_str(&line).map_err(|e| Failure::Input(at(e.to_string())))?;
+            let mut scenes = Vec::new();
+            let steps = again(&game, &record, self.pictures.then_some(&mut scenes));
+            let steps = steps.map_err(|why| Failure::Check(at(why)))?;
+            games += 1;
+            if self.pictures {
+                film = Some((episode(self.plan, &game, &record, steps), scenes));
+            }
+        }
+        Ok((games, film))
+    }
+}
+
+fn episode<G: Game>(plan: &Plan, game: &G, record: &Record, steps: Vec<Step>) -> Episode {
+    let name = |seat: usize| plan.entrants.get(record.seats[seat] as usize).map_or("?", |e| e.name.as_str());
+    let seats = &game.spec().seats;
+    let header = Header {
+        format: FORMAT.into(),
+        env: plan.game.clone(),
+        version: G::VERSION,
+        settings: plan.game_settings.clone(),
+        seed: record.seed,
+        actor: format!("{} ({}) and {} ({})", name(0), seats[0], name(1), seats[1]),
+        start: Value::Null,
+        hash: 0,
+    };
+    Episode { header, steps }
+}
+
+/// Plays a record again and checks it: legal moves, the end, the returns, the last position.
+pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Scene>>) -> Result<Vec<Step>, String> {
+    let mut chance = Rng::new(record.seed, Stream::Env, 0);
+    let mut settle = |state: &mut G::State| {
+        while game.turn(state) == Turn::Chance {
+            let outcome = game.roll(state, &mut chance);
+            game.play(state, outcome);
+        }
+    };
+    let mut picture = |state: &G::State| {
+        if let Some(scenes) = &mut scenes {
+            let mut scene = Scene::default();
+            game.draw(state, &mut scene);
+            scenes.push(scene);
+        }
+    };
+    let players = game.spec().players();
+    let mut state = agon_core::game::start(game);
+    settle(&mut state);
+    picture(&state);
+    let (mut steps, mut earned) = (Vec::with_capacity(record.moves.len()), vec![0.0; players]);
+    for (i, action) in record.moves.iter().enumerate() {
+        let Turn::Player(mover) = game.turn(&state) else {
+            return Err(format!("move {} comes after the end of the game", i + 1));
+        };
+        let (mut legal, last) = (false, i + 1 == record.moves.len());
+        game.moves(&state, |a| legal |= a == *action);
+        if legal == (last && record.end == End::Illegal) {
+            return Err(format!("move {} is {}", i + 1, if legal { "legal" } else { "not legal" }));
+        }
+        if legal {
+            game.play(&mut state, *action);
+            settle(&mut state);
+        }
+        picture(&state);
+        let mut now = vec![0.0; players];
+        game.returns(&state, &mut now);
+        if last && record.end != End::Rules {
+            now = record.returns.to_vec();
+        }
+        let reward = now.iter().zip(&earned).map(|(a, b)| a - b).collect();
+        let mut joint = vec![0; players];
+        joint[mover] = i64::from(*action);
+        let (terminated, truncated) = (last && record.end != End::Length, last && record.end == End::Length);
+        let hash = game.hash(&state);
+        steps.push(Step { action: Action::Discrete(joint), reward, terminated, truncated, hash });
+        earned = now;
+    }
+    let over = game.turn(&state) == Turn::Over;
+    if over != (record.end == End::Rules) {
+        return Err(format!("the game is {}over after its last move", if over { "" } else { "not " }));
+    }
+    if record.end == End::Rules && earned[..] != record.returns[..] {
+        return Err(format!("its returns are {earned:?}, not {:?}", record.returns));
+    }
+    if game.hash(&state) != record.hash {
+        return Err("its last position is not the recorded one".into());
+    }
+    Ok(steps)
+}

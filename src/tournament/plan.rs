@@ -1,0 +1,174 @@
+//! A tournament as its scenario says it: who, how many pairs, which format, when it stops.
+
+use super::sprt::{Model, Test};
+use crate::failure::{Failure, Outcome};
+use crate::scenario::{Source, name_of};
+use agon_core::EnvError;
+use agon_core::settings::{Issue, Settings};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+agon_core::choices! {
+    /// Who meets whom.
+    pub enum Format { RoundRobin = "round-robin", Gauntlet = "gauntlet", Swiss = "swiss", Sprt = "sprt" }
+}
+
+agon_core::settings! {
+    /// The `[tournament]` of a scenario.
+    pub struct TournamentSettings {
+        /// Who meets whom: everyone everyone, one everyone, equals in score, or two until a test is decided.
+        format: Format = Format::RoundRobin;
+        /// Who meets everyone under `gauntlet`, and is the first player under `sprt`; empty for the first by name.
+        challenger: String = String::new();
+        /// Pairs of games whenever two meet (at most so many under `sprt`).
+        pairs: u64 = 100, in [1.0, 1e9];
+        /// Rounds, under `swiss`.
+        rounds: u64 = 7, in [1.0, 1000.0];
+        /// Every game's random numbers come from it.
+        seed: u64 = 1;
+        /// Games at a time; 0 for one on each core. The games are the same for any number.
+        concurrency: usize = 0, in [0.0, 256.0];
+        /// Random plies that open a pair.
+        opening_plies: u32 = 2, in [0.0, 1000.0];
+        /// Openings as moves in the game's notation, taken in turn; random plies follow.
+        openings: Vec<String> = Vec::new();
+        /// A game that has more plies is a draw; 0 for no limit but the game's own.
+        max_plies: u32 = 0, in [0.0, 1e6];
+        /// Milliseconds a player may think about a move; 0 for no limit.
+        move_ms: u64 = 0, in [0.0, 1e9];
+        /// The entrant whose rating is `anchor_elo`; empty for an average of 0.
+        anchor: String = String::new();
+        /// The anchor's rating.
+        anchor_elo: f64 = 0.0, in [-10_000.0, 10_000.0];
+        /// Elo under H0.
+        elo0: f64 = 0.0, in [-1000.0, 1000.0];
+        /// Elo under H1.
+        elo1: f64 = 5.0, in [-1000.0, 1000.0];
+        /// The chance to accept H1 where H0 is true.
+        alpha: f64 = 0.05, in [1e-6, 0.5];
+        /// The chance to accept H0 where H1 is true.
+        beta: f64 = 0.05, in [1e-6, 0.5];
+        /// What Elo means in the test.
+        model: Model = Model::Normalized;
+    }
+}
+
+/// Someone who takes part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entrant {
+    pub name: String,
+    /// The player in words: `mcts:simulations=1000`.
+    pub player: String,
+}
+
+/// A tournament that was understood whole.
+#[derive(Debug)]
+pub struct Plan {
+    pub name: String,
+    pub game: String,
+    pub game_settings: Map<String, Value>,
+    pub entrants: Vec<Entrant>,
+    pub set: TournamentSettings,
+    /// The scenario with every default filled in.
+    pub resolved: String,
+    source: Source,
+}
+
+impl Plan {
+    /// Reads and checks a scenario; `sets` as on the command line.
+    pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
+        let source = Source::read(path, sets)?;
+        let within = |section: &str, issues: Vec<Issue>| -> Failure {
+            source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())
+        };
+        let mut game_settings = source.section("env")?;
+        let game = source.word("env", &mut game_settings, "id")?;
+        if !agon_envs::games::NAMES.contains(&game.as_str()) {
+            let near = agon_core::settings::nearest(&game, agon_envs::games::NAMES.iter().copied());
+            return Err(source.unknown("env", "id", &format!("no game is called `{game}`, see `agon envs`"), &near));
+        }
+        let resolved = agon_envs::find(&game).and_then(|entry| entry.resolve(&game_settings));
+        let game_settings = resolved.map_err(|e| match e {
+            EnvError::Settings(issues) => within("env", issues),
+            other => Failure::Input(other.to_string()),
+        })?;
+        let set =
+            TournamentSettings::read(&source.section("tournament")?).map_err(|issues| within("tournament", issues))?;
+        let mut entrants = Vec::new();
+        for (name, player) in source.section("entrants")? {
+            let Value::String(player) = player else {
+                let message = "expected a player in words, such as \"mcts:simulations=1000\"";
+                return Err(within("entrants", vec![Issue::value(&name, message)]));
+            };
+            entrants.push(Entrant { name, player });
+        }
+        let wrong = |key: &str, message: String| Err(within("tournament", vec![Issue::value(key, message)]));
+        if entrants.len() < 2 {
+            let message = format!("a tournament needs two entrants at least, here are {}", entrants.len());
+            return Err(source.wrong(&[Issue::key("entrants", message)]));
+        }
+        if !set.anchor.is_empty() && entrants.iter().all(|e| e.name != set.anchor) {
+            return wrong("anchor", format!("no entrant is called `{}`", set.anchor));
+        }
+        if !set.challenger.is_empty() {
+            match entrants.iter().position(|e| e.name == set.challenger) {
+                Some(at) => entrants[..=at].rotate_right(1),
+                None => return wrong("challenger", format!("no entrant is called `{}`", set.challenger)),
+            }
+        }
+        if set.format == Format::Sprt {
+            if entrants.len() != 2 {
+                return wrong("format", format!("a sequential test is between two, here are {}", entrants.len()));
+            }
+            if let Some(issue) = test(&set).issue() {
+                return wrong("elo0", issue);
+            }
+        }
+        let name = match source.table.get("name") {
+            Some(Value::String(name)) => name.clone(),
+            _ => name_of(path),
+        };
+        let mut whole = Map::new();
+        whole.insert("name".into(), name.clone().into());
+        whole.insert("about".into(), source.table.get("about").cloned().unwrap_or_else(|| "".into()));
+        let mut env = game_settings.clone();
+        env.insert("id".into(), game.clone().into());
+        whole.insert("env".into(), env.into());
+        whole.insert("tournament".into(), set.write().into());
+        let listed = entrants.iter().map(|e| (e.name.clone(), Value::from(e.player.clone())));
+        whole.insert("entrants".into(), Value::Object(listed.collect()));
+        let resolved =
+            toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))?;
+        Ok(Self { name, game, game_settings, entrants, set, resolved, source })
+    }
+
+    /// Something is wrong with an entrant.
+    pub fn wrong_entrant(&self, name: &str, message: String) -> Failure {
+        self.source.wrong(&[Issue::value(name, message).within("entrants")])
+    }
+
+    /// Something is wrong with an opening.
+    pub fn wrong_opening(&self, message: String) -> Failure {
+        self.source.wrong(&[Issue::value("openings", message).within("tournament")])
+    }
+
+    /// Something is wrong with the game.
+    pub fn wrong_game(&self, message: String) -> Failure {
+        self.source.wrong(&[Issue::value("id", message).within("env")])
+    }
+
+    /// The sequential test, under `sprt`.
+    pub fn test(&self) -> Option<Test> {
+        (self.set.format == Format::Sprt).then(|| test(&self.set))
+    }
+
+    /// The entrant of known rating.
+    pub fn anchor(&self) -> Option<(usize, f64)> {
+        let at = self.entrants.iter().position(|e| e.name == self.set.anchor)?;
+        Some((at, self.set.anchor_elo))
+    }
+}
+
+fn test(set: &TournamentSettings) -> Test {
+    Test { elo0: set.elo0, elo1: set.elo1, alpha: set.alpha, beta: set.beta, model: set.model }
+}

@@ -1,0 +1,282 @@
+//! Plays the pairs of a tournament on all cores and commits them in order.
+//!
+//! Workers take chunks of pairs and give back lines; one committer puts them in order, writes them, counts them and
+//! asks the schedule what is next. What a pair holds depends on the seed and its number alone, so the file is the same
+//! for any number of workers and any number of interruptions.
+
+use super::game::{Board, Record};
+use super::plan::Plan;
+use super::ratings::{Score, Table};
+use super::schedule::Schedule;
+use crate::failure::{Failure, Outcome};
+use crate::run::Run;
+use agon_core::game::{Action, Game, Turn};
+use agon_search::player;
+use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The file that all figures come from.
+pub const GAMES: &str = "games.jsonl";
+
+/// Everything the games say so far.
+pub struct Played {
+    pub schedule: Schedule,
+    pub table: Table,
+    pub pairs: u64,
+    /// Forfeits and adjudications by entrant: illegal, crash, time.
+    pub forfeits: Vec<[u64; 3]>,
+    /// Games that the limit of plies made a draw.
+    pub cut: u64,
+}
+
+impl Played {
+    fn new(plan: &Plan) -> Self {
+        let n = plan.entrants.len();
+        Self { schedule: Schedule::new(plan), table: Table::new(n), pairs: 0, forfeits: vec![[0; 3]; n], cut: 0 }
+    }
+
+    fn add(&mut self, games: &Brief) {
+        let (a, b) = self.schedule.pair(self.pairs);
+        self.table.add(a, b, games.scores, f64::from(games.earned));
+        for (who, kind) in games.forfeits.iter().flatten() {
+            self.forfeits[*who as usize][usize::from(*kind)] += 1;
+        }
+        self.cut += u64::from(games.cut);
+        self.schedule.add(games.scores);
+        self.pairs += 1;
+    }
+}
+
+/// What is counted of a pair.
+struct Brief {
+    /// The first-named's, where it sat first and second.
+    scores: [Score; 2],
+    earned: f32,
+    forfeits: [Option<(u32, u8)>; 2],
+    cut: u8,
+}
+
+impl Brief {
+    fn of(games: &[Record; 2]) -> Self {
+        use super::game::End;
+        let forfeit = |g: &Record| {
+            let loser = g.seats[usize::from(g.returns[0] > g.returns[1])];
+            match g.end {
+                End::Illegal => Some((loser, 0)),
+                End::Crash => Some((loser, 1)),
+                End::Time => Some((loser, 2)),
+                End::Rules | End::Length => None,
+            }
+        };
+        Self {
+            scores: [games[0].score(0), games[1].score(1)],
+            earned: games[0].returns[0] + games[1].returns[1],
+            forfeits: [forfeit(&games[0]), forfeit(&games[1])],
+            cut: games.iter().map(|g| u8::from(g.end == End::Length)).sum(),
+        }
+    }
+}
+
+/// A chunk of pairs and who plays them.
+type Job = (u64, Vec<(usize, usize)>);
+
+/// A chunk as it was played.
+struct Done {
+    first: u64,
+    pairs: Vec<(Brief, usize)>,
+    /// The pairs' lines, one after the other; the lengths are beside the briefs.
+    text: Vec<u8>,
+}
+
+/// A game's players and openings, checked before anything is written.
+pub fn board<G: Game>(game: &G, plan: &Plan) -> Outcome<Board<G>> {
+    if game.spec().players() != 2 {
+        let players = game.spec().players();
+        return Err(plan.wrong_game(format!("tournaments are for games of two; `{}` has {players}", plan.game)));
+    }
+    let mut players = Vec::new();
+    for entrant in &plan.entrants {
+        let made = player::parse(&entrant.player).and_then(|(name, set)| player::by_name(game, &name, &set));
+        players.push(made.map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?);
+    }
+    let mut book = Vec::new();
+    for line in &plan.set.openings {
+        book.push(opening(game, line).map_err(|why| plan.wrong_opening(format!("\"{line}\": {why}")))?);
+    }
+    Ok(Board::new(game.clone(), players, book))
+}
+
+/// The moves of an opening in the game's notation.
+fn opening<G: Game>(game: &G, line: &str) -> Result<Vec<Action>, String> {
+    if game.spec().chance {
+        return Err("a game with chance has no fixed openings".into());
+    }
+    let (mut state, mut moves) = (agon_core::game::start(game), Vec::new());
+    for word in line.split_whitespace() {
+        let action = game.read(&state, word).filter(|_| matches!(game.turn(&state), Turn::Player(_)));
+        let action = action.ok_or_else(|| format!("`{word}` is not legal there"))?;
+        game.play(&mut state, action);
+        moves.push(action);
+    }
+    if game.turn(&state) == Turn::Over { Err("the game is over after it".into()) } else { Ok(moves) }
+}
+
+/// Reads what was committed, and cuts off what was not: half a line, half a pair.
+pub fn read(run: &Run, plan: &Plan, write: bool) -> Outcome<(Played, u64)> {
+    let path = run.path(GAMES);
+    let mut played = Played::new(plan);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((played, 0)),
+        Err(e) => return Err(Failure::read(&path, &e)),
+    };
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let (mut length, mut line, mut lines, mut size) = (0, Vec::new(), 0u64, 0);
+    let mut first: Option<Record> = None;
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).map_err(|e| Failure::read(&path, &e))?;
+        if read == 0 || line.last() != Some(&b'\n') {
+            break;
+        }
+        lines += 1;
+        let wrong =
+            |why: String| Failure::Input(format!("{}:{lines}: not a game of this tournament: {why}", path.display()));
+        if played.schedule.over() {
+            return Err(wrong("the tournament was over before it".into()));
+        }
+        let record: Record = serde_json::from_slice(&line).map_err(|e| wrong(e.to_string()))?;
+        let (a, b) = played.schedule.pair(played.pairs);
+        let seats = if first.is_none() { [a, b] } else { [b, a] }.map(|s| s as u32);
+        if (record.pair, record.game, record.seats) != (played.pairs, u8::from(first.is_some()), seats) {
+            return Err(wrong(format!("pair {} comes here, between entrants {a} and {b}", played.pairs)));
+        }
+        size += read as u64;
+        match first.take() {
+            None => first = Some(record),
+            Some(before) => {
+                played.add(&Brief::of(&[before, record]));
+                length += std::mem::take(&mut size);
+            }
+        }
+    }
+    if write {
+        let file = OpenOptions::new().write(true).open(&path).map_err(|e| Failure::write(&path, &e))?;
+        file.set_len(length).map_err(|e| Failure::write(&path, &e))?;
+    }
+    Ok((played, length))
+}
+
+/// Plays on until the tournament is over or `stop` is set. `each` is told how it stands, now and then.
+pub fn play<G: Game>(
+    game: &G,
+    plan: &Plan,
+    run: &Run,
+    (mut played, length): (Played, u64),
+    stop: &AtomicBool,
+    mut each: impl FnMut(&Played, f64),
+) -> Outcome<Played> {
+    let path = run.path(GAMES);
+    let mut file = open(&path, length)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if plan.set.concurrency == 0 { cores } else { plan.set.concurrency };
+    let mut boards = Vec::new();
+    for _ in 0..workers {
+        boards.push(board(game, plan)?);
+    }
+    // Large enough that handing over costs nothing, small enough that all have work to the end.
+    let chunk = (played.schedule.total() / (workers as u64 * 50)).clamp(1, 64);
+    let (jobs, todo): (Sender<Job>, Receiver<Job>) = unbounded();
+    let (done, results) = bounded::<Done>(4 * workers);
+    let (before, begun) = (played.pairs, Instant::now());
+    std::thread::scope(|scope| {
+        for mut board in boards {
+            let (todo, done) = (todo.clone(), done.clone());
+            scope.spawn(move || {
+                for (first, pairs) in todo {
+                    if stop.load(Ordering::Relaxed) || done.send(work(&mut board, plan, first, &pairs)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop((done, todo));
+        let mut waiting: BTreeMap<u64, Done> = BTreeMap::new();
+        let (mut sent, mut told) = (played.pairs, Instant::now());
+        let mut outcome = Ok(());
+        'all: while !played.schedule.over() {
+            while sent < played.schedule.known() && sent < played.pairs + chunk * 4 * workers as u64 {
+                let last = (sent + chunk).min(played.schedule.known());
+                let pairs = (sent..last).map(|p| played.schedule.pair(p)).collect();
+                // The workers live as long as this loop.
+                let _ = jobs.send((sent, pairs));
+                sent = last;
+            }
+            if let Ok(result) = results.recv_timeout(Duration::from_millis(100)) {
+                waiting.insert(result.first, result);
+            }
+            while let Some(chunk) = waiting.remove(&played.pairs) {
+                let mut at = 0;
+                let mut kept = 0;
+                for (brief, size) in &chunk.pairs {
+                    if played.schedule.over() {
+                        break;
+                    }
+                    played.add(brief);
+                    at += size;
+                    kept = at;
+                }
+                if let Err(e) = file.write_all(&chunk.text[..kept]) {
+                    outcome = Err(Failure::write(&path, &e));
+                    break 'all;
+                }
+                if played.schedule.over() {
+                    break;
+                }
+            }
+            if told.elapsed() > Duration::from_millis(500) {
+                told = Instant::now();
+                each(&played, (played.pairs - before) as f64 * 2.0 / begun.elapsed().as_secs_f64());
+            }
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        drop((jobs, results));
+        stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
+        outcome
+    })?;
+    file.sync_data().map_err(|e| Failure::write(&path, &e))?;
+    each(&played, (played.pairs - before) as f64 * 2.0 / begun.elapsed().as_secs_f64().max(1e-9));
+    Ok(played)
+}
+
+fn open(path: &Path, length: u64) -> Outcome<File> {
+    let open = || -> std::io::Result<File> {
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+        Ok(file)
+    };
+    open().map_err(|e| Failure::write(path, &e))
+}
+
+fn work<G: Game>(board: &mut Board<G>, plan: &Plan, first: u64, pairs: &[(usize, usize)]) -> Done {
+    let mut done = Done { first, pairs: Vec::with_capacity(pairs.len()), text: Vec::with_capacity(pairs.len() * 400) };
+    for (i, entrants) in pairs.iter().enumerate() {
+        let games = board.pair(plan, first + i as u64, *entrants);
+        let from = done.text.len();
+        for game in &games {
+            // Writing to memory cannot fail, and a record has nothing that is no JSON.
+            let _ = serde_json::to_writer(&mut done.text, game);
+            done.text.push(b'\n');
+        }
+        done.pairs.push((Brief::of(&games), done.text.len() - from));
+    }
+    done
+}

@@ -1,0 +1,177 @@
+//! Tournaments, through the binary.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn agon(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agon"));
+    command.args(args).stdin(Stdio::null()).output().expect("the binary starts")
+}
+
+fn ok(args: &[&str]) -> String {
+    let out = agon(args);
+    assert!(out.status.success(), "agon {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+fn fails(args: &[&str], code: i32) -> String {
+    let out = agon(args);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(code), "agon {args:?}: {told}");
+    assert!(!told.contains("panicked"), "agon {args:?}: {told}");
+    told
+}
+
+/// A scenario of three players, and where tournaments go.
+fn scenario(game: &str, settings: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.toml");
+    let entrants = "random = 'random'\ngreedy = 'greedy'\nsearch = 'mcts:simulations=30'\n";
+    let text = format!("env = {{ {game} }}\n[tournament]\n{settings}\n[entrants]\n{entrants}");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_string_lossy().into_owned();
+    (folder, path)
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Plays it into a new folder; the folder and the results.
+fn play(folder: &Path, scenario: &str, name: &str, more: &[&str]) -> (PathBuf, Value) {
+    let out = folder.join(name);
+    let told = ok(&[&["tournament", scenario, "--json", "--out", &text(&out)], more].concat());
+    (out, serde_json::from_str(&told).unwrap())
+}
+
+#[test]
+fn any_number_of_workers_plays_the_same_games() {
+    for game in ["id = 'games/connect-four'", "id = 'games/backgammon'", "id = 'games/go', size = 5"] {
+        let (folder, scenario) = scenario(game, "pairs = 6");
+        let games = ["1", "2", "5"].map(|n| {
+            let set = format!("tournament.concurrency={n}");
+            let (out, results) = play(folder.path(), &scenario, n, &["--set", &set]);
+            assert_eq!((&results["games"], &results["finished"]), (&36.into(), &true.into()));
+            ok(&["replay", &text(&out), "--verify"]);
+            (std::fs::read(out.join("games.jsonl")).unwrap(), results["standings"].clone())
+        });
+        assert!(games[0] == games[1] && games[1] == games[2], "{game}");
+    }
+}
+
+#[test]
+fn cut_anywhere_it_goes_on_to_the_same_end() {
+    for format in ["round-robin", "gauntlet", "swiss"] {
+        let (folder, scenario) = scenario("id = 'games/connect-four'", "pairs = 5\nrounds = 4");
+        let set = format!("tournament.format={format}");
+        let (whole, results) = play(folder.path(), &scenario, "whole", &["--set", &set]);
+        let games = std::fs::read(whole.join("games.jsonl")).unwrap();
+        let (again, _) = play(folder.path(), &scenario, "again", &["--set", &set]);
+        for cut in [0, 1, games.len() / 3, games.len() / 2 + 7, games.len() - 1, games.len()] {
+            std::fs::write(again.join("games.jsonl"), &games[..cut]).unwrap();
+            let told = ok(&["tournament", "--resume", &text(&again), "--json"]);
+            assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), results, "{format} cut at {cut}");
+            assert!(std::fs::read(again.join("games.jsonl")).unwrap() == games, "{format} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn the_better_player_is_rated_so_and_a_test_ends_early() {
+    let (folder, scenario) = scenario("id = 'games/connect-four'", "pairs = 20");
+    let (_, results) = play(folder.path(), &scenario, "all", &["--set", "tournament.anchor=greedy"]);
+    let names: Vec<&str> =
+        results["standings"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names[2], "random", "{results}");
+    let two = folder.path().join("two.toml");
+    let body = "env = { id = 'games/connect-four' }\n[tournament]\nformat = 'sprt'\npairs = 100000\nelo1 = 50\n\
+                challenger = 'b'\n[entrants]\na = 'random'\nb = 'greedy'\n";
+    std::fs::write(&two, body).unwrap();
+    let (out, results) = play(folder.path(), &text(&two), "two", &[]);
+    let head = &results["head_to_head"];
+    assert_eq!((&head["verdict"], &results["finished"]), (&"H1".into(), &true.into()), "{results}");
+    assert!(head["games"].as_u64().unwrap() < 2000 && head["elo"].as_f64().unwrap() > 100.0, "{results}");
+    // The pair that decides is the last one in the file.
+    let lines = std::fs::read_to_string(out.join("games.jsonl")).unwrap().lines().count();
+    assert_eq!(lines as u64, head["games"].as_u64().unwrap());
+}
+
+#[test]
+fn poker_is_played_with_the_same_cards_in_both_seats() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.toml");
+    let body = "env = { id = 'games/leduc-poker' }\n[tournament]\npairs = 200\nopening_plies = 0\n\
+                [entrants]\na = 'random'\nb = 'random'\n";
+    std::fs::write(&path, body).unwrap();
+    let (out, results) = play(folder.path(), &text(&path), "poker", &[]);
+    assert_eq!(results["games"], 400);
+    let told = std::fs::read_to_string(out.join("games.jsonl")).unwrap();
+    let records: Vec<Value> = told.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(records.chunks(2).all(|pair| pair[0]["seed"] == pair[1]["seed"]));
+    ok(&["replay", &text(&out), "--verify"]);
+    // Who forges a result is found out.
+    let forged = told.replacen("\"returns\":[1.0,-1.0]", "\"returns\":[-1.0,1.0]", 1);
+    std::fs::write(out.join("games.jsonl"), forged).unwrap();
+    fails(&["replay", &text(&out), "--verify"], 3);
+}
+
+#[test]
+fn wrong_input_is_named_and_nothing_is_left_behind() {
+    let (folder, good) = scenario("id = 'games/connect-four'", "pairs = 2");
+    let wrong = [
+        ("entrants.search=\"mtcs\"", "did you mean `mcts`"),
+        ("entrants.search=\"mcts:simulatons=3\"", "did you mean `simulations`"),
+        ("entrants.search=3", "expected a player in words"),
+        ("tournament.pairs=0", "pairs"),
+        ("tournament.anchor=\"nobody\"", "no entrant is called `nobody`"),
+        ("tournament.format=\"sprt\"", "between two"),
+        ("tournament.format=\"swis\"", "did you mean `swiss`"),
+        ("tournament.openings=[\"4 4 9\"]", "`9` is not legal"),
+        ("env.id=\"games/conect-four\"", "did you mean `games/connect-four`"),
+        ("env.id=\"games/2048\"", "games of two"),
+        ("env.id=\"games/kuhn-poker\"", "cannot play this game"),
+        ("tournament.elo=3", "unknown"),
+    ];
+    for (set, part) in wrong {
+        let out = text(&folder.path().join("out"));
+        let told = fails(&["tournament", &good, "--set", set, "--out", &out], 2);
+        assert!(told.contains(part), "{set}: {told}");
+        assert!(!Path::new(&out).exists(), "{set}");
+    }
+    let alone = folder.path().join("alone.toml");
+    std::fs::write(&alone, "env = { id = 'games/hex' }\n[entrants]\na = 'random'\n").unwrap();
+    assert!(fails(&["tournament", &text(&alone)], 2).contains("two entrants"));
+    std::fs::write(&alone, "env = { id = 'games/hex' }\n[entrants]\na = 'random'\na = 'greedy'\n").unwrap();
+    assert!(fails(&["tournament", &text(&alone)], 2).contains("duplicate key"));
+
+    let (out, _) = play(folder.path(), &good, "t", &[]);
+    let games = std::fs::read_to_string(out.join("games.jsonl")).unwrap();
+    std::fs::write(out.join("games.jsonl"), games.replacen("\"seats\":[0,1]", "\"seats\":[0,2]", 1)).unwrap();
+    assert!(fails(&["tournament", "--resume", &text(&out)], 2).contains("games.jsonl:1"));
+    std::fs::write(out.join("games.jsonl"), games.replacen("\"pair\"", "\"pear\"", 1)).unwrap();
+    assert!(fails(&["tournament", "--resume", &text(&out)], 2).contains("games.jsonl:1"));
+    std::fs::write(out.join("games.jsonl"), &games).unwrap();
+    assert!(fails(&["replay", &text(&out), "--game", "13"], 2).contains("12 games"));
+}
+
+#[test]
+fn sprt_prints_the_block_that_testers_know() {
+    let known = ["sprt", "--ptnml", "177,1629,3083,1780,221", "--elo0", "0", "--elo1", "3", "--beta", "0.10"];
+    let told = ok(&known);
+    for part in ["Elo: 6.03 +/- 3.49, nElo: 10.01 +/- 5.80", "LOS: 99.96 %", "(-2.25, 2.89)", "H1 accepted"] {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+    let logistic: Value =
+        serde_json::from_str(&ok(&[&known[..], &["--model", "logistic", "--json"]].concat())).unwrap();
+    assert!((logistic["llr"].as_f64().unwrap() - 4.274).abs() < 5e-4);
+    for ptnml in ["0,0,0,0,0", "0,0,9,0,0", "0,0,0,0,1"] {
+        let told = ok(&["sprt", "--ptnml", ptnml]);
+        assert!(!told.to_lowercase().contains("nan") && !told.contains("inf"), "{told}");
+    }
+    fails(&["sprt", "--ptnml", "1,2,3"], 2);
+    fails(&["sprt", "--ptnml", "1,2,3,4,-5"], 2);
+    fails(&["sprt", "--ptnml", "1,2,3,4,5", "--elo0", "5", "--elo1", "0"], 2);
+    fails(&["sprt", "--ptnml", "1,2,3,4,5", "--alpha", "0"], 2);
+    fails(&["sprt", "--ptnml", "1,2,3,4,5", "--model", "bayes"], 2);
+}
