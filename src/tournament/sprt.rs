@@ -51,7 +51,8 @@ impl Test {
     pub fn issue(&self) -> Option<String> {
         let share =
             |name: &str, x: f64| (!(x > 0.0 && x < 0.5)).then(|| format!("{name} {x} must lie between 0 and 0.5"));
-        let order = (!(self.elo0 < self.elo1)).then(|| format!("elo0 {} must be below elo1 {}", self.elo0, self.elo1));
+        let rising = self.elo0.partial_cmp(&self.elo1) == Some(std::cmp::Ordering::Less);
+        let order = (!rising).then(|| format!("elo0 {} must be below elo1 {}", self.elo0, self.elo1));
         let large =
             (self.elo0.abs().max(self.elo1.abs()) > 1000.0).then(|| "elo0 and elo1 must lie in -1000 to 1000".into());
         share("alpha", self.alpha).or(share("beta", self.beta)).or(order).or(large)

@@ -5,7 +5,9 @@
 //! | what a player is, and which there are | [`player`] |
 //! | alpha-beta search | [`minimax`] |
 //! | Monte Carlo tree search | [`mcts`] |
+//! | regret minimisation for hidden cards | [`cfr`] |
 
+pub mod cfr;
 pub mod mcts;
 pub mod minimax;
 pub mod player;

@@ -1,6 +1,6 @@
 //! What a player is, and the ones that are named in words: `random`, `minimax:depth=6`, `mcts:simulations=1000`.
 
-use crate::{mcts, minimax};
+use crate::{cfr, mcts, minimax};
 use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::Rng;
 use agon_core::settings::{Declared, Issue, Settings, hint, nearest};
@@ -131,7 +131,7 @@ impl<G: Game> Player<G> for Greedy {
 }
 
 /// The names that [`by_name`] knows.
-pub const NAMES: [&str; 4] = ["random", "greedy", "minimax", "mcts"];
+pub const NAMES: [&str; 5] = ["random", "greedy", "minimax", "mcts", "cfr"];
 
 /// A player's name and its settings, from words like `mcts:simulations=1000,exploration=1.5`.
 pub fn parse(words: &str) -> Result<(String, Map<String, Value>), PlayerError> {
@@ -151,6 +151,7 @@ pub fn declared(name: &str) -> Vec<Declared> {
     match name {
         "minimax" => minimax::MinimaxSettings::declared(),
         "mcts" => mcts::MctsSettings::declared(),
+        "cfr" => cfr::CfrSettings::declared(),
         _ => Vec::new(),
     }
 }
@@ -179,6 +180,7 @@ pub fn by_name<G: Game>(
         }
         "minimax" => Box::new(minimax::Minimax::new(game, read(settings)?)?),
         "mcts" => Box::new(mcts::Mcts::new(game, read(settings)?)?),
+        "cfr" => Box::new(cfr::Cfr::new(game, read(settings)?)?),
         _ => {
             return Err(PlayerError::Unknown { name: name.into(), nearest: nearest(name, NAMES) });
         }
