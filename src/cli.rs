@@ -25,6 +25,8 @@ pub enum Command {
     Watch(Watch),
     /// Step through saved episodes, verify them, export them
     Replay(Replay),
+    /// Play a game against a player, in the terminal
+    Play(Play),
     /// The environments: spaces, parameters, how each is verified
     Envs(List),
     /// The agents and their hyperparameters
@@ -168,6 +170,28 @@ pub struct Replay {
     /// Write it to a .csv, .json or .cast (asciinema) file
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Play {
+    /// The game, such as games/connect-four
+    pub game: String,
+    /// Who plays the other seats: random, greedy, minimax:depth=6, mcts:simulations=1000, cfr
+    #[arg(long, value_name = "PLAYER")]
+    pub against: String,
+    /// Your seat, counted from 1
+    #[arg(long, default_value_t = 1, value_parser = seat)]
+    pub seat: usize,
+    /// Seed of dice, cards and the player
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Set a parameter of the game (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+fn seat(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|s| *s > 0).ok_or_else(|| "seats are counted from 1".into())
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod drive;
 pub mod envs;
 pub mod failure;
+pub mod play;
 pub mod replay;
 pub mod run;
 pub mod scenario;

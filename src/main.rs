@@ -21,6 +21,7 @@ fn run(cli: Cli) -> Outcome {
         }
         Some(Command::Tournament(args)) => agon::tournament::run(&args),
         Some(Command::Sprt(args)) => agon::tournament::report::sprt(&args),
+        Some(Command::Play(args)) => agon::play::run(&args),
         Some(Command::Watch(args)) => agon::watch::run(&args),
         Some(Command::Replay(args)) => agon::replay::run(&args),
         Some(Command::Envs(args)) => agon::envs::run(&args),

@@ -73,7 +73,7 @@ impl Tree {
         if self.nodes.len() >= NODES {
             return Err(PlayerError::Game { player: "cfr", why: "its tree is too large to be held in memory" });
         }
-        let mut child = |tree: &mut Self, action: Action| {
+        let child = |tree: &mut Self, action: Action| {
             let mut next = state.clone();
             game.play(&mut next, action);
             tree.grow(game, &next)

@@ -36,7 +36,7 @@ pub struct Line {
     pub moves: Vec<Action>,
     /// Simulations that began with it, 0 where the search does not count them.
     pub visits: u64,
-    /// The return it expects for the player to move.
+    /// The return it expects for the player to move; of `cfr`, the probability of the move.
     pub value: f32,
 }
 

@@ -1,0 +1,197 @@
+//! `agon play`: a person against a player, line by line, with the player's thoughts beside the board.
+
+use crate::cli;
+use crate::failure::{Failure, Outcome};
+use agon_core::game::{Game, Turn, Visit, moves};
+use agon_core::rng::{Rng, Stream};
+use agon_search::{Player, Thoughts, player};
+use serde_json::Map;
+use std::io::BufRead;
+
+pub fn run(args: &cli::Play) -> Outcome {
+    let mut settings = Map::new();
+    for set in &args.set {
+        let wrong = || Failure::Input(format!("--set {set}: write it as key=value"));
+        let (key, value) = set.split_once('=').ok_or_else(wrong)?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+        settings.insert(key.trim().into(), value);
+    }
+    let played = agon_envs::games::visit(&args.game, &settings, Sitting { args });
+    played.map_err(|e| Failure::Input(e.to_string()))?
+}
+
+struct Sitting<'a> {
+    args: &'a cli::Play,
+}
+
+impl Visit for Sitting<'_> {
+    type Out = Outcome;
+
+    fn visit<G: Game>(self, game: G) -> Outcome {
+        let args = self.args;
+        let seats = &game.spec().seats;
+        let person = args.seat - 1;
+        if person >= seats.len() {
+            let message = format!("--seat {}: {} has seats 1 to {}", args.seat, args.game, seats.len());
+            return Err(Failure::Input(message));
+        }
+        let made = player::parse(&args.against).and_then(|(name, set)| player::by_name(&game, &name, &set));
+        let mut rival = made.map_err(|e| Failure::Input(format!("--against {}: {e}", args.against)))?;
+        crate::say!("{}: you are {}", args.game, seats[person]);
+        crate::say!("type a move, or: moves, hint, undo, quit\n");
+        let mut table = Table::new(&game, args.seed);
+        let mut said = Vec::new();
+        loop {
+            let Turn::Player(mover) = table.turn() else { break };
+            if mover != person {
+                let (before, action) = (table.state.clone(), rival.choose(&game, &table.state, &mut table.mind));
+                said = thoughts(&game, &before, &rival.thoughts());
+                said.insert(0, format!("{} plays {}", seats[mover], game.write(&before, action)));
+                table.play(action);
+                continue;
+            }
+            crate::say!("{}", beside(&view(&game, &table.state, person), &said));
+            said.clear();
+            if !ask(&game, &mut table, person, &mut *rival)? {
+                return Ok(());
+            }
+        }
+        crate::say!("{}", beside(&view(&game, &table.state, person), &said));
+        let mut returns = vec![0.0; seats.len()];
+        game.returns(&table.state, &mut returns);
+        for (seat, earned) in seats.iter().zip(&returns) {
+            crate::say!("{seat}{}: {earned:+}", if *seat == seats[person] { " (you)" } else { "" });
+        }
+        Ok(())
+    }
+}
+
+/// The game as it stands, and how it came there.
+struct Table<'a, G: Game> {
+    game: &'a G,
+    state: G::State,
+    chance: Rng,
+    mind: Rng,
+    /// Positions in which somebody moved.
+    past: Vec<G::State>,
+}
+
+impl<'a, G: Game> Table<'a, G> {
+    fn new(game: &'a G, seed: u64) -> Self {
+        let (chance, mind) = (Rng::new(seed, Stream::Env, 0), Rng::new(seed, Stream::Player, 0));
+        let mut table = Self { game, state: agon_core::game::start(game), chance, mind, past: Vec::new() };
+        table.settle();
+        table
+    }
+
+    fn settle(&mut self) {
+        while self.game.turn(&self.state) == Turn::Chance {
+            let outcome = self.game.roll(&self.state, &mut self.chance);
+            self.game.play(&mut self.state, outcome);
+        }
+    }
+
+    fn turn(&self) -> Turn {
+        self.game.turn(&self.state)
+    }
+
+    fn play(&mut self, action: agon_core::game::Action) {
+        self.past.push(self.state.clone());
+        self.game.play(&mut self.state, action);
+        self.settle();
+    }
+
+    /// Back to the person's last move.
+    fn undo(&mut self, person: usize) -> bool {
+        let Some(at) = self.past.iter().rposition(|s| self.game.turn(s) == Turn::Player(person)) else { return false };
+        self.state = self.past.swap_remove(at);
+        self.past.truncate(at);
+        true
+    }
+}
+
+/// Reads lines until one is a move; false if the person leaves.
+fn ask<G: Game>(game: &G, table: &mut Table<'_, G>, person: usize, rival: &mut dyn Player<G>) -> Outcome<bool> {
+    let mut stdin = std::io::stdin().lock();
+    loop {
+        crate::failure::say(format_args!("{}> ", game.spec().seats[person]));
+        // A prompt that cannot be flushed is seen with the next line.
+        let _ = std::io::Write::flush(&mut std::io::stdout());
+        let mut line = Vec::new();
+        let read = stdin.read_until(b'\n', &mut line).map_err(|e| Failure::Input(format!("stdin: {e}")))?;
+        if read == 0 {
+            crate::say!("");
+            return Ok(false);
+        }
+        let line = String::from_utf8_lossy(&line).trim().to_owned();
+        match line.as_str() {
+            "" => {}
+            "quit" | "q" | "exit" => return Ok(false),
+            "moves" | "?" | "help" => {
+                let list: Vec<String> =
+                    moves(game, &table.state).iter().map(|a| game.write(&table.state, *a)).collect();
+                crate::say!("{}", list.join(" "));
+            }
+            "hint" => {
+                let action = rival.choose(game, &table.state, &mut table.mind);
+                crate::say!("it would play {}", game.write(&table.state, action));
+                thoughts(game, &table.state, &rival.thoughts()).iter().for_each(|l| crate::say!("{l}"));
+            }
+            "undo" => {
+                let text = if table.undo(person) { view(game, &table.state, person) } else { "nothing to undo".into() };
+                crate::say!("{text}");
+            }
+            text => match game.read(&table.state, text) {
+                Some(action) => {
+                    table.play(action);
+                    return Ok(true);
+                }
+                None => crate::say!("`{text}` is not a legal move here; `moves` lists them"),
+            },
+        }
+    }
+}
+
+/// What the person may see.
+fn view<G: Game>(game: &G, state: &G::State, person: usize) -> String {
+    if game.spec().hidden && game.turn(state) != Turn::Over {
+        return game.information_state(state, person);
+    }
+    game.text(state)
+}
+
+/// The moves that were considered, with visits, values and what may follow.
+fn thoughts<G: Game>(game: &G, state: &G::State, thoughts: &Thoughts) -> Vec<String> {
+    if thoughts.lines.is_empty() {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    if thoughts.searched > 0 {
+        let depth = if thoughts.depth > 0 { format!(", {} plies deep", thoughts.depth) } else { String::new() };
+        out.push(format!("searched {}{depth}", thoughts.searched));
+    }
+    out.push(format!("{:>8} {:>8}  line", "visits", "value"));
+    for line in thoughts.lines.iter().take(6) {
+        let (mut at, mut words) = (state.clone(), Vec::new());
+        for action in line.moves.iter().take(8) {
+            if !matches!(game.turn(&at), Turn::Player(_)) {
+                break; // what chance does is not known
+            }
+            words.push(game.write(&at, *action));
+            game.play(&mut at, *action);
+        }
+        out.push(format!("{:>8} {:>+8.3}  {}", line.visits, line.value + 0.0, words.join(" ")));
+    }
+    out
+}
+
+/// Two texts side by side.
+fn beside(left: &str, right: &[String]) -> String {
+    let lines: Vec<&str> = left.lines().collect();
+    let width = lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
+    let row = |i: usize| {
+        let (a, b) = (lines.get(i).copied().unwrap_or(""), right.get(i).map_or("", String::as_str));
+        format!("{a:<width$}   {b}").trim_end().to_owned()
+    };
+    (0..lines.len().max(right.len())).map(|i| row(i) + "\n").collect()
+}
