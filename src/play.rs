@@ -41,8 +41,7 @@ impl Visit for Sitting<'_> {
         crate::say!("type a move, or: moves, hint, undo, quit\n");
         let mut table = Table::new(&game, args.seed);
         let mut said = Vec::new();
-        loop {
-            let Turn::Player(mover) = table.turn() else { break };
+        while let Turn::Player(mover) = table.turn() {
             if mover != person {
                 let (before, action) = (table.state.clone(), rival.choose(&game, &table.state, &mut table.mind));
                 said = thoughts(&game, &before, &rival.thoughts());
