@@ -167,7 +167,7 @@ pub struct Replay {
     /// Only simulate it again and check every hash
     #[arg(long, conflicts_with = "export")]
     pub verify: bool,
-    /// Write it to a .csv, .json or .cast (asciinema) file
+    /// Write it to a .csv, .json or .cast (asciinema) file; a tournament's games to .pgn, or .sgf for Go
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
 }

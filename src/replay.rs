@@ -4,7 +4,7 @@ use crate::cli;
 use crate::failure::{Failure, Outcome};
 use crate::run::{Run, read_episode};
 use crate::screen::{self, Screen};
-use crate::tournament::film;
+use crate::tournament::{film, sheet};
 use crate::tui::live::{Key, key};
 use crate::tui::pane::{self, Theme};
 use agon_core::Scene;
@@ -43,6 +43,13 @@ pub fn run(args: &cli::Replay) -> Outcome {
     if tournament && args.verify && args.game.is_none() {
         let games = film::verify(&args.episode)?;
         crate::say!("verified: all moves, returns and last positions of {games} games are as recorded");
+        return Ok(());
+    }
+    if let (true, Some(file)) = (tournament, &args.export)
+        && file.extension().is_some_and(|e| e == "pgn" || e == "sgf")
+    {
+        let games = sheet::export(&args.episode, args.game, file)?;
+        crate::say!("wrote {games} games to {}", file.display());
         return Ok(());
     }
     if args.game.is_some() && !tournament {

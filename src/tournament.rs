@@ -9,6 +9,7 @@
 //! | Elo with intervals | [`ratings`] |
 //! | sequential tests | [`sprt`] |
 //! | games played again, for replay | [`film`] |
+//! | PGN and SGF | [`sheet`] |
 //! | Nash averaging, α-rank, cycles | [`equilibrium`] |
 
 pub mod equilibrium;
@@ -19,7 +20,9 @@ pub mod play;
 pub mod ratings;
 pub mod report;
 pub mod schedule;
+pub mod sheet;
 pub mod sprt;
+pub mod watch;
 
 use crate::cli;
 use crate::failure::{Failure, Outcome};
@@ -74,7 +77,7 @@ impl Visit for Contest<'_> {
             let registered = signal_hook::flag::register(signal, stop.clone());
             registered.map_err(|e| Failure::Internal(format!("cannot listen for signals: {e}")))?;
         }
-        let before = play::read(&run, plan, true)?;
+        let before = play::read(&run, plan)?;
         let finished = before.0.schedule.over();
         if !finished {
             run.status("running", before.0.pairs, before.0.schedule.total())?;

@@ -5,6 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::replay::Film;
 use crate::run::{Run, Tail};
 use crate::screen::{self, Screen};
+use crate::tournament::film;
 use crate::tui::live::{Key, key};
 use crate::tui::model::Model;
 use crate::tui::pane::Theme;
@@ -110,6 +111,13 @@ pub fn run(args: &cli::Watch) -> Outcome {
     } else {
         args.runs.clone()
     };
+    if let Some(tournament) = folders.iter().find(|f| film::is_tournament(f)) {
+        if folders.len() > 1 {
+            let message = format!("{} is a tournament: watch it alone", tournament.display());
+            return Err(Failure::Input(message));
+        }
+        return crate::tournament::watch::run(tournament);
+    }
     let mut watched: Vec<Watched> =
         folders.iter().map(|f| Run::open(f).map(Watched::new)).collect::<Outcome<Vec<_>>>()?;
     watched.iter_mut().for_each(Watched::poll);

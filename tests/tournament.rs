@@ -156,6 +156,35 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn games_leave_in_the_formats_of_other_programs() {
+    for (game, file) in [("id = 'games/chess'", "all.pgn"), ("id = 'games/go', size = 5", "all.sgf")] {
+        let (folder, scenario) = scenario(game, "pairs = 1\nmax_plies = 40");
+        let (out, _) = play(folder.path(), &scenario, "t", &["--set", "entrants.search=random"]);
+        let file = folder.path().join(file);
+        assert!(ok(&["replay", &text(&out), "--export", &text(&file)]).contains("wrote 6 games"));
+        let told = std::fs::read_to_string(&file).unwrap();
+        let one = folder.path().join("one").with_extension(file.extension().unwrap());
+        ok(&["replay", &text(&out), "--game", "2", "--export", &text(&one)]);
+        assert!(told.contains(&std::fs::read_to_string(&one).unwrap()));
+        if file.extension().is_some_and(|e| e == "pgn") {
+            assert_eq!(told.matches("[Result \"").count(), 6);
+            assert!(
+                told.contains("[White \"greedy\"]") && told.contains("\n1. ") && told.lines().all(|l| l.len() < 80)
+            );
+        } else {
+            assert_eq!(told.matches("(;FF[4]GM[1]").count(), 6);
+            assert!(told.contains("SZ[5]") && told.contains(";B[") && told.contains(";W["));
+        }
+        // The standings can be looked at without a screen.
+        assert!(ok(&["watch", &text(&out)]).contains("6 games"));
+    }
+    let (folder, scenario) = scenario("id = 'games/hex'", "pairs = 1");
+    let (out, _) = play(folder.path(), &scenario, "t", &[]);
+    let file = text(&folder.path().join("x.sgf"));
+    assert!(fails(&["replay", &text(&out), "--export", &file], 2).contains("SGF is for games of Go"));
+}
+
+#[test]
 fn sprt_prints_the_block_that_testers_know() {
     let known = ["sprt", "--ptnml", "177,1629,3083,1780,221", "--elo0", "0", "--elo1", "3", "--beta", "0.10"];
     let told = ok(&known);

@@ -48,16 +48,22 @@ pub fn verify(folder: &Path) -> Outcome<u64> {
     Ok(visit(&plan, Again { plan: &plan, lines, path: &path, pictures: false })?.0)
 }
 
-fn open(folder: &Path) -> Outcome<(Plan, std::io::Lines<BufReader<File>>)> {
+/// The lines of a file of games.
+pub type Lines = std::io::Lines<BufReader<File>>;
+
+/// A tournament's scenario and its games.
+pub fn open(folder: &Path) -> Outcome<(Plan, Lines)> {
     let plan = Plan::read(&Run::open(folder)?.path("scenario.toml"), &[])?;
     let path = folder.join(GAMES);
     let file = File::open(&path).map_err(|e| Failure::read(&path, &e))?;
     Ok((plan, BufReader::new(file).lines()))
 }
 
-type Checked = Outcome<(u64, Option<(Episode, Vec<Scene>)>)>;
+/// How many games there were; with pictures where they were asked for.
+pub type Checked = Outcome<(u64, Option<(Episode, Vec<Scene>)>)>;
 
-fn visit<V: Visit<Out = Checked>>(plan: &Plan, visitor: V) -> Checked {
+/// Does something with the tournament's game.
+pub fn visit<V: Visit<Out = Checked>>(plan: &Plan, visitor: V) -> Checked {
     agon_envs::games::visit(&plan.game, &plan.game_settings, visitor).map_err(|e| plan.wrong_game(e.to_string()))?
 }
 

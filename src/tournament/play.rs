@@ -127,22 +127,38 @@ fn opening<G: Game>(game: &G, line: &str) -> Result<Vec<Action>, String> {
 }
 
 /// Reads what was committed, and cuts off what was not: half a line, half a pair.
-pub fn read(run: &Run, plan: &Plan, write: bool) -> Outcome<(Played, u64)> {
-    let path = run.path(GAMES);
+pub fn read(run: &Run, plan: &Plan) -> Outcome<(Played, u64)> {
     let mut played = Played::new(plan);
-    let file = match File::open(&path) {
+    let length = follow(run, &mut played, 0)?;
+    let path = run.path(GAMES);
+    if path.is_file() {
+        open(&path, length)?;
+    }
+    Ok((played, length))
+}
+
+/// Nothing played yet.
+pub fn nothing(plan: &Plan) -> Played {
+    Played::new(plan)
+}
+
+/// Reads the whole pairs that stand in the file from a length on; the length up to which it is read now.
+pub fn follow(run: &Run, played: &mut Played, mut length: u64) -> Outcome<u64> {
+    let path = run.path(GAMES);
+    let mut file = match File::open(&path) {
         Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((played, 0)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(length),
         Err(e) => return Err(Failure::read(&path, &e)),
     };
+    file.seek(SeekFrom::Start(length)).map_err(|e| Failure::read(&path, &e))?;
     let mut reader = BufReader::with_capacity(1 << 16, file);
-    let (mut length, mut line, mut lines, mut size) = (0, Vec::new(), 0u64, 0);
+    let (mut line, mut lines, mut size) = (Vec::new(), 2 * played.pairs, 0);
     let mut first: Option<Record> = None;
     loop {
         line.clear();
         let read = reader.read_until(b'\n', &mut line).map_err(|e| Failure::read(&path, &e))?;
         if read == 0 || line.last() != Some(&b'\n') {
-            break;
+            return Ok(length);
         }
         lines += 1;
         let wrong =
@@ -165,11 +181,6 @@ pub fn read(run: &Run, plan: &Plan, write: bool) -> Outcome<(Played, u64)> {
             }
         }
     }
-    if write {
-        let file = OpenOptions::new().write(true).open(&path).map_err(|e| Failure::write(&path, &e))?;
-        file.set_len(length).map_err(|e| Failure::write(&path, &e))?;
-    }
-    Ok((played, length))
 }
 
 /// Plays on until the tournament is over or `stop` is set. `each` is told how it stands, now and then.

@@ -137,6 +137,11 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// A legal move in the notation of the game's players.
     fn write(&self, state: &Self::State, action: Action) -> String;
 
+    /// A legal move as records of games have it, where that is another notation.
+    fn sheet(&self, state: &Self::State, action: Action) -> String {
+        self.write(state, action)
+    }
+
     /// The legal move that is written so, in upper or lower case.
     fn read(&self, state: &Self::State, text: &str) -> Option<Action> {
         let mut found = None;

@@ -347,6 +347,11 @@ impl Game for Chess {
         decode(&state.board, action).map_or_else(String::new, |mv| util::display_uci_move(&state.board, mv).to_string())
     }
 
+    /// Standard algebraic notation.
+    fn sheet(&self, state: &State, action: Action) -> String {
+        decode(&state.board, action).map_or_else(String::new, |mv| util::display_san_move(&state.board, mv).to_string())
+    }
+
     /// Coordinates or standard algebraic notation.
     fn read(&self, state: &State, text: &str) -> Option<Action> {
         let text = text.trim();
