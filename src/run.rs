@@ -26,11 +26,9 @@ impl Run {
     pub fn create(scenario: &str, out: Option<&Path>) -> Outcome<Self> {
         if let Some(out) = out {
             if out.exists() {
-                let message = format!(
-                    "{} is there already: choose another --out, or resume it with `agon train --resume {}`",
-                    out.display(),
-                    out.display()
-                );
+                let out = out.display();
+                let message =
+                    format!("{out} is there already: choose another --out, or go on with it by --resume {out}");
                 return Err(Failure::Input(message));
             }
             fs::create_dir_all(out).map_err(|e| Failure::write(out, &e))?;

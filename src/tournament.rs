@@ -39,6 +39,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub fn run(args: &cli::Tournament) -> Outcome {
     let plan = match (&args.resume, &args.scenario) {
         (Some(folder), _) => Plan::read(&Run::open(folder)?.path("scenario.toml"), &[])?,
+        (None, Some(folder)) if film::is_tournament(folder) => {
+            let folder = folder.display();
+            let message = format!("{folder} is a tournament that was begun: go on with it by --resume {folder}");
+            return Err(Failure::Input(message));
+        }
         (None, Some(scenario)) => Plan::read(scenario, &args.set)?,
         (None, None) => return Err(Failure::Input("name a scenario, or a tournament with --resume".into())),
     };

@@ -153,6 +153,11 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
     assert!(fails(&["tournament", "--resume", &text(&out)], 2).contains("games.jsonl:1"));
     std::fs::write(out.join("games.jsonl"), &games).unwrap();
     assert!(fails(&["replay", &text(&out), "--game", "13"], 2).contains("12 games"));
+    let sheet = text(&folder.path().join("x.pgn"));
+    fails(&["replay", &text(&out), "--game", "13", "--export", &sheet], 2);
+    assert!(!Path::new(&sheet).exists());
+    assert!(fails(&["tournament", &text(&out)], 2).contains("--resume"));
+    assert!(fails(&["tournament", &good, "--out", &text(&out)], 2).contains("--resume"));
 }
 
 #[test]

@@ -213,6 +213,7 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
     for a in &order {
         for b in order.iter().filter(|b| *b != a) {
             let Some(payoff) = played.table.payoff(*a, *b) else { continue };
+            let payoff = payoff + 0.0; // no minus before a 0
             let [first, second] = played.table.by_seat(*a, *b).map(|[w, d, l]| format!("+{w} ={d} -{l}"));
             let los = 100.0 * ratings.los[*a][*b];
             let _ = writeln!(

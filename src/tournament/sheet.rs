@@ -21,9 +21,8 @@ pub fn export(folder: &Path, number: Option<u64>, file: &Path) -> Outcome<u64> {
     if sgf && plan.game != "games/go" {
         return Err(Failure::Input(format!("{}: SGF is for games of Go; use .pgn", file.display())));
     }
-    let out = File::create(file).map_err(|e| Failure::write(file, &e))?;
     let path = folder.join(GAMES);
-    let sheets = Sheets { plan: &plan, lines, path: &path, number, file, out: BufWriter::new(out), sgf };
+    let sheets = Sheets { plan: &plan, lines, path: &path, number, file, out: None, sgf };
     let written = visit(&plan, sheets)?.0;
     match number {
         Some(_) if written == 0 => Err(Failure::Input(format!("{} has no such game", folder.display()))),
@@ -37,7 +36,8 @@ struct Sheets<'a> {
     path: &'a Path,
     number: Option<u64>,
     file: &'a Path,
-    out: BufWriter<File>,
+    /// Opened for the first game: a number that does not exist must not empty a file.
+    out: Option<BufWriter<File>>,
     sgf: bool,
 }
 
@@ -55,10 +55,17 @@ impl Visit for Sheets<'_> {
             let record: Record = serde_json::from_str(&line).map_err(|e| Failure::Input(at(e.to_string())))?;
             super::film::again(&game, &record, None).map_err(|why| Failure::Check(at(why)))?;
             let text = if self.sgf { sgf(self.plan, &record) } else { pgn(self.plan, &game, &record) };
-            self.out.write_all(text.as_bytes()).map_err(|e| Failure::write(self.file, &e))?;
+            let write = |e: std::io::Error| Failure::write(self.file, &e);
+            let out = match &mut self.out {
+                Some(out) => out,
+                none => none.insert(BufWriter::new(File::create(self.file).map_err(write)?)),
+            };
+            out.write_all(text.as_bytes()).map_err(write)?;
             written += 1;
         }
-        self.out.flush().map_err(|e| Failure::write(self.file, &e))?;
+        if let Some(out) = &mut self.out {
+            out.flush().map_err(|e| Failure::write(self.file, &e))?;
+        }
         Ok((written, None))
     }
 }
