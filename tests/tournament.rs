@@ -139,6 +139,7 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
         assert!(told.contains(part), "{set}: {told}");
         assert!(!Path::new(&out).exists(), "{set}");
     }
+    assert!(fails(&["train", &good], 2).contains("`agon tournament` plays it"));
     let alone = folder.path().join("alone.toml");
     std::fs::write(&alone, "env = { id = 'games/hex' }\n[entrants]\na = 'random'\n").unwrap();
     assert!(fails(&["tournament", &text(&alone)], 2).contains("two entrants"));

@@ -68,6 +68,10 @@ impl Plan {
     /// Reads and checks a scenario; `sets` as on the command line.
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
         let source = Source::read(path, sets)?;
+        if source.table.contains_key("entrants") {
+            let message = "this scenario is a tournament: `agon tournament` plays it";
+            return Err(source.wrong(&[Issue::key("entrants", message)]));
+        }
         let mut env_settings = source.section("env")?;
         let id = source.word("env", &mut env_settings, "id")?;
         let env = agon_envs::find(&id).map_err(|e| match e {

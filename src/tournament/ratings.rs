@@ -420,6 +420,7 @@ mod tests {
             }
             all += 1;
         }
+        println!("the truth is covered in {covered:?} of {all}: four ratings, first seat, draws");
         for share in covered.map(|c| f64::from(c) / f64::from(all)) {
             assert!((0.90..=0.98).contains(&share), "{covered:?} of {all}");
         }
