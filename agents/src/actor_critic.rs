@@ -6,6 +6,7 @@ use crate::net::{Activation, Builder, Last, Mlp, Params};
 use crate::normalise::Moments;
 use agon_core::policy::Policy;
 use agon_core::{ActionsMut, VecEnv};
+use agon_search::Evaluate;
 use tch::{Device, Tensor};
 
 /// What the networks look like.
@@ -104,6 +105,34 @@ impl Frozen {
             obs: Vec::new(),
             out: Vec::new(),
         }
+    }
+}
+
+/// The same as a judge of positions.
+pub struct FrozenJudge {
+    frozen: Frozen,
+    /// What a unit of the network's value is worth in returns.
+    scale: f64,
+}
+
+impl Frozen {
+    /// As a judge of positions; values are returns divided by `scale`.
+    pub fn judging(self, scale: f64) -> FrozenJudge {
+        FrozenJudge { frozen: self, scale }
+    }
+}
+
+impl Evaluate for FrozenJudge {
+    fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
+        let f = &mut self.frozen;
+        f.obs.resize(obs.len(), 0.0);
+        prepare(f.moments.as_ref(), obs, &mut f.obs);
+        tch::no_grad(|| {
+            let obs = Tensor::from_slice(&f.obs).view([value.len() as i64, -1]).to_device(f.device);
+            let (policy, worth) = f.nets.both(&f.params, &obs);
+            read_f32(&policy, logits);
+            read_f32(&(worth * self.scale).clamp(-1.0, 1.0), value);
+        });
     }
 }
 

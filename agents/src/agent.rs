@@ -3,6 +3,7 @@
 use agon_core::policy::Policy;
 use agon_core::settings::Issue;
 use agon_core::{Actions, FirstBuf, StepBuf};
+use agon_search::Evaluate;
 use serde_json::Value;
 use tch::Tensor;
 
@@ -65,6 +66,11 @@ pub trait Agent {
 
     /// The policy as it is now, without exploration, in its own memory.
     fn policy(&self) -> Box<dyn Policy>;
+
+    /// The network as it is now, in its own memory, where it can judge positions of a game.
+    fn network(&self) -> Option<Box<dyn Evaluate>> {
+        None
+    }
 
     /// Everything that must survive.
     fn save(&self) -> Saved;

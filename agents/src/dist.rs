@@ -58,6 +58,11 @@ impl Head {
         }
     }
 
+    /// Whether an action is one choice, as a move of a game is.
+    pub fn is_one_choice(&self) -> bool {
+        matches!(self, Self::Categorical { sizes } if sizes.len() == 1)
+    }
+
     /// Numbers in one action.
     pub fn width(&self) -> usize {
         match self {

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// What an evaluation found.
 #[derive(Debug)]
 pub struct Evaluation {
-    /// The first agent's return in every episode, in the order of their seeds.
+    /// The return of the policy's agent (see [`Policy::seat`]) in every episode, in the order of their seeds.
     pub returns: Vec<f64>,
     /// Mean length.
     pub length: f64,
@@ -100,8 +100,12 @@ pub fn evaluate(env: &mut dyn VecEnv, policy: &mut dyn Policy, seed: u64, record
                 hash: env.hash(i, if over { View::Final } else { View::Now }),
             });
         }
-        for end in env.ended().iter().filter(|e| (e.row as usize).is_multiple_of(agents)) {
-            let slot = &mut ends[end.row as usize / agents];
+        for end in env.ended() {
+            let (i, agent) = (end.row as usize / agents, end.row as usize % agents);
+            if agent != policy.seat(i) {
+                continue;
+            }
+            let slot = &mut ends[i];
             if slot.is_none() {
                 *slot = Some((end.total, end.length));
                 left -= 1;

@@ -5,6 +5,7 @@
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
 //! | PPO | [`ppo`], with [`actor_critic`], [`rollout`], [`returns`], [`dist`], [`normalise`] |
+//! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
 //! | memory shared by tensors and slices | [`bridge`] |
 //! | evaluation | [`evaluate`] |
@@ -12,6 +13,8 @@
 
 pub mod actor_critic;
 pub mod agent;
+pub mod alphazero;
+pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
 pub mod demand;

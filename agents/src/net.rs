@@ -1,5 +1,7 @@
 //! Networks over one flat parameter tensor.
 
+use crate::agent::{AgentError, Saved};
+use crate::optim::Adam;
 use agon_core::rng::{Rng, Stream};
 use tch::{Device, Kind, Tensor};
 
@@ -59,6 +61,16 @@ impl Builder {
         self.push(name, &[inputs as i64, outputs as i64], &(w.contiguous() * gain))
     }
 
+    /// A square convolution with orthogonal weights, `[outputs, inputs, size, size]`.
+    pub fn convolution(&mut self, name: &str, inputs: usize, outputs: usize, size: usize, gain: f64) -> usize {
+        let at = self.orthogonal(name, inputs * size * size, outputs, gain);
+        let (width, side) = ((inputs * size * size) as i64, size as i64);
+        // The matrix is `[inputs × size × size, outputs]`; libtorch wants outputs first.
+        self.values[at] = self.values[at].view([width, outputs as i64]).tr().contiguous().view([-1]);
+        self.names[at].1 = vec![outputs as i64, inputs as i64, side, side];
+        at
+    }
+
     fn push(&mut self, name: &str, shape: &[i64], value: &Tensor) -> usize {
         self.names.push((name.to_owned(), shape.to_vec()));
         self.values.push(value.view([-1]));
@@ -93,6 +105,37 @@ impl Params {
     /// `(name, tensor)` of each parameter.
     pub fn named(&self) -> impl Iterator<Item = (&str, Tensor)> {
         self.names.iter().zip(&self.leaves).map(|((name, _), leaf)| (name.as_str(), leaf.detach()))
+    }
+
+    /// Weights and moments as they are saved.
+    pub fn saved(&self, adam: &Adam) -> Vec<(String, Tensor)> {
+        let mut tensors: Vec<_> = self.named().map(|(name, t)| (name.to_owned(), t)).collect();
+        tensors.push(("adam.m".into(), adam.m.shallow_clone()));
+        tensors.push(("adam.v".into(), adam.v.shallow_clone()));
+        tensors
+    }
+
+    /// Weights and moments from a save; nothing is changed unless all of them fit.
+    pub fn load(&mut self, adam: &mut Adam, saved: &Saved) -> Result<(), AgentError> {
+        let device = self.flat.device();
+        let fits = |name: &str, here: &Tensor| {
+            let there = saved.tensor(name)?;
+            if there.size() == here.size() {
+                return Ok(there.to_device(device));
+            }
+            let message = format!("`{name}` has shape {:?}, this agent needs {:?}", there.size(), here.size());
+            Err(AgentError::Checkpoint(message))
+        };
+        let weights = self.named().map(|(name, t)| fits(name, &t)).collect::<Result<Vec<_>, _>>()?;
+        let (m, v) = (fits("adam.m", &adam.m)?, fits("adam.v", &adam.v)?);
+        tch::no_grad(|| {
+            for ((_, mut here), there) in self.named().zip(&weights) {
+                here.copy_(there);
+            }
+            adam.m.copy_(&m);
+            adam.v.copy_(&v);
+        });
+        Ok(())
     }
 
     /// The same parameters in their own memory, for a policy that outlives the next update.

@@ -17,6 +17,7 @@ use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::{Actions, FirstBuf, Spec, StepBuf};
+use agon_search::Evaluate;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
 
@@ -26,7 +27,8 @@ agon_core::choices! {
 }
 
 impl Schedule {
-    fn at(self, rate: f64, progress: f64) -> f64 {
+    /// The rate at a moment of the run, from 0 to 1.
+    pub fn at(self, rate: f64, progress: f64) -> f64 {
         match self {
             Self::Constant => rate,
             Self::Linear => rate * (1.0 - progress).max(0.0),
@@ -431,10 +433,14 @@ impl Agent for Ppo {
         Box::new(Frozen::new("ppo", &self.params, &self.nets, &self.head, self.obs_moments.as_ref()))
     }
 
+    fn network(&self) -> Option<Box<dyn Evaluate>> {
+        let scale = self.return_moments.as_ref().map_or(1.0, Moments::deviation);
+        let frozen = Frozen::new("ppo", &self.params, &self.nets, &self.head, self.obs_moments.as_ref());
+        self.head.is_one_choice().then(|| -> Box<dyn Evaluate> { Box::new(frozen.judging(scale)) })
+    }
+
     fn save(&self) -> Saved {
-        let mut tensors: Vec<_> = self.params.named().map(|(name, t)| (name.to_owned(), t)).collect();
-        tensors.push(("adam.m".into(), self.adam.m.shallow_clone()));
-        tensors.push(("adam.v".into(), self.adam.v.shallow_clone()));
+        let tensors = self.params.saved(&self.adam);
         let state = json!({
             "adam_steps": self.adam.steps,
             "act_rng": self.act_rng.state(),
@@ -448,26 +454,10 @@ impl Agent for Ppo {
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let fits = |name: &str, here: &Tensor| {
-            let there = saved.tensor(name)?;
-            if there.size() == here.size() {
-                return Ok(there.to_device(self.device));
-            }
-            let message = format!("`{name}` has shape {:?}, this agent needs {:?}", there.size(), here.size());
-            Err(AgentError::Checkpoint(message))
-        };
-        let weights = self.params.named().map(|(name, t)| fits(name, &t)).collect::<Result<Vec<_>, _>>()?;
-        let (m, v) = (fits("adam.m", &self.adam.m)?, fits("adam.v", &self.adam.v)?);
         let order: Vec<i64> = saved.part("order")?;
         let discounted: Vec<f32> = saved.part("discounted")?;
         let (moments, returns) = (saved.part("obs_moments")?, saved.part("return_moments")?);
-        tch::no_grad(|| {
-            for ((_, mut here), there) in self.params.named().zip(&weights) {
-                here.copy_(there);
-            }
-            self.adam.m.copy_(&m);
-            self.adam.v.copy_(&v);
-        });
+        self.params.load(&mut self.adam, saved)?;
         self.adam.steps = saved.part("adam_steps")?;
         self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
         self.shuffle_rng = Rng::restore(saved.part::<RngState>("shuffle_rng")?);

@@ -1,9 +1,12 @@
 //! One row an agent. To add one: a file, a `mod` line, a row.
 
 use crate::agent::{Agent, AgentError};
+use crate::alphazero::{self, AlphaZero};
 use crate::ppo::{self, Ppo};
-use agon_core::Spec;
+use crate::train::{Trainer, Training};
 use agon_core::settings::{Declared, Settings};
+use agon_core::{Spec, VecEnv};
+use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
 use tch::Device;
 
@@ -20,6 +23,33 @@ pub struct Context<'a> {
     pub device: Device,
 }
 
+/// What a training starts with.
+pub struct Start<'a> {
+    /// The batch of environments.
+    pub env: Box<dyn VecEnv>,
+    /// The game behind the environment, where it is one.
+    pub game: Option<&'a dyn Rules>,
+    /// The run's seed.
+    pub seed: u64,
+    /// Steps to make.
+    pub steps: u64,
+    /// Where tensors live.
+    pub device: Device,
+    /// Threads of one tensor operation.
+    pub threads: usize,
+    /// Threads of simulators and searches.
+    pub env_threads: usize,
+}
+
+/// How an agent comes into being.
+#[derive(Clone, Copy)]
+enum Build {
+    /// As a learner in an environment.
+    Agent(fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>),
+    /// As a training of its own kind.
+    Training(fn(&Map<String, Value>, &Start<'_>) -> Result<Box<dyn Training>, AgentError>),
+}
+
 /// A row of the registry.
 #[derive(Clone, Copy)]
 pub struct Entry {
@@ -31,7 +61,7 @@ pub struct Entry {
     pub verified: &'static str,
     declared: fn() -> Vec<Declared>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, AgentError>,
-    build: fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>,
+    build: Build,
 }
 
 impl Entry {
@@ -45,9 +75,28 @@ impl Entry {
         (self.resolve)(settings)
     }
 
-    /// A fresh agent.
-    pub fn build(&self, settings: &Map<String, Value>, context: &Context<'_>) -> Result<Box<dyn Agent>, AgentError> {
-        (self.build)(settings, context)
+    /// Whether the settings fit an environment of this spec; nothing is allocated that a slip of the keyboard could
+    /// make too large.
+    pub fn check(&self, settings: &Map<String, Value>, start: Start<'_>, envs: usize) -> Result<(), AgentError> {
+        match self.build {
+            Build::Agent(build) => {
+                let (rows, device) = (start.env.spec().agents * envs, Device::Cpu);
+                build(settings, &Context { spec: start.env.spec(), rows, seed: 0, device }).map(drop)
+            }
+            Build::Training(build) => build(settings, &start).map(drop),
+        }
+    }
+
+    /// A training at its beginning.
+    pub fn start(&self, settings: &Map<String, Value>, start: Start<'_>) -> Result<Box<dyn Training>, AgentError> {
+        match self.build {
+            Build::Agent(build) => {
+                let Start { env, seed, steps, device, .. } = start;
+                let agent = build(settings, &Context { spec: env.spec(), rows: env.rows(), seed, device })?;
+                Ok(Box::new(Trainer::new(env, agent, seed, steps)))
+            }
+            Build::Training(build) => build(settings, &start),
+        }
     }
 }
 
@@ -56,14 +105,24 @@ fn read<S: Settings>(table: &Map<String, Value>) -> Result<S, AgentError> {
 }
 
 /// All agents.
-pub const AGENTS: &[Entry] = &[Entry {
-    kind: "ppo",
-    about: "Proximal policy optimisation: discrete, multi-discrete and continuous actions, masks",
-    verified: "hand-computed losses and advantages; learning on the classic set, several seeds",
-    declared: ppo::Config::declared,
-    resolve: |table| Ok(read::<ppo::Config>(table)?.write()),
-    build: |table, context| Ok(Box::new(Ppo::new(read(table)?, context)?)),
-}];
+pub const AGENTS: &[Entry] = &[
+    Entry {
+        kind: "ppo",
+        about: "Proximal policy optimisation: discrete, multi-discrete and continuous actions, masks",
+        verified: "hand-computed losses and advantages; learning on the classic set, several seeds",
+        declared: ppo::Config::declared,
+        resolve: |table| Ok(read::<ppo::Config>(table)?.write()),
+        build: Build::Agent(|table, context| Ok(Box::new(Ppo::new(read(table)?, context)?))),
+    },
+    Entry {
+        kind: "alphazero",
+        about: "Self-play by tree search with a policy and value network, PUCT or Gumbel; games of two without hidden cards",
+        verified: "searches by hand; perfect play at tic-tac-toe; a perfect solver of Connect Four",
+        declared: alphazero::Config::declared,
+        resolve: |table| Ok(read::<alphazero::Config>(table)?.write()),
+        build: Build::Training(|table, start| Ok(Box::new(AlphaZero::new(read(table)?, start)?))),
+    },
+];
 
 /// The row of this name, or the nearest name.
 pub fn find(kind: &str) -> Result<&'static Entry, Option<String>> {

@@ -1,8 +1,10 @@
-//! The training loop. No algorithm in it, and nobody who listens.
+//! What every training is, and the loop of an agent in an environment. No algorithm in it, and nobody who listens.
 
-use crate::agent::{Agent, AgentError};
+use crate::agent::{Agent, AgentError, Saved};
+use agon_core::policy::Policy;
 use agon_core::rng::Stream;
-use agon_core::{EpisodeEnd, VecEnv};
+use agon_core::{EpisodeEnd, Scene, VecEnv, View};
+use agon_search::Evaluate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -23,7 +25,7 @@ pub struct Episodes {
 }
 
 impl Episodes {
-    fn add(&mut self, end: &EpisodeEnd) {
+    pub(crate) fn add(&mut self, end: &EpisodeEnd) {
         let first = self.count == 0;
         self.low = if first { end.total } else { self.low.min(end.total) };
         self.high = if first { end.total } else { self.high.max(end.total) };
@@ -42,6 +44,47 @@ pub struct Times {
     pub infer: Duration,
     /// Learning.
     pub learn: Duration,
+}
+
+/// Anything that learns by steps, can be saved between them, and goes on from a save in the same bits.
+pub trait Training {
+    /// Steps made: of environments, or searched moves.
+    fn step(&self) -> u64;
+
+    /// Steps to make.
+    fn steps(&self) -> u64;
+
+    /// Whether all steps were made.
+    fn done(&self) -> bool {
+        self.step() >= self.steps()
+    }
+
+    /// Goes on to the next moment at which everything can be saved; losses and the like, by name.
+    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError>;
+
+    /// The episodes that ended since this was called last.
+    fn take_episodes(&mut self) -> Episodes;
+
+    /// Where the time since this was called last went.
+    fn take_times(&mut self) -> Times;
+
+    /// The policy as it is now, without exploration, in its own memory; none where only a network plays games.
+    fn policy(&self) -> Option<Box<dyn Policy>>;
+
+    /// The network as it is now, in its own memory, where it judges positions of a game.
+    fn network(&self) -> Option<Box<dyn Evaluate>>;
+
+    /// The expected return of an optimal policy, where an exact method knows it.
+    fn optimum(&self) -> Option<f64>;
+
+    /// Draws what is being played.
+    fn draw(&self, scene: &mut Scene);
+
+    /// Everything that must survive: the agent's part and the rest.
+    fn save(&self) -> (Saved, Value);
+
+    /// Goes on from a save; without the rest only what was learned comes back, to be judged.
+    fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError>;
 }
 
 /// An environment, a learner, and how far they are.
@@ -66,19 +109,42 @@ impl Trainer {
         agent.begin();
         Self { env, agent, step: 0, steps, times: Times::default(), episodes: Episodes::default() }
     }
+}
 
-    /// Whether all steps were made.
-    pub fn done(&self) -> bool {
-        self.step >= self.steps
+impl Training for Trainer {
+    fn step(&self) -> u64 {
+        self.step
     }
 
-    /// The episodes that ended since this was called last.
-    pub fn take_episodes(&mut self) -> Episodes {
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn take_episodes(&mut self) -> Episodes {
         std::mem::take(&mut self.episodes)
     }
 
-    /// Runs to the learner's next boundary and returns its report.
-    pub fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
+    fn take_times(&mut self) -> Times {
+        std::mem::take(&mut self.times)
+    }
+
+    fn policy(&self) -> Option<Box<dyn Policy>> {
+        Some(self.agent.policy())
+    }
+
+    fn network(&self) -> Option<Box<dyn Evaluate>> {
+        self.agent.network()
+    }
+
+    fn optimum(&self) -> Option<f64> {
+        self.env.optimum()
+    }
+
+    fn draw(&self, scene: &mut Scene) {
+        self.env.draw(0, View::Now, scene);
+    }
+
+    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
         let mut report = Vec::new();
         loop {
             let start = Instant::now();
@@ -100,24 +166,24 @@ impl Trainer {
         }
     }
 
-    /// Everything beside the agent that must survive. Only at a boundary.
-    pub fn save(&self) -> Value {
-        let envs: Vec<Value> = (0..self.env.envs()).map(|i| self.env.save(i, agon_core::View::Now)).collect();
-        json!({ "step": self.step, "envs": envs, "episodes": self.episodes })
+    fn save(&self) -> (Saved, Value) {
+        let envs: Vec<Value> = (0..self.env.envs()).map(|i| self.env.save(i, View::Now)).collect();
+        (self.agent.save(), json!({ "step": self.step, "envs": envs, "episodes": self.episodes }))
     }
 
-    /// Goes on from a save; the agent was loaded before.
-    pub fn load(&mut self, saved: &Value) -> Result<(), AgentError> {
+    fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
+        self.agent.load(saved)?;
+        let Some(rest) = rest else { return Ok(()) };
         let broken = |what: String| AgentError::Checkpoint(what);
-        let envs = saved["envs"].as_array().ok_or_else(|| broken("it has no environments".into()))?;
+        let envs = rest["envs"].as_array().ok_or_else(|| broken("it has no environments".into()))?;
         if envs.len() != self.env.envs() {
             return Err(broken(format!("it has {} environments, the run {}", envs.len(), self.env.envs())));
         }
         for (i, env) in envs.iter().enumerate() {
             self.env.restore(i, env).map_err(|e| broken(e.to_string()))?;
         }
-        self.step = saved["step"].as_u64().ok_or_else(|| broken("it has no step".into()))?;
-        self.episodes = Episodes::deserialize(&saved["episodes"]).map_err(|e| broken(e.to_string()))?;
+        self.step = rest["step"].as_u64().ok_or_else(|| broken("it has no step".into()))?;
+        self.episodes = Episodes::deserialize(&rest["episodes"]).map_err(|e| broken(e.to_string()))?;
         self.env.observe(self.agent.first());
         self.agent.begin();
         Ok(())

@@ -1,20 +1,19 @@
 //! Where there is a CUDA device, PPO learns on it, and its first update is the CPU's to rounding.
 
-use agon_agents::registry::{self, Context};
-use agon_agents::train::Trainer;
-use agon_agents::{Agent, Device};
+use agon_agents::Device;
+use agon_agents::registry::{self, Start};
+use agon_agents::train::Training;
 use serde_json::{Map, json};
 
-fn trainer(device: Device, steps: u64) -> Trainer {
+fn trainer(device: Device, steps: u64) -> Box<dyn Training> {
     let env = agon_envs::find("classic/cartpole").unwrap().build(&Map::new(), 8, 1).unwrap();
-    let context = Context { spec: env.spec(), rows: env.rows(), seed: 1, device };
     let settings = json!({"rollout_steps": 32, "epochs": 4});
-    let agent = registry::find("ppo").unwrap().build(settings.as_object().unwrap(), &context).unwrap();
-    Trainer::new(env, agent, 1, steps)
+    let start = Start { env, game: None, seed: 1, steps, device, threads: 1, env_threads: 1 };
+    registry::find("ppo").unwrap().start(settings.as_object().unwrap(), start).unwrap()
 }
 
-fn weights(agent: &dyn Agent) -> Vec<f32> {
-    let saved = agent.save();
+fn weights(training: &dyn Training) -> Vec<f32> {
+    let (saved, _) = training.save();
     let mut all = Vec::new();
     for (_, tensor) in &saved.tensors {
         let mut numbers = vec![0.0; tensor.numel()];
@@ -33,7 +32,7 @@ fn cuda_does_what_the_cpu_does() {
     let (mut cpu, mut cuda) = (trainer(Device::Cpu, 256), trainer(Device::Cuda(0), 256));
     cpu.advance().unwrap();
     cuda.advance().unwrap();
-    for (a, b) in weights(&*cpu.agent).iter().zip(weights(&*cuda.agent)) {
+    for (a, b) in weights(&*cpu).iter().zip(weights(&*cuda)) {
         assert!((a - b).abs() < 2e-3, "{a} {b}");
     }
     let mut long = trainer(Device::Cuda(0), 40_000);

@@ -2,8 +2,7 @@
 
 use agon_agents::Device;
 use agon_agents::evaluate::{evaluate, mean_ci95};
-use agon_agents::registry::{self, Context};
-use agon_agents::train::Trainer;
+use agon_agents::registry::{self, Start};
 use agon_core::Entry;
 use serde_json::{Map, Value, json};
 
@@ -15,14 +14,13 @@ fn map(value: &Value) -> Map<String, Value> {
 fn trained(entry: &Entry, env: &Value, agent: &Value, envs: usize, steps: u64, seed: u64, episodes: usize) -> f64 {
     agon_agents::set_threads(1);
     let batch = entry.build(&map(env), envs, 1).unwrap();
-    let context = Context { spec: batch.spec(), rows: batch.rows(), seed, device: Device::Cpu };
-    let agent = registry::find("ppo").unwrap().build(&map(agent), &context).unwrap();
-    let mut trainer = Trainer::new(batch, agent, seed, steps);
+    let start = Start { env: batch, game: None, seed, steps, device: Device::Cpu, threads: 1, env_threads: 1 };
+    let mut trainer = registry::find("ppo").unwrap().start(&map(agent), start).unwrap();
     while !trainer.done() {
         trainer.advance().unwrap();
     }
     let mut judge = entry.build(&map(env), episodes, 1).unwrap();
-    mean_ci95(&evaluate(&mut *judge, &mut *trainer.agent.policy(), 77, 0).returns).0
+    mean_ci95(&evaluate(&mut *judge, &mut *trainer.policy().unwrap(), 77, 0).returns).0
 }
 
 #[test]

@@ -4,8 +4,7 @@ use crate::doctor;
 use agon::cli;
 use agon::{Failure, Outcome};
 use agon_agents::Device;
-use agon_agents::registry::{self, Context};
-use agon_agents::train::Trainer;
+use agon_agents::registry::{self, Start};
 use agon_core::contract::Harness;
 use agon_core::game::{self, Visit};
 use agon_core::rng::Stream;
@@ -116,16 +115,15 @@ pub fn learning(name: &str, steps: u64) -> Outcome<f64> {
     let (envs, settings) = published(name);
     let entry = agon_envs::find("classic/cartpole").map_err(|e| Failure::Internal(e.to_string()))?;
     let env = entry.build(&Map::new(), envs, 1).map_err(|e| Failure::Internal(e.to_string()))?;
-    let context = Context { spec: env.spec(), rows: env.rows(), seed: 1, device: Device::Cpu };
     let ppo = registry::find("ppo").map_err(|_| Failure::Internal("no ppo".into()))?;
     let settings = settings.as_object().cloned().unwrap_or_default();
-    let agent = ppo.build(&settings, &context).map_err(|e| Failure::Internal(e.to_string()))?;
-    let mut trainer = Trainer::new(env, agent, 1, steps);
+    let begin = Start { env, game: None, seed: 1, steps, device: Device::Cpu, threads: 1, env_threads: 1 };
+    let mut trainer = ppo.start(&settings, begin).map_err(|e| Failure::Internal(e.to_string()))?;
     let start = Instant::now();
     while !trainer.done() {
         trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?;
     }
-    Ok(trainer.step as f64 / start.elapsed().as_secs_f64())
+    Ok(trainer.step() as f64 / start.elapsed().as_secs_f64())
 }
 
 type Measure = Box<dyn Fn() -> Outcome<f64>>;

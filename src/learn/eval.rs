@@ -2,12 +2,14 @@
 //! baselines and its exact optimum.
 
 use crate::device;
+use crate::duel::{self, Contender, Who};
 use crate::plan::Plan;
 use agon::cli;
 use agon::run::Run;
 use agon::{Failure, Outcome};
 use agon_agents::checkpoint;
 use agon_agents::evaluate::{Evaluation, evaluate, mean_ci95};
+use agon_agents::train::Training;
 use agon_core::episode::{Episode, FORMAT, Header};
 use agon_core::policy::{self, Policy};
 use serde_json::{Map, Value, json};
@@ -21,13 +23,16 @@ pub struct Score {
     /// Half the width of the 95 % interval; one episode has none.
     pub ci95: Option<f64>,
     pub episodes: usize,
+    /// At games: episodes won, drawn and lost.
+    pub results: Option<[usize; 3]>,
 }
 
 impl Score {
-    fn of(name: &str, evaluation: &Evaluation) -> Self {
-        let (mean, ci95) = mean_ci95(&evaluation.returns);
-        let episodes = evaluation.returns.len();
-        Self { name: name.into(), mean, ci95: (episodes > 1).then_some(ci95), episodes }
+    fn of(name: &str, returns: &[f64], games: bool) -> Self {
+        let (mean, ci95) = mean_ci95(returns);
+        let count = |holds: fn(f64) -> bool| returns.iter().filter(|r| holds(**r)).count();
+        let results = games.then(|| [count(|r| r > 0.0), count(|r| r == 0.0), count(|r| r < 0.0)]);
+        Self { name: name.into(), mean, ci95: (returns.len() > 1).then_some(ci95), episodes: returns.len(), results }
     }
 }
 
@@ -39,27 +44,86 @@ pub struct Scores {
     pub optimum: Option<f64>,
 }
 
-/// Plays `episodes` whole episodes.
-pub fn play(plan: &Plan, who: &mut dyn Policy, episodes: usize, seed: u64, record: usize) -> Outcome<Evaluation> {
-    let mut env = plan.build_env(episodes)?;
-    Ok(evaluate(&mut *env, who, seed, record))
+/// Somebody who is judged: by what a policy earns, or by games against others.
+pub enum Judged {
+    Policy(Box<dyn Policy>),
+    Contender(Box<dyn Contender>),
 }
 
-/// An agent and the plan's baselines on the same episodes.
-pub fn compare(plan: &Plan, who: &mut dyn Policy, name: &str, episodes: usize, seed: u64) -> Outcome<Scores> {
-    let agent = Score::of(name, &play(plan, who, episodes, seed, 0)?);
-    let probe = plan.build_env(1)?;
-    let mut baselines = Vec::new();
-    for player in plan.eval.baselines.iter().filter(|b| *b != name) {
-        let mut who = policy::by_name(&*probe, player, seed).map_err(Failure::Input)?;
-        baselines.push(Score::of(player, &play(plan, &mut *who, episodes, seed, 0)?));
+impl Judged {
+    /// What a training has learned so far.
+    pub fn of(plan: &Plan, training: &dyn Training) -> Outcome<Self> {
+        match (training.network(), training.policy()) {
+            (Some(network), _) if duel::applies(plan) => {
+                duel::contender(plan, Who::Network(network)).map(Self::Contender)
+            }
+            (_, Some(policy)) => Ok(Self::Policy(policy)),
+            _ => Err(Failure::Input(format!("{} has no policy for {}", plan.agent.kind, plan.env.id))),
+        }
     }
-    Ok(Scores { agent, baselines, optimum: probe.optimum() })
+
+    /// A scripted player of the environment, or of its game, by name.
+    fn player(plan: &Plan, name: &str, seed: u64) -> Outcome<Self> {
+        if duel::applies(plan) {
+            return duel::contender(plan, Who::Words(name)).map(Self::Contender);
+        }
+        let probe = plan.build_env(1)?;
+        policy::by_name(&*probe, name, seed).map(Self::Policy).map_err(Failure::Input)
+    }
+
+    /// Plays `episodes` whole episodes, at games so many against each of the plan's opponents, who are named.
+    pub fn meet(
+        &mut self,
+        plan: &Plan,
+        episodes: usize,
+        seed: u64,
+        record: usize,
+    ) -> Outcome<Vec<(Option<String>, Evaluation)>> {
+        match self {
+            Self::Policy(who) => {
+                let mut env = plan.build_env(episodes)?;
+                Ok(vec![(None, evaluate(&mut *env, &mut **who, seed, record))])
+            }
+            Self::Contender(who) => {
+                let meet = |rival: &String| Ok((Some(rival.clone()), who.meet(plan, rival, episodes, seed, record)?));
+                plan.eval.opponents.iter().map(meet).collect()
+            }
+        }
+    }
+
+    /// Its score beside those of the plan's baselines on the same episodes, or against each opponent.
+    pub fn compare(&mut self, plan: &Plan, name: &str, episodes: usize, seed: u64) -> Outcome<Scores> {
+        let meetings = self.meet(plan, episodes, seed, 0)?;
+        let all: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
+        let games = matches!(self, Self::Contender(_));
+        let mut baselines = Vec::new();
+        if games {
+            for (rival, evaluation) in &meetings {
+                let name = format!("against {}", rival.as_deref().unwrap_or_default());
+                baselines.push(Score::of(&name, &evaluation.returns, true));
+            }
+        } else {
+            for player in plan.eval.baselines.iter().filter(|b| *b != name) {
+                let meetings = Self::player(plan, player, seed)?.meet(plan, episodes, seed, 0)?;
+                let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
+                baselines.push(Score::of(player, &returns, false));
+            }
+        }
+        Ok(Scores { agent: Score::of(name, &all, games), baselines, optimum: plan.build_env(1)?.optimum() })
+    }
 }
 
 impl Scores {
     pub fn json(&self) -> Value {
-        let one = |s: &Score| json!({"mean_return": s.mean, "ci95": s.ci95, "episodes": s.episodes});
+        let one = |s: &Score| {
+            let mut score = json!({"mean_return": s.mean, "ci95": s.ci95, "episodes": s.episodes});
+            if let Some([wins, draws, losses]) = s.results {
+                score["wins"] = wins.into();
+                score["draws"] = draws.into();
+                score["losses"] = losses.into();
+            }
+            score
+        };
         let baselines: Map<String, Value> = self.baselines.iter().map(|s| (s.name.clone(), one(s))).collect();
         json!({
             "agent": self.agent.name,
@@ -73,35 +137,47 @@ impl Scores {
 
     /// The table for people.
     pub fn table(&self) -> String {
-        let mut rows: Vec<(&str, f64, Option<f64>)> =
-            self.baselines.iter().chain([&self.agent]).map(|s| (s.name.as_str(), s.mean, s.ci95)).collect();
+        let mut rows: Vec<(&str, f64, Option<f64>, Option<[usize; 3]>)> =
+            self.baselines.iter().chain([&self.agent]).map(|s| (s.name.as_str(), s.mean, s.ci95, s.results)).collect();
         if let Some(optimum) = self.optimum {
-            rows.push(("exact optimum", optimum, None));
+            rows.push(("exact optimum", optimum, None, None));
         }
         rows.sort_by(|a, b| a.1.total_cmp(&b.1));
         let digits = if rows.iter().any(|r| r.1.abs() >= 10_000.0) { 0 } else { 2 };
-        let mut out = format!("{:<22}{:>14}{:>14}", "", "mean return", "95 %");
-        out += if self.optimum.is_some() { "    of optimum\n" } else { "\n" };
-        for (name, mean, ci95) in rows {
+        let wide = rows.iter().map(|r| r.0.chars().count() + 1).max().unwrap_or(0).max(22);
+        let mut out = format!("{:<wide$}{:>14}{:>14}", "", "mean return", "95 %");
+        out += if self.optimum.is_some() { "    of optimum" } else { "" };
+        out += if self.agent.results.is_some() { "      wins     draws    losses\n" } else { "\n" };
+        for (name, mean, ci95, results) in rows {
             let ci95 = ci95.map_or(String::new(), |c| format!("± {c:.digits$}"));
-            out += &format!("{name:<22}{mean:>14.digits$}{ci95:>14}");
+            out += &format!("{name:<wide$}{mean:>14.digits$}{ci95:>14}");
             let share = self.optimum.filter(|o| *o > 0.0).map(|o| format!("{:>12.2} %", 100.0 * mean / o));
-            out += &(share.unwrap_or_default() + "\n");
+            out += &share.unwrap_or_default();
+            out += &results.map_or(String::new(), |[w, d, l]| format!("{w:>10}{d:>10}{l:>10}"));
+            out += "\n";
         }
         out
     }
 }
 
 /// Saves the episodes that an evaluation recorded.
-pub fn save_episodes(run: &Run, plan: &Plan, evaluation: Evaluation, seed: u64, actor: &str, stem: &str) -> Outcome {
-    for (i, recorded) in evaluation.recorded.into_iter().enumerate() {
+pub fn save_episodes(
+    run: &Run,
+    plan: &Plan,
+    meetings: Vec<(Option<String>, Evaluation)>,
+    seed: u64,
+    actor: &str,
+    stem: &str,
+) -> Outcome {
+    let all = meetings.into_iter().flat_map(|(rival, e)| e.recorded.into_iter().map(move |r| (rival.clone(), r)));
+    for (i, (rival, recorded)) in all.enumerate() {
         let header = Header {
             format: FORMAT.into(),
             env: plan.env.id.into(),
             version: plan.env.version,
             settings: plan.env_settings.clone(),
             seed,
-            actor: actor.into(),
+            actor: rival.map_or(actor.into(), |rival| format!("{actor} and {rival}")),
             start: recorded.start,
             hash: recorded.hash,
         };
@@ -168,20 +244,16 @@ pub fn run(args: &cli::Eval) -> Outcome {
     agon_agents::set_threads(plan.train.threads);
     let episodes = args.episodes.map_or(plan.eval.final_episodes, |e| e as usize);
     let seed = args.seed.unwrap_or(plan.eval.seed);
-    let (mut who, name): (Box<dyn Policy>, String) = match target {
+    let (mut who, name) = match target {
         Target::Checkpoint { folder, name, .. } => {
-            let probe = plan.build_env(plan.train.envs)?;
-            let mut agent = plan.build_agent(&*probe, device)?;
+            let mut training = plan.start(device)?;
             let (saved, _) = checkpoint::read(&folder).map_err(|e| Failure::Input(e.to_string()))?;
-            agent.load(&saved).map_err(|e| Failure::Input(format!("{}: {e}", folder.display())))?;
-            (agent.policy(), name)
+            training.load(&saved, None).map_err(|e| Failure::Input(format!("{}: {e}", folder.display())))?;
+            (Judged::of(&plan, &*training)?, name)
         }
-        Target::Player(name) => {
-            let probe = plan.build_env(1)?;
-            (policy::by_name(&*probe, &name, seed).map_err(Failure::Input)?, name)
-        }
+        Target::Player(name) => (Judged::player(&plan, &name, seed)?, name),
     };
-    let scores = compare(&plan, &mut *who, &name, episodes, seed)?;
+    let scores = who.compare(&plan, &name, episodes, seed)?;
     if args.json.json {
         agon::say!("{}", scores.json());
     } else {

@@ -5,6 +5,7 @@ mod agents;
 mod bench;
 mod device;
 mod doctor;
+mod duel;
 mod eval;
 mod faces;
 mod market;

@@ -1,13 +1,17 @@
 //! A scenario that was understood whole: which environment, which agent, how long, how it is judged.
 
+use crate::duel;
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
 use agon::scenario::{Source, name_of};
 use agon::{Failure, Outcome};
-use agon_agents::registry::{self, Context};
-use agon_agents::{Agent, AgentError, Device};
+use agon_agents::registry::{self, Start};
+use agon_agents::train::Training;
+use agon_agents::{AgentError, Device};
+use agon_core::game::Visit;
 use agon_core::settings::{Issue, Settings};
-use agon_core::{Entry, EnvError, VecEnv};
+use agon_core::{Entry, EnvError, Game, VecEnv};
+use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -42,6 +46,12 @@ agon_core::settings! {
         seed: u64 = 1_000_003, in [0.0, 9e18];
         /// Players to compare with: `random`, or the environment's own (see `agon envs`).
         baselines: Vec<String> = vec!["random".into()];
+        /// Games of two: whom the agent plays instead, as players in words, from both seats in turn.
+        opponents: Vec<String> = vec!["random".into()];
+        /// Games of two: simulations the agent may think about a move; 0 plays by its network alone.
+        simulations: u32 = 0, in [0.0, 1e7];
+        /// Games of two: random plies that open a game.
+        opening_plies: u32 = 2, in [0.0, 1000.0];
         /// Ends the run at the first evaluation whose mean is at least this, if given.
         stop_at: Option<f64> = None, in [-1e300, 1e300];
         /// Episodes saved from each evaluation.
@@ -118,9 +128,13 @@ impl Plan {
             agon_core::policy::by_name(&*probe, player, 0)
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
         }
-        let rows = probe.rows() * plan.train.envs;
-        let context = Context { spec: probe.spec(), rows, seed: 0, device: Device::Cpu };
-        let _ = plan.agent.build(&plan.agent_settings, &context).map_err(|e| agent_failure(&source, e))?;
+        for opponent in &plan.eval.opponents {
+            let wrong = |why| source.wrong(&[Issue::value("opponents", why).within("eval")]);
+            duel::check(&plan, opponent).map_err(wrong)?;
+        }
+        let game = plan.game()?;
+        let start = plan.start_with(probe, game.as_deref(), Device::Cpu);
+        plan.agent.check(&plan.agent_settings, start, plan.train.envs).map_err(|e| agent_failure(&source, e))?;
         Ok(plan)
     }
 
@@ -130,10 +144,32 @@ impl Plan {
         built.map_err(|e| Failure::Input(e.to_string()))
     }
 
-    /// A fresh agent for a batch.
-    pub fn build_agent(&self, env: &dyn VecEnv, device: Device) -> Outcome<Box<dyn Agent>> {
-        let context = Context { spec: env.spec(), rows: env.rows(), seed: self.train.seed, device };
-        self.agent.build(&self.agent_settings, &context).map_err(|e| Failure::Input(e.to_string()))
+    /// The game behind the environment, where it is one.
+    fn game(&self) -> Outcome<Option<Box<dyn Rules>>> {
+        if !agon_envs::games::NAMES.contains(&self.env.id) {
+            return Ok(None);
+        }
+        struct Host;
+        impl Visit for Host {
+            type Out = Box<dyn Rules>;
+            fn visit<G: Game>(self, game: G) -> Self::Out {
+                Box::new(game)
+            }
+        }
+        let made = agon_envs::games::visit(self.env.id, &self.env_settings, Host);
+        made.map(Some).map_err(|e| Failure::Input(e.to_string()))
+    }
+
+    fn start_with<'a>(&self, env: Box<dyn VecEnv>, game: Option<&'a dyn Rules>, device: Device) -> Start<'a> {
+        let TrainSettings { seed, steps, threads, env_threads, .. } = self.train;
+        Start { env, game, seed, steps, device, threads, env_threads }
+    }
+
+    /// The training at its beginning.
+    pub fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
+        let (env, game) = (self.build_env(self.train.envs)?, self.game()?);
+        let started = self.agent.start(&self.agent_settings, self.start_with(env, game.as_deref(), device));
+        started.map_err(|e| Failure::Input(e.to_string()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
 use crate::device;
-use crate::eval;
+use crate::eval::{self, Judged};
 use crate::faces::Faces;
 use crate::plan::Plan;
 use agon::cli;
@@ -10,10 +10,10 @@ use agon::screen;
 use agon::tui::model::Model;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::mean_ci95;
-use agon_agents::train::Trainer;
+use agon_agents::train::Training;
 use agon_agents::{AgentError, Device, checkpoint};
 use agon_core::event::{self, Event};
-use agon_core::{Scene, Sink, View};
+use agon_core::{Scene, Sink};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ struct Session {
     plan: Plan,
     run: Run,
     _lock: Lock,
-    trainer: Trainer,
+    trainer: Box<dyn Training>,
     faces: Faces,
     stop: Arc<AtomicBool>,
     /// The best evaluation so far.
@@ -57,7 +57,7 @@ pub fn run(args: &cli::Train) -> Outcome {
         Ok(outcome) => *outcome,
         Err(_) => event::Outcome::Failed,
     };
-    session.faces.emit(&Event::Finished { step: session.trainer.step, outcome: ended });
+    session.faces.emit(&Event::Finished { step: session.trainer.step(), outcome: ended });
     let flushed = session.faces.logs.flush();
     let closed = session.faces.close();
     let word = match ended {
@@ -66,13 +66,13 @@ pub fn run(args: &cli::Train) -> Outcome {
         event::Outcome::Failed => "failed",
     };
     // A full disk must not hide what went wrong first.
-    let _ = session.run.status(word, session.trainer.step, session.plan.train.steps);
+    let _ = session.run.status(word, session.trainer.step(), session.plan.train.steps);
     outcome?;
     flushed?;
     closed?;
     let folder = session.run.folder.display();
     if ended == event::Outcome::Interrupted {
-        let step = session.trainer.step;
+        let step = session.trainer.step();
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
     session.finish(args.ui == cli::Ui::Json)
@@ -101,23 +101,18 @@ impl Session {
         }
         let device = device::open(args.device)?;
         agon_agents::set_threads(plan.train.threads);
-        let env = plan.build_env(plan.train.envs)?;
-        let mut agent = plan.build_agent(&*env, device)?;
-        let (run, trainer, state) = match resumed {
+        let mut trainer = plan.start(device)?;
+        let (run, state) = match resumed {
             None => {
-                let trainer = Trainer::new(env, agent, plan.train.seed, plan.train.steps);
                 let run = Run::create(&plan.name, args.out.as_deref())?;
                 describe(&run, &plan, device)?;
-                (run, trainer, Value::Null)
+                (run, Value::Null)
             }
             Some((run, folder)) => {
                 let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
                 let (saved, state) = checkpoint::read(&folder).map_err(unfit)?;
-                agent.load(&saved).map_err(unfit)?;
-                let mut trainer = Trainer::new(env, agent, plan.train.seed, plan.train.steps);
-                // `Trainer::new` starts episodes; the checkpoint's replace them.
-                trainer.load(&state["trainer"]).map_err(unfit)?;
-                (run, trainer, state)
+                trainer.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
+                (run, state)
             }
         };
         let lock = run.lock()?;
@@ -127,8 +122,8 @@ impl Session {
             device: device::name(device),
             seed: plan.train.seed,
             steps: plan.train.steps,
-            step: trainer.step,
-            optimum: trainer.env.optimum(),
+            step: trainer.step(),
+            optimum: trainer.optimum(),
             frame_of: "environment 0".into(),
             ..Model::default()
         };
@@ -140,12 +135,12 @@ impl Session {
         }
         agon::tell!("run {} on {}", run.folder.display(), device::name(device));
         if trainer.done() {
-            agon::tell!("all its {} steps were made already; this only evaluates it again", trainer.steps);
+            agon::tell!("all its {} steps were made already; this only evaluates it again", trainer.steps());
         }
         let faces = Faces::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
         let now = Instant::now();
         let mut session = Self {
-            told: (now, trainer.step),
+            told: (now, trainer.step()),
             plan,
             run,
             _lock: lock,
@@ -157,17 +152,17 @@ impl Session {
             before: state["seconds"].as_f64().unwrap_or(0.0),
             started: now,
         };
-        if session.trainer.step == 0 {
+        if session.trainer.step() == 0 {
             let (scenario, seed) = (session.plan.name.clone(), session.plan.train.seed);
             session.faces.emit(&Event::Started { scenario, seed, steps: session.plan.train.steps });
         }
-        session.run.status("running", session.trainer.step, session.plan.train.steps)?;
+        session.run.status("running", session.trainer.step(), session.plan.train.steps)?;
         Ok(session)
     }
 
     /// Whether a multiple of `every` lies in (before, now].
     fn due(&self, before: u64, every: u64) -> bool {
-        before / every != self.trainer.step / every
+        before / every != self.trainer.step() / every
     }
 
     fn train(&mut self) -> Outcome<event::Outcome> {
@@ -180,7 +175,7 @@ impl Session {
                 self.save()?;
                 return Ok(event::Outcome::Interrupted);
             }
-            let before = self.trainer.step;
+            let before = self.trainer.step();
             let report = self.trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?;
             if self.due(before, report_every) {
                 self.report(report);
@@ -200,7 +195,7 @@ impl Session {
     }
 
     fn report(&mut self, values: Vec<(String, f64)>) {
-        let step = self.trainer.step;
+        let step = self.trainer.step();
         self.faces.emit(&Event::Scalars { step, values });
         let e = self.trainer.take_episodes();
         if e.count > 0 {
@@ -213,16 +208,16 @@ impl Session {
     fn tell_speed(&mut self) {
         if self.faces.wants_frame() {
             let mut scene = Box::<Scene>::default();
-            self.trainer.env.draw(0, View::Now, &mut scene);
+            self.trainer.draw(&mut scene);
             self.faces.emit(&Event::Frame(scene));
         }
         let since = self.told.0.elapsed();
         if since < SPEED_EVERY {
             return;
         }
-        let step = self.trainer.step;
+        let step = self.trainer.step();
         let steps_per_second = (step - self.told.1) as f64 / since.as_secs_f64();
-        let times = std::mem::take(&mut self.trainer.times);
+        let times = self.trainer.take_times();
         let share = |d: Duration| d.as_secs_f64() / since.as_secs_f64();
         let parts = [share(times.simulate), share(times.infer), share(times.learn)];
         let rest = (1.0 - parts.iter().sum::<f64>()).max(0.0);
@@ -243,13 +238,14 @@ impl Session {
 
     /// Evaluates the policy as it is now; true if it reached the goal.
     fn evaluate(&mut self) -> Outcome<bool> {
-        let (step, eval) = (self.trainer.step, &self.plan.eval);
-        let mut policy = self.trainer.agent.policy();
-        let evaluation = eval::play(&self.plan, &mut *policy, eval.episodes, eval.seed, eval.record)?;
-        let (mean, ci95) = mean_ci95(&evaluation.returns);
-        let (goal, episodes) = (eval.stop_at, eval.episodes as u64);
+        let (step, eval) = (self.trainer.step(), &self.plan.eval);
+        let mut judged = Judged::of(&self.plan, &*self.trainer)?;
+        let meetings = judged.meet(&self.plan, eval.episodes, eval.seed, eval.record)?;
+        let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
+        let (mean, ci95) = mean_ci95(&returns);
+        let (goal, episodes) = (eval.stop_at, returns.len() as u64);
         let actor = format!("{} at step {step}", self.plan.agent.kind);
-        eval::save_episodes(&self.run, &self.plan, evaluation, eval.seed, &actor, &format!("{step:012}"))?;
+        eval::save_episodes(&self.run, &self.plan, meetings, eval.seed, &actor, &format!("{step:012}"))?;
         self.faces.emit(&Event::Evaluated { step, mean, ci95, episodes });
         if self.best.is_none_or(|b| mean > b) {
             self.best = Some(mean);
@@ -261,7 +257,7 @@ impl Session {
 
     /// Makes a checkpoint and gives its name; those that neither `latest` nor `best` names are taken away afterwards.
     fn save(&mut self) -> Outcome<String> {
-        let step = self.trainer.step;
+        let step = self.trainer.step();
         if let Some((at, name)) = &self.saved
             && *at == step
         {
@@ -275,14 +271,15 @@ impl Session {
             count += 1;
             name = format!("{step}-{count}");
         }
+        let (saved, trainer) = self.trainer.save();
         let state = json!({
-            "trainer": self.trainer.save(),
+            "trainer": trainer,
             "logs": self.faces.logs.lengths()?,
             "best": self.best,
             "seconds": self.seconds(),
         });
         let folder = checkpoints.join(&name);
-        checkpoint::write(&folder, &self.trainer.agent.save(), &state).map_err(|e| Failure::write(&folder, &e))?;
+        checkpoint::write(&folder, &saved, &state).map_err(|e| Failure::write(&folder, &e))?;
         self.run.mark("latest", &name)?;
         self.run.status("running", step, self.plan.train.steps)?;
         let keep = [Some(folder.clone()), self.run.checkpoint("best")];
@@ -299,17 +296,17 @@ impl Session {
     /// The last evaluation, the table, and what to do next.
     fn finish(mut self, json: bool) -> Outcome {
         let (eval, seconds) = (&self.plan.eval, self.seconds());
-        let mut policy = self.trainer.agent.policy();
-        let scores = eval::compare(&self.plan, &mut *policy, self.plan.agent.kind, eval.final_episodes, eval.seed)?;
+        let mut judged = Judged::of(&self.plan, &*self.trainer)?;
+        let scores = judged.compare(&self.plan, self.plan.agent.kind, eval.final_episodes, eval.seed)?;
         if eval.record > 0 {
-            let recorded = eval::play(&self.plan, &mut *policy, eval.record, eval.seed, eval.record)?;
-            let actor = format!("{} at step {}", self.plan.agent.kind, self.trainer.step);
+            let recorded = judged.meet(&self.plan, eval.record, eval.seed, eval.record)?;
+            let actor = format!("{} at step {}", self.plan.agent.kind, self.trainer.step());
             eval::save_episodes(&self.run, &self.plan, recorded, eval.seed, &actor, "final")?;
         }
         self.run.write("evaluation.json", &format!("{}\n", scores.json()))?;
         self.faces.logs.flush()?;
         let folder: PathBuf = self.run.folder.clone();
-        agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step, device::memory().1);
+        agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step(), device::memory().1);
         if json {
             agon::say!("{}", serde_json::json!({"kind": "scores", "scores": scores.json()}));
         } else {

@@ -1,4 +1,5 @@
-//! Players of games that think without learning. They know games only by their contract.
+//! Players of games and the searches behind them. They know games only by their contract, and no tensors: a network is
+//! whoever implements [`guided::Evaluate`].
 //!
 //! | to learn about | read |
 //! | --- | --- |
@@ -6,10 +7,16 @@
 //! | alpha-beta search | [`minimax`] |
 //! | Monte Carlo tree search | [`mcts`] |
 //! | regret minimisation for hidden cards | [`cfr`] |
+//! | search guided by a network | [`puct`], [`guided`] |
+//! | self-play with it | [`self_play`] |
 
 pub mod cfr;
+pub mod guided;
 pub mod mcts;
 pub mod minimax;
 pub mod player;
+pub mod puct;
+pub mod self_play;
 
+pub use guided::Evaluate;
 pub use player::{Line, Player, PlayerError, Thoughts};

@@ -13,6 +13,11 @@ pub trait Policy {
 
     /// A name for tables and headers.
     fn name(&self) -> String;
+
+    /// The agent of an environment whose return is the policy's.
+    fn seat(&self, _env: usize) -> usize {
+        0
+    }
 }
 
 /// Uniformly random legal actions.

@@ -1,0 +1,124 @@
+//! A player guided by a network that somebody else computes.
+
+use crate::player::{Line, Player, PlayerError, Thoughts};
+use crate::puct::{Noise, Rule, SearchSettings, Tree};
+use agon_core::game::{Action, Game, Turn};
+use agon_core::rng::Rng;
+
+/// Judges positions.
+pub trait Evaluate: Send {
+    /// `obs`: `[n, obs_len]`, what the player to move sees. Writes `logits`: `[n, actions]`, of legal and other actions
+    /// alike, and `value`: `[n]`, the return that this player may expect, from −1 to 1.
+    fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]);
+}
+
+agon_core::settings! {
+    /// What can be set of a player with a network.
+    pub struct GuidedSettings {
+        /// Simulations a move; 0 plays by the network alone.
+        simulations: u32 = 100, in [0.0, 1e7];
+        /// PUCT, or Gumbel's sequential halving at the root.
+        rule: Rule = Rule::Puct;
+        /// Chooses with probabilities to this power's inverse; 0 always takes the best.
+        temperature: f64 = 0.0, in [0.0, 100.0];
+        /// PUCT: weight of the prior.
+        exploration: f64 = 1.5, in [0.0, 100.0];
+    }
+}
+
+/// The player.
+pub struct Guided<G: Game> {
+    set: GuidedSettings,
+    network: Box<dyn Evaluate>,
+    tree: Tree<G::State>,
+    obs: Vec<f32>,
+    logits: Vec<f32>,
+    policy: Vec<f32>,
+    thoughts: Thoughts,
+    /// Whether the tree is of the game under way.
+    known: bool,
+}
+
+impl<G: Game> Guided<G> {
+    /// For a game that the network was made for.
+    pub fn new(game: &G, set: GuidedSettings, network: Box<dyn Evaluate>) -> Result<Self, PlayerError> {
+        let spec = game.spec();
+        if set.simulations > 0 {
+            check(game).map_err(|why| PlayerError::Game { player: "a search", why })?;
+        }
+        let search = SearchSettings {
+            simulations: set.simulations,
+            rule: set.rule,
+            exploration: set.exploration,
+            ..SearchSettings::default()
+        };
+        Ok(Self {
+            tree: Tree::new(search, Noise::default()),
+            obs: vec![0.0; spec.obs_len()],
+            logits: vec![0.0; spec.actions],
+            policy: vec![0.0; spec.actions],
+            thoughts: Thoughts::default(),
+            known: false,
+            network,
+            set,
+        })
+    }
+}
+
+/// Whether trees of [`crate::puct`] can search a game; if not, why.
+pub fn check<G: Game>(game: &G) -> Result<(), &'static str> {
+    let spec = game.spec();
+    if spec.hidden {
+        return Err("players do not see everything; simulations=0 plays by the network alone");
+    }
+    if spec.players() != 2 || !spec.returns.iter().all(|r| r.is_finite()) {
+        return Err("a search by values is for two players with bounded returns");
+    }
+    Ok(())
+}
+
+impl<G: Game> Player<G> for Guided<G> {
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
+        if !self.known || self.tree.root() != state {
+            self.tree.plant(state);
+        }
+        self.known = true;
+        while !self.tree.finished() {
+            if self.tree.select(game, rng) {
+                let mut value = [0.0];
+                // A leaf that waits is a player's turn.
+                let mover = if let Turn::Player(mover) = game.turn(self.tree.leaf()) { mover } else { 0 };
+                game.observe(self.tree.leaf(), mover, &mut self.obs);
+                self.network.evaluate(&self.obs, &mut self.logits, &mut value);
+                self.tree.expand(game, &self.logits, value[0], rng);
+            }
+        }
+        let lines = self.tree.lines().into_iter();
+        let lines = lines.map(|(moves, visits, value)| Line { moves, visits: u64::from(visits), value });
+        self.thoughts = Thoughts { lines: lines.collect(), searched: u64::from(self.tree.simulations()), depth: 0 };
+        if self.set.temperature == 0.0 {
+            return self.tree.best();
+        }
+        self.tree.policy(&mut self.policy);
+        draw(&self.policy, self.set.temperature, rng)
+    }
+
+    fn thoughts(&self) -> Thoughts {
+        self.thoughts.clone()
+    }
+}
+
+/// An action drawn with probabilities proportional to p^(1 / temperature).
+pub fn draw(policy: &[f32], temperature: f64, rng: &mut Rng) -> Action {
+    let weight = |p: f32| if p > 0.0 { f64::from(p).powf(1.0 / temperature) } else { 0.0 };
+    let mut left = rng.f64() * policy.iter().map(|p| weight(*p)).sum::<f64>();
+    let mut drawn = 0;
+    for (a, p) in policy.iter().enumerate().filter(|(_, p)| **p > 0.0) {
+        drawn = a as Action; // the last possible one, should rounding leave a rest
+        left -= weight(*p);
+        if left < 0.0 {
+            break;
+        }
+    }
+    drawn
+}

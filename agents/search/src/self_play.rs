@@ -1,0 +1,458 @@
+//! Self-play guided by a network: many games side by side, their searches in step, and a window of what was played.
+//!
+//! Each thread owns a share of the games and one copy of the network. In a wave every tree walks to a position that
+//! must be judged, the network judges all of them at once, and the trees take the judgements in. Moves, noise and
+//! openings come from generators of the games' own. Trees are dropped between calls, because the network changes
+//! there, so that all there is to save are games as lists of moves.
+
+use crate::guided::{Evaluate, check, draw};
+use crate::puct::{Noise, SearchSettings, Tree, scaled};
+use agon_core::GameSpec;
+use agon_core::game::{Action, Game, Turn, start};
+use agon_core::rng::{Rng, RngState, Stream};
+use agon_core::scene::Scene;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How games are played and kept.
+#[derive(Clone, Debug)]
+pub struct SelfPlaySettings {
+    /// How a move is searched.
+    pub search: SearchSettings,
+    /// Noise at the root.
+    pub noise: Noise,
+    /// A game begins with a random number of random plies, at most so many.
+    pub opening_plies: u32,
+    /// Plies whose moves are drawn from the searched policy; later ones are the best.
+    pub draw_plies: u32,
+    /// The share of the search's value in the target of the value, beside the result of the game.
+    pub value_blend: f32,
+    /// A game is given up when its mover's value is below this.
+    pub resign_below: Option<f32>,
+    /// The share of games that are never given up, to see how often that would have been wrong.
+    pub resign_never: f32,
+    /// Positions that are kept, at least until a game more would be too many.
+    pub window: usize,
+    /// Games side by side.
+    pub games: usize,
+    /// Their seed.
+    pub seed: u64,
+}
+
+/// A decision of a game, and what is learned from it.
+#[derive(Clone, Debug)]
+struct Step<S> {
+    state: S,
+    action: Action,
+    /// The searched policy; empty where nobody searched: in openings and where chance decided.
+    policy: Vec<f32>,
+    /// Of the search while the game goes on, the target afterwards; for the mover.
+    value: f32,
+    /// Whether a game begins here.
+    first: bool,
+}
+
+/// A game under way.
+struct Lane<S> {
+    tree: Tree<S>,
+    rng: Rng,
+    steps: Vec<Step<S>>,
+    state: S,
+    opening: u32,
+    /// Whether it may be given up, and who would have given it up.
+    may_resign: bool,
+    would_resign: Option<usize>,
+}
+
+/// What happened in a call of [`SelfPlay::play`].
+#[derive(Clone, Debug, Default)]
+pub struct Played {
+    /// The first seat's value and the length of every game that ended.
+    pub games: Vec<(f32, u32)>,
+    /// Searched moves.
+    pub moves: u64,
+    /// Positions that the network judged.
+    pub judged: u64,
+    /// Games given up; games in which giving up was only noted, and those of them that were not lost.
+    pub resigned: [u64; 3],
+    /// Time in the network, and in all, of the slowest thread.
+    pub times: [Duration; 2],
+}
+
+/// Self-play of one game, whichever it is.
+pub trait SelfPlay {
+    /// Plays about `moves` searched moves, a share in each thread; one thread a network.
+    fn play(&mut self, moves: u64, networks: &mut [Box<dyn Evaluate>]) -> Played;
+
+    /// Searched positions in the window.
+    fn positions(&self) -> usize;
+
+    /// Draws `value.len()` positions from the window, each turned by a random symmetry of the rules. Writes `obs`:
+    /// `[n, obs_len]`, `policy` and `mask` (1 for legal moves, else 0): `[n, actions]`, `value`: `[n]`.
+    fn sample(&self, rng: &mut Rng, obs: &mut [f32], policy: &mut [f32], mask: &mut [f32], value: &mut [f32]);
+
+    /// Everything that must survive: numbers by name, and the rest.
+    fn save(&self) -> (Vec<(&'static str, Vec<f32>)>, Value);
+
+    /// Goes on from a save; else why not.
+    fn load(&mut self, numbers: &dyn Fn(&str) -> Option<Vec<f32>>, rest: &Value) -> Result<(), String>;
+
+    /// Draws the first game.
+    fn draw(&self, scene: &mut Scene);
+}
+
+/// Self-play of a game of known type.
+pub struct Games<G: Game> {
+    game: G,
+    set: SelfPlaySettings,
+    lanes: Vec<Lane<G::State>>,
+    window: VecDeque<Step<G::State>>,
+    searched: usize,
+}
+
+impl<G: Game> Games<G> {
+    /// Games that have just begun; why not, where the game is of another kind.
+    pub fn new(game: G, set: SelfPlaySettings) -> Result<Self, &'static str> {
+        check(&game)?;
+        let lane = |i: usize| {
+            let mut lane = Lane {
+                tree: Tree::new(set.search.clone(), set.noise),
+                rng: Rng::new(set.seed, Stream::Act, i as u32),
+                steps: Vec::new(),
+                state: G::State::default(),
+                opening: 0,
+                may_resign: false,
+                would_resign: None,
+            };
+            lane.restart(&game, &set);
+            lane
+        };
+        Ok(Self { lanes: (0..set.games).map(lane).collect(), window: VecDeque::new(), searched: 0, game, set })
+    }
+
+    /// Takes a finished game in, and lets go of the oldest ones.
+    fn keep(&mut self, steps: Vec<Step<G::State>>) {
+        self.searched += steps.iter().filter(|s| !s.policy.is_empty()).count();
+        self.window.extend(steps);
+        while self.searched > self.set.window {
+            let Some(step) = self.window.pop_front() else { break };
+            self.searched -= usize::from(!step.policy.is_empty());
+            while self.window.front().is_some_and(|s| !s.first) {
+                let step = self.window.pop_front();
+                self.searched -= usize::from(step.is_some_and(|s| !s.policy.is_empty()));
+            }
+        }
+    }
+}
+
+impl<S: Clone + Default + PartialEq> Lane<S> {
+    fn restart<G: Game<State = S>>(&mut self, game: &G, set: &SelfPlaySettings) {
+        game.start(&mut self.state);
+        self.steps.clear();
+        self.opening = self.rng.below(set.opening_plies + 1);
+        self.may_resign = set.resign_below.is_some() && self.rng.f32() >= set.resign_never;
+        self.would_resign = None;
+        self.settle(game, set);
+        self.tree.plant(&self.state);
+    }
+
+    fn record<G: Game<State = S>>(&mut self, game: &G, action: Action, policy: Vec<f32>, value: f32) {
+        let first = self.steps.is_empty();
+        self.steps.push(Step { state: self.state.clone(), action, policy, value, first });
+        game.play(&mut self.state, action);
+    }
+
+    /// Plays chance and the opening until somebody must think. An opening that ends the game begins another.
+    fn settle<G: Game<State = S>>(&mut self, game: &G, set: &SelfPlaySettings) {
+        loop {
+            match game.turn(&self.state) {
+                Turn::Chance => {
+                    let outcome = game.roll(&self.state, &mut self.rng);
+                    self.record(game, outcome, Vec::new(), 0.0);
+                }
+                Turn::Player(_) if self.opening > 0 => {
+                    self.opening -= 1;
+                    let action = game.random_move(&self.state, &mut self.rng);
+                    self.record(game, action, Vec::new(), 0.0);
+                }
+                Turn::Over if self.steps.iter().all(|s| s.policy.is_empty()) => {
+                    game.start(&mut self.state);
+                    self.steps.clear();
+                    self.opening = self.rng.below(set.opening_plies + 1);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Makes the move that was searched; the finished game if it ended with it.
+    fn make_move<G: Game<State = S>>(
+        &mut self,
+        game: &G,
+        set: &SelfPlaySettings,
+        played: &mut Played,
+    ) -> Option<Vec<Step<S>>> {
+        let Turn::Player(mover) = game.turn(&self.state) else { return None };
+        let mut policy = vec![0.0; game.spec().actions];
+        self.tree.policy(&mut policy);
+        let value = self.tree.value();
+        played.moves += 1;
+        let searched = self.steps.iter().filter(|s| !s.policy.is_empty()).count() as u32;
+        let action = if searched < set.draw_plies { draw(&policy, 1.0, &mut self.rng) } else { self.tree.best() };
+        let hopeless = set.resign_below.is_some_and(|below| value < below);
+        self.record(game, action, policy, value);
+        if hopeless && self.may_resign {
+            played.resigned[0] += 1;
+            return Some(self.finish(game, set, played, Some(mover)));
+        }
+        if hopeless && self.would_resign.is_none() {
+            self.would_resign = Some(mover);
+        }
+        self.settle(game, set);
+        if game.turn(&self.state) == Turn::Over || self.steps.len() as u32 >= 2 * game.spec().max_plies {
+            return Some(self.finish(game, set, played, None));
+        }
+        if self.steps.last().is_some_and(|s| s.policy.is_empty()) {
+            self.tree.plant(&self.state); // chance went on from where the move led
+        } else {
+            self.tree.descend(action, &self.state);
+        }
+        None
+    }
+
+    /// The result becomes everybody's target, and the next game begins.
+    fn finish<G: Game<State = S>>(
+        &mut self,
+        game: &G,
+        set: &SelfPlaySettings,
+        played: &mut Played,
+        resigned: Option<usize>,
+    ) -> Vec<Step<S>> {
+        let mut returns = [0.0; 2];
+        game.returns(&self.state, &mut returns);
+        let result = |player: usize| match resigned {
+            Some(loser) => {
+                if loser == player {
+                    -1.0
+                } else {
+                    1.0
+                }
+            }
+            None => scaled(game, returns[player]),
+        };
+        if let Some(loser) = self.would_resign {
+            played.resigned[1] += 1;
+            played.resigned[2] += u64::from(result(loser) > -1.0);
+        }
+        played.games.push((result(0), self.steps.len() as u32));
+        let mut steps = std::mem::take(&mut self.steps);
+        for step in &mut steps {
+            if let Turn::Player(mover) = game.turn(&step.state) {
+                step.value = set.value_blend * step.value + (1.0 - set.value_blend) * result(mover);
+            }
+        }
+        self.restart(game, set);
+        steps
+    }
+}
+
+/// One thread's share of the games, until it made its share of the moves.
+fn run<G: Game>(
+    game: &G,
+    set: &SelfPlaySettings,
+    lanes: &mut [Lane<G::State>],
+    moves: u64,
+    network: &mut dyn Evaluate,
+) -> (Played, Vec<Vec<Step<G::State>>>) {
+    let (begun, mut played, mut finished) = (Instant::now(), Played::default(), Vec::new());
+    let (width, actions, n) = (game.spec().obs_len(), game.spec().actions, lanes.len());
+    let (mut obs, mut logits, mut value) = (vec![0.0; n * width], vec![0.0; n * actions], vec![0.0; n]);
+    'waves: loop {
+        for (lane, obs) in lanes.iter_mut().zip(obs.chunks_exact_mut(width)) {
+            loop {
+                if lane.tree.finished() {
+                    finished.extend(lane.make_move(game, set, &mut played));
+                    if played.moves >= moves {
+                        break 'waves;
+                    }
+                } else if lane.tree.select(game, &mut lane.rng) {
+                    break;
+                }
+            }
+            // A leaf that waits is a player's turn.
+            let mover = if let Turn::Player(mover) = game.turn(lane.tree.leaf()) { mover } else { 0 };
+            game.observe(lane.tree.leaf(), mover, obs);
+        }
+        let asked = Instant::now();
+        network.evaluate(&obs, &mut logits, &mut value);
+        played.times[0] += asked.elapsed();
+        played.judged += n as u64;
+        for ((lane, logits), value) in lanes.iter_mut().zip(logits.chunks_exact(actions)).zip(&value) {
+            lane.tree.expand(game, logits, *value, &mut lane.rng);
+        }
+    }
+    lanes.iter_mut().for_each(|lane| lane.tree.plant(&lane.state));
+    played.times[1] = begun.elapsed();
+    (played, finished)
+}
+
+impl<G: Game> SelfPlay for Games<G> {
+    fn play(&mut self, moves: u64, networks: &mut [Box<dyn Evaluate>]) -> Played {
+        let share = self.lanes.len().div_ceil(networks.len());
+        let threads = self.lanes.len().div_ceil(share) as u64;
+        let (game, set) = (&self.game, &self.set);
+        // A panic in a game or in the network is a bug: let it surface as one.
+        let results: Vec<_> = crossbeam::thread::scope(|scope| {
+            let shares = self.lanes.chunks_mut(share).zip(networks);
+            let handles: Vec<_> = shares
+                .map(|(lanes, network)| {
+                    scope.spawn(move |_| run(game, set, lanes, moves.div_ceil(threads), &mut **network))
+                })
+                .collect();
+            handles.into_iter().map(|h| h.join().expect("self-play panicked")).collect()
+        })
+        .expect("self-play panicked");
+        let mut all = Played::default();
+        for (played, finished) in results {
+            finished.into_iter().for_each(|steps| self.keep(steps));
+            all.games.extend(played.games);
+            all.moves += played.moves;
+            all.judged += played.judged;
+            (0..3).for_each(|i| all.resigned[i] += played.resigned[i]);
+            (0..2).for_each(|i| all.times[i] = all.times[i].max(played.times[i]));
+        }
+        all
+    }
+
+    fn positions(&self) -> usize {
+        self.searched
+    }
+
+    fn sample(&self, rng: &mut Rng, obs: &mut [f32], policy: &mut [f32], mask: &mut [f32], value: &mut [f32]) {
+        let spec = self.game.spec();
+        let mut seen = vec![0.0; spec.obs_len()];
+        let rows = obs.chunks_exact_mut(spec.obs_len()).zip(policy.chunks_exact_mut(spec.actions));
+        for (((obs, policy), mask), value) in rows.zip(mask.chunks_exact_mut(spec.actions)).zip(value) {
+            let (step, mover) = loop {
+                let step = &self.window[rng.below(self.window.len() as u32) as usize];
+                if let (false, Turn::Player(mover)) = (step.policy.is_empty(), self.game.turn(&step.state)) {
+                    break (step, mover);
+                }
+            };
+            *value = step.value;
+            mask.fill(0.0);
+            match rng.below(spec.symmetries.len() as u32 + 1) {
+                0 => {
+                    self.game.observe(&step.state, mover, obs);
+                    policy.copy_from_slice(&step.policy);
+                    self.game.moves(&step.state, |a| mask[usize::from(a)] = 1.0);
+                }
+                k => {
+                    let turn = &spec.symmetries[k as usize - 1];
+                    self.game.observe(&step.state, mover, &mut seen);
+                    obs.iter_mut().zip(&turn.observation).for_each(|(o, from)| *o = seen[*from as usize]);
+                    policy.fill(0.0);
+                    step.policy.iter().zip(&turn.action).for_each(|(p, to)| policy[usize::from(*to)] = *p);
+                    self.game.moves(&step.state, |a| mask[usize::from(turn.action[usize::from(a)])] = 1.0);
+                }
+            }
+        }
+    }
+
+    fn save(&self) -> (Vec<(&'static str, Vec<f32>)>, Value) {
+        let steps = || self.window.iter().chain(self.lanes.iter().flat_map(|l| &l.steps));
+        let numbers = vec![
+            ("games.actions", steps().map(|s| f32::from(s.action)).collect()),
+            ("games.values", steps().map(|s| s.value).collect()),
+            ("games.first", steps().map(|s| f32::from(u8::from(s.first))).collect()),
+            ("games.searched", steps().map(|s| f32::from(u8::from(!s.policy.is_empty()))).collect()),
+            ("games.policies", steps().flat_map(|s| s.policy.iter().copied()).collect()),
+        ];
+        let lane = |l: &Lane<G::State>| {
+            json!({"rng": l.rng.state(), "opening": l.opening, "may_resign": l.may_resign,
+                   "would_resign": l.would_resign, "steps": l.steps.len()})
+        };
+        (numbers, json!({"window": self.window.len(), "lanes": self.lanes.iter().map(lane).collect::<Vec<_>>()}))
+    }
+
+    fn load(&mut self, numbers: &dyn Fn(&str) -> Option<Vec<f32>>, rest: &Value) -> Result<(), String> {
+        let part = |name: &str| numbers(name).ok_or_else(|| format!("it has no `{name}`"));
+        let (actions, values) = (part("games.actions")?, part("games.values")?);
+        let (first, searched, policies) = (part("games.first")?, part("games.searched")?, part("games.policies")?);
+        let n = actions.len();
+        if [values.len(), first.len(), searched.len()] != [n; 3] {
+            return Err("its games are not whole".into());
+        }
+        let mut policies = policies.chunks_exact(self.game.spec().actions);
+        let mut state = start(&self.game);
+        let mut at = 0;
+        let mut next = |count: usize| -> Result<(Vec<Step<G::State>>, G::State), String> {
+            let mut steps = Vec::with_capacity(count);
+            for i in at..(at + count).min(n) {
+                if first[i] == 1.0 || i == at {
+                    self.game.start(&mut state);
+                }
+                let (action, mut legal) = (actions[i] as Action, false);
+                match self.game.turn(&state) {
+                    Turn::Chance => self.game.chance(&state, |a, _| legal |= a == action),
+                    _ => self.game.moves(&state, |a| legal |= a == action),
+                }
+                let policy = if searched[i] == 1.0 { policies.next().map(<[f32]>::to_vec) } else { Some(Vec::new()) };
+                let (true, Some(policy)) = (legal, policy) else {
+                    return Err(format!("decision {i} of its games is none of this game"));
+                };
+                steps.push(Step { state: state.clone(), action, policy, value: values[i], first: first[i] == 1.0 });
+                self.game.play(&mut state, action);
+            }
+            if steps.is_empty() {
+                self.game.start(&mut state);
+            }
+            at += count;
+            if steps.len() == count { Ok((steps, state.clone())) } else { Err("its games are not whole".into()) }
+        };
+        let count = |value: &Value| value.as_u64().map(|n| n as usize).ok_or("its list of games cannot be read");
+        let window = next(count(&rest["window"])?)?.0;
+        let saved = rest["lanes"].as_array().ok_or("it has no games under way")?;
+        if saved.len() != self.lanes.len() {
+            return Err(format!("it has {} games side by side, the run {}", saved.len(), self.lanes.len()));
+        }
+        for (lane, saved) in self.lanes.iter_mut().zip(saved) {
+            let broken = |e: serde_json::Error| format!("a game under way cannot be read: {e}");
+            (lane.steps, lane.state) = next(count(&saved["steps"])?)?;
+            lane.rng = Rng::restore(serde_json::from_value::<RngState>(saved["rng"].clone()).map_err(broken)?);
+            lane.opening = serde_json::from_value(saved["opening"].clone()).map_err(broken)?;
+            lane.may_resign = serde_json::from_value(saved["may_resign"].clone()).map_err(broken)?;
+            lane.would_resign = serde_json::from_value(saved["would_resign"].clone()).map_err(broken)?;
+            lane.tree.plant(&lane.state);
+        }
+        self.searched = window.iter().filter(|s| !s.policy.is_empty()).count();
+        self.window = window.into();
+        Ok(())
+    }
+
+    fn draw(&self, scene: &mut Scene) {
+        if let Some(lane) = self.lanes.first() {
+            self.game.draw(&lane.state, scene);
+        }
+    }
+}
+
+/// A game whose type only its maker knows.
+pub trait Rules {
+    /// Players, actions, shapes.
+    fn game_spec(&self) -> &GameSpec;
+
+    /// Self-play of it; why not, where it is of another kind.
+    fn self_play(&self, set: SelfPlaySettings) -> Result<Box<dyn SelfPlay>, &'static str>;
+}
+
+impl<G: Game> Rules for G {
+    fn game_spec(&self) -> &GameSpec {
+        self.spec()
+    }
+
+    fn self_play(&self, set: SelfPlaySettings) -> Result<Box<dyn SelfPlay>, &'static str> {
+        Ok(Box::new(Games::new(self.clone(), set)?))
+    }
+}

@@ -1,0 +1,325 @@
+//! AlphaZero (Silver et al. 2018) and its Gumbel variant (Danihelka et al. 2022): self-play by search, and a network that
+//! learns what the searches found and how the games ended.
+//!
+//! Reading order: `Config`, `AlphaZero::advance`, `AlphaZero::update`. The searches and the games are
+//! `agon_search::self_play`, the network is [`crate::board_net`].
+
+use crate::agent::{AgentError, Saved};
+use crate::board_net::{BoardNet, Judge, cross_entropy};
+use crate::bridge::HostTensor;
+use crate::net::{Builder, Params};
+use crate::optim::Adam;
+use crate::ppo::Schedule;
+use crate::registry::Start;
+use crate::train::{Episodes, Times, Training};
+use agon_core::policy::Policy;
+use agon_core::rng::{Rng, RngState, Stream};
+use agon_core::settings::Issue;
+use agon_core::{EpisodeEnd, GameSpec, Scene};
+use agon_search::Evaluate;
+use agon_search::puct::{Noise, Rule, SearchSettings};
+use agon_search::self_play::{Played, SelfPlay, SelfPlaySettings};
+use serde_json::{Value, json};
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+agon_core::settings! {
+    /// Hyperparameters. The number of games side by side is `train.envs`, of searching threads `train.env_threads`; a
+    /// step is a searched move.
+    pub struct Config {
+        /// Channels of the tower, or the width of hidden layers where observations are no board.
+        width: usize = 64, in [1.0, 4096.0];
+        /// Residual blocks, or hidden layers.
+        blocks: usize = 3, in [0.0, 100.0];
+        /// How a move is searched: puct or gumbel.
+        rule: Rule = Rule::Gumbel;
+        /// Simulations a move.
+        simulations: u32 = 32, in [1.0, 1e6];
+        /// Gumbel: moves considered at the root.
+        considered: u32 = 16, in [1.0, 10_000.0];
+        /// Gumbel: c_visit of the paper.
+        visit_offset: f64 = 50.0, in [0.0, 1e6];
+        /// Gumbel: c_scale of the paper, for values from 0 to 1.
+        value_scale: f64 = 1.0, in [0.0, 1e6];
+        /// PUCT: weight of the prior.
+        exploration: f64 = 1.5, in [0.0, 100.0];
+        /// PUCT: the share of Dirichlet noise at the root.
+        noise_share: f64 = 0.25, in [0.0, 1.0];
+        /// PUCT: concentration of the noise, times the number of moves.
+        noise_alpha: f64 = 10.0, in [1e-3, 1e4];
+        /// A game begins with a random number of random plies, at most so many.
+        opening_plies: u32 = 0, in [0.0, 1e4];
+        /// Moves of a game that are drawn from the searched policy; later ones are the best.
+        draw_plies: u32 = 8, in [0.0, 1e6];
+        /// The share of the search's value in the value's target, beside the game's result.
+        value_blend: f64 = 0.5, in [0.0, 1.0];
+        /// A game is given up when its mover's value is below this, if given.
+        resign_below: Option<f64> = None, in [-1.0, 0.0];
+        /// The share of games that are played out nevertheless, to see how often giving up would have been wrong.
+        resign_never: f64 = 0.1, in [0.0, 1.0];
+        /// Positions that are kept to learn from.
+        window: usize = 100_000, in [1.0, 1e9];
+        /// Searched moves between updates of the network that searches.
+        moves: u64 = 4096, in [1.0, 1e9];
+        /// How often a position is learned from, on average.
+        passes: f64 = 4.0, in [0.0, 1000.0];
+        /// Positions a gradient step sees.
+        minibatch: usize = 256, in [1.0, 1e6];
+        /// Adam's step size.
+        learning_rate: f64 = 2e-3, in [0.0, 1.0];
+        /// How the step size changes over the run.
+        learning_rate_schedule: Schedule = Schedule::Linear;
+        /// Weight of the value loss.
+        value_coef: f64 = 1.0, in [0.0, 100.0];
+        /// Decay of the weights a unit of step size (Loshchilov and Hutter 2019).
+        weight_decay: f64 = 1e-4, in [0.0, 10.0];
+        /// Longest gradient.
+        max_grad_norm: f64 = 5.0, in [0.0, 1e9];
+    }
+}
+
+/// The learner with its games.
+pub struct AlphaZero {
+    config: Config,
+    device: Device,
+    threads: usize,
+    searchers: usize,
+    params: Params,
+    net: BoardNet,
+    adam: Adam,
+    games: Box<dyn SelfPlay>,
+    rng: Rng,
+    step: u64,
+    steps: u64,
+    /// Positions that the network owes to learn from.
+    owed: f64,
+    batch: Batch,
+    times: Times,
+    episodes: Episodes,
+}
+
+/// One minibatch in memory that games write and the network reads.
+struct Batch {
+    obs: HostTensor<f32>,
+    policy: HostTensor<f32>,
+    mask: HostTensor<f32>,
+    value: HostTensor<f32>,
+}
+
+impl Batch {
+    fn new(spec: &GameSpec, rows: usize) -> Self {
+        Self {
+            obs: HostTensor::zeros(&[rows, spec.obs_len()]),
+            policy: HostTensor::zeros(&[rows, spec.actions]),
+            mask: HostTensor::zeros(&[rows, spec.actions]),
+            value: HostTensor::zeros(&[rows]),
+        }
+    }
+}
+
+impl Config {
+    fn self_play(&self, games: usize, seed: u64) -> SelfPlaySettings {
+        SelfPlaySettings {
+            search: SearchSettings {
+                simulations: self.simulations,
+                rule: self.rule,
+                exploration: self.exploration,
+                considered: self.considered,
+                visit_offset: self.visit_offset,
+                value_scale: self.value_scale,
+                ..SearchSettings::default()
+            },
+            noise: Noise { share: self.noise_share as f32, alpha: self.noise_alpha },
+            opening_plies: self.opening_plies,
+            draw_plies: self.draw_plies,
+            value_blend: self.value_blend as f32,
+            resign_below: self.resign_below.map(|x| x as f32),
+            resign_never: self.resign_never as f32,
+            window: self.window,
+            games,
+            seed,
+        }
+    }
+}
+
+impl AlphaZero {
+    /// A fresh learner whose games have just begun.
+    pub fn new(config: Config, start: &Start<'_>) -> Result<Self, AgentError> {
+        let refuse = |why: &str| AgentError::Settings(vec![Issue::value("kind", format!("alphazero {why}"))]);
+        let rules = start.game.ok_or_else(|| refuse("plays games; this environment is none"))?;
+        let spec = rules.game_spec();
+        let (games, threads) = (start.env.envs(), start.env_threads);
+        let mut builder = Builder::new(start.seed);
+        let net = BoardNet::new(&mut builder, &spec.observation, spec.actions, config.width, config.blocks);
+        let params = builder.finish(start.device);
+        let games = rules
+            .self_play(config.self_play(games, start.seed))
+            .map_err(|why| refuse(&format!("cannot learn this game: {why}")))?;
+        Ok(Self {
+            batch: Batch::new(spec, config.minibatch),
+            adam: Adam::new(&params, 1e-8),
+            rng: Rng::new(start.seed, Stream::Shuffle, 0),
+            device: start.device,
+            threads: start.threads,
+            searchers: threads,
+            step: 0,
+            steps: start.steps,
+            owed: 0.0,
+            times: Times::default(),
+            episodes: Episodes::default(),
+            config,
+            params,
+            net,
+            games,
+        })
+    }
+
+    /// One minibatch: the policy learns what searches found, the value how games ended. Policy loss, value loss and the
+    /// gradient's norm.
+    fn update(&mut self, rate: f64) -> [Tensor; 3] {
+        let b = &mut self.batch;
+        self.games.sample(
+            &mut self.rng,
+            b.obs.slice_mut(),
+            b.policy.slice_mut(),
+            b.mask.slice_mut(),
+            b.value.slice_mut(),
+        );
+        let (logits, value) = self.net.forward(&self.params, &b.obs.to(self.device));
+        let policy_loss = cross_entropy(&logits, &b.policy.to(self.device), &b.mask.to(self.device));
+        let value_loss = (value - b.value.to(self.device)).square().mean(Kind::Float);
+        let gradient = self.params.gradient(&(&policy_loss + &value_loss * self.config.value_coef));
+        let norm = self.adam.step(&mut self.params, &gradient, rate, self.config.max_grad_norm);
+        tch::no_grad(|| {
+            let _ = self.params.flat.g_mul_scalar_(1.0 - rate * self.config.weight_decay);
+        });
+        [policy_loss.detach(), value_loss.detach(), norm]
+    }
+
+    fn learn(&mut self, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+        crate::set_threads(self.threads);
+        let progress = self.step as f64 / self.steps as f64;
+        let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
+        let size = self.config.minibatch as f64;
+        let mut sums: Option<[Tensor; 3]> = None;
+        let mut count = 0.0;
+        while self.owed >= size && self.games.positions() > 0 {
+            self.owed -= size;
+            let parts = self.update(rate);
+            count += 1.0;
+            sums = Some(match sums {
+                None => parts,
+                Some(sums) => std::array::from_fn(|i| &sums[i] + &parts[i]),
+            });
+        }
+        if let Some(sums) = sums {
+            let names = ["policy_loss", "value_loss", "grad_norm"];
+            report.extend(names.iter().zip(&sums).map(|(n, t)| ((*n).to_owned(), t.double_value(&[]) / count)));
+        }
+        report.push(("learning_rate".into(), rate));
+        match report.iter().find(|(_, v)| !v.is_finite()) {
+            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(&self, played: &Played, report: &mut Vec<(String, f64)>) {
+        let games = played.games.len() as f64;
+        let share = |value: f32| played.games.iter().filter(|g| g.0 == value).count() as f64 / games.max(1.0);
+        if games > 0.0 {
+            report.push(("first_wins".into(), share(1.0)));
+            report.push(("second_wins".into(), share(-1.0)));
+        }
+        report.push(("window".into(), self.games.positions() as f64));
+        let [resigned, noted, wrong] = played.resigned.map(|n| n as f64);
+        if self.config.resign_below.is_some() {
+            report.push(("resigned".into(), resigned / games.max(1.0)));
+            report.push(("resign_wrong".into(), wrong / noted.max(1.0)));
+        }
+    }
+}
+
+impl Training for AlphaZero {
+    fn step(&self) -> u64 {
+        self.step
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
+        let mut report = Vec::new();
+        let judge = |_| -> Box<dyn Evaluate> { Box::new(Judge::new(&self.params, &self.net)) };
+        let mut networks: Vec<_> = (0..self.searchers).map(judge).collect();
+        let played = self.games.play(self.config.moves, &mut networks);
+        let begun = Instant::now();
+        self.step += played.moves;
+        self.owed += played.moves as f64 * self.config.passes;
+        for &(total, length) in &played.games {
+            let total = f64::from(total);
+            self.episodes.add(&EpisodeEnd { row: 0, total, length, truncated: false });
+        }
+        self.tell(&played, &mut report);
+        self.learn(&mut report)?;
+        let [network, all] = played.times;
+        self.times.infer += network;
+        self.times.simulate += all.saturating_sub(network);
+        self.times.learn += begun.elapsed();
+        Ok(report)
+    }
+
+    fn take_episodes(&mut self) -> Episodes {
+        std::mem::take(&mut self.episodes)
+    }
+
+    fn take_times(&mut self) -> Times {
+        std::mem::take(&mut self.times)
+    }
+
+    fn policy(&self) -> Option<Box<dyn Policy>> {
+        None
+    }
+
+    fn network(&self) -> Option<Box<dyn Evaluate>> {
+        Some(Box::new(Judge::new(&self.params, &self.net)))
+    }
+
+    fn optimum(&self) -> Option<f64> {
+        None
+    }
+
+    fn draw(&self, scene: &mut Scene) {
+        self.games.draw(scene);
+    }
+
+    fn save(&self) -> (Saved, Value) {
+        let mut tensors = self.params.saved(&self.adam);
+        let (numbers, games) = self.games.save();
+        tensors.extend(numbers.into_iter().map(|(name, x)| (name.to_owned(), Tensor::from_slice(&x))));
+        let state = json!({ "adam_steps": self.adam.steps });
+        let rest = json!({
+            "step": self.step, "owed": self.owed, "rng": self.rng.state(), "games": games, "episodes": self.episodes,
+        });
+        (Saved { tensors, state }, rest)
+    }
+
+    fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
+        self.params.load(&mut self.adam, saved)?;
+        self.adam.steps = saved.part("adam_steps")?;
+        let Some(rest) = rest else { return Ok(()) };
+        let numbers = |name: &str| {
+            let tensor = saved.tensor(name).ok()?;
+            let mut numbers = vec![0.0; tensor.numel()];
+            crate::bridge::read_f32(tensor, &mut numbers);
+            Some(numbers)
+        };
+        self.games.load(&numbers, &rest["games"]).map_err(AgentError::Checkpoint)?;
+        let broken = |e: serde_json::Error| AgentError::Checkpoint(format!("its counters cannot be read: {e}"));
+        self.step = serde_json::from_value(rest["step"].clone()).map_err(broken)?;
+        self.owed = serde_json::from_value(rest["owed"].clone()).map_err(broken)?;
+        self.episodes = serde_json::from_value(rest["episodes"].clone()).map_err(broken)?;
+        self.rng = Rng::restore(serde_json::from_value::<RngState>(rest["rng"].clone()).map_err(broken)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! Policy and value of a position by one network: a residual tower over boards, a perceptron over anything else.
+
+use crate::bridge::{HostTensor, read_f32};
+use crate::net::{Activation, Builder, Last, Mlp, Params};
+use agon_search::Evaluate;
+use tch::{Device, Kind, Tensor};
+
+/// Channels of the policy's head before its linear layer.
+const POLICY_CHANNELS: usize = 16;
+/// Channels of the value's head before its linear layers.
+const VALUE_CHANNELS: usize = 8;
+
+/// A 3×3 or 1×1 convolution: the places of its weight and bias in [`Params::leaves`].
+#[derive(Clone, Copy, Debug)]
+struct Conv {
+    weight: usize,
+    bias: usize,
+    padding: i64,
+}
+
+impl Conv {
+    /// Orthogonal weights with this gain, biases zero.
+    fn new(b: &mut Builder, name: &str, inputs: usize, outputs: usize, size: usize, gain: f64) -> Self {
+        Self {
+            weight: b.convolution(&format!("{name}.weight"), inputs, outputs, size, gain),
+            bias: b.constant(&format!("{name}.bias"), &[outputs as i64], 0.0),
+            padding: (size / 2) as i64,
+        }
+    }
+
+    fn forward(self, p: &Params, x: &Tensor) -> Tensor {
+        x.conv2d(&p.leaves[self.weight], Some(&p.leaves[self.bias]), 1, self.padding, 1, 1)
+    }
+}
+
+/// What stands before the heads.
+#[derive(Clone, Debug)]
+enum Trunk {
+    /// Blocks with activations before convolutions (He et al. 2016, "Identity mappings"), without normalisation: the
+    /// last convolution of a block begins at 0, so that a fresh tower is the identity (Zhang et al. 2019, "Fixup").
+    Tower { board: [i64; 3], stem: Conv, blocks: Vec<(Conv, Conv)>, policy: Conv, value: Conv },
+    /// Hidden layers.
+    Flat(Mlp),
+}
+
+/// The network.
+#[derive(Clone, Debug)]
+pub struct BoardNet {
+    trunk: Trunk,
+    policy: Mlp,
+    value: Mlp,
+    inputs: usize,
+    actions: usize,
+}
+
+impl BoardNet {
+    /// For observations of this shape, `[planes, rows, columns]` or anything flat; `width` channels (or numbers of a
+    /// hidden layer) and `blocks` residual blocks (or hidden layers).
+    pub fn new(b: &mut Builder, observation: &[usize], actions: usize, width: usize, blocks: usize) -> Self {
+        let inputs = observation.iter().product();
+        let root2 = std::f64::consts::SQRT_2;
+        let (trunk, policy_in, value_in) = match *observation {
+            [planes, rows, columns] => {
+                let stem = Conv::new(b, "stem", planes, width, 3, root2);
+                let block = |i: usize, b: &mut Builder| {
+                    let one = Conv::new(b, &format!("block.{i}.0"), width, width, 3, root2);
+                    (one, Conv::new(b, &format!("block.{i}.1"), width, width, 3, 0.0))
+                };
+                let blocks = (0..blocks).map(|i| block(i, b)).collect();
+                let policy = Conv::new(b, "policy.conv", width, POLICY_CHANNELS, 1, root2);
+                let value = Conv::new(b, "value.conv", width, VALUE_CHANNELS, 1, root2);
+                let board = [planes as i64, rows as i64, columns as i64];
+                let cells = rows * columns;
+                (Trunk::Tower { board, stem, blocks, policy, value }, POLICY_CHANNELS * cells, VALUE_CHANNELS * cells)
+            }
+            _ => {
+                let sizes = [vec![inputs], vec![width; blocks.max(1)]].concat();
+                (Trunk::Flat(Mlp::new(b, "trunk", &sizes, Activation::Relu, Last::Hidden)), width, width)
+            }
+        };
+        let policy = Mlp::new(b, "policy", &[policy_in, actions], Activation::Relu, Last::Head(0.01));
+        let value = Mlp::new(b, "value", &[value_in, width.max(16), 1], Activation::Relu, Last::Head(0.01));
+        Self { trunk, policy, value, inputs, actions }
+    }
+
+    /// `obs`: `[n, inputs]`; logits `[n, actions]` and values `[n]` from −1 to 1, for the player whose view it is.
+    pub fn forward(&self, p: &Params, obs: &Tensor) -> (Tensor, Tensor) {
+        let (policy, value) = match &self.trunk {
+            Trunk::Flat(trunk) => {
+                let h = trunk.forward(p, obs);
+                (h.shallow_clone(), h)
+            }
+            Trunk::Tower { board: [planes, rows, columns], stem, blocks, policy, value } => {
+                let mut x = stem.forward(p, &obs.view([-1, *planes, *rows, *columns]));
+                for (one, two) in blocks {
+                    let h = one.forward(p, &x.relu()).relu_();
+                    x = x + two.forward(p, &h);
+                }
+                let x = x.relu_();
+                (policy.forward(p, &x).relu_().flatten(1, -1), value.forward(p, &x).relu_().flatten(1, -1))
+            }
+        };
+        (self.policy.forward(p, &policy), self.value.forward(p, &value).squeeze_dim(1).tanh())
+    }
+}
+
+/// The network of a moment, in its own memory, as searches ask it.
+pub struct Judge {
+    params: Params,
+    net: BoardNet,
+    device: Device,
+    input: HostTensor<f32>,
+}
+
+impl Judge {
+    /// A copy of everything that judging needs.
+    pub fn new(params: &Params, net: &BoardNet) -> Self {
+        let device = params.flat.device();
+        Self { params: params.frozen(), net: net.clone(), device, input: HostTensor::zeros(&[0]) }
+    }
+}
+
+impl Evaluate for Judge {
+    fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
+        let rows = value.len();
+        if self.input.slice().len() != obs.len() {
+            self.input = HostTensor::zeros(&[rows, self.net.inputs]);
+        }
+        self.input.slice_mut().copy_from_slice(obs);
+        tch::no_grad(|| {
+            let (policy, worth) = self.net.forward(&self.params, &self.input.to(self.device));
+            debug_assert_eq!(policy.size(), [rows as i64, self.net.actions as i64]);
+            read_f32(&policy, logits);
+            read_f32(&worth, value);
+        });
+    }
+}
+
+/// −Σ target log softmax(logits) over legal actions, the mean over rows. `mask`: 1 for legal actions, else 0.
+pub fn cross_entropy(logits: &Tensor, target: &Tensor, mask: &Tensor) -> Tensor {
+    let masked = logits + (mask - 1.0) * 1e9;
+    -(masked.log_softmax(-1, Kind::Float) * target).sum_dim_intlist(-1, false, Kind::Float).mean(Kind::Float)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judge_is_the_network_of_its_moment() {
+        let mut builder = Builder::new(3);
+        let net = BoardNet::new(&mut builder, &[3, 6, 7], 7, 8, 2);
+        let mut params = builder.finish(Device::Cpu);
+        let mut judge = Judge::new(&params, &net);
+        let obs: Vec<f32> = (0..2 * 126).map(|i| (i % 5) as f32 * 0.3).collect();
+        let (mut logits, mut value) = (vec![0.0; 14], vec![0.0; 2]);
+        judge.evaluate(&obs, &mut logits, &mut value);
+        let (policy, worth) = net.forward(&params, &Tensor::from_slice(&obs).view([2, 126]));
+        let (mut a, mut b) = (vec![0.0; 14], vec![0.0; 2]);
+        read_f32(&policy, &mut a);
+        read_f32(&worth, &mut b);
+        assert_eq!((&a, &b), (&logits, &value));
+        tch::no_grad(|| params.flat.g_add_scalar_(0.1));
+        judge.evaluate(&obs, &mut a, &mut b);
+        assert_eq!((a, b), (logits, value), "what learning does later does not reach it");
+    }
+
+    #[test]
+    fn cross_entropy_is_by_hand_and_blind_to_illegal_actions() {
+        let logits = Tensor::from_slice(&[1.0f32, 2.0, 50.0]).view([1, 3]).set_requires_grad(true);
+        let target = Tensor::from_slice(&[0.25f32, 0.75, 0.0]).view([1, 3]);
+        let mask = Tensor::from_slice(&[1.0f32, 1.0, 0.0]).view([1, 3]);
+        let loss = cross_entropy(&logits, &target, &mask);
+        let z = (1f64.exp() + 2f64.exp()).ln();
+        assert!((loss.double_value(&[]) - (0.25 * (z - 1.0) + 0.75 * (z - 2.0))).abs() < 1e-5);
+        loss.backward();
+        assert_eq!(logits.grad().double_value(&[0, 2]), 0.0);
+    }
+}

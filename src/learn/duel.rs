@@ -1,0 +1,145 @@
+//! How agents of games of two are judged: by games against other players, from both seats in turn.
+
+use crate::plan::Plan;
+use agon::{Failure, Outcome};
+use agon_agents::evaluate::{Evaluation, evaluate};
+use agon_core::game::{Game, Turn, Visit, mix};
+use agon_core::policy::Policy;
+use agon_core::rng::{Rng, Stream};
+use agon_core::{ActionsMut, VecEnv, View};
+use agon_search::guided::{Guided, GuidedSettings};
+use agon_search::{Evaluate, Player, player};
+
+/// An agent that meets others at a game.
+pub trait Contender {
+    /// Plays `episodes` games against a player in words.
+    fn meet(&mut self, plan: &Plan, rival: &str, episodes: usize, seed: u64, record: usize) -> Outcome<Evaluation>;
+}
+
+/// Who is judged.
+pub enum Who<'a> {
+    /// A network, with the simulations that the plan allows.
+    Network(Box<dyn Evaluate>),
+    /// A player in words.
+    Words(&'a str),
+}
+
+/// Whether a plan's agents are judged so.
+pub fn applies(plan: &Plan) -> bool {
+    struct Two;
+    impl Visit for Two {
+        type Out = bool;
+        fn visit<G: Game>(self, game: G) -> bool {
+            game.spec().players() == 2
+        }
+    }
+    agon_envs::games::visit(plan.env.id, &plan.env_settings, Two).unwrap_or(false)
+}
+
+/// Whether there is such a player for the plan's game; if not, why.
+pub fn check(plan: &Plan, words: &str) -> Result<(), String> {
+    if applies(plan) { contender(plan, Who::Words(words)).map(drop).map_err(|e| e.to_string()) } else { Ok(()) }
+}
+
+/// Somebody who can be judged.
+pub fn contender(plan: &Plan, who: Who<'_>) -> Outcome<Box<dyn Contender>> {
+    let made = agon_envs::games::visit(plan.env.id, &plan.env_settings, Enter { plan, who });
+    made.map_err(|e| Failure::Input(e.to_string()))?
+}
+
+struct Enter<'a> {
+    plan: &'a Plan,
+    who: Who<'a>,
+}
+
+fn by_words<G: Game>(game: &G, words: &str) -> Outcome<Box<dyn Player<G>>> {
+    let made = player::parse(words).and_then(|(name, set)| player::by_name(game, &name, &set));
+    made.map_err(|e| Failure::Input(format!("{words}: {e}")))
+}
+
+impl Visit for Enter<'_> {
+    type Out = Outcome<Box<dyn Contender>>;
+
+    fn visit<G: Game>(self, game: G) -> Self::Out {
+        let agent = match self.who {
+            Who::Words(words) => by_words(&game, words)?,
+            Who::Network(network) => {
+                let set = GuidedSettings { simulations: self.plan.eval.simulations, ..GuidedSettings::default() };
+                Box::new(Guided::new(&game, set, network).map_err(|e| Failure::Input(e.to_string()))?)
+            }
+        };
+        Ok(Box::new(Entered { game, agent: Some(agent) }))
+    }
+}
+
+struct Entered<G: Game> {
+    game: G,
+    /// Away only while it plays.
+    agent: Option<Box<dyn Player<G>>>,
+}
+
+impl<G: Game> Contender for Entered<G> {
+    fn meet(&mut self, plan: &Plan, rival: &str, episodes: usize, seed: u64, record: usize) -> Outcome<Evaluation> {
+        let rival = by_words(&self.game, rival)?;
+        let mut env = plan.build_env(episodes)?;
+        let Some(agent) = self.agent.take() else { return Err(Failure::Internal("it is playing already".into())) };
+        let mut table = Duel {
+            game: self.game.clone(),
+            players: [agent, rival],
+            openings: plan.eval.opening_plies,
+            minds: (0..episodes).map(|i| Rng::new(seed, Stream::Player, i as u32)).collect(),
+            over: vec![false; episodes],
+            seed,
+            failed: None,
+        };
+        let evaluation = evaluate(&mut *env, &mut table, seed, record);
+        let [agent, _] = table.players;
+        self.agent = Some(agent);
+        table.failed.map_or(Ok(evaluation), |why| Err(Failure::Internal(why)))
+    }
+}
+
+/// Two players at many boards; at board i the first one has seat i modulo 2. Neighbours share their opening.
+struct Duel<G: Game> {
+    game: G,
+    players: [Box<dyn Player<G>>; 2],
+    openings: u32,
+    minds: Vec<Rng>,
+    over: Vec<bool>,
+    seed: u64,
+    failed: Option<String>,
+}
+
+impl<G: Game> Policy for Duel<G> {
+    fn act(&mut self, env: &dyn VecEnv, _: &[f32], _: &[bool], mut actions: ActionsMut<'_>) {
+        for end in env.ended() {
+            self.over[end.row as usize / 2] = true;
+        }
+        for i in 0..env.envs() {
+            let saved = env.save(i, View::Now);
+            // A state that was just saved can be read back.
+            let Ok(state) = serde_json::from_value::<G::State>(saved["state"].clone()) else { continue };
+            let Turn::Player(mover) = self.game.turn(&state) else { continue };
+            let plies = saved["steps"].as_u64().unwrap_or(0) as u32;
+            let (own, mind) = (self.seat(i), &mut self.minds[i]);
+            let action = if self.over[i] {
+                // Its game is counted; it goes on only because the others do.
+                self.game.random_move(&state, mind)
+            } else if plies < self.openings {
+                let mut opening = Rng::new(mix(self.seed, i as u64 / 2), Stream::Eval, plies);
+                self.game.random_move(&state, &mut opening)
+            } else {
+                self.players[usize::from(mover != own)].choose(&self.game, &state, mind)
+            };
+            actions.set(2 * i + mover, f64::from(action));
+        }
+    }
+
+    fn name(&self) -> String {
+        "duel".into()
+    }
+
+    fn seat(&self, env: usize) -> usize {
+        env % 2
+    }
+}
