@@ -95,6 +95,9 @@ pub struct Eval {
     /// Seed of the episodes
     #[arg(long)]
     pub seed: Option<u64>,
+    /// At games: how many of these positions it solves, lines like `4 4 3 => 3 5`: moves, then the right answers
+    #[arg(long, value_name = "FILE", conflicts_with = "episodes")]
+    pub positions: Option<PathBuf>,
     /// Where tensors live
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,

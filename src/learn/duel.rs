@@ -14,6 +14,10 @@ use agon_search::{Evaluate, Player, player};
 pub trait Contender {
     /// Plays `episodes` games against a player in words.
     fn meet(&mut self, plan: &Plan, rival: &str, episodes: usize, seed: u64, record: usize) -> Outcome<Evaluation>;
+
+    /// Which positions it solves. A line holds moves (or the game's notation of a position), `=>`, and the right answers;
+    /// `#` begins a remark. The first line that cannot be, by number, and why.
+    fn solve(&mut self, text: &str, seed: u64) -> Result<Vec<bool>, String>;
 }
 
 /// Who is judged.
@@ -96,6 +100,24 @@ impl<G: Game> Contender for Entered<G> {
         let [agent, _] = table.players;
         self.agent = Some(agent);
         table.failed.map_or(Ok(evaluation), |why| Err(Failure::Internal(why)))
+    }
+
+    fn solve(&mut self, text: &str, seed: u64) -> Result<Vec<bool>, String> {
+        let Some(agent) = &mut self.agent else { return Err("0: it is playing already".into()) };
+        let mut solved = Vec::new();
+        for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.starts_with('#')) {
+            let wrong = |why: String| format!("{}: {why}", i + 1);
+            let (position, answers) = line.split_once("=>").ok_or_else(|| wrong("there is no `=>`".into()))?;
+            let state = self.game.position(position.trim()).map_err(wrong)?;
+            if !matches!(self.game.turn(&state), Turn::Player(_)) {
+                return Err(wrong("nobody is to move there".into()));
+            }
+            let read = |word| self.game.read(&state, word).ok_or_else(|| wrong(format!("`{word}` is not legal there")));
+            let right = answers.split_whitespace().map(read).collect::<Result<Vec<_>, _>>()?;
+            let chosen = agent.choose(&self.game, &state, &mut Rng::new(seed, Stream::Player, i as u32));
+            solved.push(right.contains(&chosen));
+        }
+        Ok(solved)
     }
 }
 

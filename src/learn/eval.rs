@@ -253,6 +253,9 @@ pub fn run(args: &cli::Eval) -> Outcome {
         }
         Target::Player(name) => (Judged::player(&plan, &name, seed)?, name),
     };
+    if let Some(file) = &args.positions {
+        return solve(&mut who, &name, file, seed, args.json.json);
+    }
     let scores = who.compare(&plan, &name, episodes, seed)?;
     if args.json.json {
         agon::say!("{}", scores.json());
@@ -260,4 +263,48 @@ pub fn run(args: &cli::Eval) -> Outcome {
         agon::failure::say(format_args!("{}", scores.table()));
     }
     Ok(())
+}
+
+/// How many positions of a file it solves.
+fn solve(who: &mut Judged, name: &str, file: &Path, seed: u64, json: bool) -> Outcome {
+    let Judged::Contender(who) = who else {
+        return Err(Failure::Input("--positions is for games of two".into()));
+    };
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::read(file, &e))?;
+    let solved = who.solve(&text, seed).map_err(|why| Failure::Input(format!("{}:{why}", file.display())))?;
+    let (n, right) = (solved.len(), solved.iter().filter(|s| **s).count());
+    if n == 0 {
+        return Err(Failure::Input(format!("{} has no position", file.display())));
+    }
+    let [low, high] = wilson(right as f64, n as f64);
+    if json {
+        let share = right as f64 / n as f64;
+        agon::say!("{}", json!({"agent": name, "positions": n, "solved": right, "share": share, "ci95": [low, high]}));
+    } else {
+        let [share, low, high] = [right as f64 / n as f64, low, high].map(|x| 100.0 * x);
+        agon::say!("{name}: {right} of {n} positions solved, {share:.1} % [{low:.1}, {high:.1}]");
+    }
+    Ok(())
+}
+
+/// Wilson's 95 % interval of a share.
+fn wilson(right: f64, n: f64) -> [f64; 2] {
+    let (z, p) = (1.959_964, right / n);
+    let middle = p + z * z / (2.0 * n);
+    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    [(middle - half) / (1.0 + z * z / n), (middle + half) / (1.0 + z * z / n)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Newcombe 1998, table I: 81 of 263 and 0 of 20.
+    #[test]
+    fn intervals_of_shares_are_wilsons() {
+        for (right, n, [low, high]) in [(81.0, 263.0, [0.2553, 0.3662]), (0.0, 20.0, [0.0, 0.1611])] {
+            let [a, b] = wilson(right, n);
+            assert!((a - low).abs() < 1e-4 && (b - high).abs() < 1e-4, "{a} {b}");
+        }
+    }
 }
