@@ -6,10 +6,14 @@
 //! | alpha-beta search | [`minimax`] |
 //! | Monte Carlo tree search | [`mcts`] |
 //! | regret minimisation for hidden cards | [`cfr`] |
+//! | programs that play: what they have in common, Go, chess | [`engine`], [`gtp`], [`uci`] |
 
 pub mod cfr;
+pub mod engine;
+pub mod gtp;
 pub mod mcts;
 pub mod minimax;
 pub mod player;
+pub mod uci;
 
-pub use player::{Line, Player, PlayerError, Thoughts};
+pub use player::{Fault, Line, Player, PlayerError, Thoughts};
