@@ -2,7 +2,7 @@
 
 use crate::cli;
 use crate::failure::{Failure, Outcome};
-use agon_core::game::{Game, Turn, Visit, moves};
+use agon_core::game::{Action, Game, Turn, Visit, moves};
 use agon_core::rng::{Rng, Stream};
 use agon_search::{Player, Thoughts, player};
 use serde_json::Map;
@@ -43,18 +43,24 @@ impl Visit for Sitting<'_> {
         let mut said = Vec::new();
         while let Turn::Player(mover) = table.turn() {
             if mover != person {
-                let (before, action) = (table.state.clone(), rival.choose(&game, &table.state, &mut table.mind));
-                said = thoughts(&game, &before, &rival.thoughts());
-                said.insert(0, format!("{} plays {}", seats[mover], game.write(&before, action)));
+                let action = table.ask(&mut *rival, &args.against)?;
+                said = thoughts(&game, &table.state, &rival.thoughts());
+                if rival.resigns() {
+                    crate::say!("{}", beside(&view(&game, &table.state, person), &said));
+                    crate::say!("{} resigns", seats[mover]);
+                    return Ok(());
+                }
+                said.insert(0, format!("{} plays {}", seats[mover], game.write(&table.state, action)));
                 table.play(action);
                 continue;
             }
             crate::say!("{}", beside(&view(&game, &table.state, person), &said));
             said.clear();
-            if !ask(&game, &mut table, person, &mut *rival)? {
+            if !ask(&game, &mut table, person, (&mut *rival, &args.against))? {
                 return Ok(());
             }
         }
+        table.tell(&mut *rival);
         crate::say!("{}", beside(&view(&game, &table.state, person), &said));
         let mut returns = vec![0.0; seats.len()];
         game.returns(&table.state, &mut returns);
@@ -71,22 +77,29 @@ struct Table<'a, G: Game> {
     state: G::State,
     chance: Rng,
     mind: Rng,
-    /// Positions in which somebody moved.
-    past: Vec<G::State>,
+    /// Positions in which somebody moved or chance decided, and what came of it.
+    past: Vec<(G::State, Action)>,
+    /// How much of it the rival knows; none of it, not even that a game began, before anything was told.
+    told: Option<usize>,
 }
 
 impl<'a, G: Game> Table<'a, G> {
     fn new(game: &'a G, seed: u64) -> Self {
         let (chance, mind) = (Rng::new(seed, Stream::Env, 0), Rng::new(seed, Stream::Player, 0));
-        let mut table = Self { game, state: agon_core::game::start(game), chance, mind, past: Vec::new() };
+        let mut table = Self { game, state: agon_core::game::start(game), chance, mind, past: Vec::new(), told: None };
         table.settle();
         table
+    }
+
+    fn happen(&mut self, action: Action) {
+        self.past.push((self.state.clone(), action));
+        self.game.play(&mut self.state, action);
     }
 
     fn settle(&mut self) {
         while self.game.turn(&self.state) == Turn::Chance {
             let outcome = self.game.roll(&self.state, &mut self.chance);
-            self.game.play(&mut self.state, outcome);
+            self.happen(outcome);
         }
     }
 
@@ -94,23 +107,46 @@ impl<'a, G: Game> Table<'a, G> {
         self.game.turn(&self.state)
     }
 
-    fn play(&mut self, action: agon_core::game::Action) {
-        self.past.push(self.state.clone());
-        self.game.play(&mut self.state, action);
+    fn play(&mut self, action: Action) {
+        self.happen(action);
         self.settle();
     }
 
-    /// Back to the person's last move.
+    /// Tells the rival what it does not know yet.
+    fn tell(&mut self, rival: &mut dyn Player<G>) {
+        let told = self.told.unwrap_or_else(|| {
+            rival.begin(self.game);
+            0
+        });
+        self.past[told..].iter().for_each(|(before, action)| rival.played(self.game, before, *action));
+        self.told = Some(self.past.len());
+    }
+
+    /// What the rival plays here.
+    fn ask(&mut self, rival: &mut dyn Player<G>, name: &str) -> Outcome<Action> {
+        self.tell(rival);
+        let action = rival.choose(self.game, &self.state, &mut self.mind);
+        action.map_err(|fault| Failure::Internal(format!("{name}: {fault}; the game ends here")))
+    }
+
+    /// Back to the person's last move; the rival is told the game again.
     fn undo(&mut self, person: usize) -> bool {
-        let Some(at) = self.past.iter().rposition(|s| self.game.turn(s) == Turn::Player(person)) else { return false };
-        self.state = self.past.swap_remove(at);
+        let own = |s: &G::State| self.game.turn(s) == Turn::Player(person);
+        let Some(at) = self.past.iter().rposition(|(before, _)| own(before)) else { return false };
+        self.state = self.past.swap_remove(at).0;
         self.past.truncate(at);
+        self.told = None;
         true
     }
 }
 
 /// Reads lines until one is a move; false if the person leaves.
-fn ask<G: Game>(game: &G, table: &mut Table<'_, G>, person: usize, rival: &mut dyn Player<G>) -> Outcome<bool> {
+fn ask<G: Game>(
+    game: &G,
+    table: &mut Table<'_, G>,
+    person: usize,
+    (rival, name): (&mut dyn Player<G>, &str),
+) -> Outcome<bool> {
     let mut stdin = std::io::stdin().lock();
     loop {
         crate::failure::say(format_args!("{}> ", game.spec().seats[person]));
@@ -132,8 +168,9 @@ fn ask<G: Game>(game: &G, table: &mut Table<'_, G>, person: usize, rival: &mut d
                 crate::say!("{}", list.join(" "));
             }
             "hint" => {
-                let action = rival.choose(game, &table.state, &mut table.mind);
-                crate::say!("it would play {}", game.write(&table.state, action));
+                let action = table.ask(rival, name)?;
+                let would = if rival.resigns() { "resign".into() } else { game.write(&table.state, action) };
+                crate::say!("it would {}{would}", if rival.resigns() { "" } else { "play " });
                 thoughts(game, &table.state, &rival.thoughts()).iter().for_each(|l| crate::say!("{l}"));
             }
             "undo" => {

@@ -4,9 +4,10 @@ use super::plan::Plan;
 use super::ratings::Score;
 use agon_core::game::{Action, Game, Turn, mix};
 use agon_core::rng::{Rng, Stream};
-use agon_search::Player;
+use agon_search::{Fault, Player};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Why a game ended.
@@ -17,6 +18,8 @@ pub enum End {
     Rules,
     /// The tournament's limit of plies: a draw.
     Length,
+    /// A player gave it up.
+    Resigned,
     /// Forfeit: the last move is not legal.
     Illegal,
     /// Forfeit: the player broke down.
@@ -45,7 +48,13 @@ pub struct Record {
     pub end: End,
     /// The hash of the last position.
     pub hash: u64,
+    /// Of a forfeit: what the player did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
+
+/// In a record: an illegal move that is none at all, such as an engine's words. No game has so many actions.
+const NO_MOVE: Action = Action::MAX;
 
 impl Record {
     /// The result of a seat.
@@ -67,15 +76,24 @@ pub struct Board<G: Game> {
     /// Openings from the book, as moves.
     pub book: Vec<Vec<Action>>,
     state: G::State,
+    /// By seat: who broke down at being told something, and forfeits at its next turn.
+    broken: [bool; 2],
+}
+
+/// What came of a player's turn, other than a move.
+struct Lost {
+    end: End,
+    fault: Option<String>,
 }
 
 impl<G: Game> Board<G> {
     pub fn new(game: G, players: Vec<Box<dyn Player<G>>>, book: Vec<Vec<Action>>) -> Self {
-        Self { game, players, book, state: G::State::default() }
+        Self { game, players, book, state: G::State::default(), broken: [false; 2] }
     }
 
-    /// Plays a pair. Everything random in it follows from the tournament's seed and the pair's number.
-    pub fn pair(&mut self, plan: &Plan, pair: u64, entrants: (usize, usize)) -> [Record; 2] {
+    /// Plays a pair; none if it was stopped. Everything random in it follows from the tournament's seed and the pair's
+    /// number.
+    pub fn pair(&mut self, plan: &Plan, pair: u64, entrants: (usize, usize), stop: &AtomicBool) -> Option<[Record; 2]> {
         let seed = mix(plan.set.seed, pair);
         let mut opening = Vec::new();
         if !self.book.is_empty() {
@@ -92,7 +110,8 @@ impl<G: Game> Board<G> {
             opening.truncate(book);
         }
         let (a, b) = entrants;
-        [(0, [a, b]), (1, [b, a])].map(|(game, seats)| self.play(plan, pair, game, seats, seed, &opening))
+        let mut play = |game, seats| self.play(plan, (pair, game), seats, seed, &opening, stop);
+        Some([play(0, [a, b])?, play(1, [b, a])?])
     }
 
     /// Lets chance decide until a player must.
@@ -121,17 +140,46 @@ impl<G: Game> Board<G> {
         self.game.turn(&self.state) != Turn::Over
     }
 
-    fn play(&mut self, plan: &Plan, pair: u64, number: u8, seats: [usize; 2], seed: u64, opening: &[Action]) -> Record {
+    /// Tells both players what happens, and lets it happen.
+    fn happen(&mut self, seats: [usize; 2], action: Action) {
+        for (seat, broken) in seats.iter().zip(&mut self.broken) {
+            let (game, state, player) = (&self.game, &self.state, &mut self.players[*seat]);
+            *broken |= catch_unwind(AssertUnwindSafe(|| player.played(game, state, action))).is_err();
+        }
+        self.game.play(&mut self.state, action);
+    }
+
+    /// Lets chance decide until a player must, before all eyes.
+    fn roll(&mut self, seats: [usize; 2], chance: &mut Rng) {
+        while self.game.turn(&self.state) == Turn::Chance {
+            let outcome = self.game.roll(&self.state, chance);
+            self.happen(seats, outcome);
+        }
+    }
+
+    fn play(
+        &mut self,
+        plan: &Plan,
+        (pair, number): (u64, u8),
+        seats: [usize; 2],
+        seed: u64,
+        opening: &[Action],
+        stop: &AtomicBool,
+    ) -> Option<Record> {
         let mut chance = Rng::new(seed, Stream::Env, 0);
         let mut minds = [0, 1].map(|seat| Rng::new(seed, Stream::Player, 2 * u32::from(number) + seat));
         self.game.start(&mut self.state);
-        self.settle(&mut chance);
+        for (seat, broken) in seats.iter().zip(&mut self.broken) {
+            let (game, player) = (&self.game, &mut self.players[*seat]);
+            *broken = catch_unwind(AssertUnwindSafe(|| player.begin(game))).is_err();
+        }
+        self.roll(seats, &mut chance);
         let mut moves: Vec<Action> = Vec::with_capacity(64);
         let limit = match plan.set.max_plies {
             0 => self.game.spec().max_plies,
             most => most,
         };
-        let mut returns = [0.0; 2];
+        let (mut returns, mut fault) = ([0.0; 2], None);
         let end = loop {
             let Turn::Player(mover) = self.game.turn(&self.state) else {
                 self.game.returns(&self.state, &mut returns);
@@ -140,14 +188,19 @@ impl<G: Game> Board<G> {
             if moves.len() >= limit as usize {
                 break End::Length;
             }
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
             let action = if let Some(action) = opening.get(moves.len()) {
                 *action
             } else {
-                match self.ask(plan, seats[mover], &mut minds[mover]) {
+                match self.ask(plan, seats, mover, &mut minds[mover]) {
                     Ok(action) => action,
-                    Err(end) => {
-                        returns = self.forfeit(mover);
-                        break end;
+                    Err(lost) => {
+                        // An illegal move that is one of the game's is found out below.
+                        moves.extend((lost.end == End::Illegal).then_some(NO_MOVE));
+                        (returns, fault) = (self.forfeit(mover), lost.fault);
+                        break lost.end;
                     }
                 }
             };
@@ -158,13 +211,13 @@ impl<G: Game> Board<G> {
                 returns = self.forfeit(mover);
                 break End::Illegal;
             }
-            self.game.play(&mut self.state, action);
-            self.settle(&mut chance);
+            self.happen(seats, action);
+            self.roll(seats, &mut chance);
         };
         let hash = self.game.hash(&self.state);
         let seats = seats.map(|s| s as u32);
         let opening = opening.len().min(moves.len()) as u32;
-        Record { pair, game: number, seats, opening, moves, seed, returns, end, hash }
+        Some(Record { pair, game: number, seats, opening, moves, seed, returns, end, hash, fault })
     }
 
     fn forfeit(&self, loser: usize) -> [f32; 2] {
@@ -174,12 +227,28 @@ impl<G: Game> Board<G> {
         returns
     }
 
-    fn ask(&mut self, plan: &Plan, player: usize, rng: &mut Rng) -> Result<Action, End> {
-        let (game, state, player) = (&self.game, &self.state, &mut self.players[player]);
+    /// A player's move, or why the game is lost for it.
+    fn ask(&mut self, plan: &Plan, seats: [usize; 2], mover: usize, rng: &mut Rng) -> Result<Action, Lost> {
+        let (game, state, player) = (&self.game, &self.state, &mut self.players[seats[mover]]);
         let begun = (plan.set.move_ms > 0).then(Instant::now);
-        let action = catch_unwind(AssertUnwindSafe(|| player.choose(game, state, rng))).map_err(|_| End::Crash)?;
-        let late = begun.is_some_and(|t| t.elapsed() > Duration::from_millis(plan.set.move_ms));
-        if late { Err(End::Time) } else { Ok(action) }
+        let panicked = || Lost { end: End::Crash, fault: Some("it panicked".into()) };
+        if self.broken[mover] {
+            return Err(panicked());
+        }
+        let chosen = catch_unwind(AssertUnwindSafe(|| (player.choose(game, state, rng), player.resigns())));
+        let (chosen, resigns) = chosen.map_err(|_| panicked())?;
+        let action = chosen.map_err(|fault| {
+            let end = match fault {
+                Fault::Illegal(_) => End::Illegal,
+                Fault::Crash(_) => End::Crash,
+                Fault::Time => End::Time,
+            };
+            Lost { end, fault: Some(fault.to_string()) }
+        })?;
+        if begun.is_some_and(|t| t.elapsed() > Duration::from_millis(plan.set.move_ms)) {
+            return Err(Lost { end: End::Time, fault: None });
+        }
+        if resigns { Err(Lost { end: End::Resigned, fault: None }) } else { Ok(action) }
     }
 }
 
@@ -190,6 +259,8 @@ mod tests {
     use agon_envs::games::tic_tac_toe::TicTacToe;
     use agon_search::player::Random;
 
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+
     enum Bad {
         Liar,
         Breaks,
@@ -197,13 +268,18 @@ mod tests {
     }
 
     impl Player<TicTacToe> for Bad {
-        fn choose(&mut self, game: &TicTacToe, state: &<TicTacToe as Game>::State, rng: &mut Rng) -> Action {
+        fn choose(
+            &mut self,
+            game: &TicTacToe,
+            state: &<TicTacToe as Game>::State,
+            rng: &mut Rng,
+        ) -> Result<Action, Fault> {
             match self {
-                Self::Liar => 99,
+                Self::Liar => Ok(99),
                 Self::Breaks => panic!("on purpose"),
                 Self::Sleeps => {
                     std::thread::sleep(Duration::from_millis(50));
-                    game.random_move(state, rng)
+                    Ok(game.random_move(state, rng))
                 }
             }
         }
@@ -220,7 +296,7 @@ mod tests {
         for (bad, end) in [(Bad::Liar, End::Illegal), (Bad::Breaks, End::Crash), (Bad::Sleeps, End::Time)] {
             let game = TicTacToe::new(Default::default()).unwrap();
             let mut board = Board::new(game.clone(), vec![Box::new(bad), Box::new(Random)], Vec::new());
-            for (number, record) in board.pair(&plan, 3, (0, 1)).iter().enumerate() {
+            for (number, record) in board.pair(&plan, 3, (0, 1), &GO_ON).unwrap().iter().enumerate() {
                 assert_eq!((record.end, record.score(number)), (end, Score::Loss), "{record:?}");
                 assert!(again(&game, record, None).is_ok(), "{record:?}");
             }
@@ -236,7 +312,7 @@ mod tests {
         let plan = Plan::read(&path, &[]).unwrap();
         let game = agon_envs::games::chess::Chess::new(Default::default()).unwrap();
         let mut board = Board::new(game.clone(), vec![Box::new(Random), Box::new(Random)], Vec::new());
-        for record in board.pair(&plan, 0, (0, 1)) {
+        for record in board.pair(&plan, 0, (0, 1), &GO_ON).unwrap() {
             assert_eq!((record.end, record.moves.len(), record.score(0)), (End::Length, 9, Score::Draw));
             assert!(again(&game, &record, None).is_ok());
         }

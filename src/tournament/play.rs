@@ -4,7 +4,7 @@
 //! asks the schedule what is next. What a pair holds depends on the seed and its number alone, so the file is the same
 //! for any number of workers and any number of interruptions.
 
-use super::game::{Board, Record};
+use super::game::{Board, End, Record};
 use super::plan::Plan;
 use super::ratings::{Score, Table};
 use super::schedule::Schedule;
@@ -28,16 +28,19 @@ pub struct Played {
     pub schedule: Schedule,
     pub table: Table,
     pub pairs: u64,
-    /// Forfeits and adjudications by entrant: illegal, crash, time.
+    /// Forfeits by entrant: illegal, crash, time.
     pub forfeits: Vec<[u64; 3]>,
     /// Games that the limit of plies made a draw.
     pub cut: u64,
+    /// Games that a player gave up.
+    pub resigned: u64,
 }
 
 impl Played {
     fn new(plan: &Plan) -> Self {
         let n = plan.entrants.len();
-        Self { schedule: Schedule::new(plan), table: Table::new(n), pairs: 0, forfeits: vec![[0; 3]; n], cut: 0 }
+        let (schedule, table) = (Schedule::new(plan), Table::new(n));
+        Self { schedule, table, pairs: 0, forfeits: vec![[0; 3]; n], cut: 0, resigned: 0 }
     }
 
     fn add(&mut self, games: &Brief) {
@@ -46,7 +49,10 @@ impl Played {
         for (who, kind) in games.forfeits.iter().flatten() {
             self.forfeits[*who as usize][usize::from(*kind)] += 1;
         }
-        self.cut += u64::from(games.cut);
+        for end in games.ends {
+            self.cut += u64::from(end == End::Length);
+            self.resigned += u64::from(end == End::Resigned);
+        }
         self.schedule.add(games.scores);
         self.pairs += 1;
     }
@@ -58,26 +64,25 @@ struct Brief {
     scores: [Score; 2],
     earned: f32,
     forfeits: [Option<(u32, u8)>; 2],
-    cut: u8,
+    ends: [End; 2],
 }
 
 impl Brief {
     fn of(games: &[Record; 2]) -> Self {
-        use super::game::End;
         let forfeit = |g: &Record| {
             let loser = g.seats[usize::from(g.returns[0] > g.returns[1])];
             match g.end {
                 End::Illegal => Some((loser, 0)),
                 End::Crash => Some((loser, 1)),
                 End::Time => Some((loser, 2)),
-                End::Rules | End::Length => None,
+                End::Rules | End::Length | End::Resigned => None,
             }
         };
         Self {
             scores: [games[0].score(0), games[1].score(1)],
             earned: games[0].returns[0] + games[1].returns[1],
             forfeits: [forfeit(&games[0]), forfeit(&games[1])],
-            cut: games.iter().map(|g| u8::from(g.end == End::Length)).sum(),
+            ends: [games[0].end, games[1].end],
         }
     }
 }
@@ -210,7 +215,9 @@ pub fn play<G: Game>(
             let (todo, done) = (todo.clone(), done.clone());
             scope.spawn(move || {
                 for (first, pairs) in todo {
-                    if stop.load(Ordering::Relaxed) || done.send(work(&mut board, plan, first, &pairs)).is_err() {
+                    // Games that were stopped are played from their beginning when the tournament goes on.
+                    let Some(chunk) = work(&mut board, plan, first, &pairs, stop) else { return };
+                    if done.send(chunk).is_err() {
                         return;
                     }
                 }
@@ -277,10 +284,16 @@ fn open(path: &Path, length: u64) -> Outcome<File> {
     open().map_err(|e| Failure::write(path, &e))
 }
 
-fn work<G: Game>(board: &mut Board<G>, plan: &Plan, first: u64, pairs: &[(usize, usize)]) -> Done {
+fn work<G: Game>(
+    board: &mut Board<G>,
+    plan: &Plan,
+    first: u64,
+    pairs: &[(usize, usize)],
+    stop: &AtomicBool,
+) -> Option<Done> {
     let mut done = Done { first, pairs: Vec::with_capacity(pairs.len()), text: Vec::with_capacity(pairs.len() * 400) };
     for (i, entrants) in pairs.iter().enumerate() {
-        let games = board.pair(plan, first + i as u64, *entrants);
+        let games = board.pair(plan, first + i as u64, *entrants, stop)?;
         let from = done.text.len();
         for game in &games {
             // Writing to memory cannot fail, and a record has nothing that is no JSON.
@@ -289,5 +302,5 @@ fn work<G: Game>(board: &mut Board<G>, plan: &Plan, first: u64, pairs: &[(usize,
         }
         done.pairs.push((Brief::of(&games), done.text.len() - from));
     }
-    done
+    Some(done)
 }

@@ -141,7 +141,8 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
     }
     let mut out = json!({
         "name": plan.name, "game": plan.game, "format": plan.set.format.to_value(), "pairs": played.pairs,
-        "games": 2 * played.pairs, "finished": played.schedule.over(), "adjudicated": played.cut,
+        "games": 2 * played.pairs, "finished": played.schedule.over(), "cut": played.cut,
+        "resigned": played.resigned,
         "standings": order(&ratings).iter().map(standing).collect::<Vec<_>>(),
         "first_seat_elo": interval(ratings.first), "draws_between_equals": interval(ratings.draws),
         "meetings": meetings, "cyclic": cyclic(&payoff, n),
@@ -200,6 +201,9 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
     let _ = writeln!(out, "draws between equals: {:.1} % ({:.1} to {:.1})", percent[0], percent[1], percent[2]);
     if played.cut > 0 {
         let _ = writeln!(out, "drawn by the limit of plies: {} games", played.cut);
+    }
+    if played.resigned > 0 {
+        let _ = writeln!(out, "given up: {} games", played.resigned);
     }
     if n == 2 {
         let pairs = played.table.pentanomial(0, 1);

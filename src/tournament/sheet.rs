@@ -82,7 +82,7 @@ fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
     };
     // The words that the PGN standard has for it.
     let termination = match record.end {
-        End::Rules => "normal",
+        End::Rules | End::Resigned => "normal",
         End::Length => "adjudication",
         End::Illegal => "rules infraction",
         End::Crash => "abandoned",
@@ -147,8 +147,9 @@ fn sgf(plan: &Plan, record: &Record) -> String {
         Score::Draw => "0",
         Score::Loss => "W+",
     };
-    let forfeit = match record.end {
+    let how = match record.end {
         End::Rules | End::Length => "",
+        End::Resigned => "R",
         End::Time => "T",
         End::Illegal | End::Crash => "F",
     };
@@ -156,7 +157,7 @@ fn sgf(plan: &Plan, record: &Record) -> String {
     let (black, white) = (escape(seat(plan, record, 0)), escape(seat(plan, record, 1)));
     let komi = plan.game_settings["komi"].as_f64().unwrap_or(0.0);
     let mut out = format!(
-        "(;FF[4]GM[1]CA[UTF-8]AP[agon]RU[Tromp-Taylor]SZ[{size}]KM[{komi}]PB[{black}]PW[{white}]RE[{result}{forfeit}]RO[{}]",
+        "(;FF[4]GM[1]CA[UTF-8]AP[agon]RU[Tromp-Taylor]SZ[{size}]KM[{komi}]PB[{black}]PW[{white}]RE[{result}{how}]RO[{}]",
         record.pair + 1
     );
     let legal = record.moves.len() - usize::from(record.end == End::Illegal);

@@ -3,7 +3,7 @@
 //!
 //! Both work on the whole tree of the game, held in memory; two players whose returns sum to 0.
 
-use crate::player::{Line, Player, PlayerError, Thoughts};
+use crate::player::{Fault, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, start};
 use agon_core::rng::{Rng, Stream};
 use std::collections::HashMap;
@@ -376,9 +376,9 @@ impl Cfr {
 }
 
 impl<G: Game> Player<G> for Cfr {
-    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
-        let Turn::Player(mover) = game.turn(state) else { return 0 };
-        let Some(set) = self.tree.set(game, state, mover) else { return game.random_move(state, rng) };
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
+        let Turn::Player(mover) = game.turn(state) else { return Ok(0) };
+        let Some(set) = self.tree.set(game, state, mover) else { return Ok(game.random_move(state, rng)) };
         let (actions, policy) = (&self.tree.sets[set].actions, &self.policy[set]);
         let line = |(a, p): (&Action, &f64)| Line { moves: vec![*a], visits: 0, value: *p as f32 };
         self.thoughts.lines = actions.iter().zip(policy).map(line).collect();
@@ -388,7 +388,12 @@ impl<G: Game> Player<G> for Cfr {
             left -= p;
             left < 0.0
         });
-        actions[chosen.unwrap_or(actions.len() - 1)]
+        Ok(actions[chosen.unwrap_or(actions.len() - 1)])
+    }
+
+    /// It has none: its lines hold probabilities.
+    fn value(&self) -> Option<f32> {
+        None
     }
 
     fn thoughts(&self) -> Thoughts {

@@ -1,8 +1,9 @@
 //! A player guided by a network that somebody else computes.
 
-use crate::player::{Line, Player, PlayerError, Thoughts};
+use crate::player::{Fault, Line, Player, PlayerError, Thoughts};
 use crate::puct::{Noise, Rule, SearchSettings, Tree};
 use agon_core::game::{Action, Game, Turn};
+use agon_core::GameSpec;
 use agon_core::rng::Rng;
 
 /// Judges positions.
@@ -10,6 +11,17 @@ pub trait Evaluate: Send {
     /// `obs`: `[n, obs_len]`, what the player to move sees. Writes `logits`: `[n, actions]`, of legal and other actions
     /// alike, and `value`: `[n]`, the return that this player may expect, from −1 to 1.
     fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]);
+}
+
+/// Opens networks that were trained.
+pub trait Networks: Sync {
+    /// The network of a run or a checkpoint; why not, where it is none or of another game.
+    fn open(&self, path: &str, game: &GameSpec) -> Result<Box<dyn Evaluate>, String>;
+}
+
+/// Whether a player's name is a path: then it is a network that was trained.
+pub fn is_path(name: &str) -> bool {
+    name.contains(['/', '\\'])
 }
 
 agon_core::settings! {
@@ -78,7 +90,7 @@ pub fn check<G: Game>(game: &G) -> Result<(), &'static str> {
 }
 
 impl<G: Game> Player<G> for Guided<G> {
-    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
         if !self.known || self.tree.root() != state {
             self.tree.plant(state);
         }
@@ -97,10 +109,24 @@ impl<G: Game> Player<G> for Guided<G> {
         let lines = lines.map(|(moves, visits, value)| Line { moves, visits: u64::from(visits), value });
         self.thoughts = Thoughts { lines: lines.collect(), searched: u64::from(self.tree.simulations()), depth: 0 };
         if self.set.temperature == 0.0 {
-            return self.tree.best();
+            return Ok(self.tree.best());
         }
         self.tree.policy(&mut self.policy);
-        draw(&self.policy, self.set.temperature, rng)
+        Ok(draw(&self.policy, self.set.temperature, rng))
+    }
+
+    fn begin(&mut self, _: &G) {
+        self.known = false;
+    }
+
+    fn played(&mut self, game: &G, before: &G::State, action: Action) {
+        if self.known && self.tree.root() == before {
+            let mut next = before.clone();
+            game.play(&mut next, action);
+            self.tree.descend(action, &next);
+        } else {
+            self.known = false;
+        }
     }
 
     fn thoughts(&self) -> Thoughts {

@@ -7,16 +7,20 @@
 //! | alpha-beta search | [`minimax`] |
 //! | Monte Carlo tree search | [`mcts`] |
 //! | regret minimisation for hidden cards | [`cfr`] |
+//! | programs that play: what they have in common, Go, chess | [`engine`], [`gtp`], [`uci`] |
 //! | search guided by a network | [`puct`], [`guided`] |
 //! | self-play with it | [`self_play`] |
 
 pub mod cfr;
+pub mod engine;
+pub mod gtp;
 pub mod guided;
 pub mod mcts;
 pub mod minimax;
 pub mod player;
 pub mod puct;
 pub mod self_play;
+pub mod uci;
 
-pub use guided::Evaluate;
-pub use player::{Line, Player, PlayerError, Thoughts};
+pub use guided::{Evaluate, Networks};
+pub use player::{Fault, Line, Player, PlayerError, Thoughts};

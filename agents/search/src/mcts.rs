@@ -6,7 +6,7 @@
 //! loop over arrays. With several threads each grows a tree of its own and the counts at the root are added up, so that
 //! the choice depends on the seed and the number of threads, never on their timing (unless time is the budget).
 
-use crate::player::{Budget, Line, Player, PlayerError, Thoughts};
+use crate::player::{Budget, Fault, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, playout};
 use agon_core::rng::{Rng, Stream};
 
@@ -238,7 +238,7 @@ impl<G: Game> Mcts<G> {
 }
 
 impl<G: Game> Player<G> for Mcts<G> {
-    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
         let seed = u64::from(rng.below(u32::MAX)) << 32 | u64::from(rng.below(u32::MAX));
         let budgets: Vec<Budget> = (0..self.workers.len()).map(|i| self.budget(i)).collect();
         let exploration = self.exploration;
@@ -259,7 +259,7 @@ impl<G: Game> Player<G> for Mcts<G> {
             .expect("a search panicked");
         }
         self.conclude();
-        self.thoughts.lines[0].moves[0]
+        Ok(self.thoughts.lines[0].moves[0])
     }
 
     fn thoughts(&self) -> Thoughts {

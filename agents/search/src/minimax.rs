@@ -3,7 +3,7 @@
 //!
 //! A value shrinks by a little at every ply on its way to the root, so that wins are sought soon and losses late.
 
-use crate::player::{Budget, Line, Player, PlayerError, Thoughts};
+use crate::player::{Budget, Fault, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, mix};
 use agon_core::rng::Rng;
 
@@ -191,8 +191,8 @@ impl<G: Game> Minimax<G> {
 }
 
 impl<G: Game> Player<G> for Minimax<G> {
-    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
-        let Turn::Player(mover) = game.turn(state) else { return 0 };
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
+        let Turn::Player(mover) = game.turn(state) else { return Ok(0) };
         self.search = self.search.wrapping_add(1);
         self.budget = Budget::new(self.set.nodes, self.set.milliseconds);
         self.searched = 0;
@@ -239,9 +239,9 @@ impl<G: Game> Player<G> for Minimax<G> {
         self.thoughts = Thoughts { lines: lines.collect(), searched: self.searched, depth: reached };
         if !self.set.random_ties {
             // The first in the game's own order among the best.
-            return done.iter().filter(|d| d.0 == done[0].0).map(|d| d.1).min().unwrap_or(done[0].1);
+            return Ok(done.iter().filter(|d| d.0 == done[0].0).map(|d| d.1).min().unwrap_or(done[0].1));
         }
-        done[0].1
+        Ok(done[0].1)
     }
 
     fn thoughts(&self) -> Thoughts {

@@ -1,20 +1,57 @@
 //! What a player is, and the ones that are named in words: `random`, `minimax:depth=6`, `mcts:simulations=1000`.
 
-use crate::{cfr, mcts, minimax};
+use crate::guided::{self, Networks};
+use crate::{cfr, gtp, mcts, minimax, uci};
 use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::Rng;
 use agon_core::settings::{Declared, Issue, Settings, hint, nearest};
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 
+/// Why a player gave no legal move.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// What it gave is none: its words.
+    #[error("`{0}` is not a legal move")]
+    Illegal(String),
+    /// It broke down: how.
+    #[error("{0}")]
+    Crash(String),
+    /// It did not answer in time.
+    #[error("it did not answer in time")]
+    Time,
+}
+
 /// Someone who moves.
+///
+/// Whoever lets it play says so: [`Player::begin`], [`Player::played`] for everything that happens, and
+/// [`Player::choose`] on its turns. Most players look at the position alone and need only the last.
 pub trait Player<G: Game>: Send {
     /// A legal move. `state` is a player's turn.
-    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action;
+    ///
+    /// # Errors
+    /// Why there is none; the game is lost then. The player is fit for the next one.
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault>;
+
+    /// A new game begins.
+    fn begin(&mut self, _game: &G) {}
+
+    /// Every move and outcome of chance that is made in the game, one's own and the opening's included.
+    fn played(&mut self, _game: &G, _before: &G::State, _action: Action) {}
 
     /// What it thought of its last choice.
     fn thoughts(&self) -> Thoughts {
         Thoughts::default()
+    }
+
+    /// The return that it expects for itself after its last choice, where it has such a number.
+    fn value(&self) -> Option<f32> {
+        self.thoughts().lines.first().map(|l| l.value)
+    }
+
+    /// Whether it gave the game up by its last choice. The move that came with it is for who plays on regardless.
+    fn resigns(&self) -> bool {
+        false
     }
 }
 
@@ -44,7 +81,7 @@ pub struct Line {
 #[derive(Debug, thiserror::Error)]
 pub enum PlayerError {
     /// No player has this name.
-    #[error("no player is called `{name}`{} (known are {})", hint(.nearest), NAMES.join(", "))]
+    #[error("no player is called `{name}`{} (known are {}; a path is a run)", hint(.nearest), NAMES.join(", "))]
     Unknown {
         /// The name that was asked for.
         name: String,
@@ -61,6 +98,24 @@ pub enum PlayerError {
         player: &'static str,
         /// What stands in its way.
         why: &'static str,
+    },
+    /// A network that was trained cannot be had.
+    #[error("{path}: {why}")]
+    Network {
+        /// The run or checkpoint.
+        path: String,
+        /// What stands in its way.
+        why: String,
+    },
+    /// A program that plays cannot be had.
+    #[error("{player}: `{command}`: {why}")]
+    Engine {
+        /// The player.
+        player: &'static str,
+        /// The program and its arguments.
+        command: String,
+        /// What went wrong.
+        why: String,
     },
 }
 
@@ -101,8 +156,8 @@ impl Budget {
 pub struct Random;
 
 impl<G: Game> Player<G> for Random {
-    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
-        game.random_move(state, rng)
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
+        Ok(game.random_move(state, rng))
     }
 }
 
@@ -110,8 +165,8 @@ impl<G: Game> Player<G> for Random {
 pub struct Greedy;
 
 impl<G: Game> Player<G> for Greedy {
-    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Action {
-        let Turn::Player(mover) = game.turn(state) else { return 0 };
+    fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
+        let Turn::Player(mover) = game.turn(state) else { return Ok(0) };
         let (mut best, mut value, mut ties) = (0, f32::NEG_INFINITY, 0);
         let (mut next, mut returns) = (state.clone(), vec![0.0; game.spec().players()]);
         game.moves(state, |action| {
@@ -126,18 +181,24 @@ impl<G: Game> Player<G> for Greedy {
                 (best, value) = (action, worth);
             }
         });
-        best
+        Ok(best)
     }
 }
 
 /// The names that [`by_name`] knows.
-pub const NAMES: [&str; 5] = ["random", "greedy", "minimax", "mcts", "cfr"];
+pub const NAMES: [&str; 7] = ["random", "greedy", "minimax", "mcts", "cfr", "gtp", "uci"];
 
-/// A player's name and its settings, from words like `mcts:simulations=1000,exploration=1.5`.
+/// A player's name and its settings, from words like `mcts:simulations=1000,exploration=1.5`. A comma between double
+/// quotes separates nothing, and quotes around a whole value are not part of it.
 pub fn parse(words: &str) -> Result<(String, Map<String, Value>), PlayerError> {
     let (name, rest) = words.split_once(':').unwrap_or((words, ""));
-    let mut settings = Map::new();
-    for pair in rest.split(',').filter(|p| !p.trim().is_empty()) {
+    let (mut settings, mut quoted, mut escaped) = (Map::new(), false, false);
+    let pairs = rest.split(|c| {
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        c == ',' && !quoted
+    });
+    for pair in pairs.filter(|p| !p.trim().is_empty()) {
         let wrong = || PlayerError::Settings(vec![Issue::key(pair, "write it as name:key=value,key=value")]);
         let (key, value) = pair.split_once('=').ok_or_else(wrong)?;
         let value = serde_json::from_str(value.trim()).unwrap_or_else(|_| value.trim().into());
@@ -152,15 +213,18 @@ pub fn declared(name: &str) -> Vec<Declared> {
         "minimax" => minimax::MinimaxSettings::declared(),
         "mcts" => mcts::MctsSettings::declared(),
         "cfr" => cfr::CfrSettings::declared(),
+        "gtp" => gtp::GtpSettings::declared(),
+        "uci" => uci::UciSettings::declared(),
         _ => Vec::new(),
     }
 }
 
-/// A player by name, if it can play the game.
+/// A player by name, if it can play the game. A name that is a path is a run or a checkpoint, opened by `networks`.
 pub fn by_name<G: Game>(
     game: &G,
     name: &str,
     settings: &Map<String, Value>,
+    networks: &dyn Networks,
 ) -> Result<Box<dyn Player<G>>, PlayerError> {
     fn read<S: Settings>(settings: &Map<String, Value>) -> Result<S, PlayerError> {
         S::read(settings).map_err(PlayerError::Settings)
@@ -181,6 +245,14 @@ pub fn by_name<G: Game>(
         "minimax" => Box::new(minimax::Minimax::new(game, read(settings)?)?),
         "mcts" => Box::new(mcts::Mcts::new(game, read(settings)?)?),
         "cfr" => Box::new(cfr::Cfr::new(game, read(settings)?)?),
+        "gtp" => Box::new(gtp::player(game, &read(settings)?)?),
+        "uci" => Box::new(uci::player(game, read(settings)?)?),
+        path if guided::is_path(path) => {
+            let set = read(settings)?;
+            let network = networks.open(path, game.spec());
+            let network = network.map_err(|why| PlayerError::Network { path: path.into(), why })?;
+            Box::new(guided::Guided::new(game, set, network)?)
+        }
         _ => {
             return Err(PlayerError::Unknown { name: name.into(), nearest: nearest(name, NAMES) });
         }

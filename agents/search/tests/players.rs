@@ -19,7 +19,7 @@ fn play<G: Game>(game: &G, players: [&mut dyn Player<G>; 2], rng: &mut Rng) -> [
         let action = match game.turn(&state) {
             Turn::Over => break,
             Turn::Chance => game.roll(&state, rng),
-            Turn::Player(p) => players[p].choose(game, &state, rng),
+            Turn::Player(p) => players[p].choose(game, &state, rng).unwrap(),
         };
         game.play(&mut state, action);
     }
@@ -55,7 +55,7 @@ fn minimax_knows_the_value_of_every_position_of_small_games() {
             let mut state = start(game);
             while let Turn::Player(_) = game.turn(&state) {
                 let mut player = minimax(game, plies);
-                player.choose(game, &state, &mut rng);
+                player.choose(game, &state, &mut rng).unwrap();
                 let best = player.thoughts().lines[0].value;
                 let truth = truth(game, &state);
                 let sign = if best == 0.0 { 0.0 } else { best.signum() };
@@ -93,7 +93,7 @@ fn minimax_mates() {
         [("6k1/5ppp/8/8/8/8/8/R5K1 w - - 0 1", 1, "a1a8"), ("kbK5/pp6/1P6/8/8/8/8/R7 w - - 0 1", 3, "a1a6")]
     {
         let state = game.position(fen).unwrap();
-        let action = minimax(&game, depth).choose(&game, &state, &mut rng);
+        let action = minimax(&game, depth).choose(&game, &state, &mut rng).unwrap();
         assert_eq!(game.write(&state, action), key);
     }
 }
@@ -105,7 +105,7 @@ fn minimax_sees_four_in_a_row_coming() {
     // Second to move: three in a row, open on one side only.
     let state = follow(&game, "1 7 2 7 3").unwrap();
     for depth in [2, 4, 6] {
-        let action = minimax(&game, depth).choose(&game, &state, &mut rng);
+        let action = minimax(&game, depth).choose(&game, &state, &mut rng).unwrap();
         assert_eq!(game.write(&state, action), "4");
     }
 }
@@ -115,7 +115,7 @@ fn a_budget_of_nodes_is_kept() {
     let game = ConnectFour::new(Default::default()).unwrap();
     let settings = MinimaxSettings { depth: 40, nodes: 5000, ..Default::default() };
     let mut player = Minimax::new(&game, settings).unwrap();
-    player.choose(&game, &start(&game), &mut Rng::new(5, Stream::Eval, 0));
+    player.choose(&game, &start(&game), &mut Rng::new(5, Stream::Eval, 0)).unwrap();
     let thoughts = player.thoughts();
     assert!(thoughts.searched <= 5000 && thoughts.depth >= 3 && thoughts.depth < 40, "{thoughts:?}");
 }
@@ -153,7 +153,7 @@ fn tree_search_draws_with_minimax_at_tic_tac_toe() {
 fn tree_search_finds_the_winning_openings_of_hex() {
     let game = Hex::new(HexSettings { size: 3 }).unwrap();
     let mut player = mcts(&game, 20_000, 1);
-    let action = player.choose(&game, &start(&game), &mut Rng::new(8, Stream::Eval, 0));
+    let action = player.choose(&game, &start(&game), &mut Rng::new(8, Stream::Eval, 0)).unwrap();
     assert!((2..=6).contains(&action));
     assert!(player.thoughts().lines[0].value > 0.8);
 }
@@ -164,7 +164,7 @@ fn tree_search_depends_on_seed_and_threads_alone() {
     let state = follow(&game, "4 4 3").unwrap();
     let think = |threads, seed| {
         let mut player = mcts(&game, 3001, threads);
-        player.choose(&game, &state, &mut Rng::new(seed, Stream::Eval, 0));
+        player.choose(&game, &state, &mut Rng::new(seed, Stream::Eval, 0)).unwrap();
         player.thoughts()
     };
     for threads in [1, 3] {

@@ -10,6 +10,7 @@ use crate::scene::{Ink, Scene};
 use crate::settings::Settings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::fmt::Debug;
 
 /// A player's move or an outcome of chance.
@@ -101,6 +102,11 @@ pub trait Game: Clone + Send + Sync + 'static {
 
     /// The beginning of the game, whatever `state` held.
     fn start(&self, state: &mut Self::State);
+
+    /// What programs that know the game by its name must still be told of the rules: settings and their values.
+    fn rules(&self) -> Map<String, Value> {
+        Map::new()
+    }
 
     /// Whose decision is next.
     fn turn(&self, state: &Self::State) -> Turn;

@@ -5,8 +5,10 @@
 
 use super::board::{Ones, fill, hex, letters, square};
 use agon_core::game::{Action, follow, mix};
+use agon_core::settings::Settings;
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 agon_core::settings! {
     pub struct GoSettings {
@@ -185,6 +187,10 @@ impl Game for Go {
 
     fn spec(&self) -> &GameSpec {
         &self.spec
+    }
+
+    fn rules(&self) -> Map<String, Value> {
+        self.set.write()
     }
 
     fn start(&self, state: &mut State) {

@@ -1,0 +1,210 @@
+//! The Universal Chess Interface (Kahlen and Meyer-Kahlen 2006): `uci:command=stockfish,nodes=1000`.
+
+use crate::engine::{Engine, External, Protocol, Question, quote};
+use crate::player::{Fault, Line, PlayerError, Thoughts};
+use agon_core::game::{Action, Game, start};
+use agon_core::settings::{Issue, hint, nearest};
+use std::time::Instant;
+
+agon_core::settings! {
+    /// What can be set.
+    pub struct UciSettings {
+        /// The program and its arguments.
+        command: String = String::new();
+        /// Positions a move, as the engine counts them; 0 for no limit.
+        nodes: u64 = 0, in [0.0, 1e12];
+        /// Plies to look ahead; 0 for no limit.
+        depth: u32 = 0, in [0.0, 1000.0];
+        /// Milliseconds a move; 0 for no limit.
+        milliseconds: u64 = 0, in [0.0, 1e9];
+        /// Options of the engine, as in `Skill Level:3;Threads:1`.
+        options: String = String::new();
+        /// Milliseconds to wait for a reply, beside those that it may think.
+        timeout_ms: u64 = 10_000, in [1.0, 1e9];
+    }
+}
+
+/// The language.
+pub struct Uci {
+    set: UciSettings,
+    thoughts: Thoughts,
+}
+
+/// A player that speaks it, if the game is chess.
+pub fn player<G: Game>(game: &G, set: UciSettings) -> Result<External<G, Uci>, PlayerError> {
+    if !fen(game, &start(game)).starts_with("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq -") {
+        return Err(PlayerError::Game { player: "uci", why: "engines of this interface know chess alone" });
+    }
+    if set.nodes == 0 && set.depth == 0 && set.milliseconds == 0 {
+        let issue = "there must be a limit of nodes, of depth or of milliseconds";
+        return Err(PlayerError::Settings(vec![Issue::value("nodes", issue)]));
+    }
+    let (command, timeout_ms) = (set.command.clone(), set.timeout_ms);
+    External::new(game, Uci { set, thoughts: Thoughts::default() }, &command, timeout_ms)
+}
+
+/// The position in Forsyth-Edwards notation: the last line of its text.
+fn fen<G: Game>(game: &G, state: &G::State) -> String {
+    game.text(state).lines().last().unwrap_or_default().to_owned()
+}
+
+/// Waits for a line that begins with a word; `each` is given those before it.
+fn wait(engine: &mut Engine, word: &str, deadline: Instant, mut each: impl FnMut(&str)) -> Result<String, Fault> {
+    loop {
+        let line = engine.line(deadline)?;
+        if line.split_whitespace().next() == Some(word) {
+            return Ok(line);
+        }
+        each(&line);
+    }
+}
+
+fn ready(engine: &mut Engine) -> Result<(), Fault> {
+    engine.say("isready");
+    let deadline = engine.deadline(0);
+    wait(engine, "readyok", deadline, |_| {}).map(|_| ())
+}
+
+/// Expected points, from −1 to 1, of so many hundredths of a pawn: the curve that Lichess fitted to its games
+/// (lichess.org/page/accuracy).
+fn points(centipawns: f32) -> f32 {
+    2.0 / (1.0 + (-0.003_682_08 * centipawns).exp()) - 1.0
+}
+
+/// One `info` of an engine.
+#[derive(Default)]
+struct Info<'a> {
+    rank: usize,
+    depth: u32,
+    nodes: u64,
+    value: Option<f32>,
+    moves: Vec<&'a str>,
+}
+
+impl<'a> Info<'a> {
+    /// Whatever it does not know, and what is no number, it passes over.
+    fn read(line: &'a str) -> Self {
+        let mut info = Self { rank: 1, ..Self::default() };
+        let mut words = line.split_whitespace();
+        while let Some(word) = words.next() {
+            let mut number = || words.next().and_then(|w| w.parse::<f32>().ok());
+            match word {
+                "depth" => info.depth = number().unwrap_or_default() as u32,
+                "nodes" => info.nodes = words.next().and_then(|w| w.parse().ok()).unwrap_or_default(),
+                "multipv" => info.rank = number().unwrap_or_default() as usize,
+                "cp" => info.value = number().map(points),
+                // Mated now is `mate 0`.
+                "mate" => info.value = number().map(|n| if n > 0.0 { 1.0 } else { -1.0 }),
+                "wdl" => {
+                    if let (Some(wins), Some(_), Some(losses)) = (number(), number(), number()) {
+                        info.value = Some(((wins - losses) / 1000.0).clamp(-1.0, 1.0));
+                    }
+                }
+                "lowerbound" | "upperbound" => info.value = None,
+                "pv" => info.moves = words.by_ref().take(12).collect(),
+                "string" => break,
+                _ => {}
+            }
+        }
+        info
+    }
+}
+
+impl Uci {
+    fn note<G: Game>(&mut self, question: &Question<'_, G>, info: &Info<'_>) {
+        self.thoughts.searched = self.thoughts.searched.max(info.nodes);
+        let (Some(value), 1..=256) = (info.value, info.rank) else { return };
+        let (mut state, mut moves) = (question.state.clone(), Vec::new());
+        for word in &info.moves {
+            let Some(action) = question.game.read(&state, word) else { break };
+            question.game.play(&mut state, action);
+            moves.push(action);
+        }
+        if moves.is_empty() {
+            return;
+        }
+        self.thoughts.depth = self.thoughts.depth.max(info.depth);
+        let line = Line { moves, visits: 0, value };
+        match self.thoughts.lines.get_mut(info.rank - 1) {
+            Some(old) => *old = line,
+            None => self.thoughts.lines.push(line),
+        }
+    }
+}
+
+impl<G: Game> Protocol<G> for Uci {
+    const NAME: &'static str = "uci";
+
+    fn greet(&mut self, engine: &mut Engine, _: &G) -> Result<(), String> {
+        engine.say("uci");
+        let mut known = Vec::new();
+        let deadline = engine.deadline(0);
+        let told = wait(engine, "uciok", deadline, |line| {
+            if let Some((name, _)) = line.strip_prefix("option name ").and_then(|l| l.split_once(" type ")) {
+                known.push(name.to_owned());
+            }
+        });
+        told.map_err(|e| e.to_string())?;
+        for option in self.set.options.split(';').map(str::trim).filter(|o| !o.is_empty()) {
+            let (name, value) = option.split_once(':').map_or((option, None), |(n, v)| (n.trim(), Some(v.trim())));
+            if !known.iter().any(|k| k.eq_ignore_ascii_case(name)) {
+                let near = nearest(name, known.iter().map(String::as_str));
+                return Err(format!("it has no option `{name}`{}", hint(&near)));
+            }
+            engine.say(&value.map_or(format!("setoption name {name}"), |v| format!("setoption name {name} value {v}")));
+        }
+        ready(engine).map_err(|e| e.to_string())
+    }
+
+    fn fresh(&mut self, engine: &mut Engine) -> Result<(), Fault> {
+        engine.say("ucinewgame");
+        ready(engine)
+    }
+
+    fn think(&mut self, engine: &mut Engine, question: &Question<'_, G>) -> Result<Option<Action>, Fault> {
+        let words = |moves: &[(usize, String)]| moves.iter().map(|m| format!(" {}", m.1)).collect::<String>();
+        engine.say(&match question.moves {
+            Some([]) => "position startpos".into(),
+            Some(moves) => format!("position startpos moves{}", words(moves)),
+            None => format!("position fen {}", fen(question.game, question.state)),
+        });
+        let UciSettings { nodes, depth, milliseconds, .. } = self.set;
+        let limits = [("nodes", nodes), ("depth", u64::from(depth)), ("movetime", milliseconds)];
+        let limits: String = limits.iter().filter(|l| l.1 > 0).map(|(name, n)| format!(" {name} {n}")).collect();
+        engine.say(&format!("go{limits}"));
+        self.thoughts = Thoughts::default();
+        let deadline = engine.deadline(milliseconds);
+        let answer = wait(engine, "bestmove", deadline, |line| {
+            if line.starts_with("info ") {
+                self.note(question, &Info::read(line));
+            }
+        })?;
+        let word = answer.split_whitespace().nth(1).unwrap_or_default();
+        question.game.read(question.state, word).map(Some).ok_or_else(|| Fault::Illegal(quote(word)))
+    }
+
+    fn thoughts(&self) -> Thoughts {
+        self.thoughts.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_engine_tells_is_read() {
+        let info = Info::read("info depth 9 seldepth 12 multipv 2 score cp 100 nodes 512 nps 9 pv e2e4 e7e5");
+        assert_eq!((info.rank, info.depth, info.nodes, &info.moves[..]), (2, 9, 512, &["e2e4", "e7e5"][..]));
+        assert!((info.value.unwrap() - 0.1820).abs() < 1e-3);
+        let value = |line| Info::read(line).value;
+        assert_eq!(value("info score mate 3"), Some(1.0));
+        assert_eq!(value("info score mate -2"), Some(-1.0));
+        assert_eq!(value("info score mate 0"), Some(-1.0));
+        assert_eq!(value("info score cp 20 wdl 300 500 200 pv e2e4"), Some(0.1));
+        assert_eq!(value("info score cp 30 lowerbound nodes 3"), None);
+        assert_eq!(value("info string score cp 30"), None);
+        assert_eq!(value("info score cp"), None);
+        assert!(points(1000.0) > 0.95 && points(0.0) == 0.0 && points(-1e9) == -1.0);
+    }
+}
