@@ -107,9 +107,10 @@ pub struct Eval {
 
 #[derive(Args, Debug)]
 pub struct Tournament {
-    /// A scenario file with a [tournament] and [entrants], such as scenarios/games/connect-four-tournament.toml
-    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
-    pub scenario: Option<PathBuf>,
+    /// A scenario file with a [tournament] and [entrants], such as scenarios/games/connect-four-tournament.toml; or
+    /// players that meet each other at the game of the first run: runs, checkpoints, mcts:simulations=1000, …
+    #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "SCENARIO|PLAYERS")]
+    pub scenario: Vec<String>,
     /// Set a value of the scenario: --set tournament.pairs=100 (may be repeated)
     #[arg(long, value_name = "TABLE.KEY=VALUE", conflicts_with = "resume")]
     pub set: Vec<String>,
@@ -179,7 +180,7 @@ pub struct Replay {
 pub struct Play {
     /// The game, such as games/connect-four
     pub game: String,
-    /// Who plays the other seats: random, greedy, minimax:depth=6, mcts:simulations=1000, cfr
+    /// Who plays the other seats: random, greedy, minimax:depth=6, mcts:simulations=1000, cfr, gtp, uci, a run
     #[arg(long, value_name = "PLAYER")]
     pub against: String,
     /// Your seat, counted from 1

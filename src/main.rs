@@ -2,6 +2,7 @@
 
 use agon::cli::{Cli, Command};
 use agon::{Failure, Outcome, failure};
+use agon_search::guided::NoNetworks;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -19,9 +20,13 @@ fn run(cli: Cli) -> Outcome {
             agon::say!("\n`agon --help` lists the rest.");
             Ok(())
         }
-        Some(Command::Tournament(args)) => agon::tournament::run(&args),
+        Some(Command::Tournament(args)) if !agon::tournament::has_networks(&args) => {
+            agon::tournament::run(&args, &NoNetworks)
+        }
         Some(Command::Sprt(args)) => agon::tournament::report::sprt(&args),
-        Some(Command::Play(args)) => agon::play::run(&args),
+        Some(Command::Play(args)) if !agon::tournament::wants_network(&args.against) => {
+            agon::play::run(&args, &NoNetworks)
+        }
         Some(Command::Watch(args)) => agon::watch::run(&args),
         Some(Command::Replay(args)) => agon::replay::run(&args),
         Some(Command::Envs(args)) => agon::envs::run(&args),
@@ -67,6 +72,10 @@ fn hand_over() -> Outcome {
     }
     let mut command = std::process::Command::new(&torch);
     command.args(std::env::args_os().skip(1));
+    if std::env::var_os("OMP_WAIT_POLICY").is_none() {
+        // libtorch's threads would wait for each other busily: several times slower where others use the cores too.
+        command.env("OMP_WAIT_POLICY", "PASSIVE");
+    }
     match libtorch() {
         Found::Beforehand => {}
         Found::At(lib) => {

@@ -4,11 +4,11 @@ use crate::cli;
 use crate::failure::{Failure, Outcome};
 use agon_core::game::{Action, Game, Turn, Visit, moves};
 use agon_core::rng::{Rng, Stream};
-use agon_search::{Player, Thoughts, player};
+use agon_search::{Networks, Player, Thoughts, player};
 use serde_json::Map;
 use std::io::BufRead;
 
-pub fn run(args: &cli::Play) -> Outcome {
+pub fn run(args: &cli::Play, networks: &dyn Networks) -> Outcome {
     let mut settings = Map::new();
     for set in &args.set {
         let wrong = || Failure::Input(format!("--set {set}: write it as key=value"));
@@ -16,12 +16,13 @@ pub fn run(args: &cli::Play) -> Outcome {
         let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         settings.insert(key.trim().into(), value);
     }
-    let played = agon_envs::games::visit(&args.game, &settings, Sitting { args });
+    let played = agon_envs::games::visit(&args.game, &settings, Sitting { args, networks });
     played.map_err(|e| Failure::Input(e.to_string()))?
 }
 
 struct Sitting<'a> {
     args: &'a cli::Play,
+    networks: &'a dyn Networks,
 }
 
 impl Visit for Sitting<'_> {
@@ -35,7 +36,8 @@ impl Visit for Sitting<'_> {
             let message = format!("--seat {}: {} has seats 1 to {}", args.seat, args.game, seats.len());
             return Err(Failure::Input(message));
         }
-        let made = player::parse(&args.against).and_then(|(name, set)| player::by_name(&game, &name, &set));
+        let made =
+            player::parse(&args.against).and_then(|(name, set)| player::by_name(&game, &name, &set, self.networks));
         let mut rival = made.map_err(|e| Failure::Input(format!("--against {}: {e}", args.against)))?;
         crate::say!("{}: you are {}", args.game, seats[person]);
         crate::say!("type a move, or: moves, hint, undo, quit\n");

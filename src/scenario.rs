@@ -35,7 +35,8 @@ impl Source {
         Self::parse(path, text, sets)
     }
 
-    fn parse(path: &Path, text: String, sets: &[String]) -> Outcome<Self> {
+    /// The same from text.
+    pub fn parse(path: &Path, text: String, sets: &[String]) -> Outcome<Self> {
         let mut source = Self {
             path: path.to_owned(),
             table: Map::new(),

@@ -29,39 +29,58 @@ use crate::failure::{Failure, Outcome};
 use crate::run::Run;
 use agon_core::Game;
 use agon_core::game::Visit;
+use agon_search::{Networks, guided, player};
 use plan::Plan;
 use play::Played;
 use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `agon tournament`.
-pub fn run(args: &cli::Tournament) -> Outcome {
-    let plan = match (&args.resume, &args.scenario) {
-        (Some(folder), _) => Plan::read(&Run::open(folder)?.path("scenario.toml"), &[])?,
-        (None, Some(folder)) if film::is_tournament(folder) => {
-            let folder = folder.display();
-            let message = format!("{folder} is a tournament that was begun: go on with it by --resume {folder}");
-            return Err(Failure::Input(message));
-        }
-        (None, Some(scenario)) => Plan::read(scenario, &args.set)?,
-        (None, None) => return Err(Failure::Input("name a scenario, or a tournament with --resume".into())),
-    };
-    let game = Contest { plan: &plan, args };
+pub fn run(args: &cli::Tournament, networks: &dyn Networks) -> Outcome {
+    let plan = plan(args)?;
+    let game = Contest { plan: &plan, args, networks };
     agon_envs::games::visit(&plan.game, &plan.game_settings, game).map_err(|e| plan.wrong_game(e.to_string()))?
+}
+
+/// What the command line asks for: a scenario, runs that meet each other, or the rest of a tournament.
+fn plan(args: &cli::Tournament) -> Outcome<Plan> {
+    match (&args.resume, &args.scenario[..]) {
+        (Some(folder), _) => Plan::read(&Run::open(folder)?.path("scenario.toml"), &[]),
+        (None, []) => Err(Failure::Input("name a scenario, or a tournament with --resume".into())),
+        (None, [one]) if film::is_tournament(Path::new(one)) => {
+            let message = format!("{one} is a tournament that was begun: go on with it by --resume {one}");
+            Err(Failure::Input(message))
+        }
+        (None, [one]) if !Path::new(one).is_dir() => Plan::read(Path::new(one), &args.set),
+        (None, players) => Plan::of_players(players, &args.set),
+    }
+}
+
+/// Whether somebody takes part whose network must be opened.
+pub fn has_networks(args: &cli::Tournament) -> bool {
+    // What is wrong with a plan is said where it is played.
+    plan(args).is_ok_and(|plan| plan.entrants.iter().any(|e| wants_network(&e.player)))
+}
+
+/// Whether a player in words is a network.
+pub fn wants_network(words: &str) -> bool {
+    player::parse(words).is_ok_and(|(name, _)| guided::is_path(&name))
 }
 
 struct Contest<'a> {
     plan: &'a Plan,
     args: &'a cli::Tournament,
+    networks: &'a dyn Networks,
 }
 
 impl Visit for Contest<'_> {
     type Out = Outcome;
 
     fn visit<G: Game>(self, game: G) -> Outcome {
-        let Self { plan, args } = self;
-        play::board(&game, plan)?; // whoever cannot play says so before anything is written
+        let Self { plan, args, networks } = self;
+        play::board(&game, plan, networks)?; // whoever cannot play says so before anything is written
         let run = match &args.resume {
             Some(folder) => Run::open(folder)?,
             None => Run::create(&plan.name, args.out.as_deref())?,
@@ -91,7 +110,7 @@ impl Visit for Contest<'_> {
         let tell = |played: &Played, speed: f64| {
             crate::tell!("{} of {} pairs, {speed:.0} games/s", played.pairs, played.schedule.total());
         };
-        let played = if finished { before.0 } else { play::play(&game, plan, &run, before, &stop, tell)? };
+        let played = if finished { before.0 } else { play::play(&game, (plan, networks), &run, before, &stop, tell)? };
         let state = if played.schedule.over() { "finished" } else { "interrupted" };
         run.status(state, played.pairs, played.schedule.total())?;
         let report = report::as_json(plan, &played);

@@ -110,19 +110,24 @@ pub struct Judge {
     net: BoardNet,
     device: Device,
     input: HostTensor<f32>,
+    /// Whether the thread that asks was told to work alone: there are as many that ask as there are cores.
+    alone: bool,
 }
 
 impl Judge {
     /// A copy of everything that judging needs.
     pub fn new(params: &Params, net: &BoardNet) -> Self {
         let device = params.flat.device();
-        Self { params: params.frozen(), net: net.clone(), device, input: HostTensor::zeros(&[0]) }
+        Self { params: params.frozen(), net: net.clone(), device, input: HostTensor::zeros(&[0]), alone: false }
     }
 }
 
 impl Evaluate for Judge {
     fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
         let rows = value.len();
+        if !std::mem::replace(&mut self.alone, true) {
+            crate::set_threads(1);
+        }
         if self.input.slice().len() != obs.len() {
             self.input = HostTensor::zeros(&[rows, self.net.inputs]);
         }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
-//! | PPO | [`ppo`], with [`actor_critic`], [`rollout`], [`returns`], [`dist`], [`normalise`] |
+//! | PPO | [`ppo`], with [`actor_critic`], [`pool`] (self-play), [`rollout`], [`returns`], [`dist`], [`normalise`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
 //! | memory shared by tensors and slices | [`bridge`] |
@@ -23,6 +23,7 @@ pub mod evaluate;
 pub mod net;
 pub mod normalise;
 pub mod optim;
+pub mod pool;
 pub mod ppo;
 pub mod registry;
 pub mod returns;

@@ -10,6 +10,7 @@ use crate::dist::{Head, Taken};
 use crate::net::{Activation, Builder, Params};
 use crate::normalise::Moments;
 use crate::optim::Adam;
+use crate::pool::{Pool, PoolSettings, Weights};
 use crate::registry::Context;
 use crate::returns::{Earned, gae};
 use crate::rollout::Rollout;
@@ -79,6 +80,14 @@ agon_core::settings! {
         normalize_reward: bool = true;
         /// Stops an update's passes once the KL divergence exceeds 1.5 times this, if given.
         target_kl: Option<f64> = None, in [0.0, 1e9];
+        /// Self-play: past selves that are kept to play against; 0 for none, only against itself as it is.
+        pool_size: usize = 0, in [0.0, 1000.0];
+        /// Self-play: updates between past selves.
+        pool_every: u64 = 10, in [1.0, 1e9];
+        /// Self-play: the share of episodes with a past self in all seats but one.
+        pool_share: f64 = 0.5, in [0.0, 1.0];
+        /// Self-play: which past selves are met: uniform, latest or pfsp (those that are hard to beat).
+        pool_weights: Weights = Weights::Uniform;
         /// Logarithm of the Gaussian's initial deviation, in units where the action's bounds are ±1.
         log_std: f64 = 0.0, in [-20.0, 5.0];
     }
@@ -126,6 +135,9 @@ pub struct Ppo {
     advantage: HostTensor<f32>,
     target: HostTensor<f32>,
     order: HostTensor<i64>,
+    pool: Option<Pool>,
+    /// `[steps, rows]` what is learned from; empty without a pool, where it is all.
+    learned: Vec<bool>,
 }
 
 /// One minibatch on the device.
@@ -152,6 +164,16 @@ impl Ppo {
             return Err(AgentError::Settings(vec![Issue::value("rollout_steps", message)]));
         }
         let head = Head::of(spec);
+        if config.pool_size > 0 && (spec.agents < 2 || config.normalize_observation) {
+            let message = "needs an environment of several agents, and normalize_observation = false";
+            return Err(AgentError::Settings(vec![Issue::value("pool_size", message)]));
+        }
+        let pool = PoolSettings {
+            size: config.pool_size,
+            every: config.pool_every,
+            share: config.pool_share,
+            weights: config.pool_weights,
+        };
         config.fits_in_memory(spec, rows, head.outputs())?;
         let mut builder = Builder::new(seed);
         let shape = Shape {
@@ -177,6 +199,8 @@ impl Ppo {
             advantage: HostTensor::zeros(&[batch]),
             target: HostTensor::zeros(&[batch]),
             order: HostTensor::zeros(&[batch]),
+            pool: (config.pool_size > 0).then(|| Pool::new(pool, spec.agents, rows, seed)),
+            learned: Vec::new(),
             config,
             device,
             head,
@@ -296,11 +320,20 @@ impl Ppo {
         (loss, looked)
     }
 
+    /// The shuffled places that are learned from.
+    fn learned_order(&self) -> Tensor {
+        if self.learned.is_empty() {
+            return self.order.tensor().shallow_clone();
+        }
+        let picked = self.order.slice().iter().copied().filter(|i| self.learned[*i as usize]);
+        Tensor::from_slice(&picked.collect::<Vec<i64>>())
+    }
+
     fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
         self.estimate();
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
         let clip = self.config.clip_range_schedule.at(self.config.clip_range, progress);
-        let (steps, batch) = (self.rollout.steps as i64, self.rollout.reward.len());
+        let (steps, whole) = (self.rollout.steps as i64, self.rollout.reward.len());
         let all = Minibatch {
             obs: self.rollout.obs.to(self.device).narrow(0, 0, steps).flatten(0, 1),
             mask: (self.rollout.mask.tensor().numel() > 0).then(|| self.rollout.mask.to(self.device).flatten(0, 1)),
@@ -310,11 +343,12 @@ impl Ppo {
             target: self.target.to(self.device),
             old_value: self.target.to(self.device) - self.advantage.to(self.device),
         };
-        let size = self.config.minibatch.min(batch);
+        let size = self.config.minibatch.min(whole);
         let mut last = None;
         'epochs: for epoch in 1..=self.config.epochs {
             self.shuffle_rng.shuffle(self.order.slice_mut());
-            let order = self.order.to(self.device);
+            let order = self.learned_order().to_device(self.device);
+            let batch = order.size()[0] as usize;
             let mut from = 0;
             while from < batch {
                 let n = size.min(batch - from);
@@ -323,7 +357,7 @@ impl Ppo {
                     break;
                 }
                 // The whole batch in another order is the same batch.
-                let mut b = if n == batch { all.share() } else { all.pick(&order.narrow(0, from as i64, n as i64)) };
+                let mut b = if n == whole { all.share() } else { all.pick(&order.narrow(0, from as i64, n as i64)) };
                 from += n;
                 if self.config.normalize_advantage {
                     b.advantage = (&b.advantage - b.advantage.mean(Kind::Float)) / (b.advantage.std(true) + 1e-8);
@@ -342,6 +376,11 @@ impl Ppo {
             }
         }
         self.refresh();
+        self.learned.clear();
+        if let Some(pool) = &mut self.pool {
+            pool.updated(&self.params);
+            report.extend(pool.score().map(|score| ("pool_score".into(), score)));
+        }
         if let Some((parts, norm)) = last {
             let names = ["policy_loss", "value_loss", "entropy", "kl", "clip_share"];
             let values = parts.iter().chain([&norm]).map(|t| t.double_value(&[]));
@@ -403,6 +442,10 @@ impl Agent for Ppo {
         tch::no_grad(|| {
             let obs = self.rollout.obs.tensor().get(t).to_device(self.device);
             read_f32(&self.nets.policy(&self.params, &obs), &mut self.out);
+            if let Some(pool) = &self.pool {
+                pool.overwrite(&self.nets, &obs, &mut self.out);
+                self.learned.extend(pool.learned());
+            }
         });
         let (mask, drawn) = self.rollout.choice();
         self.head.sample(&self.out, &self.log_std, mask, &mut self.act_rng, drawn);
@@ -415,6 +458,11 @@ impl Agent for Ppo {
     fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
         if let Some(moments) = &mut self.obs_moments {
             moments.update(&self.rollout.raw_obs);
+        }
+        if let Some(pool) = &mut self.pool {
+            let part = self.rollout.t * self.rollout.rows..(self.rollout.t + 1) * self.rollout.rows;
+            let r = &self.rollout;
+            pool.stepped(&r.reward[part.clone()], &r.terminated[part.clone()], &r.truncated[part]);
         }
         self.scale_rewards();
         self.keep_finals();
@@ -440,7 +488,8 @@ impl Agent for Ppo {
     }
 
     fn save(&self) -> Saved {
-        let tensors = self.params.saved(&self.adam);
+        let mut tensors = self.params.saved(&self.adam);
+        let pool = self.pool.as_ref().map(|pool| pool.save(&mut tensors));
         let state = json!({
             "adam_steps": self.adam.steps,
             "act_rng": self.act_rng.state(),
@@ -449,6 +498,7 @@ impl Agent for Ppo {
             "obs_moments": self.obs_moments,
             "return_moments": self.return_moments,
             "discounted": self.discounted,
+            "pool": pool,
         });
         Saved { tensors, state }
     }
@@ -458,6 +508,9 @@ impl Agent for Ppo {
         let discounted: Vec<f32> = saved.part("discounted")?;
         let (moments, returns) = (saved.part("obs_moments")?, saved.part("return_moments")?);
         self.params.load(&mut self.adam, saved)?;
+        if let Some(pool) = &mut self.pool {
+            pool.load(saved, &saved.state["pool"], &self.params)?;
+        }
         self.adam.steps = saved.part("adam_steps")?;
         self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
         self.shuffle_rng = Rng::restore(saved.part::<RngState>("shuffle_rng")?);

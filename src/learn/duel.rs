@@ -1,5 +1,6 @@
 //! How agents of games of two are judged: by games against other players, from both seats in turn.
 
+use crate::networks::Trained;
 use crate::plan::Plan;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, evaluate};
@@ -57,7 +58,7 @@ struct Enter<'a> {
 }
 
 fn by_words<G: Game>(game: &G, words: &str) -> Outcome<Box<dyn Player<G>>> {
-    let made = player::parse(words).and_then(|(name, set)| player::by_name(game, &name, &set));
+    let made = player::parse(words).and_then(|(name, set)| player::by_name(game, &name, &set, &Trained::here()));
     made.map_err(|e| Failure::Input(format!("{words}: {e}")))
 }
 
@@ -115,7 +116,7 @@ impl<G: Game> Contender for Entered<G> {
             let read = |word| self.game.read(&state, word).ok_or_else(|| wrong(format!("`{word}` is not legal there")));
             let right = answers.split_whitespace().map(read).collect::<Result<Vec<_>, _>>()?;
             let chosen = agent.choose(&self.game, &state, &mut Rng::new(seed, Stream::Player, i as u32));
-            solved.push(right.contains(&chosen));
+            solved.push(chosen.is_ok_and(|action| right.contains(&action)));
         }
         Ok(solved)
     }
@@ -151,7 +152,11 @@ impl<G: Game> Policy for Duel<G> {
                 let mut opening = Rng::new(mix(self.seed, i as u64 / 2), Stream::Eval, plies);
                 self.game.random_move(&state, &mut opening)
             } else {
-                self.players[usize::from(mover != own)].choose(&self.game, &state, mind)
+                let chosen = self.players[usize::from(mover != own)].choose(&self.game, &state, mind);
+                chosen.unwrap_or_else(|fault| {
+                    self.failed = Some(fault.to_string());
+                    self.game.random_move(&state, mind)
+                })
             };
             actions.set(2 * i + mover, f64::from(action));
         }

@@ -186,13 +186,13 @@ pub fn save_episodes(
     Ok(())
 }
 
-/// What the first argument means.
-enum Target {
+/// What a name on the command line means.
+pub enum Target {
     Checkpoint { scenario: PathBuf, folder: PathBuf, name: String },
     Player(String),
 }
 
-fn locate(what: &str) -> Outcome<Target> {
+pub fn locate(what: &str) -> Outcome<Target> {
     let mut path = PathBuf::from(what);
     // `checkpoints/latest` and `checkpoints/best` are files that name a checkpoint.
     if path.is_file()

@@ -9,6 +9,7 @@ mod duel;
 mod eval;
 mod faces;
 mod market;
+mod networks;
 mod plan;
 mod sales;
 mod train;
@@ -16,6 +17,7 @@ mod train;
 use agon::cli::{Cli, Command};
 use agon::{Failure, Outcome, failure};
 use clap::Parser;
+use networks::Trained;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -27,6 +29,8 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Agents(args)) => agents::run(&args),
+        Some(Command::Tournament(args)) => agon::tournament::run(&args, &Trained::here()),
+        Some(Command::Play(args)) => agon::play::run(&args, &Trained::here()),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Doctor(args)) => doctor::run(args),
         _ => Err(Failure::Input("agon-torch is started by `agon`; use that".into())),

@@ -6,7 +6,7 @@ use crate::scenario::{Source, name_of};
 use agon_core::EnvError;
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 agon_core::choices! {
     /// Who meets whom.
@@ -77,7 +77,35 @@ pub struct Plan {
 impl Plan {
     /// Reads and checks a scenario; `sets` as on the command line.
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
-        let source = Source::read(path, sets)?;
+        Self::of(Source::read(path, sets)?, path)
+    }
+
+    /// Players that meet each other at the game of the first run among them.
+    pub fn of_players(players: &[String], sets: &[String]) -> Outcome<Self> {
+        let runs = players.iter().filter_map(|words| scenario_of(words));
+        let Some(path) = runs.into_iter().next() else {
+            return Err(Failure::Input(format!("{}: none of these is a scenario or a run", players.join(" "))));
+        };
+        let run = Source::read(&path, &[])?;
+        let mut whole = Map::new();
+        whole.insert("name".into(), "games/players".into());
+        whole.insert("env".into(), Value::Object(run.section("env")?));
+        let mut entrants = Map::new();
+        for words in players {
+            let (folder, settings) = words.split_once(':').unwrap_or((words, ""));
+            let parts: Vec<&str> = folder.trim_end_matches('/').split('/').filter(|p| *p != "checkpoints").collect();
+            let short = parts[parts.len().saturating_sub(2)..].join("/");
+            let name = if settings.is_empty() { short } else { format!("{short}:{settings}") };
+            if entrants.insert(name.clone(), words.as_str().into()).is_some() {
+                return Err(Failure::Input(format!("{name} is named twice")));
+            }
+        }
+        whole.insert("entrants".into(), Value::Object(entrants));
+        let text = toml::to_string(&whole).map_err(|e| Failure::Internal(format!("no scenario: {e}")))?;
+        Self::of(Source::parse(Path::new("the command line"), text, sets)?, Path::new("players.toml"))
+    }
+
+    fn of(source: Source, path: &Path) -> Outcome<Self> {
         let within = |section: &str, issues: Vec<Issue>| -> Failure {
             source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())
         };
@@ -167,6 +195,13 @@ impl Plan {
         let at = self.entrants.iter().position(|e| e.name == self.set.anchor)?;
         Some((at, self.set.anchor_elo))
     }
+}
+
+/// The scenario of the run that a player in words is, or whose checkpoint it is.
+fn scenario_of(words: &str) -> Option<PathBuf> {
+    let folder = Path::new(words.split(':').next().unwrap_or_default());
+    let above = folder.parent().and_then(Path::parent);
+    [Some(folder), above].into_iter().flatten().map(|f| f.join("scenario.toml")).find(|f| f.is_file())
 }
 
 fn test(set: &TournamentSettings) -> Test {

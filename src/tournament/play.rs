@@ -11,7 +11,7 @@ use super::schedule::Schedule;
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
 use agon_core::game::{Action, Game, Turn};
-use agon_search::player;
+use agon_search::{Networks, player};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -99,14 +99,14 @@ struct Done {
 }
 
 /// A game's players and openings, checked before anything is written.
-pub fn board<G: Game>(game: &G, plan: &Plan) -> Outcome<Board<G>> {
+pub fn board<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome<Board<G>> {
     if game.spec().players() != 2 {
         let players = game.spec().players();
         return Err(plan.wrong_game(format!("tournaments are for games of two; `{}` has {players}", plan.game)));
     }
     let mut players = Vec::new();
     for entrant in &plan.entrants {
-        let made = player::parse(&entrant.player).and_then(|(name, set)| player::by_name(game, &name, &set));
+        let made = player::parse(&entrant.player).and_then(|(name, set)| player::by_name(game, &name, &set, networks));
         players.push(made.map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?);
     }
     let mut book = Vec::new();
@@ -191,7 +191,7 @@ pub fn follow(run: &Run, played: &mut Played, mut length: u64) -> Outcome<u64> {
 /// Plays on until the tournament is over or `stop` is set. `each` is told how it stands, now and then.
 pub fn play<G: Game>(
     game: &G,
-    plan: &Plan,
+    (plan, networks): (&Plan, &dyn Networks),
     run: &Run,
     (mut played, length): (Played, u64),
     stop: &AtomicBool,
@@ -203,7 +203,7 @@ pub fn play<G: Game>(
     let workers = if plan.set.concurrency == 0 { cores } else { plan.set.concurrency };
     let mut boards = Vec::new();
     for _ in 0..workers {
-        boards.push(board(game, plan)?);
+        boards.push(board(game, plan, networks)?);
     }
     // Large enough that handing over costs nothing, small enough that all have work to the end.
     let chunk = (played.schedule.total() / (workers as u64 * 50)).clamp(1, 64);

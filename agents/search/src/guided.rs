@@ -2,8 +2,8 @@
 
 use crate::player::{Fault, Line, Player, PlayerError, Thoughts};
 use crate::puct::{Noise, Rule, SearchSettings, Tree};
-use agon_core::game::{Action, Game, Turn};
 use agon_core::GameSpec;
+use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::Rng;
 
 /// Judges positions.
@@ -17,6 +17,15 @@ pub trait Evaluate: Send {
 pub trait Networks: Sync {
     /// The network of a run or a checkpoint; why not, where it is none or of another game.
     fn open(&self, path: &str, game: &GameSpec) -> Result<Box<dyn Evaluate>, String>;
+}
+
+/// For programs that have no networks.
+pub struct NoNetworks;
+
+impl Networks for NoNetworks {
+    fn open(&self, _: &str, _: &GameSpec) -> Result<Box<dyn Evaluate>, String> {
+        Err("networks play only where agon-torch stands beside agon".into())
+    }
 }
 
 /// Whether a player's name is a path: then it is a network that was trained.

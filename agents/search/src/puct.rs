@@ -2,7 +2,8 @@
 //! chess, shogi and Go") and Gumbel search (Danihelka et al. 2022, "Policy improvement by planning with Gumbel").
 //!
 //! The tree knows no network. [`Tree::select`] walks to a position that must be judged, somebody judges it (alone, or
-//! with the positions of many other trees), [`Tree::expand`] takes the judgement in. For games of two with perfect
+//! with the positions of many other trees), [`Tree::expand`] takes the judgement in. Wins and losses that the tree has
+//! seen to their end are known as such. For games of two with perfect
 //! information whose returns sum to a constant; chance is sampled. Values are from −1 to 1.
 
 use agon_core::game::{Action, Game, Turn};
@@ -63,6 +64,8 @@ struct Nodes {
     total: Vec<f32>,
     /// What the network said of the position, for the player to move.
     value: Vec<f32>,
+    /// 1 or −1 where the player who chose the move to the node is sure to win or to lose, else 0.
+    proven: Vec<i8>,
 }
 
 impl Nodes {
@@ -75,6 +78,7 @@ impl Nodes {
         self.visits.push(0);
         self.total.push(0.0);
         self.value.push(0.0);
+        self.proven.push(0);
     }
 
     fn clear(&mut self) {
@@ -86,6 +90,7 @@ impl Nodes {
         self.visits.clear();
         self.total.clear();
         self.value.clear();
+        self.proven.clear();
     }
 
     fn range(&self, node: usize) -> std::ops::Range<usize> {
@@ -94,7 +99,22 @@ impl Nodes {
     }
 
     fn mean(&self, node: usize) -> f32 {
-        self.total[node] / self.visits[node].max(1) as f32
+        match self.proven[node] {
+            0 => self.total[node] / self.visits[node].max(1) as f32,
+            sure => f32::from(sure),
+        }
+    }
+
+    /// Whether the player to move at a node is sure to win (1) or to lose (−1) by what is known of its children.
+    fn sure(&self, node: usize) -> i8 {
+        let children = &self.proven[self.range(node)];
+        if children.contains(&1) {
+            1
+        } else if !children.is_empty() && children.iter().all(|p| *p == -1) {
+            -1
+        } else {
+            0
+        }
     }
 
     /// Copies a node with all below it behind what is there.
@@ -103,6 +123,7 @@ impl Nodes {
         let mut queue = std::collections::VecDeque::from([(node, 0)]);
         while let Some((old, new)) = queue.pop_front() {
             (self.visits[new], self.total[new], self.value[new]) = (from.visits[old], from.total[old], from.value[old]);
+            self.proven[new] = from.proven[old];
             (self.first[new], self.children[new]) = (self.first.len() as u32, from.children[old]);
             for child in from.range(old) {
                 queue.push_back((child, self.first.len()));
@@ -191,9 +212,9 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         self.done
     }
 
-    /// Whether the root is judged and all simulations are made.
+    /// Whether the root is judged and all simulations are made, or more of them could not change anything.
     pub fn finished(&self) -> bool {
-        self.nodes.children[0] > 0 && self.done >= self.set.simulations
+        self.nodes.children[0] > 0 && (self.done >= self.set.simulations || self.nodes.sure(0) != 0)
     }
 
     /// Walks to a position that must be judged: then true, and [`Tree::expand`] comes next. False: the game is over
@@ -219,14 +240,38 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
                     node = self.choose(node);
                     game.play(&mut self.leaf, self.nodes.action[node]);
                     self.path.push((node, mover));
+                    if self.nodes.proven[node] != 0 {
+                        self.back_up(mover, f32::from(self.nodes.proven[node]));
+                        return false;
+                    }
                 }
             }
         }
         self.returns.resize(game.spec().players(), 0.0);
         game.returns(&self.leaf, &mut self.returns);
         let value = scaled(game, self.returns[0]);
+        self.prove(value);
         self.back_up(0, value);
         false
+    }
+
+    /// Follows a game that was won at the end of the walk upwards, as far as it decides positions (Winands et al. 2008,
+    /// "Monte-Carlo tree search solver").
+    fn prove(&mut self, first_players: f32) {
+        let value = |mover: usize| if mover == 0 { first_players } else { -first_players };
+        let Some(&(last, mover)) = self.path.last() else { return };
+        if first_players.abs() < 1.0 || mover == CHANCE {
+            return;
+        }
+        self.nodes.proven[last] = value(mover) as i8;
+        for step in (1..self.path.len()).rev() {
+            let ((parent, chooser), (_, mover)) = (self.path[step - 1], self.path[step]);
+            let sure = self.nodes.sure(parent);
+            if sure == 0 || chooser == CHANCE {
+                return;
+            }
+            self.nodes.proven[parent] = if chooser == mover { sure } else { -sure };
+        }
     }
 
     /// Takes in what the network says of the leaf: logits of all actions of the game, and the value for the player to
@@ -337,7 +382,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         let (mut best, mut most) = (range.start, f32::NEG_INFINITY);
         for child in range {
             let n = nodes.visits[child];
-            let value = if n == 0 { unvisited } else { nodes.total[child] / n as f32 };
+            let value = if n == 0 { unvisited } else { nodes.mean(child) };
             let score = value + width * nodes.prior[child] / (1 + n) as f32;
             if score > most {
                 (best, most) = (child, score);
@@ -360,7 +405,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         let (mut visits, mut prior, mut value) = (0, 0.0, 0.0);
         for child in range.clone() {
             let n = nodes.visits[child];
-            if n > 0 {
+            if n > 0 || nodes.proven[child] != 0 {
                 visits += n;
                 prior += nodes.prior[child];
                 value += nodes.prior[child] * nodes.mean(child);
@@ -371,7 +416,8 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         let scale = self.scale(node);
         self.scratch.clear();
         for child in range {
-            let value = if nodes.visits[child] == 0 { mixed } else { nodes.mean(child) };
+            let known = nodes.visits[child] > 0 || nodes.proven[child] != 0;
+            let value = if known { nodes.mean(child) } else { mixed };
             self.scratch.push(scale * (value + 1.0) / 2.0);
         }
     }
@@ -424,16 +470,21 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
     /// What the search would play.
     pub fn best(&mut self) -> Action {
         let range = self.nodes.range(0);
-        let most = self.nodes.visits[range.clone()].iter().copied().max().unwrap_or(0);
+        let open = range.clone().filter(|c| self.nodes.proven[*c] >= 0);
+        let most = open.map(|c| self.nodes.visits[c]).max().unwrap_or(0);
+        let won = range.clone().find(|c| self.nodes.proven[*c] == 1);
         let best = match self.set.rule {
+            _ if won.is_some() => won.unwrap_or(0),
             Rule::Gumbel => self.best_gumbel(|visits| visits == most),
-            // Of the most visited ones the best; with no visits the most probable.
+            // The most visited that is not lost, of these the best; with no visits the most probable.
             Rule::Puct => range
-                .filter(|c| self.nodes.visits[*c] == most)
                 .max_by(|a, b| {
                     let key = |c: usize| (self.nodes.mean(c), self.nodes.prior[c]);
+                    let [open, visits] =
+                        [[a, b].map(|c| u32::from(self.nodes.proven[*c] >= 0)), [a, b].map(|c| self.nodes.visits[*c])];
                     let ((va, pa), (vb, pb)) = (key(*a), key(*b));
-                    va.total_cmp(&vb).then(pa.total_cmp(&pb)).then(b.cmp(a))
+                    let known = open[0].cmp(&open[1]).then(visits[0].cmp(&visits[1]));
+                    known.then(va.total_cmp(&vb)).then(pa.total_cmp(&pb)).then(b.cmp(a))
                 })
                 .unwrap_or(0),
         };
@@ -446,7 +497,12 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         policy.fill(0.0);
         let range = self.nodes.range(0);
         let visits: u32 = self.nodes.visits[range.clone()].iter().sum();
-        if self.set.rule == Rule::Gumbel || visits == 0 {
+        if self.nodes.sure(0) == 1 {
+            let won = self.nodes.proven[range.clone()].iter().filter(|p| **p == 1).count();
+            for child in range.filter(|c| self.nodes.proven[*c] == 1) {
+                policy[usize::from(self.nodes.action[child])] = 1.0 / won as f32;
+            }
+        } else if self.set.rule == Rule::Gumbel || visits == 0 {
             self.completed(0);
             self.improve(0);
             for (child, p) in range.zip(&self.scratch) {
@@ -462,6 +518,9 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
     /// The value of the root for the player to move: the mean of the network's and all simulations', or what Gumbel's
     /// improved policy may expect.
     pub fn value(&mut self) -> f32 {
+        if self.nodes.sure(0) != 0 {
+            return f32::from(self.nodes.sure(0));
+        }
         let range = self.nodes.range(0);
         if self.set.rule == Rule::Gumbel {
             self.completed(0);
@@ -530,126 +589,4 @@ fn considered_visits(considered: u32, simulations: u32, out: &mut Vec<u32>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use agon_core::game::{follow, moves, start};
-    use agon_core::rng::Stream;
-    use agon_envs::games::backgammon::Backgammon;
-    use agon_envs::games::connect_four::ConnectFour;
-    use agon_envs::games::tic_tac_toe::TicTacToe;
-
-    fn search<G: Game>(game: &G, root: &G::State, set: SearchSettings, noise: Noise) -> Tree<G::State> {
-        let (mut tree, mut rng) = (Tree::new(set, noise), Rng::new(1, Stream::Player, 0));
-        tree.plant(root);
-        grow(game, &mut tree, &mut rng);
-        tree
-    }
-
-    /// With a network that knows nothing.
-    fn grow<G: Game>(game: &G, tree: &mut Tree<G::State>, rng: &mut Rng) {
-        let logits = vec![0.0; game.spec().actions];
-        while !tree.finished() {
-            if tree.select(game, rng) {
-                tree.expand(game, &logits, 0.0, rng);
-            }
-        }
-    }
-
-    fn rules() -> [SearchSettings; 2] {
-        [Rule::Puct, Rule::Gumbel].map(|rule| SearchSettings { simulations: 400, rule, ..SearchSettings::default() })
-    }
-
-    #[test]
-    fn wins_are_taken_and_losses_prevented() {
-        let game = ConnectFour::new(Default::default()).unwrap();
-        for (moves, best) in [("4 4 5 5 6 6", [2, 6]), ("1 4 1 4 2 4", [3, 3]), ("4 1 4 1 4 2", [3, 3])] {
-            let root = follow(&game, moves).unwrap();
-            for set in rules() {
-                let mut tree = search(&game, &root, set, Noise::default());
-                assert!(best.contains(&tree.best()), "{moves}: {}", tree.best());
-                let mut policy = [0.0; 7];
-                tree.policy(&mut policy);
-                assert!((policy.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{policy:?}");
-                assert!(best.iter().map(|a| policy[usize::from(*a)]).fold(0.0, f32::max) > 0.3, "{policy:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn values_are_the_movers() {
-        let game = TicTacToe::new(Default::default()).unwrap();
-        let won = follow(&game, "a1 b1 a2 b2").unwrap(); // x completes a column
-        let lost = follow(&game, "a1 b1 a2 b2 c3").unwrap(); // and here o does
-        for set in rules() {
-            let [a, b] = [&won, &lost].map(|root| search(&game, root, set.clone(), Noise::default()).value());
-            assert!(a > 0.3 && b > 0.3, "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn a_kept_tree_is_the_part_that_was_known() {
-        let game = ConnectFour::new(Default::default()).unwrap();
-        let [puct, _] = rules();
-        let mut rng = Rng::new(2, Stream::Player, 0);
-        let mut tree = search(&game, &start(&game), puct, Noise::default());
-        let (line, visits, _) = tree.lines().swap_remove(0);
-        let mut next = start(&game);
-        game.play(&mut next, line[0]);
-        tree.descend(line[0], &next);
-        let below: u32 = tree.lines().iter().map(|l| l.1).sum();
-        assert_eq!((below, tree.lines()[0].0[0]), (visits - 1, line[1]), "the first visit judged the position itself");
-        grow(&game, &mut tree, &mut rng);
-        assert_eq!(tree.lines().iter().map(|l| l.1).sum::<u32>(), below + 400);
-    }
-
-    #[test]
-    fn halving_spends_everything_on_ever_fewer() {
-        let mut out = Vec::new();
-        considered_visits(4, 16, &mut out);
-        assert_eq!(out, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
-        considered_visits(1, 3, &mut out);
-        assert_eq!(out, [0, 1, 2]);
-        for considered in 1..20 {
-            considered_visits(considered, 50, &mut out);
-            assert_eq!(out.len(), 50);
-        }
-    }
-
-    #[test]
-    fn the_first_moves_of_gumbel_search_are_drawn_without_replacement() {
-        // With no value information the move with the most of noise + logit is played, so that moves come as often
-        // as their priors say.
-        let game = TicTacToe::new(Default::default()).unwrap();
-        let root = start(&game);
-        let logits: Vec<f32> = (0..9).map(|i| (1.0 + i as f32).ln()).collect();
-        let set = SearchSettings { simulations: 0, ..SearchSettings::default() };
-        let mut tree = Tree::new(set, Noise { share: 1.0, alpha: 0.0 });
-        let mut rng = Rng::new(3, Stream::Player, 0);
-        let mut counts = [0.0; 9];
-        for _ in 0..9000 {
-            tree.plant(&root);
-            assert!(tree.select(&game, &mut rng));
-            tree.expand(&game, &logits, 0.0, &mut rng);
-            counts[usize::from(tree.best())] += 1.0;
-        }
-        let chi2: f64 = (0..9).map(|i| (counts[i] - 200.0 * (i + 1) as f64).powi(2) / (200.0 * (i + 1) as f64)).sum();
-        assert!(chi2 < 26.1, "{chi2}: {counts:?}"); // the 99.9 % point for 8 degrees of freedom
-    }
-
-    #[test]
-    fn noise_keeps_priors_a_distribution_and_chance_is_walked() {
-        let game = Backgammon::new(Default::default()).unwrap();
-        let mut rng = Rng::new(4, Stream::Env, 0);
-        let mut root = start(&game);
-        while game.turn(&root) == Turn::Chance {
-            let roll = game.roll(&root, &mut rng);
-            game.play(&mut root, roll);
-        }
-        for set in rules() {
-            let mut tree = search(&game, &root, set, Noise { share: 0.25, alpha: 10.0 });
-            assert!(moves(&game, &root).contains(&tree.best()));
-            let range = tree.nodes.range(0);
-            assert!((tree.nodes.prior[range].iter().sum::<f32>() - 1.0).abs() < 1e-4);
-        }
-    }
-}
+mod tests;

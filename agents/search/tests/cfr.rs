@@ -4,6 +4,7 @@ use agon_core::rng::Stream;
 use agon_core::{Game, Rng};
 use agon_envs::games::{chess::Chess, kuhn::Kuhn, leduc::Leduc};
 use agon_search::cfr::{Solver, Tree};
+use agon_search::guided::NoNetworks;
 use agon_search::player::by_name;
 use serde_json::Map;
 
@@ -61,6 +62,6 @@ fn external_sampling_gets_there_too() {
 #[test]
 fn a_game_whose_tree_is_too_large_is_refused() {
     let chess = Chess::new(Default::default()).unwrap();
-    let told = by_name(&chess, "cfr", &Map::new()).err().unwrap().to_string();
+    let told = by_name(&chess, "cfr", &Map::new(), &NoNetworks).err().unwrap().to_string();
     assert!(told.contains("too large"), "{told}");
 }

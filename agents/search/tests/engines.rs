@@ -9,6 +9,7 @@ use agon_envs::games::{
     kuhn::Kuhn,
     tic_tac_toe::TicTacToe,
 };
+use agon_search::guided::NoNetworks;
 use agon_search::player::{Fault, Player, by_name, parse};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ fn words(language: &str, how: &str, more: &str) -> String {
 
 fn make<G: Game>(game: &G, words: &str) -> Result<Box<dyn Player<G>>, String> {
     let (name, settings) = parse(words).map_err(|e| e.to_string())?;
-    by_name(game, &name, &settings).map_err(|e| e.to_string())
+    by_name(game, &name, &settings, &NoNetworks).map_err(|e| e.to_string())
 }
 
 fn new<G: Game>() -> G {

@@ -6,6 +6,7 @@ use agon_core::{Game, Rng, Turn};
 use agon_envs::games::{
     backgammon::Backgammon, chess::Chess, connect_four::*, hex::*, kuhn::Kuhn, tic_tac_toe::TicTacToe,
 };
+use agon_search::guided::NoNetworks;
 use agon_search::mcts::{Mcts, MctsSettings};
 use agon_search::minimax::{Minimax, MinimaxSettings};
 use agon_search::player::{Player, Random, by_name, parse};
@@ -189,13 +190,15 @@ fn tree_search_plays_with_dice() {
 fn what_cannot_be_is_said() {
     let (kuhn, game) = (Kuhn::new(Default::default()).unwrap(), TicTacToe::new(Default::default()).unwrap());
     let error = |r: Result<Box<dyn Player<TicTacToe>>, agon_search::PlayerError>| r.err().unwrap().to_string();
-    assert!(by_name(&kuhn, "mcts", &Map::new()).err().unwrap().to_string().contains("do not see everything"));
-    assert!(by_name(&kuhn, "minimax", &Map::new()).is_err());
-    assert!(by_name(&kuhn, "random", &Map::new()).is_ok());
+    assert!(
+        by_name(&kuhn, "mcts", &Map::new(), &NoNetworks).err().unwrap().to_string().contains("do not see everything")
+    );
+    assert!(by_name(&kuhn, "minimax", &Map::new(), &NoNetworks).is_err());
+    assert!(by_name(&kuhn, "random", &Map::new(), &NoNetworks).is_ok());
     let (name, settings) = parse("mcts:simulatoins=10").unwrap();
-    assert!(error(by_name(&game, &name, &settings)).contains("did you mean `simulations`?"));
-    assert!(error(by_name(&game, "minmax", &Map::new())).contains("did you mean `minimax`?"));
+    assert!(error(by_name(&game, &name, &settings, &NoNetworks)).contains("did you mean `simulations`?"));
+    assert!(error(by_name(&game, "minmax", &Map::new(), &NoNetworks)).contains("did you mean `minimax`?"));
     assert!(parse("mcts:simulations").is_err());
     let (name, settings) = parse("mcts:simulations=0").unwrap();
-    assert!(error(by_name(&game, &name, &settings)).contains("must be a limit"));
+    assert!(error(by_name(&game, &name, &settings, &NoNetworks)).contains("must be a limit"));
 }

@@ -1,0 +1,98 @@
+//! Self-play with a network that knows nothing: what is kept, that it is the same again, and that a save goes on.
+
+use agon_core::rng::{Rng, Stream};
+use agon_core::Game;
+use agon_envs::games::{backgammon::Backgammon, connect_four::ConnectFour, kuhn::Kuhn};
+use agon_search::Evaluate;
+use agon_search::puct::{Noise, Rule, SearchSettings};
+use agon_search::self_play::{Rules, SelfPlay, SelfPlaySettings};
+
+/// Logits and values that are some function of the observation.
+struct Fake;
+
+impl Evaluate for Fake {
+    fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
+        let (width, actions) = (obs.len() / value.len(), logits.len() / value.len());
+        for (i, value) in value.iter_mut().enumerate() {
+            let seen = &obs[i * width..(i + 1) * width];
+            let sum: f32 = seen.iter().enumerate().map(|(k, x)| x * (k as f32).sin()).sum();
+            *value = (0.3 * sum).tanh();
+            (0..actions).for_each(|a| logits[i * actions + a] = (sum + a as f32).cos());
+        }
+    }
+}
+
+fn settings(rule: Rule) -> SelfPlaySettings {
+    SelfPlaySettings {
+        search: SearchSettings { simulations: 12, rule, ..SearchSettings::default() },
+        noise: Noise { share: 0.25, alpha: 10.0 },
+        opening_plies: 4,
+        draw_plies: 6,
+        value_blend: 0.0,
+        resign_below: None,
+        resign_never: 0.0,
+        window: 600,
+        games: 12,
+        seed: 5,
+    }
+}
+
+fn play(games: &mut dyn SelfPlay, moves: u64, threads: usize) {
+    let mut networks: Vec<Box<dyn Evaluate>> = (0..threads).map(|_| Box::new(Fake) as Box<dyn Evaluate>).collect();
+    assert!(games.play(moves, &mut networks).moves >= moves);
+}
+
+fn same(a: &dyn SelfPlay, b: &dyn SelfPlay) -> bool {
+    a.save() == b.save()
+}
+
+#[test]
+fn a_save_goes_on_as_if_nothing_had_happened() {
+    for rule in [Rule::Puct, Rule::Gumbel] {
+        let game = ConnectFour::new(Default::default()).unwrap();
+        let [mut whole, mut cut] = [0, 1].map(|_| game.self_play(settings(rule)).unwrap());
+        play(&mut *whole, 500, 2);
+        play(&mut *cut, 500, 2);
+        assert!(same(&*whole, &*cut));
+        let (numbers, rest) = cut.save();
+        let mut resumed = game.self_play(settings(rule)).unwrap();
+        let find = |name: &str| numbers.iter().find(|n| n.0 == name).map(|n| n.1.clone());
+        resumed.load(&find, &rest).unwrap();
+        assert!(same(&*whole, &*resumed));
+        for games in [&mut whole, &mut resumed] {
+            play(&mut **games, 700, 2);
+        }
+        assert!(same(&*whole, &*resumed));
+        assert!(whole.positions() <= 600 && whole.positions() > 500);
+        let broken = |name: &str| find(name).map(|mut x| { x.truncate(x.len() / 2); x });
+        assert!(resumed.load(&broken, &rest).is_err());
+    }
+    let backgammon = Backgammon::new(Default::default()).unwrap();
+    let mut games = backgammon.self_play(settings(Rule::Puct)).unwrap();
+    play(&mut *games, 800, 1);
+    assert!(games.positions() > 0, "with dice too");
+    let kuhn = Kuhn::new(Default::default()).unwrap();
+    assert!(kuhn.self_play(settings(Rule::Puct)).is_err(), "hidden cards");
+}
+
+#[test]
+fn targets_are_results_for_the_mover_and_symmetries_turn_everything() {
+    let game = ConnectFour::new(Default::default()).unwrap();
+    let mut games = game.self_play(settings(Rule::Gumbel)).unwrap();
+    play(&mut *games, 1500, 1);
+    let n = 400;
+    let (mut obs, mut policy, mut mask) = (vec![0.0; n * 126], vec![0.0; n * 7], vec![0.0; n * 7]);
+    let mut value = vec![0.0; n];
+    games.sample(&mut Rng::new(1, Stream::Shuffle, 0), &mut obs, &mut policy, &mut mask, &mut value);
+    assert!(value.iter().all(|v| [-1.0, 0.0, 1.0].contains(v)), "without blending targets are results");
+    for i in 0..n {
+        let (policy, mask, seen) = (&policy[i * 7..][..7], &mask[i * 7..][..7], &obs[i * 126..][..126]);
+        assert!((policy.iter().sum::<f32>() - 1.0).abs() < 1e-4);
+        // The planes are the mover's stones, the other's, and who moves; a column is open where its top cell is free.
+        for c in 0..7 {
+            let open = seen[c] == 0.0 && seen[42 + c] == 0.0;
+            assert!(policy[c] == 0.0 || mask[c] == 1.0);
+            assert_eq!(mask[c] == 1.0, open, "column {c} of {seen:?}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Self-play through the binary: train, kill, resume, judge, play in tournaments.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn agon(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agon"));
+    command.args(args).current_dir(folder).stdin(Stdio::null()).output().expect("the binary starts")
+}
+
+fn ok(folder: &Path, args: &[&str]) -> String {
+    let out = agon(folder, args);
+    assert!(out.status.success(), "agon {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// Ends with exit code 2; what was said.
+fn refused(folder: &Path, args: &[&str]) -> String {
+    let out = agon(folder, args);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(2), "agon {args:?}: {told}");
+    told
+}
+
+const ALPHAZERO: &str = r#"
+env   = { id = "games/tic-tac-toe" }
+agent = { kind = "alphazero", width = 8, blocks = 1, simulations = 8, opening_plies = 2, moves = 256, minibatch = 64, window = 2000, resign_below = -0.9 }
+train = { steps = 3_000, envs = 16, env_threads = 2, save_every = 500 }
+eval  = { every = 1_000, episodes = 4, final_episodes = 10, opponents = ["random", "greedy"] }
+"#;
+
+const PPO: &str = r#"
+env   = { id = "games/tic-tac-toe" }
+agent = { kind = "ppo", hidden = [16], rollout_steps = 16, minibatch = 128, epochs = 2, normalize_observation = false, pool_size = 3, pool_every = 2, pool_weights = "pfsp" }
+train = { steps = 6_000, envs = 16, save_every = 1_000 }
+eval  = { every = 2_000, episodes = 4, final_episodes = 10 }
+"#;
+
+/// What must be the same bits: metrics, and the last checkpoint but for the seconds it took.
+fn bits(run: &Path) -> (String, Vec<u8>, Value) {
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let latest = std::fs::read_to_string(run.join("checkpoints/latest")).unwrap();
+    let folder = run.join("checkpoints").join(latest.trim());
+    let weights = std::fs::read(folder.join("weights.safetensors")).unwrap();
+    let mut state: Value = serde_json::from_slice(&std::fs::read(folder.join("state.json")).unwrap()).unwrap();
+    state["run"]["seconds"] = Value::Null;
+    state["run"]["logs"] = Value::Null;
+    (metrics, weights, state)
+}
+
+#[test]
+fn runs_that_were_killed_end_in_the_same_bits() {
+    for (name, body) in [("alphazero", ALPHAZERO), ("ppo", PPO)] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("s.toml"), body).unwrap();
+        ok(dir.path(), &["train", "s.toml", "--ui", "plain", "--out", "whole"]);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_agon"))
+            .args(["train", "s.toml", "--ui", "plain", "--out", "cut"])
+            .current_dir(dir.path())
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let latest = dir.path().join("cut/checkpoints/latest");
+        while !latest.is_file() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        ok(dir.path(), &["train", "--resume", "cut", "--ui", "plain"]);
+        assert!(bits(&dir.path().join("whole")) == bits(&dir.path().join("cut")), "{name}");
+    }
+}
+
+#[test]
+fn what_was_learned_is_judged_and_plays() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for (name, body) in [("zero", ALPHAZERO), ("ppo", PPO)] {
+        std::fs::write(at.join(format!("{name}.toml")), body).unwrap();
+        ok(at, &["train", &format!("{name}.toml"), "--ui", "plain", "--out", &format!("runs/{name}")]);
+    }
+    let json: Value = serde_json::from_str(&ok(at, &["eval", "runs/zero", "--episodes", "30", "--json"])).unwrap();
+    let against = &json["baselines"]["against random"];
+    let count = |key: &str| against[key].as_u64().unwrap();
+    assert_eq!((count("wins") + count("draws") + count("losses"), json["episodes"].as_u64()), (30, Some(60)));
+    let mean = (count("wins") as f64 - count("losses") as f64) / 30.0;
+    assert!((against["mean_return"].as_f64().unwrap() - mean).abs() < 1e-9, "{against}");
+    ok(at, &["replay", "runs/zero", "--verify"]);
+    ok(at, &["replay", "runs/ppo", "--verify"]);
+
+    std::fs::write(at.join("p.txt"), "# the only way to win at once\na1 b1 a2 b2 => a3\n").unwrap();
+    let args = ["eval", "minimax:depth=9", "--scenario", "zero.toml", "--positions", "p.txt"];
+    assert!(ok(at, &args).contains("1 of 1 positions solved"));
+    std::fs::write(at.join("p.txt"), "a1 a1 => a3\n").unwrap();
+    let told = refused(at, &["eval", "runs/zero", "--positions", "p.txt"]);
+    assert!(told.contains("p.txt:1") && told.contains("`a1` is not legal"), "{told}");
+
+    let games = ["runs/zero:simulations=20", "runs/ppo:simulations=0,temperature=1", "random"];
+    let args = [&["tournament"], &games[..], &["--set", "tournament.pairs=4", "--out", "t", "--json"]].concat();
+    let json: Value = serde_json::from_str(&ok(at, &args)).unwrap();
+    assert_eq!(json["games"], 24, "{json}");
+    ok(at, &["replay", "t", "--verify"]);
+    ok(at, &["tournament", "--resume", "t"]);
+
+    let told = refused(at, &["tournament", "runs/zero", "runs/none"]);
+    assert!(told.contains("runs/none") && told.contains("no such run"), "{told}");
+    std::fs::write(at.join("c4.toml"), ALPHAZERO.replace("tic-tac-toe", "connect-four")).unwrap();
+    let told = refused(at, &["eval", "runs/zero", "--scenario", "c4.toml"]);
+    assert!(told.contains("trained on games/tic-tac-toe"), "{told}");
+    let told = refused(at, &["play", "games/connect-four", "--against", "runs/zero"]);
+    assert!(told.contains("trained on games/tic-tac-toe"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_learned_so_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (from, to, part) in [
+        ("games/tic-tac-toe", "classic/cartpole", "plays games"),
+        ("games/tic-tac-toe", "games/leduc-poker", "do not see everything"),
+        ("games/tic-tac-toe", "games/2048", "two players"),
+        ("\"greedy\"", "\"gredy\"", "did you mean `greedy`"),
+        ("resign_below = -0.9", "resign_below = 0.9", "resign_below"),
+    ] {
+        std::fs::write(dir.path().join("s.toml"), ALPHAZERO.replace(from, to)).unwrap();
+        let told = refused(dir.path(), &["train", "s.toml"]);
+        assert!(told.contains(part), "{to}: {told}");
+    }
+    std::fs::write(dir.path().join("s.toml"), PPO.replace("games/tic-tac-toe", "classic/cartpole")).unwrap();
+    assert!(refused(dir.path(), &["train", "s.toml"]).contains("several agents"));
+}
