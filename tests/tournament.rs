@@ -237,6 +237,39 @@ fn whatever_an_engine_does_the_tournament_is_played_to_its_end() {
 }
 
 #[test]
+fn a_game_that_both_hold_for_decided_ends_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.toml");
+    let set = "pairs = 1\nopening_plies = 0\nresign_moves = 1\ndraw_moves = 1\ndraw_after = 2";
+    // What the engines think of the first seat's game, in hundredths of a pawn, and how many plies it lasts.
+    for (worth, end, returns, plies) in
+        [(2000, "adjudicated", [1.0, -1.0], 2), (0, "adjudicated", [0.0, 0.0], 2), (300, "rules", [-1.0, 1.0], 4)]
+    {
+        let engine = engine("uci", &format!("fine 1 {worth}"), ",nodes=1");
+        let body = format!(
+            "env = {{ id = 'games/chess' }}\n[tournament]\n{set}\n[entrants]\na = \"{engine}\"\nb = \"{engine}\""
+        );
+        std::fs::write(&path, body).unwrap();
+        let (out, results) = play(folder.path(), &text(&path), &worth.to_string(), &[]);
+        assert_eq!(results["adjudicated"], if end == "adjudicated" { 2 } else { 0 });
+        for record in records(&out) {
+            assert_eq!((&record["end"], &record["returns"]), (&end.into(), &returns.to_vec().into()), "{worth}");
+            assert_eq!(record["moves"].as_array().unwrap().len(), plies, "{worth}");
+        }
+        ok(&["replay", &text(&out), "--verify"]);
+        let sheet = text(&folder.path().join("x.pgn"));
+        ok(&["replay", &text(&out), "--export", &sheet]);
+        let word = if end == "adjudicated" { "adjudication" } else { "normal" };
+        assert_eq!(std::fs::read_to_string(&sheet).unwrap().matches(&format!("[Termination \"{word}\"]")).count(), 2);
+        // Nobody can be given half a point more than there is.
+        let told = std::fs::read_to_string(out.join("games.jsonl")).unwrap();
+        let given = serde_json::to_string(&returns).unwrap();
+        std::fs::write(out.join("games.jsonl"), told.replace(&given, "[1.0,0.5]")).unwrap();
+        assert!(fails(&["replay", &text(&out), "--verify"], 3).contains("returns"));
+    }
+}
+
+#[test]
 fn an_engine_that_cannot_be_had_is_told_before_anything_is_written() {
     let (folder, scenario) = scenario("id = 'games/chess'", "pairs = 1");
     for (words, part) in [
