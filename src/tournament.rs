@@ -5,6 +5,7 @@
 //! | what a scenario can say | [`plan`] |
 //! | who plays the n-th pair | [`schedule`] |
 //! | one pair of games | [`game`] |
+//! | games that both players hold for decided | [`judge`] |
 //! | workers, the file of games, resuming | [`play`] |
 //! | Elo with intervals | [`ratings`] |
 //! | sequential tests | [`sprt`] |
@@ -15,6 +16,7 @@
 pub mod equilibrium;
 pub mod film;
 pub mod game;
+pub mod judge;
 pub mod plan;
 pub mod play;
 pub mod ratings;

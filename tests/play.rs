@@ -37,6 +37,21 @@ fn a_wrong_word_is_no_move_and_undo_takes_one_back() {
 }
 
 #[test]
+fn an_engine_at_the_other_side_of_the_board() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/agents/search/tests/fake_engine.py");
+    let typed = "c3\nundo\nhint\nc3\nc2\nb3\n";
+    for (how, part, code) in [
+        ("fine", "plays c1", 0),
+        ("resign 2", "o resigns", 0),
+        ("die 2", "fake_engine.py' gtp die 2: it ended with exit code 7; the game ends here\n", 1),
+    ] {
+        let rival = format!("gtp:command=python3 '{script}' gtp {how}");
+        let (said, told, ended) = play(&["games/tic-tac-toe", "--against", &rival], typed);
+        assert!(ended == code && (said + &told).contains(part), "{how}: {told}");
+    }
+}
+
+#[test]
 fn hidden_cards_stay_hidden() {
     for seed in 0..20 {
         let (said, _, _) = play(&["games/kuhn-poker", "--against", "random", "--seed", &seed.to_string()], "");

@@ -190,6 +190,102 @@ fn games_leave_in_the_formats_of_other_programs() {
     assert!(fails(&["replay", &text(&out), "--export", &file], 2).contains("SGF is for games of Go"));
 }
 
+/// The player in words whose engine is the script of the players' own tests.
+fn engine(language: &str, how: &str, more: &str) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/agents/search/tests/fake_engine.py");
+    format!("{language}:command=python3 '{script}' {language} {how},timeout_ms=2000{more}")
+}
+
+fn records(folder: &Path) -> Vec<Value> {
+    let told = std::fs::read_to_string(folder.join("games.jsonl")).unwrap();
+    told.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn whatever_an_engine_does_the_tournament_is_played_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.toml");
+    for (how, end, fault) in [
+        ("fine", "rules", None),
+        ("hang 2", "time", Some("it did not answer in time")),
+        ("die 2", "crash", Some("it ended with exit code 7")),
+        ("illegal 2", "illegal", Some("`Z9` is not a legal move")),
+        ("garbage 1", "crash", Some("no reply at all")),
+        ("resign 2", "resigned", None),
+    ] {
+        let engine = engine("gtp", how, "");
+        let body = format!(
+            "env = {{ id = 'games/tic-tac-toe' }}\n[tournament]\npairs = 1\nopening_plies = 0\nconcurrency = 2\n\
+             [entrants]\nengine = \"{engine}\"\nother = 'minimax:depth=9'\n"
+        );
+        std::fs::write(&path, body).unwrap();
+        let (out, results) = play(folder.path(), &text(&path), how, &[]);
+        assert_eq!((&results["games"], &results["finished"]), (&2.into(), &true.into()), "{how}");
+        ok(&["replay", &text(&out), "--verify"]);
+        ok(&["replay", &text(&out), "--export", &text(&folder.path().join("x.pgn"))]);
+        for (record, seat) in records(&out).iter().zip([0, 1]) {
+            assert_eq!(record["end"], end, "{how}: {record}");
+            assert!(end == "rules" || record["returns"][seat] == -1.0, "{how}: {record}");
+            let told = record["fault"].as_str();
+            assert!(told.is_some() == fault.is_some() && told.unwrap_or("").contains(fault.unwrap_or("")), "{record}");
+        }
+        let standings = results["standings"].as_array().unwrap();
+        let forfeits = &standings.iter().find(|s| s["name"] == "engine").unwrap()["forfeits"];
+        assert!(fault.is_none() || forfeits[end] == 2, "{how}: {results}");
+        assert_eq!(results["resigned"], if end == "resigned" { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn a_game_that_both_hold_for_decided_ends_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.toml");
+    let set = "pairs = 1\nopening_plies = 0\nresign_moves = 1\ndraw_moves = 1\ndraw_after = 2";
+    // What the engines think of the first seat's game, in hundredths of a pawn, and how many plies it lasts.
+    for (worth, end, returns, plies) in
+        [(2000, "adjudicated", [1.0, -1.0], 2), (0, "adjudicated", [0.0, 0.0], 2), (300, "rules", [-1.0, 1.0], 4)]
+    {
+        let engine = engine("uci", &format!("fine 1 {worth}"), ",nodes=1");
+        let body = format!(
+            "env = {{ id = 'games/chess' }}\n[tournament]\n{set}\n[entrants]\na = \"{engine}\"\nb = \"{engine}\""
+        );
+        std::fs::write(&path, body).unwrap();
+        let (out, results) = play(folder.path(), &text(&path), &worth.to_string(), &[]);
+        assert_eq!(results["adjudicated"], if end == "adjudicated" { 2 } else { 0 });
+        for record in records(&out) {
+            assert_eq!((&record["end"], &record["returns"]), (&end.into(), &returns.to_vec().into()), "{worth}");
+            assert_eq!(record["moves"].as_array().unwrap().len(), plies, "{worth}");
+        }
+        ok(&["replay", &text(&out), "--verify"]);
+        let sheet = text(&folder.path().join("x.pgn"));
+        ok(&["replay", &text(&out), "--export", &sheet]);
+        let word = if end == "adjudicated" { "adjudication" } else { "normal" };
+        assert_eq!(std::fs::read_to_string(&sheet).unwrap().matches(&format!("[Termination \"{word}\"]")).count(), 2);
+        // Nobody can be given half a point more than there is.
+        let told = std::fs::read_to_string(out.join("games.jsonl")).unwrap();
+        let given = serde_json::to_string(&returns).unwrap();
+        std::fs::write(out.join("games.jsonl"), told.replace(&given, "[1.0,0.5]")).unwrap();
+        assert!(fails(&["replay", &text(&out), "--verify"], 3).contains("returns"));
+    }
+}
+
+#[test]
+fn an_engine_that_cannot_be_had_is_told_before_anything_is_written() {
+    let (folder, scenario) = scenario("id = 'games/chess'", "pairs = 1");
+    for (words, part) in [
+        ("gtp:command=no-such-program", "it cannot be started"),
+        ("uci:command=no-such-program,nodes=1", "it cannot be started"),
+        ("uci:command=no-such-program", "there must be a limit"),
+        ("uci:command=true --x,nodes=1", "exit code 0"),
+    ] {
+        let out = text(&folder.path().join("out"));
+        let set = format!("entrants.search='{words}'");
+        let told = fails(&["tournament", &scenario, "--set", &set, "--out", &out], 2);
+        assert!(told.contains(part) && told.contains("entrants.search"), "{words}: {told}");
+        assert!(!Path::new(&out).exists(), "{words}");
+    }
+}
+
 #[test]
 fn sprt_prints_the_block_that_testers_know() {
     let known = ["sprt", "--ptnml", "177,1629,3083,1780,221", "--elo0", "0", "--elo1", "3", "--beta", "0.10"];

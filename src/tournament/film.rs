@@ -154,7 +154,8 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
         let reward = now.iter().zip(&earned).map(|(a, b)| a - b).collect();
         let mut joint = vec![0; players];
         joint[mover] = i64::from(*action);
-        let (terminated, truncated) = (last && record.end != End::Length, last && record.end == End::Length);
+        let cut = matches!(record.end, End::Length | End::Adjudicated);
+        let (terminated, truncated) = (last && !cut, last && cut);
         let hash = game.hash(&state);
         steps.push(Step { action: Action::Discrete(joint), reward, terminated, truncated, hash });
         earned = now;
@@ -165,6 +166,13 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
     }
     if record.end == End::Rules && earned[..] != record.returns[..] {
         return Err(format!("its returns are {earned:?}, not {:?}", record.returns));
+    }
+    if record.end == End::Adjudicated {
+        // What the players thought is not recorded; that the game was given to one or to neither is.
+        let [least, most] = game.spec().returns;
+        if ![[0.0; 2], [least, most], [most, least]].contains(&record.returns) {
+            return Err(format!("nobody adjudicates returns of {:?}", record.returns));
+        }
     }
     if game.hash(&state) != record.hash {
         return Err("its last position is not the recorded one".into());

@@ -1,5 +1,6 @@
 //! One pair of games: the same opening and the same chance, seats swapped.
 
+use super::judge::{Judge, Verdict};
 use super::plan::Plan;
 use super::ratings::Score;
 use agon_core::game::{Action, Game, Turn, mix};
@@ -20,6 +21,8 @@ pub enum End {
     Length,
     /// A player gave it up.
     Resigned,
+    /// Both players held it for decided.
+    Adjudicated,
     /// Forfeit: the last move is not legal.
     Illegal,
     /// Forfeit: the player broke down.
@@ -179,18 +182,26 @@ impl<G: Game> Board<G> {
             0 => self.game.spec().max_plies,
             most => most,
         };
+        let mut judge = Judge::new(&plan.set, self.game.spec().returns);
         let (mut returns, mut fault) = ([0.0; 2], None);
         let end = loop {
             let Turn::Player(mover) = self.game.turn(&self.state) else {
                 self.game.returns(&self.state, &mut returns);
                 break End::Rules;
             };
+            if let Some(verdict) = judge.verdict(moves.len()) {
+                if let Verdict::Win(seat) = verdict {
+                    returns = self.forfeit(1 - seat);
+                }
+                break End::Adjudicated;
+            }
             if moves.len() >= limit as usize {
                 break End::Length;
             }
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
+            let given = moves.len() < opening.len();
             let action = if let Some(action) = opening.get(moves.len()) {
                 *action
             } else {
@@ -210,6 +221,10 @@ impl<G: Game> Board<G> {
             if !legal {
                 returns = self.forfeit(mover);
                 break End::Illegal;
+            }
+            if judge.listens() && !given {
+                let player = &self.players[seats[mover]];
+                judge.hear(mover, catch_unwind(AssertUnwindSafe(|| player.value())).unwrap_or(None));
             }
             self.happen(seats, action);
             self.roll(seats, &mut chance);
@@ -301,6 +316,68 @@ mod tests {
                 assert!(again(&game, record, None).is_ok(), "{record:?}");
             }
         }
+    }
+
+    /// Plays at random and is sure of what comes: the first seat's return, if it has one.
+    struct Sure(Option<f32>, Option<f32>);
+
+    impl Player<TicTacToe> for Sure {
+        fn choose(
+            &mut self,
+            game: &TicTacToe,
+            state: &<TicTacToe as Game>::State,
+            rng: &mut Rng,
+        ) -> Result<Action, Fault> {
+            let Turn::Player(mover) = game.turn(state) else { return Ok(0) };
+            self.1 = self.0.map(|v| if mover == 0 { v } else { -v });
+            Ok(game.random_move(state, rng))
+        }
+
+        fn value(&self) -> Option<f32> {
+            self.1
+        }
+    }
+
+    #[test]
+    fn what_both_say_is_recorded_and_plays_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let body = "env = { id = 'games/tic-tac-toe' }\n[tournament]\nresign_moves = 1\ndraw_moves = 1\n\
+                    draw_after = 3\nopening_plies = 2\n[entrants]\na = 'random'\nb = 'random'";
+        std::fs::write(&path, body).unwrap();
+        let plan = Plan::read(&path, &[]).unwrap();
+        let game = TicTacToe::new(Default::default()).unwrap();
+        for (values, end, score, plies) in [
+            ([Some(1.0), Some(1.0)], End::Adjudicated, Score::Win, 4),
+            ([Some(-0.99), Some(-0.96)], End::Adjudicated, Score::Loss, 4),
+            ([Some(0.0), Some(0.05)], End::Adjudicated, Score::Draw, 4),
+        ] {
+            let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
+            let mut board = Board::new(game.clone(), players.into(), Vec::new());
+            for record in board.pair(&plan, 3, (0, 1), &GO_ON).unwrap() {
+                assert_eq!((record.end, record.score(0), record.moves.len()), (end, score, plies), "{record:?}");
+                assert!(again(&game, &record, None).is_ok(), "{record:?}");
+                let line = serde_json::to_string(&record).unwrap();
+                assert!(line.contains("\"end\":\"adjudicated\""), "{line}");
+                assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
+            }
+        }
+        for values in [[None, None], [Some(1.0), None], [Some(1.0), Some(-1.0)], [Some(1.0), Some(0.0)]] {
+            let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
+            let mut board = Board::new(game.clone(), players.into(), Vec::new());
+            assert!(board.pair(&plan, 3, (0, 1), &GO_ON).unwrap().iter().all(|r| r.end == End::Rules));
+        }
+    }
+
+    #[test]
+    fn a_pair_that_is_stopped_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        std::fs::write(&path, "env = { id = 'games/tic-tac-toe' }\n[entrants]\na = 'random'\nb = 'random'").unwrap();
+        let plan = Plan::read(&path, &[]).unwrap();
+        let game = TicTacToe::new(Default::default()).unwrap();
+        let mut board = Board::new(game, vec![Box::new(Random), Box::new(Random)], Vec::new());
+        assert!(board.pair(&plan, 0, (0, 1), &AtomicBool::new(true)).is_none());
     }
 
     #[test]

@@ -36,6 +36,16 @@ agon_core::settings! {
         max_plies: u32 = 0, in [0.0, 1e6];
         /// Milliseconds a player may think about a move; 0 for no limit.
         move_ms: u64 = 0, in [0.0, 1e9];
+        /// Moves of each player in a row after which a game is lost whose values agree on it; 0 for never.
+        resign_moves: u32 = 0, in [0.0, 1000.0];
+        /// The values that count for that, as a share of the way from an even game to a won one.
+        resign_value: f64 = 0.95, in [0.01, 1.0];
+        /// Moves of each player in a row after which a game is drawn that both hold for even; 0 for never.
+        draw_moves: u32 = 0, in [0.0, 1000.0];
+        /// The values that count for that at most, as such a share.
+        draw_value: f64 = 0.05, in [0.0, 1.0];
+        /// Plies before which no game is drawn so.
+        draw_after: u32 = 80, in [0.0, 1e6];
         /// The entrant whose rating is `anchor_elo`; empty for an average of 0.
         anchor: String = String::new();
         /// The anchor's rating.

@@ -34,13 +34,15 @@ pub struct Played {
     pub cut: u64,
     /// Games that a player gave up.
     pub resigned: u64,
+    /// Games that both players held for decided.
+    pub adjudicated: u64,
 }
 
 impl Played {
     fn new(plan: &Plan) -> Self {
         let n = plan.entrants.len();
         let (schedule, table) = (Schedule::new(plan), Table::new(n));
-        Self { schedule, table, pairs: 0, forfeits: vec![[0; 3]; n], cut: 0, resigned: 0 }
+        Self { schedule, table, pairs: 0, forfeits: vec![[0; 3]; n], cut: 0, resigned: 0, adjudicated: 0 }
     }
 
     fn add(&mut self, games: &Brief) {
@@ -52,6 +54,7 @@ impl Played {
         for end in games.ends {
             self.cut += u64::from(end == End::Length);
             self.resigned += u64::from(end == End::Resigned);
+            self.adjudicated += u64::from(end == End::Adjudicated);
         }
         self.schedule.add(games.scores);
         self.pairs += 1;
@@ -75,7 +78,7 @@ impl Brief {
                 End::Illegal => Some((loser, 0)),
                 End::Crash => Some((loser, 1)),
                 End::Time => Some((loser, 2)),
-                End::Rules | End::Length | End::Resigned => None,
+                End::Rules | End::Length | End::Resigned | End::Adjudicated => None,
             }
         };
         Self {

@@ -142,7 +142,7 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
     let mut out = json!({
         "name": plan.name, "game": plan.game, "format": plan.set.format.to_value(), "pairs": played.pairs,
         "games": 2 * played.pairs, "finished": played.schedule.over(), "cut": played.cut,
-        "resigned": played.resigned,
+        "resigned": played.resigned, "adjudicated": played.adjudicated,
         "standings": order(&ratings).iter().map(standing).collect::<Vec<_>>(),
         "first_seat_elo": interval(ratings.first), "draws_between_equals": interval(ratings.draws),
         "meetings": meetings, "cyclic": cyclic(&payoff, n),
@@ -204,6 +204,9 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
     }
     if played.resigned > 0 {
         let _ = writeln!(out, "given up: {} games", played.resigned);
+    }
+    if played.adjudicated > 0 {
+        let _ = writeln!(out, "decided by the values of both players: {} games", played.adjudicated);
     }
     if n == 2 {
         let pairs = played.table.pentanomial(0, 1);

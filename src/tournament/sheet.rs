@@ -83,7 +83,7 @@ fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
     // The words that the PGN standard has for it.
     let termination = match record.end {
         End::Rules | End::Resigned => "normal",
-        End::Length => "adjudication",
+        End::Length | End::Adjudicated => "adjudication",
         End::Illegal => "rules infraction",
         End::Crash => "abandoned",
         End::Time => "time forfeit",
@@ -148,7 +148,7 @@ fn sgf(plan: &Plan, record: &Record) -> String {
         Score::Loss => "W+",
     };
     let how = match record.end {
-        End::Rules | End::Length => "",
+        End::Rules | End::Length | End::Adjudicated => "",
         End::Resigned => "R",
         End::Time => "T",
         End::Illegal | End::Crash => "F",

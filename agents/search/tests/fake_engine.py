@@ -1,4 +1,4 @@
-"""An engine for tests: speaks GTP or UCI, and misbehaves at its n-th move where it is told to.
+"""An engine for tests: speaks GTP or UCI, and misbehaves at its n-th move on a board where it is told to.
 
 fake_engine.py gtp [fine|hang|die|illegal|garbage|resign|deaf|flood N]    takes the first free point, or passes
 fake_engine.py uci [... N] [centipawns of the first player]    plays one line of chess whoever it is
@@ -43,7 +43,7 @@ def gtp():
             size = int(words[1])
             sign = "=" if size < 10 else "?"
         elif words[0] == "clear_board":
-            taken = set()
+            taken, moves = set(), 0
         elif words[0] == "play":
             taken.add(words[2].upper())
         elif words[0] == "genmove":
