@@ -24,7 +24,26 @@ ROWS = [
         for n, t in PERISHABLE
     ],
     ("pricing/tuna", "pricing/tuna", [], 3),
+    ("games/tic-tac-toe-alphazero", "games/tic-tac-toe-alphazero", [], 3),
+    ("games/tic-tac-toe-ppo", "games/tic-tac-toe-ppo", [], 3),
+    ("games/connect-four-alphazero", "games/connect-four-alphazero", [], 1),
 ]
+# Players that learned Connect Four are judged with so many simulations.
+THINKING = 100
+
+
+def connect_four(agon, run):
+    """Solved positions, and games as first player against minimax of depth 6."""
+    positions = str(ROOT / "tests/golden/connect_four_solved.txt")
+    command = [agon, "eval", run, "--positions", positions, "--set", f"eval.simulations={THINKING}", "--json"]
+    solved = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    low, high = solved["ci95"]
+    command = [agon, "tournament", f"{run}:simulations={THINKING}", "minimax:depth=6,random_ties=true", "--json"]
+    command += ["--set", "tournament.pairs=200", "--set", "tournament.opening_plies=0", "--out", f"{run}-games"]
+    games = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    first = next(m for m in games["meetings"] if "minimax" in m["opponent"])["first_wdl"]
+    share = f"{100 * solved['share']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of solved positions"
+    return f"{share}; as first player against minimax 6: +{first[0]} ={first[1]} -{first[2]}"
 
 
 def main():
@@ -46,7 +65,13 @@ def main():
                 subprocess.run(command, check=True, capture_output=True)
                 longest = max(longest, time.monotonic() - start)
                 scores = json.loads(Path(folder, "run/evaluation.json").read_text())
-                told.append(f"{scores['mean_return']:,.2f} ± {scores['ci95']:,.2f}")
+                games = [(name, s) for name, s in scores["baselines"].items() if "losses" in s]
+                if games:
+                    told += [f"{name} +{s['wins']} ={s['draws']} -{s['losses']}" for name, s in games]
+                else:
+                    told.append(f"{scores['mean_return']:,.2f} ± {scores['ci95']:,.2f}")
+                if "connect-four" in row:
+                    told.append(connect_four(args.agon, f"{folder}/run"))
                 if scores["optimum"]:
                     shares.append(f"{100 * scores['mean_return'] / scores['optimum']:.2f} %")
         of = f"  ({', '.join(shares)} of the optimum)" if shares else ""

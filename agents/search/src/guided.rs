@@ -114,8 +114,10 @@ impl<G: Game> Player<G> for Guided<G> {
                 self.tree.expand(game, &self.logits, value[0], rng);
             }
         }
+        let [least, most] = game.spec().returns;
+        let earned = |value: f32| (least + most + value * (most - least)) / 2.0;
         let lines = self.tree.lines().into_iter();
-        let lines = lines.map(|(moves, visits, value)| Line { moves, visits: u64::from(visits), value });
+        let lines = lines.map(|(moves, n, value)| Line { moves, visits: u64::from(n), value: earned(value) });
         self.thoughts = Thoughts { lines: lines.collect(), searched: u64::from(self.tree.simulations()), depth: 0 };
         if self.set.temperature == 0.0 {
             return Ok(self.tree.best());
