@@ -145,9 +145,19 @@ impl<G: Game> Board<G> {
 
     /// Tells both players what happens, and lets it happen.
     fn happen(&mut self, seats: [usize; 2], action: Action) {
-        for (seat, broken) in seats.iter().zip(&mut self.broken) {
-            let (game, state, player) = (&self.game, &self.state, &mut self.players[*seat]);
-            *broken |= catch_unwind(AssertUnwindSafe(|| player.played(game, state, action))).is_err();
+        let (game, state, players, mut at) = (&self.game, &self.state, &mut self.players, 0);
+        // One net under both: every move comes through here.
+        while at < 2 {
+            let told = catch_unwind(AssertUnwindSafe(|| {
+                while at < 2 {
+                    players[seats[at]].played(game, state, action);
+                    at += 1;
+                }
+            }));
+            if told.is_err() {
+                self.broken[at] = true;
+                at += 1;
+            }
         }
         self.game.play(&mut self.state, action);
     }
@@ -183,13 +193,14 @@ impl<G: Game> Board<G> {
             most => most,
         };
         let mut judge = Judge::new(&plan.set, self.game.spec().returns);
+        let judged = judge.listens();
         let (mut returns, mut fault) = ([0.0; 2], None);
         let end = loop {
             let Turn::Player(mover) = self.game.turn(&self.state) else {
                 self.game.returns(&self.state, &mut returns);
                 break End::Rules;
             };
-            if let Some(verdict) = judge.verdict(moves.len()) {
+            if let Some(verdict) = judged.then(|| judge.verdict(moves.len())).flatten() {
                 if let Verdict::Win(seat) = verdict {
                     returns = self.forfeit(1 - seat);
                 }
@@ -222,7 +233,7 @@ impl<G: Game> Board<G> {
                 returns = self.forfeit(mover);
                 break End::Illegal;
             }
-            if judge.listens() && !given {
+            if judged && !given {
                 let player = &self.players[seats[mover]];
                 judge.hear(mover, catch_unwind(AssertUnwindSafe(|| player.value())).unwrap_or(None));
             }
@@ -280,6 +291,7 @@ mod tests {
         Liar,
         Breaks,
         Sleeps,
+        BreaksWhenTold,
     }
 
     impl Player<TicTacToe> for Bad {
@@ -296,7 +308,12 @@ mod tests {
                     std::thread::sleep(Duration::from_millis(50));
                     Ok(game.random_move(state, rng))
                 }
+                Self::BreaksWhenTold => Ok(game.random_move(state, rng)),
             }
+        }
+
+        fn played(&mut self, _: &TicTacToe, _: &<TicTacToe as Game>::State, _: Action) {
+            assert!(!matches!(self, Self::BreaksWhenTold), "on purpose");
         }
     }
 
@@ -308,7 +325,12 @@ mod tests {
             "env = { id = 'games/tic-tac-toe' }\n[tournament]\nmove_ms = 20\n[entrants]\na = 'random'\nb = 'random'";
         std::fs::write(&path, body).unwrap();
         let plan = Plan::read(&path, &[]).unwrap();
-        for (bad, end) in [(Bad::Liar, End::Illegal), (Bad::Breaks, End::Crash), (Bad::Sleeps, End::Time)] {
+        for (bad, end) in [
+            (Bad::Liar, End::Illegal),
+            (Bad::Breaks, End::Crash),
+            (Bad::Sleeps, End::Time),
+            (Bad::BreaksWhenTold, End::Crash),
+        ] {
             let game = TicTacToe::new(Default::default()).unwrap();
             let mut board = Board::new(game.clone(), vec![Box::new(bad), Box::new(Random)], Vec::new());
             for (number, record) in board.pair(&plan, 3, (0, 1), &GO_ON).unwrap().iter().enumerate() {
