@@ -9,7 +9,7 @@ use crate::board_net::{BoardNet, Judge, cross_entropy};
 use crate::bridge::HostTensor;
 use crate::net::{Builder, Params};
 use crate::optim::Adam;
-use crate::ppo::Schedule;
+use crate::ppo::{Schedule, TOO_MUCH};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
 use agon_core::policy::Policy;
@@ -118,6 +118,21 @@ impl Batch {
 }
 
 impl Config {
+    fn fits_in_memory(&self, spec: &GameSpec) -> Result<(), AgentError> {
+        let refuse = |name: &str, bytes: f64| {
+            let message = format!("would need {:.0} GB of memory", bytes / 1e9);
+            Err(AgentError::Settings(vec![Issue::value(name, message)]))
+        };
+        let (width, cells) = (self.width as f64, spec.obs_len() as f64);
+        // Weights, two moments and a gradient; activations of a minibatch, kept for the way back.
+        let weights = 16.0 * (18.0 * width * width * self.blocks as f64 + width * (9.0 * cells + spec.actions as f64));
+        let batch = 4.0 * self.minibatch as f64 * (cells * (1.0 + width * (1.0 + 4.0 * self.blocks as f64)));
+        if weights > TOO_MUCH {
+            return refuse("width", weights);
+        }
+        if batch > TOO_MUCH { refuse("minibatch", batch) } else { Ok(()) }
+    }
+
     fn self_play(&self, games: usize, seed: u64) -> SelfPlaySettings {
         SelfPlaySettings {
             search: SearchSettings {
@@ -149,6 +164,11 @@ impl AlphaZero {
         let rules = start.game.ok_or_else(|| refuse("plays games; this environment is none"))?;
         let spec = rules.game_spec();
         let (games, threads) = (start.env.envs(), start.env_threads);
+        if config.moves < games as u64 {
+            let message = format!("must be at least the number of games side by side, train.envs = {games}");
+            return Err(AgentError::Settings(vec![Issue::value("moves", message)]));
+        }
+        config.fits_in_memory(spec)?;
         let mut builder = Builder::new(start.seed);
         let net = BoardNet::new(&mut builder, &spec.observation, spec.actions, config.width, config.blocks);
         let params = builder.finish(start.device);
@@ -225,7 +245,7 @@ impl AlphaZero {
 
     fn tell(&self, played: &Played, report: &mut Vec<(String, f64)>) {
         let games = played.games.len() as f64;
-        let share = |value: f32| played.games.iter().filter(|g| g.0 == value).count() as f64 / games.max(1.0);
+        let share = |sign: f32| played.games.iter().filter(|g| g.0 * sign > 0.0).count() as f64 / games.max(1.0);
         if games > 0.0 {
             report.push(("first_wins".into(), share(1.0)));
             report.push(("second_wins".into(), share(-1.0)));
@@ -255,7 +275,7 @@ impl Training for AlphaZero {
         let played = self.games.play(self.config.moves, &mut networks);
         let begun = Instant::now();
         self.step += played.moves;
-        self.owed += played.moves as f64 * self.config.passes;
+        self.owed += played.kept as f64 * self.config.passes;
         for &(total, length) in &played.games {
             let total = f64::from(total);
             self.episodes.add(&EpisodeEnd { row: 0, total, length, truncated: false });

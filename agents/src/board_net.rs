@@ -165,7 +165,7 @@ mod tests {
         read_f32(&policy, &mut a);
         read_f32(&worth, &mut b);
         assert_eq!((&a, &b), (&logits, &value));
-        tch::no_grad(|| params.flat.g_add_scalar_(0.1));
+        let _ = tch::no_grad(|| params.flat.g_add_scalar_(0.1));
         judge.evaluate(&obs, &mut a, &mut b);
         assert_eq!((a, b), (logits, value), "what learning does later does not reach it");
     }

@@ -53,6 +53,9 @@ impl<T: Element> HostTensor<T> {
     /// Its numbers, row-major.
     #[allow(unsafe_code)]
     pub fn slice(&self) -> &[T] {
+        if self.len == 0 {
+            return &[]; // an empty tensor has no memory
+        }
         // SAFETY: the tensor is contiguous, on the CPU, of kind T and of `len` numbers, all since `zeros`; it is never
         // resized. Writers are `slice_mut`, which needs `&mut self`, and tensor operations on aliases, which by the
         // rule above are over before the slice is taken.
@@ -62,6 +65,9 @@ impl<T: Element> HostTensor<T> {
     /// Its numbers, to be written.
     #[allow(unsafe_code)]
     pub fn slice_mut(&mut self) -> &mut [T] {
+        if self.len == 0 {
+            return &mut [];
+        }
         // SAFETY: as in `slice`.
         unsafe { std::slice::from_raw_parts_mut(self.tensor.data_ptr() as *mut T, self.len) }
     }
@@ -87,5 +93,7 @@ mod tests {
         let mut flags = HostTensor::<bool>::zeros(&[2]);
         flags.slice_mut()[1] = true;
         assert_eq!(flags.tensor().int64_value(&[1]), 1);
+        let mut none = HostTensor::<f32>::zeros(&[0, 3]);
+        assert!(none.slice().is_empty() && none.slice_mut().is_empty());
     }
 }

@@ -155,7 +155,8 @@ impl Pool {
         }
     }
 
-    /// Counts an update; the learner joins when it is time, in place of the oldest member where the pool is full.
+    /// Counts an update; the learner joins when it is time, in place of the oldest member where the pool is full. Games
+    /// with that member go on with the new one: a learner's seat cannot change within an episode.
     pub fn updated(&mut self, params: &Params) {
         self.updates += 1;
         if !self.updates.is_multiple_of(self.set.every) {

@@ -94,7 +94,7 @@ agon_core::settings! {
 }
 
 /// More than any machine that Agon is meant for has, in bytes: asking for it is a slip of the keyboard.
-const TOO_MUCH: f64 = 64e9;
+pub const TOO_MUCH: f64 = 64e9;
 
 impl Config {
     fn fits_in_memory(&self, spec: &Spec, rows: usize, outputs: usize) -> Result<(), AgentError> {

@@ -4,11 +4,11 @@ use crate::networks::Trained;
 use crate::plan::Plan;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, evaluate};
-use agon_core::game::{Game, Turn, Visit, mix};
+use agon_core::game::{Action, Game, Turn, Visit, mix};
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, Stream};
 use agon_core::{ActionsMut, VecEnv, View};
-use agon_search::guided::{Guided, GuidedSettings};
+use agon_search::guided::{self, Guided, GuidedSettings};
 use agon_search::{Evaluate, Player, player};
 
 /// An agent that meets others at a game.
@@ -39,6 +39,18 @@ pub fn applies(plan: &Plan) -> bool {
         }
     }
     agon_envs::games::visit(plan.env.id, &plan.env_settings, Two).unwrap_or(false)
+}
+
+/// Whether a search can play the plan's game; if not, why.
+pub fn searchable(plan: &Plan) -> Result<(), &'static str> {
+    struct Searchable;
+    impl Visit for Searchable {
+        type Out = Result<(), &'static str>;
+        fn visit<G: Game>(self, game: G) -> Self::Out {
+            guided::check(&game)
+        }
+    }
+    agon_envs::games::visit(plan.env.id, &plan.env_settings, Searchable).unwrap_or(Ok(()))
 }
 
 /// Whether there is such a player for the plan's game; if not, why.
@@ -133,6 +145,21 @@ struct Duel<G: Game> {
     failed: Option<String>,
 }
 
+impl<G: Game> Duel<G> {
+    /// A random move that leaves a game to play, where one is found.
+    fn open(&self, state: &G::State, rng: &mut Rng) -> Action {
+        for _ in 0..100 {
+            let action = self.game.random_move(state, rng);
+            let mut next = state.clone();
+            self.game.play(&mut next, action);
+            if self.game.turn(&next) != Turn::Over {
+                return action;
+            }
+        }
+        self.game.random_move(state, rng)
+    }
+}
+
 impl<G: Game> Policy for Duel<G> {
     fn act(&mut self, env: &dyn VecEnv, _: &[f32], _: &[bool], mut actions: ActionsMut<'_>) {
         for end in env.ended() {
@@ -150,7 +177,7 @@ impl<G: Game> Policy for Duel<G> {
                 self.game.random_move(&state, mind)
             } else if plies < self.openings {
                 let mut opening = Rng::new(mix(self.seed, i as u64 / 2), Stream::Eval, plies);
-                self.game.random_move(&state, &mut opening)
+                self.open(&state, &mut opening)
             } else {
                 let chosen = self.players[usize::from(mover != own)].choose(&self.game, &state, mind);
                 chosen.unwrap_or_else(|fault| {

@@ -234,7 +234,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
     let mut plan = Plan::read(&scenario, &args.set)?;
     if let Some(own) = own {
         // The agent is the run's; only the environment and its judging are the scenario's.
-        let trained = Plan::read(&own, &[])?;
+        let trained = Plan::read_agent(&own)?;
         if trained.env.id != plan.env.id {
             let message = format!("{} was trained on {}, not on {}", args.what, trained.env.id, plan.env.id);
             return Err(Failure::Input(message));

@@ -34,7 +34,7 @@ impl Networks for Trained {
         let Target::Checkpoint { scenario, folder, .. } = locate(path).map_err(|e| e.to_string())? else {
             return Err("there is no such run or checkpoint".into());
         };
-        let plan = Plan::read(&scenario, &[]).map_err(|e| e.to_string())?;
+        let plan = Plan::read_agent(&scenario).map_err(|e| e.to_string())?;
         let own = agon_envs::games::visit(plan.env.id, &plan.env_settings, SpecOf);
         if own.as_ref().ok() != Some(game) {
             return Err(format!("it was trained on {} with other settings or another game", plan.env.id));

@@ -77,6 +77,15 @@ pub struct Plan {
 impl Plan {
     /// Reads and checks a scenario; `sets` as on the command line.
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
+        Self::understand(path, sets, true)
+    }
+
+    /// The same of a run whose agent only plays: whom it was judged by may be gone.
+    pub fn read_agent(path: &Path) -> Outcome<Self> {
+        Self::understand(path, &[], false)
+    }
+
+    fn understand(path: &Path, sets: &[String], judged: bool) -> Outcome<Self> {
         let source = Source::read(path, sets)?;
         if source.table.contains_key("entrants") {
             let message = "this scenario is a tournament: `agon tournament` plays it";
@@ -127,6 +136,12 @@ impl Plan {
         for player in &plan.eval.baselines {
             agon_core::policy::by_name(&*probe, player, 0)
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
+        }
+        if !judged {
+            return Ok(plan);
+        }
+        if plan.eval.simulations > 0 {
+            duel::searchable(&plan).map_err(|why| source.wrong(&[Issue::value("simulations", why).within("eval")]))?;
         }
         for opponent in &plan.eval.opponents {
             let wrong = |why| source.wrong(&[Issue::value("opponents", why).within("eval")]);

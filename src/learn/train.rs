@@ -241,6 +241,8 @@ impl Session {
         let (step, eval) = (self.trainer.step(), &self.plan.eval);
         let mut judged = Judged::of(&self.plan, &*self.trainer)?;
         let meetings = judged.meet(&self.plan, eval.episodes, eval.seed, eval.record)?;
+        // Networks that were asked one by one told this thread to work alone.
+        agon_agents::set_threads(self.plan.train.threads);
         let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
         let (mean, ci95) = mean_ci95(&returns);
         let (goal, episodes) = (eval.stop_at, returns.len() as u64);

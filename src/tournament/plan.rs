@@ -106,6 +106,7 @@ impl Plan {
             let parts: Vec<&str> = folder.trim_end_matches('/').split('/').filter(|p| *p != "checkpoints").collect();
             let short = parts[parts.len().saturating_sub(2)..].join("/");
             let name = if settings.is_empty() { short } else { format!("{short}:{settings}") };
+            let name = if entrants.contains_key(&name) { words.clone() } else { name };
             if entrants.insert(name.clone(), words.as_str().into()).is_some() {
                 return Err(Failure::Input(format!("{name} is named twice")));
             }

@@ -275,10 +275,10 @@ mod tests {
         use agon_core::rng::Stream;
         let test = Test { elo0: 0.0, elo1: 10.0, alpha: 0.05, beta: 0.05, model: Model::Normalized };
         let share = [0.05, 0.25, 0.4, 0.25, 0.05];
-        let accepted = (0..6000).filter(|run| {
+        let accepted = (0..300).filter(|run| {
             let (mut rng, mut pairs) = (Rng::new(1, Stream::Eval, *run), [0; 5]);
             loop {
-                for _ in 0..1 {
+                for _ in 0..50 {
                     let mut x = rng.f64();
                     let at = share.iter().position(|p| {
                         x -= p;
@@ -295,6 +295,6 @@ mod tests {
         // 15 expected at the bound; 26 is its 99.7 % point.
         let accepted = accepted.count();
         println!("H1 accepted in {accepted} of 300 tests between equals");
-        assert!(accepted <= 26000, "{accepted} of 300");
+        assert!(accepted <= 26, "{accepted} of 300");
     }
 }

@@ -56,6 +56,8 @@ pub struct Guided<G: Game> {
     logits: Vec<f32>,
     policy: Vec<f32>,
     thoughts: Thoughts,
+    /// What it expects to earn after its last choice.
+    value: f32,
     /// Whether the tree is of the game under way.
     known: bool,
 }
@@ -79,6 +81,7 @@ impl<G: Game> Guided<G> {
             logits: vec![0.0; spec.actions],
             policy: vec![0.0; spec.actions],
             thoughts: Thoughts::default(),
+            value: 0.0,
             known: false,
             network,
             set,
@@ -118,9 +121,15 @@ impl<G: Game> Player<G> for Guided<G> {
         let earned = |value: f32| (least + most + value * (most - least)) / 2.0;
         let lines = self.tree.lines().into_iter();
         let lines = lines.map(|(moves, n, value)| Line { moves, visits: u64::from(n), value: earned(value) });
-        self.thoughts = Thoughts { lines: lines.collect(), searched: u64::from(self.tree.simulations()), depth: 0 };
+        let mut lines: Vec<Line> = lines.collect();
+        let best = self.tree.best();
+        // The best first: what is sure may have few visits.
+        let first = lines.iter().position(|l| l.moves[0] == best).unwrap_or(0);
+        lines[..=first].rotate_right(1);
+        self.value = earned(self.tree.value());
+        self.thoughts = Thoughts { lines, searched: u64::from(self.tree.simulations()), depth: 0 };
         if self.set.temperature == 0.0 {
-            return Ok(self.tree.best());
+            return Ok(best);
         }
         self.tree.policy(&mut self.policy);
         Ok(draw(&self.policy, self.set.temperature, rng))
@@ -140,6 +149,10 @@ impl<G: Game> Player<G> for Guided<G> {
         }
     }
 
+    fn value(&self) -> Option<f32> {
+        Some(self.value)
+    }
+
     fn thoughts(&self) -> Thoughts {
         self.thoughts.clone()
     }
@@ -147,10 +160,12 @@ impl<G: Game> Player<G> for Guided<G> {
 
 /// An action drawn with probabilities proportional to p^(1 / temperature).
 pub fn draw(policy: &[f32], temperature: f64, rng: &mut Rng) -> Action {
-    let weight = |p: f32| if p > 0.0 { f64::from(p).powf(1.0 / temperature) } else { 0.0 };
+    // Shares of the largest, which the coldest power leaves at 1.
+    let most = f64::from(policy.iter().copied().fold(0.0, f32::max));
+    let weight = |p: f32| if p > 0.0 { (f64::from(p) / most).powf(1.0 / temperature) } else { 0.0 };
     let mut left = rng.f64() * policy.iter().map(|p| weight(*p)).sum::<f64>();
     let mut drawn = 0;
-    for (a, p) in policy.iter().enumerate().filter(|(_, p)| **p > 0.0) {
+    for (a, p) in policy.iter().enumerate().filter(|(_, p)| weight(**p) > 0.0) {
         drawn = a as Action; // the last possible one, should rounding leave a rest
         left -= weight(*p);
         if left < 0.0 {

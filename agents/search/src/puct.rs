@@ -146,6 +146,8 @@ pub struct Tree<S> {
     path: Vec<(usize, usize)>,
     /// Simulations of this position.
     done: u32,
+    /// Whether the root has its noise.
+    noisy: bool,
     /// Gumbel: noise of the root's children, and the visits that the n-th simulation looks for.
     gumbel: Vec<f32>,
     sequence: Vec<u32>,
@@ -165,6 +167,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
             leaf: S::default(),
             path: Vec::new(),
             done: 0,
+            noisy: false,
             gumbel: Vec::new(),
             sequence: Vec::new(),
             scratch: Vec::new(),
@@ -177,7 +180,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         self.root.clone_from(root);
         self.nodes.clear();
         self.nodes.push(0, 0.0, 1.0);
-        self.done = 0;
+        (self.done, self.noisy) = (0, false);
     }
 
     /// Goes on to the position after a move, with what is known of it; with nothing where that is not of use, which
@@ -191,7 +194,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
                 self.spare.graft(&self.nodes, child);
                 std::mem::swap(&mut self.nodes, &mut self.spare);
                 self.root.clone_from(position);
-                self.done = 0;
+                (self.done, self.noisy) = (0, false);
             }
             _ => self.plant(position),
         }
@@ -220,7 +223,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
     /// Walks to a position that must be judged: then true, and [`Tree::expand`] comes next. False: the game is over
     /// there, and the simulation is done.
     pub fn select<G: Game<State = S>>(&mut self, game: &G, rng: &mut Rng) -> bool {
-        if self.done == 0 && self.nodes.children[0] > 0 && self.path.is_empty() {
+        if !self.noisy && self.nodes.children[0] > 0 {
             self.make_noise(rng);
         }
         self.leaf.clone_from(&self.root);
@@ -333,6 +336,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
     }
 
     fn make_noise(&mut self, rng: &mut Rng) {
+        self.noisy = true;
         let range = self.nodes.range(0);
         let moves = range.len();
         match self.set.rule {
@@ -350,7 +354,6 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
                 let drawn: Vec<f64> = (0..moves).map(|_| gamma.sample(rng).max(1e-300)).collect();
                 let sum: f64 = drawn.iter().sum();
                 for (child, noise) in range.zip(drawn) {
-                    // From the logit, so that noise on a kept tree does not pile up.
                     let prior = &mut self.nodes.prior[child];
                     *prior += self.noise.share * ((noise / sum) as f32 - *prior);
                 }
@@ -365,7 +368,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
             Rule::Puct => self.choose_puct(node),
             Rule::Gumbel if node == 0 => {
                 let wanted = self.sequence.get(self.done as usize).copied().unwrap_or(0);
-                self.best_gumbel(|visits| visits == wanted)
+                self.best_gumbel(|nodes, child| nodes.visits[child] == wanted)
             }
             Rule::Gumbel => self.choose_gumbel(node),
         }
@@ -453,14 +456,14 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         best
     }
 
-    /// Among the root's children whose visits pass, the one with the most of noise + logit + σ.
-    fn best_gumbel(&mut self, passes: impl Fn(u32) -> bool) -> usize {
+    /// Among the root's children that pass, the one with the most of noise + logit + σ.
+    fn best_gumbel(&mut self, passes: impl Fn(&Nodes, usize) -> bool) -> usize {
         self.completed(0);
         let range = self.nodes.range(0);
         let (mut best, mut most) = (range.start, f32::NEG_INFINITY);
         for ((child, value), noise) in range.zip(&self.scratch).zip(&self.gumbel) {
             let score = noise + self.nodes.logit[child] + value;
-            if passes(self.nodes.visits[child]) && score > most {
+            if passes(&self.nodes, child) && score > most {
                 (best, most) = (child, score);
             }
         }
@@ -475,7 +478,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         let won = range.clone().find(|c| self.nodes.proven[*c] == 1);
         let best = match self.set.rule {
             _ if won.is_some() => won.unwrap_or(0),
-            Rule::Gumbel => self.best_gumbel(|visits| visits == most),
+            Rule::Gumbel => self.best_gumbel(|nodes, c| nodes.visits[c] == most && nodes.proven[c] >= 0),
             // The most visited that is not lost, of these the best; with no visits the most probable.
             Rule::Puct => range
                 .max_by(|a, b| {
@@ -522,10 +525,10 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
             return f32::from(self.nodes.sure(0));
         }
         let range = self.nodes.range(0);
-        if self.set.rule == Rule::Gumbel {
+        let scale = self.scale(0);
+        if self.set.rule == Rule::Gumbel && scale > 0.0 {
             self.completed(0);
-            let scale = self.scale(0);
-            let values: Vec<f32> = self.scratch.iter().map(|x| 2.0 * x / scale.max(1e-9) - 1.0).collect();
+            let values: Vec<f32> = self.scratch.iter().map(|x| 2.0 * x / scale - 1.0).collect();
             self.improve(0);
             return values.iter().zip(&self.scratch).map(|(v, p)| v * p).sum();
         }

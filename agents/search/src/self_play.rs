@@ -72,6 +72,8 @@ pub struct Played {
     pub games: Vec<(f32, u32)>,
     /// Searched moves.
     pub moves: u64,
+    /// Searched positions of games that ended: they are in the window now.
+    pub kept: u64,
     /// Positions that the network judged.
     pub judged: u64,
     /// Games given up; games in which giving up was only noted, and those of them that were not lost.
@@ -108,7 +110,9 @@ pub struct Games<G: Game> {
     set: SelfPlaySettings,
     lanes: Vec<Lane<G::State>>,
     window: VecDeque<Step<G::State>>,
+    /// Searched positions and games in the window.
     searched: usize,
+    ended: usize,
 }
 
 impl<G: Game> Games<G> {
@@ -128,14 +132,24 @@ impl<G: Game> Games<G> {
             lane.restart(&game, &set);
             lane
         };
-        Ok(Self { lanes: (0..set.games).map(lane).collect(), window: VecDeque::new(), searched: 0, game, set })
+        Ok(Self {
+            lanes: (0..set.games).map(lane).collect(),
+            window: VecDeque::new(),
+            searched: 0,
+            ended: 0,
+            game,
+            set,
+        })
     }
 
-    /// Takes a finished game in, and lets go of the oldest ones.
-    fn keep(&mut self, steps: Vec<Step<G::State>>) {
-        self.searched += steps.iter().filter(|s| !s.policy.is_empty()).count();
+    /// Takes a finished game in, and lets go of the oldest ones, never of the newest; its searched positions.
+    fn keep(&mut self, steps: Vec<Step<G::State>>) -> u64 {
+        let fresh = steps.iter().filter(|s| !s.policy.is_empty()).count();
+        self.searched += fresh;
+        self.ended += 1;
         self.window.extend(steps);
-        while self.searched > self.set.window {
+        while self.searched > self.set.window && self.ended > 1 {
+            self.ended -= 1;
             let Some(step) = self.window.pop_front() else { break };
             self.searched -= usize::from(!step.policy.is_empty());
             while self.window.front().is_some_and(|s| !s.first) {
@@ -143,6 +157,7 @@ impl<G: Game> Games<G> {
                 self.searched -= usize::from(step.is_some_and(|s| !s.policy.is_empty()));
             }
         }
+        fresh as u64
     }
 }
 
@@ -210,7 +225,8 @@ impl<S: Clone + Default + PartialEq> Lane<S> {
             self.would_resign = Some(mover);
         }
         self.settle(game, set);
-        if game.turn(&self.state) == Turn::Over || self.steps.len() as u32 >= 2 * game.spec().max_plies {
+        let plies = self.steps.iter().filter(|s| matches!(game.turn(&s.state), Turn::Player(_))).count();
+        if game.turn(&self.state) == Turn::Over || plies >= game.spec().max_plies as usize {
             return Some(self.finish(game, set, played, None));
         }
         if self.steps.last().is_some_and(|s| s.policy.is_empty()) {
@@ -243,7 +259,7 @@ impl<S: Clone + Default + PartialEq> Lane<S> {
         };
         if let Some(loser) = self.would_resign {
             played.resigned[1] += 1;
-            played.resigned[2] += u64::from(result(loser) > -1.0);
+            played.resigned[2] += u64::from(result(loser) >= 0.0);
         }
         played.games.push((result(0), self.steps.len() as u32));
         let mut steps = std::mem::take(&mut self.steps);
@@ -315,7 +331,7 @@ impl<G: Game> SelfPlay for Games<G> {
         .expect("self-play panicked");
         let mut all = Played::default();
         for (played, finished) in results {
-            finished.into_iter().for_each(|steps| self.keep(steps));
+            all.kept += finished.into_iter().map(|steps| self.keep(steps)).sum::<u64>();
             all.games.extend(played.games);
             all.moves += played.moves;
             all.judged += played.judged;
@@ -427,6 +443,7 @@ impl<G: Game> SelfPlay for Games<G> {
             lane.tree.plant(&lane.state);
         }
         self.searched = window.iter().filter(|s| !s.policy.is_empty()).count();
+        self.ended = window.iter().filter(|s| s.first).count();
         self.window = window.into();
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Self-play with a network that knows nothing: what is kept, that it is the same again, and that a save goes on.
 
-use agon_core::rng::{Rng, Stream};
 use agon_core::Game;
+use agon_core::rng::{Rng, Stream};
 use agon_envs::games::{backgammon::Backgammon, connect_four::ConnectFour, kuhn::Kuhn};
 use agon_search::Evaluate;
 use agon_search::puct::{Noise, Rule, SearchSettings};
@@ -64,7 +64,12 @@ fn a_save_goes_on_as_if_nothing_had_happened() {
         }
         assert!(same(&*whole, &*resumed));
         assert!(whole.positions() <= 600 && whole.positions() > 500);
-        let broken = |name: &str| find(name).map(|mut x| { x.truncate(x.len() / 2); x });
+        let broken = |name: &str| {
+            find(name).map(|mut x| {
+                x.truncate(x.len() / 2);
+                x
+            })
+        };
         assert!(resumed.load(&broken, &rest).is_err());
     }
     let backgammon = Backgammon::new(Default::default()).unwrap();
