@@ -123,8 +123,8 @@ fn noise_keeps_priors_a_distribution_and_chance_is_walked() {
 #[test]
 fn what_is_seen_to_its_end_is_sure() {
     let game = TicTacToe::new(Default::default()).unwrap();
-    // Whatever o plays, x completes the row or the column.
-    let root = follow(&game, "a1 b2 c3 a2 c1").unwrap();
+    // Whatever o plays, x completes the first row or the last column.
+    let root = follow(&game, "a1 b2 c3 a3 c1").unwrap();
     for set in rules() {
         let mut tree = search(&game, &root, set, Noise::default());
         assert_eq!(tree.nodes.sure(0), -1, "o is lost");
