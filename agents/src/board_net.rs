@@ -94,7 +94,7 @@ impl BoardNet {
                 let mut x = stem.forward(p, &obs.view([-1, *planes, *rows, *columns]));
                 for (one, two) in blocks {
                     let h = one.forward(p, &x.relu()).relu_();
-                    x = x + two.forward(p, &h);
+                    x = two.forward(p, &h) + x; // not in place: the way back needs both
                 }
                 let x = x.relu_();
                 (policy.forward(p, &x).relu_().flatten(1, -1), value.forward(p, &x).relu_().flatten(1, -1))
