@@ -117,7 +117,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "alphazero",
         about: "Self-play by tree search with a policy and value network, PUCT or Gumbel; games of two without hidden cards",
-        verified: "searches by hand; perfect play at tic-tac-toe; a perfect solver of Connect Four",
+        verified: "searches by hand; tic-tac-toe against a perfect player; a perfect solver of Connect Four",
         declared: alphazero::Config::declared,
         resolve: |table| Ok(read::<alphazero::Config>(table)?.write()),
         build: Build::Training(|table, start| Ok(Box::new(AlphaZero::new(read(table)?, start)?))),
