@@ -74,8 +74,6 @@ pub struct Played {
     pub moves: u64,
     /// Searched positions of games that ended: they are in the window now.
     pub kept: u64,
-    /// Positions that the network judged.
-    pub judged: u64,
     /// Games given up; games in which giving up was only noted, and those of them that were not lost.
     pub resigned: [u64; 3],
     /// Time in the network, and in all, of the slowest thread.
@@ -303,7 +301,6 @@ fn run<G: Game>(
         let asked = Instant::now();
         network.evaluate(&obs, &mut logits, &mut value);
         played.times[0] += asked.elapsed();
-        played.judged += n as u64;
         for ((lane, logits), value) in lanes.iter_mut().zip(logits.chunks_exact(actions)).zip(&value) {
             lane.tree.expand(game, logits, *value, &mut lane.rng);
         }
@@ -334,7 +331,6 @@ impl<G: Game> SelfPlay for Games<G> {
             all.kept += finished.into_iter().map(|steps| self.keep(steps)).sum::<u64>();
             all.games.extend(played.games);
             all.moves += played.moves;
-            all.judged += played.judged;
             (0..3).for_each(|i| all.resigned[i] += played.resigned[i]);
             (0..2).for_each(|i| all.times[i] = all.times[i].max(played.times[i]));
         }
