@@ -24,12 +24,26 @@ ROWS = [
         for n, t in PERISHABLE
     ],
     ("pricing/tuna", "pricing/tuna", [], 3),
+    ("pricing/single-leg (20, 100)", "pricing/single-leg", [], 3),
+    ("pricing/single-leg (10, 50)", "pricing/single-leg", ["env.capacity=10", "env.periods=50"], 3),
+    ("pricing/single-leg-dqn (20, 100)", "pricing/single-leg-dqn", [], 3),
+    ("pricing/single-leg-dqn (10, 50)", "pricing/single-leg-dqn", ["env.capacity=10", "env.periods=50"], 3),
+    ("pricing/perishable-dqn (20, 100)", "pricing/perishable-dqn", [], 3),
+    ("pricing/tit-for-tat", "pricing/tit-for-tat", [], 3),
+    ("pricing/undercut", "pricing/undercut", [], 3),
+    ("pricing/duopoly", "pricing/duopoly", [], 3),
+    ("pricing/duopoly, δ = 0", "pricing/duopoly", ["agent.gamma=0", "env.discount=0"], 3),
+    ("classic/cartpole-dqn", "classic/cartpole-dqn", [], 5),
+    ("classic/mountain-car-dqn", "classic/mountain-car-dqn", [], 5),
+    ("classic/acrobot-dqn", "classic/acrobot-dqn", [], 5),
     ("games/tic-tac-toe-alphazero", "games/tic-tac-toe-alphazero", [], 3),
-    ("games/tic-tac-toe-ppo", "games/tic-tac-toe-ppo", [], 3),
+    ("games/tic-tac-toe-ppo", "games/tic-tac-toe-ppo", [], 5),
     ("games/connect-four-alphazero", "games/connect-four-alphazero", [], 1),
 ]
 # Players that learned Connect Four are judged with so many simulations.
 THINKING = 100
+# …and play with so many.
+PLAYING = 400
 
 
 def connect_four(agon, run):
@@ -38,12 +52,12 @@ def connect_four(agon, run):
     command = [agon, "eval", run, "--positions", positions, "--set", f"eval.simulations={THINKING}", "--json"]
     solved = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     low, high = solved["ci95"]
-    command = [agon, "tournament", f"{run}:simulations={THINKING}", "minimax:depth=6,random_ties=true", "--json"]
+    command = [agon, "tournament", f"{run}:simulations={PLAYING}", "minimax:depth=6,random_ties=true", "--json"]
     command += ["--set", "tournament.pairs=200", "--set", "tournament.opening_plies=0", "--out", f"{run}-games"]
     games = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     first = next(m for m in games["meetings"] if "minimax" in m["opponent"])["first_wdl"]
     share = f"{100 * solved['share']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of solved positions"
-    return f"{share}; as first player against minimax 6: +{first[0]} ={first[1]} -{first[2]}"
+    return f"{share}; as first player against minimax 6 with {PLAYING}: +{first[0]} ={first[1]} -{first[2]}"
 
 
 def main():
@@ -66,7 +80,10 @@ def main():
                 longest = max(longest, time.monotonic() - start)
                 scores = json.loads(Path(folder, "run/evaluation.json").read_text())
                 games = [(name, s) for name, s in scores["baselines"].items() if "losses" in s]
-                if games:
+                index = [c for c in scores["counted"] if c["name"] == "collusion index"]
+                if index and not scores["optimum"]:
+                    told.append(f"collusion index {index[0]['mean']:.3f} ± {index[0]['ci95']:.3f}")
+                elif games:
                     told += [f"{name} +{s['wins']} ={s['draws']} -{s['losses']}" for name, s in games]
                 else:
                     told.append(f"{scores['mean_return']:,.2f} ± {scores['ci95']:,.2f}")

@@ -126,6 +126,24 @@ def target_sb3_zoo(seed):
     return until.reached
 
 
+def dqn_sb3_zoo(seed):
+    """SB3's gradient steps a second with rl-zoo3's CartPole settings, two threads."""
+    import torch
+    from stable_baselines3 import DQN
+    from stable_baselines3.common.env_util import make_vec_env
+
+    torch.set_num_threads(2)
+    settings = dict(learning_rate=2.3e-3, batch_size=64, buffer_size=100_000, learning_starts=1000, gamma=0.99)
+    settings |= dict(target_update_interval=10, train_freq=256, gradient_steps=128, exploration_fraction=0.16)
+    settings |= dict(exploration_final_eps=0.04, policy_kwargs=dict(net_arch=[256, 256]))
+    model = DQN("MlpPolicy", make_vec_env("CartPole-v1", seed=seed), seed=seed, device="cpu", **settings)
+    model.learn(2000)
+    start = time.perf_counter()
+    for _ in range(20):
+        model.train(gradient_steps=128, batch_size=64)
+    return 20 * 128 / (time.perf_counter() - start)
+
+
 def ppo_torch(seed, steps=40_000, n=4, length=128):
     """A single-file PPO in CleanRL's form and with its settings, two 64x64 tanh networks."""
     import gymnasium
@@ -184,7 +202,7 @@ def ppo_torch(seed, steps=40_000, n=4, length=128):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["step", "playout", "mcts", "ppo", "target"])
+    parser.add_argument("what", choices=["step", "playout", "mcts", "ppo", "dqn", "target"])
     parser.add_argument("who")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

@@ -11,6 +11,7 @@ JAX peers (gymnax) live in another environment: --jax PATH/TO/python.
 What is compared
     step     CartPole, 1,024 environments, one core (pinned), random actions; environment steps a second
     ppo      PPO's training loop on CartPole, two 64x64 tanh networks, steps a second, without evaluation
+    dqn      gradient steps a second on CartPole with rl-zoo3's settings, two threads
     playout  uniformly random games a second from the beginning, one core (OpenSpiel's in C++, without Python)
     mcts     simulations a second of a tree search from the beginning, 2,000 a search, one core
     target   seconds from process start to the first evaluation (every 2,048 steps, 20 deterministic episodes) with a
@@ -108,6 +109,10 @@ def main():
         "ppo cleanrl": ("steps/s", args.reps, {
             "agon": agon_bench(args.agon, "cleanrl"),
             "single-file torch": peer(python, "ppo", "torch"),
+        }),
+        "dqn": ("gradient steps/s", args.reps, {
+            "agon": agon_bench(args.agon, "dqn/cartpole rl-zoo3 x2"),
+            "stable-baselines3": peer(python, "dqn", "sb3-zoo"),
         }),
         "target": ("s", 5, {
             "agon": agon_target(args.agon),

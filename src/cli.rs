@@ -89,7 +89,7 @@ pub struct Eval {
     /// Set a value of the scenario (may be repeated)
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
-    /// Episodes; the scenario's eval.episodes if left out
+    /// Episodes; the scenario's eval.final_episodes if left out
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub episodes: Option<u32>,
     /// Seed of the episodes
@@ -98,6 +98,12 @@ pub struct Eval {
     /// At games: how many of these positions it solves, lines like `4 4 3 => 3 5`: moves, then the right answers
     #[arg(long, value_name = "FILE", conflicts_with = "episodes")]
     pub positions: Option<PathBuf>,
+    /// Write the policy as a table: every observation that was met, what was done there, and how often
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "positions")]
+    pub export: Option<PathBuf>,
+    /// Write what was counted (prices, units, …) step by step, as means over the episodes
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "positions")]
+    pub path: Option<PathBuf>,
     /// Where tensors live
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,

@@ -24,17 +24,19 @@ pub struct Film {
     /// One picture a state, the starting one first.
     pub scenes: Vec<Scene>,
     totals: Vec<f64>,
+    discount: f64,
 }
 
 impl Film {
-    fn of((episode, scenes): (Episode, Vec<Scene>)) -> Self {
-        let mut total = 0.0;
+    fn of((episode, scenes): (Episode, Vec<Scene>), discount: f64) -> Self {
+        let (mut total, mut weight) = (0.0, 1.0);
         let mut totals = vec![0.0];
         totals.extend(episode.steps.iter().map(|s| {
-            total += f64::from(s.reward[0]);
+            total += weight * f64::from(s.reward[0]);
+            weight *= discount;
             total
         }));
-        Self { episode, scenes, totals }
+        Self { episode, scenes, totals, discount }
     }
 }
 
@@ -56,9 +58,9 @@ pub fn run(args: &cli::Replay) -> Outcome {
         return Err(Failure::Input(format!("--game: {} is not a tournament", args.episode.display())));
     }
     let path = if tournament { args.episode.clone() } else { locate(&args.episode)? };
-    let film = if tournament { Film::of(film::film(&path, args.game)?) } else { simulate(&path)? };
+    let film = if tournament { Film::of(film::film(&path, args.game)?, 1.0) } else { simulate(&path)? };
     let (steps, header) = (film.episode.steps.len(), &film.episode.header);
-    let totals: Vec<String> = film.episode.totals().iter().map(|t| format!("{t:.2}")).collect();
+    let totals: Vec<String> = film.episode.totals(film.discount).iter().map(|t| format!("{t:.2}")).collect();
     let line = format!("{}: {} steps, return {}, by {}", header.env, steps, totals.join(" and "), header.actor);
     if args.verify {
         if !film.episode.steps.last().is_some_and(|s| s.terminated || s.truncated) {
@@ -108,7 +110,8 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
         scenes.push(scene);
     });
     checked.map_err(|e| Failure::Check(format!("{}: {e}", path.display())))?;
-    Ok(Film::of((episode, scenes)))
+    let discount = solo.env().spec().discount;
+    Ok(Film::of((episode, scenes), discount))
 }
 
 /// A file from elsewhere must not reach the simulator with actions that it cannot take.

@@ -338,3 +338,76 @@ fn the_resolved_scenario_gives_the_same_run() {
         assert!(a == b, "{name} differs");
     }
 }
+
+/// The tables of `agon eval`: every observation that was met with what was done there, and what was counted step by step.
+#[test]
+fn policies_and_paths_are_written_as_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = dir.path().join("s.toml");
+    let text = "env = { id = 'pricing/single-leg', capacity = 2, periods = 6 }\nagent = { kind = 'exact' }\n";
+    std::fs::write(&scenario, text).unwrap();
+    let file = scenario.to_string_lossy().into_owned();
+    ok(dir.path(), &["train", &file, "--ui", "plain", "--out", "r"]);
+    let told = ok(dir.path(), &["eval", "r", "--episodes", "400", "--export", "prices.csv", "--path", "path.csv"]);
+    assert!(told.contains("seats sold") && told.contains("earned more than random"), "{told}");
+    let table = std::fs::read_to_string(dir.path().join("prices.csv")).unwrap();
+    let mut lines = table.lines();
+    let head = "seats left,time left,class 1 asks,class 2 asks,class 3 asks,action,times met";
+    assert_eq!(lines.next(), Some(head));
+    let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
+    let met: u64 = rows.iter().map(|r| r[6].parse::<u64>().unwrap()).sum();
+    assert!(rows.iter().any(|r| r[..6] == ["1", "1", "1", "0", "0", "accept"]), "the best fare is always taken");
+    assert!(rows.iter().all(|r| r[5] == "accept" || r[2] == "0"), "and never refused");
+    let path = std::fs::read_to_string(dir.path().join("path.csv")).unwrap();
+    let steps: Vec<Vec<f64>> =
+        path.lines().skip(1).map(|l| l.split(',').map(|x| x.parse().unwrap()).collect()).collect();
+    assert_eq!(path.lines().next(), Some("step,episodes,revenue,seats sold,seats left"));
+    assert_eq!((steps[0][0], steps[0][1]), (0.0, 400.0));
+    assert_eq!(met as f64, steps.iter().map(|s| s[1]).sum::<f64>(), "every step is in both tables");
+    let pole = dir.path().join("pole.toml");
+    std::fs::write(&pole, "env = { id = 'classic/cartpole' }\nagent = { kind = 'ppo' }\n").unwrap();
+    let told = fails(dir.path(), &["eval", "random", "--scenario", &pole.to_string_lossy(), "--path", "p.csv"], 2);
+    assert!(told.contains("counts nothing"), "{told}");
+}
+
+/// What a seller may get wrong: each is refused with its reason, before anything is allocated or learned.
+#[test]
+fn markets_that_cannot_be_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (env, agent, part) in [
+        ("id = 'pricing/perishable', stock = 0", "kind = 'ppo'", "must lie in 1 to"),
+        ("id = 'pricing/perishable', prices = [3, 2]", "kind = 'ppo'", "in rising order"),
+        ("id = 'pricing/perishable', scale = nan", "kind = 'ppo'", "expected a number"),
+        ("id = 'pricing/perishable', scale = -1", "kind = 'ppo'", "must lie in"),
+        ("id = 'pricing/single-leg', arrivals = [0.5, 0.4, 0.3]", "kind = 'ppo'", "must not exceed 1"),
+        ("id = 'pricing/single-leg', fares = [60, 100, 35]", "kind = 'ppo'", "in falling order"),
+        ("id = 'pricing/single-leg', fares = [60, 35]", "kind = 'ppo'", "one probability a fare"),
+        ("id = 'pricing/assortment', costs = [9, 9, 9]", "kind = 'ppo'", "nothing can be earned"),
+        ("id = 'pricing/duopoly', start = 15", "kind = 'ppo'", "places 0 to 14"),
+        ("id = 'pricing/duopoly', spread = 0.0015", "kind = 'ppo'", "demand overflows"),
+        ("id = 'pricing/learn-and-earn', price_range = [0.9, 1.0]", "kind = 'ppo'", "every price that can be best"),
+        ("id = 'pricing/perishable', demand = 'poisson', scale = 1000", "kind = 'ppo'", "shorter periods"),
+        ("id = 'pricing/retail', intercepts = [800, 1, 1]", "kind = 'ppo'", "no number any more"),
+        ("id = 'pricing/duopoly'", "kind = 'tabular', initial = 'random-rivals', gamma = 1", "below 1"),
+        ("id = 'pricing/duopoly', periods = 4_000_000_000", "kind = 'reinforce'", "whole episodes"),
+        ("id = 'pricing/duopoly' }\neval = { env = { prices = 9 }", "kind = 'ppo'", "as they are in training"),
+        ("id = 'games/tic-tac-toe'", "kind = 'tabular'", "cannot be judged"),
+        ("id = 'pricing/retail', stock = [1]", "kind = 'ppo'", "one a product"),
+        ("id = 'pricing/retail'", "kind = 'dqn'", "makes one choice a step"),
+        ("id = 'pricing/retail'", "kind = 'tabular'", "make one choice a step"),
+        ("id = 'pricing/duopoly'", "kind = 'exact'", "not one agent"),
+        (
+            "id = 'pricing/perishable', stock = 500, periods = 500",
+            "kind = 'exact', most_states = 1000",
+            "more than 1000",
+        ),
+        ("id = 'pricing/single-leg'", "kind = 'dqn', memory = 1e9, hidden = [65536, 65536]", "GB of memory"),
+        ("id = 'pricing/single-leg'", "kind = 'dqn', returns = 'c51', lowest_return = 20", "below highest_return"),
+        ("id = 'pricing/single-leg'", "kind = 'ppo', memory = 60000, hidden = [65536]", "GB of memory"),
+    ] {
+        let file = scenario(dir.path(), &format!("env = {{ {env} }}\nagent = {{ {agent} }}\n"));
+        let told = fails(dir.path(), &["train", &file, "--ui", "plain", "--out", "r"], 2);
+        assert!(told.contains(part), "{env} {agent}: {told}");
+        assert!(!dir.path().join("r").exists(), "{env} {agent} left a run behind");
+    }
+}

@@ -135,13 +135,13 @@ fn what_cannot_be_learned_so_is_refused() {
 #[test]
 #[ignore = "minutes: make test-long"]
 fn tic_tac_toe_is_played_perfectly() {
-    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/games/tic-tac-toe-alphazero.toml");
-    for seed in ["1", "2", "3"] {
+    for (learner, seed) in ["alphazero", "ppo"].into_iter().flat_map(|l| ["1", "2", "3"].map(|seed| (l, seed))) {
+        let scenario = format!("{}/scenarios/games/tic-tac-toe-{learner}.toml", env!("CARGO_MANIFEST_DIR"));
         let dir = tempfile::tempdir().unwrap();
-        ok(dir.path(), &["train", scenario, "--seed", seed, "--ui", "plain", "--out", "run"]);
+        ok(dir.path(), &["train", &scenario, "--seed", seed, "--ui", "plain", "--out", "run"]);
         let text = std::fs::read_to_string(dir.path().join("run/evaluation.json")).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap();
         let perfect = &json["baselines"]["against minimax:depth=9,random_ties=true"];
-        assert_eq!((&perfect["episodes"], &perfect["losses"]), (&1000.into(), &0.into()), "{seed}: {text}");
+        assert_eq!((&perfect["episodes"], &perfect["losses"]), (&1000.into(), &0.into()), "{learner} {seed}: {text}");
     }
 }

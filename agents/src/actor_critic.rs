@@ -20,11 +20,15 @@ pub struct Shape<'a> {
     pub shared: bool,
     /// Logarithm of a Gaussian's initial deviation.
     pub log_std: f64,
+    /// Numbers that a gated recurrent unit in front of them remembers; 0 for none.
+    pub memory: usize,
 }
 
-/// Policy and value networks. A shared trunk stands in front of both heads.
+/// Policy and value networks. A gated recurrent unit (Cho et al. 2014) or a shared trunk may stand in front of both
+/// heads; what the unit makes of observations is what the others are given in their place.
 #[derive(Clone, Debug)]
 pub struct Nets {
+    memory: Option<[usize; 4]>,
     trunk: Option<Mlp>,
     policy: Mlp,
     value: Mlp,
@@ -37,6 +41,16 @@ impl Nets {
     pub fn new(b: &mut Builder, shape: &Shape<'_>, inputs: usize, head: &Head) -> Self {
         let outputs = head.outputs();
         let deviations = if matches!(head, Head::Gaussian { .. }) { outputs } else { 0 };
+        let memory = (shape.memory > 0).then(|| {
+            let (gates, width) = (3 * shape.memory, shape.memory);
+            [
+                b.orthogonal("memory.weight_ih", gates, inputs, 1.0),
+                b.orthogonal("memory.weight_hh", gates, width, 1.0),
+                b.constant("memory.bias_ih", &[gates as i64], 0.0),
+                b.constant("memory.bias_hh", &[gates as i64], 0.0),
+            ]
+        });
+        let inputs = if shape.memory > 0 { shape.memory } else { inputs };
         let sizes = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
         let (trunk, first, hidden) = match (shape.shared, shape.hidden.last()) {
             (true, Some(&width)) => {
@@ -48,26 +62,52 @@ impl Nets {
         let policy = Mlp::new(b, "policy", &sizes(first, hidden, outputs), shape.activation, Last::Head(0.01));
         let value = Mlp::new(b, "value", &sizes(first, hidden, 1), shape.activation, Last::Head(1.0));
         let log_std = (deviations > 0).then(|| b.constant("log_std", &[deviations as i64], shape.log_std));
-        Self { trunk, policy, value, log_std }
+        Self { memory, trunk, policy, value, log_std }
     }
 
-    fn features(&self, p: &Params, obs: &Tensor) -> Tensor {
-        self.trunk.as_ref().map_or_else(|| obs.shallow_clone(), |t| t.forward(p, obs))
+    fn features(&self, p: &Params, seen: &Tensor) -> Tensor {
+        self.trunk.as_ref().map_or_else(|| seen.shallow_clone(), |t| t.forward(p, seen))
+    }
+
+    /// What is remembered after `obs` `[rows, obs_len]`, given what was before it, both `[rows, width]`. Without memory
+    /// that is the observation itself.
+    pub fn remember(&self, p: &Params, obs: &Tensor, before: &Tensor) -> Tensor {
+        let Some([ih, hh, bias_ih, bias_hh]) = self.memory else { return obs.shallow_clone() };
+        obs.gru_cell(before, &p.leaves[ih], &p.leaves[hh], Some(&p.leaves[bias_ih]), Some(&p.leaves[bias_hh]))
+    }
+
+    /// The same for whole sequences: `obs` `[steps, rows, obs_len]`, `fresh` `[steps, rows]` (1 where an episode begins
+    /// and nothing is remembered), `first` `[rows, width]`; gives `[steps, rows, width]`.
+    pub fn sequence(&self, p: &Params, obs: &Tensor, fresh: &Tensor, first: &Tensor) -> Tensor {
+        let kept: Tensor = 1.0 - fresh.unsqueeze(2);
+        let mut now = first.shallow_clone();
+        let all: Vec<Tensor> = (0..obs.size()[0])
+            .map(|t| {
+                now = self.remember(p, &obs.get(t), &(&now * kept.get(t)));
+                now.shallow_clone()
+            })
+            .collect();
+        Tensor::stack(&all, 0)
+    }
+
+    /// Numbers remembered.
+    pub fn memory_width(&self, p: &Params) -> Option<i64> {
+        self.memory.map(|[_, hh, ..]| p.leaves[hh].size()[1])
     }
 
     /// What the policy's head is made of, `[rows, outputs]`.
-    pub fn policy(&self, p: &Params, obs: &Tensor) -> Tensor {
-        self.policy.forward(p, &self.features(p, obs))
+    pub fn policy(&self, p: &Params, seen: &Tensor) -> Tensor {
+        self.policy.forward(p, &self.features(p, seen))
     }
 
     /// Values, `[rows]`.
-    pub fn value(&self, p: &Params, obs: &Tensor) -> Tensor {
-        self.value.forward(p, &self.features(p, obs)).squeeze_dim(1)
+    pub fn value(&self, p: &Params, seen: &Tensor) -> Tensor {
+        self.value.forward(p, &self.features(p, seen)).squeeze_dim(1)
     }
 
     /// Both at once.
-    pub fn both(&self, p: &Params, obs: &Tensor) -> (Tensor, Tensor) {
-        let x = self.features(p, obs);
+    pub fn both(&self, p: &Params, seen: &Tensor) -> (Tensor, Tensor) {
+        let x = self.features(p, seen);
         (self.policy.forward(p, &x), self.value.forward(p, &x).squeeze_dim(1))
     }
 }
@@ -88,6 +128,8 @@ pub struct Frozen {
     params: Params,
     nets: Nets,
     moments: Option<Moments>,
+    /// What is remembered of the episodes under way.
+    memory: Option<Tensor>,
     obs: Vec<f32>,
     out: Vec<f32>,
 }
@@ -102,6 +144,7 @@ impl Frozen {
             params: params.frozen(),
             nets: nets.clone(),
             moments: moments.cloned(),
+            memory: None,
             obs: Vec::new(),
             out: Vec::new(),
         }
@@ -143,10 +186,20 @@ impl Policy for Frozen {
         self.out.resize(rows * self.head.outputs(), 0.0);
         prepare(self.moments.as_ref(), obs, &mut self.obs);
         tch::no_grad(|| {
-            let obs = Tensor::from_slice(&self.obs).view([rows as i64, -1]).to_device(self.device);
-            read_f32(&self.nets.policy(&self.params, &obs), &mut self.out);
+            let mut seen = Tensor::from_slice(&self.obs).view([rows as i64, -1]).to_device(self.device);
+            if let Some(width) = self.nets.memory_width(&self.params) {
+                let none = || Tensor::zeros([rows as i64, width], (tch::Kind::Float, self.device));
+                let before = self.memory.take().unwrap_or_else(none);
+                seen = self.nets.remember(&self.params, &seen, &before);
+                self.memory = Some(seen.shallow_clone());
+            }
+            read_f32(&self.nets.policy(&self.params, &seen), &mut self.out);
         });
         self.head.mode(&self.out, mask, actions);
+    }
+
+    fn begin(&mut self) {
+        self.memory = None;
     }
 
     fn name(&self) -> String {

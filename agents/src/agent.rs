@@ -64,6 +64,11 @@ pub trait Agent {
     /// True when all there is to know is in [`Agent::save`]: only then may a checkpoint be made.
     fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError>;
 
+    /// Whether there is nothing left to learn, however many steps are left.
+    fn finished(&self) -> bool {
+        false
+    }
+
     /// The policy as it is now, without exploration, in its own memory.
     fn policy(&self) -> Box<dyn Policy>;
 

@@ -7,9 +7,9 @@
 use crate::agent::{AgentError, Saved};
 use crate::board_net::{BoardNet, Judge, cross_entropy};
 use crate::bridge::HostTensor;
+use crate::collect::TOO_MUCH;
 use crate::net::{Builder, Params};
-use crate::optim::Adam;
-use crate::ppo::{Schedule, TOO_MUCH};
+use crate::optim::{Adam, Schedule};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
 use agon_core::policy::Policy;
@@ -47,8 +47,10 @@ agon_core::settings! {
         noise_share: f64 = 0.25, in [0.0, 1.0];
         /// PUCT: concentration of the noise, times the number of moves.
         noise_alpha: f64 = 10.0, in [1e-3, 1e4];
-        /// A game begins with a random number of random plies, at most so many.
+        /// A game with a random opening begins with a random number of random plies, at most so many.
         opening_plies: u32 = 0, in [0.0, 1e4];
+        /// The share of games with a random opening.
+        opening_share: f64 = 1.0, in [0.0, 1.0];
         /// Moves of a game that are drawn from the searched policy; later ones are the best.
         draw_plies: u32 = 8, in [0.0, 1e6];
         /// The share of the search's value in the value's target, beside the game's result.
@@ -146,6 +148,7 @@ impl Config {
             },
             noise: Noise { share: self.noise_share as f32, alpha: self.noise_alpha },
             opening_plies: self.opening_plies,
+            opening_share: self.opening_share as f32,
             draw_plies: self.draw_plies,
             value_blend: self.value_blend as f32,
             resign_below: self.resign_below.map(|x| x as f32),

@@ -73,6 +73,20 @@ impl<T: Element> HostTensor<T> {
     }
 }
 
+/// The numbers of a contiguous CPU tensor of 32-bit numbers, to be changed in place; none of any other.
+///
+/// As with [`HostTensor`], tensors that share the memory are not to be used while the slice lives.
+#[allow(unsafe_code)]
+pub(crate) fn host_slice(tensor: &mut Tensor) -> Option<&mut [f32]> {
+    if tensor.device() != Device::Cpu || tensor.kind() != Kind::Float || !tensor.is_contiguous() || tensor.numel() == 0
+    {
+        return None;
+    }
+    // SAFETY: contiguous, on the CPU, of f32 and of `numel` numbers, by the check above; nobody resizes it while it is
+    // borrowed, and aliases are at rest by the rule above.
+    Some(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut f32, tensor.numel()) })
+}
+
 /// Copies a tensor's numbers, from wherever it lives, into a slice of the same length.
 pub fn read_f32(tensor: &Tensor, out: &mut [f32]) {
     let flat = tensor.to_device(Device::Cpu).contiguous();

@@ -1,5 +1,6 @@
 //! Evaluation: whole episodes of a fixed policy, with a 95 % interval.
 
+use agon_core::env::{Fold, Measure};
 use agon_core::episode::{Action, Step};
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
@@ -14,8 +15,23 @@ pub struct Evaluation {
     pub returns: Vec<f64>,
     /// Mean length.
     pub length: f64,
+    /// What else was counted, in every episode.
+    pub measures: Vec<(Measure, Vec<f64>)>,
     /// The episodes that were to be recorded.
     pub recorded: Vec<Recorded>,
+}
+
+/// One environment's step in an evaluation.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The step's number in its episode, from 0.
+    pub step: u32,
+    /// What was acted on, `[agents, obs_len]`.
+    pub obs: &'a [f32],
+    /// What was done, `[agents, len]`.
+    pub actions: Actions<'a>,
+    /// What was counted of the step (see [`agon_core::Env::MEASURES`]).
+    pub measures: &'a [f64],
 }
 
 /// A recorded episode; whoever writes it adds who, where and when.
@@ -57,10 +73,18 @@ fn student_975(nu: f64) -> f64 {
         + (79.0 * z9 + 776.0 * z7 + 1482.0 * z5 - 1920.0 * z3 - 945.0 * z) / (92160.0 * nu.powi(4))
 }
 
-/// Plays one episode in every environment of the batch; the first `record` of them are recorded.
-pub fn evaluate(env: &mut dyn VecEnv, policy: &mut dyn Policy, seed: u64, record: usize) -> Evaluation {
+/// Plays one episode in every environment of the batch; the first `record` of them are recorded, and `watch` sees every
+/// step.
+pub fn evaluate(
+    env: &mut dyn VecEnv,
+    policy: &mut dyn Policy,
+    seed: u64,
+    record: usize,
+    watch: &mut dyn FnMut(Seen<'_>),
+) -> Evaluation {
     let (rows, agents, width) = (env.rows(), env.spec().agents, env.spec().action.len());
     let spec = env.spec();
+    let obs_len = spec.obs_len();
     let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
     let (mut obs, mut final_obs) = (vec![0.0; rows * spec.obs_len()], vec![0.0; rows * spec.obs_len()]);
     let mut mask = vec![true; rows * mask_len];
@@ -69,13 +93,19 @@ pub fn evaluate(env: &mut dyn VecEnv, policy: &mut dyn Policy, seed: u64, record
     let mut numbers = vec![0f32; if continuous { rows * width } else { 0 }];
     let mut choices = vec![0i64; if continuous { 0 } else { rows * width }];
 
-    env.keep_finals(record > 0);
+    let measures = env.measures();
+    let m = measures.len();
+    let (mut counted, mut folded) = (vec![0.0; m], vec![0.0; m * env.envs()]);
+    let mut acted_on = obs.clone();
+    policy.begin();
+    env.keep_finals(record > 0 || m > 0);
     env.reset(seed, Stream::Eval, FirstBuf { obs: &mut obs, mask: &mut mask });
     let start = |i: usize| Recorded { start: env.save(i, View::Now), hash: env.hash(i, View::Now), steps: Vec::new() };
     let mut recorded: Vec<Recorded> = (0..record.min(env.envs())).map(start).collect();
     let mut ends: Vec<Option<(f64, u32)>> = vec![None; env.envs()];
-    let mut left = env.envs();
+    let (mut left, mut step) = (env.envs(), 0);
     while left > 0 {
+        acted_on.copy_from_slice(&obs);
         let actions =
             if continuous { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) };
         policy.act(env, &obs, &mask, actions);
@@ -89,6 +119,25 @@ pub fn evaluate(env: &mut dyn VecEnv, policy: &mut dyn Policy, seed: u64, record
             final_obs: &mut final_obs,
         };
         env.step(actions, out);
+        for i in (0..ends.len()).filter(|i| ends[*i].is_none()) {
+            let over = terminated[i * agents] || truncated[i * agents];
+            if m > 0 {
+                env.measure(i, if over { View::Final } else { View::Now }, &mut counted);
+            }
+            for ((sum, x), measure) in folded[i * m..].iter_mut().zip(&counted).zip(measures) {
+                *sum = if measure.fold == Fold::Last { *x } else { *sum + x };
+                if over && measure.fold == Fold::Mean {
+                    *sum /= f64::from(step + 1);
+                }
+            }
+            watch(Seen {
+                step,
+                obs: &acted_on[i * agents * obs_len..(i + 1) * agents * obs_len],
+                actions: actions.part(i * agents * width, agents * width),
+                measures: &counted,
+            });
+        }
+        step += 1;
         for (i, episode) in recorded.iter_mut().enumerate().filter(|(i, _)| ends[*i].is_none()) {
             let rows = i * agents..(i + 1) * agents;
             let over = terminated[rows.start] || truncated[rows.start];
@@ -114,7 +163,9 @@ pub fn evaluate(env: &mut dyn VecEnv, policy: &mut dyn Policy, seed: u64, record
     }
     let ends: Vec<(f64, u32)> = ends.into_iter().flatten().collect();
     let length = ends.iter().map(|e| f64::from(e.1)).sum::<f64>() / ends.len() as f64;
-    Evaluation { returns: ends.into_iter().map(|e| e.0).collect(), length, recorded }
+    let all = |k: usize| (measures[k], folded.iter().skip(k).step_by(m).copied().collect());
+    let measures = (0..m).map(all).collect();
+    Evaluation { returns: ends.into_iter().map(|e| e.0).collect(), length, measures, recorded }
 }
 
 #[cfg(test)]

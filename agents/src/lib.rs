@@ -4,30 +4,42 @@
 //! | --- | --- |
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
-//! | PPO | [`ppo`], with [`actor_critic`], [`pool`] (self-play), [`rollout`], [`returns`], [`dist`], [`normalise`] |
+//! | PPO | [`ppo`], with [`collect`], [`actor_critic`], [`pool`] (self-play), [`rollout`], [`returns`], [`dist`], [`normalise`] |
+//! | DQN | [`dqn`], with [`q_net`], [`replay`] |
+//! | Q-learning and SARSA over a table | [`tabular`] |
+//! | value and policy iteration | [`exact`] |
+//! | A2C, REINFORCE | [`a2c`], [`reinforce`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
 //! | memory shared by tensors and slices | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
 
+pub mod a2c;
 pub mod actor_critic;
 pub mod agent;
 pub mod alphazero;
 pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
+pub mod collect;
 pub mod demand;
 pub mod dist;
+pub mod dqn;
 pub mod evaluate;
+pub mod exact;
 pub mod net;
 pub mod normalise;
 pub mod optim;
 pub mod pool;
 pub mod ppo;
+pub mod q_net;
 pub mod registry;
+pub mod reinforce;
+pub mod replay;
 pub mod returns;
 pub mod rollout;
+pub mod tabular;
 pub mod train;
 
 pub use agent::{Agent, AgentError};

@@ -1,7 +1,23 @@
 //! Adam (Kingma and Ba 2015) over one flat parameter tensor, in the form and with the defaults that PPO is used with.
 
+use crate::bridge::host_slice;
 use crate::net::Params;
 use tch::Tensor;
+
+agon_core::choices! {
+    /// How a rate changes over the run.
+    pub enum Schedule { Constant = "constant", Linear = "linear" }
+}
+
+impl Schedule {
+    /// The rate at a moment of the run, from 0 to 1.
+    pub fn at(self, rate: f64, progress: f64) -> f64 {
+        match self {
+            Self::Constant => rate,
+            Self::Linear => rate * (1.0 - progress).max(0.0),
+        }
+    }
+}
 
 /// Adam's moments and step count.
 #[derive(Debug)]
@@ -24,6 +40,9 @@ impl Adam {
 
     /// One update; gradients longer than `max_norm` are shortened to it. Returns the gradient's norm, on the device.
     pub fn step(&mut self, params: &mut Params, gradient: &Tensor, rate: f64, max_norm: f64) -> Tensor {
+        if let Some(norm) = self.step_on_host(params, &mut gradient.shallow_clone(), rate, max_norm) {
+            return norm;
+        }
         tch::no_grad(|| {
             let norm = gradient.norm();
             let scale = (max_norm / (&norm + 1e-6)).clamp_max(1.0);
@@ -41,6 +60,37 @@ impl Adam {
             let _ = params.flat.g_add_(&change);
             norm
         })
+    }
+
+    /// The same in one pass over memory, where that is the CPU's: a dozen small tensor operations cost more than the
+    /// gradient of a small network.
+    fn step_on_host(&mut self, params: &mut Params, gradient: &mut Tensor, rate: f64, max_norm: f64) -> Option<Tensor> {
+        let (x, g) = (host_slice(&mut params.flat)?, host_slice(gradient)?);
+        let (m, v) = (host_slice(&mut self.m)?, host_slice(&mut self.v)?);
+        self.steps += 1;
+        let (b1, b2) = (self.betas.0 as f32, self.betas.1 as f32);
+        let n = self.steps as f64;
+        let (c1, c2) = (1.0 - self.betas.0.powf(n), 1.0 - self.betas.1.powf(n));
+        let (change, root, eps) = ((-rate / c1) as f32, (1.0 / c2.sqrt()) as f32, self.eps as f32);
+        let norm = pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                // Sixteen sums side by side: one after the other, additions would wait for each other.
+                let (chunks, mut sums) = (g.chunks_exact(16), [0f32; 16]);
+                let rest: f32 = chunks.remainder().iter().map(|g| g * g).sum();
+                chunks.for_each(|g| sums.iter_mut().zip(g).for_each(|(sum, g)| *sum += g * g));
+                let norm = (sums.iter().sum::<f32>() + rest).sqrt();
+                let scale = (max_norm as f32 / (norm + 1e-6)).min(1.0);
+                for ((x, g), (m, v)) in x.iter_mut().zip(&*g).zip(m.iter_mut().zip(v)) {
+                    let g = g * scale;
+                    *m += (1.0 - b1) * (g - *m);
+                    *v += (1.0 - b2) * (g * g - *v);
+                    *x += change * *m / (v.sqrt() * root + eps);
+                }
+                norm
+            },
+        );
+        Some(Tensor::from(norm))
     }
 }
 

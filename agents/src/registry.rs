@@ -1,8 +1,13 @@
 //! One row an agent. To add one: a file, a `mod` line, a row.
 
+use crate::a2c::{self, A2c};
 use crate::agent::{Agent, AgentError};
 use crate::alphazero::{self, AlphaZero};
+use crate::dqn::{self, Dqn};
+use crate::exact::{self, Exact};
 use crate::ppo::{self, Ppo};
+use crate::reinforce::{self, Reinforce};
+use crate::tabular::{self, Tabular};
 use crate::train::{Trainer, Training};
 use agon_core::settings::{Declared, Settings};
 use agon_core::{Spec, VecEnv};
@@ -47,7 +52,7 @@ enum Build {
     /// As a learner in an environment.
     Agent(fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>),
     /// As a training of its own kind.
-    Training(fn(&Map<String, Value>, &Start<'_>) -> Result<Box<dyn Training>, AgentError>),
+    Training(fn(&Map<String, Value>, Start<'_>) -> Result<Box<dyn Training>, AgentError>),
 }
 
 /// A row of the registry.
@@ -83,7 +88,7 @@ impl Entry {
                 let (rows, device) = (start.env.spec().agents * envs, Device::Cpu);
                 build(settings, &Context { spec: start.env.spec(), rows, seed: 0, device }).map(drop)
             }
-            Build::Training(build) => build(settings, &start).map(drop),
+            Build::Training(build) => build(settings, start).map(drop),
         }
     }
 
@@ -95,7 +100,7 @@ impl Entry {
                 let agent = build(settings, &Context { spec: env.spec(), rows: env.rows(), seed, device })?;
                 Ok(Box::new(Trainer::new(env, agent, seed, steps)))
             }
-            Build::Training(build) => build(settings, &start),
+            Build::Training(build) => build(settings, start),
         }
     }
 }
@@ -120,7 +125,47 @@ pub const AGENTS: &[Entry] = &[
         verified: "searches by hand; tic-tac-toe against a perfect player; a perfect solver of Connect Four",
         declared: alphazero::Config::declared,
         resolve: |table| Ok(read::<alphazero::Config>(table)?.write()),
-        build: Build::Training(|table, start| Ok(Box::new(AlphaZero::new(read(table)?, start)?))),
+        build: Build::Training(|table, start| Ok(Box::new(AlphaZero::new(read(table)?, &start)?))),
+    },
+    Entry {
+        kind: "a2c",
+        about: "Advantage actor-critic: discrete, multi-discrete and continuous actions, masks",
+        verified: "hand-computed advantages; learning on CartPole",
+        declared: a2c::Config::declared,
+        resolve: |table| Ok(read::<a2c::Config>(table)?.write()),
+        build: Build::Agent(|table, context| Ok(Box::new(A2c::new(read(table)?, context)?))),
+    },
+    Entry {
+        kind: "reinforce",
+        about: "REINFORCE with a baseline: discrete, multi-discrete and continuous actions, masks",
+        verified: "learning on CartPole; exact resume in the middle of episodes",
+        declared: reinforce::Config::declared,
+        resolve: |table| Ok(read::<reinforce::Config>(table)?.write()),
+        build: Build::Agent(|table, context| Ok(Box::new(Reinforce::new(read(table)?, context)?))),
+    },
+    Entry {
+        kind: "dqn",
+        about: "Deep Q-learning up to Rainbow: double, dueling, prioritized, n-step, C51 or QR, noisy; masks",
+        verified: "transitions, targets and losses by hand; exact optima of flights; the classic set (benches/learning.py)",
+        declared: dqn::Config::declared,
+        resolve: |table| Ok(read::<dqn::Config>(table)?.write()),
+        build: Build::Agent(|table, context| Ok(Box::new(Dqn::new(read(table)?, context)?))),
+    },
+    Entry {
+        kind: "tabular",
+        about: "Q-learning and SARSA over a table: any environment with one choice a step and few observations",
+        verified: "exact programs; the collusion of Calvano et al. 2020",
+        declared: tabular::Config::declared,
+        resolve: |table| Ok(read::<tabular::Config>(table)?.write()),
+        build: Build::Training(|table, start| Tabular::training(read(table)?, start)),
+    },
+    Entry {
+        kind: "exact",
+        about: "Value iteration and policy iteration, where an environment is small and tells its chances",
+        verified: "closed forms and programs of the pricing environments",
+        declared: exact::Config::declared,
+        resolve: |table| Ok(read::<exact::Config>(table)?.write()),
+        build: Build::Training(|table, start| Ok(Box::new(Exact::new(read(table)?, start)?))),
     },
 ];
 

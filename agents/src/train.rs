@@ -120,6 +120,10 @@ impl Training for Trainer {
         self.steps
     }
 
+    fn done(&self) -> bool {
+        self.step >= self.steps || self.agent.finished()
+    }
+
     fn take_episodes(&mut self) -> Episodes {
         std::mem::take(&mut self.episodes)
     }

@@ -1,4 +1,4 @@
-//! PPO learns: a quick check for every day, the whole classic set over several seeds for `make test-long`.
+//! Agents learn: quick checks for every day, the README's rows over several seeds for `make test-long`.
 
 use agon_agents::Device;
 use agon_agents::evaluate::{evaluate, mean_ci95};
@@ -10,23 +10,25 @@ fn map(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap()
 }
 
-/// Mean return over `episodes` after training.
+/// Mean return over `episodes` after training. `agent` names its kind, as in a scenario.
 fn trained(entry: &Entry, env: &Value, agent: &Value, envs: usize, steps: u64, seed: u64, episodes: usize) -> f64 {
     agon_agents::set_threads(1);
     let batch = entry.build(&map(env), envs, 1).unwrap();
     let start = Start { env: batch, game: None, seed, steps, device: Device::Cpu, threads: 1, env_threads: 1 };
-    let mut trainer = registry::find("ppo").unwrap().start(&map(agent), start).unwrap();
+    let mut settings = map(agent);
+    let kind = settings.remove("kind").unwrap();
+    let mut trainer = registry::find(kind.as_str().unwrap()).unwrap().start(&settings, start).unwrap();
     while !trainer.done() {
         trainer.advance().unwrap();
     }
     let mut judge = entry.build(&map(env), episodes, 1).unwrap();
-    mean_ci95(&evaluate(&mut *judge, &mut *trainer.policy().unwrap(), 77, 0).returns).0
+    mean_ci95(&evaluate(&mut *judge, &mut *trainer.policy().unwrap(), 77, 0, &mut |_| {}).returns).0
 }
 
 #[test]
 fn every_kind_of_head_learns() {
     let retail = agon_envs::find("pricing/retail").unwrap();
-    let settings = json!({"gamma": 0.0, "rollout_steps": 32, "log_std": -0.5, "normalize_observation": true, "normalize_reward": true});
+    let settings = json!({"kind": "ppo", "gamma": 0.0, "rollout_steps": 32, "log_std": -0.5, "normalize_observation": true, "normalize_reward": true});
     // Two weeks an episode by default; the optimum is exact.
     let optimum = retail.build(&Map::new(), 1, 1).unwrap().optimum().unwrap();
     let mean = trained(&retail, &json!({}), &settings, 8, 40_000, 1, 200);
@@ -35,10 +37,50 @@ fn every_kind_of_head_learns() {
     let perishable = agon_envs::find("pricing/perishable").unwrap();
     let small = json!({"stock": 3, "periods": 10});
     let optimum = perishable.build(&map(&small), 1, 1).unwrap().optimum().unwrap();
-    let settings = json!({"gamma": 1.0, "gae_lambda": 0.8, "entropy_coef": 0.02, "activation": "relu", "epochs": 4,
+    let settings = json!({"kind": "ppo", "gamma": 1.0, "gae_lambda": 0.8, "entropy_coef": 0.02, "activation": "relu", "epochs": 4,
                           "rollout_steps": 32, "normalize_observation": false, "normalize_reward": false});
     let mean = trained(&perishable, &small, &settings, 32, 100_000, 1, 4000);
     assert!(mean > 0.93 * optimum && mean < 1.02 * optimum, "categorical: {mean} of {optimum}");
+}
+
+#[test]
+fn the_small_policy_gradients_learn() {
+    let cartpole = agon_envs::find("classic/cartpole").unwrap();
+    for kind in ["a2c", "reinforce"] {
+        let mean = trained(&cartpole, &json!({}), &json!({"kind": kind}), 16, 400_000, 1, 50);
+        assert!(mean >= 475.0, "{kind}: {mean}");
+    }
+}
+
+/// A flight small enough for all of them, with masks, against its exact optimum.
+#[test]
+fn every_value_based_agent_learns() {
+    let flight = agon_envs::find("pricing/single-leg").unwrap();
+    let small = json!({"capacity": 4, "periods": 20});
+    let optimum = flight.build(&map(&small), 1, 1).unwrap().optimum().unwrap();
+    let dqn = json!({"kind": "dqn", "hidden": [64], "gamma": 1.0, "reward_scale": 0.01, "learning_starts": 1000,
+                     "train_every": 16, "gradient_steps": 2, "target_every": 1000, "memory": 50_000, "epsilon_share": 0.5, "n_step": 3,
+                     "learning_rate_schedule": "linear"});
+    let with = |more: Value| {
+        let mut all = map(&dqn);
+        all.extend(map(&more));
+        Value::Object(all)
+    };
+    let returns = |kind: &str| json!({"returns": kind, "atoms": 31, "lowest_return": 0.0, "highest_return": 4.5});
+    for (agent, steps) in [
+        (with(json!({})), 120_000),
+        (with(returns("c51")), 120_000),
+        (with(returns("qr")), 120_000),
+        (with(json!({"dueling": true, "noise": 0.5, "priority_exponent": 0.5})), 120_000),
+        (
+            json!({"kind": "tabular", "gamma": 1.0, "learning_rate": 0.02, "epsilon_decay": 2e-5, "epsilon_end": 0.05}),
+            4_000_000,
+        ),
+        (json!({"kind": "exact"}), 1000),
+    ] {
+        let mean = trained(&flight, &small, &agent, 16, steps, 1, 10_000);
+        assert!(mean > 0.95 * optimum && mean < 1.01 * optimum, "{agent}: {mean} of {optimum}");
+    }
 }
 
 /// The scenarios of the repository, as they are.
@@ -48,9 +90,7 @@ fn scenario(name: &str) -> (Entry, Value, Value, usize, u64) {
     let table: toml::Table = text.parse().unwrap();
     let mut table = serde_json::to_value(table).unwrap();
     let entry = agon_envs::find(table["env"]["id"].as_str().unwrap()).unwrap();
-    for (section, key) in [("env", "id"), ("agent", "kind")] {
-        table[section].as_object_mut().unwrap().remove(key);
-    }
+    table["env"].as_object_mut().unwrap().remove("id");
     let (envs, steps) = (table["train"]["envs"].as_u64().unwrap() as usize, table["train"]["steps"].as_u64().unwrap());
     (entry, table["env"].take(), table["agent"].take(), envs, steps)
 }
@@ -97,5 +137,66 @@ fn perishable_comes_within_one_percent_of_its_optimum() {
             let mean = trained(&entry, &env, &agent, envs, steps, seed, 40_000);
             assert!(mean >= 0.99 * optimum, "({stock}, {periods}) seed {seed}: {mean} of {optimum}");
         }
+    }
+}
+
+#[test]
+#[ignore = "long: make test-long"]
+fn flights_come_within_one_percent_of_their_optimum() {
+    for name in ["pricing/single-leg", "pricing/single-leg-dqn"] {
+        let (entry, mut env, agent, envs, steps) = scenario(name);
+        for (capacity, periods) in [(20, 100), (10, 50)] {
+            env["capacity"] = capacity.into();
+            env["periods"] = periods.into();
+            let optimum = entry.build(&map(&env), 1, 1).unwrap().optimum().unwrap();
+            let mean = trained(&entry, &env, &agent, envs, steps, 1, 40_000);
+            assert!(mean >= 0.99 * optimum, "{name} ({capacity}, {periods}): {mean} of {optimum}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "long: make test-long"]
+fn scripted_rivals_are_answered() {
+    for name in ["pricing/tit-for-tat", "pricing/undercut"] {
+        let (entry, env, agent, envs, steps) = scenario(name);
+        let optimum = entry.build(&map(&env), 1, 1).unwrap().optimum().unwrap();
+        for seed in 1..=3 {
+            let mean = trained(&entry, &env, &agent, envs, steps, seed, 1);
+            assert!(mean >= 0.98 * optimum, "{name} seed {seed}: {mean} of {optimum}");
+        }
+    }
+}
+
+/// Calvano et al. 2020: what 100 sessions of Q-learning earn beyond the one-period Nash equilibrium, as a share of what
+/// a monopoly would.
+#[test]
+#[ignore = "long: make test-long"]
+fn tables_collude() {
+    for (patience, index, within) in [(0.95, 0.84, 0.04), (0.0, 0.23, 0.05)] {
+        let (entry, mut env, mut agent, envs, steps) = scenario("pricing/duopoly");
+        env["discount"] = patience.into();
+        agent["gamma"] = patience.into();
+        let start = Start {
+            env: entry.build(&map(&env), envs, 1).unwrap(),
+            game: None,
+            seed: 1,
+            steps,
+            device: Device::Cpu,
+            threads: 1,
+            env_threads: 1,
+        };
+        let mut settings = map(&agent);
+        settings.remove("kind");
+        let mut trainer = registry::find("tabular").unwrap().start(&settings, start).unwrap();
+        while !trainer.done() {
+            trainer.advance().unwrap();
+        }
+        env["periods"] = 2000.into();
+        let mut judge = entry.build(&map(&env), envs, 1).unwrap();
+        let found = evaluate(&mut *judge, &mut *trainer.policy().unwrap(), 77, 0, &mut |_| {});
+        let (_, all) = found.measures.iter().find(|(m, _)| m.name == "collusion index").unwrap();
+        let (mean, ci95) = mean_ci95(all);
+        assert!((mean - index).abs() <= within, "δ = {patience}: {mean} ± {ci95}, not {index} ± {within}");
     }
 }

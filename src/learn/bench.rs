@@ -5,6 +5,8 @@ use agon::cli;
 use agon::{Failure, Outcome};
 use agon_agents::Device;
 use agon_agents::registry::{self, Start};
+use agon_agents::replay::{self, Batch, Priorities, Replay};
+use agon_agents::train::Training;
 use agon_core::contract::Harness;
 use agon_core::game::{self, Visit};
 use agon_core::rng::Stream;
@@ -110,16 +112,64 @@ fn published(name: &str) -> (usize, Value) {
     }
 }
 
-/// Steps a second of PPO's whole training loop on CartPole, two separate networks of 64×64 tanh.
-pub fn learning(name: &str, steps: u64) -> Outcome<f64> {
-    agon_agents::set_threads(1);
-    let (envs, settings) = published(name);
+fn on_cartpole(kind: &str, envs: usize, settings: &Value, steps: u64, threads: usize) -> Outcome<Box<dyn Training>> {
+    agon_agents::set_threads(threads);
     let entry = agon_envs::find("classic/cartpole").map_err(|e| Failure::Internal(e.to_string()))?;
     let env = entry.build(&Map::new(), envs, 1).map_err(|e| Failure::Internal(e.to_string()))?;
-    let ppo = registry::find("ppo").map_err(|_| Failure::Internal("no ppo".into()))?;
+    let agent = registry::find(kind).map_err(|_| Failure::Internal(format!("no {kind}")))?;
     let settings = settings.as_object().cloned().unwrap_or_default();
-    let begin = Start { env, game: None, seed: 1, steps, device: Device::Cpu, threads: 1, env_threads: 1 };
-    let mut trainer = ppo.start(&settings, begin).map_err(|e| Failure::Internal(e.to_string()))?;
+    let begin = Start { env, game: None, seed: 1, steps, device: Device::Cpu, threads, env_threads: 1 };
+    agent.start(&settings, begin).map_err(|e| Failure::Internal(e.to_string()))
+}
+
+/// Gradient steps a second of DQN with rl-zoo3's settings for CartPole: two hidden layers of 256, minibatches of 64.
+fn gradient_steps(threads: usize) -> Outcome<f64> {
+    let settings = json!({"learning_rate": 2.3e-3, "train_every": 256, "gradient_steps": 128, "minibatch": 64,
+                          "target_every": 10, "double": false});
+    let mut trainer = on_cartpole("dqn", 1, &settings, 20_000, threads)?;
+    let mut bouts = 0;
+    while !trainer.done() {
+        if !trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?.is_empty() {
+            bouts += 1;
+        }
+    }
+    Ok(f64::from(128 * bouts) / trainer.take_times().learn.as_secs_f64())
+}
+
+/// Microseconds to draw 256 of a million prioritized transitions of CartPole and to give them new priorities.
+fn prioritized() -> Outcome<f64> {
+    let entry = agon_envs::find("classic/cartpole").map_err(|e| Failure::Internal(e.to_string()))?;
+    let env = entry.build(&Map::new(), 1, 1).map_err(|e| Failure::Internal(e.to_string()))?;
+    let (spec, rows) = (env.spec(), 64);
+    let priorities = Priorities { exponent: 0.6, floor: 1e-6 };
+    let mut replay = Replay::new(spec, rows, 1_000_000, 1, 0.99, Some(priorities));
+    let (obs, flags, action, reward) =
+        (vec![0.5; rows * spec.obs_len()], vec![false; rows], vec![0; rows], vec![1.0; rows]);
+    replay.begin(&obs, &[]);
+    for _ in 0..1_000_000 / rows {
+        let (terminated, truncated) = (&flags, &flags);
+        replay.end(replay::Outcome { action: &action, reward: &reward, terminated, truncated, final_obs: &obs });
+        replay.begin(&obs, &[]);
+    }
+    let (mut batch, mut rng) = (Batch::new(spec, 256), Rng::new(1, Stream::Shuffle, 0));
+    let mut errors = vec![0f32; 256];
+    let mut run = |times: u32| {
+        let start = Instant::now();
+        for _ in 0..times {
+            replay.sample(&mut rng, 0.4, &mut batch);
+            errors.iter_mut().for_each(|e| *e = rng.f32());
+            replay.update(&batch.places, &errors);
+        }
+        start.elapsed().as_secs_f64() * 1e6 / f64::from(times)
+    };
+    run(5000); // priorities become different
+    Ok(run(20_000))
+}
+
+/// Steps a second of PPO's whole training loop on CartPole, two separate networks of 64×64 tanh.
+pub fn learning(name: &str, steps: u64) -> Outcome<f64> {
+    let (envs, settings) = published(name);
+    let mut trainer = on_cartpole("ppo", envs, &settings, steps, 1)?;
     let start = Instant::now();
     while !trainer.done() {
         trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?;
@@ -147,6 +197,11 @@ fn all() -> Vec<(String, &'static str, Measure)> {
     }
     all.push(("ppo/cartpole rl-zoo".into(), "steps/s", Box::new(|| learning("rl-zoo", 100_000))));
     all.push(("ppo/cartpole cleanrl".into(), "steps/s", Box::new(|| learning("cleanrl", 200_000))));
+    for threads in [1, 2] {
+        let measure = move || gradient_steps(threads);
+        all.push((format!("dqn/cartpole rl-zoo3 x{threads}"), "gradient steps/s", Box::new(measure)));
+    }
+    all.push(("replay/prioritized 256 of 1M".into(), "µs", Box::new(prioritized)));
     all
 }
 

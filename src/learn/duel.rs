@@ -38,7 +38,7 @@ pub fn applies(plan: &Plan) -> bool {
             game.spec().players() == 2
         }
     }
-    agon_envs::games::visit(plan.env.id, &plan.env_settings, Two).unwrap_or(false)
+    agon_envs::games::visit(plan.env.id, &plan.eval_env_settings, Two).unwrap_or(false)
 }
 
 /// Whether a search can play the plan's game; if not, why.
@@ -50,7 +50,7 @@ pub fn searchable(plan: &Plan) -> Result<(), &'static str> {
             guided::check(&game)
         }
     }
-    agon_envs::games::visit(plan.env.id, &plan.env_settings, Searchable).unwrap_or(Ok(()))
+    agon_envs::games::visit(plan.env.id, &plan.eval_env_settings, Searchable).unwrap_or(Ok(()))
 }
 
 /// Whether there is such a player for the plan's game; if not, why.
@@ -60,7 +60,7 @@ pub fn check(plan: &Plan, words: &str) -> Result<(), String> {
 
 /// Somebody who can be judged.
 pub fn contender(plan: &Plan, who: Who<'_>) -> Outcome<Box<dyn Contender>> {
-    let made = agon_envs::games::visit(plan.env.id, &plan.env_settings, Enter { plan, who });
+    let made = agon_envs::games::visit(plan.env.id, &plan.eval_env_settings, Enter { plan, who });
     made.map_err(|e| Failure::Input(e.to_string()))?
 }
 
@@ -98,7 +98,7 @@ struct Entered<G: Game> {
 impl<G: Game> Contender for Entered<G> {
     fn meet(&mut self, plan: &Plan, rival: &str, episodes: usize, seed: u64, record: usize) -> Outcome<Evaluation> {
         let rival = by_words(&self.game, rival)?;
-        let mut env = plan.build_env(episodes)?;
+        let mut env = plan.eval_env(episodes)?;
         let Some(agent) = self.agent.take() else { return Err(Failure::Internal("it is playing already".into())) };
         let mut table = Duel {
             game: self.game.clone(),
@@ -109,7 +109,7 @@ impl<G: Game> Contender for Entered<G> {
             seed,
             failed: None,
         };
-        let evaluation = evaluate(&mut *env, &mut table, seed, record);
+        let evaluation = evaluate(&mut *env, &mut table, seed, record, &mut |_| {});
         let [agent, _] = table.players;
         self.agent = Some(agent);
         table.failed.map_or(Ok(evaluation), |why| Err(Failure::Internal(why)))

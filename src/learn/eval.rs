@@ -4,11 +4,12 @@
 use crate::device;
 use crate::duel::{self, Contender, Who};
 use crate::plan::Plan;
+use crate::tables::Tables;
 use agon::cli;
 use agon::run::Run;
 use agon::{Failure, Outcome};
 use agon_agents::checkpoint;
-use agon_agents::evaluate::{Evaluation, evaluate, mean_ci95};
+use agon_agents::evaluate::{Evaluation, Seen, evaluate, mean_ci95};
 use agon_agents::train::Training;
 use agon_core::episode::{Episode, FORMAT, Header};
 use agon_core::policy::{self, Policy};
@@ -25,6 +26,8 @@ pub struct Score {
     pub episodes: usize,
     /// At games: episodes won, drawn and lost.
     pub results: Option<[usize; 3]>,
+    /// What the agent earned more than this one on the same seeds, with half the width of the 95 % interval.
+    pub lift: Option<(f64, f64)>,
 }
 
 impl Score {
@@ -32,8 +35,23 @@ impl Score {
         let (mean, ci95) = mean_ci95(returns);
         let count = |holds: fn(f64) -> bool| returns.iter().filter(|r| holds(**r)).count();
         let results = games.then(|| [count(|r| r > 0.0), count(|r| r == 0.0), count(|r| r < 0.0)]);
-        Self { name: name.into(), mean, ci95: (returns.len() > 1).then_some(ci95), episodes: returns.len(), results }
+        Self {
+            name: name.into(),
+            mean,
+            ci95: (returns.len() > 1).then_some(ci95),
+            episodes: returns.len(),
+            results,
+            lift: None,
+        }
     }
+}
+
+/// Something else that was counted: its name, its mean over episodes, half the width of its 95 % interval.
+#[derive(Debug)]
+pub struct Counted {
+    pub name: String,
+    pub mean: f64,
+    pub ci95: f64,
 }
 
 /// Everyone's scores on the same episodes, and the optimum.
@@ -42,6 +60,8 @@ pub struct Scores {
     pub agent: Score,
     pub baselines: Vec<Score>,
     pub optimum: Option<f64>,
+    /// What else was counted of the agent's episodes.
+    pub counted: Vec<Counted>,
 }
 
 /// Somebody who is judged: by what a policy earns, or by games against others.
@@ -57,8 +77,8 @@ impl Judged {
             (Some(network), _) if duel::applies(plan) => {
                 duel::contender(plan, Who::Network(network)).map(Self::Contender)
             }
-            (_, Some(policy)) => Ok(Self::Policy(policy)),
-            _ => Err(Failure::Input(format!("{} has no policy for {}", plan.agent.kind, plan.env.id))),
+            (_, Some(policy)) if !duel::applies(plan) => Ok(Self::Policy(policy)),
+            _ => Err(Failure::Input(format!("{} cannot be judged at {}", plan.agent.kind, plan.env.id))),
         }
     }
 
@@ -67,7 +87,7 @@ impl Judged {
         if duel::applies(plan) {
             return duel::contender(plan, Who::Words(name)).map(Self::Contender);
         }
-        let probe = plan.build_env(1)?;
+        let probe = plan.eval_env(1)?;
         policy::by_name(&*probe, name, seed).map(Self::Policy).map_err(Failure::Input)
     }
 
@@ -78,11 +98,12 @@ impl Judged {
         episodes: usize,
         seed: u64,
         record: usize,
+        watch: &mut dyn FnMut(Seen<'_>),
     ) -> Outcome<Vec<(Option<String>, Evaluation)>> {
         match self {
             Self::Policy(who) => {
-                let mut env = plan.build_env(episodes)?;
-                Ok(vec![(None, evaluate(&mut *env, &mut **who, seed, record))])
+                let mut env = plan.eval_env(episodes)?;
+                Ok(vec![(None, evaluate(&mut *env, &mut **who, seed, record, watch))])
             }
             Self::Contender(who) => {
                 let meet = |rival: &String| Ok((Some(rival.clone()), who.meet(plan, rival, episodes, seed, record)?));
@@ -92,8 +113,15 @@ impl Judged {
     }
 
     /// Its score beside those of the plan's baselines on the same episodes, or against each opponent.
-    pub fn compare(&mut self, plan: &Plan, name: &str, episodes: usize, seed: u64) -> Outcome<Scores> {
-        let meetings = self.meet(plan, episodes, seed, 0)?;
+    pub fn compare(
+        &mut self,
+        plan: &Plan,
+        name: &str,
+        episodes: usize,
+        seed: u64,
+        watch: &mut dyn FnMut(Seen<'_>),
+    ) -> Outcome<Scores> {
+        let meetings = self.meet(plan, episodes, seed, 0, watch)?;
         let all: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
         let games = matches!(self, Self::Contender(_));
         let mut baselines = Vec::new();
@@ -104,12 +132,20 @@ impl Judged {
             }
         } else {
             for player in plan.eval.baselines.iter().filter(|b| *b != name) {
-                let meetings = Self::player(plan, player, seed)?.meet(plan, episodes, seed, 0)?;
+                let meetings = Self::player(plan, player, seed)?.meet(plan, episodes, seed, 0, &mut |_| {})?;
                 let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
-                baselines.push(Score::of(player, &returns, false));
+                let pairs: Vec<f64> = all.iter().zip(&returns).map(|(own, other)| own - other).collect();
+                let lift = (pairs.len() > 1).then(|| mean_ci95(&pairs));
+                baselines.push(Score { lift, ..Score::of(player, &returns, false) });
             }
         }
-        Ok(Scores { agent: Score::of(name, &all, games), baselines, optimum: plan.build_env(1)?.optimum() })
+        let counted = meetings.iter().flat_map(|(_, e)| &e.measures).map(|(measure, x)| {
+            let (mean, ci95) = mean_ci95(x);
+            let unit = if measure.unit.is_empty() { String::new() } else { format!(" [{}]", measure.unit) };
+            Counted { name: format!("{}{unit}", measure.name), mean, ci95 }
+        });
+        let counted = counted.collect();
+        Ok(Scores { agent: Score::of(name, &all, games), baselines, optimum: plan.eval_env(1)?.optimum(), counted })
     }
 }
 
@@ -122,6 +158,9 @@ impl Scores {
                 score["draws"] = draws.into();
                 score["losses"] = losses.into();
             }
+            if let Some((mean, ci95)) = s.lift {
+                score["lift"] = json!({"mean": mean, "ci95": ci95});
+            }
             score
         };
         let baselines: Map<String, Value> = self.baselines.iter().map(|s| (s.name.clone(), one(s))).collect();
@@ -132,6 +171,7 @@ impl Scores {
             "episodes": self.agent.episodes,
             "optimum": self.optimum,
             "baselines": baselines,
+            "counted": self.counted.iter().map(|c| json!({"name": c.name, "mean": c.mean, "ci95": c.ci95})).collect::<Vec<_>>(),
         })
     }
 
@@ -156,6 +196,14 @@ impl Scores {
             out += &results.map_or(String::new(), |[w, d, l]| format!("{w:>10}{d:>10}{l:>10}"));
             out += "\n";
         }
+        for (score, (mean, ci95)) in self.baselines.iter().filter_map(|s| s.lift.map(|lift| (s, lift))) {
+            let share =
+                if score.mean > 0.0 { format!("  ({:+.2} %)", 100.0 * mean / score.mean) } else { String::new() };
+            out += &format!("earned more than {:<wide$}{mean:>+14.4} ± {ci95:.4}{share}\n", score.name);
+        }
+        for counted in &self.counted {
+            out += &format!("{:<wide$}{:>14.4} ± {:.4}\n", counted.name, counted.mean, counted.ci95);
+        }
         out
     }
 }
@@ -175,7 +223,7 @@ pub fn save_episodes(
             format: FORMAT.into(),
             env: plan.env.id.into(),
             version: plan.env.version,
-            settings: plan.env_settings.clone(),
+            settings: plan.eval_env_settings.clone(),
             seed,
             actor: rival.map_or(actor.into(), |rival| format!("{actor} and {rival}")),
             start: recorded.start,
@@ -256,13 +304,17 @@ pub fn run(args: &cli::Eval) -> Outcome {
     if let Some(file) = &args.positions {
         return solve(&mut who, &name, file, seed, args.json.json);
     }
-    let scores = who.compare(&plan, &name, episodes, seed)?;
+    if matches!(who, Judged::Contender(_)) && (args.export.is_some() || args.path.is_some()) {
+        return Err(Failure::Input("--export and --path are not for games of two".into()));
+    }
+    let mut tables = Tables::new(args, &plan)?;
+    let scores = who.compare(&plan, &name, episodes, seed, &mut |seen| tables.see(seen))?;
     if args.json.json {
         agon::say!("{}", scores.json());
     } else {
         agon::failure::say(format_args!("{}", scores.table()));
     }
-    Ok(())
+    tables.write()
 }
 
 /// How many positions of a file it solves.

@@ -12,6 +12,7 @@ mod market;
 mod networks;
 mod plan;
 mod sales;
+mod tables;
 mod train;
 
 use agon::cli::{Cli, Command};

@@ -10,7 +10,7 @@ use agon_agents::train::Training;
 use agon_agents::{AgentError, Device};
 use agon_core::game::Visit;
 use agon_core::settings::{Issue, Settings};
-use agon_core::{Entry, EnvError, Game, VecEnv};
+use agon_core::{Entry, EnvError, Game, Spec, VecEnv};
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -64,6 +64,8 @@ pub struct Plan {
     pub name: String,
     pub env: Entry,
     pub env_settings: Map<String, Value>,
+    /// The same where the agent is judged: `[eval.env]` changes what it names.
+    pub eval_env_settings: Map<String, Value>,
     pub agent: &'static registry::Entry,
     pub agent_settings: Map<String, Value>,
     pub train: TrainSettings,
@@ -109,7 +111,13 @@ impl Plan {
             move |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())
         };
         let train = TrainSettings::read(&source.section("train")?).map_err(within("train"))?;
-        let eval = EvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
+        let mut eval_table = source.section("eval")?;
+        let changed = match eval_table.remove("env") {
+            None => Map::new(),
+            Some(Value::Object(table)) => table,
+            Some(_) => return Err(source.wrong(&[Issue::value("env", "expected a table").within("eval")])),
+        };
+        let eval = EvalSettings::read(&eval_table).map_err(within("eval"))?;
         let report = match source.table.get("fit") {
             None => None,
             Some(_) => {
@@ -123,19 +131,40 @@ impl Plan {
             }
         };
         let env_settings = env.resolve(&env_settings).map_err(|e| env_failure(&source, e))?;
+        let mut eval_env_settings = env_settings.clone();
+        eval_env_settings.extend(changed.clone());
+        let eval_env_settings = env.resolve(&eval_env_settings).map_err(|e| match e {
+            EnvError::Settings(issues) => within("eval")(issues.into_iter().map(|i| i.within("env")).collect()),
+            other => env_failure(&source, other),
+        })?;
         let agent_settings = agent.resolve(&agent_settings).map_err(|e| agent_failure(&source, e))?;
         let name = match source.table.get("name") {
             Some(Value::String(name)) => name.clone(),
             _ => name_of(path),
         };
         let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
-        let resolved = resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, &eval)?;
-        let plan = Self { name, env, env_settings, agent, agent_settings, train, eval, report, resolved };
+        let resolved =
+            resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, (&eval, changed))?;
+        let plan =
+            Self { name, env, env_settings, eval_env_settings, agent, agent_settings, train, eval, report, resolved };
         // Settings that only fail together fail here, with their place.
-        let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(&source, e))?;
+        let here = |e: EnvError| match e {
+            EnvError::Settings(issues) if plan.eval_env_settings != plan.env_settings => {
+                within("eval")(issues.into_iter().map(|i| i.within("env")).collect())
+            }
+            other => env_failure(&source, other),
+        };
+        let probe = plan.env.build(&plan.eval_env_settings, 1, 1).map_err(here)?;
         for player in &plan.eval.baselines {
             agon_core::policy::by_name(&*probe, player, 0)
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
+        }
+        let judged_in = probe.spec().clone();
+        let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(&source, e))?;
+        let shape = |s: &Spec| (s.agents, s.obs_len(), s.action.len(), s.action.choices(), s.masked);
+        if shape(&judged_in) != shape(probe.spec()) {
+            let message = "must leave agents, observations and actions as they are in training";
+            return Err(source.wrong(&[Issue::key("env", message).within("eval")]));
         }
         if !judged {
             return Ok(plan);
@@ -156,6 +185,12 @@ impl Plan {
     /// A batch of the scenario's environment.
     pub fn build_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
         let built = self.env.build(&self.env_settings, envs, self.train.env_threads);
+        built.map_err(|e| Failure::Input(e.to_string()))
+    }
+
+    /// A batch of it as the agent is judged in.
+    pub fn eval_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
+        let built = self.env.build(&self.eval_env_settings, envs, self.train.env_threads);
         built.map_err(|e| Failure::Input(e.to_string()))
     }
 
@@ -210,7 +245,7 @@ fn resolve(
     (env, env_settings): (&Entry, &Map<String, Value>),
     (agent, agent_settings): (&registry::Entry, &Map<String, Value>),
     train: &TrainSettings,
-    eval: &EvalSettings,
+    (eval, eval_env): (&EvalSettings, Map<String, Value>),
 ) -> Outcome<String> {
     let named = |key: &str, value: &str, rest: &Map<String, Value>| {
         let mut table = Map::new();
@@ -224,6 +259,10 @@ fn resolve(
     whole.insert("env".into(), named("id", env.id, env_settings));
     whole.insert("agent".into(), named("kind", agent.kind, agent_settings));
     whole.insert("train".into(), Value::Object(train.write()));
-    whole.insert("eval".into(), Value::Object(eval.write()));
+    let mut eval = eval.write();
+    if !eval_env.is_empty() {
+        eval.insert("env".into(), Value::Object(eval_env));
+    }
+    whole.insert("eval".into(), Value::Object(eval));
     toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))
 }

@@ -102,6 +102,7 @@ impl Session {
         let device = device::open(args.device)?;
         agon_agents::set_threads(plan.train.threads);
         let mut trainer = plan.start(device)?;
+        Judged::of(&plan, &*trainer)?; // whoever cannot be judged is told so now
         let (run, state) = match resumed {
             None => {
                 let run = Run::create(&plan.name, args.out.as_deref())?;
@@ -240,7 +241,7 @@ impl Session {
     fn evaluate(&mut self) -> Outcome<bool> {
         let (step, eval) = (self.trainer.step(), &self.plan.eval);
         let mut judged = Judged::of(&self.plan, &*self.trainer)?;
-        let meetings = judged.meet(&self.plan, eval.episodes, eval.seed, eval.record)?;
+        let meetings = judged.meet(&self.plan, eval.episodes, eval.seed, eval.record, &mut |_| {})?;
         // Networks that were asked one by one told this thread to work alone.
         agon_agents::set_threads(self.plan.train.threads);
         let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
@@ -299,9 +300,9 @@ impl Session {
     fn finish(mut self, json: bool) -> Outcome {
         let (eval, seconds) = (&self.plan.eval, self.seconds());
         let mut judged = Judged::of(&self.plan, &*self.trainer)?;
-        let scores = judged.compare(&self.plan, self.plan.agent.kind, eval.final_episodes, eval.seed)?;
+        let scores = judged.compare(&self.plan, self.plan.agent.kind, eval.final_episodes, eval.seed, &mut |_| {})?;
         if eval.record > 0 {
-            let recorded = judged.meet(&self.plan, eval.record, eval.seed, eval.record)?;
+            let recorded = judged.meet(&self.plan, eval.record, eval.seed, eval.record, &mut |_| {})?;
             let actor = format!("{} at step {}", self.plan.agent.kind, self.trainer.step());
             eval::save_episodes(&self.run, &self.plan, recorded, eval.seed, &actor, "final")?;
         }

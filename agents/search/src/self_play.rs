@@ -22,8 +22,10 @@ pub struct SelfPlaySettings {
     pub search: SearchSettings,
     /// Noise at the root.
     pub noise: Noise,
-    /// A game begins with a random number of random plies, at most so many.
+    /// A game with a random opening begins with a random number of random plies, at most so many.
     pub opening_plies: u32,
+    /// The share of games with a random opening.
+    pub opening_share: f32,
     /// Plies whose moves are drawn from the searched policy; later ones are the best.
     pub draw_plies: u32,
     /// The share of the search's value in the target of the value, beside the result of the game.
@@ -163,11 +165,16 @@ impl<S: Clone + Default + PartialEq> Lane<S> {
     fn restart<G: Game<State = S>>(&mut self, game: &G, set: &SelfPlaySettings) {
         game.start(&mut self.state);
         self.steps.clear();
-        self.opening = self.rng.below(set.opening_plies + 1);
+        self.opening = self.plies(set);
         self.may_resign = set.resign_below.is_some() && self.rng.f32() >= set.resign_never;
         self.would_resign = None;
         self.settle(game, set);
         self.tree.plant(&self.state);
+    }
+
+    /// How many random plies the next game begins with.
+    fn plies(&mut self, set: &SelfPlaySettings) -> u32 {
+        if self.rng.f32() < set.opening_share { self.rng.below(set.opening_plies + 1) } else { 0 }
     }
 
     fn record<G: Game<State = S>>(&mut self, game: &G, action: Action, policy: Vec<f32>, value: f32) {
@@ -192,7 +199,7 @@ impl<S: Clone + Default + PartialEq> Lane<S> {
                 Turn::Over if self.steps.iter().all(|s| s.policy.is_empty()) => {
                     game.start(&mut self.state);
                     self.steps.clear();
-                    self.opening = self.rng.below(set.opening_plies + 1);
+                    self.opening = self.plies(set);
                 }
                 _ => return,
             }

@@ -27,6 +27,7 @@ fn settings(rule: Rule) -> SelfPlaySettings {
         search: SearchSettings { simulations: 12, rule, ..SearchSettings::default() },
         noise: Noise { share: 0.25, alpha: 10.0 },
         opening_plies: 4,
+        opening_share: 1.0,
         draw_plies: 6,
         value_blend: 0.0,
         resign_below: None,

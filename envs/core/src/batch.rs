@@ -1,7 +1,8 @@
 //! The batch engine. The one place where an episode advances, is counted, ends and restarts.
 
-use crate::env::{Actions, ActionsMut, Env, Player, Status};
+use crate::env::{Actions, ActionsMut, Env, Measure, Player, Status};
 use crate::error::EnvError;
+use crate::model::Model;
 use crate::rng::{Rng, RngState, Stream};
 use crate::scene::Scene;
 use crate::spec::Spec;
@@ -48,6 +49,16 @@ pub trait States: Send + 'static {
     fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>);
     /// The optimum, where known.
     fn optimum(&self) -> Option<f64>;
+    /// See [`Model::of`].
+    fn model(&self, _most_states: usize) -> Result<Model, String> {
+        Err("it does not tell its chances".into())
+    }
+    /// See [`Env::MEASURES`].
+    fn measures(&self) -> &'static [Measure] {
+        &[]
+    }
+    /// See [`Env::measure`].
+    fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
 }
 
 /// What a step of all states writes.
@@ -159,6 +170,18 @@ impl<E: Env> States for Each<E> {
     fn optimum(&self) -> Option<f64> {
         self.env.optimum()
     }
+
+    fn model(&self, most_states: usize) -> Result<Model, String> {
+        Model::of(&self.env, most_states)
+    }
+
+    fn measures(&self) -> &'static [Measure] {
+        E::MEASURES
+    }
+
+    fn measure(&self, state: &E::State, out: &mut [f64]) {
+        self.env.measure(state, out);
+    }
 }
 
 /// N environments with their generators, clocks and totals.
@@ -167,6 +190,8 @@ pub struct Batch<S: States> {
     rngs: Vec<Rng>,
     clocks: Vec<u32>,
     totals: Vec<f64>,
+    /// discount^t, up to where it is nothing; empty where returns are not discounted.
+    powers: Vec<f64>,
     ended: Vec<EpisodeEnd>,
     /// One byte an environment: whether its episode is over. Padded to eights.
     over: Vec<u8>,
@@ -189,6 +214,7 @@ impl<S: States> Batch<S> {
             rngs: (0..n).map(|i| Rng::new(0, Stream::Env, i as u32)).collect(),
             clocks: vec![0; n],
             totals: vec![0.0; rows],
+            powers: powers(states.spec().discount),
             ended: Vec::with_capacity(rows),
             over: vec![0; n.next_multiple_of(8)],
             finals: Vec::new(),
@@ -249,11 +275,21 @@ impl<S: States> VecEnv for Batch<S> {
         self.states.step(actions, stepped, &mut self.rngs);
         out.truncated.fill(false);
         let (agents, limit) = (self.spec().agents, self.spec().step_limit);
+        let powers = &self.powers;
         let (totals, clocks, over) = (&mut self.totals, &mut self.clocks, &mut self.over);
         pulp::Arch::new().dispatch(
             #[inline(always)]
             || {
-                totals.iter_mut().zip(&*out.reward).for_each(|(total, r)| *total += f64::from(*r));
+                if powers.is_empty() {
+                    totals.iter_mut().zip(&*out.reward).for_each(|(total, r)| *total += f64::from(*r));
+                } else {
+                    let rows = totals.chunks_exact_mut(agents).zip(out.reward.chunks_exact(agents));
+                    for ((totals, reward), clock) in rows.zip(&*clocks) {
+                        let power = || powers[1].powf(f64::from(*clock)); // only where returns are very long
+                        let weight = powers.get(*clock as usize).copied().unwrap_or_else(power);
+                        totals.iter_mut().zip(reward).for_each(|(total, r)| *total += weight * f64::from(*r));
+                    }
+                }
                 if agents == 1 {
                     for ((over, clock), end) in over.iter_mut().zip(clocks).zip(&*out.terminated) {
                         *clock += 1;
@@ -306,6 +342,18 @@ impl<S: States> VecEnv for Batch<S> {
 
     fn optimum(&self) -> Option<f64> {
         self.states.optimum()
+    }
+
+    fn model(&self, most_states: usize) -> Result<Model, String> {
+        self.states.model(most_states)
+    }
+
+    fn measures(&self) -> &'static [Measure] {
+        self.states.measures()
+    }
+
+    fn measure(&self, env: usize, view: View, out: &mut [f64]) {
+        self.states.measure(&self.view(env, view).0, out);
     }
 
     fn keep_finals(&mut self, keep: bool) {
@@ -373,6 +421,19 @@ impl<S: States> Batch<S> {
             _ => (self.states.get(env), self.clocks[env]),
         }
     }
+}
+
+/// The powers of a discount up to the first that no sum can notice, or the millionth; none of 1.
+fn powers(discount: f64) -> Vec<f64> {
+    if discount == 1.0 {
+        return Vec::new();
+    }
+    let mut powers = vec![1.0, discount];
+    while powers.len() < 1_000_000 && powers[powers.len() - 1] > 0.0 {
+        let next = discount.powi(powers.len() as i32);
+        powers.push(if next > 1e-20 { next } else { 0.0 });
+    }
+    powers
 }
 
 /// FNV-1a over the bytes of a state's JSON form, which is exact for every finite number.

@@ -1,6 +1,7 @@
 //! What the author of an environment writes.
 
 use crate::error::EnvError;
+use crate::model::Each;
 use crate::rng::Rng;
 use crate::scene::Scene;
 use crate::settings::Settings;
@@ -91,6 +92,28 @@ pub struct Player {
     pub about: &'static str,
 }
 
+/// How the numbers of an episode's steps become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fold {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The last one.
+    Last,
+}
+
+/// Something that people count besides the reward: units sold, the price charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// A short name.
+    pub name: &'static str,
+    /// Its unit, `""` for a pure number.
+    pub unit: &'static str,
+    /// What an episode's number is.
+    pub fold: Fold,
+}
+
 /// The rules of one simulator. `self` holds the settings and never changes; the state holds all that does.
 pub trait Env: Clone + Send + Sync + 'static {
     /// What a scenario can set.
@@ -104,6 +127,9 @@ pub trait Env: Clone + Send + Sync + 'static {
 
     /// The scripted players that [`Env::play`] knows.
     const PLAYERS: &'static [Player] = &[];
+
+    /// What [`Env::measure`] writes.
+    const MEASURES: &'static [Measure] = &[];
 
     /// Checks the settings together (each alone was checked when it was read).
     fn new(settings: Self::Settings) -> Result<Self, EnvError>;
@@ -133,10 +159,24 @@ pub trait Env: Clone + Send + Sync + 'static {
     /// What `PLAYERS[player]` does in `state`; `actions`: `[agents, len]`. It may look at the whole state.
     fn play(&self, _player: usize, _state: &Self::State, _actions: ActionsMut<'_>) {}
 
+    /// Tells every state an episode can start in, and how probable it is; false where that is not known. With
+    /// [`Env::outcomes`] it lets exact methods see the whole of a small environment.
+    fn starts(&self, _each: &mut dyn FnMut(f64, &Self::State)) -> bool {
+        false
+    }
+
+    /// Tells every way `action` can turn out in `state`. What is observed of a state must be all that matters of it.
+    fn outcomes(&self, _state: &Self::State, _action: i64, _each: Each<'_, Self::State>) -> bool {
+        false
+    }
+
     /// The expected return of an optimal policy, where an exact method knows it.
     fn optimum(&self) -> Option<f64> {
         None
     }
+
+    /// What `MEASURES` count of the step that led to `state`; `out`: `[measures]`.
+    fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
 
     /// Draws the state for people.
     fn draw(&self, _state: &Self::State, _scene: &mut Scene) {}

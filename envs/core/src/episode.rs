@@ -85,10 +85,12 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// The sum of each agent's rewards.
-    pub fn totals(&self) -> Vec<f64> {
+    /// Each agent's return: the sum of its rewards, discounted by what the environment's spec says.
+    pub fn totals(&self, discount: f64) -> Vec<f64> {
         let agents = self.steps.first().map_or(0, |s| s.reward.len());
-        (0..agents).map(|a| self.steps.iter().map(|s| f64::from(s.reward[a])).sum()).collect()
+        let weights = std::iter::successors(Some(1.0), |w| Some(w * discount));
+        let total = |a: usize| self.steps.iter().zip(weights.clone()).map(|(s, w)| w * f64::from(s.reward[a])).sum();
+        (0..agents).map(total).collect()
     }
 }
 

@@ -11,6 +11,9 @@ pub trait Policy {
     /// scripted players that look at states; others must not.
     fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>);
 
+    /// Every row begins an episode: what is remembered of others is forgotten.
+    fn begin(&mut self) {}
+
     /// A name for tables and headers.
     fn name(&self) -> String;
 

@@ -113,12 +113,15 @@ pub struct Spec {
     /// Shape of a picture observation `[channels, height, width]`, empty for plain numbers. Pictures hold whole
     /// numbers from 0 to 255, so that a replay buffer may keep them as bytes.
     pub picture: Vec<usize>,
+    /// What a reward a step later is worth: an episode's return is Σ discount^t r_t. 1 unless the task itself says
+    /// otherwise; what a learner discounts by is its own matter.
+    pub discount: f64,
 }
 
 impl Spec {
     /// A single-agent environment without masks or pictures.
     pub fn new(observation: Vec<Field>, action: ActionSpec, step_limit: u32) -> Self {
-        Self { agents: 1, observation, action, step_limit, masked: false, picture: Vec::new() }
+        Self { agents: 1, observation, action, step_limit, masked: false, picture: Vec::new(), discount: 1.0 }
     }
 
     /// Numbers in one agent's observation.

@@ -3,8 +3,9 @@
 //! **Autoreset, the one rule.** The step that ends an episode returns the first observation of the next one in `obs`;
 //! the last observation of the ended episode goes to `final_obs`. Every row of every step is a real transition.
 
-use crate::env::{Actions, ActionsMut, Player};
+use crate::env::{Actions, ActionsMut, Measure, Player};
 use crate::error::EnvError;
+use crate::model::Model;
 use crate::scene::Scene;
 use crate::spec::Spec;
 use serde_json::Value;
@@ -40,7 +41,7 @@ pub struct StepBuf<'a> {
 pub struct EpisodeEnd {
     /// Environment × agents + agent.
     pub row: u32,
-    /// The sum of its rewards.
+    /// The sum of its rewards, discounted where the spec says so.
     pub total: f64,
     /// Its steps.
     pub length: u32,
@@ -94,6 +95,15 @@ pub trait VecEnv: Send {
 
     /// The expected return of an optimal policy, where an exact method knows it.
     fn optimum(&self) -> Option<f64>;
+
+    /// One environment as a table for exact methods; why not, where it cannot be told or has more states than that.
+    fn model(&self, most_states: usize) -> Result<Model, String>;
+
+    /// What people count here besides the reward.
+    fn measures(&self) -> &'static [Measure];
+
+    /// Those numbers of environment `env`'s last step; `out`: `[measures]`.
+    fn measure(&self, env: usize, view: View, out: &mut [f64]);
 
     /// Whether the last state of each ended episode is kept for [`View::Final`].
     fn keep_finals(&mut self, keep: bool);

@@ -22,6 +22,8 @@ pub struct Week<'a> {
     pub displays: &'a [f64],
     /// Customers who may buy one unit each.
     pub customers: f64,
+    /// The weight of whatever else they may do: 1 for buying nothing alone.
+    pub outside: f64,
 }
 
 impl Logit {
@@ -43,7 +45,7 @@ impl Logit {
 
     /// Expected profit a customer.
     pub fn profit(&self, week: Week<'_>, prices: &[f64]) -> f64 {
-        let (mut sum, mut earned) = (1.0, 0.0);
+        let (mut sum, mut earned) = (week.outside, 0.0);
         for (k, &p) in prices.iter().enumerate() {
             let w = self.weight(k, p, week.displays[k]);
             sum += w;
@@ -64,7 +66,8 @@ impl Logit {
             }
             let next = self.profit(week, prices);
             // The values rise to the optimum quadratically; where they stop rising it is reached.
-            if next <= value + 1e-15 * value.abs() {
+            let rises = next > value + 1e-15 * value.abs();
+            if !rises {
                 return next.max(value);
             }
             value = next;
@@ -91,7 +94,7 @@ impl Logit {
         for _ in 0..10_000 {
             let (mut sold, mut earned) = (vec![0.0; n], vec![0.0; n]);
             for week in weeks.clone() {
-                let mut sum = 1.0;
+                let mut sum = week.outside;
                 for k in 0..n {
                     share[k] = self.weight(k, prices[k], week.displays[k]);
                     sum += share[k];
@@ -126,7 +129,7 @@ mod tests {
     fn the_optimum_is_lamberts() {
         let demand =
             Logit { intercepts: vec![2.0, 1.5, 1.0], price_effects: vec![1.0; 3], display_effects: vec![0.0; 3] };
-        let week = Week { costs: &[0.5, 0.4, 0.3], displays: &[0.0; 3], customers: 1.0 };
+        let week = Week { costs: &[0.5, 0.4, 0.3], displays: &[0.0; 3], customers: 1.0, outside: 1.0 };
         let mut prices = [0.0; 3];
         let profit = demand.optimum(week, &[0.0; 3], &[100.0; 3], &mut prices);
         assert!((profit - 1.129_486_982_2).abs() < 1e-10, "{profit}");

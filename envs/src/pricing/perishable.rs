@@ -5,7 +5,8 @@
 //! λ(p) = scale·e^(−decay·p), or Poisson with that mean; reward is the revenue. The episode ends with the stock or the
 //! deadline. Observation: stock and time left, each as a share of the start.
 
-use agon_core::env::Player;
+use agon_core::env::{Fold, Measure, Player};
+use agon_core::model::Each;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use rand_distr::{Distribution, Poisson};
@@ -170,6 +171,14 @@ impl Env for Perishable {
         Player { name: "optimal", about: "the exact dynamic program" },
     ];
 
+    const MEASURES: &'static [Measure] = &[
+        Measure { name: "revenue", unit: "", fold: Fold::Sum },
+        Measure { name: "units sold", unit: "", fold: Fold::Sum },
+        Measure { name: "units left", unit: "", fold: Fold::Last },
+        Measure { name: "mean price asked", unit: "", fold: Fold::Mean },
+        Measure { name: "last price asked", unit: "", fold: Fold::Last },
+    ];
+
     fn new(settings: PerishableSettings) -> Result<Self, EnvError> {
         let action = match &settings.price_range {
             None => {
@@ -190,6 +199,11 @@ impl Env for Perishable {
         if settings.demand == Demand::Single && probability > 1.0 {
             let message =
                 format!("the sale probability at the lowest price {cheapest} would be {probability:.3}, above 1");
+            return Err(EnvError::setting("scale", message));
+        }
+        if settings.demand == Demand::Poisson && probability > 700.0 {
+            let message =
+                format!("a period's demand would be {probability:.0} at the lowest price: use more, shorter periods");
             return Err(EnvError::setting("scale", message));
         }
         let share = |name: &str| Field::new(name, "share", 0.0, 1.0);
@@ -249,6 +263,37 @@ impl Env for Perishable {
         self.plans().map(|p| p.optimum)
     }
 
+    fn starts(&self, each: &mut dyn FnMut(f64, &State)) -> bool {
+        each(1.0, &State { stock: self.settings.stock, ..State::default() });
+        self.settings.price_range.is_none()
+    }
+
+    fn outcomes(&self, state: &State, action: i64, each: Each<'_, State>) -> bool {
+        let price = self.settings.prices[action as usize];
+        let mean = self.mean(price);
+        let mut left = 1.0;
+        let mut probability = if self.settings.demand == Demand::Single { 1.0 - mean } else { (-mean).exp() };
+        for sold in 0..=state.stock {
+            // Whoever comes after the last unit finds none: the last number stands for all above it.
+            let last = sold == state.stock || (self.settings.demand == Demand::Single && sold == 1);
+            let p = if last { left } else { probability };
+            let next = State { stock: state.stock - sold, period: state.period + 1, ..State::default() };
+            let over = next.stock == 0 || next.period == self.settings.periods;
+            each(p.max(0.0), price * f64::from(sold), (!over).then_some(&next));
+            if last {
+                break;
+            }
+            left -= probability;
+            probability *= mean / f64::from(sold + 1);
+        }
+        true
+    }
+
+    fn measure(&self, state: &State, out: &mut [f64]) {
+        let sold = f64::from(state.sold);
+        out.copy_from_slice(&[state.price * sold, sold, f64::from(state.stock), state.price, state.price]);
+    }
+
     fn draw(&self, state: &State, scene: &mut Scene) {
         let (stock, periods) = (f64::from(self.settings.stock), f64::from(self.settings.periods));
         scene.window([0.0, 1.0], [0.0, 1.0]);
@@ -280,21 +325,28 @@ mod tests {
     }
 
     /// With many short periods the Poisson program approaches the closed form of Gallego and van Ryzin:
-    /// J(n, t) = ln Σ_{i ≤ n} (a t / e)^i / i! for λ = a e^(−p).
+    /// J(n, t) = ln Σ_{i ≤ n} (a t / e)^i / i! for λ = a e^(−p), with an error in proportion to a period's length: two
+    /// lengths tell where it goes.
     #[test]
     fn short_poisson_periods_approach_the_closed_form() {
-        let (stock, at, periods) = (5u32, 20.0, 4000u32);
-        let settings = PerishableSettings {
-            stock,
-            periods,
-            price_range: Some(vec![0.0, 20.0]),
-            scale: at / f64::from(periods),
-            decay: 1.0,
-            demand: Demand::Poisson,
-            ..Default::default()
-        };
-        let value = market(settings).optimum().unwrap();
-        assert!((value - 6.000_400_1).abs() < 2e-3, "{value}");
+        for (stock, at, known) in [(5u32, 20.0, 6.000_400_1), (10, 40.0, 12.697_616_4), (25, 100.0, 33.141_527_1)] {
+            let value = |periods: u32| {
+                let settings = PerishableSettings {
+                    stock,
+                    periods,
+                    price_range: Some(vec![0.0, 20.0]),
+                    scale: at / f64::from(periods),
+                    decay: 1.0,
+                    demand: Demand::Poisson,
+                    ..Default::default()
+                };
+                market(settings).optimum().unwrap()
+            };
+            let (coarse, fine) = (value(750), value(1500));
+            let limit = 2.0 * fine - coarse;
+            assert!(coarse < fine && fine < known, "({stock}, {at}): {coarse} {fine}");
+            assert!((limit / known - 1.0).abs() < 2e-4, "({stock}, {at}): {limit}, not {known}");
+        }
     }
 
     #[test]

@@ -2,12 +2,16 @@
 //! unit costs, displays and customers come from a table of weeks, replayed in order or drawn at random.
 //!
 //! The agent sees a week's costs, displays and customers, sets every price, and earns the week's profit. Nothing
-//! carries over from one week to the next, so the best price for this week is the best price: myopic is optimal.
+//! carries over from one week to the next, so the best price for this week is the best price: myopic is optimal. Unless
+//! the settings ask for what does carry over (see [`carry`]): then nobody knows an optimum, and myopic is a baseline.
+
+pub mod carry;
 
 use super::logit::{Logit, Week};
-use agon_core::env::Player;
+use agon_core::env::{Fold, Measure, Player};
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
+use carry::{Carried, Carry};
 use rand_distr::{Binomial, Distribution};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -60,6 +64,26 @@ agon_core::settings! {
         weeks: Weeks = Weeks::Replay;
         /// What customers do.
         sales: Sales = Sales::Sampled;
+        /// Units of each product at the start of an episode; without end if left out.
+        stock: Vec<f64> = Vec::new(), in [0.0, 1e12];
+        /// Utility of every product that is added in each week of a cycle; none if left out.
+        seasons: Vec<f64> = Vec::new(), in [-100.0, 100.0];
+        /// Utility lost a dollar above the price that customers are used to, and won below it (Kopalle et al. 1996).
+        reference_effect: f64 = 0.0, in [0.0, 1e6];
+        /// How much of the price that customers are used to stays; the rest is the price they see.
+        reference_memory: f64 = 0.7, in [0.0, 1.0];
+        /// A rival's product: its utility at price zero; no rival if left out.
+        rival: Option<f64> = None, in [-100.0, 100.0];
+        /// Utility that the rival's product loses a dollar.
+        rival_price_effect: f64 = 1.0, in [1e-9, 1e9];
+        /// The rival's lowest and highest price; it starts in the middle.
+        rival_prices: Vec<f64> = vec![0.5, 4.0], in [0.0, 1e9];
+        /// How far the rival moves each week to the lowest of our prices: 0 never, 1 all the way.
+        rival_follows: f64 = 0.5, in [0.0, 1.0];
+        /// Weeks of a cycle in which prices may fall below `regular_low`; all if left out.
+        promotions: Vec<bool> = Vec::new();
+        /// The lowest price outside promotions, a product each.
+        regular_low: Vec<f64> = Vec::new(), in [0.0, 1e9];
     }
 }
 
@@ -69,6 +93,8 @@ pub struct State {
     prices: Vec<f64>,
     units: Vec<f64>,
     profit: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    carried: Option<Carried>,
 }
 
 #[derive(Clone)]
@@ -78,12 +104,15 @@ pub struct Retail {
     spec: Spec,
     mean_customers: f64,
     fixed: OnceLock<Vec<f64>>,
+    carry: Option<Carry>,
 }
 
 impl Retail {
     fn week(&self, i: usize) -> Week<'_> {
         let s = &self.settings;
-        Week { costs: &s.costs[i], displays: &s.displays[i], customers: s.customers[i] }
+        // Who decides one by one comes in whole numbers.
+        let customers = if s.sales == Sales::Sampled { s.customers[i].round() } else { s.customers[i] };
+        Week { costs: &s.costs[i], displays: &s.displays[i], customers, outside: 1.0 }
     }
 
     fn all(&self) -> impl Iterator<Item = Week<'_>> + Clone {
@@ -107,9 +136,31 @@ impl Retail {
         self.demand.optimum(self.week(week), &self.settings.low, &self.settings.high, out)
     }
 
+    /// The best prices of the week that a state is in, whatever comes after it and as if stock had no end.
+    fn myopic(&self, state: &State, out: &mut [f64]) {
+        let (Some(carry), Some(carried)) = (&self.carry, &state.carried) else {
+            self.best(state.week as usize, out);
+            return;
+        };
+        let (mut demand, mut low) = (self.demand.clone(), self.settings.low.clone());
+        for (k, low) in low.iter_mut().enumerate() {
+            let (added, lost) = carry.tilt(carried, k);
+            demand.intercepts[k] += added;
+            demand.price_effects[k] += lost;
+            *low = carry.low(carried, k, *low);
+        }
+        let week = Week { outside: carry.outside(carried), ..self.week(state.week as usize) };
+        demand.optimum(week, &low, &self.settings.high, out);
+    }
+
     /// The best prices that never change.
     pub fn best_fixed(&self) -> &[f64] {
         self.fixed.get_or_init(|| self.demand.best_fixed(&self.all(), &self.settings.low, &self.settings.high))
+    }
+
+    /// The highest prices allowed.
+    pub fn highest(&self, out: &mut [f64]) {
+        out.copy_from_slice(&self.settings.high);
     }
 
     /// Weeks an episode.
@@ -125,8 +176,15 @@ impl Env for Retail {
     const PLAYERS: &'static [Player] = &[
         Player { name: "charged", about: "the prices that the shop really charged that week" },
         Player { name: "best-fixed-prices", about: "the prices that earn most if never changed" },
-        Player { name: "myopic", about: "each week's own best prices" },
+        Player { name: "myopic", about: "each week's own best prices, as if stock had no end" },
         Player { name: "optimal", about: "the exact optimum: each week's own best prices, as nothing carries over" },
+    ];
+
+    const MEASURES: &'static [Measure] = &[
+        Measure { name: "revenue", unit: "$", fold: Fold::Sum },
+        Measure { name: "profit", unit: "$", fold: Fold::Sum },
+        Measure { name: "units sold", unit: "", fold: Fold::Sum },
+        Measure { name: "mean price asked", unit: "$", fold: Fold::Mean },
     ];
 
     fn new(settings: RetailSettings) -> Result<Self, EnvError> {
@@ -176,9 +234,20 @@ impl Env for Retail {
             price_effects: s.price_effects.clone(),
             display_effects: s.display_effects.clone(),
         };
+        let carry = Carry::new(s)?;
+        let added = |k: usize| carry.as_ref().map_or(0.0, |c| c.most_added(s.high[k] - s.low[k]));
+        let worth =
+            |k: usize| s.intercepts[k] - s.price_effects[k] * s.low[k] + s.display_effects[k].max(0.0) + added(k);
+        let most = (0..n).map(worth).chain(carry.as_ref().map(Carry::most_outside)).fold(0.0, f64::max);
+        if most > 600.0 {
+            let message =
+                format!("a product can be worth a utility of {most:.0}: e to that power is no number any more");
+            return Err(EnvError::setting("intercepts", message));
+        }
+        fields.extend(carry.iter().flat_map(|c| c.fields(&s.names)));
         let spec = Spec::new(fields, action, s.periods.unwrap_or(weeks as u32));
         let mean_customers = s.customers.iter().sum::<f64>() / weeks as f64;
-        Ok(Self { demand, spec, mean_customers, fixed: OnceLock::new(), settings })
+        Ok(Self { demand, spec, mean_customers, fixed: OnceLock::new(), carry, settings })
     }
 
     fn spec(&self) -> &Spec {
@@ -192,14 +261,24 @@ impl Env for Retail {
             list.clear();
             list.resize(self.demand.len(), 0.0);
         }
+        if let Some(carry) = &self.carry {
+            carry.reset(state.carried.get_or_insert_default(), state.week);
+        }
     }
 
     fn step(&self, state: &mut State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status {
         let week = self.week(state.week as usize);
-        let mut sum = 1.0;
+        let mut carried = self.carry.as_ref().zip(state.carried.as_mut());
+        let mut sum = carried.as_ref().map_or(1.0, |(carry, carried)| carry.outside(carried));
         for (k, a) in actions.continuous().iter().enumerate() {
-            state.prices[k] = f64::from(*a).clamp(self.settings.low[k], self.settings.high[k]);
+            let low =
+                carried.as_ref().map_or(self.settings.low[k], |(c, carried)| c.low(carried, k, self.settings.low[k]));
+            state.prices[k] = f64::from(*a).clamp(low, self.settings.high[k]);
             state.units[k] = self.demand.weight(k, state.prices[k], week.displays[k]);
+            if let Some((carry, carried)) = &carried {
+                let (added, lost) = carry.tilt(carried, k);
+                state.units[k] *= (added - lost * state.prices[k]).exp();
+            }
             sum += state.units[k];
         }
         // One after the other, each product takes its share of the customers who are left.
@@ -215,7 +294,14 @@ impl Env for Retail {
             };
             left -= state.units[k];
             rest -= weight;
+            // Whoever finds the shelf empty goes home.
+            if let Some((carry, carried)) = &mut carried {
+                state.units[k] = carry.sell(carried, k, state.units[k]);
+            }
             profit += state.units[k] * (state.prices[k] - week.costs[k]);
+        }
+        if let Some((carry, carried)) = &mut carried {
+            carry.after(carried, &state.prices);
         }
         state.profit = profit;
         reward[0] = profit as f32;
@@ -232,12 +318,19 @@ impl Env for Retail {
         for (o, x) in obs.iter_mut().zip(week.costs.iter().chain(week.displays)) {
             *o = *x as f32;
         }
-        obs[2 * self.demand.len()] = (week.customers / self.mean_customers) as f32;
+        let own = 2 * self.demand.len();
+        obs[own] = (week.customers / self.mean_customers) as f32;
+        if let Some((carry, carried)) = self.carry.as_ref().zip(state.carried.as_ref()) {
+            carry.observe(carried, &mut obs[own + 1..]);
+        }
     }
 
     fn offers(&self, player: usize) -> Result<(), String> {
         if Self::PLAYERS[player].name == "charged" && self.settings.charged.is_empty() {
             return Err("the settings hold no `charged` prices".into());
+        }
+        if ["best-fixed-prices", "optimal"].contains(&Self::PLAYERS[player].name) && self.carry.is_some() {
+            return Err("with stock, seasons, usual prices, a rival or promotions nobody knows it".into());
         }
         Ok(())
     }
@@ -249,7 +342,7 @@ impl Env for Retail {
             "charged" => &self.settings.charged[week],
             "best-fixed-prices" => self.best_fixed(),
             _ => {
-                self.best(week, &mut best);
+                self.myopic(state, &mut best);
                 &best
             }
         };
@@ -258,10 +351,19 @@ impl Env for Retail {
 
     /// Over a whole table every week comes once from any start, and over any number each is as likely: the mean is exact.
     fn optimum(&self) -> Option<f64> {
+        if self.carry.is_some() {
+            return None;
+        }
         let total = self.total(|i, out| {
             self.best(i, out);
         });
         Some(total / self.settings.customers.len() as f64 * f64::from(self.periods()))
+    }
+
+    fn measure(&self, state: &State, out: &mut [f64]) {
+        let revenue = state.prices.iter().zip(&state.units).map(|(p, u)| p * u).sum();
+        let mean = state.prices.iter().sum::<f64>() / state.prices.len().max(1) as f64;
+        out.copy_from_slice(&[revenue, state.profit, state.units.iter().sum(), mean]);
     }
 
     fn draw(&self, state: &State, scene: &mut Scene) {
@@ -278,5 +380,126 @@ impl Env for Retail {
         }
         scene.note("week", format!("{} of {}", state.week + 1, s.customers.len()));
         scene.note("profit", format!("{:.0} $", state.profit));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::rng::Stream;
+
+    fn shop(settings: RetailSettings) -> Retail {
+        Retail::new(RetailSettings { sales: Sales::Expected, ..settings }).unwrap()
+    }
+
+    fn week(shop: &Retail, state: &mut State, prices: [f32; 3]) -> f32 {
+        let (mut reward, mut rng) = ([0f32], Rng::new(0, Stream::Env, 0));
+        shop.step(state, Actions::Continuous(&prices), &mut reward, &mut rng);
+        reward[0]
+    }
+
+    fn start(shop: &Retail) -> State {
+        let mut state = State::default();
+        shop.reset(&mut state, &mut Rng::new(0, Stream::Env, 0));
+        let carried = state.carried.map(|mut carried| {
+            shop.carry.as_ref().unwrap().reset(&mut carried, 0);
+            carried
+        });
+        State { week: 0, carried, ..state }
+    }
+
+    /// Each part by hand, on the first week of the default shop: 1000 customers, utilities a − p, no displays.
+    #[test]
+    fn what_carries_over_is_what_its_formula_says() {
+        let share = |utilities: [f64; 3], outside: f64, k: usize| {
+            utilities[k].exp() / (outside + utilities.iter().map(|u| u.exp()).sum::<f64>())
+        };
+        let base = [2.0 - 1.0, 1.5 - 1.0, 1.0 - 1.0];
+        let plain = shop(RetailSettings::default());
+        let mut state = start(&plain);
+        week(&plain, &mut state, [1.0; 3]);
+        assert!((state.units[0] - 1000.0 * share(base, 1.0, 0)).abs() < 1e-9 && state.carried.is_none());
+
+        let few = shop(RetailSettings { stock: vec![100.0, 1e9, 1e9], ..Default::default() });
+        let mut state = start(&few);
+        week(&few, &mut state, [1.0; 3]);
+        assert_eq!(state.units[0], 100.0);
+        assert!((state.units[1] - 1000.0 * share(base, 1.0, 1)).abs() < 1e-9, "the others sell what they would");
+        week(&few, &mut state, [1.0; 3]);
+        assert_eq!(state.units[0], 0.0, "an empty shelf sells nothing");
+
+        // Customers are used to 2.25, the middle of the range: 1.25 below it, at 0.4 a dollar.
+        let used = RetailSettings { reference_effect: 0.4, reference_memory: 0.5, ..Default::default() };
+        let used = shop(used);
+        let mut state = start(&used);
+        week(&used, &mut state, [1.0; 3]);
+        assert!((state.units[0] - 1000.0 * share(base.map(|u| u + 0.5), 1.0, 0)).abs() < 1e-9);
+        state.week = 0;
+        week(&used, &mut state, [1.0; 3]);
+        let halfway = 0.4 * (0.5 * (2.25 + 1.0) - 1.0);
+        assert!((state.units[0] - 1000.0 * share(base.map(|u| u + halfway), 1.0, 0)).abs() < 1e-9, "half forgotten");
+
+        let rivalled = RetailSettings { rival: Some(2.0), rival_prices: vec![1.0, 3.0], ..Default::default() };
+        let rivalled = shop(rivalled);
+        let mut state = start(&rivalled);
+        week(&rivalled, &mut state, [1.0; 3]);
+        assert!((state.units[0] - 1000.0 * share(base, 2.0, 0)).abs() < 1e-9, "e^(2 − 2) beside buying nothing");
+        state.week = 0;
+        week(&rivalled, &mut state, [1.0; 3]);
+        let outside = 1.0 + (2.0f64 - 1.5).exp();
+        assert!((state.units[0] - 1000.0 * share(base, outside, 0)).abs() < 1e-9, "it came half the way to 1");
+
+        let calendar = RetailSettings {
+            seasons: vec![0.3, 0.0],
+            promotions: vec![false, true],
+            regular_low: vec![1.5; 3],
+            ..Default::default()
+        };
+        let calendar = shop(calendar);
+        let mut state = start(&calendar);
+        week(&calendar, &mut state, [1.0; 3]);
+        assert_eq!(state.prices, [1.5; 3], "no promotion this week");
+        let raised = base.map(|u| u - 0.5 + 0.3);
+        assert!((state.units[0] - 1000.0 * share(raised, 1.0, 0)).abs() < 1e-9, "the season is in");
+        week(&calendar, &mut state, [1.0; 3]);
+        assert_eq!(state.prices, [1.0; 3], "but next week");
+    }
+
+    /// Myopic prices are a maximum of the week's profit in whatever state the shop is.
+    #[test]
+    fn myopic_prices_are_the_weeks_best() {
+        let shop = shop(RetailSettings {
+            seasons: vec![0.2, -0.1],
+            reference_effect: 0.3,
+            rival: Some(1.0),
+            ..Default::default()
+        });
+        let mut state = start(&shop);
+        week(&shop, &mut state, [1.2, 2.0, 1.7]);
+        let mut best = [0f32; 3];
+        shop.play(2, &state, ActionsMut::Continuous(&mut best));
+        let earned = |prices: [f32; 3]| week(&shop, &mut state.clone(), prices);
+        let top = earned(best);
+        for k in 0..3 {
+            for step in [-0.05, 0.05] {
+                let mut other = best;
+                other[k] += step;
+                assert!(earned(other) < top, "{k} {step}");
+            }
+        }
+        assert!(shop.optimum().is_none() && shop.offers(3).is_err());
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_are_named() {
+        for (settings, name) in [
+            (RetailSettings { stock: vec![1.0], ..Default::default() }, "stock"),
+            (RetailSettings { regular_low: vec![1.0; 3], ..Default::default() }, "regular_low"),
+            (RetailSettings { promotions: vec![true], regular_low: vec![9.0; 3], ..Default::default() }, "regular_low"),
+            (RetailSettings { rival: Some(1.0), rival_prices: vec![3.0, 1.0], ..Default::default() }, "rival_prices"),
+        ] {
+            let why = Retail::new(settings).err().expect("refused").to_string();
+            assert!(why.contains(name), "{why}");
+        }
     }
 }

@@ -1,0 +1,452 @@
+//! Deep Q-learning (Mnih et al. 2015) and everything that Rainbow (Hessel et al. 2018) put on it, each part a switch:
+//! double, dueling, prioritized replay, n-step returns, distributions (C51, QR), noisy networks.
+//!
+//! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`. The memory is [`crate::replay`], the network and its
+//! losses are [`crate::q_net`].
+
+use crate::agent::{Agent, AgentError, Saved};
+use crate::bridge::{HostTensor, read_f32};
+use crate::collect::TOO_MUCH;
+use crate::dist::Head;
+use crate::net::{Builder, Params};
+use crate::optim::{Adam, Schedule};
+use crate::q_net::{Kinds, QNet, Shape};
+use crate::registry::Context;
+use crate::replay::{Batch, Outcome, Priorities, Replay};
+use agon_core::policy::Policy;
+use agon_core::rng::{Rng, RngState, Stream};
+use agon_core::settings::Issue;
+use agon_core::spec::ActionSpec;
+use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf, VecEnv};
+use agon_search::Evaluate;
+use serde_json::json;
+use tch::{Device, Kind, Tensor};
+
+agon_core::settings! {
+    /// Hyperparameters. Steps are those of all environments together, as in `train.steps`.
+    pub struct Config {
+        /// Sizes of the hidden layers.
+        hidden: Vec<usize> = vec![256, 256], in [1.0, 65536.0];
+        /// Adam's step size.
+        learning_rate: f64 = 1e-3, in [0.0, 1.0];
+        /// How the step size changes over the run.
+        learning_rate_schedule: Schedule = Schedule::Constant;
+        /// Discount.
+        gamma: f64 = 0.99, in [0.0, 1.0];
+        /// Transitions that are kept.
+        memory: usize = 100_000, in [1.0, 1e9];
+        /// Steps before learning begins.
+        learning_starts: u64 = 1000, in [1.0, 1e12];
+        /// Steps between bouts of learning.
+        train_every: u64 = 4, in [1.0, 1e9];
+        /// Gradient steps of a bout.
+        gradient_steps: u64 = 1, in [1.0, 1e6];
+        /// Transitions a gradient step sees.
+        minibatch: usize = 64, in [1.0, 1e6];
+        /// Steps between copies of the network into the one that makes targets.
+        target_every: u64 = 1000, in [1.0, 1e12];
+        /// The probability of a random action at the end; it falls from 1 in a line.
+        epsilon_end: f64 = 0.05, in [0.0, 1.0];
+        /// The share of the run over which it falls.
+        epsilon_share: f64 = 0.1, in [0.0, 1.0];
+        /// Longest gradient.
+        max_grad_norm: f64 = 10.0, in [0.0, 1e9];
+        /// The network picks the next action, the copy judges it (van Hasselt et al. 2016).
+        double: bool = true;
+        /// Value and advantage have their own last layers (Wang et al. 2016).
+        dueling: bool = false;
+        /// Rewards before the copy judges what is left.
+        n_step: usize = 1, in [1.0, 1000.0];
+        /// Prioritized replay (Schaul et al. 2016): the exponent α of priorities; 0 draws uniformly.
+        priority_exponent: f64 = 0.0, in [0.0, 1.0];
+        /// Prioritized replay: the exponent β of importance weights at the start; it rises to 1 in a line.
+        importance_exponent: f64 = 0.4, in [0.0, 1.0];
+        /// What is learned of an action's return: mean, c51 or qr (quantiles).
+        returns: Kinds = Kinds::Mean;
+        /// c51, qr: fixed returns, or quantiles.
+        atoms: usize = 51, in [2.0, 1000.0];
+        /// c51: the least return that can be told apart.
+        lowest_return: f64 = -10.0, in [-1e9, 1e9];
+        /// c51: the greatest.
+        highest_return: f64 = 10.0, in [-1e9, 1e9];
+        /// Noisy networks in place of random actions (Fortunato et al. 2018): σ₀, 0 for none.
+        noise: f64 = 0.0, in [0.0, 10.0];
+        /// Rewards are multiplied by this before anything is learned from them.
+        reward_scale: f64 = 1.0, in [1e-12, 1e12];
+    }
+}
+
+/// The learner.
+pub struct Dqn {
+    config: Config,
+    device: Device,
+    head: Head,
+    rows: usize,
+    envs: u64,
+    net: QNet,
+    params: Params,
+    target: Params,
+    adam: Adam,
+    replay: Replay,
+    batch: Batch,
+    act_rng: Rng,
+    sample_rng: Rng,
+    noise_rng: Rng,
+    /// Steps made, and how far the run is.
+    step: u64,
+    progress: f64,
+    /// Steps at which the network learns next, and is copied.
+    due: [u64; 2],
+    obs: HostTensor<f32>,
+    mask: Vec<bool>,
+    q: Vec<f32>,
+    action: Vec<i64>,
+    reward: Vec<f32>,
+    terminated: Vec<bool>,
+    truncated: Vec<bool>,
+    final_obs: Vec<f32>,
+    /// Whether the step under way is in memory already, as it is after a load.
+    begun: bool,
+}
+
+impl Config {
+    fn fits(&self, spec: &Spec, rows: usize) -> Result<usize, AgentError> {
+        let refuse = |name: &str, message: String| Err(AgentError::Settings(vec![Issue::value(name, message)]));
+        let ActionSpec::Discrete { labels } = &spec.action else {
+            return refuse("kind", "dqn makes one choice a step; this environment asks for more".into());
+        };
+        if labels.len() > usize::from(u16::MAX) {
+            return refuse("kind", format!("dqn tells at most {} actions apart; here are {}", u16::MAX, labels.len()));
+        }
+        let bytes = Replay::bytes(spec, Replay::steps(rows, self.memory, self.n_step) * rows);
+        if bytes > TOO_MUCH {
+            return refuse("memory", format!("would need {:.0} GB of memory", bytes / 1e9));
+        }
+        let batch = 8.0 * spec.obs_len() as f64 * (self.minibatch * self.together()) as f64;
+        if batch > TOO_MUCH {
+            return refuse("minibatch", format!("would need {:.0} GB of memory", batch / 1e9));
+        }
+        let atoms = if self.returns == Kinds::Mean { 1 } else { self.atoms };
+        let sizes = [&[spec.obs_len()], &self.hidden[..], &[labels.len() * atoms]].concat();
+        // Weights, two moments, a gradient and a copy.
+        let weights: f64 = sizes.windows(2).map(|w| 20.0 * w[0] as f64 * w[1] as f64).sum();
+        if weights > TOO_MUCH {
+            return refuse("hidden", format!("would need {:.0} GB of memory", weights / 1e9));
+        }
+        if self.returns == Kinds::C51 && self.lowest_return >= self.highest_return {
+            return refuse("lowest_return", "must be below highest_return".into());
+        }
+        Ok(labels.len())
+    }
+
+    /// Minibatches that are drawn at once: the copy does not change within a bout, and uniform draws depend on nothing.
+    fn together(&self) -> usize {
+        if self.priority_exponent > 0.0 || self.noise > 0.0 {
+            return 1;
+        }
+        let most = (8192 / self.minibatch).clamp(1, self.gradient_steps as usize);
+        (1..=most).rev().find(|n| self.gradient_steps.is_multiple_of(*n as u64)).unwrap_or(1)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            hidden: self.hidden.clone(),
+            dueling: self.dueling,
+            noise: self.noise,
+            kind: self.returns,
+            atoms: self.atoms,
+            support: [self.lowest_return, self.highest_return],
+        }
+    }
+}
+
+impl Dqn {
+    /// A fresh learner.
+    pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
+        let Context { spec, rows, seed, device } = *context;
+        let actions = config.fits(spec, rows)?;
+        let mut builder = Builder::new(seed);
+        let net = QNet::new(&mut builder, spec.obs_len(), actions, config.shape());
+        let params = builder.finish(device);
+        let priorities = Priorities { exponent: config.priority_exponent, floor: 1e-6 };
+        let priorities = (config.priority_exponent > 0.0).then_some(priorities);
+        Ok(Self {
+            head: Head::of(spec),
+            envs: (rows / spec.agents) as u64,
+            target: params.frozen(),
+            adam: Adam::new(&params, 1e-8),
+            replay: Replay::new(spec, rows, config.memory, config.n_step, config.gamma, priorities),
+            batch: Batch::new(spec, config.minibatch * config.together()),
+            act_rng: Rng::new(seed, Stream::Act, 0),
+            sample_rng: Rng::new(seed, Stream::Shuffle, 0),
+            noise_rng: Rng::new(seed, Stream::Act, 1),
+            step: 0,
+            progress: 0.0,
+            due: [config.learning_starts, config.target_every],
+            obs: HostTensor::zeros(&[rows, spec.obs_len()]),
+            mask: vec![true; if spec.masked { rows * actions } else { 0 }],
+            q: vec![0.0; rows * actions],
+            action: vec![0; rows],
+            reward: vec![0.0; rows],
+            terminated: vec![false; rows],
+            truncated: vec![false; rows],
+            final_obs: vec![0.0; rows * spec.obs_len()],
+            begun: false,
+            config,
+            device,
+            rows,
+            net,
+            params,
+        })
+    }
+
+    /// The probability of a random action. Noisy networks explore by themselves once they learn.
+    fn epsilon(&self) -> f64 {
+        if self.step < self.config.learning_starts {
+            return 1.0;
+        }
+        if self.config.noise > 0.0 {
+            return 0.0;
+        }
+        let fallen = (self.progress / self.config.epsilon_share.max(1e-12)).min(1.0);
+        1.0 + fallen * (self.config.epsilon_end - 1.0)
+    }
+
+    /// Draws transitions and learns from them, a minibatch a gradient step; the last one's loss, the mean of the values
+    /// learned from, and the gradient's norm. All minibatches of the memory's batch are drawn at once, and judged by
+    /// the copy at once: where there is more than one, nothing that they depend on changes between them.
+    fn update(&mut self, rate: f64) -> Option<[Tensor; 3]> {
+        let c = &self.config;
+        let beta = c.importance_exponent + (1.0 - c.importance_exponent) * self.progress;
+        self.replay.sample(&mut self.sample_rng, beta, &mut self.batch);
+        let (b, device, size) = (&self.batch, self.device, c.minibatch as i64);
+        let (obs, next_obs, action) = (b.obs.to(device), b.next_obs.to(device), b.action.to(device));
+        let (reward, discount) = (b.reward.to(device), b.discount.to(device));
+        let forbidden = (b.next_mask.tensor().numel() > 0).then(|| b.next_mask.to(device).logical_not());
+        let judge = |out: &Tensor, choice: &Tensor, from: i64, n: i64| {
+            let part = |t: &Tensor| t.narrow(0, from, n);
+            let choice = match &forbidden {
+                Some(forbidden) => choice.masked_fill(&part(forbidden), f64::NEG_INFINITY),
+                None => choice.shallow_clone(),
+            };
+            let next = pick(out, &choice.argmax(1, false));
+            self.net.target(&next, &part(&reward), &part(&discount))
+        };
+        let (copied, targets) = tch::no_grad(|| {
+            let noise = self.net.noise(&mut self.noise_rng, &self.target);
+            let out = self.net.forward(&self.target, &next_obs, noise.as_ref());
+            let targets = (!c.double).then(|| judge(&out, &self.net.means(&out), 0, out.size()[0]));
+            (out, targets)
+        });
+        let mut told = None;
+        for from in (0..b.places.len() as i64).step_by(c.minibatch) {
+            let part = |t: &Tensor| t.narrow(0, from, size);
+            let target = match &targets {
+                Some(targets) => part(targets),
+                None => tch::no_grad(|| {
+                    let noise = self.net.noise(&mut self.noise_rng, &self.params);
+                    let out = self.net.forward(&self.params, &part(&next_obs), noise.as_ref());
+                    judge(&part(&copied), &self.net.means(&out), from, size)
+                }),
+            };
+            let noise = self.net.noise(&mut self.noise_rng, &self.params);
+            let out = self.net.forward(&self.params, &part(&obs), noise.as_ref());
+            let (losses, errors) = self.net.loss(&pick(&out, &part(&action)), &target);
+            let loss = if c.priority_exponent > 0.0 {
+                (losses * part(&b.weight.to(device))).mean(Kind::Float)
+            } else {
+                losses.mean(Kind::Float)
+            };
+            let gradient = self.params.gradient(&loss);
+            let norm = self.adam.step(&mut self.params, &gradient, rate, c.max_grad_norm);
+            if c.priority_exponent > 0.0 {
+                let mut sizes = vec![0.0; b.places.len()];
+                read_f32(&errors, &mut sizes);
+                self.replay.update(&b.places, &sizes);
+            }
+            told = Some((loss.detach(), target, norm));
+        }
+        told.map(|(loss, target, norm)| [loss, self.net.mean_of_target(&target), norm])
+    }
+
+    fn bout(&mut self, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+        let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, self.progress);
+        let mut last = None;
+        for _ in 0..self.config.gradient_steps / self.config.together() as u64 {
+            last = self.update(rate);
+        }
+        if let Some(parts) = last {
+            let names = ["loss", "target", "grad_norm"];
+            report.extend(names.iter().zip(&parts).map(|(n, t)| ((*n).to_owned(), t.double_value(&[]))));
+        }
+        report.push(("epsilon".into(), self.epsilon()));
+        report.push(("learning_rate".into(), rate));
+        match report.iter().find(|(_, v)| !v.is_finite()) {
+            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The outputs of one action a row: `[rows, actions, atoms]` and `[rows]` to `[rows, atoms]`.
+fn pick(out: &Tensor, action: &Tensor) -> Tensor {
+    let [rows, _, atoms] = out.size()[..] else { unreachable!("outputs have three dimensions") };
+    out.gather(1, &action.view([rows, 1, 1]).expand([rows, 1, atoms], false), false).squeeze_dim(1)
+}
+
+impl Agent for Dqn {
+    fn first(&mut self) -> FirstBuf<'_> {
+        FirstBuf { obs: self.obs.slice_mut(), mask: &mut self.mask }
+    }
+
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.replay.begin(self.obs.slice(), &self.mask);
+        }
+    }
+
+    fn act(&mut self) {
+        let epsilon = self.epsilon() as f32;
+        let actions = self.q.len() / self.rows;
+        // Whoever acts at random anyway is not asked.
+        let random: Vec<bool> = (0..self.rows).map(|_| self.act_rng.f32() < epsilon).collect();
+        if random.iter().any(|r| !r) {
+            tch::no_grad(|| {
+                let noise = self.net.noise(&mut self.noise_rng, &self.params);
+                let out = self.net.forward(&self.params, &self.obs.to(self.device), noise.as_ref());
+                read_f32(&self.net.means(&out).contiguous(), &mut self.q);
+            });
+            self.head.mode(&self.q, &self.mask, ActionsMut::Discrete(&mut self.action));
+        }
+        for row in (0..self.rows).filter(|row| random[*row]) {
+            let legal = |a: &usize| self.mask.is_empty() || self.mask[row * actions + a];
+            let count = (0..actions).filter(legal).count();
+            let nth = self.act_rng.below(count.max(1) as u32) as usize;
+            self.action[row] = (0..actions).filter(legal).nth(nth).unwrap_or(0) as i64;
+        }
+    }
+
+    fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
+        let out = StepBuf {
+            obs: self.obs.slice_mut(),
+            mask: &mut self.mask,
+            reward: &mut self.reward,
+            terminated: &mut self.terminated,
+            truncated: &mut self.truncated,
+            final_obs: &mut self.final_obs,
+        };
+        (Actions::Discrete(&self.action), out)
+    }
+
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+        let scale = self.config.reward_scale as f32;
+        self.reward.iter_mut().for_each(|r| *r *= scale);
+        self.replay.end(Outcome {
+            action: &self.action,
+            reward: &self.reward,
+            terminated: &self.terminated,
+            truncated: &self.truncated,
+            final_obs: &self.final_obs,
+        });
+        self.replay.begin(self.obs.slice(), &self.mask);
+        self.step += self.envs;
+        self.progress = progress;
+        let [learn, copy] = self.due;
+        if self.step >= copy {
+            // As if steps came one by one: what several environments make at once does not move the next date.
+            let late = (self.step - copy) / self.config.target_every;
+            self.due[1] = copy + (late + 1) * self.config.target_every;
+            tch::no_grad(|| self.target.flat.copy_(&self.params.flat));
+        }
+        if self.step < learn || self.replay.is_empty() {
+            return Ok(progress >= 1.0 || (self.step / self.envs).is_multiple_of(256));
+        }
+        while self.step >= self.due[0] {
+            self.due[0] += self.config.train_every;
+            report.clear();
+            self.bout(report)?;
+        }
+        Ok(true)
+    }
+
+    fn policy(&self) -> Box<dyn Policy> {
+        let (params, net, head) = (self.params.frozen(), self.net.clone(), self.head.clone());
+        Box::new(Greedy { params, net, head, q: Vec::new() })
+    }
+
+    fn network(&self) -> Option<Box<dyn Evaluate>> {
+        let (params, net, head) = (self.params.frozen(), self.net.clone(), self.head.clone());
+        Some(Box::new(Greedy { params, net, head, q: Vec::new() }))
+    }
+
+    fn save(&self) -> Saved {
+        let mut tensors = self.params.saved(&self.adam);
+        tensors.push(("target".into(), self.target.flat.shallow_clone()));
+        let replay = self.replay.save(&mut tensors);
+        let state = json!({
+            "adam_steps": self.adam.steps,
+            "act_rng": self.act_rng.state(),
+            "sample_rng": self.sample_rng.state(),
+            "noise_rng": self.noise_rng.state(),
+            "step": self.step,
+            "progress": self.progress,
+            "due": self.due,
+            "replay": replay,
+        });
+        Saved { tensors, state }
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let target = saved.tensor("target")?;
+        if target.size() != self.target.flat.size() {
+            return Err(AgentError::Checkpoint("its `target` is of another network".into()));
+        }
+        self.params.load(&mut self.adam, saved)?;
+        tch::no_grad(|| self.target.flat.copy_(target));
+        self.replay.load(saved, &saved.state["replay"])?;
+        self.adam.steps = saved.part("adam_steps")?;
+        self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
+        self.sample_rng = Rng::restore(saved.part::<RngState>("sample_rng")?);
+        self.noise_rng = Rng::restore(saved.part::<RngState>("noise_rng")?);
+        (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, saved.part("due")?);
+        self.begun = self.replay.has_begun();
+        Ok(())
+    }
+}
+
+/// The best actions of a network, without noise.
+struct Greedy {
+    params: Params,
+    net: QNet,
+    head: Head,
+    q: Vec<f32>,
+}
+
+/// As a judge of positions: the values of moves are their logits, the best one's is the position's.
+impl Evaluate for Greedy {
+    fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
+        tch::no_grad(|| {
+            let obs = Tensor::from_slice(obs).view([value.len() as i64, -1]).to_device(self.params.flat.device());
+            let q = self.net.means(&self.net.forward(&self.params, &obs, None)).contiguous();
+            read_f32(&q, logits);
+            read_f32(&q.amax([1i64].as_slice(), false).clamp(-1.0, 1.0), value);
+        });
+    }
+}
+
+impl Policy for Greedy {
+    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>) {
+        let rows = env.rows();
+        self.q.resize(rows * self.head.outputs(), 0.0);
+        tch::no_grad(|| {
+            let obs = Tensor::from_slice(obs).view([rows as i64, -1]).to_device(self.params.flat.device());
+            let out = self.net.forward(&self.params, &obs, None);
+            read_f32(&self.net.means(&out).contiguous(), &mut self.q);
+        });
+        self.head.mode(&self.q, mask, actions);
+    }
+
+    fn name(&self) -> String {
+        "dqn".into()
+    }
+}

@@ -1,0 +1,224 @@
+//! Exact planning for small environments that tell their chances: value iteration (Bellman 1957) and policy iteration
+//! (Howard 1960).
+//!
+//! States are visited against the order in which they are met, so that in an environment with a deadline one sweep is
+//! the whole backward induction.
+
+use crate::agent::{AgentError, Saved};
+use crate::registry::Start;
+use crate::train::{Episodes, Times, Training};
+use agon_core::policy::Policy;
+use agon_core::settings::Issue;
+use agon_core::{ActionsMut, Model, Scene, VecEnv, View};
+use agon_search::Evaluate;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::time::Instant;
+use tch::Tensor;
+
+agon_core::choices! {
+    /// How it is planned.
+    pub enum Method {
+        /// Every sweep takes the best choice of every state.
+        Value = "value-iteration",
+        /// A policy is evaluated until its values stand still, then improved.
+        Policy = "policy-iteration",
+    }
+}
+
+agon_core::settings! {
+    /// How it is planned. A step is a sweep over all states.
+    pub struct Config {
+        /// value-iteration or policy-iteration.
+        method: Method = Method::Value;
+        /// Discount.
+        gamma: f64 = 1.0, in [0.0, 1.0];
+        /// Values that change less than this stand still.
+        tolerance: f64 = 1e-10, in [0.0, 1e9];
+        /// States, at most.
+        most_states: usize = 1_000_000, in [1.0, 1e8];
+    }
+}
+
+/// A plan under way.
+pub struct Exact {
+    config: Config,
+    env: Box<dyn VecEnv>,
+    model: Model,
+    /// `[states]`
+    value: Vec<f64>,
+    /// `[states]`, of policy iteration: what is being evaluated.
+    choice: Vec<u32>,
+    done: bool,
+    step: u64,
+    steps: u64,
+    times: Times,
+}
+
+impl Exact {
+    /// Reads the environment's model.
+    pub fn new(config: Config, start: Start<'_>) -> Result<Self, AgentError> {
+        let Start { env, steps, .. } = start;
+        let model = env.model(config.most_states).map_err(|why| {
+            AgentError::Settings(vec![Issue::value(
+                "kind",
+                format!("this environment cannot be planned exactly: {why}"),
+            )])
+        })?;
+        let n = model.len();
+        let first = |state: usize| (0..model.actions).find(|a| model.legal[state * model.actions + a]).unwrap_or(0);
+        Ok(Self {
+            choice: (0..n).map(|s| first(s) as u32).collect(),
+            value: vec![0.0; n],
+            done: false,
+            step: 0,
+            steps,
+            times: Times::default(),
+            config,
+            env,
+            model,
+        })
+    }
+
+    /// One sweep; the largest change of a value.
+    fn sweep(&mut self) -> f64 {
+        let (gamma, mut moved) = (self.config.gamma, 0f64);
+        for state in (0..self.value.len()).rev() {
+            let now = match self.config.method {
+                Method::Value => self.model.best(state, gamma, &self.value).1,
+                Method::Policy => self.model.worth(state, self.choice[state] as usize, gamma, &self.value),
+            };
+            moved = moved.max((now - self.value[state]).abs());
+            self.value[state] = now;
+        }
+        moved
+    }
+
+    /// Takes the best choice everywhere; whether that is another policy.
+    fn improve(&mut self) -> bool {
+        let mut changed = false;
+        for state in 0..self.value.len() {
+            let (best, worth) = self.model.best(state, self.config.gamma, &self.value);
+            let now = self.model.worth(state, self.choice[state] as usize, self.config.gamma, &self.value);
+            // Equals are left alone, or policies could take turns for ever.
+            if worth > now + self.config.tolerance.max(1e-12) {
+                self.choice[state] = best as u32;
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    fn start_value(&self) -> f64 {
+        self.model.starts.iter().map(|(p, state)| p * self.value[*state as usize]).sum()
+    }
+}
+
+impl Training for Exact {
+    fn step(&self) -> u64 {
+        self.step
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn done(&self) -> bool {
+        self.done || self.step >= self.steps
+    }
+
+    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
+        let begun = Instant::now();
+        self.step += 1;
+        let moved = self.sweep();
+        let still = moved <= self.config.tolerance;
+        self.done = still && (self.config.method == Method::Value || !self.improve());
+        self.times.learn += begun.elapsed();
+        Ok(vec![
+            ("change".into(), moved),
+            ("value".into(), self.start_value()),
+            ("states".into(), self.value.len() as f64),
+        ])
+    }
+
+    fn take_episodes(&mut self) -> Episodes {
+        Episodes::default()
+    }
+
+    fn take_times(&mut self) -> Times {
+        std::mem::take(&mut self.times)
+    }
+
+    fn policy(&self) -> Option<Box<dyn Policy>> {
+        let width = self.model.obs.len() / self.value.len().max(1);
+        let best = |(state, obs): (usize, &[f32])| {
+            let choice = match self.config.method {
+                Method::Value => self.model.best(state, self.config.gamma, &self.value).0,
+                Method::Policy => self.choice[state] as usize,
+            };
+            (obs.iter().map(|x| x.to_bits()).collect(), choice)
+        };
+        let choices = self.model.obs.chunks_exact(width).enumerate().map(best).collect();
+        Some(Box::new(Planned { choices, width, actions: self.model.actions }))
+    }
+
+    fn network(&self) -> Option<Box<dyn Evaluate>> {
+        None
+    }
+
+    fn optimum(&self) -> Option<f64> {
+        self.env.optimum()
+    }
+
+    fn draw(&self, scene: &mut Scene) {
+        self.env.draw(0, View::Now, scene);
+    }
+
+    fn save(&self) -> (Saved, Value) {
+        // Values are 64-bit numbers and tensors 32-bit ones: they are kept as text, which is exact.
+        let state = json!({"value": self.value, "choice": self.choice, "done": self.done});
+        let tensors = vec![("value".into(), Tensor::from_slice(&self.value).to_kind(tch::Kind::Float))];
+        (Saved { tensors, state }, json!({ "step": self.step }))
+    }
+
+    fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
+        let (value, choice): (Vec<f64>, Vec<u32>) = (saved.part("value")?, saved.part("choice")?);
+        let fits = value.len() == self.value.len() && choice.len() == value.len();
+        if !fits || choice.iter().any(|c| *c as usize >= self.model.actions) {
+            return Err(AgentError::Checkpoint(format!(
+                "it has {} states, this has {}",
+                value.len(),
+                self.value.len()
+            )));
+        }
+        (self.value, self.choice, self.done) = (value, choice, saved.part("done")?);
+        if let Some(rest) = rest {
+            let none = || AgentError::Checkpoint("it has no step".into());
+            self.step = rest["step"].as_u64().ok_or_else(none)?;
+        }
+        Ok(())
+    }
+}
+
+/// The choices of a finished plan.
+struct Planned {
+    choices: HashMap<Vec<u32>, usize>,
+    width: usize,
+    actions: usize,
+}
+
+impl Policy for Planned {
+    fn act(&mut self, _: &dyn VecEnv, obs: &[f32], mask: &[bool], mut actions: ActionsMut<'_>) {
+        for (row, obs) in obs.chunks_exact(self.width).enumerate() {
+            let key: Vec<u32> = obs.iter().map(|x| x.to_bits()).collect();
+            // Whatever was not planned for (another market than the plan's) gets the first thing that is legal.
+            let legal = || (0..self.actions).find(|a| mask.get(row * self.actions + a).copied().unwrap_or(true));
+            let choice = self.choices.get(&key).copied().or_else(legal).unwrap_or(0);
+            actions.set(row, choice as f64);
+        }
+    }
+
+    fn name(&self) -> String {
+        "exact".into()
+    }
+}

@@ -1,0 +1,265 @@
+//! REINFORCE with a baseline (Williams 1992): whole episodes, their real returns, one gradient step for some of them.
+//!
+//! An episode that was under way at an update is learned from all the same when it ends, though its first actions were an
+//! older policy's: throwing it away would favour short episodes.
+//!
+//! Reading order: `Config`, `Reinforce::close`, `Reinforce::update`. Acting is [`crate::collect`]'s, a step a rollout;
+//! episodes are kept here until they end.
+
+use crate::actor_critic::Shape;
+use crate::agent::{Agent, AgentError, Saved};
+use crate::bridge::read_f32;
+use crate::collect::{Collecting, Collector, TOO_MUCH};
+use crate::dist::Taken;
+use crate::net::Activation;
+use crate::optim::{Adam, Schedule};
+use crate::registry::Context;
+use agon_core::policy::Policy;
+use agon_core::settings::Issue;
+use agon_core::{Actions, FirstBuf, StepBuf};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tch::{Kind, Tensor};
+
+agon_core::settings! {
+    /// Hyperparameters.
+    pub struct Config {
+        /// Sizes of the hidden layers.
+        hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
+        /// What follows each hidden layer.
+        activation: Activation = Activation::Tanh;
+        /// Adam's step size.
+        learning_rate: f64 = 3e-3, in [0.0, 1.0];
+        /// How the step size changes over the run.
+        learning_rate_schedule: Schedule = Schedule::Linear;
+        /// Steps of whole episodes that make a gradient step, at least.
+        batch: usize = 2000, in [1.0, 1e8];
+        /// Discount.
+        gamma: f64 = 0.99, in [0.0, 1.0];
+        /// Whether a learned value is taken off the returns.
+        baseline: bool = true;
+        /// Weight of the value loss.
+        value_coef: f64 = 0.5, in [0.0, 100.0];
+        /// Weight of the entropy bonus.
+        entropy_coef: f64 = 0.0, in [0.0, 10.0];
+        /// Longest gradient.
+        max_grad_norm: f64 = 0.5, in [0.0, 1e9];
+        /// Observations get running mean 0 and deviation 1.
+        normalize_observation: bool = true;
+        /// Rewards are divided by the running deviation of the discounted return.
+        normalize_reward: bool = true;
+        /// Logarithm of the Gaussian's initial deviation, in units where the action's bounds are ±1.
+        log_std: f64 = 0.0, in [-20.0, 5.0];
+    }
+}
+
+/// Steps side by side: what was seen, allowed, done and earned. Of ended episodes `earned` holds returns.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Steps {
+    obs: Vec<f32>,
+    mask: Vec<bool>,
+    chosen: Vec<f32>,
+    earned: Vec<f32>,
+}
+
+impl Steps {
+    fn append(&mut self, other: &mut Self) {
+        self.obs.append(&mut other.obs);
+        self.mask.append(&mut other.mask);
+        self.chosen.append(&mut other.chosen);
+        self.earned.append(&mut other.earned);
+    }
+}
+
+/// The learner.
+pub struct Reinforce {
+    config: Config,
+    collector: Collector,
+    adam: Adam,
+    /// The episodes under way, one a row, and those that ended since the last gradient step.
+    open: Vec<Steps>,
+    ended: Steps,
+}
+
+impl Reinforce {
+    /// A fresh learner.
+    pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
+        let shape = Shape {
+            hidden: &config.hidden,
+            activation: config.activation,
+            shared: false,
+            log_std: config.log_std,
+            memory: 0,
+        };
+        let collecting = Collecting {
+            shape,
+            rollout_steps: 1,
+            gamma: config.gamma,
+            normalize_observation: config.normalize_observation,
+            normalize_reward: config.normalize_reward,
+        };
+        collecting.fits_in_memory(context)?;
+        let spec = context.spec;
+        let width = 4.0 * (spec.obs_len() + spec.action.len() + spec.action.mask_len() + 1) as f64;
+        let whole = width * f64::from(spec.step_limit) * context.rows as f64;
+        if whole + width * config.batch as f64 > TOO_MUCH {
+            let message = format!(
+                "reinforce learns from whole episodes; with a step limit of {} they may need {:.0} GB of memory",
+                spec.step_limit,
+                whole / 1e9
+            );
+            return Err(AgentError::Settings(vec![Issue::value("kind", message)]));
+        }
+        let collector = Collector::new(&collecting, context);
+        let open = vec![Steps::default(); context.rows];
+        Ok(Self { adam: Adam::new(&collector.params, 1e-5), config, collector, open, ended: Steps::default() })
+    }
+
+    /// Moves the step that was just made to its episode, and the episodes that it ended to the batch, with their returns:
+    /// G_t = r_t + γ G_{t+1}. What lies behind a step limit counts as the value foretells, so that it is no end.
+    fn close(&mut self) {
+        let r = &self.collector.rollout;
+        let part = |all: &[f32], row: usize| all[row * all.len() / r.rows..(row + 1) * all.len() / r.rows].to_vec();
+        let seen = &r.obs.slice()[..r.obs.slice().len() / 2];
+        for (row, steps) in self.open.iter_mut().enumerate() {
+            steps.obs.extend(part(seen, row));
+            let masks = r.mask.slice();
+            steps.mask.extend(&masks[row * masks.len() / r.rows..(row + 1) * masks.len() / r.rows]);
+            steps.chosen.extend(part(r.chosen.slice(), row));
+            steps.earned.push(r.reward[row]);
+        }
+        if !r.terminated.iter().chain(&r.truncated).any(|end| *end) {
+            return;
+        }
+        // With one step, advantage + value = r + γ V(last observation) where the step limit ended the episode.
+        self.collector.estimate(1.0);
+        let r = &self.collector.rollout;
+        for row in (0..r.rows).filter(|row| r.terminated[*row] || r.truncated[*row]) {
+            let steps = &mut self.open[row];
+            let last = if r.truncated[row] { self.collector.target.slice()[row] } else { r.reward[row] };
+            let mut after = None;
+            for earned in steps.earned.iter_mut().rev() {
+                let total = after.map_or(last, |after: f32| *earned + self.config.gamma as f32 * after);
+                *earned = total;
+                after = Some(total);
+            }
+            self.ended.append(steps);
+        }
+    }
+
+    /// ∇ log π(a_t) (G_t − V(s_t)), averaged over the batch.
+    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+        let c = &self.config;
+        let Collector { device, nets, params, head, .. } = &self.collector;
+        let steps = std::mem::take(&mut self.ended);
+        let n = steps.earned.len() as i64;
+        let table = |x: &[f32]| Tensor::from_slice(x).view([n, -1]).to_device(*device);
+        let (out, value) = nets.both(params, &table(&steps.obs));
+        let mask = (!steps.mask.is_empty()).then(|| Tensor::from_slice(&steps.mask).view([n, -1]).to_device(*device));
+        let raw = table(&steps.chosen);
+        let taken = Taken { raw: &raw, mask: mask.as_ref(), log_std: nets.log_std.map(|at| &params.leaves[at]) };
+        let (log_prob, entropy) = head.evaluate(&out, &taken, true);
+        let returns = table(&steps.earned).squeeze_dim(1);
+        let advantage = if c.baseline { &returns - value.detach() } else { returns.shallow_clone() };
+        let policy_loss = -(log_prob * advantage).mean(Kind::Float);
+        let value_loss = value.mse_loss(&returns, tch::Reduction::Mean);
+        let mut loss = &policy_loss + &value_loss * c.value_coef;
+        if let Some(entropy) = &entropy {
+            loss -= entropy * c.entropy_coef;
+        }
+        let gradient = params.gradient(&loss);
+        let rate = c.learning_rate_schedule.at(c.learning_rate, progress);
+        let norm = self.adam.step(&mut self.collector.params, &gradient, rate, c.max_grad_norm);
+        self.collector.refresh();
+        let parts = [Some(&policy_loss), Some(&value_loss), entropy.as_ref(), Some(&norm)];
+        let names = ["policy_loss", "value_loss", "entropy", "grad_norm"];
+        report
+            .extend(names.into_iter().zip(parts).filter_map(|(n, part)| Some((n.to_owned(), part?.double_value(&[])))));
+        report.push(("learning_rate".into(), rate));
+        match report.iter().find(|(_, v)| !v.is_finite()) {
+            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Agent for Reinforce {
+    fn first(&mut self) -> FirstBuf<'_> {
+        self.collector.first()
+    }
+
+    fn begin(&mut self) {
+        self.collector.begin();
+    }
+
+    fn act(&mut self) {
+        self.collector.act(|_, _, _| {});
+    }
+
+    fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
+        self.collector.exchange()
+    }
+
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+        self.collector.take();
+        self.close();
+        self.collector.rewind();
+        if self.ended.earned.len() < self.config.batch {
+            return Ok(progress >= 1.0);
+        }
+        self.update(progress, report)?;
+        Ok(true)
+    }
+
+    fn policy(&self) -> Box<dyn Policy> {
+        Box::new(self.collector.policy("reinforce"))
+    }
+
+    fn save(&self) -> Saved {
+        let mut tensors = self.collector.params.saved(&self.adam);
+        let mut all = self.ended.clone();
+        self.open.iter().for_each(|steps| all.append(&mut steps.clone()));
+        let flags: Vec<f32> = all.mask.iter().map(|m| f32::from(u8::from(*m))).collect();
+        for (name, list) in [("obs", &all.obs), ("mask", &flags), ("chosen", &all.chosen), ("earned", &all.earned)] {
+            tensors.push((format!("episodes.{name}"), Tensor::from_slice(list)));
+        }
+        let mut state = Map::new();
+        self.collector.save(&mut state);
+        state.insert("adam_steps".into(), json!(self.adam.steps));
+        state.insert("ended".into(), json!(self.ended.earned.len()));
+        state.insert("open".into(), json!(self.open.iter().map(|s| s.earned.len()).collect::<Vec<_>>()));
+        Saved { tensors, state: Value::Object(state) }
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let list = |name: &str| -> Result<Vec<f32>, AgentError> {
+            let tensor = saved.tensor(&format!("episodes.{name}"))?;
+            let mut numbers = vec![0.0; tensor.numel()];
+            read_f32(tensor, &mut numbers);
+            Ok(numbers)
+        };
+        let (ended, open): (usize, Vec<usize>) = (saved.part("ended")?, saved.part("open")?);
+        let (obs, mask, chosen, earned) = (list("obs")?, list("mask")?, list("chosen")?, list("earned")?);
+        let n = earned.len();
+        if n != ended + open.iter().sum::<usize>() || [&obs, &mask, &chosen].iter().any(|x| x.len() % n.max(1) != 0) {
+            return Err(AgentError::Checkpoint("its episodes are not whole".into()));
+        }
+        self.collector.params.load(&mut self.adam, saved)?;
+        self.adam.steps = saved.part("adam_steps")?;
+        self.collector.load(saved)?;
+        // Another number of environments (an evaluation) starts these anew.
+        if open.len() == self.open.len() {
+            let mut at = 0;
+            let mut next = |count: usize| {
+                let cut = |x: &[f32]| x[at * x.len() / n.max(1)..(at + count) * x.len() / n.max(1)].to_vec();
+                let mask = cut(&mask).iter().map(|m| *m != 0.0).collect();
+                let steps = Steps { obs: cut(&obs), mask, chosen: cut(&chosen), earned: cut(&earned) };
+                at += count;
+                steps
+            };
+            self.ended = next(ended);
+            self.open = open.iter().map(|count| next(*count)).collect();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,553 @@
+//! Replay memory for value-based learners: n-step transitions from a ring of whole steps, drawn uniformly or by priority.
+//!
+//! A step of all rows is stored once. What a transition needs of later steps (n rewards, the observation after them) is
+//! read where it stands, so that memory holds about half of what separate transitions would.
+
+use crate::agent::{AgentError, Saved};
+use crate::bridge::{HostTensor, read_f32};
+use agon_core::Spec;
+use agon_core::rng::Rng;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tch::Tensor;
+
+/// Children of a node: one cache line of sums.
+const FAN: usize = 16;
+
+/// Priorities with their sums (Schaul et al. 2016, appendix B.2.1), a node a cache line. Sums are made anew from the
+/// children at every change, so that rounding cannot add up.
+#[derive(Debug)]
+pub struct SumTree {
+    /// From the leaves to the root; each level is padded to whole nodes.
+    levels: Vec<Vec<f32>>,
+}
+
+impl SumTree {
+    /// `n` leaves of priority 0.
+    pub fn new(n: usize) -> Self {
+        let (mut levels, mut len) = (Vec::new(), n.max(1));
+        loop {
+            levels.push(vec![0.0; len.next_multiple_of(FAN)]);
+            if len <= FAN {
+                return Self { levels };
+            }
+            len = len.div_ceil(FAN);
+        }
+    }
+
+    /// The sum of all priorities.
+    pub fn total(&self) -> f32 {
+        sum(&self.levels[self.levels.len() - 1])
+    }
+
+    /// A leaf's priority.
+    pub fn get(&self, leaf: usize) -> f32 {
+        self.levels[0][leaf]
+    }
+
+    /// Changes the priorities of some leaves. All leaves first, then a level at a time: what is far away in memory is
+    /// fetched side by side, not one after the other.
+    pub fn set(&mut self, leaves: &[usize], priority: impl Fn(usize) -> f32) {
+        for (i, leaf) in leaves.iter().enumerate() {
+            self.levels[0][*leaf] = priority(i);
+        }
+        let mut width = FAN;
+        for level in 1..self.levels.len() {
+            let (below, here) = self.levels.split_at_mut(level);
+            let (below, here) = (&below[level - 1], &mut here[0]);
+            for leaf in leaves {
+                let node = leaf / width;
+                here[node] = sum(&below[node * FAN..(node + 1) * FAN]);
+            }
+            width *= FAN;
+        }
+    }
+
+    /// Finds the leaves in whose shares the `masses` lie, from 0 to the total, and uses the masses up. Never a leaf of
+    /// priority 0, unless all are.
+    pub fn find(&self, masses: &mut [f32], leaves: &mut [usize]) {
+        leaves.fill(0);
+        for level in self.levels.iter().rev() {
+            for (mass, node) in masses.iter_mut().zip(leaves.iter_mut()) {
+                let children = &level[*node * FAN..(*node + 1) * FAN];
+                // How many shares end before the mass, without a branch: no guess at where it lies would be good.
+                let (mut ends, mut end) = ([0f32; FAN], 0.0);
+                for (here, child) in ends.iter_mut().zip(children) {
+                    end += child;
+                    *here = end;
+                }
+                let mut pick = ends.iter().map(|end| u32::from(*mass >= *end)).sum::<u32>() as usize;
+                if pick == FAN {
+                    // Rounding left a little behind the last child: the last one with any takes it.
+                    pick = children.iter().rposition(|c| *c > 0.0).unwrap_or(0);
+                }
+                *mass = (*mass - if pick > 0 { ends[pick - 1] } else { 0.0 }).min(children[pick]);
+                *node = *node * FAN + pick;
+            }
+        }
+    }
+}
+
+/// The sum of a node's children, four sums side by side.
+fn sum(children: &[f32]) -> f32 {
+    let mut sums = [0f32; 4];
+    for part in children.chunks_exact(4) {
+        sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+    }
+    sums.iter().sum()
+}
+
+/// How transitions are drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Priorities {
+    /// α: 0 is uniform.
+    pub exponent: f64,
+    /// What is added to every error.
+    pub floor: f64,
+}
+
+/// A minibatch in memory that the memory writes and networks read.
+#[derive(Debug)]
+pub struct Batch {
+    /// `[n, obs_len]`
+    pub obs: HostTensor<f32>,
+    /// `[n, obs_len]`, n steps later, or the episode's last one.
+    pub next_obs: HostTensor<f32>,
+    /// `[n, actions]`, or empty without masks.
+    pub next_mask: HostTensor<bool>,
+    /// `[n]`
+    pub action: HostTensor<i64>,
+    /// `[n]` the discounted rewards of the steps between.
+    pub reward: HostTensor<f32>,
+    /// `[n]` what the value of `next_obs` is discounted by; 0 where the rules ended the episode.
+    pub discount: HostTensor<f32>,
+    /// `[n]` importance weights, the largest 1.
+    pub weight: HostTensor<f32>,
+    /// Where they are in memory.
+    pub places: Vec<usize>,
+}
+
+impl Batch {
+    /// For `n` transitions.
+    pub fn new(spec: &Spec, n: usize) -> Self {
+        let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
+        let mut weight = HostTensor::zeros(&[n]);
+        weight.slice_mut().fill(1.0);
+        Self {
+            obs: HostTensor::zeros(&[n, spec.obs_len()]),
+            next_obs: HostTensor::zeros(&[n, spec.obs_len()]),
+            next_mask: HostTensor::zeros(&[n, mask_len]),
+            action: HostTensor::zeros(&[n]),
+            reward: HostTensor::zeros(&[n]),
+            discount: HostTensor::zeros(&[n]),
+            weight,
+            places: vec![0; n],
+        }
+    }
+}
+
+/// What was done and what became of it, side by side in memory because they are read together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fact {
+    reward: f32,
+    action: u16,
+    end: u8,
+}
+
+/// What became of a step.
+const RUNNING: u8 = 0;
+const TERMINATED: u8 = 1;
+const TRUNCATED: u8 = 2;
+
+/// The memory. Slot (t mod steps) × rows + row holds row's step t.
+pub struct Replay {
+    rows: usize,
+    steps: usize,
+    obs_len: usize,
+    mask_len: usize,
+    n_step: usize,
+    gamma: f32,
+    obs: Vec<f32>,
+    mask: Vec<bool>,
+    facts: Vec<Fact>,
+    /// Last observations of episodes that the step limit ended, by slot.
+    finals: BTreeMap<usize, Box<[f32]>>,
+    /// Steps begun: the newest one's observation is there, its outcome is not.
+    begun: u64,
+    tree: Option<(SumTree, Priorities)>,
+    /// The largest priority given so far: new transitions get it, so that all are drawn at least once.
+    top: f32,
+}
+
+/// The step's outcome, all `[rows]` or `[rows, obs_len]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// What was done.
+    pub action: &'a [i64],
+    /// What was earned.
+    pub reward: &'a [f32],
+    /// Whether the rules ended the episode.
+    pub terminated: &'a [bool],
+    /// Whether the step limit did.
+    pub truncated: &'a [bool],
+    /// The ended episode's last observation.
+    pub final_obs: &'a [f32],
+}
+
+impl Replay {
+    /// Room for at least `capacity` steps of single rows. `n_step` rewards, discounted by `gamma`, make a transition.
+    pub fn new(
+        spec: &Spec,
+        rows: usize,
+        capacity: usize,
+        n_step: usize,
+        gamma: f64,
+        priorities: Option<Priorities>,
+    ) -> Self {
+        let steps = Self::steps(rows, capacity, n_step);
+        let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
+        let slots = steps * rows;
+        Self {
+            rows,
+            steps,
+            obs_len: spec.obs_len(),
+            mask_len,
+            n_step,
+            gamma: gamma as f32,
+            obs: vec![0.0; slots * spec.obs_len()],
+            mask: vec![false; slots * mask_len],
+            facts: vec![Fact::default(); slots],
+            finals: BTreeMap::new(),
+            begun: 0,
+            tree: priorities.map(|p| (SumTree::new(slots), p)),
+            top: 1.0,
+        }
+    }
+
+    /// Steps of all rows that are kept for at least `capacity` transitions.
+    pub fn steps(rows: usize, capacity: usize, n_step: usize) -> usize {
+        capacity.div_ceil(rows).max(n_step) + n_step + 1
+    }
+
+    /// Bytes of memory for so many slots.
+    pub fn bytes(spec: &Spec, capacity: usize) -> f64 {
+        let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
+        capacity as f64 * (4 * spec.obs_len() + mask_len + 8 + 5) as f64
+    }
+
+    /// Transitions that can be drawn.
+    pub fn len(&self) -> usize {
+        let kept = self.begun.min(self.steps as u64) as usize;
+        kept.saturating_sub(self.n_step) * self.rows
+    }
+
+    /// Whether a step was ever begun.
+    pub fn has_begun(&self) -> bool {
+        self.begun > 0
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn slot(&self, t: u64, row: usize) -> usize {
+        (t % self.steps as u64) as usize * self.rows + row
+    }
+
+    /// Begins a step: what all rows see, `[rows, obs_len]`, and what they may do.
+    pub fn begin(&mut self, obs: &[f32], mask: &[bool]) {
+        let first = self.slot(self.begun, 0);
+        self.obs[first * self.obs_len..][..obs.len()].copy_from_slice(obs);
+        self.mask[first * self.mask_len..][..mask.len()].copy_from_slice(mask);
+        let gone: Vec<usize> = self.finals.range(first..first + self.rows).map(|(slot, _)| *slot).collect();
+        gone.iter().for_each(|slot| drop(self.finals.remove(slot)));
+        self.begun += 1;
+        if let Some((tree, _)) = &mut self.tree {
+            // The slots begun now hold nothing to draw, and the one that just got its n-th successor does.
+            let slots = |first: usize| (first..first + self.rows).collect::<Vec<_>>();
+            tree.set(&slots(first), |_| 0.0);
+            if self.begun > self.n_step as u64 {
+                let ready = ((self.begun - 1 - self.n_step as u64) % self.steps as u64) as usize * self.rows;
+                tree.set(&slots(ready), |_| self.top);
+            }
+        }
+    }
+
+    /// Ends the step begun last.
+    pub fn end(&mut self, step: Outcome<'_>) {
+        let first = self.slot(self.begun - 1, 0);
+        for row in 0..self.rows {
+            let slot = first + row;
+            let end = match (step.terminated[row], step.truncated[row]) {
+                (true, _) => TERMINATED,
+                (_, true) => TRUNCATED,
+                _ => RUNNING,
+            };
+            self.facts[slot] = Fact { reward: step.reward[row], action: step.action[row] as u16, end };
+            if end == TRUNCATED {
+                let last = &step.final_obs[row * self.obs_len..(row + 1) * self.obs_len];
+                self.finals.insert(slot, last.into());
+            }
+        }
+    }
+
+    /// Draws transitions: by priority, one from each of as many equal shares of their sum, weighted
+    /// by (N·P)^−`beta` over the largest; else uniformly.
+    pub fn sample(&self, rng: &mut Rng, beta: f64, batch: &mut Batch) {
+        let (n, len) = (batch.places.len(), self.len());
+        let oldest = self.begun - (len / self.rows + self.n_step) as u64;
+        match &self.tree {
+            None => {
+                for place in &mut batch.places {
+                    let pick = rng.below(len as u32) as usize;
+                    *place = self.slot(oldest + (pick / self.rows) as u64, pick % self.rows);
+                }
+            }
+            Some((tree, _)) => {
+                let (total, weight) = (tree.total(), batch.weight.slice_mut());
+                let share = total / n as f32;
+                weight.iter_mut().enumerate().for_each(|(i, mass)| *mass = (i as f32 + rng.f32()) * share);
+                tree.find(weight, &mut batch.places);
+                let mean = total / len as f32;
+                for (weight, place) in weight.iter_mut().zip(&batch.places) {
+                    *weight = (tree.get(*place) / mean).powf(-beta as f32);
+                }
+                let largest = weight.iter().fold(0f32, |a, b| a.max(*b));
+                weight.iter_mut().for_each(|w| *w /= largest);
+            }
+        }
+        self.gather(batch);
+    }
+
+    /// Writes the transitions at `places`.
+    fn gather(&self, batch: &mut Batch) {
+        let (w, m) = (self.obs_len, self.mask_len);
+        let (obs, next_obs, next_mask) =
+            (batch.obs.slice_mut(), batch.next_obs.slice_mut(), batch.next_mask.slice_mut());
+        let (action, reward, discount) =
+            (batch.action.slice_mut(), batch.reward.slice_mut(), batch.discount.slice_mut());
+        for (i, &place) in batch.places.iter().enumerate() {
+            obs[i * w..(i + 1) * w].copy_from_slice(&self.obs[place * w..(place + 1) * w]);
+            action[i] = i64::from(self.facts[place].action);
+            let (mut slot, mut sum, mut weight, mut last) = (place, 0.0, 1.0, None);
+            for _ in 0..self.n_step {
+                let fact = self.facts[slot];
+                sum += weight * fact.reward;
+                weight *= self.gamma;
+                match fact.end {
+                    TERMINATED => weight = 0.0,
+                    TRUNCATED => last = self.finals.get(&slot),
+                    _ => {
+                        slot += self.rows;
+                        slot -= if slot >= self.facts.len() { self.facts.len() } else { 0 };
+                        continue;
+                    }
+                }
+                break;
+            }
+            (reward[i], discount[i]) = (sum, weight);
+            let next = last.map_or(&self.obs[slot * w..(slot + 1) * w], |obs| &obs[..]);
+            next_obs[i * w..(i + 1) * w].copy_from_slice(next);
+            if m > 0 {
+                let mask = &mut next_mask[i * m..(i + 1) * m];
+                // The last observation of an episode comes without a mask; the first of the next one must not lend its.
+                if last.is_some() {
+                    mask.fill(true);
+                } else {
+                    mask.copy_from_slice(&self.mask[slot * m..(slot + 1) * m]);
+                }
+            }
+        }
+    }
+
+    /// New priorities for transitions that were drawn, from their errors.
+    pub fn update(&mut self, places: &[usize], errors: &[f32]) {
+        let Some((tree, set)) = &mut self.tree else { return };
+        let (exponent, floor) = (set.exponent as f32, set.floor as f32);
+        let top = &mut self.top;
+        let priorities: Vec<f32> = errors.iter().map(|error| (error.abs() + floor).powf(exponent)).collect();
+        priorities.iter().for_each(|p| *top = top.max(*p));
+        tree.set(places, |i| priorities[i]);
+    }
+
+    /// Everything that must survive.
+    pub fn save(&self, tensors: &mut Vec<(String, Tensor)>) -> Value {
+        let list = |x: Vec<f32>| Tensor::from_slice(&x);
+        let flags = |x: &[bool]| x.iter().map(|b| f32::from(u8::from(*b))).collect();
+        tensors.push(("replay.obs".into(), Tensor::from_slice(&self.obs)));
+        tensors.push(("replay.mask".into(), list(flags(&self.mask))));
+        tensors.push(("replay.action".into(), list(self.facts.iter().map(|f| f32::from(f.action)).collect())));
+        tensors.push(("replay.reward".into(), list(self.facts.iter().map(|f| f.reward).collect())));
+        tensors.push(("replay.end".into(), list(self.facts.iter().map(|f| f32::from(f.end)).collect())));
+        tensors.push(("replay.finals".into(), list(self.finals.values().flat_map(|f| f.iter().copied()).collect())));
+        if let Some((tree, _)) = &self.tree {
+            tensors.push(("replay.priority".into(), Tensor::from_slice(&tree.levels[0])));
+        }
+        json!({"begun": self.begun, "top": self.top, "finals": self.finals.keys().collect::<Vec<_>>(),
+               "rows": self.rows})
+    }
+
+    /// Goes on from a save of the same shape; nothing comes back where the number of rows differs (an evaluation).
+    pub fn load(&mut self, saved: &Saved, state: &Value) -> Result<(), AgentError> {
+        if state["rows"].as_u64() != Some(self.rows as u64) {
+            return Ok(());
+        }
+        let broken = |what: &str| AgentError::Checkpoint(format!("its replay memory's `{what}` does not fit"));
+        let part = |name: &str, len: usize| -> Result<Vec<f32>, AgentError> {
+            let tensor = saved.tensor(&format!("replay.{name}"))?;
+            let mut numbers = vec![0.0; tensor.numel()];
+            read_f32(tensor, &mut numbers);
+            if numbers.len() == len { Ok(numbers) } else { Err(broken(name)) }
+        };
+        let slots = self.facts.len();
+        let places: Vec<usize> = serde_json::from_value(state["finals"].clone()).map_err(|_| broken("finals"))?;
+        let (obs, mask) = (part("obs", slots * self.obs_len)?, part("mask", slots * self.mask_len)?);
+        let (action, reward, end) = (part("action", slots)?, part("reward", slots)?, part("end", slots)?);
+        let finals = part("finals", places.len() * self.obs_len)?;
+        if places.iter().any(|p| *p >= slots) {
+            return Err(broken("finals"));
+        }
+        if let Some((tree, _)) = &mut self.tree {
+            let priority = part("priority", tree.levels[0].len())?;
+            *tree = SumTree::new(slots);
+            tree.set(&(0..slots).collect::<Vec<_>>(), |i| priority[i]);
+        }
+        self.obs = obs;
+        self.mask = mask.iter().map(|m| *m != 0.0).collect();
+        let fact = |i: usize| Fact { reward: reward[i], action: action[i] as u16, end: end[i] as u8 };
+        self.facts = (0..slots).map(fact).collect();
+        self.finals = places.into_iter().zip(finals.chunks_exact(self.obs_len).map(Into::into)).collect();
+        self.begun = state["begun"].as_u64().ok_or_else(|| broken("begun"))?;
+        self.top = state["top"].as_f64().ok_or_else(|| broken("top"))? as f32;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::rng::Stream;
+    use agon_core::{ActionSpec, Field};
+
+    fn spec(masked: bool) -> Spec {
+        let mut spec = Spec::new(vec![Field::new("x", "", -1e9, 1e9)], ActionSpec::discrete(["a", "b"]), 10);
+        spec.masked = masked;
+        spec
+    }
+
+    /// A memory of one row that saw x = 0, 1, 2, … and earned 1, 2, 4, 8, …; step 2 ends as `end` says.
+    fn filled(n_step: usize, end: u8, steps: u32) -> Replay {
+        let mut replay = Replay::new(&spec(true), 1, 100, n_step, 0.5, None);
+        replay.begin(&[0.0], &[true, true]);
+        for t in 0..steps {
+            replay.end(Outcome {
+                action: &[i64::from(t % 2)],
+                reward: &[2f32.powi(t as i32)],
+                terminated: &[t == 2 && end == TERMINATED],
+                truncated: &[t == 2 && end == TRUNCATED],
+                final_obs: &[77.0],
+            });
+            replay.begin(&[t as f32 + 1.0], &[true, t % 2 == 0]);
+        }
+        replay
+    }
+
+    fn at(replay: &Replay, place: usize) -> (f32, i64, f32, f32, f32, Vec<bool>) {
+        let mut b = Batch::new(&spec(true), 1);
+        b.places[0] = place;
+        replay.gather(&mut b);
+        let mask = b.next_mask.slice().to_vec();
+        (b.obs.slice()[0], b.action.slice()[0], b.reward.slice()[0], b.discount.slice()[0], b.next_obs.slice()[0], mask)
+    }
+
+    #[test]
+    fn transitions_are_n_step_returns_by_hand() {
+        let running = filled(3, RUNNING, 6);
+        // 2 + 4/2 + 8/4, then γ³ times the value of x = 4, whose mask was given with it.
+        assert_eq!(at(&running, 1), (1.0, 1, 2.0 + 2.0 + 2.0, 0.125, 4.0, vec![true, false]));
+        let ended = filled(3, TERMINATED, 6);
+        assert_eq!(at(&ended, 1).2..=at(&ended, 1).3, 4.0..=0.0, "the rules end it: 2 + 4/2 and nothing after");
+        let cut = filled(3, TRUNCATED, 6);
+        assert_eq!(
+            at(&cut, 1),
+            (1.0, 1, 4.0, 0.25, 77.0, vec![true, true]),
+            "the step limit does: go on from the last"
+        );
+        assert_eq!(at(&cut, 3).4, 6.0, "the next episode's own");
+    }
+
+    #[test]
+    fn only_whole_transitions_are_drawn_and_old_ones_go() {
+        let replay = filled(3, RUNNING, 5);
+        assert_eq!(replay.len(), 3, "steps 0 to 2 have three successors");
+        let mut small = Replay::new(&spec(false), 2, 8, 1, 1.0, None);
+        small.begin(&[0.0, 100.0], &[]);
+        for t in 1..50 {
+            small.end(Outcome {
+                action: &[0, 1],
+                reward: &[t as f32, -(t as f32)],
+                terminated: &[false; 2],
+                truncated: &[t % 7 == 0; 2],
+                final_obs: &[-1.0, -2.0],
+            });
+            small.begin(&[t as f32, 100.0 + t as f32], &[]);
+        }
+        assert!(small.finals.len() <= 2, "last observations go with their steps: {}", small.finals.len());
+        let (mut batch, mut rng) = (Batch::new(&spec(false), 500), Rng::new(1, Stream::Shuffle, 0));
+        small.sample(&mut rng, 1.0, &mut batch);
+        let seen: std::collections::BTreeSet<i64> = batch.obs.slice().iter().map(|x| *x as i64).collect();
+        let wanted = (49 - small.len() as i64 / 2..49).flat_map(|t| [t, 100 + t]).collect();
+        assert_eq!(seen, wanted, "the newest ones of both rows, all of them");
+        for i in 0..500 {
+            let (x, next) = (batch.obs.slice()[i], batch.next_obs.slice()[i]);
+            let cut = (x as i64 % 100 + 1) % 7 == 0;
+            assert_eq!(next, if cut { if x < 100.0 { -1.0 } else { -2.0 } } else { x + 1.0 });
+        }
+    }
+
+    #[test]
+    fn the_tree_draws_by_priority() {
+        let mut tree = SumTree::new(1000);
+        tree.set(&(0..1000).collect::<Vec<_>>(), |i| if i % 10 == 0 { i as f32 } else { 0.0 });
+        let total: f32 = (0..1000).step_by(10).map(|i| i as f32).sum();
+        assert_eq!(tree.total(), total);
+        let mut count = vec![0u32; 1000];
+        let mut rng = Rng::new(3, Stream::Shuffle, 0);
+        let find = |mass: f32| {
+            let (mut mass, mut leaf) = ([mass], [0]);
+            tree.find(&mut mass, &mut leaf);
+            leaf[0]
+        };
+        (0..200_000).for_each(|_| count[find(rng.f32() * tree.total())] += 1);
+        for (i, &n) in count.iter().enumerate() {
+            let wanted = 200_000.0 * f64::from(tree.get(i)) / f64::from(total);
+            assert!((f64::from(n) - wanted).abs() <= 5.0 * wanted.sqrt(), "{i}: {n}, not {wanted}");
+        }
+        assert_eq!(find(total * 1.1), 990, "too much mass ends in the last leaf that has any");
+    }
+
+    #[test]
+    fn weights_undo_priorities() {
+        let p = Priorities { exponent: 1.0, floor: 0.0 };
+        let mut replay = Replay::new(&spec(false), 1, 64, 1, 1.0, Some(p));
+        replay.begin(&[0.0], &[]);
+        for t in 1..=64 {
+            let outcome =
+                Outcome { action: &[0], reward: &[0.0], terminated: &[false], truncated: &[false], final_obs: &[0.0] };
+            replay.end(outcome);
+            replay.begin(&[t as f32], &[]);
+        }
+        assert_eq!(replay.tree.as_ref().map(|t| t.0.total()), Some(64.0), "new ones have the top priority");
+        let places: Vec<usize> = (0..64).collect();
+        let errors: Vec<f32> = (0..64).map(|i| if i < 32 { 1.0 } else { 3.0 }).collect();
+        replay.update(&places, &errors);
+        let (mut batch, mut rng) = (Batch::new(&spec(false), 4096), Rng::new(5, Stream::Shuffle, 0));
+        replay.sample(&mut rng, 1.0, &mut batch);
+        let often = batch.places.iter().filter(|p| **p >= 32).count();
+        assert!(often.abs_diff(3072) <= 2, "{often}");
+        for (place, weight) in batch.places.iter().zip(batch.weight.slice()) {
+            assert!((weight - if *place < 32 { 1.0 } else { 1.0 / 3.0 }).abs() < 1e-6);
+        }
+    }
+}

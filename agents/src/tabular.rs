@@ -1,0 +1,573 @@
+//! Q-learning (Watkins and Dayan 1992) and SARSA (Rummery and Niranjan 1994) over a table, one entry for every
+//! observation that was met, with the exploration and the stopping rule of Calvano et al. 2020.
+//!
+//! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `Table::update`.
+
+use crate::agent::{Agent, AgentError, Saved};
+use crate::registry::Start;
+use crate::train::{Trainer, Training};
+use agon_core::policy::Policy;
+use agon_core::rng::{Rng, RngState, Stream};
+use agon_core::settings::Issue;
+use agon_core::spec::ActionSpec;
+use agon_core::{Actions, ActionsMut, FirstBuf, StepBuf, VecEnv};
+use serde_json::json;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use tch::Tensor;
+
+agon_core::choices! {
+    /// What an update looks forward to.
+    pub enum Rule {
+        /// The best action.
+        QLearning = "q-learning",
+        /// The action that is taken.
+        Sarsa = "sarsa",
+    }
+}
+
+agon_core::choices! {
+    /// Who learns into the same table.
+    pub enum Tables {
+        /// All environments and agents.
+        One = "one",
+        /// Nobody else: every agent of every environment has its own, as sessions of a paper do.
+        Own = "own",
+    }
+}
+
+agon_core::choices! {
+    /// Values before anything is learned.
+    pub enum Initial {
+        /// Zero.
+        Zero = "zero",
+        /// What the action earns on average from the start while the others choose at random, as if for ever
+        /// (Calvano et al. 2020, equation 8). All joint actions are tried once.
+        RandomRivals = "random-rivals",
+    }
+}
+
+agon_core::settings! {
+    /// Hyperparameters. The probability of a random action after t steps is end + (start − end)·e^(−decay·t).
+    pub struct Config {
+        /// What an update looks forward to: q-learning or sarsa.
+        rule: Rule = Rule::QLearning;
+        /// α.
+        learning_rate: f64 = 0.1, in [0.0, 1.0];
+        /// Discount.
+        gamma: f64 = 0.99, in [0.0, 1.0];
+        /// The probability of a random action at the start.
+        epsilon_start: f64 = 1.0, in [0.0, 1.0];
+        /// What it approaches.
+        epsilon_end: f64 = 0.0, in [0.0, 1.0];
+        /// How fast, a step.
+        epsilon_decay: f64 = 1e-4, in [0.0, 1.0];
+        /// Values before anything is learned: zero or random-rivals.
+        initial: Initial = Initial::Zero;
+        /// Who learns into the same table: one (everybody) or own.
+        tables: Tables = Tables::One;
+        /// An environment's agents stop learning once no best action of theirs changed for so many steps, if given;
+        /// the run ends when all have stopped.
+        stable_steps: Option<u64> = None, in [1.0, 1e12];
+        /// Observations that can be told apart, at most.
+        most_states: usize = 1_000_000, in [1.0, 1e8];
+        /// Steps a row between reports.
+        report_every: u64 = 2000, in [1.0, 1e9];
+    }
+}
+
+/// Fx, as rustc hashes: observations are few and short, and nobody chooses them to collide.
+#[derive(Default)]
+struct Words(u64);
+
+impl Hasher for Words {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(4) {
+            let mut whole = [0; 4];
+            whole[..word.len()].copy_from_slice(word);
+            self.write_u32(u32::from_le_bytes(whole));
+        }
+    }
+    fn write_u32(&mut self, x: u32) {
+        self.0 = (self.0.rotate_left(5) ^ u64::from(x)).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+    fn write_usize(&mut self, _: usize) {} // the length, which is always the same
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+}
+
+/// The values of everybody's actions in every state that was met.
+#[derive(Clone)]
+struct Table {
+    places: HashMap<Box<[u32]>, u32, BuildHasherDefault<Words>>,
+    /// Observations in the order in which they were met.
+    keys: Vec<Box<[u32]>>,
+    actions: usize,
+    tables: usize,
+    /// Values of a state that is met for the first time, `[actions]`.
+    fresh: Vec<f32>,
+    /// `[states, tables, actions]`
+    q: Vec<f32>,
+    /// `[states, tables]` the best legal action.
+    best: Vec<u32>,
+    /// `[states, actions]`, or empty without masks.
+    legal: Vec<bool>,
+    /// `[states]` whether a state's legal actions were ever told.
+    told: Vec<bool>,
+    masked: bool,
+    key: Vec<u32>,
+}
+
+impl Table {
+    /// The place of an observation, which is made if it is new. `mask`: its legal actions, or empty.
+    fn place(&mut self, obs: &[f32], mask: &[bool]) -> usize {
+        self.key.clear();
+        // −0 and 0 are one number.
+        self.key.extend(obs.iter().map(|x| (x + 0.0).to_bits()));
+        if let Some(place) = self.places.get(&self.key[..]) {
+            let place = *place as usize;
+            if self.masked && !self.told[place] && !mask.is_empty() {
+                self.told[place] = true;
+                self.legal[place * self.actions..(place + 1) * self.actions].copy_from_slice(mask);
+                for table in 0..self.tables {
+                    self.best[place * self.tables + table] = self.argmax(place, table);
+                }
+            }
+            return place;
+        }
+        let place = self.keys.len();
+        self.places.insert(self.key.clone().into(), place as u32);
+        self.keys.push(self.key.clone().into());
+        for _ in 0..self.tables {
+            self.q.extend_from_slice(&self.fresh);
+        }
+        if self.masked {
+            // The last observation of an episode that the step limit ended comes without a mask, until it is met again.
+            self.told.push(!mask.is_empty());
+            self.legal.extend((0..self.actions).map(|a| mask.get(a).copied().unwrap_or(true)));
+        }
+        let best = (0..self.tables).map(|t| self.argmax(place, t)).collect::<Vec<_>>();
+        self.best.extend(best);
+        place
+    }
+
+    fn at(&self, state: usize, table: usize) -> usize {
+        (state * self.tables + table) * self.actions
+    }
+
+    fn is_legal(&self, state: usize, action: usize) -> bool {
+        !self.masked || self.legal[state * self.actions + action]
+    }
+
+    fn argmax(&self, state: usize, table: usize) -> u32 {
+        let values = &self.q[self.at(state, table)..][..self.actions];
+        let mut best = None;
+        for (a, value) in values.iter().enumerate().filter(|(a, _)| self.is_legal(state, *a)) {
+            if best.is_none_or(|(_, top)| *value > top) {
+                best = Some((a, *value));
+            }
+        }
+        best.map_or(0, |(a, _)| a as u32)
+    }
+
+    fn best(&self, state: usize, table: usize) -> usize {
+        self.best[state * self.tables + table] as usize
+    }
+
+    fn value(&self, state: usize, table: usize, action: usize) -> f32 {
+        self.q[self.at(state, table) + action]
+    }
+
+    /// Moves a value towards its target by the share `rate`; whether the best action of the state changed with it.
+    fn update(&mut self, state: usize, table: usize, action: usize, target: f32, rate: f32) -> bool {
+        let (from, at) = (self.at(state, table), state * self.tables + table);
+        let best = self.best[at] as usize;
+        let value = &mut self.q[from + action];
+        *value += rate * (target - *value);
+        let value = *value;
+        let now = if action == best {
+            self.argmax(state, table) as usize
+        } else if value > self.q[from + best] {
+            action
+        } else {
+            best
+        };
+        self.best[at] = now as u32;
+        now != best
+    }
+}
+
+/// A row's last step, until its update.
+#[derive(Clone, Copy, Default)]
+struct Step {
+    state: usize,
+    action: usize,
+    reward: f32,
+    /// Where it led, unless the rules ended the episode; and whether that is where the row acts next.
+    next: Option<usize>,
+    goes_on: bool,
+    pending: bool,
+}
+
+/// The learner.
+pub struct Tabular {
+    config: Config,
+    agents: usize,
+    rows: usize,
+    table: Table,
+    rng: Rng,
+    t: u64,
+    /// `[envs]`: the step of the last change of a best action, and whether the agents have stopped learning.
+    changed: Vec<u64>,
+    stopped: Vec<bool>,
+    steps: Vec<Step>,
+    /// `[rows]` the states acted on.
+    now: Vec<usize>,
+    earned: f64,
+    obs: Vec<f32>,
+    mask: Vec<bool>,
+    actions: Vec<i64>,
+    reward: Vec<f32>,
+    terminated: Vec<bool>,
+    truncated: Vec<bool>,
+    final_obs: Vec<f32>,
+}
+
+impl Tabular {
+    /// A training that has just begun.
+    pub fn training(config: Config, start: Start<'_>) -> Result<Box<dyn Training>, AgentError> {
+        let Start { mut env, seed, steps, .. } = start;
+        let refuse = |name: &str, message: String| Err(AgentError::Settings(vec![Issue::value(name, message)]));
+        let ActionSpec::Discrete { labels } = &env.spec().action else {
+            return refuse("kind", "tabular agents make one choice a step; this environment asks for more".into());
+        };
+        let (spec, rows, actions) = (env.spec().clone(), env.rows(), labels.len());
+        let tables = if config.tables == Tables::One { 1 } else { rows };
+        let fresh = match config.initial {
+            Initial::Zero => vec![0.0; actions],
+            Initial::RandomRivals if spec.masked || config.gamma >= 1.0 => {
+                let message = "random-rivals needs a discount below 1 and an environment without masks; use zero";
+                return refuse("initial", message.into());
+            }
+            Initial::RandomRivals if (actions as f64).powi(spec.agents as i32) <= 1e6 => {
+                random_rivals(&mut *env, seed, actions, config.gamma)
+            }
+            Initial::RandomRivals => {
+                return refuse("initial", "there are too many joint actions to try all; use zero".into());
+            }
+        };
+        let mask_len = if spec.masked { actions } else { 0 };
+        let agent = Self {
+            table: Table {
+                places: HashMap::default(),
+                keys: Vec::new(),
+                actions,
+                tables,
+                fresh,
+                q: Vec::new(),
+                best: Vec::new(),
+                legal: Vec::new(),
+                told: Vec::new(),
+                masked: spec.masked,
+                key: Vec::new(),
+            },
+            agents: spec.agents,
+            rows,
+            rng: Rng::new(seed, Stream::Act, 0),
+            t: 0,
+            changed: vec![0; rows / spec.agents],
+            stopped: vec![false; rows / spec.agents],
+            steps: vec![Step::default(); rows],
+            now: vec![0; rows],
+            earned: 0.0,
+            obs: vec![0.0; rows * spec.obs_len()],
+            mask: vec![true; rows * mask_len],
+            actions: vec![0; rows],
+            reward: vec![0.0; rows],
+            terminated: vec![false; rows],
+            truncated: vec![false; rows],
+            final_obs: vec![0.0; rows * spec.obs_len()],
+            config,
+        };
+        Ok(Box::new(Trainer::new(env, Box::new(agent), seed, steps)))
+    }
+
+    fn epsilon(&self) -> f64 {
+        let Config { epsilon_start, epsilon_end, epsilon_decay, .. } = self.config;
+        epsilon_end + (epsilon_start - epsilon_end) * (-epsilon_decay * self.t as f64).exp()
+    }
+
+    fn table_of(&self, row: usize) -> usize {
+        if self.table.tables == 1 { 0 } else { row }
+    }
+
+    /// ε-greedy among the legal actions.
+    fn choose(&mut self, state: usize, row: usize, epsilon: f32) -> usize {
+        if self.rng.f32() >= epsilon {
+            return self.table.best(state, self.table_of(row));
+        }
+        let n = self.table.actions;
+        if !self.table.masked {
+            return self.rng.below(n as u32) as usize;
+        }
+        let legal = (0..n).filter(|a| self.table.is_legal(state, *a)).count();
+        let pick = self.rng.below(legal.max(1) as u32) as usize;
+        (0..n).filter(|a| self.table.is_legal(state, *a)).nth(pick).unwrap_or(0)
+    }
+
+    /// Learns from a row's last step. `follow`: what is done where it led.
+    fn update(&mut self, row: usize, follow: Option<usize>) {
+        let (step, table, env) = (self.steps[row], self.table_of(row), row / self.agents);
+        self.steps[row].pending = false;
+        if self.stopped[env] {
+            return;
+        }
+        let ahead = step.next.map_or(0.0, |next| {
+            let action = follow.unwrap_or_else(|| self.table.best(next, table));
+            self.table.value(next, table, action)
+        });
+        let target = step.reward + self.config.gamma as f32 * ahead;
+        let rate = self.config.learning_rate as f32;
+        if self.table.update(step.state, table, step.action, target, rate) {
+            self.changed[env] = self.t;
+        }
+    }
+
+    fn stop_the_stable(&mut self) {
+        let Some(stable) = self.config.stable_steps else { return };
+        let t = self.t;
+        // One table for all is everybody's: it is stable or it is not.
+        if self.table.tables == 1 {
+            let newest = self.changed.iter().copied().max().unwrap_or(0);
+            self.changed.fill(newest);
+        }
+        self.stopped.iter_mut().zip(&self.changed).for_each(|(stopped, at)| *stopped |= t - at >= stable);
+    }
+}
+
+/// The mean of each action's reward over everything the others can do from the start, times 1 / (1 − γ).
+fn random_rivals(env: &mut dyn VecEnv, seed: u64, actions: usize, gamma: f64) -> Vec<f32> {
+    let (agents, envs, rows) = (env.spec().agents, env.envs(), env.rows());
+    let mask_len = if env.spec().masked { rows * actions } else { 0 };
+    let (mut obs, mut mask) = (vec![0.0; rows * env.spec().obs_len()], vec![true; mask_len]);
+    let mut final_obs = obs.clone();
+    let (mut reward, mut terminated, mut truncated) = (vec![0.0; rows], vec![false; rows], vec![false; rows]);
+    let (mut sum, mut count) = (vec![0.0; actions], vec![0.0f64; actions]);
+    let joint = actions.pow(agents as u32);
+    let choice = |joint: usize, agent: usize| (joint / actions.pow(agent as u32)) % actions;
+    for first in (0..joint).step_by(envs) {
+        env.reset(seed, Stream::Env, FirstBuf { obs: &mut obs, mask: &mut mask });
+        let tried: Vec<i64> =
+            (0..rows).map(|row| choice((first + row / agents) % joint, row % agents) as i64).collect();
+        let out = StepBuf {
+            obs: &mut obs,
+            mask: &mut mask,
+            reward: &mut reward,
+            terminated: &mut terminated,
+            truncated: &mut truncated,
+            final_obs: &mut final_obs,
+        };
+        env.step(Actions::Discrete(&tried), out);
+        // The first agent's rewards: sellers are alike, or there is one table's worth of them.
+        for row in (0..rows).step_by(agents).take_while(|row| first + row / agents < joint) {
+            sum[tried[row] as usize] += f64::from(reward[row]);
+            count[tried[row] as usize] += 1.0;
+        }
+    }
+    let forever = 1.0 / (1.0 - gamma).max(1e-9);
+    sum.iter().zip(&count).map(|(s, n)| (s / n.max(1.0) * forever) as f32).collect()
+}
+
+impl Agent for Tabular {
+    fn first(&mut self) -> FirstBuf<'_> {
+        FirstBuf { obs: &mut self.obs, mask: &mut self.mask }
+    }
+
+    fn begin(&mut self) {
+        let (width, actions) = (self.obs.len() / self.rows, self.mask.len() / self.rows);
+        for row in 0..self.rows {
+            let obs = &self.obs[row * width..(row + 1) * width];
+            self.now[row] = self.table.place(obs, &self.mask[row * actions..(row + 1) * actions]);
+        }
+    }
+
+    fn act(&mut self) {
+        let epsilon = self.epsilon() as f32;
+        for row in 0..self.rows {
+            let state = self.now[row];
+            let stopped = self.stopped[row / self.agents];
+            let action =
+                if stopped { self.table.best(state, self.table_of(row)) } else { self.choose(state, row, epsilon) };
+            if self.steps[row].pending {
+                let goes_on = self.steps[row].goes_on;
+                // Where the step limit ended the episode nobody acts; what would be done there is drawn.
+                let follow = match self.steps[row].next {
+                    Some(_) if goes_on => Some(action),
+                    Some(last) => Some(self.choose(last, row, epsilon)),
+                    None => None,
+                };
+                self.update(row, follow);
+            }
+            self.actions[row] = action as i64;
+            self.steps[row].state = state;
+            self.steps[row].action = action;
+        }
+    }
+
+    fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
+        let out = StepBuf {
+            obs: &mut self.obs,
+            mask: &mut self.mask,
+            reward: &mut self.reward,
+            terminated: &mut self.terminated,
+            truncated: &mut self.truncated,
+            final_obs: &mut self.final_obs,
+        };
+        (Actions::Discrete(&self.actions), out)
+    }
+
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+        self.t += 1;
+        let (width, actions) = (self.obs.len() / self.rows, self.mask.len() / self.rows);
+        for row in 0..self.rows {
+            let part = row * width..(row + 1) * width;
+            let next = self.table.place(&self.obs[part.clone()], &self.mask[row * actions..(row + 1) * actions]);
+            self.now[row] = next;
+            let led = match (self.terminated[row], self.truncated[row]) {
+                (true, _) => None,
+                (_, true) => Some(self.table.place(&self.final_obs[part], &[])),
+                _ => Some(next),
+            };
+            self.earned += f64::from(self.reward[row]);
+            let step = &mut self.steps[row];
+            (step.reward, step.next, step.goes_on, step.pending) = (self.reward[row], led, !self.truncated[row], true);
+            if self.config.rule == Rule::QLearning {
+                self.update(row, None);
+            }
+        }
+        if self.table.keys.len() > self.config.most_states {
+            let message = format!(
+                "after {} steps there are more observations than most_states = {}: this environment is too large for a table",
+                self.t, self.config.most_states
+            );
+            return Err(AgentError::Settings(vec![Issue::value("most_states", message)]));
+        }
+        self.stop_the_stable();
+        if !self.t.is_multiple_of(self.config.report_every) && !self.finished() && progress < 1.0 {
+            return Ok(false);
+        }
+        let stopped = self.stopped.iter().filter(|s| **s).count() as f64;
+        let steps = (self.rows as u64 * ((self.t - 1) % self.config.report_every + 1)) as f64;
+        report.push(("reward".into(), std::mem::take(&mut self.earned) / steps));
+        report.push(("epsilon".into(), self.epsilon()));
+        report.push(("states".into(), self.table.keys.len() as f64));
+        if self.config.stable_steps.is_some() {
+            report.push(("stable".into(), stopped / self.stopped.len() as f64));
+        }
+        match self.table.q.iter().find(|q| !q.is_finite()) {
+            Some(_) => Err(AgentError::Diverged("a value is no longer a number".into())),
+            None => Ok(true),
+        }
+    }
+
+    fn finished(&self) -> bool {
+        self.stopped.iter().all(|s| *s)
+    }
+
+    fn policy(&self) -> Box<dyn Policy> {
+        Box::new(Greedy { table: self.table.clone() })
+    }
+
+    fn save(&self) -> Saved {
+        let table = &self.table;
+        let keys: Vec<f32> = table.keys.iter().flat_map(|k| k.iter().map(|x| f32::from_bits(*x))).collect();
+        let tensors = vec![
+            ("keys".into(), Tensor::from_slice(&keys)),
+            ("q".into(), Tensor::from_slice(&table.q)),
+            (
+                "legal".into(),
+                Tensor::from_slice(&table.legal.iter().map(|l| f32::from(u8::from(*l))).collect::<Vec<_>>()),
+            ),
+        ];
+        let pending: Vec<_> =
+            self.steps.iter().map(|s| json!([s.state, s.action, s.reward, s.next, s.goes_on, s.pending])).collect();
+        let state = json!({
+            "t": self.t, "rng": self.rng.state(), "changed": self.changed, "stopped": self.stopped,
+            "best": table.best, "told": table.told, "earned": self.earned, "pending": pending,
+        });
+        Saved { tensors, state }
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let numbers = |name: &str| -> Result<Vec<f32>, AgentError> {
+            let tensor = saved.tensor(name)?;
+            let mut numbers = vec![0.0; tensor.numel()];
+            crate::bridge::read_f32(tensor, &mut numbers);
+            Ok(numbers)
+        };
+        let broken = |what: &str| AgentError::Checkpoint(format!("its table's {what} are not whole"));
+        let (keys, q, legal) = (numbers("keys")?, numbers("q")?, numbers("legal")?);
+        let (best, told): (Vec<u32>, Vec<bool>) = (saved.part("best")?, saved.part("told")?);
+        let (width, actions) = (self.obs.len() / self.rows, self.table.actions);
+        let states = keys.len() / width;
+        let tables = q.len().checked_div(states * actions).unwrap_or(self.table.tables);
+        let whole = keys.len() == states * width && q.len() == states * tables * actions;
+        if !whole || best.len() != states * tables || best.iter().any(|b| *b as usize >= actions) {
+            return Err(broken("values"));
+        }
+        let masks = if self.table.masked { states } else { 0 };
+        if legal.len() != masks * actions || told.len() != masks {
+            return Err(broken("masks"));
+        }
+        let table = &mut self.table;
+        table.keys = keys.chunks_exact(width).map(|k| k.iter().map(|x| x.to_bits()).collect()).collect();
+        table.places = table.keys.iter().enumerate().map(|(i, k)| (k.clone(), i as u32)).collect();
+        (table.q, table.best, table.tables) = (q, best, tables);
+        table.legal = legal.iter().map(|l| *l != 0.0).collect();
+        table.told = told;
+        self.t = saved.part("t")?;
+        self.rng = Rng::restore(saved.part::<RngState>("rng")?);
+        self.earned = saved.part("earned")?;
+        let (changed, stopped): (Vec<u64>, Vec<bool>) = (saved.part("changed")?, saved.part("stopped")?);
+        let pending: Vec<(usize, usize, f32, Option<usize>, bool, bool)> = saved.part("pending")?;
+        // Another number of environments (an evaluation) starts these anew.
+        if changed.len() == self.changed.len() && stopped.len() == changed.len() && pending.len() == self.rows {
+            if pending.iter().any(|p| p.0.max(p.3.unwrap_or(0)) >= states.max(1) || p.1 >= actions) {
+                return Err(broken("steps"));
+            }
+            (self.changed, self.stopped) = (changed, stopped);
+            self.steps = pending
+                .into_iter()
+                .map(|(state, action, reward, next, goes_on, pending)| Step {
+                    state,
+                    action,
+                    reward,
+                    next,
+                    goes_on,
+                    pending,
+                })
+                .collect();
+        }
+        Ok(())
+    }
+}
+
+/// The best actions of a table. Row r of a batch plays what row r of the training learned.
+struct Greedy {
+    table: Table,
+}
+
+impl Policy for Greedy {
+    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], mut actions: ActionsMut<'_>) {
+        let (width, masks) = (env.spec().obs_len(), mask.len() / env.rows());
+        for (row, obs) in obs.chunks_exact(width).enumerate() {
+            let place = self.table.place(obs, &mask[row * masks..(row + 1) * masks]);
+            actions.set(row, self.table.best(place, row % self.table.tables) as f64);
+        }
+    }
+
+    fn name(&self) -> String {
+        "tabular".into()
+    }
+}

@@ -1,0 +1,141 @@
+//! A small environment as a table: every state, what can be done there, and where it leads. What exact methods work on.
+
+use crate::env::Env;
+use std::collections::HashMap;
+
+/// More outcomes would fill a few gigabytes.
+const MOST_OUTCOMES: usize = 100_000_000;
+
+/// Takes an outcome: its probability, the reward, and the state it leads to; none where the rules end the episode.
+pub type Each<'a, S> = &'a mut dyn FnMut(f64, f64, Option<&S>);
+
+/// One way a choice can turn out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// How probable it is.
+    pub probability: f64,
+    /// What is earned.
+    pub reward: f64,
+    /// The state it leads to; none where the rules end the episode.
+    pub next: Option<u32>,
+}
+
+/// An environment of one agent with one choice a step, fully observed.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// `[states, obs_len]`, in the order in which states are met from the starts.
+    pub obs: Vec<f32>,
+    /// `[states, actions]`
+    pub legal: Vec<bool>,
+    /// Choices a state.
+    pub actions: usize,
+    /// `[states × actions + 1]`: where each choice's outcomes begin in `outcomes`.
+    pub from: Vec<usize>,
+    /// All of them.
+    pub outcomes: Vec<Outcome>,
+    /// Probabilities of the states that episodes start in.
+    pub starts: Vec<(f64, u32)>,
+}
+
+impl Model {
+    /// Walks an environment from its starts until no state is new; why not, where it cannot be told or is too large.
+    pub fn of<E: Env>(env: &E, most_states: usize) -> Result<Self, String> {
+        let spec = env.spec();
+        let actions = spec.action.mask_len();
+        if spec.agents != 1 || spec.action.len() != 1 || actions == 0 {
+            return Err("it is not one agent that makes one choice a step".into());
+        }
+        let mut walk = Walk {
+            model: Self { actions, from: vec![0], ..Self::default() },
+            places: HashMap::new(),
+            states: Vec::new(),
+            obs: vec![0.0; spec.obs_len()],
+        };
+        let mut starts = Vec::new();
+        if !env.starts(&mut |p, state: &E::State| starts.push((p, walk.place(env, state)))) {
+            return Err("it does not tell its chances".into());
+        }
+        walk.model.starts = starts;
+        let mut at = 0;
+        while at < walk.states.len() {
+            if walk.states.len() > most_states {
+                return Err(format!("it has more than {most_states} states"));
+            }
+            let state = walk.states[at].clone();
+            for action in 0..actions {
+                if walk.model.legal[at * actions + action] {
+                    let mut found = Vec::new();
+                    let told = env.outcomes(&state, action as i64, &mut |p, reward, next| {
+                        if p > 0.0 {
+                            found.push(Outcome { probability: p, reward, next: next.map(|s| walk.place(env, s)) });
+                        }
+                    });
+                    if !told {
+                        return Err("it does not tell its chances".into());
+                    }
+                    walk.model.outcomes.extend(found);
+                }
+                walk.model.from.push(walk.model.outcomes.len());
+            }
+            if walk.model.outcomes.len() > MOST_OUTCOMES {
+                return Err(format!("its choices have more than {MOST_OUTCOMES} outcomes"));
+            }
+            at += 1;
+        }
+        Ok(walk.model)
+    }
+
+    /// States.
+    pub fn len(&self) -> usize {
+        self.legal.len() / self.actions.max(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What a choice is worth if states are worth `value`.
+    pub fn worth(&self, state: usize, action: usize, gamma: f64, value: &[f64]) -> f64 {
+        let at = state * self.actions + action;
+        let outcomes = &self.outcomes[self.from[at]..self.from[at + 1]];
+        outcomes.iter().map(|o| o.probability * (o.reward + gamma * o.next.map_or(0.0, |n| value[n as usize]))).sum()
+    }
+
+    /// The best legal choice and its worth; the first of equals.
+    pub fn best(&self, state: usize, gamma: f64, value: &[f64]) -> (usize, f64) {
+        let legal = (0..self.actions).filter(|a| self.legal[state * self.actions + a]);
+        legal
+            .map(|a| (a, self.worth(state, a, gamma, value)))
+            .fold((0, f64::NEG_INFINITY), |top, one| if one.1 > top.1 { one } else { top })
+    }
+}
+
+/// A walk under way.
+struct Walk<S> {
+    model: Model,
+    places: HashMap<Vec<u32>, u32>,
+    states: Vec<S>,
+    obs: Vec<f32>,
+}
+
+impl<S: Clone> Walk<S> {
+    /// The place of a state, told apart from others by what is seen of it.
+    fn place<E: Env<State = S>>(&mut self, env: &E, state: &S) -> u32 {
+        env.observe(state, &mut self.obs);
+        let key: Vec<u32> = self.obs.iter().map(|x| x.to_bits()).collect();
+        if let Some(place) = self.places.get(&key) {
+            return *place;
+        }
+        let place = self.states.len() as u32;
+        self.places.insert(key, place);
+        self.states.push(state.clone());
+        self.model.obs.extend_from_slice(&self.obs);
+        let from = self.model.legal.len();
+        self.model.legal.resize(from + self.model.actions, true);
+        if env.spec().masked {
+            env.mask(state, &mut self.model.legal[from..]);
+        }
+        place
+    }
+}

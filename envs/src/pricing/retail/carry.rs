@@ -1,0 +1,187 @@
+//! What may carry over from one week of a shop to the next, each part off unless its settings say otherwise: a stock,
+//! seasons, prices that customers are used to, a rival who follows, a calendar of promotions.
+
+use super::RetailSettings;
+use agon_core::{EnvError, Field};
+use serde::{Deserialize, Serialize};
+
+/// The settings of what carries over.
+#[derive(Clone)]
+pub struct Carry {
+    stock: Vec<f64>,
+    seasons: Vec<f64>,
+    reference_effect: f64,
+    reference_memory: f64,
+    reference_start: Vec<f64>,
+    rival: Option<Rival>,
+    promotions: Vec<bool>,
+    regular_low: Vec<f64>,
+}
+
+/// One more product that is not ours.
+#[derive(Clone)]
+struct Rival {
+    intercept: f64,
+    price_effect: f64,
+    prices: [f64; 2],
+    follows: f64,
+}
+
+/// What is carried over.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Carried {
+    /// Units left, a product each.
+    stock: Vec<f64>,
+    /// The price that customers are used to, a product each.
+    reference: Vec<f64>,
+    rival: f64,
+    /// Weeks since the first of the cycle.
+    time: u32,
+}
+
+impl Carry {
+    /// What the settings ask for; none where nothing carries over.
+    pub fn new(s: &RetailSettings) -> Result<Option<Self>, EnvError> {
+        let n = s.names.len();
+        let length = |name: &str, found: usize, wanted: usize| {
+            let message = format!("has {found} entries where {wanted} are needed, one a product");
+            if found == 0 || found == wanted { Ok(()) } else { Err(EnvError::setting(name, message)) }
+        };
+        length("stock", s.stock.len(), n)?;
+        length("regular_low", s.regular_low.len(), n)?;
+        if s.promotions.is_empty() != s.regular_low.is_empty() {
+            let message = "and `promotions` need each other: the weeks in which prices may fall below it";
+            return Err(EnvError::setting("regular_low", message));
+        }
+        for (k, low) in s.regular_low.iter().enumerate() {
+            if *low < s.low[k] || *low >= s.high[k] {
+                let message = format!("of {} must lie between its `low` and its `high`", s.names[k]);
+                return Err(EnvError::setting("regular_low", message));
+            }
+        }
+        let rival = match s.rival {
+            None => None,
+            Some(intercept) => match s.rival_prices[..] {
+                [low, high] if low <= high => Some(Rival {
+                    intercept,
+                    price_effect: s.rival_price_effect,
+                    prices: [low, high],
+                    follows: s.rival_follows,
+                }),
+                _ => return Err(EnvError::setting("rival_prices", "must be [lowest, highest]")),
+            },
+        };
+        let nothing = s.stock.is_empty()
+            && s.seasons.is_empty()
+            && s.reference_effect == 0.0
+            && rival.is_none()
+            && s.promotions.is_empty();
+        let middle = |k: usize| 0.5 * (s.low[k] + s.high[k]);
+        Ok((!nothing).then(|| Self {
+            stock: s.stock.clone(),
+            seasons: s.seasons.clone(),
+            reference_effect: s.reference_effect,
+            reference_memory: s.reference_memory,
+            reference_start: (0..n).map(middle).collect(),
+            rival,
+            promotions: s.promotions.clone(),
+            regular_low: s.regular_low.clone(),
+        }))
+    }
+
+    /// What is observed of it, after the week's own numbers.
+    pub fn fields(&self, names: &[String]) -> Vec<Field> {
+        let mut fields = Vec::new();
+        if !self.stock.is_empty() {
+            fields.extend(names.iter().map(|name| Field::new(format!("stock {name}"), "share", 0.0, 1.0)));
+        }
+        if self.reference_effect > 0.0 {
+            let field = |name: &String| Field::new(format!("usual price {name}"), "$", 0.0, f32::INFINITY);
+            fields.extend(names.iter().map(field));
+        }
+        if self.rival.is_some() {
+            fields.push(Field::new("rival's price", "$", 0.0, f32::INFINITY));
+        }
+        if !self.seasons.is_empty() {
+            fields.push(Field::new("season", "utility", -f32::INFINITY, f32::INFINITY));
+        }
+        if !self.promotions.is_empty() {
+            fields.push(Field::new("promotions allowed", "", 0.0, 1.0));
+        }
+        fields
+    }
+
+    /// Writes those numbers.
+    pub fn observe(&self, carried: &Carried, out: &mut [f32]) {
+        let stock = carried.stock.iter().zip(&self.stock).map(|(left, start)| left / start.max(1e-12));
+        let reference = carried.reference.iter().copied().filter(|_| self.reference_effect > 0.0);
+        let rival = self.rival.iter().map(|_| carried.rival);
+        let season = (!self.seasons.is_empty()).then(|| self.season(carried));
+        let promotion = (!self.promotions.is_empty()).then(|| f64::from(u8::from(self.promotes(carried))));
+        let all = stock.chain(reference).chain(rival).chain(season).chain(promotion);
+        out.iter_mut().zip(all).for_each(|(o, x)| *o = x as f32);
+    }
+
+    /// The most that can be added to a product's utility, the price being the lowest.
+    pub fn most_added(&self, widest: f64) -> f64 {
+        self.seasons.iter().copied().fold(0.0, f64::max) + self.reference_effect * widest
+    }
+
+    /// The most that the rival's product can be worth.
+    pub fn most_outside(&self) -> f64 {
+        self.rival.as_ref().map_or(0.0, |r| r.intercept - r.price_effect * r.prices[0])
+    }
+
+    /// An episode's beginning, in a week of the table.
+    pub fn reset(&self, carried: &mut Carried, week: u32) {
+        carried.time = week;
+        carried.stock.clone_from(&self.stock);
+        carried.reference.clone_from(&self.reference_start);
+        carried.rival = self.rival.as_ref().map_or(0.0, |r| 0.5 * (r.prices[0] + r.prices[1]));
+    }
+
+    fn season(&self, carried: &Carried) -> f64 {
+        if self.seasons.is_empty() { 0.0 } else { self.seasons[carried.time as usize % self.seasons.len()] }
+    }
+
+    fn promotes(&self, carried: &Carried) -> bool {
+        self.promotions.is_empty() || self.promotions[carried.time as usize % self.promotions.len()]
+    }
+
+    /// The lowest price of a product this week.
+    pub fn low(&self, carried: &Carried, k: usize, low: f64) -> f64 {
+        if self.promotes(carried) { low } else { self.regular_low[k] }
+    }
+
+    /// Utility at price zero that is added, and utility that is lost a dollar beside the product's own: a season, and
+    /// what customers feel of r (reference − price).
+    pub fn tilt(&self, carried: &Carried, k: usize) -> (f64, f64) {
+        (self.season(carried) + self.reference_effect * carried.reference[k], self.reference_effect)
+    }
+
+    /// The weight of whatever is not ours: buying nothing, and the rival's product.
+    pub fn outside(&self, carried: &Carried) -> f64 {
+        1.0 + self.rival.as_ref().map_or(0.0, |r| (r.intercept - r.price_effect * carried.rival).exp())
+    }
+
+    /// What can be sold of `units`.
+    pub fn sell(&self, carried: &mut Carried, k: usize, units: f64) -> f64 {
+        let Some(left) = carried.stock.get_mut(k) else { return units };
+        let sold = units.min(*left);
+        *left -= sold;
+        sold
+    }
+
+    /// Customers get used to the prices, and the rival moves towards the lowest of them.
+    pub fn after(&self, carried: &mut Carried, prices: &[f64]) {
+        carried.time += 1;
+        for (reference, price) in carried.reference.iter_mut().zip(prices) {
+            *reference = self.reference_memory * *reference + (1.0 - self.reference_memory) * price;
+        }
+        if let Some(rival) = &self.rival {
+            let lowest = prices.iter().copied().fold(f64::INFINITY, f64::min);
+            let next = (1.0 - rival.follows) * carried.rival + rival.follows * lowest;
+            carried.rival = next.clamp(rival.prices[0], rival.prices[1]);
+        }
+    }
+}

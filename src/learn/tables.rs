@@ -1,0 +1,133 @@
+//! What `agon eval` writes for other programs: the policy as a table of states and actions, and the mean of everything
+//! counted, step by step.
+
+use crate::plan::Plan;
+use agon::cli;
+use agon::{Failure, Outcome};
+use agon_agents::evaluate::Seen;
+use agon_core::spec::ActionSpec;
+use agon_core::{Actions, Spec};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// The tables that were asked for.
+pub struct Tables {
+    spec: Spec,
+    /// How often each observation and action were met together.
+    export: Option<(PathBuf, HashMap<Vec<u32>, u64>)>,
+    path: Option<(PathBuf, Vec<Step>)>,
+    measures: Vec<&'static str>,
+}
+
+/// Sums over the episodes that lasted so long.
+struct Step {
+    episodes: u64,
+    sums: Vec<f64>,
+}
+
+/// Beyond so many lines nobody reads a table, and memory runs out.
+const MOST: usize = 1_000_000;
+
+impl Tables {
+    /// Empty ones.
+    pub fn new(args: &cli::Eval, plan: &Plan) -> Outcome<Self> {
+        let env = plan.eval_env(1)?;
+        let measures: Vec<&str> = env.measures().iter().map(|m| m.name).collect();
+        if args.path.is_some() && measures.is_empty() {
+            let message = format!("--path writes what an environment counts; {} counts nothing", plan.env.id);
+            return Err(Failure::Input(message));
+        }
+        Ok(Self {
+            spec: env.spec().clone(),
+            export: args.export.clone().map(|file| (file, HashMap::new())),
+            path: args.path.clone().map(|file| (file, Vec::new())),
+            measures,
+        })
+    }
+
+    /// Takes a step in.
+    pub fn see(&mut self, seen: Seen<'_>) {
+        if let Some((_, met)) = &mut self.export {
+            let (obs_len, width) = (self.spec.obs_len(), self.spec.action.len());
+            for (agent, obs) in seen.obs.chunks_exact(obs_len).enumerate() {
+                let mut key: Vec<u32> = obs.iter().map(|x| x.to_bits()).collect();
+                match seen.actions.part(agent * width, width) {
+                    Actions::Discrete(a) => key.extend(a.iter().map(|a| (*a as f32).to_bits())),
+                    Actions::Continuous(a) => key.extend(a.iter().map(|a| a.to_bits())),
+                }
+                if met.len() < MOST || met.contains_key(&key) {
+                    *met.entry(key).or_insert(0) += 1;
+                }
+            }
+        }
+        if let Some((_, steps)) = &mut self.path {
+            let at = seen.step as usize;
+            if at >= MOST {
+                return; // refused where it is written
+            }
+            if steps.len() <= at {
+                steps.resize_with(at + 1, || Step { episodes: 0, sums: vec![0.0; seen.measures.len()] });
+            }
+            steps[at].episodes += 1;
+            steps[at].sums.iter_mut().zip(seen.measures).for_each(|(sum, x)| *sum += x);
+        }
+    }
+
+    /// Writes them.
+    pub fn write(&self) -> Outcome {
+        if let Some((file, met)) = &self.export {
+            if met.len() >= MOST {
+                let message = format!("more than {MOST} different observations were met: too many for a table");
+                return Err(Failure::Input(message));
+            }
+            let names = self.spec.observation.iter().map(|f| f.name.clone());
+            let actions: Vec<String> = match &self.spec.action {
+                ActionSpec::Continuous { fields } => fields.iter().map(|f| f.name.clone()).collect(),
+                one => {
+                    (0..one.len()).map(|k| if k == 0 { "action".into() } else { format!("action {}", k + 1) }).collect()
+                }
+            };
+            let head: Vec<String> = names.chain(actions).chain(["times met".into()]).collect();
+            let value = |bits: &u32| f32::from_bits(*bits);
+            let mut rows: Vec<(&Vec<u32>, &u64)> = met.iter().collect();
+            rows.sort_by(|(a, _), (b, _)| {
+                let order = a.iter().zip(*b).map(|(x, y)| value(x).total_cmp(&value(y)));
+                order.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+            });
+            let label = |a: &u32| match &self.spec.action {
+                ActionSpec::Discrete { labels } => labels[value(a) as usize].clone(),
+                _ => value(a).to_string(),
+            };
+            let rows = rows.into_iter().map(|(key, times)| {
+                let (obs, action) = key.split_at(self.spec.obs_len());
+                let cells = obs.iter().map(|x| value(x).to_string()).chain(action.iter().map(label));
+                cells.chain([times.to_string()]).collect()
+            });
+            save(file, &head, rows)?;
+        }
+        if let Some((file, steps)) = &self.path {
+            if steps.len() >= MOST {
+                let message = format!("episodes have {MOST} steps or more: too many for a table");
+                return Err(Failure::Input(message));
+            }
+            let names = self.measures.iter().map(|m| (*m).to_owned());
+            let head: Vec<String> = ["step".into(), "episodes".into()].into_iter().chain(names).collect();
+            let rows = steps.iter().enumerate().map(|(t, step)| {
+                let means = step.sums.iter().map(|sum| (sum / step.episodes as f64).to_string());
+                [t.to_string(), step.episodes.to_string()].into_iter().chain(means).collect()
+            });
+            save(file, &head, rows)?;
+        }
+        Ok(())
+    }
+}
+
+fn save(file: &Path, head: &[String], rows: impl Iterator<Item = Vec<String>>) -> Outcome {
+    let failed = |e: csv::Error| Failure::Input(format!("{} cannot be written: {e}", file.display()));
+    let mut out = csv::Writer::from_path(file).map_err(failed)?;
+    out.write_record(head).map_err(failed)?;
+    for row in rows {
+        out.write_record(&row).map_err(failed)?;
+    }
+    out.flush().map_err(|e| Failure::write(file, &e))
+}
