@@ -3,7 +3,7 @@
 //! Reading order: `Config`, `A2c::update`. Acting and advantages are [`crate::collect`]'s, as PPO's are.
 
 use crate::actor_critic::Shape;
-use crate::agent::{Agent, AgentError, Saved};
+use crate::agent::{Agent, AgentError, Saved, all_finite};
 use crate::collect::{Collecting, Collector};
 use crate::dist::Taken;
 use crate::net::Activation;
@@ -111,10 +111,7 @@ impl A2c {
         report.extend(told);
         report.push(("explained_variance".into(), self.collector.explained()));
         report.push(("learning_rate".into(), rate));
-        match report.iter().find(|(_, v)| !v.is_finite()) {
-            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
-            None => Ok(()),
-        }
+        all_finite(report)
     }
 }
 

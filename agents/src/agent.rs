@@ -21,6 +21,14 @@ pub enum AgentError {
     Checkpoint(String),
 }
 
+/// Refuses a report in which something is no longer a number: what was learned is lost.
+pub fn all_finite(report: &[(String, f64)]) -> Result<(), AgentError> {
+    match report.iter().find(|(_, value)| !value.is_finite()) {
+        Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
+        None => Ok(()),
+    }
+}
+
 /// Everything of an agent that must survive: tensors by name, the rest as plain data.
 #[derive(Debug, Default)]
 pub struct Saved {

@@ -4,7 +4,7 @@
 //! Reading order: `Config`, `AlphaZero::advance`, `AlphaZero::update`. The searches and the games are
 //! `agon_search::self_play`, the network is [`crate::board_net`].
 
-use crate::agent::{AgentError, Saved};
+use crate::agent::{AgentError, Saved, all_finite};
 use crate::board_net::{BoardNet, Judge, cross_entropy};
 use crate::bridge::HostTensor;
 use crate::collect::TOO_MUCH;
@@ -240,10 +240,7 @@ impl AlphaZero {
             report.extend(names.iter().zip(&sums).map(|(n, t)| ((*n).to_owned(), t.double_value(&[]) / count)));
         }
         report.push(("learning_rate".into(), rate));
-        match report.iter().find(|(_, v)| !v.is_finite()) {
-            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
-            None => Ok(()),
-        }
+        all_finite(report)
     }
 
     fn tell(&self, played: &Played, report: &mut Vec<(String, f64)>) {

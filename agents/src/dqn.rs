@@ -4,7 +4,7 @@
 //! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`. The memory is [`crate::replay`], the network and its
 //! losses are [`crate::q_net`].
 
-use crate::agent::{Agent, AgentError, Saved};
+use crate::agent::{Agent, AgentError, Saved, all_finite};
 use crate::bridge::{HostTensor, read_f32};
 use crate::collect::TOO_MUCH;
 use crate::dist::Head;
@@ -281,10 +281,7 @@ impl Dqn {
         }
         report.push(("epsilon".into(), self.epsilon()));
         report.push(("learning_rate".into(), rate));
-        match report.iter().find(|(_, v)| !v.is_finite()) {
-            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
-            None => Ok(()),
-        }
+        all_finite(report)
     }
 }
 

@@ -4,7 +4,7 @@
 //! Reading order: `Config`, `Ppo::act`, `Ppo::learn`, `Ppo::update`, `Ppo::loss`.
 
 use crate::actor_critic::Shape;
-use crate::agent::{Agent, AgentError, Saved};
+use crate::agent::{Agent, AgentError, Saved, all_finite};
 use crate::bridge::HostTensor;
 use crate::collect::{Collecting, Collector};
 use crate::dist::Taken;
@@ -287,10 +287,7 @@ impl Ppo {
         }
         report.push(("explained_variance".into(), self.collector.explained()));
         report.push(("learning_rate".into(), rate));
-        match report.iter().find(|(_, v)| !v.is_finite()) {
-            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
-            None => Ok(()),
-        }
+        all_finite(report)
     }
 }
 

@@ -7,7 +7,7 @@
 //! episodes are kept here until they end.
 
 use crate::actor_critic::Shape;
-use crate::agent::{Agent, AgentError, Saved};
+use crate::agent::{Agent, AgentError, Saved, all_finite};
 use crate::bridge::read_f32;
 use crate::collect::{Collecting, Collector, TOO_MUCH};
 use crate::dist::Taken;
@@ -176,10 +176,7 @@ impl Reinforce {
         report
             .extend(names.into_iter().zip(parts).filter_map(|(n, part)| Some((n.to_owned(), part?.double_value(&[])))));
         report.push(("learning_rate".into(), rate));
-        match report.iter().find(|(_, v)| !v.is_finite()) {
-            Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
-            None => Ok(()),
-        }
+        all_finite(report)
     }
 }
 
