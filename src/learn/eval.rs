@@ -199,12 +199,25 @@ impl Scores {
         for (score, (mean, ci95)) in self.baselines.iter().filter_map(|s| s.lift.map(|lift| (s, lift))) {
             let share =
                 if score.mean > 0.0 { format!("  ({:+.2} %)", 100.0 * mean / score.mean) } else { String::new() };
-            out += &format!("earned more than {:<wide$}{mean:>+14.4} ± {ci95:.4}{share}\n", score.name);
+            let d = decimals(mean);
+            out += &format!("earned more than {:<wide$}{mean:>+14.d$} ± {ci95:.d$}{share}\n", score.name);
         }
         for counted in &self.counted {
-            out += &format!("{:<wide$}{:>14.4} ± {:.4}\n", counted.name, counted.mean, counted.ci95);
+            let d = decimals(counted.mean);
+            out += &format!("{:<wide$}{:>14.d$} ± {:.d$}\n", counted.name, counted.mean, counted.ci95);
         }
         out
+    }
+}
+
+/// Digits behind the point that say something of a number of this size.
+fn decimals(x: f64) -> usize {
+    if x.abs() >= 10_000.0 {
+        0
+    } else if x.abs() >= 10.0 {
+        2
+    } else {
+        4
     }
 }
 
