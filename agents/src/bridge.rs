@@ -1,5 +1,4 @@
-//! Memory that is both a CPU tensor and a slice, so that simulators write where networks read. The only `unsafe` of
-//! this crate.
+//! Memory that is both a CPU tensor and a slice, so that simulators write where networks read.
 
 use tch::{Device, Kind, Tensor};
 
@@ -78,13 +77,21 @@ impl<T: Element> HostTensor<T> {
 /// As with [`HostTensor`], tensors that share the memory are not to be used while the slice lives.
 #[allow(unsafe_code)]
 pub(crate) fn host_slice(tensor: &mut Tensor) -> Option<&mut [f32]> {
-    if tensor.device() != Device::Cpu || tensor.kind() != Kind::Float || !tensor.is_contiguous() || tensor.numel() == 0
-    {
-        return None;
-    }
-    // SAFETY: contiguous, on the CPU, of f32 and of `numel` numbers, by the check above; nobody resizes it while it is
+    // SAFETY: contiguous, on the CPU, of f32 and of `numel` numbers, by the check; nobody resizes it while it is
     // borrowed, and aliases are at rest by the rule above.
-    Some(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut f32, tensor.numel()) })
+    reachable(tensor).then(|| unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut f32, tensor.numel()) })
+}
+
+/// The same, to be read.
+#[allow(unsafe_code)]
+pub(crate) fn host_view(tensor: &Tensor) -> Option<&[f32]> {
+    // SAFETY: as above; tensor operations that write to the same memory are not to run while the slice lives.
+    reachable(tensor).then(|| unsafe { std::slice::from_raw_parts(tensor.data_ptr() as *const f32, tensor.numel()) })
+}
+
+/// Whether a tensor's numbers are 32-bit ones, in order, on the CPU, and there are any.
+fn reachable(tensor: &Tensor) -> bool {
+    tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous() && tensor.numel() > 0
 }
 
 /// Copies a tensor's numbers, from wherever it lives, into a slice of the same length.

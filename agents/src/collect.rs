@@ -102,7 +102,7 @@ pub struct Memory {
 impl Collector {
     /// Fresh networks and an empty rollout.
     pub fn new(set: &Collecting<'_>, context: &Context<'_>) -> Self {
-        let Context { spec, rows, seed, device } = *context;
+        let Context { spec, rows, seed, device, .. } = *context;
         let head = Head::of(spec);
         let mut builder = Builder::new(seed);
         let nets = Nets::new(&mut builder, &set.shape, spec.obs_len(), &head);

@@ -1,16 +1,20 @@
 //! Deep Q-learning (Mnih et al. 2015) and everything that Rainbow (Hessel et al. 2018) put on it, each part a switch:
 //! double, dueling, prioritized replay, n-step returns, distributions (C51, QR), noisy networks.
 //!
-//! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`. The memory is [`crate::replay`], the network and its
-//! losses are [`crate::q_net`].
+//! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
+//! losses are [`crate::q_net`] and [`crate::q_loss`].
 
 use crate::agent::{Agent, AgentError, Saved, all_finite};
-use crate::bridge::{HostTensor, read_f32};
+use crate::bridge::host_view;
 use crate::collect::TOO_MUCH;
+use crate::crew::Crew;
+use crate::dense::BLOCK;
 use crate::dist::Head;
-use crate::net::{Builder, Params};
+use crate::net::Params;
 use crate::optim::{Adam, Schedule};
-use crate::q_net::{Kinds, QNet, Shape};
+use crate::q_loss::{Kinds, Outputs};
+use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape, Work};
+use crate::q_task::{Part, Task};
 use crate::registry::Context;
 use crate::replay::{Batch, Outcome, Priorities, Replay};
 use agon_core::policy::Policy;
@@ -20,7 +24,7 @@ use agon_core::spec::ActionSpec;
 use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf, VecEnv};
 use agon_search::Evaluate;
 use serde_json::json;
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 agon_core::settings! {
     /// Hyperparameters. Steps are those of all environments together, as in `train.steps`.
@@ -79,7 +83,6 @@ agon_core::settings! {
 /// The learner.
 pub struct Dqn {
     config: Config,
-    device: Device,
     head: Head,
     rows: usize,
     envs: u64,
@@ -97,7 +100,11 @@ pub struct Dqn {
     progress: f64,
     /// Steps at which the network learns next, and is copied.
     due: [u64; 2],
-    obs: HostTensor<f32>,
+    parts: Vec<Part>,
+    /// What the copy says of the batch's next observations, `[rows, width]`.
+    judged: Vec<f32>,
+    crew: Crew,
+    obs: Vec<f32>,
     mask: Vec<bool>,
     q: Vec<f32>,
     action: Vec<i64>,
@@ -128,12 +135,14 @@ impl Config {
         }
         let atoms = if self.returns == Kinds::Mean { 1 } else { self.atoms };
         let sizes = [&[spec.obs_len()], &self.hidden[..], &[labels.len() * atoms]].concat();
-        // Weights, two moments, a gradient and a copy.
-        let weights: f64 = sizes.windows(2).map(|w| 20.0 * w[0] as f64 * w[1] as f64).sum();
+        // Weights, two moments and a copy; a gradient a part; with noise, deviations of all and noisy weights a part.
+        let (noisy, parts) = (if self.noise > 0.0 { 2.0 } else { 1.0 }, self.parts(Device::Cpu) as f64);
+        let bytes = noisy * (16.0 + 4.0 * parts * noisy);
+        let weights: f64 = sizes.windows(2).map(|w| bytes * w[0] as f64 * w[1] as f64).sum();
         if weights > TOO_MUCH {
             return refuse("hidden", format!("would need {:.0} GB of memory", weights / 1e9));
         }
-        if self.returns == Kinds::C51 && self.lowest_return >= self.highest_return {
+        if self.returns == Kinds::C51 && self.lowest_return as f32 >= self.highest_return as f32 {
             return refuse("lowest_return", "must be below highest_return".into());
         }
         Ok(labels.len())
@@ -148,26 +157,30 @@ impl Config {
         (1..=most).rev().find(|n| self.gradient_steps.is_multiple_of(*n as u64)).unwrap_or(1)
     }
 
-    fn shape(&self) -> Shape {
-        Shape {
-            hidden: self.hidden.clone(),
-            dueling: self.dueling,
-            noise: self.noise,
+    fn shape(&self, actions: usize) -> Shape {
+        let outputs = Outputs {
             kind: self.returns,
-            atoms: self.atoms,
-            support: [self.lowest_return, self.highest_return],
-        }
+            actions,
+            atoms: if self.returns == Kinds::Mean { 1 } else { self.atoms },
+            dueling: self.dueling,
+            support: [self.lowest_return as f32, self.highest_return as f32],
+        };
+        Shape { hidden: self.hidden.clone(), noise: self.noise, outputs }
+    }
+
+    /// Parts of a minibatch that may be learned from side by side, whether or not there are threads for them.
+    fn parts(&self, device: Device) -> usize {
+        if device == Device::Cpu { (self.minibatch / 32).clamp(1, 4) } else { 1 }
     }
 }
 
 impl Dqn {
     /// A fresh learner.
     pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
-        let Context { spec, rows, seed, device } = *context;
+        let Context { spec, rows, seed, device, threads } = *context;
         let actions = config.fits(spec, rows)?;
-        let mut builder = Builder::new(seed);
-        let net = QNet::new(&mut builder, spec.obs_len(), actions, config.shape());
-        let params = builder.finish(device);
+        let (net, params) = QNet::new(seed, spec.obs_len(), &config.shape(actions), device);
+        let parts = (0..config.parts(device)).map(|_| Part::default()).collect();
         let priorities = Priorities { exponent: config.priority_exponent, floor: 1e-6 };
         let priorities = (config.priority_exponent > 0.0).then_some(priorities);
         Ok(Self {
@@ -183,7 +196,11 @@ impl Dqn {
             step: 0,
             progress: 0.0,
             due: [config.learning_starts, config.target_every],
-            obs: HostTensor::zeros(&[rows, spec.obs_len()]),
+            parts,
+            judged: Vec::new(),
+            // A device does its own work side by side.
+            crew: Crew::new(if device == Device::Cpu { threads } else { 1 }),
+            obs: vec![0.0; rows * spec.obs_len()],
             mask: vec![true; if spec.masked { rows * actions } else { 0 }],
             q: vec![0.0; rows * actions],
             action: vec![0; rows],
@@ -193,7 +210,6 @@ impl Dqn {
             final_obs: vec![0.0; rows * spec.obs_len()],
             begun: false,
             config,
-            device,
             rows,
             net,
             params,
@@ -212,72 +228,93 @@ impl Dqn {
         1.0 + fallen * (self.config.epsilon_end - 1.0)
     }
 
+    /// The copy's outputs for all next observations of the batch.
+    fn judge(&mut self) {
+        let (net, crew) = (&self.net, &self.crew);
+        let (width, inputs) = (net.outputs().width(), self.obs.len() / self.rows);
+        let noise = net.noise(&mut self.noise_rng);
+        let next_obs = self.batch.next_obs.as_slice();
+        self.judged.resize(self.batch.places.len() * width, 0.0);
+        let Some(flat) = host_view(&self.target.flat) else {
+            let mut passes = OnDevice { net, params: &self.target, last: None, gradient: None };
+            return tch::no_grad(|| passes.forward(next_obs, noise.as_ref(), &mut self.judged));
+        };
+        let stretch = self.batch.places.len().div_ceil(self.parts.len());
+        let out = self.judged.chunks_mut(stretch * width).zip(next_obs.chunks(stretch * inputs));
+        let mut jobs: Vec<_> = self.parts.iter_mut().zip(out).collect();
+        crew.each(&mut jobs, |_, (part, (out, obs))| {
+            let mut passes = OnHost { net, flat, work: &mut part.work };
+            for (out, obs) in out.chunks_mut(BLOCK * width).zip(obs.chunks(BLOCK * inputs)) {
+                passes.forward(obs, noise.as_ref(), out);
+            }
+        });
+    }
+
     /// Draws transitions and learns from them, a minibatch a gradient step; the last one's loss, the mean of the values
     /// learned from, and the gradient's norm. All minibatches of the memory's batch are drawn at once, and judged by
     /// the copy at once: where there is more than one, nothing that they depend on changes between them.
-    fn update(&mut self, rate: f64) -> Option<[Tensor; 3]> {
-        let c = &self.config;
-        let beta = c.importance_exponent + (1.0 - c.importance_exponent) * self.progress;
+    fn update(&mut self, rate: f64) -> [f64; 3] {
+        let beta = self.config.importance_exponent + (1.0 - self.config.importance_exponent) * self.progress;
         self.replay.sample(&mut self.sample_rng, beta, &mut self.batch);
-        let (b, device, size) = (&self.batch, self.device, c.minibatch as i64);
-        let (obs, next_obs, action) = (b.obs.to(device), b.next_obs.to(device), b.action.to(device));
-        let (reward, discount) = (b.reward.to(device), b.discount.to(device));
-        let forbidden = (b.next_mask.tensor().numel() > 0).then(|| b.next_mask.to(device).logical_not());
-        let judge = |out: &Tensor, choice: &Tensor, from: i64, n: i64| {
-            let part = |t: &Tensor| t.narrow(0, from, n);
-            let choice = match &forbidden {
-                Some(forbidden) => choice.masked_fill(&part(forbidden), f64::NEG_INFINITY),
-                None => choice.shallow_clone(),
+        self.judge();
+        let (c, b, net, size) = (&self.config, &self.batch, &self.net, self.config.minibatch);
+        let prioritized = c.priority_exponent > 0.0;
+        let mut told = [0.0; 3];
+        for from in (0..b.places.len()).step_by(size) {
+            let choice = if c.double { net.noise(&mut self.noise_rng) } else { None };
+            let learned = net.noise(&mut self.noise_rng);
+            let all = Task {
+                outputs: net.outputs(),
+                double: c.double,
+                share: 1.0 / size as f32,
+                obs: &b.obs,
+                next_obs: &b.next_obs,
+                next_mask: &b.next_mask,
+                action: &b.action,
+                reward: &b.reward,
+                discount: &b.discount,
+                weight: if prioritized { &b.weight } else { &[] },
+                judged: &self.judged,
+                noise: [choice.as_ref(), learned.as_ref()],
             };
-            let next = pick(out, &choice.argmax(1, false));
-            self.net.target(&next, &part(&reward), &part(&discount))
-        };
-        let (copied, targets) = tch::no_grad(|| {
-            let noise = self.net.noise(&mut self.noise_rng, &self.target);
-            let out = self.net.forward(&self.target, &next_obs, noise.as_ref());
-            let targets = (!c.double).then(|| judge(&out, &self.net.means(&out), 0, out.size()[0]));
-            (out, targets)
-        });
-        let mut told = None;
-        for from in (0..b.places.len() as i64).step_by(c.minibatch) {
-            let part = |t: &Tensor| t.narrow(0, from, size);
-            let target = match &targets {
-                Some(targets) => part(targets),
-                None => tch::no_grad(|| {
-                    let noise = self.net.noise(&mut self.noise_rng, &self.params);
-                    let out = self.net.forward(&self.params, &part(&next_obs), noise.as_ref());
-                    judge(&part(&copied), &self.net.means(&out), from, size)
-                }),
+            let task = all.of(from..from + size);
+            let norm = match host_view(&self.params.flat) {
+                Some(flat) => {
+                    let stretch = size.div_ceil(self.parts.len());
+                    self.crew.each(&mut self.parts, |i, part| {
+                        let mut work = std::mem::take(&mut part.work);
+                        let task = task.of(i * stretch..((i + 1) * stretch).min(size));
+                        task.learn(&mut OnHost { net, flat, work: &mut work }, part);
+                        part.work = work;
+                    });
+                    let mut parts: Vec<_> = self.parts.iter_mut().map(|p| &mut p.work.gradient[..]).collect();
+                    let norm = self.adam.step_on_host(&mut self.params, &mut parts, rate, c.max_grad_norm, &self.crew);
+                    norm.map_or(f64::NAN, f64::from)
+                }
+                None => {
+                    let mut passes = OnDevice { net, params: &self.params, last: None, gradient: None };
+                    task.learn(&mut passes, &mut self.parts[0]);
+                    let gradient = passes.gradient.take().unwrap_or_else(|| self.params.flat.zeros_like());
+                    self.adam.step(&mut self.params, &gradient, rate, c.max_grad_norm).double_value(&[])
+                }
             };
-            let noise = self.net.noise(&mut self.noise_rng, &self.params);
-            let out = self.net.forward(&self.params, &part(&obs), noise.as_ref());
-            let (losses, errors) = self.net.loss(&pick(&out, &part(&action)), &target);
-            let loss = if c.priority_exponent > 0.0 {
-                (losses * part(&b.weight.to(device))).mean(Kind::Float)
-            } else {
-                losses.mean(Kind::Float)
-            };
-            let gradient = self.params.gradient(&loss);
-            let norm = self.adam.step(&mut self.params, &gradient, rate, c.max_grad_norm);
-            if c.priority_exponent > 0.0 {
-                let mut sizes = vec![0.0; b.places.len()];
-                read_f32(&errors, &mut sizes);
-                self.replay.update(&b.places, &sizes);
-            }
-            told = Some((loss.detach(), target, norm));
+            let sum = |of: fn(&Part) -> f64| self.parts.iter().map(of).sum::<f64>();
+            told = [sum(|p| p.loss), sum(|p| p.learned) / size as f64, norm];
         }
-        told.map(|(loss, target, norm)| [loss, self.net.mean_of_target(&target), norm])
+        if prioritized {
+            // One minibatch is drawn at a time then.
+            let errors: Vec<f32> = self.parts.iter().flat_map(|p| &p.errors).copied().collect();
+            self.replay.update(&b.places, &errors);
+        }
+        told
     }
 
     fn bout(&mut self, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, self.progress);
-        let mut last = None;
-        for _ in 0..self.config.gradient_steps / self.config.together() as u64 {
-            last = self.update(rate);
-        }
-        if let Some(parts) = last {
-            let names = ["loss", "target", "grad_norm"];
-            report.extend(names.iter().zip(&parts).map(|(n, t)| ((*n).to_owned(), t.double_value(&[]))));
+        let draws = self.config.gradient_steps / self.config.together() as u64;
+        let parts = self.crew.clone().inside(|| (0..draws).map(|_| self.update(rate)).last());
+        if let Some(parts) = parts {
+            report.extend(["loss", "target", "grad_norm"].iter().zip(parts).map(|(n, x)| ((*n).to_owned(), x)));
         }
         report.push(("epsilon".into(), self.epsilon()));
         report.push(("learning_rate".into(), rate));
@@ -285,20 +322,14 @@ impl Dqn {
     }
 }
 
-/// The outputs of one action a row: `[rows, actions, atoms]` and `[rows]` to `[rows, atoms]`.
-fn pick(out: &Tensor, action: &Tensor) -> Tensor {
-    let [rows, _, atoms] = out.size()[..] else { unreachable!("outputs have three dimensions") };
-    out.gather(1, &action.view([rows, 1, 1]).expand([rows, 1, atoms], false), false).squeeze_dim(1)
-}
-
 impl Agent for Dqn {
     fn first(&mut self) -> FirstBuf<'_> {
-        FirstBuf { obs: self.obs.slice_mut(), mask: &mut self.mask }
+        FirstBuf { obs: &mut self.obs, mask: &mut self.mask }
     }
 
     fn begin(&mut self) {
         if !std::mem::replace(&mut self.begun, true) {
-            self.replay.begin(self.obs.slice(), &self.mask);
+            self.replay.begin(&self.obs, &self.mask);
         }
     }
 
@@ -308,11 +339,8 @@ impl Agent for Dqn {
         // Whoever acts at random anyway is not asked.
         let random: Vec<bool> = (0..self.rows).map(|_| self.act_rng.f32() < epsilon).collect();
         if random.iter().any(|r| !r) {
-            tch::no_grad(|| {
-                let noise = self.net.noise(&mut self.noise_rng, &self.params);
-                let out = self.net.forward(&self.params, &self.obs.to(self.device), noise.as_ref());
-                read_f32(&self.net.means(&out).contiguous(), &mut self.q);
-            });
+            let noise = self.net.noise(&mut self.noise_rng);
+            self.net.means(&self.params, &self.obs, noise.as_ref(), &mut self.parts[0].work, &mut self.q);
             self.head.mode(&self.q, &self.mask, ActionsMut::Discrete(&mut self.action));
         }
         for row in (0..self.rows).filter(|row| random[*row]) {
@@ -325,7 +353,7 @@ impl Agent for Dqn {
 
     fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
         let out = StepBuf {
-            obs: self.obs.slice_mut(),
+            obs: &mut self.obs,
             mask: &mut self.mask,
             reward: &mut self.reward,
             terminated: &mut self.terminated,
@@ -345,7 +373,7 @@ impl Agent for Dqn {
             truncated: &self.truncated,
             final_obs: &self.final_obs,
         });
-        self.replay.begin(self.obs.slice(), &self.mask);
+        self.replay.begin(&self.obs, &self.mask);
         self.step += self.envs;
         self.progress = progress;
         let [learn, copy] = self.due;
@@ -353,7 +381,7 @@ impl Agent for Dqn {
             // As if steps came one by one: what several environments make at once does not move the next date.
             let late = (self.step - copy) / self.config.target_every;
             self.due[1] = copy + (late + 1) * self.config.target_every;
-            tch::no_grad(|| self.target.flat.copy_(&self.params.flat));
+            self.target.copy(&self.params);
         }
         if self.step < learn || self.replay.is_empty() {
             return Ok(progress >= 1.0 || (self.step / self.envs).is_multiple_of(256));
@@ -368,12 +396,12 @@ impl Agent for Dqn {
 
     fn policy(&self) -> Box<dyn Policy> {
         let (params, net, head) = (self.params.frozen(), self.net.clone(), self.head.clone());
-        Box::new(Greedy { params, net, head, q: Vec::new() })
+        Box::new(Greedy { params, net, head, work: Work::default(), q: Vec::new() })
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
         let (params, net, head) = (self.params.frozen(), self.net.clone(), self.head.clone());
-        Some(Box::new(Greedy { params, net, head, q: Vec::new() }))
+        Some(Box::new(Greedy { params, net, head, work: Work::default(), q: Vec::new() }))
     }
 
     fn save(&self) -> Saved {
@@ -416,18 +444,17 @@ struct Greedy {
     params: Params,
     net: QNet,
     head: Head,
+    work: Work,
     q: Vec<f32>,
 }
 
 /// As a judge of positions: the values of moves are their logits, the best one's is the position's.
 impl Evaluate for Greedy {
     fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
-        tch::no_grad(|| {
-            let obs = Tensor::from_slice(obs).view([value.len() as i64, -1]).to_device(self.params.flat.device());
-            let q = self.net.means(&self.net.forward(&self.params, &obs, None)).contiguous();
-            read_f32(&q, logits);
-            read_f32(&q.amax([1i64].as_slice(), false).clamp(-1.0, 1.0), value);
-        });
+        self.net.means(&self.params, obs, None, &mut self.work, logits);
+        for (row, value) in logits.chunks_exact(self.head.outputs()).zip(value) {
+            *value = row.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b)).clamp(-1.0, 1.0);
+        }
     }
 }
 
@@ -435,11 +462,7 @@ impl Policy for Greedy {
     fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>) {
         let rows = env.rows();
         self.q.resize(rows * self.head.outputs(), 0.0);
-        tch::no_grad(|| {
-            let obs = Tensor::from_slice(obs).view([rows as i64, -1]).to_device(self.params.flat.device());
-            let out = self.net.forward(&self.params, &obs, None);
-            read_f32(&self.net.means(&out).contiguous(), &mut self.q);
-        });
+        self.net.means(&self.params, obs, None, &mut self.work, &mut self.q);
         self.head.mode(&self.q, mask, actions);
     }
 

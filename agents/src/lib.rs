@@ -5,12 +5,13 @@
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
 //! | PPO | [`ppo`], with [`collect`], [`actor_critic`], [`pool`] (self-play), [`rollout`], [`returns`], [`dist`], [`normalise`] |
-//! | DQN | [`dqn`], with [`q_net`], [`replay`] |
+//! | DQN | [`dqn`], with [`q_task`], [`q_net`], [`q_loss`], [`replay`] |
 //! | Q-learning and SARSA over a table | [`tabular`] |
 //! | value and policy iteration | [`exact`] |
 //! | A2C, REINFORCE | [`a2c`], [`reinforce`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
+//! | small networks without tensors | [`dense`], [`crew`] |
 //! | memory shared by tensors and slices | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
@@ -23,7 +24,9 @@ pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
 pub mod collect;
+pub mod crew;
 pub mod demand;
+pub mod dense;
 pub mod dist;
 pub mod dqn;
 pub mod evaluate;
@@ -33,7 +36,9 @@ pub mod normalise;
 pub mod optim;
 pub mod pool;
 pub mod ppo;
+pub mod q_loss;
 pub mod q_net;
+pub mod q_task;
 pub mod registry;
 pub mod reinforce;
 pub mod replay;

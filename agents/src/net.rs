@@ -1,8 +1,10 @@
 //! Networks over one flat parameter tensor.
 
 use crate::agent::{AgentError, Saved};
+use crate::bridge::{host_slice, host_view};
 use crate::optim::Adam;
 use agon_core::rng::{Rng, Stream};
+use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 agon_core::choices! {
@@ -97,6 +99,13 @@ impl Params {
         }
     }
 
+    /// Where one of the leaves is in the flat tensor.
+    pub fn place(&self, leaf: usize) -> Range<usize> {
+        let size = |(_, shape): &(String, Vec<i64>)| shape.iter().product::<i64>() as usize;
+        let start = self.names[..leaf].iter().map(size).sum();
+        start..start + size(&self.names[leaf])
+    }
+
     /// Numbers in all.
     pub fn count(&self) -> i64 {
         self.flat.size()[0]
@@ -143,6 +152,15 @@ impl Params {
         let mut copy = Self { flat: self.flat.copy(), leaves: Vec::new(), names: self.names.clone() };
         copy.relink();
         copy
+    }
+
+    /// Becomes the same numbers as `other`, of the same network.
+    pub fn copy(&mut self, other: &Self) {
+        // On the host without libtorch: its threads would be woken for this, and get in the way of others for a while.
+        match (host_slice(&mut self.flat), host_view(&other.flat)) {
+            (Some(here), Some(there)) => here.copy_from_slice(there),
+            _ => tch::no_grad(|| self.flat.copy_(&other.flat)),
+        }
     }
 
     /// The gradient of a scalar, as one flat tensor.

@@ -1,6 +1,7 @@
 //! Adam (Kingma and Ba 2015) over one flat parameter tensor, in the form and with the defaults that PPO is used with.
 
 use crate::bridge::host_slice;
+use crate::crew::Crew;
 use crate::net::Params;
 use tch::Tensor;
 
@@ -40,8 +41,10 @@ impl Adam {
 
     /// One update; gradients longer than `max_norm` are shortened to it. Returns the gradient's norm, on the device.
     pub fn step(&mut self, params: &mut Params, gradient: &Tensor, rate: f64, max_norm: f64) -> Tensor {
-        if let Some(norm) = self.step_on_host(params, &mut gradient.shallow_clone(), rate, max_norm) {
-            return norm;
+        if let Some(gradient) = host_slice(&mut gradient.shallow_clone())
+            && let Some(norm) = self.step_on_host(params, &mut [gradient], rate, max_norm, &Crew::default())
+        {
+            return Tensor::from(norm);
         }
         tch::no_grad(|| {
             let norm = gradient.norm();
@@ -62,35 +65,104 @@ impl Adam {
         })
     }
 
-    /// The same in one pass over memory, where that is the CPU's: a dozen small tensor operations cost more than the
-    /// gradient of a small network.
-    fn step_on_host(&mut self, params: &mut Params, gradient: &mut Tensor, rate: f64, max_norm: f64) -> Option<Tensor> {
-        let (x, g) = (host_slice(&mut params.flat)?, host_slice(gradient)?);
-        let (m, v) = (host_slice(&mut self.m)?, host_slice(&mut self.v)?);
+    /// The same where memory is the CPU's, in two passes over it: a dozen small tensor operations cost more than the
+    /// gradient of a small network. The gradient is the sum of those given; the first one is used up. None where the
+    /// parameters are elsewhere.
+    pub fn step_on_host(
+        &mut self,
+        params: &mut Params,
+        gradients: &mut [&mut [f32]],
+        rate: f64,
+        max_norm: f64,
+        crew: &Crew,
+    ) -> Option<f32> {
+        let (x, m, v) = (host_slice(&mut params.flat)?, host_slice(&mut self.m)?, host_slice(&mut self.v)?);
+        let (first, others) = gradients.split_first_mut()?;
+        let mut stretches: Vec<Stretch<'_>> = Vec::with_capacity(x.len().div_ceil(STRETCH));
+        let parts = x.chunks_mut(STRETCH).zip(first.chunks_mut(STRETCH));
+        for ((x, g), (m, v)) in parts.zip(m.chunks_mut(STRETCH).zip(v.chunks_mut(STRETCH))) {
+            stretches.push(Stretch { x, g, m, v, squares: 0.0 });
+        }
+        crew.each(&mut stretches, |i, stretch| {
+            let from = i * STRETCH;
+            for other in others.iter() {
+                stretch.add(&other[from..from + stretch.g.len()]);
+            }
+            stretch.square();
+        });
+        let norm = stretches.iter().map(|s| s.squares).sum::<f32>().sqrt();
         self.steps += 1;
-        let (b1, b2) = (self.betas.0 as f32, self.betas.1 as f32);
         let n = self.steps as f64;
         let (c1, c2) = (1.0 - self.betas.0.powf(n), 1.0 - self.betas.1.powf(n));
-        let (change, root, eps) = ((-rate / c1) as f32, (1.0 / c2.sqrt()) as f32, self.eps as f32);
-        let norm = pulp::Arch::new().dispatch(
+        let rates = Rates {
+            scale: (max_norm as f32 / (norm + 1e-6)).min(1.0),
+            keep: [1.0 - self.betas.0 as f32, 1.0 - self.betas.1 as f32],
+            change: (-rate / c1) as f32,
+            root: (1.0 / c2.sqrt()) as f32,
+            eps: self.eps as f32,
+        };
+        crew.each(&mut stretches, |_, stretch| stretch.change(&rates));
+        Some(norm)
+    }
+}
+
+/// Numbers that are worked on at a time.
+const STRETCH: usize = 32_768;
+
+/// A stretch of parameters, with their gradient and moments.
+struct Stretch<'a> {
+    x: &'a mut [f32],
+    g: &'a mut [f32],
+    m: &'a mut [f32],
+    v: &'a mut [f32],
+    /// Of the gradient, summed.
+    squares: f32,
+}
+
+struct Rates {
+    scale: f32,
+    keep: [f32; 2],
+    change: f32,
+    root: f32,
+    eps: f32,
+}
+
+impl Stretch<'_> {
+    fn add(&mut self, other: &[f32]) {
+        let Self { g, .. } = self;
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || g.iter_mut().zip(other).for_each(|(g, other)| *g += other),
+        );
+    }
+
+    fn square(&mut self) {
+        let g = &*self.g;
+        self.squares = pulp::Arch::new().dispatch(
             #[inline(always)]
             || {
-                // Sixteen sums side by side: one after the other, additions would wait for each other.
-                let (chunks, mut sums) = (g.chunks_exact(16), [0f32; 16]);
+                // Sums side by side: one after the other, additions would wait for each other.
+                let (chunks, mut sums) = (g.chunks_exact(64), [0f32; 64]);
                 let rest: f32 = chunks.remainder().iter().map(|g| g * g).sum();
                 chunks.for_each(|g| sums.iter_mut().zip(g).for_each(|(sum, g)| *sum += g * g));
-                let norm = (sums.iter().sum::<f32>() + rest).sqrt();
-                let scale = (max_norm as f32 / (norm + 1e-6)).min(1.0);
-                for ((x, g), (m, v)) in x.iter_mut().zip(&*g).zip(m.iter_mut().zip(v)) {
-                    let g = g * scale;
-                    *m += (1.0 - b1) * (g - *m);
-                    *v += (1.0 - b2) * (g * g - *v);
-                    *x += change * *m / (v.sqrt() * root + eps);
-                }
-                norm
+                sums.iter().sum::<f32>() + rest
             },
         );
-        Some(Tensor::from(norm))
+    }
+
+    fn change(&mut self, r: &Rates) {
+        let Self { x, g, m, v, .. } = self;
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for ((x, g), (m, v)) in x.iter_mut().zip(&**g).zip(m.iter_mut().zip(v.iter_mut())) {
+                    let g = g * r.scale;
+                    *m += r.keep[0] * (g - *m);
+                    *v += r.keep[1] * (g * g - *v);
+                    *x += r.change * *m / (v.sqrt() * r.root + r.eps);
+                }
+            },
+        );
     }
 }
 
@@ -127,5 +199,25 @@ mod tests {
         let norm = adam.step(&mut params, &Tensor::from_slice(&[3.0f32, 4.0]), 0.1, 0.5);
         assert!((norm.double_value(&[]) - 5.0).abs() < 1e-6);
         assert!((adam.m.double_value(&[0]) - 0.1 * 0.3).abs() < 1e-6, "0.1 of 3 shortened to 0.3");
+    }
+
+    /// Parts of a gradient and several threads make the same step as the whole and one, to the last bit.
+    #[test]
+    fn threads_and_parts_change_nothing() {
+        let (n, half) = (3 * STRETCH + 17, vec![0.25f32; 3 * STRETCH + 17]);
+        let stepped = |parts: usize, threads: usize| {
+            let mut builder = Builder::new(0);
+            builder.constant("x", &[n as i64], 1.0);
+            let mut params = builder.finish(Device::Cpu);
+            let mut adam = Adam::new(&params, 1e-8);
+            let mut parts: Vec<Vec<f32>> =
+                (0..parts).map(|_| half.iter().map(|x| x / parts as f32).collect()).collect();
+            let mut parts: Vec<&mut [f32]> = parts.iter_mut().map(|p| &mut p[..]).collect();
+            let norm = adam.step_on_host(&mut params, &mut parts, 0.1, 0.5, &Crew::new(threads)).unwrap();
+            (norm, host_slice(&mut params.flat).unwrap().to_vec())
+        };
+        let one = stepped(1, 1);
+        assert!((one.0 - 0.25 * (n as f32).sqrt()).abs() < 1e-3);
+        assert!(one == stepped(2, 1) && one == stepped(2, 2) && one == stepped(1, 3));
     }
 }

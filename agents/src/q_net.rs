@@ -1,302 +1,314 @@
-//! Networks that judge actions: plain, dueling, distributional, noisy, in any combination.
+//! Networks that judge actions, plain, dueling, distributional, noisy, in any combination, and their passes: by hand on
+//! the host ([`crate::dense`]), by tensors on a device. What a row of outputs means is [`crate::q_loss`]'s affair.
 
+use crate::bridge::{host_view, read_f32};
+use crate::dense::{BLOCK, Dense, Tape};
 use crate::net::{Builder, Params};
+use crate::q_loss::{Kinds, Outputs};
 use agon_core::rng::Rng;
-use tch::{Kind, Tensor};
-
-agon_core::choices! {
-    /// What is learned of an action's return.
-    pub enum Kinds {
-        /// Its mean.
-        Mean = "mean",
-        /// Probabilities of fixed returns (Bellemare et al. 2017).
-        C51 = "c51",
-        /// Quantiles (Dabney et al. 2018).
-        Quantiles = "qr",
-    }
-}
+use tch::{Device, Kind, Tensor};
 
 /// What the network looks like.
 #[derive(Clone, Debug)]
 pub struct Shape {
     /// Sizes of the hidden layers.
     pub hidden: Vec<usize>,
-    /// Whether value and advantage have their own last layers (Wang et al. 2016).
-    pub dueling: bool,
     /// Deviation of the weights' noise at the start, times √inputs; 0 for none (Fortunato et al. 2018, factorised).
     pub noise: f64,
-    /// What is learned.
-    pub kind: Kinds,
-    /// Fixed returns, or quantiles.
-    pub atoms: usize,
-    /// The least and the greatest of the fixed returns.
-    pub support: [f64; 2],
+    /// What comes out.
+    pub outputs: Outputs,
 }
 
-/// A layer's places in [`Params::leaves`]: weight and bias, and the deviations of their noise.
+/// A parameter: which of [`Params::leaves`], and where it begins in the flat ones.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    leaf: usize,
+    place: usize,
+}
+
+/// A layer's weight and bias, and the deviations of their noise.
 #[derive(Clone, Copy, Debug)]
 struct Layer {
-    weight: usize,
-    bias: usize,
-    noise: Option<[usize; 2]>,
     inputs: usize,
     outputs: usize,
+    mean: [Spot; 2],
+    deviation: Option<[Spot; 2]>,
 }
 
-/// One draw of the noise: two vectors a noisy layer.
-#[derive(Debug)]
-pub struct Noise(Vec<[Tensor; 2]>);
+/// One draw of the noise: a vector for the inputs and one for the outputs of every layer.
+#[derive(Clone, Debug)]
+pub struct Noise(Vec<[Vec<f32>; 2]>);
 
 /// The network.
 #[derive(Clone, Debug)]
 pub struct QNet {
-    trunk: Vec<Layer>,
-    advantage: Layer,
-    value: Option<Layer>,
-    actions: i64,
-    shape: Shape,
+    layers: Vec<Layer>,
+    hidden: usize,
+    dense: Dense,
+    noise: f64,
+    outputs: Outputs,
+}
+
+/// Room for the passes on the host.
+#[derive(Debug, Default)]
+pub struct Work {
+    tape: Tape,
+    /// Weights with their noise.
+    noisy: Vec<f32>,
+    /// What the last backward pass found, for all parameters.
+    pub gradient: Vec<f32>,
+}
+
+/// A network with its parameters, somewhere.
+pub trait Passes {
+    /// Rows of outputs `[rows, width]` for observations `[rows, obs_len]`.
+    fn forward(&mut self, obs: &[f32], noise: Option<&Noise>, out: &mut [f32]);
+
+    /// Differentiates `Σ slope · out` of the last forward pass, which had the same observations and the same noise.
+    fn backward(&mut self, obs: &[f32], noise: Option<&Noise>, slope: &[f32]);
 }
 
 impl QNet {
-    /// A fresh one.
-    pub fn new(b: &mut Builder, inputs: usize, actions: usize, shape: Shape) -> Self {
+    /// A fresh one, with its parameters.
+    pub fn new(seed: u64, inputs: usize, shape: &Shape, device: Device) -> (Self, Params) {
+        let (mut b, outputs) = (Builder::new(seed), shape.outputs);
         let mut layer = |name: &str, inputs: usize, outputs: usize, gain: f64| {
+            let shapes = [vec![inputs as i64, outputs as i64], vec![outputs as i64]];
             let weight = b.orthogonal(&format!("{name}.weight"), inputs, outputs, gain);
-            let bias = b.constant(&format!("{name}.bias"), &[outputs as i64], 0.0);
-            let noise = (shape.noise > 0.0).then(|| {
-                let deviation = shape.noise / (inputs as f64).sqrt();
-                let weight = b.constant(&format!("{name}.weight_noise"), &[inputs as i64, outputs as i64], deviation);
-                [weight, b.constant(&format!("{name}.bias_noise"), &[outputs as i64], deviation)]
+            let mean = [weight, b.constant(&format!("{name}.bias"), &shapes[1], 0.0)];
+            let deviation = (shape.noise > 0.0).then(|| {
+                let size = shape.noise / (inputs as f64).sqrt();
+                let weight = b.constant(&format!("{name}.weight_noise"), &shapes[0], size);
+                [weight, b.constant(&format!("{name}.bias_noise"), &shapes[1], size)]
             });
-            Layer { weight, bias, noise, inputs, outputs }
+            (inputs, outputs, mean, deviation)
         };
         let mut last = inputs;
-        let mut trunk = Vec::new();
+        let mut layers = Vec::new();
         for (i, &width) in shape.hidden.iter().enumerate() {
-            trunk.push(layer(&format!("q.{i}"), last, width, std::f64::consts::SQRT_2));
+            layers.push(layer(&format!("q.{i}"), last, width, std::f64::consts::SQRT_2));
             last = width;
         }
-        let atoms = if shape.kind == Kinds::Mean { 1 } else { shape.atoms };
-        let gain = if shape.kind == Kinds::Mean { 1.0 } else { 0.01 };
-        let advantage = layer("advantage", last, actions * atoms, gain);
-        let value = shape.dueling.then(|| layer("value", last, atoms, gain));
-        Self { trunk, advantage, value, actions: actions as i64, shape }
+        let gain = if outputs.kind == Kinds::Mean { 1.0 } else { 0.01 };
+        layers.push(layer("advantage", last, outputs.actions * outputs.atoms, gain));
+        if outputs.dueling {
+            layers.push(layer("value", last, outputs.atoms, gain));
+        }
+        let params = b.finish(device);
+        let pairs: Vec<_> = layers.iter().map(|(_, _, [weight, bias], _)| (*weight, *bias)).collect();
+        let (hidden, heads) = pairs.split_at(shape.hidden.len());
+        let dense = Dense::new(&params, hidden, heads);
+        let spot = |leaf: usize| Spot { leaf, place: params.place(leaf).start };
+        let layers = layers.into_iter().map(|(inputs, outputs, mean, deviation)| {
+            let deviation = deviation.map(|leaves: [usize; 2]| leaves.map(spot));
+            Layer { inputs, outputs, mean: mean.map(spot), deviation }
+        });
+        (Self { layers: layers.collect(), hidden: hidden.len(), dense, noise: shape.noise, outputs }, params)
     }
 
-    fn layers(&self) -> impl Iterator<Item = &Layer> {
-        self.trunk.iter().chain([&self.advantage]).chain(self.value.as_ref())
+    /// How rows of outputs are read.
+    pub fn outputs(&self) -> &Outputs {
+        &self.outputs
     }
 
     /// Draws noise for every layer; none where the network has none.
-    pub fn noise(&self, rng: &mut Rng, params: &Params) -> Option<Noise> {
-        if self.shape.noise == 0.0 {
+    pub fn noise(&self, rng: &mut Rng) -> Option<Noise> {
+        if self.noise == 0.0 {
             return None;
         }
-        let mut vector = |n: usize| {
+        let mut vector = |n: usize| -> Vec<f32> {
             let f = |x: f64| (x.signum() * x.abs().sqrt()) as f32;
-            let drawn: Vec<f32> = (0..n).map(|_| f(rng.normal())).collect();
-            Tensor::from_slice(&drawn).to_device(params.flat.device())
+            (0..n).map(|_| f(rng.normal())).collect()
         };
-        Some(Noise(self.layers().map(|l| [vector(l.inputs), vector(l.outputs)]).collect()))
+        Some(Noise(self.layers.iter().map(|l| [vector(l.inputs), vector(l.outputs)]).collect()))
     }
 
-    fn apply(&self, p: &Params, at: usize, layer: &Layer, x: &Tensor, noise: Option<&Noise>) -> Tensor {
-        let (weight, bias) = (&p.leaves[layer.weight], &p.leaves[layer.bias]);
-        match (layer.noise, noise) {
-            (Some([weight_noise, bias_noise]), Some(noise)) => {
-                let [inputs, outputs] = &noise.0[at];
-                // x (W + S ⊙ ε_in ε_outᵀ) without the big product: ((x ⊙ ε_in) S) ⊙ ε_out.
-                let noisy = (x * inputs).matmul(&p.leaves[weight_noise]) * outputs;
-                bias.addmm(x, weight) + noisy + &p.leaves[bias_noise] * outputs
+    /// Calls with the places of every parameter and of its noise's deviation, and the noise: `ε_in ε_outᵀ` for weights,
+    /// `ε_out` for biases.
+    fn each_noise(&self, noise: &Noise, mut f: impl FnMut(usize, usize, f32)) {
+        for (layer, [inputs, outputs]) in self.layers.iter().zip(&noise.0) {
+            let ([weight, bias], Some([weight_noise, bias_noise])) = (layer.mean, layer.deviation) else { continue };
+            for (i, input) in inputs.iter().enumerate() {
+                let from = i * outputs.len();
+                let (mean, deviation) = (weight.place + from, weight_noise.place + from);
+                outputs.iter().enumerate().for_each(|(o, output)| f(mean + o, deviation + o, input * output));
             }
-            _ => bias.addmm(x, weight),
+            outputs.iter().enumerate().for_each(|(o, output)| f(bias.place + o, bias_noise.place + o, *output));
         }
     }
 
-    /// `[rows, actions, atoms]`: means, logits of the fixed returns, or quantiles.
-    pub fn forward(&self, p: &Params, obs: &Tensor, noise: Option<&Noise>) -> Tensor {
+    /// Rows of outputs `[rows, width]` by tensor operations, on any device.
+    fn tensors(&self, p: &Params, obs: &Tensor, noise: Option<&Noise>) -> Tensor {
+        let device = p.flat.device();
+        let apply = |at: usize, x: &Tensor| {
+            let layer = &self.layers[at];
+            let [weight, bias] = layer.mean.map(|spot| &p.leaves[spot.leaf]);
+            match (layer.deviation, noise) {
+                (Some(deviation), Some(noise)) => {
+                    let [weight_noise, bias_noise] = deviation.map(|spot| &p.leaves[spot.leaf]);
+                    let [inputs, outputs] = noise.0[at].each_ref().map(|v| Tensor::from_slice(v).to_device(device));
+                    let weight = weight + weight_noise * inputs.outer(&outputs);
+                    (bias + bias_noise * outputs).addmm(x, &weight)
+                }
+                _ => bias.addmm(x, weight),
+            }
+        };
         let mut x = obs.shallow_clone();
-        for (i, layer) in self.trunk.iter().enumerate() {
-            x = self.apply(p, i, layer, &x, noise).relu();
+        for at in 0..self.hidden {
+            x = apply(at, &x).relu();
         }
-        let at = self.trunk.len();
-        let out = self.apply(p, at, &self.advantage, &x, noise).view([x.size()[0], self.actions, -1]);
-        match &self.value {
-            None => out,
-            Some(value) => {
-                let mean = out.mean_dim([1i64].as_slice(), true, Kind::Float);
-                out - mean + self.apply(p, at + 1, value, &x, noise).unsqueeze(1)
+        let heads: Vec<Tensor> = (self.hidden..self.layers.len()).map(|at| apply(at, &x)).collect();
+        Tensor::cat(&heads, 1)
+    }
+
+    /// The mean return of every action `[rows, actions]` for observations `[rows, obs_len]`.
+    pub fn means(&self, params: &Params, obs: &[f32], noise: Option<&Noise>, work: &mut Work, means: &mut [f32]) {
+        let o = &self.outputs;
+        let (inputs, mut out) = (self.dense.inputs(), vec![0.0; o.width() * (means.len() / o.actions)]);
+        match host_view(&params.flat) {
+            Some(flat) => {
+                let mut passes = OnHost { net: self, flat, work };
+                for (obs, out) in obs.chunks(BLOCK * inputs).zip(out.chunks_mut(BLOCK * o.width())) {
+                    passes.forward(obs, noise, out);
+                }
             }
+            None => tch::no_grad(|| {
+                OnDevice { net: self, params, last: None, gradient: None }.forward(obs, noise, &mut out);
+            }),
         }
-    }
-
-    /// The fixed returns, `[atoms]`.
-    fn support(&self, like: &Tensor) -> Tensor {
-        let [low, high] = self.shape.support;
-        Tensor::linspace(low, high, self.shape.atoms as i64, (Kind::Float, like.device()))
-    }
-
-    /// The mean return of every action, `[rows, actions]`.
-    pub fn means(&self, out: &Tensor) -> Tensor {
-        match self.shape.kind {
-            Kinds::Mean => out.squeeze_dim(2),
-            Kinds::C51 => (out.softmax(2, None) * self.support(out)).sum_dim_intlist([2i64].as_slice(), false, None),
-            Kinds::Quantiles => out.mean_dim([2i64].as_slice(), false, Kind::Float),
-        }
-    }
-
-    /// What the outputs `next` `[rows, atoms]` of the best next actions make of the target: returns
-    /// `reward + discount · next`, `[rows]` or `[rows, atoms]`, or probabilities of the fixed returns.
-    pub fn target(&self, next: &Tensor, reward: &Tensor, discount: &Tensor) -> Tensor {
-        let (reward, discount) = (reward.unsqueeze(1), discount.unsqueeze(1));
-        if self.shape.kind != Kinds::C51 {
-            return reward + discount * next;
-        }
-        // Each fixed return moves and its probability is shared by its two neighbours.
-        let ([low, high], atoms) = (self.shape.support, self.shape.atoms as i64);
-        let width = (high - low) / (atoms - 1) as f64;
-        let moved = (reward + discount * self.support(next)).clamp(low, high);
-        let place = (moved - low) / width;
-        let below = place.floor().clamp(0.0, (atoms - 1) as f64);
-        let above = (&below + 1.0).clamp_max((atoms - 1) as f64);
-        let share = &place - &below;
-        let probability = next.softmax(1, None);
-        let mut target = probability.zeros_like();
-        let _ = target.scatter_add_(1, &below.to_kind(Kind::Int64), &(&probability * (1.0 - &share)));
-        let _ = target.scatter_add_(1, &above.to_kind(Kind::Int64), &(&probability * &share));
-        target
-    }
-
-    /// The mean return that targets stand for.
-    pub fn mean_of_target(&self, target: &Tensor) -> Tensor {
-        let returns = match self.shape.kind {
-            Kinds::C51 => (target * self.support(target)).sum_dim_intlist([1i64].as_slice(), false, None),
-            _ => target.shallow_clone(),
-        };
-        returns.mean(Kind::Float)
-    }
-
-    /// The loss of each row and its error as priorities count it, from the outputs `[rows, atoms]` of the actions taken.
-    pub fn loss(&self, taken: &Tensor, target: &Tensor) -> (Tensor, Tensor) {
-        match self.shape.kind {
-            Kinds::Mean => {
-                let error = (taken - target).squeeze_dim(1);
-                (huber(&error), error.detach())
-            }
-            Kinds::C51 => {
-                let loss = -(target * taken.log_softmax(1, None)).sum_dim_intlist([1i64].as_slice(), false, None);
-                let error = loss.detach();
-                (loss, error)
-            }
-            Kinds::Quantiles => {
-                let n = self.shape.atoms as i64;
-                let error = target.unsqueeze(1) - taken.unsqueeze(2); // [rows, own quantile, target quantile]
-                let middle = (Tensor::arange(n, (Kind::Float, taken.device())) + 0.5) / n as f64;
-                let below = error.detach().lt(0.0).to_kind(Kind::Float);
-                let weight = (middle.view([1, n, 1]) - below).abs();
-                let loss = (weight * huber(&error)).mean_dim([2i64].as_slice(), false, Kind::Float).sum_dim_intlist(
-                    [1i64].as_slice(),
-                    false,
-                    None,
-                );
-                let error = loss.detach();
-                (loss, error)
-            }
+        for (row, means) in out.chunks_exact_mut(o.width()).zip(means.chunks_exact_mut(o.actions)) {
+            o.join(row);
+            means.iter_mut().enumerate().for_each(|(action, mean)| *mean = o.mean(o.of(row, action)));
         }
     }
 }
 
-/// Half the square up to 1, linear beyond (Huber 1964).
-fn huber(error: &Tensor) -> Tensor {
-    let size = error.abs();
-    let bounded = size.clamp_max(1.0);
-    &bounded * (size - &bounded * 0.5)
+/// Passes by hand.
+pub struct OnHost<'a> {
+    /// The network.
+    pub net: &'a QNet,
+    /// Its flat parameters.
+    pub flat: &'a [f32],
+    /// Where the passes leave things; the gradient is here.
+    pub work: &'a mut Work,
+}
+
+impl Passes for OnHost<'_> {
+    fn forward(&mut self, obs: &[f32], noise: Option<&Noise>, out: &mut [f32]) {
+        let Work { tape, noisy, .. } = self.work;
+        let flat = match noise {
+            None => self.flat,
+            Some(noise) => {
+                noisy.clear();
+                noisy.extend_from_slice(self.flat);
+                self.net.each_noise(noise, |mean, deviation, noise| noisy[mean] += self.flat[deviation] * noise);
+                noisy
+            }
+        };
+        self.net.dense.forward(flat, obs, out, tape);
+    }
+
+    fn backward(&mut self, obs: &[f32], noise: Option<&Noise>, slope: &[f32]) {
+        let Work { tape, noisy, gradient } = self.work;
+        gradient.resize(self.flat.len(), 0.0);
+        let flat = if noise.is_some() { noisy } else { self.flat };
+        self.net.dense.backward(flat, obs, slope, gradient, tape);
+        if let Some(noise) = noise {
+            self.net.each_noise(noise, |mean, deviation, noise| gradient[deviation] = gradient[mean] * noise);
+        }
+    }
+}
+
+/// Passes by tensor operations, where parameters live elsewhere: observations and slopes go there, outputs come back.
+pub struct OnDevice<'a> {
+    /// The network.
+    pub net: &'a QNet,
+    /// Its parameters.
+    pub params: &'a Params,
+    /// The outputs of the last forward pass.
+    pub last: Option<Tensor>,
+    /// What the last backward pass found, for all parameters.
+    pub gradient: Option<Tensor>,
+}
+
+impl Passes for OnDevice<'_> {
+    fn forward(&mut self, obs: &[f32], noise: Option<&Noise>, out: &mut [f32]) {
+        let rows = (out.len() / self.net.outputs.width()) as i64;
+        let obs = Tensor::from_slice(obs).view([rows, -1]).to_device(self.params.flat.device());
+        self.last = None; // what it would take to differentiate that one is not needed any more
+        let made = self.net.tensors(self.params, &obs, noise);
+        read_f32(&made.detach(), out);
+        self.last = Some(made);
+    }
+
+    fn backward(&mut self, _: &[f32], _: Option<&Noise>, slope: &[f32]) {
+        self.gradient = self.last.take().map(|out| {
+            let slope = Tensor::from_slice(slope).view_as(&out).to_device(out.device());
+            self.params.gradient(&(out * slope).sum(Kind::Float))
+        });
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Device;
+    use agon_core::rng::Stream;
 
-    fn net(kind: Kinds, dueling: bool, noise: f64, atoms: usize, support: [f64; 2]) -> (QNet, Params) {
-        let mut b = Builder::new(1);
-        let shape = Shape { hidden: vec![8], dueling, noise, kind, atoms, support };
-        let net = QNet::new(&mut b, 3, 2, shape);
-        let params = b.finish(Device::Cpu);
-        (net, params)
+    const OBS: [f32; 6] = [0.3, -0.7, 2.0, 0.3, -0.7, 2.0];
+
+    fn net(noise: f64, dueling: bool) -> (QNet, Params) {
+        let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling, support: [0.0, 1.0] };
+        QNet::new(1, 3, &Shape { hidden: vec![8], noise, outputs }, Device::Cpu)
     }
 
-    fn numbers(t: &Tensor) -> Vec<f64> {
-        let t = t.contiguous().view([-1]).to_kind(Kind::Double);
-        (0..t.numel()).map(|i| t.double_value(&[i as i64])).collect()
-    }
-
-    fn close(a: &[f64], b: &[f64]) {
+    fn close(a: &[f32], b: &[f32]) {
         assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} is not {b:?}");
     }
 
-    /// Three fixed returns 0, 1, 2: the algorithm of Bellemare et al. by hand.
+    /// Outputs and gradients by hand are those of tensors and libtorch's differentiation, noise and two heads included.
     #[test]
-    fn distributions_are_projected_by_hand() {
-        let (net, _) = net(Kinds::C51, false, 0.0, 3, [0.0, 2.0]);
-        let probability = Tensor::from_slice(&[0.2f32, 0.3, 0.5]).log().view([1, 3]).repeat([3, 1]);
-        let reward = Tensor::from_slice(&[0.25f32, 1.0, -5.0]);
-        let discount = Tensor::from_slice(&[0.5f32, 0.0, 1.0]);
-        let target = net.target(&probability, &reward, &discount);
-        // 0.25, 0.75, 1.25 with 0.2, 0.3, 0.5; everything at 1; everything below 0.
-        let first = [0.2 * 0.75 + 0.3 * 0.25, 0.2 * 0.25 + 0.3 * 0.75 + 0.5 * 0.75, 0.5 * 0.25];
-        close(&numbers(&target), &[first[0], first[1], first[2], 0.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
-        let means = net.means(&probability.view([3, 1, 3]).repeat([1, 2, 1]));
-        close(&numbers(&means)[..2], &[1.3, 1.3]);
+    fn both_kinds_of_passes_agree() {
+        for noise in [0.0, 0.5] {
+            let (net, p) = net(noise, true);
+            let noise = net.noise(&mut Rng::new(0, Stream::Act, 1));
+            let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
+            let ([mut a, mut b], mut work) = ([[0.0; 6]; 2], Work::default());
+            let mut host = OnHost { net: &net, flat: host_view(&p.flat).unwrap(), work: &mut work };
+            host.forward(&OBS, noise.as_ref(), &mut a);
+            host.backward(&OBS, noise.as_ref(), &slope);
+            let mut device = OnDevice { net: &net, params: &p, last: None, gradient: None };
+            device.forward(&OBS, noise.as_ref(), &mut b);
+            device.backward(&OBS, noise.as_ref(), &slope);
+            close(&a, &b);
+            close(&work.gradient, host_view(&device.gradient.unwrap()).unwrap());
+        }
     }
 
-    /// Two quantiles 0 and 1 against targets 0.5 and 3: Σ_i mean_j |τ_i − 1(u < 0)| L(u).
+    /// Noise is the same for all rows, another one at every draw, and gone without.
     #[test]
-    fn the_quantile_loss_is_the_papers() {
-        let (net, _) = net(Kinds::Quantiles, false, 0.0, 2, [0.0, 1.0]);
-        let taken = Tensor::from_slice(&[0.0f32, 1.0]).view([1, 2]);
-        let target = Tensor::from_slice(&[0.5f32, 3.0]).view([1, 2]);
-        let (loss, _) = net.loss(&taken, &target);
-        let low = 0.5 * (0.25 * 0.125 + 0.25 * 2.5);
-        let high = 0.5 * (0.25 * 0.125 + 0.75 * 1.5);
-        close(&numbers(&loss), &[low + high]);
-    }
-
-    #[test]
-    fn the_mean_loss_is_hubers() {
-        let (net, _) = net(Kinds::Mean, false, 0.0, 1, [0.0, 1.0]);
-        let column = |x: [f32; 3]| Tensor::from_slice(&x).view([3, 1]);
-        let (loss, error) = net.loss(&column([1.0, 2.0, -3.0]), &column([0.5, 2.0, 1.0]));
-        close(&numbers(&loss), &[0.125, 0.0, 3.5]);
-        close(&numbers(&error), &[0.5, 0.0, -4.0]);
-    }
-
-    /// Advantages have mean 0: the mean over actions is the value alone.
-    #[test]
-    fn dueling_keeps_value_and_advantage_apart() {
-        let (net, p) = net(Kinds::Mean, true, 0.0, 1, [0.0, 1.0]);
-        let obs = Tensor::from_slice(&[0.3f32, -0.7, 2.0]).view([1, 3]);
-        let x = net.apply(&p, 0, &net.trunk[0], &obs, None).relu();
-        let value = net.apply(&p, 2, net.value.as_ref().unwrap(), &x, None);
-        close(&numbers(&net.forward(&p, &obs, None).mean(Kind::Float)), &numbers(&value));
-    }
-
-    /// The weights' noise has the deviation that was asked for, is the same for all rows, and is gone without a draw.
-    #[test]
-    fn noise_is_factorised_and_can_be_left_out() {
-        let (net, p) = net(Kinds::Mean, false, 0.5, 1, [0.0, 1.0]);
-        let obs = Tensor::from_slice(&[0.3f32, -0.7, 2.0, 0.3, -0.7, 2.0]).view([2, 3]);
-        let mut rng = Rng::new(0, agon_core::rng::Stream::Act, 1);
-        let plain = numbers(&net.forward(&p, &obs, None));
-        let one = numbers(&net.forward(&p, &obs, net.noise(&mut rng, &p).as_ref()));
-        let two = numbers(&net.forward(&p, &obs, net.noise(&mut rng, &p).as_ref()));
+    fn noise_is_drawn_and_can_be_left_out() {
+        let (net, p) = net(0.5, false);
+        let (mut rng, mut work) = (Rng::new(0, Stream::Act, 1), Work::default());
+        let mut means = |noise: Option<Noise>| {
+            let mut means = [0.0; 4];
+            net.means(&p, &OBS, noise.as_ref(), &mut work, &mut means);
+            means
+        };
+        let (plain, one, two) = (means(None), means(net.noise(&mut rng)), means(net.noise(&mut rng)));
         close(&one[..2], &one[2..]);
         assert!(one[0] != plain[0] && one[0] != two[0]);
-        // A layer by hand: y = x W + b + ((x ⊙ ε_in) S) ⊙ ε_out + s ⊙ ε_out.
-        let (input, output) = (Tensor::from_slice(&[2f32, 0.0, 0.0]), Tensor::ones([8], (Kind::Float, Device::Cpu)));
-        let noise = Noise(vec![[input, output]]);
-        let y = net.apply(&p, 0, &net.trunk[0], &obs, Some(&noise)) - net.apply(&p, 0, &net.trunk[0], &obs, None);
-        let deviation = 0.5 / 3f64.sqrt();
-        close(&numbers(&y)[..8], &[0.3 * 2.0 * deviation + deviation; 8]);
+    }
+
+    /// A layer by hand: weights `W + S ⊙ ε_in ε_outᵀ`, biases `b + s ⊙ ε_out`.
+    #[test]
+    fn noise_is_factorised() {
+        let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: false, support: [0.0, 1.0] };
+        let (net, p) = QNet::new(1, 3, &Shape { hidden: vec![], noise: 0.5, outputs }, Device::Cpu);
+        let noise = Noise(vec![[vec![2.0, 0.0, 0.0], vec![1.0, -1.0]]]);
+        let ([mut plain, mut noisy], mut work) = ([[0.0; 2]; 2], Work::default());
+        net.means(&p, &OBS[..3], None, &mut work, &mut plain);
+        net.means(&p, &OBS[..3], Some(&noise), &mut work, &mut noisy);
+        let by = (0.5 / 3f64.sqrt()) as f32 * (0.3 * 2.0 + 1.0);
+        close(&[noisy[0] - plain[0], noisy[1] - plain[1]], &[by, -by]);
     }
 }

@@ -26,6 +26,8 @@ pub struct Context<'a> {
     pub seed: u64,
     /// Where tensors live.
     pub device: Device,
+    /// Threads of one tensor operation, or of what is done in its place.
+    pub threads: usize,
 }
 
 /// What a training starts with.
@@ -86,7 +88,7 @@ impl Entry {
         match self.build {
             Build::Agent(build) => {
                 let (rows, device) = (start.env.spec().agents * envs, Device::Cpu);
-                build(settings, &Context { spec: start.env.spec(), rows, seed: 0, device }).map(drop)
+                build(settings, &Context { spec: start.env.spec(), rows, seed: 0, device, threads: 1 }).map(drop)
             }
             Build::Training(build) => build(settings, start).map(drop),
         }
@@ -96,8 +98,8 @@ impl Entry {
     pub fn start(&self, settings: &Map<String, Value>, start: Start<'_>) -> Result<Box<dyn Training>, AgentError> {
         match self.build {
             Build::Agent(build) => {
-                let Start { env, seed, steps, device, .. } = start;
-                let agent = build(settings, &Context { spec: env.spec(), rows: env.rows(), seed, device })?;
+                let Start { env, seed, steps, device, threads, .. } = start;
+                let agent = build(settings, &Context { spec: env.spec(), rows: env.rows(), seed, device, threads })?;
                 Ok(Box::new(Trainer::new(env, agent, seed, steps)))
             }
             Build::Training(build) => build(settings, start),

@@ -4,7 +4,7 @@
 //! read where it stands, so that memory holds about half of what separate transitions would.
 
 use crate::agent::{AgentError, Saved};
-use crate::bridge::{HostTensor, read_f32};
+use crate::bridge::read_f32;
 use agon_core::Spec;
 use agon_core::rng::Rng;
 use serde_json::{Value, json};
@@ -106,23 +106,23 @@ pub struct Priorities {
     pub floor: f64,
 }
 
-/// A minibatch in memory that the memory writes and networks read.
+/// Transitions as the memory hands them out, row after row.
 #[derive(Debug)]
 pub struct Batch {
     /// `[n, obs_len]`
-    pub obs: HostTensor<f32>,
+    pub obs: Vec<f32>,
     /// `[n, obs_len]`, n steps later, or the episode's last one.
-    pub next_obs: HostTensor<f32>,
+    pub next_obs: Vec<f32>,
     /// `[n, actions]`, or empty without masks.
-    pub next_mask: HostTensor<bool>,
+    pub next_mask: Vec<bool>,
     /// `[n]`
-    pub action: HostTensor<i64>,
+    pub action: Vec<i64>,
     /// `[n]` the discounted rewards of the steps between.
-    pub reward: HostTensor<f32>,
+    pub reward: Vec<f32>,
     /// `[n]` what the value of `next_obs` is discounted by; 0 where the rules ended the episode.
-    pub discount: HostTensor<f32>,
+    pub discount: Vec<f32>,
     /// `[n]` importance weights, the largest 1.
-    pub weight: HostTensor<f32>,
+    pub weight: Vec<f32>,
     /// Where they are in memory.
     pub places: Vec<usize>,
 }
@@ -131,16 +131,14 @@ impl Batch {
     /// For `n` transitions.
     pub fn new(spec: &Spec, n: usize) -> Self {
         let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
-        let mut weight = HostTensor::zeros(&[n]);
-        weight.slice_mut().fill(1.0);
         Self {
-            obs: HostTensor::zeros(&[n, spec.obs_len()]),
-            next_obs: HostTensor::zeros(&[n, spec.obs_len()]),
-            next_mask: HostTensor::zeros(&[n, mask_len]),
-            action: HostTensor::zeros(&[n]),
-            reward: HostTensor::zeros(&[n]),
-            discount: HostTensor::zeros(&[n]),
-            weight,
+            obs: vec![0.0; n * spec.obs_len()],
+            next_obs: vec![0.0; n * spec.obs_len()],
+            next_mask: vec![false; n * mask_len],
+            action: vec![0; n],
+            reward: vec![0.0; n],
+            discount: vec![0.0; n],
+            weight: vec![1.0; n],
             places: vec![0; n],
         }
     }
@@ -305,7 +303,7 @@ impl Replay {
                 }
             }
             Some((tree, _)) => {
-                let (total, weight) = (tree.total(), batch.weight.slice_mut());
+                let (total, weight) = (tree.total(), &mut batch.weight);
                 let share = total / n as f32;
                 weight.iter_mut().enumerate().for_each(|(i, mass)| *mass = (i as f32 + rng.f32()) * share);
                 tree.find(weight, &mut batch.places);
@@ -323,11 +321,8 @@ impl Replay {
     /// Writes the transitions at `places`.
     fn gather(&self, batch: &mut Batch) {
         let (w, m) = (self.obs_len, self.mask_len);
-        let (obs, next_obs, next_mask) =
-            (batch.obs.slice_mut(), batch.next_obs.slice_mut(), batch.next_mask.slice_mut());
-        let (action, reward, discount) =
-            (batch.action.slice_mut(), batch.reward.slice_mut(), batch.discount.slice_mut());
-        for (i, &place) in batch.places.iter().enumerate() {
+        let Batch { obs, next_obs, next_mask, action, reward, discount, places, .. } = batch;
+        for (i, &place) in places.iter().enumerate() {
             obs[i * w..(i + 1) * w].copy_from_slice(&self.obs[place * w..(place + 1) * w]);
             action[i] = i64::from(self.facts[place].action);
             let (mut slot, mut sum, mut weight, mut last) = (place, 0.0, 1.0, None);
@@ -457,8 +452,8 @@ mod tests {
         let mut b = Batch::new(&spec(true), 1);
         b.places[0] = place;
         replay.gather(&mut b);
-        let mask = b.next_mask.slice().to_vec();
-        (b.obs.slice()[0], b.action.slice()[0], b.reward.slice()[0], b.discount.slice()[0], b.next_obs.slice()[0], mask)
+        let mask = b.next_mask.clone();
+        (b.obs[0], b.action[0], b.reward[0], b.discount[0], b.next_obs[0], mask)
     }
 
     #[test]
@@ -496,11 +491,11 @@ mod tests {
         assert!(small.finals.len() <= 2, "last observations go with their steps: {}", small.finals.len());
         let (mut batch, mut rng) = (Batch::new(&spec(false), 500), Rng::new(1, Stream::Shuffle, 0));
         small.sample(&mut rng, 1.0, &mut batch);
-        let seen: std::collections::BTreeSet<i64> = batch.obs.slice().iter().map(|x| *x as i64).collect();
+        let seen: std::collections::BTreeSet<i64> = batch.obs.iter().map(|x| *x as i64).collect();
         let wanted = (49 - small.len() as i64 / 2..49).flat_map(|t| [t, 100 + t]).collect();
         assert_eq!(seen, wanted, "the newest ones of both rows, all of them");
         for i in 0..500 {
-            let (x, next) = (batch.obs.slice()[i], batch.next_obs.slice()[i]);
+            let (x, next) = (batch.obs[i], batch.next_obs[i]);
             let cut = (x as i64 % 100 + 1) % 7 == 0;
             assert_eq!(next, if cut { if x < 100.0 { -1.0 } else { -2.0 } } else { x + 1.0 });
         }
@@ -546,7 +541,7 @@ mod tests {
         replay.sample(&mut rng, 1.0, &mut batch);
         let often = batch.places.iter().filter(|p| **p >= 32).count();
         assert!(often.abs_diff(3072) <= 2, "{often}");
-        for (place, weight) in batch.places.iter().zip(batch.weight.slice()) {
+        for (place, weight) in batch.places.iter().zip(&batch.weight) {
             assert!((weight - if *place < 32 { 1.0 } else { 1.0 / 3.0 }).abs() < 1e-6);
         }
     }

@@ -7,10 +7,14 @@ use agon_agents::train::Training;
 use serde_json::{Map, Value, json};
 
 fn start(env: &str, set: &Value, kind: &str, agent: &Value, steps: u64) -> Box<dyn Training> {
+    threaded(env, set, kind, agent, steps, 1)
+}
+
+fn threaded(env: &str, set: &Value, kind: &str, agent: &Value, steps: u64, threads: usize) -> Box<dyn Training> {
     agon_agents::set_threads(1);
     let map = |v: &Value| v.as_object().cloned().unwrap();
     let env = agon_envs::find(env).unwrap().build(&map(set), 4, 1).unwrap();
-    let start = Start { env, game: None, seed: 3, steps, device: Device::Cpu, threads: 1, env_threads: 1 };
+    let start = Start { env, game: None, seed: 3, steps, device: Device::Cpu, threads, env_threads: 1 };
     registry::find(kind).unwrap().start(&map(agent), start).unwrap()
 }
 
@@ -69,6 +73,21 @@ fn dqn_resumes_exactly() {
     resumes("classic/mountain-car", &json!({}), "dqn", &Value::Object(rainbow.clone()));
     rainbow.insert("returns".into(), "qr".into());
     resumes("pricing/single-leg", &json!({}), "dqn", &Value::Object(rainbow));
+}
+
+/// Parts of a minibatch of uneven size, on one thread and on three.
+#[test]
+fn threads_change_nothing_of_dqn() {
+    let trained = |threads: usize| {
+        let set = json!({"hidden": [16, 24], "learning_starts": 200, "train_every": 32, "gradient_steps": 4,
+                         "minibatch": 100, "target_every": 200, "double": false});
+        let mut training = threaded("classic/cartpole", &json!({}), "dqn", &set, 2000, threads);
+        while !training.done() {
+            training.advance().unwrap();
+        }
+        bits(&*training)
+    };
+    assert!(trained(1) == trained(3));
 }
 
 #[test]
