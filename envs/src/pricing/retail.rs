@@ -3,15 +3,18 @@
 //!
 //! The agent sees a week's costs, displays and customers, sets every price, and earns the week's profit. Nothing
 //! carries over from one week to the next, so the best price for this week is the best price: myopic is optimal. Unless
-//! the settings ask for what does carry over (see [`carry`]): then nobody knows an optimum, and myopic is a baseline.
+//! the settings ask for what does carry over (see [`carry`]): then myopic is a baseline, and for one product `planned` is
+//! a good answer, though no exact one (see [`plan`]).
 
 pub mod carry;
+pub mod plan;
 
 use super::logit::{Logit, Week};
 use agon_core::env::{Fold, Measure, Player};
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use carry::{Carried, Carry};
+use plan::Plan;
 use rand_distr::{Binomial, Distribution};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -105,6 +108,7 @@ pub struct Retail {
     mean_customers: f64,
     fixed: OnceLock<Vec<f64>>,
     carry: Option<Carry>,
+    plan: OnceLock<Plan>,
 }
 
 impl Retail {
@@ -158,6 +162,20 @@ impl Retail {
         self.fixed.get_or_init(|| self.demand.best_fixed(&self.all(), &self.settings.low, &self.settings.high))
     }
 
+    /// The plan of a shop of one product in which something carries over; made when first asked for.
+    fn plan(&self) -> &Plan {
+        self.plan.get_or_init(|| Plan::new(self))
+    }
+
+    /// A product's price, moved to where it may be, and its weight in customers' choice.
+    fn offer(&self, week: Week<'_>, carried: Option<(&Carry, &Carried)>, k: usize, price: f64) -> (f64, f64) {
+        let low = carried.map_or(self.settings.low[k], |(carry, c)| carry.low(c, k, self.settings.low[k]));
+        let price = price.clamp(low, self.settings.high[k]);
+        let weight = self.demand.weight(k, price, week.displays[k]);
+        let (added, lost) = carried.map_or((0.0, 0.0), |(carry, c)| carry.tilt(c, k));
+        (price, if carried.is_some() { weight * (added - lost * price).exp() } else { weight })
+    }
+
     /// The highest prices allowed.
     pub fn highest(&self, out: &mut [f64]) {
         out.copy_from_slice(&self.settings.high);
@@ -172,11 +190,15 @@ impl Retail {
 impl Env for Retail {
     type Settings = RetailSettings;
     type State = State;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const PLAYERS: &'static [Player] = &[
         Player { name: "charged", about: "the prices that the shop really charged that week" },
         Player { name: "best-fixed-prices", about: "the prices that earn most if never changed" },
         Player { name: "myopic", about: "each week's own best prices, as if stock had no end" },
+        Player {
+            name: "planned",
+            about: "value iteration on a discretised model: one product, something carries over",
+        },
         Player { name: "optimal", about: "the exact optimum: each week's own best prices, as nothing carries over" },
     ];
 
@@ -247,7 +269,7 @@ impl Env for Retail {
         fields.extend(carry.iter().flat_map(|c| c.fields(&s.names)));
         let spec = Spec::new(fields, action, s.periods.unwrap_or(weeks as u32));
         let mean_customers = s.customers.iter().sum::<f64>() / weeks as f64;
-        Ok(Self { demand, spec, mean_customers, fixed: OnceLock::new(), carry, settings })
+        Ok(Self { demand, spec, mean_customers, fixed: OnceLock::new(), plan: OnceLock::new(), carry, settings })
     }
 
     fn spec(&self) -> &Spec {
@@ -271,14 +293,8 @@ impl Env for Retail {
         let mut carried = self.carry.as_ref().zip(state.carried.as_mut());
         let mut sum = carried.as_ref().map_or(1.0, |(carry, carried)| carry.outside(carried));
         for (k, a) in actions.continuous().iter().enumerate() {
-            let low =
-                carried.as_ref().map_or(self.settings.low[k], |(c, carried)| c.low(carried, k, self.settings.low[k]));
-            state.prices[k] = f64::from(*a).clamp(low, self.settings.high[k]);
-            state.units[k] = self.demand.weight(k, state.prices[k], week.displays[k]);
-            if let Some((carry, carried)) = &carried {
-                let (added, lost) = carry.tilt(carried, k);
-                state.units[k] *= (added - lost * state.prices[k]).exp();
-            }
+            let beside = carried.as_ref().map(|(carry, carried)| (*carry, &**carried));
+            (state.prices[k], state.units[k]) = self.offer(week, beside, k, f64::from(*a));
             sum += state.units[k];
         }
         // One after the other, each product takes its share of the customers who are left.
@@ -300,9 +316,10 @@ impl Env for Retail {
             }
             profit += state.units[k] * (state.prices[k] - week.costs[k]);
         }
-        if let Some((carry, carried)) = &mut carried {
+        let over = carried.is_some_and(|(carry, carried)| {
             carry.after(carried, &state.prices);
-        }
+            carry.is_over(carried)
+        });
         state.profit = profit;
         reward[0] = profit as f32;
         let weeks = self.settings.customers.len() as u32;
@@ -310,7 +327,7 @@ impl Env for Retail {
             Weeks::Replay => (state.week + 1) % weeks,
             Weeks::Resample => rng.below(weeks),
         };
-        Status::Running
+        if over { Status::Terminated } else { Status::Running }
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {
@@ -329,8 +346,13 @@ impl Env for Retail {
         if Self::PLAYERS[player].name == "charged" && self.settings.charged.is_empty() {
             return Err("the settings hold no `charged` prices".into());
         }
+        if Self::PLAYERS[player].name == "planned" {
+            return Plan::possible(self);
+        }
         if ["best-fixed-prices", "optimal"].contains(&Self::PLAYERS[player].name) && self.carry.is_some() {
-            return Err("with stock, seasons, usual prices, a rival or promotions nobody knows it".into());
+            return Err(
+                "with stock, seasons, usual prices, a rival or promotions nobody knows it (`planned` comes near for one product)".into()
+            );
         }
         Ok(())
     }
@@ -341,6 +363,10 @@ impl Env for Retail {
         let prices = match Self::PLAYERS[player].name {
             "charged" => &self.settings.charged[week],
             "best-fixed-prices" => self.best_fixed(),
+            "planned" => {
+                best[0] = state.carried.as_ref().map_or(0.0, |carried| self.plan().best(self, carried).0);
+                &best
+            }
             _ => {
                 self.myopic(state, &mut best);
                 &best

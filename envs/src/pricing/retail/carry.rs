@@ -16,6 +16,7 @@ pub struct Carry {
     rival: Option<Rival>,
     promotions: Vec<bool>,
     regular_low: Vec<f64>,
+    periods: u32,
 }
 
 /// One more product that is not ours.
@@ -37,6 +38,32 @@ pub struct Carried {
     rival: f64,
     /// Weeks since the first of the cycle.
     time: u32,
+    /// Weeks since the episode began.
+    age: u32,
+}
+
+impl Carried {
+    /// The table's week in which the episode began.
+    pub fn first(&self) -> usize {
+        (self.time - self.age) as usize
+    }
+
+    /// Weeks since the episode began.
+    pub fn age(&self) -> usize {
+        self.age as usize
+    }
+
+    /// Of a shop of one product: stock, the usual price, the rival's price; 0 for what there is none of.
+    pub fn get(&self) -> [f64; 3] {
+        [self.stock.first(), self.reference.first(), Some(&self.rival)].map(|x| x.copied().unwrap_or(0.0))
+    }
+
+    /// Becomes the same, in its own memory.
+    pub fn copy(&mut self, other: &Self) {
+        self.stock.clone_from(&other.stock);
+        self.reference.clone_from(&other.reference);
+        (self.rival, self.time, self.age) = (other.rival, other.time, other.age);
+    }
 }
 
 impl Carry {
@@ -86,6 +113,7 @@ impl Carry {
             rival,
             promotions: s.promotions.clone(),
             regular_low: s.regular_low.clone(),
+            periods: s.periods.unwrap_or(s.customers.len() as u32),
         }))
     }
 
@@ -94,6 +122,7 @@ impl Carry {
         let mut fields = Vec::new();
         if !self.stock.is_empty() {
             fields.extend(names.iter().map(|name| Field::new(format!("stock {name}"), "share", 0.0, 1.0)));
+            fields.push(Field::new("weeks left", "share", 0.0, 1.0));
         }
         if self.reference_effect > 0.0 {
             let field = |name: &String| Field::new(format!("usual price {name}"), "$", 0.0, f32::INFINITY);
@@ -118,7 +147,8 @@ impl Carry {
         let rival = self.rival.iter().map(|_| carried.rival);
         let season = (!self.seasons.is_empty()).then(|| self.season(carried));
         let promotion = (!self.promotions.is_empty()).then(|| f64::from(u8::from(self.promotes(carried))));
-        let all = stock.chain(reference).chain(rival).chain(season).chain(promotion);
+        let left = (!self.stock.is_empty()).then(|| 1.0 - f64::from(carried.age) / f64::from(self.periods));
+        let all = stock.chain(left).chain(reference).chain(rival).chain(season).chain(promotion);
         out.iter_mut().zip(all).for_each(|(o, x)| *o = x as f32);
     }
 
@@ -134,7 +164,7 @@ impl Carry {
 
     /// An episode's beginning, in a week of the table.
     pub fn reset(&self, carried: &mut Carried, week: u32) {
-        carried.time = week;
+        (carried.time, carried.age) = (week, 0);
         carried.stock.clone_from(&self.stock);
         carried.reference.clone_from(&self.reference_start);
         carried.rival = self.rival.as_ref().map_or(0.0, |r| 0.5 * (r.prices[0] + r.prices[1]));
@@ -164,6 +194,30 @@ impl Carry {
         1.0 + self.rival.as_ref().map_or(0.0, |r| (r.intercept - r.price_effect * carried.rival).exp())
     }
 
+    /// Whether the episode is over: what is not sold by the end of the season is lost.
+    pub fn is_over(&self, carried: &Carried) -> bool {
+        !self.stock.is_empty() && carried.age >= self.periods
+    }
+
+    /// Of a shop of one product whose prices lie between `low` and `high`: from where to where its stock, the usual
+    /// price and the rival's price can move; nowhere, where nothing depends on them.
+    pub fn ranges(&self, low: f64, high: f64) -> [[f64; 2]; 3] {
+        let stock = self.stock.first().map_or([0.0; 2], |stock| [0.0, *stock]);
+        let used_to = self.reference_effect > 0.0 && self.reference_memory < 1.0;
+        let reference = if used_to { [low, high] } else { [self.reference_start[0]; 2] };
+        let rival = |r: &Rival| if r.follows > 0.0 { r.prices } else { [0.5 * (r.prices[0] + r.prices[1]); 2] };
+        [stock, reference, self.rival.as_ref().map_or([0.0; 2], rival)]
+    }
+
+    /// The other way than [`Carried::get`]: a moment of a shop of one product.
+    pub fn set(&self, carried: &mut Carried, [stock, reference, rival]: [f64; 3], first: usize, age: usize) {
+        carried.stock.clear();
+        carried.stock.extend(self.stock.first().map(|_| stock));
+        carried.reference.clear();
+        carried.reference.push(reference);
+        (carried.rival, carried.time, carried.age) = (rival, (first + age) as u32, age as u32);
+    }
+
     /// What can be sold of `units`.
     pub fn sell(&self, carried: &mut Carried, k: usize, units: f64) -> f64 {
         let Some(left) = carried.stock.get_mut(k) else { return units };
@@ -175,6 +229,7 @@ impl Carry {
     /// Customers get used to the prices, and the rival moves towards the lowest of them.
     pub fn after(&self, carried: &mut Carried, prices: &[f64]) {
         carried.time += 1;
+        carried.age += 1;
         for (reference, price) in carried.reference.iter_mut().zip(prices) {
             *reference = self.reference_memory * *reference + (1.0 - self.reference_memory) * price;
         }
