@@ -28,7 +28,11 @@ ROWS = [
     ("pricing/single-leg (10, 50)", "pricing/single-leg", ["env.capacity=10", "env.periods=50"], 3),
     ("pricing/single-leg-dqn (20, 100)", "pricing/single-leg-dqn", [], 3),
     ("pricing/single-leg-dqn (10, 50)", "pricing/single-leg-dqn", ["env.capacity=10", "env.periods=50"], 3),
-    ("pricing/perishable-dqn (20, 100)", "pricing/perishable-dqn", [], 3),
+    *[
+        (f"pricing/perishable-dqn ({n}, {t})", "pricing/perishable-dqn", [f"env.stock={n}", f"env.periods={t}"], 3)
+        for n, t in PERISHABLE
+    ],
+    ("pricing/season", "pricing/season", [], 3),
     ("pricing/tit-for-tat", "pricing/tit-for-tat", [], 3),
     ("pricing/undercut", "pricing/undercut", [], 3),
     ("pricing/duopoly", "pricing/duopoly", [], 3),
@@ -38,7 +42,7 @@ ROWS = [
     ("classic/acrobot-dqn", "classic/acrobot-dqn", [], 5),
     ("games/tic-tac-toe-alphazero", "games/tic-tac-toe-alphazero", [], 3),
     ("games/tic-tac-toe-ppo", "games/tic-tac-toe-ppo", [], 5),
-    ("games/connect-four-alphazero", "games/connect-four-alphazero", [], 1),
+    ("games/connect-four-alphazero", "games/connect-four-alphazero", [], 3),
 ]
 # Players that learned Connect Four are judged with so many simulations.
 THINKING = 100
