@@ -53,6 +53,8 @@ pub struct QNet {
 #[derive(Debug, Default)]
 pub struct Work {
     tape: Tape,
+    /// Rows of outputs, where only their means are asked for.
+    out: Vec<f32>,
     /// Weights with their noise.
     noisy: Vec<f32>,
     /// What the last backward pass found, for all parameters.
@@ -164,10 +166,11 @@ impl QNet {
     /// The mean return of every action `[rows, actions]` for observations `[rows, obs_len]`.
     pub fn means(&self, params: &Params, obs: &[f32], noise: Option<&Noise>, work: &mut Work, means: &mut [f32]) {
         let o = &self.outputs;
-        let (inputs, mut out) = (self.dense.inputs(), vec![0.0; o.width() * (means.len() / o.actions)]);
+        let (inputs, mut out) = (self.dense.inputs(), std::mem::take(&mut work.out));
+        out.resize(o.width() * (means.len() / o.actions), 0.0);
         match host_view(&params.flat) {
             Some(flat) => {
-                let mut passes = OnHost { net: self, flat, work };
+                let mut passes = OnHost { net: self, flat, work: &mut *work };
                 for (obs, out) in obs.chunks(BLOCK * inputs).zip(out.chunks_mut(BLOCK * o.width())) {
                     passes.forward(obs, noise, out);
                 }
@@ -180,6 +183,7 @@ impl QNet {
             o.join(row);
             means.iter_mut().enumerate().for_each(|(action, mean)| *mean = o.mean(o.of(row, action)));
         }
+        work.out = out;
     }
 }
 
@@ -209,7 +213,7 @@ impl Passes for OnHost<'_> {
     }
 
     fn backward(&mut self, obs: &[f32], noise: Option<&Noise>, slope: &[f32]) {
-        let Work { tape, noisy, gradient } = self.work;
+        let Work { tape, noisy, gradient, .. } = self.work;
         gradient.resize(self.flat.len(), 0.0);
         let flat = if noise.is_some() { noisy } else { self.flat };
         self.net.dense.backward(flat, obs, slope, gradient, tape);
