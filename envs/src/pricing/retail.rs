@@ -404,7 +404,10 @@ impl Env for Retail {
             scene.text(x + 0.2, -0.1, &s.names[k], Ink::Frame);
             scene.note(s.names[k].clone(), format!("{p:.2} $ × {:.0}", state.units[k]));
         }
-        scene.note("week", format!("{} of {}", state.week + 1, s.customers.len()));
+        match self.carry.as_ref().zip(state.carried.as_ref()) {
+            Some((carry, carried)) => carry.draw(carried, &s.names, scene),
+            None => scene.note("week", format!("{} of {}", state.week + 1, s.customers.len())),
+        }
         scene.note("profit", format!("{:.0} $", state.profit));
     }
 }

@@ -2,6 +2,7 @@
 //! seasons, prices that customers are used to, a rival who follows, a calendar of promotions.
 
 use super::RetailSettings;
+use agon_core::scene::Scene;
 use agon_core::{EnvError, Field};
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +225,22 @@ impl Carry {
         let sold = units.min(*left);
         *left -= sold;
         sold
+    }
+
+    /// How far the episode is, and what is carried over, in words.
+    pub fn draw(&self, carried: &Carried, names: &[String], scene: &mut Scene) {
+        scene.note("week", format!("{} of {}", (carried.age + 1).min(self.periods), self.periods));
+        for (name, left) in names.iter().zip(&carried.stock) {
+            scene.note(format!("{name} left"), format!("{left:.0}"));
+        }
+        if self.reference_effect > 0.0 {
+            for (name, price) in names.iter().zip(&carried.reference) {
+                scene.note(format!("{name} usually"), format!("{price:.2} $"));
+            }
+        }
+        if self.rival.is_some() {
+            scene.note("rival", format!("{:.2} $", carried.rival));
+        }
     }
 
     /// Customers get used to the prices, and the rival moves towards the lowest of them.
