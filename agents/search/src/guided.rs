@@ -44,6 +44,8 @@ agon_core::settings! {
         temperature: f64 = 0.0, in [0.0, 100.0];
         /// PUCT: weight of the prior.
         exploration: f64 = 1.5, in [0.0, 100.0];
+        /// Judges a position in every form that the game's symmetries give it, and takes the mean.
+        symmetries: bool = true;
     }
 }
 
@@ -52,8 +54,10 @@ pub struct Guided<G: Game> {
     set: GuidedSettings,
     network: Box<dyn Evaluate>,
     tree: Tree<G::State>,
+    /// What the network sees and says of the leaf: a row for each form.
     obs: Vec<f32>,
     logits: Vec<f32>,
+    values: Vec<f32>,
     policy: Vec<f32>,
     thoughts: Thoughts,
     /// What it expects to earn after its last choice.
@@ -75,10 +79,12 @@ impl<G: Game> Guided<G> {
             exploration: set.exploration,
             ..SearchSettings::default()
         };
+        let forms = if set.symmetries { 1 + spec.symmetries.len() } else { 1 };
         Ok(Self {
             tree: Tree::new(search, Noise::default()),
-            obs: vec![0.0; spec.obs_len()],
-            logits: vec![0.0; spec.actions],
+            obs: vec![0.0; forms * spec.obs_len()],
+            logits: vec![0.0; forms * spec.actions],
+            values: vec![0.0; forms],
             policy: vec![0.0; spec.actions],
             thoughts: Thoughts::default(),
             value: 0.0,
@@ -86,6 +92,26 @@ impl<G: Game> Guided<G> {
             network,
             set,
         })
+    }
+
+    /// Asks the network of the leaf. The first row of `logits` and of `values` then holds the mean over all forms.
+    fn judge(&mut self, game: &G) {
+        let spec = game.spec();
+        // A leaf that waits is a player's turn.
+        let mover = if let Turn::Player(mover) = game.turn(self.tree.leaf()) { mover } else { 0 };
+        let (seen, turned) = self.obs.split_at_mut(spec.obs_len());
+        game.observe(self.tree.leaf(), mover, seen);
+        for (obs, form) in turned.chunks_exact_mut(spec.obs_len()).zip(&spec.symmetries) {
+            obs.iter_mut().zip(&form.observation).for_each(|(o, from)| *o = seen[*from as usize]);
+        }
+        self.network.evaluate(&self.obs, &mut self.logits, &mut self.values);
+        let forms = self.values.len() as f32;
+        let (mean, turned) = self.logits.split_at_mut(spec.actions);
+        for (logits, form) in turned.chunks_exact(spec.actions).zip(&spec.symmetries) {
+            mean.iter_mut().zip(&form.action).for_each(|(m, to)| *m += logits[usize::from(*to)]);
+        }
+        mean.iter_mut().for_each(|m| *m /= forms);
+        self.values[0] = self.values.iter().sum::<f32>() / forms;
     }
 }
 
@@ -109,12 +135,8 @@ impl<G: Game> Player<G> for Guided<G> {
         self.known = true;
         while !self.tree.finished() {
             if self.tree.select(game, rng) {
-                let mut value = [0.0];
-                // A leaf that waits is a player's turn.
-                let mover = if let Turn::Player(mover) = game.turn(self.tree.leaf()) { mover } else { 0 };
-                game.observe(self.tree.leaf(), mover, &mut self.obs);
-                self.network.evaluate(&self.obs, &mut self.logits, &mut value);
-                self.tree.expand(game, &self.logits, value[0], rng);
+                self.judge(game);
+                self.tree.expand(game, &self.logits, self.values[0], rng);
             }
         }
         let [least, most] = game.spec().returns;

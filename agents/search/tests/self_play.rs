@@ -1,9 +1,12 @@
 //! Self-play with a network that knows nothing: what is kept, that it is the same again, and that a save goes on.
 
 use agon_core::Game;
+use agon_core::game::follow;
 use agon_core::rng::{Rng, Stream};
 use agon_envs::games::{backgammon::Backgammon, connect_four::ConnectFour, kuhn::Kuhn};
 use agon_search::Evaluate;
+use agon_search::guided::{Guided, GuidedSettings};
+use agon_search::player::Player;
 use agon_search::puct::{Noise, Rule, SearchSettings};
 use agon_search::self_play::{Rules, SelfPlay, SelfPlaySettings};
 
@@ -100,5 +103,31 @@ fn targets_are_results_for_the_mover_and_symmetries_turn_everything() {
             assert!(policy[c] == 0.0 || mask[c] == 1.0);
             assert_eq!(mask[c] == 1.0, open, "column {c} of {seen:?}");
         }
+    }
+}
+
+/// A network that knows nothing judges a position and its mirror image differently; over all forms it cannot.
+#[test]
+fn players_judge_positions_in_every_form() {
+    let game = ConnectFour::new(Default::default()).unwrap();
+    let thoughts = |moves: &str, symmetries: bool| {
+        let set = GuidedSettings { simulations: 60, symmetries, ..GuidedSettings::default() };
+        let mut player = Guided::new(&game, set, Box::new(Fake)).unwrap();
+        let position = follow(&game, moves).unwrap();
+        player.choose(&game, &position, &mut Rng::new(1, Stream::Act, 0)).unwrap();
+        let mut visits = [0; 7];
+        player.thoughts().lines.iter().for_each(|line| visits[usize::from(line.moves[0])] = line.visits);
+        (visits, Player::<ConnectFour>::value(&player).unwrap())
+    };
+    let mirrored = |moves: &str, symmetries: bool| {
+        let turned: String = moves.chars().map(|c| c.to_digit(10).map_or(c, |m| (b'8' - m as u8) as char)).collect();
+        let (mut visits, value) = thoughts(&turned, symmetries);
+        visits.reverse();
+        (visits, value)
+    };
+    for moves in ["1 4 2", "3 3 6 1 2", "7 5 5 4 6 2 1 1"] {
+        let ((one, a), (other, b)) = (thoughts(moves, true), mirrored(moves, true));
+        assert!(one == other && (a - b).abs() < 1e-5, "{moves:?}: {one:?} {a} and {other:?} {b}");
+        assert_ne!(thoughts(moves, false).0, mirrored(moves, false).0);
     }
 }
