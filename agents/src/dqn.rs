@@ -199,7 +199,7 @@ impl Dqn {
             parts,
             judged: Vec::new(),
             // A device does its own work side by side.
-            crew: Crew::new(if device == Device::Cpu { threads } else { 1 }),
+            crew: Crew::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
             obs: vec![0.0; rows * spec.obs_len()],
             mask: vec![true; if spec.masked { rows * actions } else { 0 }],
             q: vec![0.0; rows * actions],
@@ -312,7 +312,7 @@ impl Dqn {
     fn bout(&mut self, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, self.progress);
         let draws = self.config.gradient_steps / self.config.together() as u64;
-        let parts = self.crew.clone().inside(|| (0..draws).map(|_| self.update(rate)).last());
+        let parts = (0..draws).map(|_| self.update(rate)).last();
         if let Some(parts) = parts {
             report.extend(["loss", "target", "grad_norm"].iter().zip(parts).map(|(n, x)| ((*n).to_owned(), x)));
         }
