@@ -25,7 +25,7 @@ fn refused(folder: &Path, args: &[&str]) -> String {
 
 const ALPHAZERO: &str = r#"
 env   = { id = "games/tic-tac-toe" }
-agent = { kind = "alphazero", width = 8, blocks = 1, simulations = 8, opening_plies = 2, moves = 256, minibatch = 64, window = 2000, resign_below = -0.9 }
+agent = { kind = "alphazero", width = 8, blocks = 1, simulations = 8, opening_plies = 2, moves = 256, minibatch = 150, window = 2000, resign_below = -0.9 }
 train = { steps = 3_000, envs = 16, env_threads = 2, save_every = 500 }
 eval  = { every = 1_000, episodes = 4, final_episodes = 10, opponents = ["random", "greedy"] }
 "#;
@@ -47,6 +47,22 @@ fn bits(run: &Path) -> (String, Vec<u8>, Value) {
     state["run"]["seconds"] = Value::Null;
     state["run"]["logs"] = Value::Null;
     (metrics, weights, state)
+}
+
+/// Parts of a minibatch, of one thread or of a thread each.
+#[test]
+fn threads_change_nothing_of_alphazero() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("s.toml"), ALPHAZERO).unwrap();
+    let trained = |threads: usize, minibatch: usize| {
+        let (set, out) = (format!("train.threads={threads}"), format!("{threads} {minibatch}"));
+        let size = format!("agent.minibatch={minibatch}");
+        ok(dir.path(), &["train", "s.toml", "--ui", "plain", "--out", &out, "--set", &set, "--set", &size]);
+        bits(&dir.path().join(out))
+    };
+    for minibatch in [60, 150] {
+        assert!(trained(1, minibatch) == trained(2, minibatch), "{minibatch}");
+    }
 }
 
 #[test]
@@ -104,6 +120,8 @@ fn what_was_learned_is_judged_and_plays() {
     ok(at, &["replay", "t", "--verify"]);
     ok(at, &["tournament", "--resume", "t"]);
 
+    let told = refused(at, &["tournament", "runs/zero", "./runs/zero/"]);
+    assert!(told.contains("named twice"), "{told}");
     let told = refused(at, &["tournament", "runs/zero", "runs/none"]);
     assert!(told.contains("runs/none") && told.contains("no such run"), "{told}");
     std::fs::write(at.join("c4.toml"), ALPHAZERO.replace("tic-tac-toe", "connect-four")).unwrap();

@@ -6,8 +6,9 @@
 
 use crate::agent::{AgentError, Saved, all_finite};
 use crate::board_net::{BoardNet, Judge, cross_entropy};
-use crate::bridge::HostTensor;
+use crate::bridge::{HostTensor, host_slice};
 use crate::collect::TOO_MUCH;
+use crate::crew::Crew;
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule};
 use crate::registry::Start;
@@ -83,8 +84,6 @@ agon_core::settings! {
 /// The learner with its games.
 pub struct AlphaZero {
     config: Config,
-    device: Device,
-    threads: usize,
     searchers: usize,
     params: Params,
     net: BoardNet,
@@ -95,29 +94,55 @@ pub struct AlphaZero {
     steps: u64,
     /// Positions that the network owes to learn from.
     owed: f64,
-    batch: Batch,
+    /// A minibatch, in parts that are learned from side by side, and who does.
+    parts: Vec<Part>,
+    crew: Crew,
     times: Times,
     episodes: Episodes,
 }
 
-/// One minibatch in memory that games write and the network reads.
-struct Batch {
+/// A part of a minibatch in memory that games write and the network reads, and what is found there.
+struct Part {
+    /// The learner's parameters, the same memory.
+    params: Params,
     obs: HostTensor<f32>,
     policy: HostTensor<f32>,
     mask: HostTensor<f32>,
     value: HostTensor<f32>,
+    /// The part's share of the minibatch.
+    share: f64,
+    /// Policy loss, value loss and gradient, times the share.
+    losses: [Tensor; 2],
+    gradient: Tensor,
 }
 
-impl Batch {
-    fn new(spec: &GameSpec, rows: usize) -> Self {
+impl Part {
+    fn new(spec: &GameSpec, params: &Params, rows: usize, share: f64) -> Self {
         Self {
+            params: params.shared(),
             obs: HostTensor::zeros(&[rows, spec.obs_len()]),
             policy: HostTensor::zeros(&[rows, spec.actions]),
             mask: HostTensor::zeros(&[rows, spec.actions]),
             value: HostTensor::zeros(&[rows]),
+            share,
+            losses: [Tensor::new(), Tensor::new()],
+            gradient: Tensor::new(),
         }
     }
+
+    /// The one place where something is learned: the policy from what searches found, the value from how games ended.
+    fn learn(&mut self, net: &BoardNet, value_coef: f64) {
+        let device = self.params.flat.device();
+        let (logits, value) = net.forward(&self.params, &self.obs.to(device));
+        let policy_loss = cross_entropy(&logits, &self.policy.to(device), &self.mask.to(device)) * self.share;
+        let value_loss = (value - self.value.to(device)).square().mean(Kind::Float) * self.share;
+        self.gradient = self.params.gradient(&(&policy_loss + &value_loss * value_coef));
+        self.losses = [policy_loss.detach(), value_loss.detach()];
+    }
 }
+
+/// Rows of a part: enough for convolutions to be worth their while.
+const PART: usize = 64;
 
 impl Config {
     fn fits_in_memory(&self, spec: &GameSpec) -> Result<(), AgentError> {
@@ -133,6 +158,17 @@ impl Config {
             return refuse("width", weights);
         }
         if batch > TOO_MUCH { refuse("minibatch", batch) } else { Ok(()) }
+    }
+
+    /// A minibatch in parts. How many there are does not depend on the number of threads, so neither do results.
+    fn parts(&self, spec: &GameSpec, params: &Params) -> Vec<Part> {
+        let (rows, device) = (self.minibatch, params.flat.device());
+        let count = if device == Device::Cpu { rows.div_ceil(PART).clamp(1, 16) } else { 1 };
+        let part = |i: usize| {
+            let rows_here = (i + 1) * rows / count - i * rows / count;
+            Part::new(spec, params, rows_here, rows_here as f64 / rows as f64)
+        };
+        (0..count).map(part).collect()
     }
 
     fn self_play(&self, games: usize, seed: u64) -> SelfPlaySettings {
@@ -175,15 +211,15 @@ impl AlphaZero {
         let mut builder = Builder::new(start.seed);
         let net = BoardNet::new(&mut builder, &spec.observation, spec.actions, config.width, config.blocks);
         let params = builder.finish(start.device);
+        let parts = config.parts(spec, &params);
         let games = rules
             .self_play(config.self_play(games, start.seed))
             .map_err(|why| refuse(&format!("cannot learn this game: {why}")))?;
         Ok(Self {
-            batch: Batch::new(spec, config.minibatch),
+            crew: Crew::new(start.threads.min(parts.len())),
+            parts,
             adam: Adam::new(&params, 1e-8),
             rng: Rng::new(start.seed, Stream::Shuffle, 0),
-            device: start.device,
-            threads: start.threads,
             searchers: threads,
             step: 0,
             steps: start.steps,
@@ -197,30 +233,36 @@ impl AlphaZero {
         })
     }
 
-    /// One minibatch: the policy learns what searches found, the value how games ended. Policy loss, value loss and the
-    /// gradient's norm.
+    /// Learns from one minibatch. Policy loss, value loss and the gradient's norm.
     fn update(&mut self, rate: f64) -> [Tensor; 3] {
-        let b = &mut self.batch;
-        self.games.sample(
-            &mut self.rng,
-            b.obs.slice_mut(),
-            b.policy.slice_mut(),
-            b.mask.slice_mut(),
-            b.value.slice_mut(),
-        );
-        let (logits, value) = self.net.forward(&self.params, &b.obs.to(self.device));
-        let policy_loss = cross_entropy(&logits, &b.policy.to(self.device), &b.mask.to(self.device));
-        let value_loss = (value - b.value.to(self.device)).square().mean(Kind::Float);
-        let gradient = self.params.gradient(&(&policy_loss + &value_loss * self.config.value_coef));
-        let norm = self.adam.step(&mut self.params, &gradient, rate, self.config.max_grad_norm);
+        for part in &mut self.parts {
+            let Part { obs, policy, mask, value, .. } = part;
+            let [obs, policy, mask, value] = [obs, policy, mask, value].map(HostTensor::slice_mut);
+            self.games.sample(&mut self.rng, obs, policy, mask, value);
+        }
+        let (net, value_coef, max_norm) = (&self.net, self.config.value_coef, self.config.max_grad_norm);
+        // Within a part libtorch works alone: its sums, too, are then the same on any number of threads.
+        self.crew.each(&mut self.parts, |_, part| {
+            crate::set_threads(1);
+            part.learn(net, value_coef);
+        });
+        let mut gradients: Vec<Tensor> = self.parts.iter().map(|p| p.gradient.shallow_clone()).collect();
+        let norm = match gradients.iter_mut().map(host_slice).collect::<Option<Vec<_>>>() {
+            Some(mut parts) => self.adam.step_on_host(&mut self.params, &mut parts, rate, max_norm, &self.crew),
+            None => None,
+        };
+        let norm = match norm {
+            Some(norm) => Tensor::from(norm),
+            None => self.adam.step(&mut self.params, &self.parts[0].gradient, rate, max_norm),
+        };
         tch::no_grad(|| {
             let _ = self.params.flat.g_mul_scalar_(1.0 - rate * self.config.weight_decay);
         });
-        [policy_loss.detach(), value_loss.detach(), norm]
+        let loss = |i: usize| self.parts.iter().map(|p| &p.losses[i]).sum::<Tensor>();
+        [loss(0), loss(1), norm]
     }
 
     fn learn(&mut self, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
-        crate::set_threads(self.threads);
         let progress = self.step as f64 / self.steps as f64;
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
         let size = self.config.minibatch as f64;

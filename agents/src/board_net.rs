@@ -91,7 +91,12 @@ impl BoardNet {
                 (h.shallow_clone(), h)
             }
             Trunk::Tower { board: [planes, rows, columns], stem, blocks, policy, value } => {
-                let mut x = stem.forward(p, &obs.view([-1, *planes, *rows, *columns]));
+                let mut board = obs.view([-1, *planes, *rows, *columns]);
+                if board.device() == Device::Cpu {
+                    // Channels next to each other in memory, as the CPU's convolutions like it best.
+                    board = board.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
+                }
+                let mut x = stem.forward(p, &board);
                 for (one, two) in blocks {
                     let h = one.forward(p, &x.relu()).relu_();
                     x = two.forward(p, &h) + x; // not in place: the way back needs both

@@ -7,7 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{JoinHandle, park, yield_now};
 
 /// Looks at what is waited for before a thread that waits lets go of its core: 100 µs or so.
@@ -59,7 +59,7 @@ impl Crew {
 
     /// Does `work` on every part, side by side where there are threads. Within `work`, crews do one thing at a time.
     pub fn each<T: Send>(&self, parts: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
-        let turn = self.0.as_ref().filter(|_| parts.len() > 1).and_then(|t| Some((t, t.turn.try_lock().ok()?)));
+        let turn = self.0.as_ref().filter(|_| parts.len() > 1).and_then(|t| Some((t, t.turn()?)));
         let Some((threads, _turn)) = turn else {
             return parts.iter_mut().enumerate().for_each(|(i, part)| work(i, part));
         };
@@ -74,6 +74,16 @@ impl Crew {
 }
 
 impl Threads {
+    /// To have them work, if nobody else has.
+    fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            // Somebody's job panicked; it is over.
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Returns when all have done the job, also where somebody panicked, and panics then.
     #[allow(unsafe_code)]
     fn run(&self, job: &(dyn Fn(usize) + Sync)) {
@@ -92,10 +102,11 @@ impl Threads {
             if looks < LOOKS { std::hint::spin_loop() } else { yield_now() }
         }
         *lock(&shared.job) = None;
+        let broken = shared.broken.swap(false, Ordering::Relaxed);
         if let Err(panic) = own {
             resume_unwind(panic);
         }
-        assert!(!shared.broken.swap(false, Ordering::Relaxed), "a thread of a crew panicked");
+        assert!(!broken, "a thread of a crew panicked");
     }
 }
 
@@ -171,21 +182,21 @@ mod tests {
     #[test]
     fn panics_come_out_and_crews_survive_them() {
         let crew = Crew::new(2);
-        for broken in [0, 1] {
+        for broken in [[true, false], [false, true], [true, true]] {
             let mut parts = [0, 0];
             let result = catch_unwind(AssertUnwindSafe(|| {
                 crew.each(&mut parts, |i, part| {
-                    assert!(i != broken, "on purpose");
+                    assert!(!broken[i], "on purpose");
                     sleep(Duration::from_millis(20));
                     *part = 1;
                 });
             }));
             assert!(result.is_err());
-            assert_eq!(parts[1 - broken], 1);
+            assert_eq!(parts, broken.map(|b| i32::from(!b)));
+            let mut who = [None; 4];
+            crew.each(&mut who, |_, who| *who = Some(current().id()));
+            assert!(who[0] == who[2] && who[1] == who[3] && who[0] != who[1], "both work again: {who:?}");
         }
-        let mut parts = [0; 4];
-        crew.each(&mut parts, |i, part| *part = i);
-        assert_eq!(parts, [0, 1, 2, 3]);
     }
 
     /// Who is at work already does what is within alone.

@@ -147,6 +147,13 @@ impl Params {
         Ok(())
     }
 
+    /// The same memory, for another thread to differentiate by.
+    pub fn shared(&self) -> Self {
+        let mut same = Self { flat: self.flat.shallow_clone(), leaves: Vec::new(), names: self.names.clone() };
+        same.relink();
+        same
+    }
+
     /// The same parameters in their own memory, for a policy that outlives the next update.
     pub fn frozen(&self) -> Self {
         let mut copy = Self { flat: self.flat.copy(), leaves: Vec::new(), names: self.names.clone() };
