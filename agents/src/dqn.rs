@@ -10,10 +10,13 @@ use crate::collect::TOO_MUCH;
 use crate::crew::Crew;
 use crate::dense::BLOCK;
 use crate::dist::Head;
+use crate::distinct::Distinct;
+use crate::greedy::{Greedy, see};
 use crate::net::Params;
+use crate::normalise::Moments;
 use crate::optim::{Adam, Schedule};
 use crate::q_loss::{Kinds, Outputs};
-use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape, Work};
+use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape};
 use crate::q_task::{Part, Task};
 use crate::registry::Context;
 use crate::replay::{Batch, Outcome, Priorities, Replay};
@@ -21,7 +24,7 @@ use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::spec::ActionSpec;
-use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf, VecEnv};
+use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
 use agon_search::Evaluate;
 use serde_json::json;
 use tch::Device;
@@ -75,6 +78,8 @@ agon_core::settings! {
         highest_return: f64 = 10.0, in [-1e9, 1e9];
         /// Noisy networks in place of random actions (Fortunato et al. 2018): σ₀, 0 for none.
         noise: f64 = 0.0, in [0.0, 10.0];
+        /// Observations are standardised by their running mean and deviation.
+        normalize_observation: bool = false;
         /// Rewards are multiplied by this before anything is learned from them.
         reward_scale: f64 = 1.0, in [1e-12, 1e12];
     }
@@ -103,7 +108,11 @@ pub struct Dqn {
     parts: Vec<Part>,
     /// What the copy says of the batch's next observations, `[rows, width]`.
     judged: Vec<f32>,
+    distinct: Distinct,
     crew: Crew,
+    /// Of observations, where they are standardised; and the last ones as the network sees them.
+    moments: Option<Moments>,
+    seen: Vec<f32>,
     obs: Vec<f32>,
     mask: Vec<bool>,
     q: Vec<f32>,
@@ -112,6 +121,7 @@ pub struct Dqn {
     terminated: Vec<bool>,
     truncated: Vec<bool>,
     final_obs: Vec<f32>,
+    final_mask: Vec<bool>,
     /// Whether the step under way is in memory already, as it is after a load.
     begun: bool,
 }
@@ -198,8 +208,11 @@ impl Dqn {
             due: [config.learning_starts, config.target_every],
             parts,
             judged: Vec::new(),
+            distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
             // A device does its own work side by side.
             crew: Crew::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
+            moments: config.normalize_observation.then(|| Moments::new(spec.obs_len())),
+            seen: vec![0.0; rows * spec.obs_len()],
             obs: vec![0.0; rows * spec.obs_len()],
             mask: vec![true; if spec.masked { rows * actions } else { 0 }],
             q: vec![0.0; rows * actions],
@@ -208,12 +221,17 @@ impl Dqn {
             terminated: vec![false; rows],
             truncated: vec![false; rows],
             final_obs: vec![0.0; rows * spec.obs_len()],
+            final_mask: vec![true; if spec.masked { rows * actions } else { 0 }],
             begun: false,
             config,
             rows,
             net,
             params,
         })
+    }
+
+    fn greedy(&self) -> Greedy {
+        Greedy::new(self.params.frozen(), self.moments.clone(), self.net.clone(), self.head.clone())
     }
 
     /// The probability of a random action. Noisy networks explore by themselves once they learn.
@@ -228,25 +246,27 @@ impl Dqn {
         1.0 + fallen * (self.config.epsilon_end - 1.0)
     }
 
-    /// The copy's outputs for all next observations of the batch.
+    /// The copy's outputs for all next observations of the batch. From a small memory many draws are of the same
+    /// transition.
     fn judge(&mut self) {
-        let (net, crew) = (&self.net, &self.crew);
+        let Self { net, crew, batch, parts, target, distinct, judged, .. } = self;
         let (width, inputs) = (net.outputs().width(), self.obs.len() / self.rows);
         let noise = net.noise(&mut self.noise_rng);
-        let next_obs = self.batch.next_obs.as_slice();
-        self.judged.resize(self.batch.places.len() * width, 0.0);
-        let Some(flat) = host_view(&self.target.flat) else {
-            let mut passes = OnDevice { net, params: &self.target, last: None, gradient: None };
-            return tch::no_grad(|| passes.forward(next_obs, noise.as_ref(), &mut self.judged));
-        };
-        let stretch = self.batch.places.len().div_ceil(self.parts.len());
-        let out = self.judged.chunks_mut(stretch * width).zip(next_obs.chunks(stretch * inputs));
-        let mut jobs: Vec<_> = self.parts.iter_mut().zip(out).collect();
-        crew.each(&mut jobs, |_, (part, (out, obs))| {
-            let mut passes = OnHost { net, flat, work: &mut part.work };
-            for (out, obs) in out.chunks_mut(BLOCK * width).zip(obs.chunks(BLOCK * inputs)) {
-                passes.forward(obs, noise.as_ref(), out);
-            }
+        judged.resize(batch.places.len() * width, 0.0);
+        distinct.each(&batch.places, &batch.next_obs, judged, |next_obs, judged| {
+            let Some(flat) = host_view(&target.flat) else {
+                let mut passes = OnDevice { net, params: target, last: None, gradient: None };
+                return tch::no_grad(|| passes.forward(next_obs, noise.as_ref(), judged));
+            };
+            let stretch = (next_obs.len() / inputs).div_ceil(parts.len());
+            let out = judged.chunks_mut(stretch * width).zip(next_obs.chunks(stretch * inputs));
+            let mut jobs: Vec<_> = parts.iter_mut().zip(out).collect();
+            crew.each(&mut jobs, |_, (part, (out, obs))| {
+                let mut passes = OnHost { net, flat, work: &mut part.work };
+                for (out, obs) in out.chunks_mut(BLOCK * width).zip(obs.chunks(BLOCK * inputs)) {
+                    passes.forward(obs, noise.as_ref(), out);
+                }
+            });
         });
     }
 
@@ -256,6 +276,11 @@ impl Dqn {
     fn update(&mut self, rate: f64) -> [f64; 3] {
         let beta = self.config.importance_exponent + (1.0 - self.config.importance_exponent) * self.progress;
         self.replay.sample(&mut self.sample_rng, beta, &mut self.batch);
+        if let Some(moments) = &self.moments {
+            // The memory holds what was observed: moments go on changing.
+            moments.apply(&mut self.batch.obs);
+            moments.apply(&mut self.batch.next_obs);
+        }
         self.judge();
         let (c, b, net, size) = (&self.config, &self.batch, &self.net, self.config.minibatch);
         let prioritized = c.priority_exponent > 0.0;
@@ -340,7 +365,8 @@ impl Agent for Dqn {
         let random: Vec<bool> = (0..self.rows).map(|_| self.act_rng.f32() < epsilon).collect();
         if random.iter().any(|r| !r) {
             let noise = self.net.noise(&mut self.noise_rng);
-            self.net.means(&self.params, &self.obs, noise.as_ref(), &mut self.parts[0].work, &mut self.q);
+            let obs = see(self.moments.as_ref(), &self.obs, &mut self.seen);
+            self.net.means(&self.params, obs, noise.as_ref(), &mut self.parts[0].work, &mut self.q);
             self.head.mode(&self.q, &self.mask, ActionsMut::Discrete(&mut self.action));
         }
         for row in (0..self.rows).filter(|row| random[*row]) {
@@ -359,6 +385,7 @@ impl Agent for Dqn {
             terminated: &mut self.terminated,
             truncated: &mut self.truncated,
             final_obs: &mut self.final_obs,
+            final_mask: &mut self.final_mask,
         };
         (Actions::Discrete(&self.action), out)
     }
@@ -372,8 +399,12 @@ impl Agent for Dqn {
             terminated: &self.terminated,
             truncated: &self.truncated,
             final_obs: &self.final_obs,
+            final_mask: &self.final_mask,
         });
         self.replay.begin(&self.obs, &self.mask);
+        if let Some(moments) = &mut self.moments {
+            moments.update(&self.obs);
+        }
         self.step += self.envs;
         self.progress = progress;
         let [learn, copy] = self.due;
@@ -395,13 +426,11 @@ impl Agent for Dqn {
     }
 
     fn policy(&self) -> Box<dyn Policy> {
-        let (params, net, head) = (self.params.frozen(), self.net.clone(), self.head.clone());
-        Box::new(Greedy { params, net, head, work: Work::default(), q: Vec::new() })
+        Box::new(self.greedy())
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        let (params, net, head) = (self.params.frozen(), self.net.clone(), self.head.clone());
-        Some(Box::new(Greedy { params, net, head, work: Work::default(), q: Vec::new() }))
+        Some(Box::new(self.greedy()))
     }
 
     fn save(&self) -> Saved {
@@ -416,6 +445,7 @@ impl Agent for Dqn {
             "step": self.step,
             "progress": self.progress,
             "due": self.due,
+            "moments": self.moments,
             "replay": replay,
         });
         Saved { tensors, state }
@@ -434,39 +464,10 @@ impl Agent for Dqn {
         self.sample_rng = Rng::restore(saved.part::<RngState>("sample_rng")?);
         self.noise_rng = Rng::restore(saved.part::<RngState>("noise_rng")?);
         (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, saved.part("due")?);
+        if self.moments.is_some() {
+            self.moments = saved.part("moments")?;
+        }
         self.begun = self.replay.has_begun();
         Ok(())
-    }
-}
-
-/// The best actions of a network, without noise.
-struct Greedy {
-    params: Params,
-    net: QNet,
-    head: Head,
-    work: Work,
-    q: Vec<f32>,
-}
-
-/// As a judge of positions: the values of moves are their logits, the best one's is the position's.
-impl Evaluate for Greedy {
-    fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
-        self.net.means(&self.params, obs, None, &mut self.work, logits);
-        for (row, value) in logits.chunks_exact(self.head.outputs()).zip(value) {
-            *value = row.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b)).clamp(-1.0, 1.0);
-        }
-    }
-}
-
-impl Policy for Greedy {
-    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>) {
-        let rows = env.rows();
-        self.q.resize(rows * self.head.outputs(), 0.0);
-        self.net.means(&self.params, obs, None, &mut self.work, &mut self.q);
-        self.head.mode(&self.q, mask, actions);
-    }
-
-    fn name(&self) -> String {
-        "dqn".into()
     }
 }

@@ -117,6 +117,7 @@ pub fn evaluate(
             terminated: &mut terminated,
             truncated: &mut truncated,
             final_obs: &mut final_obs,
+            final_mask: &mut [],
         };
         env.step(actions, out);
         for i in (0..ends.len()).filter(|i| ends[*i].is_none()) {

@@ -5,7 +5,7 @@
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
 //! | PPO | [`ppo`], with [`collect`], [`actor_critic`], [`pool`] (self-play), [`rollout`], [`returns`], [`dist`], [`normalise`] |
-//! | DQN | [`dqn`], with [`q_task`], [`q_net`], [`q_loss`], [`replay`] |
+//! | DQN | [`dqn`], with [`q_task`], [`q_net`], [`q_loss`], [`replay`], [`distinct`], [`greedy`] |
 //! | Q-learning and SARSA over a table | [`tabular`] |
 //! | value and policy iteration | [`exact`] |
 //! | A2C, REINFORCE | [`a2c`], [`reinforce`] |
@@ -28,9 +28,11 @@ pub mod crew;
 pub mod demand;
 pub mod dense;
 pub mod dist;
+pub mod distinct;
 pub mod dqn;
 pub mod evaluate;
 pub mod exact;
+pub mod greedy;
 pub mod net;
 pub mod normalise;
 pub mod optim;

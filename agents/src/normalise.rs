@@ -34,10 +34,16 @@ impl Moments {
 
     /// Writes (x − mean) / deviation, cut to ±10.
     pub fn standardise(&self, batch: &[f32], out: &mut [f32]) {
-        for (rows, out) in batch.chunks_exact(self.mean.len()).zip(out.chunks_exact_mut(self.mean.len())) {
-            for (k, (x, o)) in rows.iter().zip(out).enumerate() {
-                let z = (f64::from(*x) - self.mean[k]) / (self.variance[k] + 1e-8).sqrt();
-                *o = z.clamp(-10.0, 10.0) as f32;
+        out.copy_from_slice(batch);
+        self.apply(out);
+    }
+
+    /// The same in place.
+    pub fn apply(&self, batch: &mut [f32]) {
+        let deviation: Vec<f64> = self.variance.iter().map(|v| (v + 1e-8).sqrt()).collect();
+        for row in batch.chunks_exact_mut(self.mean.len()) {
+            for (x, (mean, deviation)) in row.iter_mut().zip(self.mean.iter().zip(&deviation)) {
+                *x = ((f64::from(*x) - mean) / deviation).clamp(-10.0, 10.0) as f32;
             }
         }
     }

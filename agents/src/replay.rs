@@ -152,6 +152,12 @@ struct Fact {
     end: u8,
 }
 
+/// The end of an episode that the step limit ended.
+struct Final {
+    obs: Box<[f32]>,
+    mask: Box<[bool]>,
+}
+
 /// What became of a step.
 const RUNNING: u8 = 0;
 const TERMINATED: u8 = 1;
@@ -169,7 +175,7 @@ pub struct Replay {
     mask: Vec<bool>,
     facts: Vec<Fact>,
     /// Last observations of episodes that the step limit ended, by slot.
-    finals: BTreeMap<usize, Box<[f32]>>,
+    finals: BTreeMap<usize, Final>,
     /// Steps begun: the newest one's observation is there, its outcome is not.
     begun: u64,
     tree: Option<(SumTree, Priorities)>,
@@ -190,6 +196,8 @@ pub struct Outcome<'a> {
     pub truncated: &'a [bool],
     /// The ended episode's last observation.
     pub final_obs: &'a [f32],
+    /// `[rows, actions]` for these where episodes were truncated, or empty where nothing is masked.
+    pub final_mask: &'a [bool],
 }
 
 impl Replay {
@@ -284,8 +292,9 @@ impl Replay {
             };
             self.facts[slot] = Fact { reward: step.reward[row], action: step.action[row] as u16, end };
             if end == TRUNCATED {
-                let last = &step.final_obs[row * self.obs_len..(row + 1) * self.obs_len];
-                self.finals.insert(slot, last.into());
+                let obs = &step.final_obs[row * self.obs_len..(row + 1) * self.obs_len];
+                let mask = &step.final_mask[row * self.mask_len..(row + 1) * self.mask_len];
+                self.finals.insert(slot, Final { obs: obs.into(), mask: mask.into() });
             }
         }
     }
@@ -342,17 +351,10 @@ impl Replay {
                 break;
             }
             (reward[i], discount[i]) = (sum, weight);
-            let next = last.map_or(&self.obs[slot * w..(slot + 1) * w], |obs| &obs[..]);
+            let next = last.map_or(&self.obs[slot * w..(slot + 1) * w], |last| &last.obs);
             next_obs[i * w..(i + 1) * w].copy_from_slice(next);
-            if m > 0 {
-                let mask = &mut next_mask[i * m..(i + 1) * m];
-                // The last observation of an episode comes without a mask; the first of the next one must not lend its.
-                if last.is_some() {
-                    mask.fill(true);
-                } else {
-                    mask.copy_from_slice(&self.mask[slot * m..(slot + 1) * m]);
-                }
-            }
+            let legal = last.map_or(&self.mask[slot * m..(slot + 1) * m], |last| &last.mask);
+            next_mask[i * m..(i + 1) * m].copy_from_slice(legal);
         }
     }
 
@@ -375,7 +377,10 @@ impl Replay {
         tensors.push(("replay.action".into(), list(self.facts.iter().map(|f| f32::from(f.action)).collect())));
         tensors.push(("replay.reward".into(), list(self.facts.iter().map(|f| f.reward).collect())));
         tensors.push(("replay.end".into(), list(self.facts.iter().map(|f| f32::from(f.end)).collect())));
-        tensors.push(("replay.finals".into(), list(self.finals.values().flat_map(|f| f.iter().copied()).collect())));
+        tensors
+            .push(("replay.finals".into(), list(self.finals.values().flat_map(|f| f.obs.iter().copied()).collect())));
+        let masks = self.finals.values().flat_map(|f| f.mask.iter().copied()).collect::<Vec<bool>>();
+        tensors.push(("replay.final_masks".into(), list(flags(&masks))));
         if let Some((tree, _)) = &self.tree {
             tensors.push(("replay.priority".into(), Tensor::from_slice(&tree.levels[0])));
         }
@@ -400,6 +405,11 @@ impl Replay {
         let (obs, mask) = (part("obs", slots * self.obs_len)?, part("mask", slots * self.mask_len)?);
         let (action, reward, end) = (part("action", slots)?, part("reward", slots)?, part("end", slots)?);
         let finals = part("finals", places.len() * self.obs_len)?;
+        // Older saves had none: everything counted as legal there.
+        let final_masks: Vec<bool> = match saved.tensor("replay.final_masks") {
+            Ok(_) => part("final_masks", places.len() * self.mask_len)?.into_iter().map(|m| m != 0.0).collect(),
+            Err(_) => vec![true; places.len() * self.mask_len],
+        };
         if places.iter().any(|p| *p >= slots) {
             return Err(broken("finals"));
         }
@@ -412,7 +422,9 @@ impl Replay {
         self.mask = mask.iter().map(|m| *m != 0.0).collect();
         let fact = |i: usize| Fact { reward: reward[i], action: action[i] as u16, end: end[i] as u8 };
         self.facts = (0..slots).map(fact).collect();
-        self.finals = places.into_iter().zip(finals.chunks_exact(self.obs_len).map(Into::into)).collect();
+        let (w, m) = (self.obs_len, self.mask_len);
+        let last = |i: usize| Final { obs: finals[i * w..][..w].into(), mask: final_masks[i * m..][..m].into() };
+        self.finals = places.into_iter().enumerate().map(|(i, place)| (place, last(i))).collect();
         self.begun = state["begun"].as_u64().ok_or_else(|| broken("begun"))?;
         self.top = state["top"].as_f64().ok_or_else(|| broken("top"))? as f32;
         Ok(())
@@ -442,6 +454,7 @@ mod tests {
                 terminated: &[t == 2 && end == TERMINATED],
                 truncated: &[t == 2 && end == TRUNCATED],
                 final_obs: &[77.0],
+                final_mask: &[false, true],
             });
             replay.begin(&[t as f32 + 1.0], &[true, t % 2 == 0]);
         }
@@ -466,10 +479,26 @@ mod tests {
         let cut = filled(3, TRUNCATED, 6);
         assert_eq!(
             at(&cut, 1),
-            (1.0, 1, 4.0, 0.25, 77.0, vec![true, true]),
+            (1.0, 1, 4.0, 0.25, 77.0, vec![false, true]),
             "the step limit does: go on from the last"
         );
         assert_eq!(at(&cut, 3).4, 6.0, "the next episode's own");
+    }
+
+    /// What is kept of a prioritized memory is less than its transitions written out: two observations of four numbers,
+    /// an action, a reward and a flag of 4, 4 and 1 bytes.
+    #[test]
+    fn memory_is_no_more_than_its_transitions() {
+        let field = |i: usize| Field::new(format!("x{i}"), "", -1.0, 1.0);
+        let spec = Spec::new((0..4).map(field).collect(), ActionSpec::discrete(["a", "b"]), 500);
+        let (capacity, set) = (100_000, Priorities { exponent: 0.6, floor: 1e-6 });
+        let replay = Replay::new(&spec, 8, capacity, 1, 0.99, Some(set));
+        let tree = replay.tree.as_ref().map_or(0, |(tree, _)| tree.levels.iter().map(Vec::len).sum::<usize>());
+        let kept = 4 * replay.obs.capacity() + size_of::<Fact>() * replay.facts.capacity() + 4 * tree;
+        let raw = capacity * (4 * 4 * 2 + 4 + 4 + 1);
+        assert!(kept as f64 <= 1.2 * raw as f64, "{kept} bytes for {raw}");
+        let told = Replay::bytes(&spec, replay.facts.len());
+        assert!(told >= kept as f64, "{told} bytes told, {kept} kept");
     }
 
     #[test]
@@ -485,6 +514,7 @@ mod tests {
                 terminated: &[false; 2],
                 truncated: &[t % 7 == 0; 2],
                 final_obs: &[-1.0, -2.0],
+                final_mask: &[],
             });
             small.begin(&[t as f32, 100.0 + t as f32], &[]);
         }
@@ -528,8 +558,14 @@ mod tests {
         let mut replay = Replay::new(&spec(false), 1, 64, 1, 1.0, Some(p));
         replay.begin(&[0.0], &[]);
         for t in 1..=64 {
-            let outcome =
-                Outcome { action: &[0], reward: &[0.0], terminated: &[false], truncated: &[false], final_obs: &[0.0] };
+            let outcome = Outcome {
+                action: &[0],
+                reward: &[0.0],
+                terminated: &[false],
+                truncated: &[false],
+                final_obs: &[0.0],
+                final_mask: &[],
+            };
             replay.end(outcome);
             replay.begin(&[t as f32], &[]);
         }

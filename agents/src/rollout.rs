@@ -111,6 +111,7 @@ impl Rollout {
             terminated: &mut self.terminated[part.clone()],
             truncated: &mut self.truncated[part],
             final_obs: &mut self.final_obs,
+            final_mask: &mut [],
         };
         (actions, out)
     }

@@ -367,6 +367,7 @@ fn random_rivals(env: &mut dyn VecEnv, seed: u64, actions: usize, gamma: f64) ->
             terminated: &mut terminated,
             truncated: &mut truncated,
             final_obs: &mut final_obs,
+            final_mask: &mut [],
         };
         env.step(Actions::Discrete(&tried), out);
         // The first agent's rewards: sellers are alike, or there is one table's worth of them.
@@ -423,6 +424,7 @@ impl Agent for Tabular {
             terminated: &mut self.terminated,
             truncated: &mut self.truncated,
             final_obs: &mut self.final_obs,
+            final_mask: &mut [],
         };
         (Actions::Discrete(&self.actions), out)
     }

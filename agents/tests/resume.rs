@@ -68,7 +68,7 @@ fn dqn_resumes_exactly() {
     // A step limit that is met, masks, priorities, noise, distributions: everything that has a state of its own.
     let mut rainbow = small.as_object().cloned().unwrap();
     let more = json!({"n_step": 3, "priority_exponent": 0.6, "noise": 0.5, "dueling": true, "returns": "c51",
-                      "atoms": 11});
+                      "atoms": 11, "normalize_observation": true});
     rainbow.extend(more.as_object().cloned().unwrap());
     resumes("classic/mountain-car", &json!({}), "dqn", &Value::Object(rainbow.clone()));
     rainbow.insert("returns".into(), "qr".into());

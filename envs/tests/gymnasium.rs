@@ -58,7 +58,7 @@ fn agrees(name: &str) {
     let continuous: Vec<f32> = rows[..n].iter().map(|r| r.action as f32).collect();
     let actions = if name == "pendulum" { Actions::Continuous(&continuous) } else { Actions::Discrete(&discrete) };
     let Harness { env, obs, mask, reward, terminated, truncated, final_obs, .. } = &mut h;
-    env.step(actions, StepBuf { obs, mask, reward, terminated, truncated, final_obs });
+    env.step(actions, StepBuf { obs, mask, reward, terminated, truncated, final_obs, final_mask: &mut [] });
     let width = obs.len() / n;
     for (i, row) in rows[..n].iter().enumerate() {
         assert_eq!(terminated[i], row.terminated, "{name} row {i}");

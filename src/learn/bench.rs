@@ -148,7 +148,14 @@ fn prioritized() -> Outcome<f64> {
     replay.begin(&obs, &[]);
     for _ in 0..1_000_000 / rows {
         let (terminated, truncated) = (&flags, &flags);
-        replay.end(replay::Outcome { action: &action, reward: &reward, terminated, truncated, final_obs: &obs });
+        replay.end(replay::Outcome {
+            action: &action,
+            reward: &reward,
+            terminated,
+            truncated,
+            final_obs: &obs,
+            final_mask: &[],
+        });
         replay.begin(&obs, &[]);
     }
     let (mut batch, mut rng) = (Batch::new(spec, 256), Rng::new(1, Stream::Shuffle, 0));

@@ -224,9 +224,13 @@ impl<S: States> Batch<S> {
     }
 
     /// Notes the end of environment i's episode and starts its next one.
-    fn restart(&mut self, i: usize, truncated: bool, obs: &mut [f32], final_obs: &mut [f32]) {
+    fn restart(&mut self, i: usize, truncated: bool, obs: &mut [f32], final_obs: &mut [f32], final_mask: &mut [bool]) {
         let spec = self.states.spec();
         let (agents, width) = (spec.agents, spec.agents * spec.obs_len());
+        if truncated && !final_mask.is_empty() {
+            let width = agents * spec.action.mask_len();
+            self.states.mask(i, &mut final_mask[i * width..(i + 1) * width]);
+        }
         for row in i * agents..(i + 1) * agents {
             let (total, length) = (std::mem::take(&mut self.totals[row]), self.clocks[i]);
             self.ended.push(EpisodeEnd { row: row as u32, total, length, truncated });
@@ -312,7 +316,7 @@ impl<S: States> VecEnv for Batch<S> {
                 left &= left - 1; // a flag is one bit
                 let truncated = !out.terminated[i * agents];
                 out.truncated[i * agents..(i + 1) * agents].fill(truncated);
-                self.restart(i, truncated, out.obs, out.final_obs);
+                self.restart(i, truncated, out.obs, out.final_obs, out.final_mask);
             }
         }
         self.masks(out.mask);

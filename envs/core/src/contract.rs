@@ -24,6 +24,8 @@ pub struct Harness {
     pub truncated: Vec<bool>,
     /// `[rows, obs_len]`
     pub final_obs: Vec<f32>,
+    /// `[rows, mask_len]` or empty.
+    pub final_mask: Vec<bool>,
     discrete: Vec<i64>,
     continuous: Vec<f32>,
     player: Random,
@@ -42,6 +44,7 @@ impl Harness {
             terminated: vec![false; rows],
             truncated: vec![false; rows],
             final_obs: vec![f32::NAN; rows * spec.obs_len()],
+            final_mask: vec![false; if spec.masked { rows * spec.action.mask_len() } else { 0 }],
             discrete: vec![0; if continuous { 0 } else { numbers }],
             continuous: vec![0.0; if continuous { numbers } else { 0 }],
             player: Random::new(seed),
@@ -84,6 +87,7 @@ impl Harness {
                 terminated: &mut self.terminated,
                 truncated: &mut self.truncated,
                 final_obs: &mut self.final_obs,
+                final_mask: &mut self.final_mask,
             },
         );
     }
@@ -135,21 +139,27 @@ fn spec_is_sound(spec: &Spec) -> Result<(), Broken> {
     if sound && bounded { Ok(()) } else { Err(format!("the spec is not sound: {spec:?}")) }
 }
 
+/// Whether masks of one row or several allow something of every choice.
+fn leaves_a_choice(spec: &Spec, mask: &[bool]) -> Result<(), Broken> {
+    let mut from = 0;
+    while from < mask.len() {
+        for n in spec.action.choices() {
+            if !mask[from..from + n].iter().any(|m| *m) {
+                return Err("a mask allows nothing".into());
+            }
+            from += n;
+        }
+    }
+    Ok(())
+}
+
 /// Spaces hold, masks leave a choice, every episode ends within its limit with exactly one flag.
 fn spaces_and_ends(h: &mut Harness) -> Result<(), Broken> {
     let spec = h.env.spec().clone();
     let mut lengths = vec![0u32; h.env.rows()];
     for _ in 0..spec.step_limit.saturating_mul(2).clamp(300, 3000) {
         inside(&spec, &h.obs)?;
-        let mut from = 0;
-        while from < h.mask.len() {
-            for n in spec.action.choices() {
-                if !h.mask[from..from + n].iter().any(|m| *m) {
-                    return Err("a mask allows nothing".into());
-                }
-                from += n;
-            }
-        }
+        leaves_a_choice(&spec, &h.mask)?;
         h.choose();
         h.step();
         lengths.iter_mut().for_each(|l| *l += 1);
@@ -163,6 +173,10 @@ fn spaces_and_ends(h: &mut Harness) -> Result<(), Broken> {
             }
             if terminated || truncated {
                 inside(&spec, &h.final_obs[row * spec.obs_len()..(row + 1) * spec.obs_len()])?;
+                let width = h.final_mask.len() / h.env.rows();
+                if truncated {
+                    leaves_a_choice(&spec, &h.final_mask[row * width..(row + 1) * width])?;
+                }
                 let end = h.env.ended().iter().find(|e| e.row as usize == row);
                 if end.map(|e| (e.length, e.truncated)) != Some((*length, truncated)) {
                     return Err(format!("row {row}: the end of its episode was not told rightly: {end:?}"));

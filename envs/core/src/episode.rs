@@ -153,6 +153,7 @@ impl Solo {
                 terminated,
                 truncated,
                 final_obs: &mut self.final_obs,
+                final_mask: &mut [],
             },
         );
         let ended = (self.flags[0][0], self.flags[1][0]);

@@ -34,6 +34,9 @@ pub struct StepBuf<'a> {
     pub truncated: &'a mut [bool],
     /// `[rows, obs_len]` last observation of the ended episode; stale where neither flag is set.
     pub final_obs: &'a mut [f32],
+    /// `[rows, mask_len]` for `final_obs` where an episode was truncated, stale elsewhere; or empty where the spec has no
+    /// masks or the caller does not ask.
+    pub final_mask: &'a mut [bool],
 }
 
 /// One agent's finished episode.
