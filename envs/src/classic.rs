@@ -1,6 +1,7 @@
 //! Classic control, step for step equal to Gymnasium 1.4.0. To add one: a file, a `mod` line, a row.
 pub mod acrobot;
 pub mod cartpole;
+pub mod lqr;
 pub mod mountain_car;
 pub mod pendulum;
 

@@ -18,6 +18,9 @@ pub trait Kernel<const N: usize, const O: usize>: Clone + Send + Sync + 'static 
     /// See [`crate::Env::VERSION`].
     const VERSION: u32;
 
+    /// See [`crate::Env::PLAYERS`].
+    const PLAYERS: &'static [Player] = &[];
+
     /// Checks the settings together.
     fn new(settings: Self::Settings) -> Result<Self, EnvError>;
 
@@ -32,6 +35,11 @@ pub trait Kernel<const N: usize, const O: usize>: Clone + Send + Sync + 'static 
 
     /// The observation of a state. Mark it `#[inline(always)]`.
     fn observe<R: Real>(&self, state: [R; N]) -> [R; O];
+
+    /// What `PLAYERS[player]` does in a state.
+    fn play(&self, _player: usize, _state: &[f64; N]) -> f64 {
+        0.0
+    }
 
     /// Draws the state for people.
     fn draw(&self, _state: &[f64; N], _scene: &mut Scene) {}
@@ -212,14 +220,16 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
     }
 
     fn players(&self) -> &'static [Player] {
-        &[]
+        K::PLAYERS
     }
 
     fn offers(&self, _: usize) -> Result<(), String> {
-        Err("this environment brings no players".into())
+        Ok(())
     }
 
-    fn play(&self, _: usize, _: usize, _: ActionsMut<'_>) {}
+    fn play(&self, player: usize, i: usize, mut actions: ActionsMut<'_>) {
+        actions.set(0, self.kernel.play(player, &self.at(i)));
+    }
 
     fn optimum(&self) -> Option<f64> {
         None

@@ -59,7 +59,7 @@ impl Entry {
             about,
             verified,
             version: K::VERSION,
-            players: &[],
+            players: K::PLAYERS,
             declared: K::Settings::declared,
             build: |table, envs, _| {
                 let kernel = K::new(K::Settings::read(table).map_err(EnvError::Settings)?)?;

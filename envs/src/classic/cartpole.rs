@@ -4,9 +4,12 @@
 //! State: cart position (m), its speed (m/s), pole angle (rad, 0 is upright), its speed (rad/s); the observation is the
 //! state. Action: push left or right with 10 N. Reward 1 a step. Ends beyond 2.4 m or 12°.
 
+use super::lqr;
+use agon_core::env::Player;
 use agon_core::real::Real;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, EnvError, Field, Kernel, Rng, Spec};
+use std::sync::OnceLock;
 
 agon_core::settings! {
     pub struct CartPoleSettings {
@@ -28,11 +31,14 @@ const TILT: f64 = 12.0 * 2.0 * std::f64::consts::PI / 360.0;
 #[derive(Clone)]
 pub struct CartPole {
     spec: Spec,
+    regulator: OnceLock<[f64; 4]>,
 }
 
 impl Kernel<4, 4> for CartPole {
     type Settings = CartPoleSettings;
     const VERSION: u32 = 1;
+    const PLAYERS: &'static [Player] =
+        &[Player { name: "lqr", about: "pushes to where the linear-quadratic regulator of the upright pole would" }];
 
     fn new(settings: CartPoleSettings) -> Result<Self, EnvError> {
         let any = f32::INFINITY;
@@ -42,7 +48,8 @@ impl Kernel<4, 4> for CartPole {
             Field::new("angle", "rad", -0.42, 0.42),
             Field::new("angular velocity", "rad/s", -any, any),
         ];
-        Ok(Self { spec: Spec::new(fields, ActionSpec::discrete(["left", "right"]), settings.step_limit) })
+        let spec = Spec::new(fields, ActionSpec::discrete(["left", "right"]), settings.step_limit);
+        Ok(Self { spec, regulator: OnceLock::new() })
     }
 
     fn spec(&self) -> &Spec {
@@ -72,6 +79,13 @@ impl Kernel<4, 4> for CartPole {
     #[inline(always)]
     fn observe<R: Real>(&self, state: [R; 4]) -> [R; 4] {
         state
+    }
+
+    fn play(&self, _: usize, state: &[f64; 4]) -> f64 {
+        // Half a push to the right is none.
+        let step = |state, u| self.step(state, 0.5 + u).0;
+        let gain = self.regulator.get_or_init(|| lqr::regulator(step, [1.0, 0.1, 10.0, 0.1], 1.0));
+        if lqr::feedback(gain, state) > 0.0 { 1.0 } else { 0.0 }
     }
 
     fn draw(&self, [x, v, theta, _]: &[f64; 4], scene: &mut Scene) {

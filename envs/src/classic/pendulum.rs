@@ -3,11 +3,13 @@
 //! State: angle (rad, 0 is upright) and speed (rad/s). Observation: cosine, sine, speed. Action: a torque in
 //! [−2, 2] N·m. Reward −(θ² + 0.1 ω² + 0.001 u²) with θ in [−π, π]. Never terminates.
 
-use super::wrap;
+use super::{lqr, wrap};
+use agon_core::env::Player;
 use agon_core::real::Real;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, EnvError, Field, Kernel, Rng, Spec};
 use std::f64::consts::PI;
+use std::sync::OnceLock;
 
 agon_core::settings! {
     pub struct PendulumSettings {
@@ -26,11 +28,14 @@ const DT: f64 = 0.05;
 pub struct Pendulum {
     spec: Spec,
     gravity: f64,
+    regulator: OnceLock<[f64; 2]>,
 }
 
 impl Kernel<2, 3> for Pendulum {
     type Settings = PendulumSettings;
     const VERSION: u32 = 1;
+    const PLAYERS: &'static [Player] =
+        &[Player { name: "lqr", about: "gives the pendulum the energy to stand, then the linear-quadratic regulator" }];
 
     fn new(settings: PendulumSettings) -> Result<Self, EnvError> {
         let fields = vec![
@@ -40,7 +45,7 @@ impl Kernel<2, 3> for Pendulum {
         ];
         let torque = Field::new("torque", "N·m", -(MAX_TORQUE as f32), MAX_TORQUE as f32);
         let spec = Spec::new(fields, ActionSpec::Continuous { fields: vec![torque] }, settings.step_limit);
-        Ok(Self { spec, gravity: settings.gravity })
+        Ok(Self { spec, gravity: settings.gravity, regulator: OnceLock::new() })
     }
 
     fn spec(&self) -> &Spec {
@@ -68,6 +73,20 @@ impl Kernel<2, 3> for Pendulum {
     fn observe<R: Real>(&self, [theta, omega]: [R; 2]) -> [R; 3] {
         let (sin, cos) = theta.sin_cos();
         [cos, sin, omega]
+    }
+
+    fn play(&self, _: usize, [theta, omega]: &[f64; 2]) -> f64 {
+        let step = |state, u| self.step(state, u).0;
+        let gain = self.regulator.get_or_init(|| lqr::regulator(step, [1.0, 0.1], 0.001));
+        let (angle, needed) = (wrap(*theta), 1.5 * self.gravity);
+        let torque = lqr::feedback(gain, &[angle, *omega]);
+        // What the regulator wants and the motor cannot give is not near enough.
+        if angle.abs() < 0.5 && torque.abs() < 3.0 * MAX_TORQUE {
+            return torque.clamp(-MAX_TORQUE, MAX_TORQUE);
+        }
+        // ω²/2 + 1.5 g cos θ is what it has, and 1.5 g what it takes to stand; torque along the motion adds 3 u ω.
+        let missing = needed - (0.5 * omega * omega + needed * angle.cos());
+        if missing * omega >= 0.0 { MAX_TORQUE } else { -MAX_TORQUE }
     }
 
     fn draw(&self, [theta, omega]: &[f64; 2], scene: &mut Scene) {
