@@ -32,6 +32,7 @@ ROWS = [
         (f"pricing/perishable-dqn ({n}, {t})", "pricing/perishable-dqn", [f"env.stock={n}", f"env.periods={t}"], 3)
         for n, t in PERISHABLE
     ],
+    ("pricing/perishable-poisson", "pricing/perishable-poisson", [], 3),
     ("pricing/season", "pricing/season", [], 3),
     ("pricing/tit-for-tat", "pricing/tit-for-tat", [], 3),
     ("pricing/undercut", "pricing/undercut", [], 3),

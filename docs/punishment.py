@@ -4,13 +4,17 @@
     agon train scenarios/pricing/duopoly.toml --out run
     agon eval run --set eval.env.periods=60 --set eval.env.deviate_at=30 --path path.csv
     python3 docs/punishment.py path.csv 30 > docs/punishment.svg
+
+Of another market than the paper's: its own one-period Nash and joint monopoly prices behind the period of the cut, as
+`agon eval nash --scenario …` and `agon eval monopoly --scenario …` tell them.
 """
 
 import csv
+import math
 import sys
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 760, 360, 56, 44
-NASH, MONOPOLY = 1.4729266600, 1.9249809190
+PAPERS = 1.4729266600, 1.9249809190
 BEFORE, AFTER = 5, 20
 INK = {"price of seller 1": "#d2552d", "price of seller 2": "#2d6cdf"}
 
@@ -19,7 +23,11 @@ def main():
     path, cut = sys.argv[1], int(sys.argv[2])
     with open(path, newline="") as file:
         rows = [r for r in csv.DictReader(file) if -BEFORE <= int(r["step"]) - cut <= AFTER]
-    low, high = 1.4, 2.0
+    nash, monopoly = map(float, sys.argv[3:5]) if len(sys.argv) > 4 else PAPERS
+    all_prices = [float(r[name]) for r in rows for name in INK] + [nash, monopoly]
+    # Ticks at tenths, or at whatever power of ten is a tenth of the prices.
+    unit = 10.0 ** math.floor(math.log10(max(all_prices)) - 1)
+    low, high = (math.floor(min(all_prices) / unit) * unit, math.ceil(max(all_prices) / unit) * unit)
 
     def x(step):
         return LEFT + (step - cut + BEFORE) / (BEFORE + AFTER) * (WIDTH - LEFT - 16)
@@ -31,11 +39,11 @@ def main():
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
     ]
-    for tick in range(14, 21):
-        at = y(tick / 10)
+    for tick in range(round(low / unit), round(high / unit) + 1):
+        at = y(tick * unit)
         out.append(f'<line x1="{LEFT}" x2="{WIDTH - 16}" y1="{at:.1f}" y2="{at:.1f}" stroke="#eeeeee"/>')
-        out.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end" fill="#555555">{tick / 10:.1f}</text>')
-    for name, price in [("Nash", NASH), ("monopoly", MONOPOLY)]:
+        out.append(f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end" fill="#555555">{tick * unit:.4g}</text>')
+    for name, price in [("Nash", nash), ("monopoly", monopoly)]:
         at = y(price)
         out.append(f'<line x1="{LEFT}" x2="{WIDTH - 16}" y1="{at:.1f}" y2="{at:.1f}" stroke="#777777" stroke-dasharray="5 4"/>')
         out.append(f'<text x="{WIDTH - 20}" y="{at - 5:.1f}" text-anchor="end" fill="#777777">{name}</text>')

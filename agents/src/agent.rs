@@ -13,6 +13,9 @@ pub enum AgentError {
     /// Losses or weights are no longer numbers.
     #[error("training diverged: {0}; a smaller learning_rate, or normalize_reward = true, usually helps")]
     Diverged(String),
+    /// A plan that was to be exact, and is not yet.
+    #[error("the plan is not exact yet: {0}")]
+    Unfinished(String),
     /// Settings that do not fit.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<Issue>),

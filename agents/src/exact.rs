@@ -31,8 +31,8 @@ agon_core::settings! {
     pub struct Config {
         /// value-iteration or policy-iteration.
         method: Method = Method::Value;
-        /// Discount.
-        gamma: f64 = 1.0, in [0.0, 1.0];
+        /// Discount; the environment's own if left out.
+        gamma: Option<f64> = None, in [0.0, 1.0];
         /// Values that change less than this stand still.
         tolerance: f64 = 1e-10, in [0.0, 1e9];
         /// States, at most.
@@ -43,6 +43,7 @@ agon_core::settings! {
 /// A plan under way.
 pub struct Exact {
     config: Config,
+    gamma: f64,
     env: Box<dyn VecEnv>,
     model: Model,
     /// `[states]`
@@ -74,6 +75,7 @@ impl Exact {
             step: 0,
             steps,
             times: Times::default(),
+            gamma: config.gamma.unwrap_or(env.spec().discount),
             config,
             env,
             model,
@@ -82,7 +84,7 @@ impl Exact {
 
     /// One sweep; the largest change of a value.
     fn sweep(&mut self) -> f64 {
-        let (gamma, mut moved) = (self.config.gamma, 0f64);
+        let (gamma, mut moved) = (self.gamma, 0f64);
         for state in (0..self.value.len()).rev() {
             let now = match self.config.method {
                 Method::Value => self.model.best(state, gamma, &self.value).1,
@@ -98,8 +100,8 @@ impl Exact {
     fn improve(&mut self) -> bool {
         let mut changed = false;
         for state in 0..self.value.len() {
-            let (best, worth) = self.model.best(state, self.config.gamma, &self.value);
-            let now = self.model.worth(state, self.choice[state] as usize, self.config.gamma, &self.value);
+            let (best, worth) = self.model.best(state, self.gamma, &self.value);
+            let now = self.model.worth(state, self.choice[state] as usize, self.gamma, &self.value);
             // Equals are left alone, or policies could take turns for ever.
             if worth > now + self.config.tolerance.max(1e-12) {
                 self.choice[state] = best as u32;
@@ -134,6 +136,13 @@ impl Training for Exact {
         let still = moved <= self.config.tolerance;
         self.done = still && (self.config.method == Method::Value || !self.improve());
         self.times.learn += begun.elapsed();
+        if !self.done && self.step >= self.steps {
+            return Err(AgentError::Unfinished(format!(
+                "after {} sweeps values still change by {moved:.3e}: more `train.steps`, or `agent.gamma` below 1 where \
+                 episodes have no end",
+                self.step
+            )));
+        }
         Ok(vec![
             ("change".into(), moved),
             ("value".into(), self.start_value()),
@@ -153,7 +162,7 @@ impl Training for Exact {
         let width = self.model.obs.len() / self.value.len().max(1);
         let best = |(state, obs): (usize, &[f32])| {
             let choice = match self.config.method {
-                Method::Value => self.model.best(state, self.config.gamma, &self.value).0,
+                Method::Value => self.model.best(state, self.gamma, &self.value).0,
                 Method::Policy => self.choice[state] as usize,
             };
             (obs.iter().map(|x| x.to_bits()).collect(), choice)

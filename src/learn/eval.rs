@@ -144,7 +144,8 @@ impl Judged {
             let unit = if measure.unit.is_empty() { String::new() } else { format!(" [{}]", measure.unit) };
             Counted { name: format!("{}{unit}", measure.name), mean, ci95 }
         });
-        let counted = counted.collect();
+        // What does not apply, as a rest of what has no end, is no number.
+        let counted = counted.filter(|c: &Counted| !c.mean.is_nan()).collect();
         Ok(Scores { agent: Score::of(name, &all, games), baselines, optimum: plan.eval_env(1)?.optimum(), counted })
     }
 }

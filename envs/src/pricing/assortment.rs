@@ -42,7 +42,13 @@ impl Env for Assortment {
 
     fn new(s: AssortmentSettings) -> Result<Self, EnvError> {
         let n = s.values.len();
-        if n == 0 || s.costs.len() != n {
+        if n == 0 {
+            return Err(EnvError::setting("values", "there must be a product"));
+        }
+        if s.sales == Sales::Sampled && s.customers.fract() != 0.0 {
+            return Err(EnvError::setting("customers", "who decides one by one comes in whole numbers"));
+        }
+        if s.costs.len() != n {
             let message = format!("must have one cost a product: {n}, not {}", s.costs.len());
             return Err(EnvError::setting("costs", message));
         }

@@ -227,8 +227,17 @@ impl Env for Duopoly {
         let (low, high) = (nash - s.margin * distance, monopoly + s.margin * distance);
         let step = (high - low) / f64::from(s.prices - 1);
         let menu: Vec<f64> = (0..s.prices).map(|k| low + step * f64::from(k)).collect();
-        if !(low.is_finite() && high.is_finite() && low < high) {
-            return Err(EnvError::setting("margin", "the menu has no width; try a larger margin"));
+        if !(low.is_finite() && high.is_finite() && high - low > 1e-9 * nash.abs()) {
+            let message = format!(
+                "no menu lies between the competitive price {nash:.4} and the monopoly's {monopoly:.4}: at quality {}, \
+                 cost {} and outside {} customers hardly buy, or margin is 0 and there is one seller",
+                s.quality, s.cost, s.outside
+            );
+            return Err(EnvError::setting("quality", message));
+        }
+        if low < 0.0 {
+            let message = format!("the menu would begin below zero, at {low:.4}");
+            return Err(EnvError::setting("margin", message));
         }
         let weight = |p: f64| ((s.quality - p) / s.spread).exp();
         let outside = (s.outside / s.spread).exp();

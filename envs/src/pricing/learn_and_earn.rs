@@ -2,7 +2,8 @@
 //! demand model"; den Boer and Zwart 2014, "Simultaneously learning and optimizing using controlled variance pricing").
 //!
 //! Demand at price p is α − β p + noise; α and β are drawn at the start of an episode and never shown. Reward is the
-//! revenue p (α − β p + noise). Observation: time left, the last price and demand, and what least squares make of all
+//! revenue p (α − β p + noise). As in these papers the line is the line: where it or its noise falls below zero, so does
+//! demand, and what was sold comes back. Observation: time left, the last price and demand, and what least squares make of all
 //! sales so far. The scripted players are the bandits of this literature: they see prices and sales, nothing else,
 //! except `clairvoyant`. What they earned less than it is the measure `regret`.
 

@@ -95,26 +95,21 @@ impl Perishable {
         value + left.max(0.0) * (price * n as f64 + next[0])
     }
 
-    /// The best price and its value. On a range: a grid, refined by golden sections around its best point.
+    /// The best price and its value, where `next` is as in [`Self::value`].
     fn best(&self, next: &[f64]) -> (f64, f64) {
-        let value = |p: f64| self.value(p, next);
-        let top = |prices: &mut dyn Iterator<Item = f64>| {
-            prices.map(|p| (p, value(p))).fold((0.0, f64::NEG_INFINITY), |a, b| if b.1 > a.1 { b } else { a })
-        };
-        let Some((low, high)) = self.range() else {
-            return top(&mut self.settings.prices.iter().copied());
-        };
-        const GRID: u32 = 64;
-        let step = (high - low) / f64::from(GRID);
-        let (centre, _) = top(&mut (0..=GRID).map(|i| low + step * f64::from(i)));
-        let (mut a, mut b) = ((centre - step).max(low), (centre + step).min(high));
-        const GOLDEN: f64 = 0.618_033_988_749_894_9;
-        while b - a > 1e-9 * high {
-            let (c, d) = (b - GOLDEN * (b - a), a + GOLDEN * (b - a));
-            if value(c) > value(d) { b = d } else { a = c }
+        match self.worthwhile(next[1]) {
+            Some(range) => peak(range, 64, 1e-9, |p| self.value(p, next)),
+            None => top(self.settings.prices.iter().copied(), |p| self.value(p, next)),
         }
-        let middle = 0.5 * (a + b);
-        (middle, value(middle))
+    }
+
+    /// Of a range, the prices worth a look where one unit can be worth so much later. Where customers are few, demand
+    /// falls faster than what it earns rises from 1 / decay above that on; where they are many, from where they get few.
+    /// Among not much more than these the peak is found also in a range that is very wide.
+    fn worthwhile(&self, unit: f64) -> Option<(f64, f64)> {
+        let (low, high) = self.range()?;
+        let few = self.settings.scale.ln().max(0.0);
+        Some((low, high.min(low.max(unit + (2.0 + few) / self.settings.decay))))
     }
 
     fn range(&self) -> Option<(f64, f64)> {
@@ -149,16 +144,38 @@ impl Perishable {
                         (price[left * (n + 1) + units], next[units]) = self.best(&next[..=units]);
                     }
                 }
-                let candidates: Vec<f64> = match self.range() {
-                    None => self.settings.prices.clone(),
-                    Some((low, high)) => (0..=200).map(|i| low + (high - low) * f64::from(i) / 200.0).collect(),
+                // Nothing earns more a unit than the optimum does with one.
+                let fixed = match self.worthwhile(next[1]) {
+                    Some(range) => peak(range, 200, 1e-6, |p| self.fixed(p)).0,
+                    None => top(self.settings.prices.iter().copied(), |p| self.fixed(p)).0,
                 };
-                let fixed = candidates.into_iter().map(|p| (p, self.fixed(p)));
-                let fixed = fixed.fold((0.0, f64::NEG_INFINITY), |a, b| if b.1 > a.1 { b } else { a }).0;
                 Some(Plans { price, optimum: next[n], fixed })
             })
             .as_ref()
     }
+}
+
+/// The price of the highest value, and the value.
+fn top(prices: impl Iterator<Item = f64>, value: impl Fn(f64) -> f64) -> (f64, f64) {
+    prices.map(|p| (p, value(p))).fold((0.0, f64::NEG_INFINITY), |a, b| if b.1 > a.1 { b } else { a })
+}
+
+/// The same over a range: the best point of a grid, refined by golden sections to this share of the range.
+fn peak((low, high): (f64, f64), grid: u32, precision: f64, value: impl Fn(f64) -> f64) -> (f64, f64) {
+    let step = (high - low) / f64::from(grid);
+    let (centre, _) = top((0..=grid).map(|i| low + step * f64::from(i)), &value);
+    let (mut a, mut b) = ((centre - step).max(low), (centre + step).min(high));
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    // Each section leaves 0.62 of the range: after a hundred there is nothing left.
+    for _ in 0..100 {
+        if b - a <= precision * (high - low) {
+            break;
+        }
+        let (c, d) = (b - GOLDEN * (b - a), a + GOLDEN * (b - a));
+        if value(c) > value(d) { b = d } else { a = c }
+    }
+    let middle = 0.5 * (a + b);
+    (middle, value(middle))
 }
 
 impl Env for Perishable {
@@ -347,6 +364,66 @@ mod tests {
             assert!(coarse < fine && fine < known, "({stock}, {at}): {coarse} {fine}");
             assert!((limit / known - 1.0).abs() < 2e-4, "({stock}, {at}): {limit}, not {known}");
         }
+    }
+
+    /// However high prices may be.
+    #[test]
+    fn wide_ranges_have_the_same_answers() {
+        let answers = |high: f64| {
+            let settings = PerishableSettings {
+                stock: 5,
+                periods: 200,
+                price_range: Some(vec![0.0, high]),
+                scale: 0.1,
+                decay: 1.0,
+                demand: Demand::Poisson,
+                ..Default::default()
+            };
+            let market = market(settings);
+            let plans = market.plans().unwrap();
+            (plans.optimum, plans.fixed)
+        };
+        let narrow = answers(20.0);
+        for high in [1e3, 1e4, 1e9] {
+            let wide = answers(high);
+            assert!(
+                (wide.0 - narrow.0).abs() < 1e-6 && (wide.1 - narrow.1).abs() < 1e-4,
+                "{high}: {wide:?} {narrow:?}"
+            );
+        }
+    }
+
+    /// Crowds and few: the best price beside a fine grid of all prices.
+    #[test]
+    fn no_price_of_a_range_is_better() {
+        for (stock, periods, scale, high) in
+            [(1, 1, 100.0, 50.0), (5, 3, 100.0, 1e6), (3, 4, 2.0, 20.0), (2, 2, 0.1, 9.0)]
+        {
+            let settings = PerishableSettings {
+                stock,
+                periods,
+                price_range: Some(vec![0.0, high]),
+                scale,
+                decay: 1.0,
+                demand: Demand::Poisson,
+                ..Default::default()
+            };
+            let market = market(settings);
+            let plans = market.plans().unwrap();
+            let mut next = vec![0.0; stock as usize + 1];
+            for _ in 0..periods {
+                for units in (1..=stock as usize).rev() {
+                    let grid = (0..=20_000).map(|i| f64::from(i) * 0.001);
+                    next[units] = top(grid, |p| market.value(p, &next[..=units])).1;
+                }
+            }
+            let (optimum, grid) = (plans.optimum, next[stock as usize]);
+            assert!(optimum > grid - 1e-9 && optimum < grid + 1e-5, "{scale}: {optimum} beside {grid}");
+            let fixed = top((0..=20_000).map(|i| f64::from(i) * 0.001), |p| market.fixed(p)).1;
+            assert!(market.fixed(plans.fixed) > fixed - 1e-6, "{scale}: {} beside {fixed}", plans.fixed);
+        }
+        let narrow = PerishableSettings { price_range: Some(vec![1e9 - 1.0, 1e9]), ..Default::default() };
+        assert!(market(narrow).optimum().is_some());
     }
 
     #[test]

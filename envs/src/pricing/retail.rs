@@ -140,11 +140,11 @@ impl Retail {
         self.demand.optimum(self.week(week), &self.settings.low, &self.settings.high, out)
     }
 
-    /// The best prices of the week that a state is in, whatever comes after it and as if stock had no end.
-    fn myopic(&self, state: &State, out: &mut [f64]) {
+    /// The best prices of the week that a state is in, whatever comes after it and as if stock had no end; what a
+    /// customer then earns the shop.
+    fn myopic(&self, state: &State, out: &mut [f64]) -> f64 {
         let (Some(carry), Some(carried)) = (&self.carry, &state.carried) else {
-            self.best(state.week as usize, out);
-            return;
+            return self.best(state.week as usize, out);
         };
         let (mut demand, mut low) = (self.demand.clone(), self.settings.low.clone());
         for (k, low) in low.iter_mut().enumerate() {
@@ -154,7 +154,35 @@ impl Retail {
             *low = carry.low(carried, k, *low);
         }
         let week = Week { outside: carry.outside(carried), ..self.week(state.week as usize) };
-        demand.optimum(week, &low, &self.settings.high, out);
+        demand.optimum(week, &low, &self.settings.high, out)
+    }
+
+    /// What the best prices earn in an episode where all that carries over is a calendar: the mean over the weeks in
+    /// which it can begin.
+    fn calendar_optimum(&self, carry: &Carry) -> f64 {
+        let (weeks, cycle) = (self.settings.customers.len(), carry.cycle());
+        let mut prices = vec![0.0; self.demand.len()];
+        let mut profit = |week: usize, time: usize| {
+            let mut state = State { week: week as u32, ..State::default() };
+            carry.reset(state.carried.get_or_insert_default(), time as u32);
+            self.week(week).customers * self.myopic(&state, &mut prices)
+        };
+        let table: Vec<f64> = (0..weeks * cycle).map(|i| profit(i / cycle, i % cycle)).collect();
+        // Of every week of the table at a time of the cycle, and their mean.
+        let at = |week: usize, time: usize| table[week * cycle + time % cycle];
+        let mean = |time: usize| (0..weeks).map(|week| at(week, time)).sum::<f64>() / weeks as f64;
+        let means: Vec<f64> = (0..cycle).map(mean).collect();
+        let mut total = 0.0;
+        for first in 0..weeks {
+            for age in 0..self.periods() as usize {
+                let time = first + age;
+                total += match self.settings.weeks {
+                    Weeks::Resample if age > 0 => means[time % cycle],
+                    _ => at(time % weeks, time),
+                };
+            }
+        }
+        total / weeks as f64
     }
 
     /// The best prices that never change.
@@ -206,6 +234,7 @@ impl Env for Retail {
         Measure { name: "revenue", unit: "$", fold: Fold::Sum },
         Measure { name: "profit", unit: "$", fold: Fold::Sum },
         Measure { name: "units sold", unit: "", fold: Fold::Sum },
+        Measure { name: "units left", unit: "", fold: Fold::Last },
         Measure { name: "mean price asked", unit: "$", fold: Fold::Mean },
     ];
 
@@ -219,6 +248,12 @@ impl Env for Retail {
             return Err(EnvError::setting("intercepts", "a market needs at least one product and one week"));
         }
         length("names", s.names.len(), n, "product")?;
+        for (k, units) in s.stock.iter().enumerate().filter(|(k, _)| *k < n) {
+            if *units < 1.0 || (s.sales == Sales::Sampled && units.fract() != 0.0) {
+                let message = format!("of {} is {units}: it must be one unit or more, in whole units", s.names[k]);
+                return Err(EnvError::setting("stock", message));
+            }
+        }
         for (name, list) in [
             ("price_effects", &s.price_effects),
             ("display_effects", &s.display_effects),
@@ -235,6 +270,14 @@ impl Env for Retail {
         for k in 0..n {
             if s.low[k] >= s.high[k] {
                 return Err(EnvError::setting("low", format!("of {} must be below its `high`", s.names[k])));
+            }
+            let [low, high] = [s.low[k], s.high[k]];
+            let outside = s.charged.iter().enumerate().find(|(_, row)| row[k] < low || row[k] > high);
+            if let Some((week, row)) = outside {
+                let (name, price) = (&s.names[k], row[k]);
+                let message =
+                    format!("{name} at {price} in row {} is not between `low` {low} and `high` {high}", week + 1);
+                return Err(EnvError::setting("charged", message));
             }
             if s.costs.iter().all(|row| row[k] >= s.high[k]) {
                 let message = format!("of {} is never above its cost: nothing can be earned", s.names[k]);
@@ -343,18 +386,27 @@ impl Env for Retail {
     }
 
     fn offers(&self, player: usize) -> Result<(), String> {
-        if Self::PLAYERS[player].name == "charged" && self.settings.charged.is_empty() {
-            return Err("the settings hold no `charged` prices".into());
+        if Self::PLAYERS[player].name == "charged" {
+            let (charged, lowest) = (&self.settings.charged, &self.settings.regular_low);
+            if charged.is_empty() {
+                return Err("the settings hold no `charged` prices".into());
+            }
+            if charged.iter().any(|row| row.iter().zip(lowest).any(|(price, low)| price < low)) {
+                return Err("some `charged` prices are below `regular_low`: it could not charge them every week".into());
+            }
         }
         if Self::PLAYERS[player].name == "planned" {
             return Plan::possible(self);
         }
-        if ["best-fixed-prices", "optimal"].contains(&Self::PLAYERS[player].name) && self.carry.is_some() {
-            return Err(
-                "with stock, seasons, usual prices, a rival or promotions nobody knows it (`planned` comes near for one product)".into()
-            );
+        match (Self::PLAYERS[player].name, &self.carry) {
+            ("optimal", Some(carry)) if !carry.is_a_calendar() => Err(
+                "with a stock, usual prices or a rival who follows nobody knows it (`planned` comes near for one product)".into(),
+            ),
+            ("best-fixed-prices", Some(_)) => {
+                Err("with stock, seasons, usual prices, a rival or promotions nobody knows them".into())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn play(&self, player: usize, state: &State, mut actions: ActionsMut<'_>) {
@@ -377,8 +429,8 @@ impl Env for Retail {
 
     /// Over a whole table every week comes once from any start, and over any number each is as likely: the mean is exact.
     fn optimum(&self) -> Option<f64> {
-        if self.carry.is_some() {
-            return None;
+        if let Some(carry) = &self.carry {
+            return carry.is_a_calendar().then(|| self.calendar_optimum(carry));
         }
         let total = self.total(|i, out| {
             self.best(i, out);
@@ -389,7 +441,9 @@ impl Env for Retail {
     fn measure(&self, state: &State, out: &mut [f64]) {
         let revenue = state.prices.iter().zip(&state.units).map(|(p, u)| p * u).sum();
         let mean = state.prices.iter().sum::<f64>() / state.prices.len().max(1) as f64;
-        out.copy_from_slice(&[revenue, state.profit, state.units.iter().sum(), mean]);
+        // A stock without end leaves nothing to count.
+        let left = state.carried.as_ref().filter(|c| !c.stock.is_empty()).map_or(f64::NAN, |c| c.stock.iter().sum());
+        out.copy_from_slice(&[revenue, state.profit, state.units.iter().sum(), left, mean]);
     }
 
     fn draw(&self, state: &State, scene: &mut Scene) {
@@ -413,122 +467,4 @@ impl Env for Retail {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use agon_core::rng::Stream;
-
-    fn shop(settings: RetailSettings) -> Retail {
-        Retail::new(RetailSettings { sales: Sales::Expected, ..settings }).unwrap()
-    }
-
-    fn week(shop: &Retail, state: &mut State, prices: [f32; 3]) -> f32 {
-        let (mut reward, mut rng) = ([0f32], Rng::new(0, Stream::Env, 0));
-        shop.step(state, Actions::Continuous(&prices), &mut reward, &mut rng);
-        reward[0]
-    }
-
-    fn start(shop: &Retail) -> State {
-        let mut state = State::default();
-        shop.reset(&mut state, &mut Rng::new(0, Stream::Env, 0));
-        let carried = state.carried.map(|mut carried| {
-            shop.carry.as_ref().unwrap().reset(&mut carried, 0);
-            carried
-        });
-        State { week: 0, carried, ..state }
-    }
-
-    /// Each part by hand, on the first week of the default shop: 1000 customers, utilities a − p, no displays.
-    #[test]
-    fn what_carries_over_is_what_its_formula_says() {
-        let share = |utilities: [f64; 3], outside: f64, k: usize| {
-            utilities[k].exp() / (outside + utilities.iter().map(|u| u.exp()).sum::<f64>())
-        };
-        let base = [2.0 - 1.0, 1.5 - 1.0, 1.0 - 1.0];
-        let plain = shop(RetailSettings::default());
-        let mut state = start(&plain);
-        week(&plain, &mut state, [1.0; 3]);
-        assert!((state.units[0] - 1000.0 * share(base, 1.0, 0)).abs() < 1e-9 && state.carried.is_none());
-
-        let few = shop(RetailSettings { stock: vec![100.0, 1e9, 1e9], ..Default::default() });
-        let mut state = start(&few);
-        week(&few, &mut state, [1.0; 3]);
-        assert_eq!(state.units[0], 100.0);
-        assert!((state.units[1] - 1000.0 * share(base, 1.0, 1)).abs() < 1e-9, "the others sell what they would");
-        week(&few, &mut state, [1.0; 3]);
-        assert_eq!(state.units[0], 0.0, "an empty shelf sells nothing");
-
-        // Customers are used to 2.25, the middle of the range: 1.25 below it, at 0.4 a dollar.
-        let used = RetailSettings { reference_effect: 0.4, reference_memory: 0.5, ..Default::default() };
-        let used = shop(used);
-        let mut state = start(&used);
-        week(&used, &mut state, [1.0; 3]);
-        assert!((state.units[0] - 1000.0 * share(base.map(|u| u + 0.5), 1.0, 0)).abs() < 1e-9);
-        state.week = 0;
-        week(&used, &mut state, [1.0; 3]);
-        let halfway = 0.4 * (0.5 * (2.25 + 1.0) - 1.0);
-        assert!((state.units[0] - 1000.0 * share(base.map(|u| u + halfway), 1.0, 0)).abs() < 1e-9, "half forgotten");
-
-        let rivalled = RetailSettings { rival: Some(2.0), rival_prices: vec![1.0, 3.0], ..Default::default() };
-        let rivalled = shop(rivalled);
-        let mut state = start(&rivalled);
-        week(&rivalled, &mut state, [1.0; 3]);
-        assert!((state.units[0] - 1000.0 * share(base, 2.0, 0)).abs() < 1e-9, "e^(2 − 2) beside buying nothing");
-        state.week = 0;
-        week(&rivalled, &mut state, [1.0; 3]);
-        let outside = 1.0 + (2.0f64 - 1.5).exp();
-        assert!((state.units[0] - 1000.0 * share(base, outside, 0)).abs() < 1e-9, "it came half the way to 1");
-
-        let calendar = RetailSettings {
-            seasons: vec![0.3, 0.0],
-            promotions: vec![false, true],
-            regular_low: vec![1.5; 3],
-            ..Default::default()
-        };
-        let calendar = shop(calendar);
-        let mut state = start(&calendar);
-        week(&calendar, &mut state, [1.0; 3]);
-        assert_eq!(state.prices, [1.5; 3], "no promotion this week");
-        let raised = base.map(|u| u - 0.5 + 0.3);
-        assert!((state.units[0] - 1000.0 * share(raised, 1.0, 0)).abs() < 1e-9, "the season is in");
-        week(&calendar, &mut state, [1.0; 3]);
-        assert_eq!(state.prices, [1.0; 3], "but next week");
-    }
-
-    /// Myopic prices are a maximum of the week's profit in whatever state the shop is.
-    #[test]
-    fn myopic_prices_are_the_weeks_best() {
-        let shop = shop(RetailSettings {
-            seasons: vec![0.2, -0.1],
-            reference_effect: 0.3,
-            rival: Some(1.0),
-            ..Default::default()
-        });
-        let mut state = start(&shop);
-        week(&shop, &mut state, [1.2, 2.0, 1.7]);
-        let mut best = [0f32; 3];
-        shop.play(2, &state, ActionsMut::Continuous(&mut best));
-        let earned = |prices: [f32; 3]| week(&shop, &mut state.clone(), prices);
-        let top = earned(best);
-        for k in 0..3 {
-            for step in [-0.05, 0.05] {
-                let mut other = best;
-                other[k] += step;
-                assert!(earned(other) < top, "{k} {step}");
-            }
-        }
-        assert!(shop.optimum().is_none() && shop.offers(3).is_err());
-    }
-
-    #[test]
-    fn settings_that_do_not_fit_are_named() {
-        for (settings, name) in [
-            (RetailSettings { stock: vec![1.0], ..Default::default() }, "stock"),
-            (RetailSettings { regular_low: vec![1.0; 3], ..Default::default() }, "regular_low"),
-            (RetailSettings { promotions: vec![true], regular_low: vec![9.0; 3], ..Default::default() }, "regular_low"),
-            (RetailSettings { rival: Some(1.0), rival_prices: vec![3.0, 1.0], ..Default::default() }, "rival_prices"),
-        ] {
-            let why = Retail::new(settings).err().expect("refused").to_string();
-            assert!(why.contains(name), "{why}");
-        }
-    }
-}
+mod tests;

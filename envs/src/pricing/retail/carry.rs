@@ -33,7 +33,7 @@ struct Rival {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Carried {
     /// Units left, a product each.
-    stock: Vec<f64>,
+    pub stock: Vec<f64>,
     /// The price that customers are used to, a product each.
     reference: Vec<f64>,
     rival: f64,
@@ -193,6 +193,18 @@ impl Carry {
     /// The weight of whatever is not ours: buying nothing, and the rival's product.
     pub fn outside(&self, carried: &Carried) -> f64 {
         1.0 + self.rival.as_ref().map_or(0.0, |r| (r.intercept - r.price_effect * carried.rival).exp())
+    }
+
+    /// Whether nothing that the shop does changes it: then each week's own best prices are still the best.
+    pub fn is_a_calendar(&self) -> bool {
+        let used_to = self.reference_effect > 0.0 && self.reference_memory < 1.0;
+        self.stock.is_empty() && !used_to && self.rival.as_ref().is_none_or(|r| r.follows == 0.0)
+    }
+
+    /// Weeks after which seasons and promotions have both come round.
+    pub fn cycle(&self) -> usize {
+        let (a, b) = (self.seasons.len().max(1), self.promotions.len().max(1));
+        a * (1..=b).find(|n| (a * n).is_multiple_of(b)).unwrap_or(b)
     }
 
     /// Whether the episode is over: what is not sold by the end of the season is lost.

@@ -1,0 +1,149 @@
+use super::*;
+use agon_core::rng::Stream;
+
+fn shop(settings: RetailSettings) -> Retail {
+    Retail::new(RetailSettings { sales: Sales::Expected, ..settings }).unwrap()
+}
+
+fn week(shop: &Retail, state: &mut State, prices: [f32; 3]) -> f32 {
+    let (mut reward, mut rng) = ([0f32], Rng::new(0, Stream::Env, 0));
+    shop.step(state, Actions::Continuous(&prices), &mut reward, &mut rng);
+    reward[0]
+}
+
+fn start(shop: &Retail) -> State {
+    let mut state = State::default();
+    shop.reset(&mut state, &mut Rng::new(0, Stream::Env, 0));
+    let carried = state.carried.map(|mut carried| {
+        shop.carry.as_ref().unwrap().reset(&mut carried, 0);
+        carried
+    });
+    State { week: 0, carried, ..state }
+}
+
+/// Each part by hand, on the first week of the default shop: 1000 customers, utilities a − p, no displays.
+#[test]
+fn what_carries_over_is_what_its_formula_says() {
+    let share = |utilities: [f64; 3], outside: f64, k: usize| {
+        utilities[k].exp() / (outside + utilities.iter().map(|u| u.exp()).sum::<f64>())
+    };
+    let base = [2.0 - 1.0, 1.5 - 1.0, 1.0 - 1.0];
+    let plain = shop(RetailSettings::default());
+    let mut state = start(&plain);
+    week(&plain, &mut state, [1.0; 3]);
+    assert!((state.units[0] - 1000.0 * share(base, 1.0, 0)).abs() < 1e-9 && state.carried.is_none());
+
+    let few = shop(RetailSettings { stock: vec![100.0, 1e9, 1e9], ..Default::default() });
+    let mut state = start(&few);
+    week(&few, &mut state, [1.0; 3]);
+    assert_eq!(state.units[0], 100.0);
+    assert!((state.units[1] - 1000.0 * share(base, 1.0, 1)).abs() < 1e-9, "the others sell what they would");
+    week(&few, &mut state, [1.0; 3]);
+    assert_eq!(state.units[0], 0.0, "an empty shelf sells nothing");
+
+    // Customers are used to 2.25, the middle of the range: 1.25 below it, at 0.4 a dollar.
+    let used = RetailSettings { reference_effect: 0.4, reference_memory: 0.5, ..Default::default() };
+    let used = shop(used);
+    let mut state = start(&used);
+    week(&used, &mut state, [1.0; 3]);
+    assert!((state.units[0] - 1000.0 * share(base.map(|u| u + 0.5), 1.0, 0)).abs() < 1e-9);
+    state.week = 0;
+    week(&used, &mut state, [1.0; 3]);
+    let halfway = 0.4 * (0.5 * (2.25 + 1.0) - 1.0);
+    assert!((state.units[0] - 1000.0 * share(base.map(|u| u + halfway), 1.0, 0)).abs() < 1e-9, "half forgotten");
+
+    let rivalled = RetailSettings { rival: Some(2.0), rival_prices: vec![1.0, 3.0], ..Default::default() };
+    let rivalled = shop(rivalled);
+    let mut state = start(&rivalled);
+    week(&rivalled, &mut state, [1.0; 3]);
+    assert!((state.units[0] - 1000.0 * share(base, 2.0, 0)).abs() < 1e-9, "e^(2 − 2) beside buying nothing");
+    state.week = 0;
+    week(&rivalled, &mut state, [1.0; 3]);
+    let outside = 1.0 + (2.0f64 - 1.5).exp();
+    assert!((state.units[0] - 1000.0 * share(base, outside, 0)).abs() < 1e-9, "it came half the way to 1");
+
+    let calendar = RetailSettings {
+        seasons: vec![0.3, 0.0],
+        promotions: vec![false, true],
+        regular_low: vec![1.5; 3],
+        ..Default::default()
+    };
+    let calendar = shop(calendar);
+    let mut state = start(&calendar);
+    week(&calendar, &mut state, [1.0; 3]);
+    assert_eq!(state.prices, [1.5; 3], "no promotion this week");
+    let raised = base.map(|u| u - 0.5 + 0.3);
+    assert!((state.units[0] - 1000.0 * share(raised, 1.0, 0)).abs() < 1e-9, "the season is in");
+    week(&calendar, &mut state, [1.0; 3]);
+    assert_eq!(state.prices, [1.0; 3], "but next week");
+}
+
+/// Over all weeks in which an episode can begin, myopic prices earn what is said to be the optimum.
+#[test]
+fn a_calendar_leaves_the_optimum_known() {
+    let settings = RetailSettings {
+        seasons: vec![0.3, -0.2, 0.1],
+        promotions: vec![false, true],
+        regular_low: vec![2.4; 3],
+        rival: Some(1.0),
+        rival_follows: 0.0,
+        periods: Some(7),
+        ..Default::default()
+    };
+    let shop = shop(settings);
+    let mut earned = 0.0;
+    for first in 0..2 {
+        let mut state = start(&shop);
+        state.week = first;
+        shop.carry.as_ref().unwrap().reset(state.carried.as_mut().unwrap(), first);
+        for _ in 0..7 {
+            let mut prices = [0f32; 3];
+            shop.play(4, &state, ActionsMut::Continuous(&mut prices));
+            earned += f64::from(week(&shop, &mut state, prices)) / 2.0;
+        }
+    }
+    let said = shop.optimum().unwrap();
+    assert!((earned / said - 1.0).abs() < 1e-5, "{earned} is not {said}");
+    assert!(shop.offers(4).is_ok() && shop.offers(1).is_err());
+}
+
+/// Myopic prices are a maximum of the week's profit in whatever state the shop is.
+#[test]
+fn myopic_prices_are_the_weeks_best() {
+    let shop = shop(RetailSettings {
+        seasons: vec![0.2, -0.1],
+        reference_effect: 0.3,
+        rival: Some(1.0),
+        ..Default::default()
+    });
+    let mut state = start(&shop);
+    week(&shop, &mut state, [1.2, 2.0, 1.7]);
+    let mut best = [0f32; 3];
+    shop.play(2, &state, ActionsMut::Continuous(&mut best));
+    let earned = |prices: [f32; 3]| week(&shop, &mut state.clone(), prices);
+    let top = earned(best);
+    for k in 0..3 {
+        for step in [-0.05, 0.05] {
+            let mut other = best;
+            other[k] += step;
+            assert!(earned(other) < top, "{k} {step}");
+        }
+    }
+    assert!(shop.optimum().is_none() && shop.offers(3).is_err());
+}
+
+#[test]
+fn settings_that_do_not_fit_are_named() {
+    for (settings, name) in [
+        (RetailSettings { stock: vec![1.0], ..Default::default() }, "stock"),
+        (RetailSettings { stock: vec![5.0, 0.0, 5.0], ..Default::default() }, "stock"),
+        (RetailSettings { stock: vec![5.0, 0.5, 5.0], ..Default::default() }, "stock"),
+        (RetailSettings { charged: vec![vec![1.0; 3], vec![1.0, 1.0, 4.1]], ..Default::default() }, "charged"),
+        (RetailSettings { regular_low: vec![1.0; 3], ..Default::default() }, "regular_low"),
+        (RetailSettings { promotions: vec![true], regular_low: vec![9.0; 3], ..Default::default() }, "regular_low"),
+        (RetailSettings { rival: Some(1.0), rival_prices: vec![3.0, 1.0], ..Default::default() }, "rival_prices"),
+    ] {
+        let why = Retail::new(settings).err().expect("refused").to_string();
+        assert!(why.contains(name), "{why}");
+    }
+}
