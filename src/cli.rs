@@ -27,6 +27,8 @@ pub enum Command {
     Replay(Replay),
     /// Play a game against a player, in the terminal
     Play(Play),
+    /// How much a perfect opponent earns against a player of a small game, cards hidden or not
+    Exploit(Exploit),
     /// The environments: spaces, parameters, how each is verified
     Envs(List),
     /// The agents and their hyperparameters
@@ -198,6 +200,19 @@ pub struct Play {
     /// Set a parameter of the game (may be repeated)
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct Exploit {
+    /// The game, such as games/leduc-poker
+    pub game: String,
+    /// The player: random, cfr:iterations=1000, RUN:simulations=0,temperature=1
+    pub player: String,
+    /// Set a parameter of the game (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    #[command(flatten)]
+    pub json: Json,
 }
 
 fn seat(text: &str) -> Result<usize, String> {

@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod drive;
 pub mod envs;
+pub mod exploit;
 pub mod failure;
 pub mod play;
 pub mod replay;

@@ -27,6 +27,9 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Play(args)) if !agon::tournament::wants_network(&args.against) => {
             agon::play::run(&args, &NoNetworks)
         }
+        Some(Command::Exploit(args)) if !agon::tournament::wants_network(&args.player) => {
+            agon::exploit::run(&args, &NoNetworks)
+        }
         Some(Command::Watch(args)) => agon::watch::run(&args),
         Some(Command::Replay(args)) => agon::replay::run(&args),
         Some(Command::Envs(args)) => agon::envs::run(&args),

@@ -5,18 +5,23 @@ use crate::failure::{Failure, Outcome};
 use agon_core::game::{Action, Game, Turn, Visit, moves};
 use agon_core::rng::{Rng, Stream};
 use agon_search::{Networks, Player, Thoughts, player};
-use serde_json::Map;
+use serde_json::{Map, Value};
 use std::io::BufRead;
 
-pub fn run(args: &cli::Play, networks: &dyn Networks) -> Outcome {
+/// A game's settings from the command line.
+pub fn settings(sets: &[String]) -> Outcome<Map<String, Value>> {
     let mut settings = Map::new();
-    for set in &args.set {
+    for set in sets {
         let wrong = || Failure::Input(format!("--set {set}: write it as key=value"));
         let (key, value) = set.split_once('=').ok_or_else(wrong)?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         settings.insert(key.trim().into(), value);
     }
-    let played = agon_envs::games::visit(&args.game, &settings, Sitting { args, networks });
+    Ok(settings)
+}
+
+pub fn run(args: &cli::Play, networks: &dyn Networks) -> Outcome {
+    let played = agon_envs::games::visit(&args.game, &settings(&args.set)?, Sitting { args, networks });
     played.map_err(|e| Failure::Input(e.to_string()))?
 }
 

@@ -32,6 +32,7 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Agents(args)) => agents::run(&args),
         Some(Command::Tournament(args)) => agon::tournament::run(&args, &Trained::here()),
         Some(Command::Play(args)) => agon::play::run(&args, &Trained::here()),
+        Some(Command::Exploit(args)) => agon::exploit::run(&args, &Trained::here()),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Doctor(args)) => doctor::run(args),
         _ => Err(Failure::Input("agon-torch is started by `agon`; use that".into())),

@@ -115,6 +115,37 @@ impl Tree {
         self.names.get(&name(game, state, player)).map(|s| *s as usize)
     }
 
+    /// What a player does, position by position; none where it does not play by probabilities.
+    pub fn policy_of<G: Game>(&self, game: &G, player: &mut dyn Player<G>) -> Option<Policy> {
+        let mut policy: Policy = vec![Vec::new(); self.sets.len()];
+        let (mut all, mut open) = (vec![0.0; game.spec().actions], vec![start(game)]);
+        while let Some(state) = open.pop() {
+            let mut actions = Vec::new();
+            match game.turn(&state) {
+                Turn::Over => {}
+                Turn::Chance => game.chance(&state, |a, _| actions.push(a)),
+                Turn::Player(mover) => {
+                    let set = self.set(game, &state, mover)?;
+                    actions.clone_from(&self.sets[set].actions);
+                    if policy[set].is_empty() {
+                        if !player.policy(game, &state, &mut all) {
+                            return None;
+                        }
+                        let chosen: Vec<f64> = actions.iter().map(|a| f64::from(all[usize::from(*a)])).collect();
+                        let sum: f64 = chosen.iter().sum();
+                        policy[set] = chosen.iter().map(|p| p / sum).collect();
+                    }
+                }
+            }
+            open.extend(actions.into_iter().map(|action| {
+                let mut next = state.clone();
+                game.play(&mut next, action);
+                next
+            }));
+        }
+        Some(policy)
+    }
+
     /// Every action equally often.
     pub fn uniform(&self) -> Policy {
         self.sets.iter().map(|s| vec![1.0 / s.actions.len() as f64; s.actions.len()]).collect()
@@ -389,6 +420,15 @@ impl<G: Game> Player<G> for Cfr {
             left < 0.0
         });
         Ok(actions[chosen.unwrap_or(actions.len() - 1)])
+    }
+
+    fn policy(&mut self, game: &G, state: &G::State, policy: &mut [f32]) -> bool {
+        let Turn::Player(mover) = game.turn(state) else { return false };
+        let Some(set) = self.tree.set(game, state, mover) else { return false };
+        policy.fill(0.0);
+        let chosen = self.tree.sets[set].actions.iter().zip(&self.policy[set]);
+        chosen.for_each(|(a, p)| policy[usize::from(*a)] = *p as f32);
+        true
     }
 
     /// It has none: its lines hold probabilities.

@@ -4,7 +4,7 @@ use crate::player::{Fault, Line, Player, PlayerError, Thoughts};
 use crate::puct::{Noise, Rule, SearchSettings, Tree};
 use agon_core::GameSpec;
 use agon_core::game::{Action, Game, Turn};
-use agon_core::rng::Rng;
+use agon_core::rng::{Rng, Stream};
 
 /// Judges positions.
 pub trait Evaluate: Send {
@@ -171,6 +171,31 @@ impl<G: Game> Player<G> for Guided<G> {
         }
     }
 
+    fn policy(&mut self, game: &G, state: &G::State, policy: &mut [f32]) -> bool {
+        if self.set.simulations > 0 {
+            return false;
+        }
+        self.tree.plant(state);
+        self.known = false;
+        // Its own generator: without simulations nothing is drawn.
+        let mut rng = Rng::new(0, Stream::Player, 0);
+        if !self.tree.select(game, &mut rng) {
+            return false;
+        }
+        self.judge(game);
+        self.tree.expand(game, &self.logits, self.values[0], &mut rng);
+        self.tree.policy(policy);
+        if self.set.temperature == 0.0 {
+            let best = usize::from(self.tree.best());
+            policy.fill(0.0);
+            policy[best] = 1.0;
+        } else {
+            let weight = weights(policy, self.set.temperature);
+            policy.iter_mut().for_each(|p| *p = weight(*p) as f32);
+        }
+        true
+    }
+
     fn value(&self) -> Option<f32> {
         Some(self.value)
     }
@@ -180,11 +205,15 @@ impl<G: Game> Player<G> for Guided<G> {
     }
 }
 
+/// What a probability of this policy weighs at a temperature: shares of the largest, which the coldest power leaves at 1.
+fn weights(policy: &[f32], temperature: f64) -> impl Fn(f32) -> f64 + use<> {
+    let most = f64::from(policy.iter().copied().fold(0.0, f32::max));
+    move |p| if p > 0.0 { (f64::from(p) / most).powf(1.0 / temperature) } else { 0.0 }
+}
+
 /// An action drawn with probabilities proportional to p^(1 / temperature).
 pub fn draw(policy: &[f32], temperature: f64, rng: &mut Rng) -> Action {
-    // Shares of the largest, which the coldest power leaves at 1.
-    let most = f64::from(policy.iter().copied().fold(0.0, f32::max));
-    let weight = |p: f32| if p > 0.0 { (f64::from(p) / most).powf(1.0 / temperature) } else { 0.0 };
+    let weight = weights(policy, temperature);
     let mut left = rng.f64() * policy.iter().map(|p| weight(*p)).sum::<f64>();
     let mut drawn = 0;
     for (a, p) in policy.iter().enumerate().filter(|(_, p)| weight(**p) > 0.0) {

@@ -13,7 +13,7 @@ use agon_core::rng::{Rng, Stream};
 agon_core::settings! {
     /// What can be set.
     pub struct MctsSettings {
-        /// Simulations a move; 0 for no limit (then there must be one of time).
+        /// Simulations a move; 0 for no limit (then there must be one of time), as also where only that is given.
         simulations: u64 = 1000, in [0.0, 1e9];
         /// Milliseconds a move; 0 for no limit.
         milliseconds: u64 = 0, in [0.0, 1e9];

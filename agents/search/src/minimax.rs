@@ -10,7 +10,7 @@ use agon_core::rng::Rng;
 agon_core::settings! {
     /// What can be set.
     pub struct MinimaxSettings {
-        /// Plies to look ahead; chance is not counted.
+        /// Plies to look ahead; chance is not counted. As far as can be where only another limit is given.
         depth: u32 = 6, in [1.0, 100.0];
         /// Positions to look at; 0 for no limit.
         nodes: u64 = 0, in [0.0, 1e12];

@@ -44,6 +44,12 @@ pub trait Player<G: Game>: Send {
         Thoughts::default()
     }
 
+    /// Writes the probabilities by which it would choose in a position, `[actions]`; false where it has no such, because
+    /// it searches or remembers.
+    fn policy(&mut self, _game: &G, _state: &G::State, _policy: &mut [f32]) -> bool {
+        false
+    }
+
     /// The return that it expects for itself after its last choice, where it has such a number.
     fn value(&self) -> Option<f32> {
         self.thoughts().lines.first().map(|l| l.value)
@@ -159,6 +165,13 @@ impl<G: Game> Player<G> for Random {
     fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
         Ok(game.random_move(state, rng))
     }
+
+    fn policy(&mut self, game: &G, state: &G::State, policy: &mut [f32]) -> bool {
+        let legal = agon_core::game::moves(game, state);
+        policy.fill(0.0);
+        legal.iter().for_each(|a| policy[usize::from(*a)] = 1.0 / legal.len() as f32);
+        true
+    }
 }
 
 /// Takes what looks best one move ahead, ties at random.
@@ -187,6 +200,16 @@ impl<G: Game> Player<G> for Greedy {
 
 /// The names that [`by_name`] knows.
 pub const NAMES: [&str; 7] = ["random", "greedy", "minimax", "mcts", "cfr", "gtp", "uci"];
+
+/// Settings in which one limit takes the place of another's default: who is given time does not stop before it is over.
+fn limited(given: &Map<String, Value>, limits: &[&str], other: &str, none: u64) -> Map<String, Value> {
+    let mut set = given.clone();
+    let some = |limit: &&str| given.get(*limit).and_then(Value::as_f64).is_some_and(|x| x > 0.0);
+    if limits.iter().any(some) {
+        set.entry(other).or_insert(none.into());
+    }
+    set
+}
 
 /// A player's name and its settings, from words like `mcts:simulations=1000,exploration=1.5`. A comma between double
 /// quotes separates nothing, and quotes around a whole value are not part of it.
@@ -242,8 +265,11 @@ pub fn by_name<G: Game>(
             read::<Nothing>(settings)?;
             Box::new(Greedy)
         }
-        "minimax" => Box::new(minimax::Minimax::new(game, read(settings)?)?),
-        "mcts" => Box::new(mcts::Mcts::new(game, read(settings)?)?),
+        "minimax" => {
+            let set = limited(settings, &["milliseconds", "nodes"], "depth", 100);
+            Box::new(minimax::Minimax::new(game, read(&set)?)?)
+        }
+        "mcts" => Box::new(mcts::Mcts::new(game, read(&limited(settings, &["milliseconds"], "simulations", 0))?)?),
         "cfr" => Box::new(cfr::Cfr::new(game, read(settings)?)?),
         "gtp" => Box::new(gtp::player(game, &read(settings)?)?),
         "uci" => Box::new(uci::player(game, read(settings)?)?),

@@ -202,3 +202,21 @@ fn what_cannot_be_is_said() {
     let (name, settings) = parse("mcts:simulations=0").unwrap();
     assert!(error(by_name(&game, &name, &settings, &NoNetworks)).contains("must be a limit"));
 }
+
+/// Who is given time or positions uses them, whatever the other limit's default is.
+#[test]
+fn one_limit_takes_the_place_of_anothers_default() {
+    let game = ConnectFour::new(Default::default()).unwrap();
+    let searched = |words: &str| {
+        let (name, settings) = parse(words).unwrap();
+        let mut player = by_name(&game, &name, &settings, &NoNetworks).unwrap();
+        player.choose(&game, &start(&game), &mut Rng::new(1, Stream::Player, 0)).unwrap();
+        (player.thoughts().searched, player.thoughts().depth)
+    };
+    assert!(searched("minimax:nodes=300000").1 > 6, "beyond the usual depth");
+    assert_eq!(searched("minimax:nodes=300000,depth=3").1, 3);
+    assert_eq!(searched("minimax:nodes=0,milliseconds=0").1, 6);
+    assert_eq!((searched("mcts").0, searched("mcts:milliseconds=0").0), (1000, 1000));
+    assert_eq!(searched("mcts:milliseconds=100000,simulations=50").0, 50);
+    assert!(searched("mcts:milliseconds=60").0 != 1000);
+}
