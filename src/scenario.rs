@@ -5,7 +5,7 @@ use agon_core::settings::{Issue, hint, nearest};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 /// A scenario as written, and where each of its keys stands.
@@ -108,6 +108,17 @@ impl Source {
         Failure::Input(issues.iter().map(|i| self.place(i)).collect::<Vec<_>>().join("\n\n"))
     }
 
+    /// The scenario's name, which is where its runs go: its own, or else its file's.
+    pub fn name(&self, path: &Path) -> Outcome<String> {
+        let Some(Value::String(name)) = self.table.get("name") else { return Ok(name_of(path)) };
+        let mut parts = Path::new(name).components().peekable();
+        if parts.peek().is_some() && parts.all(|p| matches!(p, Component::Normal(_))) {
+            return Ok(name.clone());
+        }
+        let message = format!("`{name}` is no place for runs: write folders below each other, such as pricing/mine");
+        Err(self.wrong(&[Issue::value("name", message)]))
+    }
+
     fn place(&self, issue: &Issue) -> String {
         if let Some(set) = self.overridden.get(&issue.path) {
             return format!("--set {set}: {}", issue.message);
@@ -177,7 +188,7 @@ fn convert_value(
 }
 
 /// `scenarios/pricing/tuna.toml` is called `pricing/tuna`.
-pub fn name_of(path: &Path) -> String {
+fn name_of(path: &Path) -> String {
     let parts: Vec<String> = path.with_extension("").iter().map(|p| p.to_string_lossy().into_owned()).collect();
     match parts.iter().rposition(|p| p == "scenarios") {
         Some(at) => parts[at + 1..].join("/"),

@@ -100,7 +100,9 @@ impl Visit for Contest<'_> {
         }
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            let registered = signal_hook::flag::register(signal, stop.clone());
+            // The first one ends the games under way; the second one, where an engine thinks for long, waits for nobody.
+            let registered = signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
+                .and_then(|_| signal_hook::flag::register(signal, stop.clone()));
             registered.map_err(|e| Failure::Internal(format!("cannot listen for signals: {e}")))?;
         }
         let before = play::read(&run, plan)?;
@@ -111,6 +113,8 @@ impl Visit for Contest<'_> {
         }
         let tell = |played: &Played, speed: f64| {
             crate::tell!("{} of {} pairs, {speed:.0} games/s", played.pairs, played.schedule.total());
+            // For who looks on: the games themselves are what counts.
+            let _ = run.status("running", played.pairs, played.schedule.total());
         };
         let played = if finished { before.0 } else { play::play(&game, (plan, networks), &run, before, &stop, tell)? };
         let state = if played.schedule.over() { "finished" } else { "interrupted" };

@@ -97,6 +97,51 @@ fn the_better_player_is_rated_so_and_a_test_ends_early() {
     assert_eq!(lines as u64, head["games"].as_u64().unwrap());
 }
 
+/// Every meeting has all openings of the book, whatever the numbers of meetings and openings.
+#[test]
+fn all_meetings_have_the_same_openings() {
+    for format in ["round-robin", "swiss"] {
+        let (folder, scenario) = scenario("id = 'games/connect-four'", "pairs = 6\nopening_plies = 0");
+        std::fs::write(folder.path().join("book.txt"), "# three\n1\n\n4 4\n 7 \n").unwrap();
+        let set = |set: String| ["--set".to_owned(), set];
+        let sets: Vec<String> = [
+            set(format!("tournament.format={format}")),
+            set("tournament.book=\"book.txt\"".into()),
+            set("tournament.rounds=3".into()),
+            set("tournament.order=random".into()),
+        ]
+        .concat();
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        let (out, results) = play(folder.path(), &scenario, "t", &sets);
+        let mut openings = std::collections::BTreeMap::new();
+        for record in records(&out) {
+            let mut seats: Vec<u64> = record["seats"].as_array().unwrap().iter().map(|s| s.as_u64().unwrap()).collect();
+            seats.sort_unstable();
+            let (plies, moves) = (record["opening"].as_u64().unwrap(), record["moves"].as_array().unwrap());
+            *openings.entry((seats, format!("{:?}", &moves[..plies as usize]))).or_insert(0) += 1;
+        }
+        assert!(openings.len() == 9 && openings.values().all(|n| *n == 4), "{format}: {openings:?}");
+        // Everyone met everyone here; who takes one on only has not.
+        assert!(results["standings"][0]["nash"].is_number() && results["cyclic"].is_number());
+        ok(&["replay", &text(&out), "--verify"]);
+    }
+    let (folder, scenario) = scenario("id = 'games/connect-four'", "pairs = 2\nformat = 'gauntlet'");
+    let (out, results) = play(folder.path(), &scenario, "t", &[]);
+    assert!(results["standings"][0]["nash"].is_null() && results["cyclic"].is_null(), "{results}");
+    assert!(ok(&["watch", &text(&out)]).contains("everyone has met everyone"));
+}
+
+#[test]
+fn games_that_are_the_same_again_are_counted() {
+    let (folder, scenario) = scenario("id = 'games/tic-tac-toe'", "pairs = 30\nopening_plies = 0");
+    let (out, results) = play(folder.path(), &scenario, "t", &["--set", "entrants.random=minimax:random_ties=false"]);
+    let mut games: Vec<String> = records(&out).iter().map(|r| format!("{} {}", r["seats"], r["moves"])).collect();
+    games.sort();
+    games.dedup();
+    assert_eq!(results["different_games"], games.len());
+    assert!(games.len() < 180 && ok(&["watch", &text(&out)]).contains(&format!("{} of 180 games differ", games.len())));
+}
+
 #[test]
 fn poker_is_played_with_the_same_cards_in_both_seats() {
     let folder = tempfile::tempdir().unwrap();
@@ -110,6 +155,7 @@ fn poker_is_played_with_the_same_cards_in_both_seats() {
     let records: Vec<Value> = told.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!(records.chunks(2).all(|pair| pair[0]["seed"] == pair[1]["seed"]));
     ok(&["replay", &text(&out), "--verify"]);
+    assert!(ok(&["watch", &text(&out)]).contains("not by how much"));
     // Who forges a result is found out.
     let forged = told.replacen("\"returns\":[1.0,-1.0]", "\"returns\":[-1.0,1.0]", 1);
     std::fs::write(out.join("games.jsonl"), forged).unwrap();
@@ -128,6 +174,8 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
         ("tournament.format=\"sprt\"", "between two"),
         ("tournament.format=\"swis\"", "did you mean `swiss`"),
         ("tournament.openings=[\"4 4 9\"]", "`9` is not legal"),
+        ("tournament.book=\"none.txt\"", "none.txt"),
+        ("tournament.opening_plies=200", "the game is over"),
         ("env.id=\"games/conect-four\"", "did you mean `games/connect-four`"),
         ("env.id=\"games/2048\"", "games of two"),
         ("env.id=\"games/kuhn-poker\"", "cannot play this game"),
@@ -146,12 +194,32 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
     std::fs::write(&alone, "env = { id = 'games/hex' }\n[entrants]\na = 'random'\na = 'greedy'\n").unwrap();
     assert!(fails(&["tournament", &text(&alone)], 2).contains("duplicate key"));
 
+    std::fs::write(&alone, "env = { id = 'games/hex' }\n[entrants]\n' ' = 'random'\nb = 'greedy'\n").unwrap();
+    assert!(fails(&["tournament", &text(&alone)], 2).contains("a name has letters"));
+    std::fs::write(&alone, "name = '../x'\nenv = { id = 'games/hex' }\n[entrants]\na = 'random'\nb = 'greedy'\n")
+        .unwrap();
+    assert!(fails(&["tournament", &text(&alone)], 2).contains("is no place for runs"));
+
     let (out, _) = play(folder.path(), &good, "t", &[]);
     let games = std::fs::read_to_string(out.join("games.jsonl")).unwrap();
     std::fs::write(out.join("games.jsonl"), games.replacen("\"seats\":[0,1]", "\"seats\":[0,2]", 1)).unwrap();
     assert!(fails(&["tournament", "--resume", &text(&out)], 2).contains("games.jsonl:1"));
     std::fs::write(out.join("games.jsonl"), games.replacen("\"pair\"", "\"pear\"", 1)).unwrap();
     assert!(fails(&["tournament", "--resume", &text(&out)], 2).contains("games.jsonl:1"));
+    // Half a line is not there yet; a game that is missing, or ended as it cannot have, is found out.
+    std::fs::write(out.join("games.jsonl"), &games[..games.len() - 5]).unwrap();
+    assert!(ok(&["replay", &text(&out), "--verify"]).contains("11 games"));
+    let second = games.find('\n').unwrap() + 1;
+    std::fs::write(out.join("games.jsonl"), &games[second..]).unwrap();
+    fails(&["replay", &text(&out), "--verify"], 2);
+    for end in ["time", "length", "illegal", "resigned", "adjudicated"] {
+        let forged = games.replacen("\"end\":\"rules\"", &format!("\"end\":\"{end}\""), 1);
+        std::fs::write(out.join("games.jsonl"), forged).unwrap();
+        fails(&["replay", &text(&out), "--verify"], 3);
+    }
+    let seed = games.split("\"seed\":").nth(1).unwrap().split(',').next().unwrap();
+    std::fs::write(out.join("games.jsonl"), games.replacen(seed, "7", 1)).unwrap();
+    assert!(fails(&["replay", &text(&out), "--verify"], 3).contains("seed"));
     std::fs::write(out.join("games.jsonl"), &games).unwrap();
     assert!(fails(&["replay", &text(&out), "--game", "13"], 2).contains("12 games"));
     let sheet = text(&folder.path().join("x.pgn"));
@@ -159,6 +227,24 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
     assert!(!Path::new(&sheet).exists());
     assert!(fails(&["tournament", &text(&out)], 2).contains("--resume"));
     assert!(fails(&["tournament", &good, "--out", &text(&out)], 2).contains("--resume"));
+}
+
+/// The published figures of uniform play, a solver near 0, and who cannot be asked.
+#[test]
+fn how_exploitable_a_player_is_can_be_asked() {
+    let ask = |game: &str, player: &str| -> Value {
+        serde_json::from_str(&ok(&["exploit", game, player, "--json"])).unwrap()
+    };
+    for (game, known) in [("games/kuhn-poker", 0.458_333_3), ("games/leduc-poker", 2.373_611_1)] {
+        let found = ask(game, "random")["exploitability"].as_f64().unwrap();
+        assert!((found - known).abs() < 1e-6, "{game}: {found}");
+    }
+    let solved = ask("games/kuhn-poker", "cfr:iterations=1000");
+    assert!(solved["exploitability"].as_f64().unwrap() < 1e-3, "{solved}");
+    assert!((solved["value"].as_f64().unwrap() + 1.0 / 18.0).abs() < 1e-3, "{solved}");
+    assert!(fails(&["exploit", "games/kuhn-poker", "greedy"], 2).contains("fixed probabilities"));
+    assert!(fails(&["exploit", "games/chess", "random"], 2).contains("too large"));
+    assert!(fails(&["exploit", "games/kuhn-poker", "randm"], 2).contains("did you mean `random`"));
 }
 
 #[test]

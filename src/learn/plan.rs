@@ -3,7 +3,7 @@
 use crate::duel;
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
-use agon::scenario::{Source, name_of};
+use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::registry::{self, Start};
 use agon_agents::train::Training;
@@ -138,10 +138,7 @@ impl Plan {
             other => env_failure(&source, other),
         })?;
         let agent_settings = agent.resolve(&agent_settings).map_err(|e| agent_failure(&source, e))?;
-        let name = match source.table.get("name") {
-            Some(Value::String(name)) => name.clone(),
-            _ => name_of(path),
-        };
+        let name = source.name(path)?;
         let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
         let resolved =
             resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, (&eval, changed))?;

@@ -83,11 +83,13 @@ impl Session {
         let (plan, resumed) = match (&args.resume, &args.scenario) {
             (Some(folder), _) => {
                 let run = Run::open(folder)?;
+                // Before anything is read that another process might replace.
+                let lock = run.lock()?;
                 let plan = Plan::read(&run.path("scenario.toml"), &[])?;
                 let none =
                     || Failure::Input(format!("{} has no checkpoint to go on from; train it anew", folder.display()));
                 let checkpoint = run.checkpoint("latest").ok_or_else(none)?;
-                (plan, Some((run, checkpoint)))
+                (plan, Some((run, lock, checkpoint)))
             }
             (None, Some(scenario)) => {
                 let mut sets = args.set.clone();
@@ -103,20 +105,20 @@ impl Session {
         agon_agents::set_threads(plan.train.threads);
         let mut trainer = plan.start(device)?;
         Judged::of(&plan, &*trainer)?; // whoever cannot be judged is told so now
-        let (run, state) = match resumed {
+        let (run, lock, state) = match resumed {
             None => {
                 let run = Run::create(&plan.name, args.out.as_deref())?;
+                let lock = run.lock()?;
                 describe(&run, &plan, device)?;
-                (run, Value::Null)
+                (run, lock, Value::Null)
             }
-            Some((run, folder)) => {
+            Some((run, lock, folder)) => {
                 let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
                 let (saved, state) = checkpoint::read(&folder).map_err(unfit)?;
                 trainer.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
-                (run, state)
+                (run, lock, state)
             }
         };
-        let lock = run.lock()?;
         let logs = Logs::open(&run, Some(&state["logs"]))?;
         let mut model = Model {
             name: plan.name.clone(),

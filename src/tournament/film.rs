@@ -2,16 +2,16 @@
 
 use super::game::{End, Record};
 use super::plan::Plan;
-use super::play::GAMES;
+use super::play::{self, GAMES};
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
 use agon_core::Scene;
 use agon_core::episode::{Action, Episode, FORMAT, Header, Step};
-use agon_core::game::{Game, Turn, Visit};
+use agon_core::game::{Game, Turn, Visit, mix};
 use agon_core::rng::{Rng, Stream};
 use serde_json::Value;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Take};
 use std::path::Path;
 
 /// Whether a folder holds a tournament.
@@ -44,19 +44,40 @@ pub fn film(folder: &Path, number: Option<u64>) -> Outcome<(Episode, Vec<Scene>)
 pub fn verify(folder: &Path) -> Outcome<u64> {
     let (plan, lines) = open(folder)?;
     let path = folder.join(GAMES);
+    // That every game is where it belongs, and then each for itself.
+    play::follow(&Run::open(folder)?, &mut play::nothing(&plan), 0)?;
     let lines = lines.zip(1..).map(|(line, n)| line.map(|l| (n, l)));
     Ok(visit(&plan, Again { plan: &plan, lines, path: &path, pictures: false })?.0)
 }
 
 /// The lines of a file of games.
-pub type Lines = std::io::Lines<BufReader<File>>;
+pub type Lines = std::io::Lines<BufReader<Take<File>>>;
 
-/// A tournament's scenario and its games.
+/// A tournament's scenario and its games. A line that is only half written is not there yet.
 pub fn open(folder: &Path) -> Outcome<(Plan, Lines)> {
     let plan = Plan::read(&Run::open(folder)?.path("scenario.toml"), &[])?;
     let path = folder.join(GAMES);
-    let file = File::open(&path).map_err(|e| Failure::read(&path, &e))?;
-    Ok((plan, BufReader::new(file).lines()))
+    let mut file = File::open(&path).map_err(|e| Failure::read(&path, &e))?;
+    let whole = whole_lines(&mut file).map_err(|e| Failure::read(&path, &e))?;
+    Ok((plan, BufReader::new(file.take(whole)).lines()))
+}
+
+/// Bytes up to the last end of a line.
+fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+    let (mut end, mut block) = (file.metadata()?.len(), Vec::new());
+    while end > 0 {
+        let from = end.saturating_sub(1 << 16);
+        file.seek(SeekFrom::Start(from))?;
+        block.clear();
+        file.take(end - from).read_to_end(&mut block)?;
+        if let Some(at) = block.iter().rposition(|b| *b == b'\n') {
+            end = from + at as u64 + 1;
+            break;
+        }
+        end = from;
+    }
+    file.rewind()?;
+    Ok(end)
 }
 
 /// How many games there were; with pictures where they were asked for.
@@ -78,20 +99,41 @@ impl<L: Iterator<Item = std::io::Result<(u64, String)>>> Visit for Again<'_, L> 
     type Out = Checked;
 
     fn visit<G: Game>(self, game: G) -> Checked {
-        let (mut games, mut film) = (0, None);
+        let (mut games, mut film, mut before) = (0, None, None);
         for line in self.lines {
             let (number, line) = line.map_err(|e| Failure::read(self.path, &e))?;
             let at = |why: String| format!("{}:{number}: {why}", self.path.display());
             let record: Record = serde_json::from_str(&line).map_err(|e| Failure::Input(at(e.to_string())))?;
             let mut scenes = Vec::new();
+            let limit = self.plan.most_plies(game.spec().max_plies);
+            possible(self.plan, limit, &record, before.as_ref()).map_err(|why| Failure::Check(at(why)))?;
             let steps = again(&game, &record, self.pictures.then_some(&mut scenes));
             let steps = steps.map_err(|why| Failure::Check(at(why)))?;
             games += 1;
+            before = (record.game == 0).then(|| record.clone());
             if self.pictures {
                 film = Some((episode(self.plan, &game, &record, steps), scenes));
             }
         }
         Ok((games, film))
+    }
+}
+
+/// Whether a game can have been played so in this tournament; `first` is the pair's other game, where it came before.
+fn possible(plan: &Plan, limit: u32, record: &Record, first: Option<&Record>) -> Result<(), String> {
+    let (set, plies) = (&plan.set, record.moves.len());
+    if record.seed != mix(set.seed, record.pair) {
+        return Err("its seed is not the pair's".into());
+    }
+    let opening = |r: &Record| r.moves[..(r.opening as usize).min(r.moves.len())].to_vec();
+    if first.is_some_and(|f| record.game == 1 && f.opening == record.opening && opening(f) != opening(record)) {
+        return Err("its opening is not that of the pair's first game".into());
+    }
+    match record.end {
+        End::Length if plies != limit as usize => Err(format!("it was cut off after {plies} plies, not {limit}")),
+        End::Adjudicated if set.resign_moves == 0 && set.draw_moves == 0 => Err("nobody adjudicates here".into()),
+        End::Time if set.move_ms == 0 && record.fault.is_none() => Err("nobody has a clock here".into()),
+        _ => Ok(()),
     }
 }
 
@@ -167,12 +209,20 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
     if record.end == End::Rules && earned[..] != record.returns[..] {
         return Err(format!("its returns are {earned:?}, not {:?}", record.returns));
     }
-    if record.end == End::Adjudicated {
+    let [least, most] = game.spec().returns;
+    let lost = |loser: usize| if loser == 0 { [least, most] } else { [most, least] };
+    let possible = match (record.end, game.turn(&state)) {
+        (End::Illegal | End::Crash | End::Time | End::Resigned, Turn::Player(mover)) => vec![lost(mover)],
         // What the players thought is not recorded; that the game was given to one or to neither is.
-        let [least, most] = game.spec().returns;
-        if ![[0.0; 2], [least, most], [most, least]].contains(&record.returns) {
-            return Err(format!("nobody adjudicates returns of {:?}", record.returns));
-        }
+        (End::Adjudicated, _) => vec![[0.0; 2], lost(0), lost(1)],
+        (End::Length, _) => vec![[0.0; 2]],
+        _ => vec![record.returns],
+    };
+    if !possible.contains(&record.returns) {
+        return Err(format!("returns of {:?} do not go with its end", record.returns));
+    }
+    if record.end == End::Illegal && record.moves.is_empty() {
+        return Err("it ended by an illegal move and has none".into());
     }
     if game.hash(&state) != record.hash {
         return Err("its last position is not the recorded one".into());

@@ -3,6 +3,7 @@
 use super::judge::{Judge, Verdict};
 use super::plan::Plan;
 use super::ratings::Score;
+use super::schedule::Pairing;
 use agon_core::game::{Action, Game, Turn, mix};
 use agon_core::rng::{Rng, Stream};
 use agon_search::{Fault, Player};
@@ -94,25 +95,40 @@ impl<G: Game> Board<G> {
         Self { game, players, book, state: G::State::default(), broken: [false; 2] }
     }
 
+    /// Whether games can begin as the settings say: not where they are over by then, again and again.
+    pub fn opens(&mut self, plan: &Plan) -> bool {
+        (0..20).any(|number| {
+            let pairing = Pairing { number, turn: number, entrants: (0, 1) };
+            self.opening(plan, pairing, &mut Vec::new())
+        })
+    }
+
+    /// The moves that a pair begins with; false, and none but the book's, if the game would be over.
+    fn opening(&mut self, plan: &Plan, pairing: Pairing, moves: &mut Vec<Action>) -> bool {
+        let seed = mix(plan.set.seed, pairing.number);
+        moves.clear();
+        if !self.book.is_empty() {
+            moves.extend(&self.book[(pairing.turn % self.book.len() as u64) as usize]);
+        }
+        let book = moves.len();
+        let mut rng = Rng::new(seed, Stream::Eval, 0);
+        (0..100).any(|_| {
+            moves.truncate(book);
+            let good = self.open(seed, moves, plan.set.opening_plies, &mut rng);
+            if !good {
+                moves.truncate(book);
+            }
+            good
+        })
+    }
+
     /// Plays a pair; none if it was stopped. Everything random in it follows from the tournament's seed and the pair's
     /// number.
-    pub fn pair(&mut self, plan: &Plan, pair: u64, entrants: (usize, usize), stop: &AtomicBool) -> Option<[Record; 2]> {
+    pub fn pair(&mut self, plan: &Plan, pairing: Pairing, stop: &AtomicBool) -> Option<[Record; 2]> {
+        let Pairing { number: pair, entrants: (a, b), .. } = pairing;
         let seed = mix(plan.set.seed, pair);
         let mut opening = Vec::new();
-        if !self.book.is_empty() {
-            opening.clone_from(&self.book[(pair % self.book.len() as u64) as usize]);
-        }
-        let book = opening.len();
-        let mut rng = Rng::new(seed, Stream::Eval, 0);
-        // An opening must leave a game to play.
-        for _ in 0..100 {
-            opening.truncate(book);
-            if self.open(seed, &mut opening, plan.set.opening_plies, &mut rng) {
-                break;
-            }
-            opening.truncate(book);
-        }
-        let (a, b) = entrants;
+        self.opening(plan, pairing, &mut opening);
         let mut play = |game, seats| self.play(plan, (pair, game), seats, seed, &opening, stop);
         Some([play(0, [a, b])?, play(1, [b, a])?])
     }
@@ -188,10 +204,7 @@ impl<G: Game> Board<G> {
         }
         self.roll(seats, &mut chance);
         let mut moves: Vec<Action> = Vec::with_capacity(64);
-        let limit = match plan.set.max_plies {
-            0 => self.game.spec().max_plies,
-            most => most,
-        };
+        let limit = plan.most_plies(self.game.spec().max_plies);
         let mut judge = Judge::new(&plan.set, self.game.spec().returns);
         let judged = judge.listens();
         let (mut returns, mut fault) = ([0.0; 2], None);
@@ -271,7 +284,8 @@ impl<G: Game> Board<G> {
             };
             Lost { end, fault: Some(fault.to_string()) }
         })?;
-        if begun.is_some_and(|t| t.elapsed() > Duration::from_millis(plan.set.move_ms)) {
+        let allowed = Duration::from_millis(plan.set.move_ms + plan.set.margin_ms);
+        if begun.is_some_and(|t| t.elapsed() > allowed) {
             return Err(Lost { end: End::Time, fault: None });
         }
         if resigns { Err(Lost { end: End::Resigned, fault: None }) } else { Ok(action) }
@@ -286,6 +300,10 @@ mod tests {
     use agon_search::player::Random;
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
+
+    fn pairing(number: u64) -> Pairing {
+        Pairing { number, turn: number, entrants: (0, 1) }
+    }
 
     enum Bad {
         Liar,
@@ -321,8 +339,7 @@ mod tests {
     fn forfeits_are_recorded_as_what_they_were() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.toml");
-        let body =
-            "env = { id = 'games/tic-tac-toe' }\n[tournament]\nmove_ms = 20\n[entrants]\na = 'random'\nb = 'random'";
+        let body = "env = { id = 'games/tic-tac-toe' }\n[tournament]\nmove_ms = 10\nmargin_ms = 10\n[entrants]\na = 'random'\nb = 'random'";
         std::fs::write(&path, body).unwrap();
         let plan = Plan::read(&path, &[]).unwrap();
         for (bad, end) in [
@@ -333,9 +350,34 @@ mod tests {
         ] {
             let game = TicTacToe::new(Default::default()).unwrap();
             let mut board = Board::new(game.clone(), vec![Box::new(bad), Box::new(Random)], Vec::new());
-            for (number, record) in board.pair(&plan, 3, (0, 1), &GO_ON).unwrap().iter().enumerate() {
+            for (number, record) in board.pair(&plan, pairing(3), &GO_ON).unwrap().iter().enumerate() {
                 assert_eq!((record.end, record.score(number)), (end, Score::Loss), "{record:?}");
                 assert!(again(&game, record, None).is_ok(), "{record:?}");
+            }
+        }
+    }
+
+    /// Results that cannot have come about are not believed.
+    #[test]
+    fn forged_records_are_found_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        std::fs::write(&path, "env = { id = 'games/tic-tac-toe' }\n[entrants]\na = 'random'\nb = 'random'").unwrap();
+        let plan = Plan::read(&path, &[]).unwrap();
+        let game = TicTacToe::new(Default::default()).unwrap();
+        for (bad, end) in [(Bad::Liar, End::Illegal), (Bad::Breaks, End::Crash)] {
+            let mut board = Board::new(game.clone(), vec![Box::new(bad), Box::new(Random)], Vec::new());
+            let [record, _] = board.pair(&plan, pairing(3), &GO_ON).unwrap();
+            assert!(record.end == end && again(&game, &record, None).is_ok());
+            let forged = [
+                Record { returns: record.returns.map(|r| -r), ..record.clone() },
+                Record { returns: [0.0; 2], ..record.clone() },
+                Record { end: End::Length, ..record.clone() },
+                Record { end: End::Illegal, moves: Vec::new(), ..record.clone() },
+                Record { hash: record.hash ^ 1, ..record.clone() },
+            ];
+            for record in forged {
+                assert!(again(&game, &record, None).is_err(), "{record:?}");
             }
         }
     }
@@ -376,7 +418,7 @@ mod tests {
         ] {
             let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
             let mut board = Board::new(game.clone(), players.into(), Vec::new());
-            for record in board.pair(&plan, 3, (0, 1), &GO_ON).unwrap() {
+            for record in board.pair(&plan, pairing(3), &GO_ON).unwrap() {
                 assert_eq!((record.end, record.score(0), record.moves.len()), (end, score, plies), "{record:?}");
                 assert!(again(&game, &record, None).is_ok(), "{record:?}");
                 let line = serde_json::to_string(&record).unwrap();
@@ -387,7 +429,7 @@ mod tests {
         for values in [[None, None], [Some(1.0), None], [Some(1.0), Some(-1.0)], [Some(1.0), Some(0.0)]] {
             let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
             let mut board = Board::new(game.clone(), players.into(), Vec::new());
-            assert!(board.pair(&plan, 3, (0, 1), &GO_ON).unwrap().iter().all(|r| r.end == End::Rules));
+            assert!(board.pair(&plan, pairing(3), &GO_ON).unwrap().iter().all(|r| r.end == End::Rules));
         }
     }
 
@@ -399,7 +441,7 @@ mod tests {
         let plan = Plan::read(&path, &[]).unwrap();
         let game = TicTacToe::new(Default::default()).unwrap();
         let mut board = Board::new(game, vec![Box::new(Random), Box::new(Random)], Vec::new());
-        assert!(board.pair(&plan, 0, (0, 1), &AtomicBool::new(true)).is_none());
+        assert!(board.pair(&plan, pairing(0), &AtomicBool::new(true)).is_none());
     }
 
     #[test]
@@ -411,7 +453,7 @@ mod tests {
         let plan = Plan::read(&path, &[]).unwrap();
         let game = agon_envs::games::chess::Chess::new(Default::default()).unwrap();
         let mut board = Board::new(game.clone(), vec![Box::new(Random), Box::new(Random)], Vec::new());
-        for record in board.pair(&plan, 0, (0, 1), &GO_ON).unwrap() {
+        for record in board.pair(&plan, pairing(0), &GO_ON).unwrap() {
             assert_eq!((record.end, record.moves.len(), record.score(0)), (End::Length, 9, Score::Draw));
             assert!(again(&game, &record, None).is_ok());
         }

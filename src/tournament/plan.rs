@@ -2,7 +2,7 @@
 
 use super::sprt::{Model, Test};
 use crate::failure::{Failure, Outcome};
-use crate::scenario::{Source, name_of};
+use crate::scenario::Source;
 use agon_core::EnvError;
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value};
@@ -11,6 +11,11 @@ use std::path::{Path, PathBuf};
 agon_core::choices! {
     /// Who meets whom.
     pub enum Format { RoundRobin = "round-robin", Gauntlet = "gauntlet", Swiss = "swiss", Sprt = "sprt" }
+}
+
+agon_core::choices! {
+    /// In which order openings are taken.
+    pub enum Order { Sequential = "sequential", Random = "random" }
 }
 
 agon_core::settings! {
@@ -32,10 +37,16 @@ agon_core::settings! {
         opening_plies: u32 = 2, in [0.0, 1000.0];
         /// Openings as moves in the game's notation, taken in turn; random plies follow.
         openings: Vec<String> = Vec::new();
+        /// A file of more of them, one a line, beside the scenario.
+        book: String = String::new();
+        /// Whether they are taken in the order they stand in or in one drawn from the seed.
+        order: Order = Order::Sequential;
         /// A game that has more plies is a draw; 0 for no limit but the game's own.
         max_plies: u32 = 0, in [0.0, 1e6];
         /// Milliseconds a player may think about a move; 0 for no limit.
         move_ms: u64 = 0, in [0.0, 1e9];
+        /// Milliseconds beyond them that cost nothing yet.
+        margin_ms: u64 = 20, in [0.0, 1e9];
         /// Moves of each player in a row after which a game is lost whose values agree on it; 0 for never.
         resign_moves: u32 = 0, in [0.0, 1000.0];
         /// The values that count for that, as a share of the way from an even game to a won one.
@@ -100,9 +111,14 @@ impl Plan {
         let mut whole = Map::new();
         whole.insert("name".into(), "games/players".into());
         whole.insert("env".into(), Value::Object(run.section("env")?));
-        let mut entrants = Map::new();
+        let (mut entrants, mut met) = (Map::new(), Vec::new());
         for words in players {
             let (folder, settings) = words.split_once(':').unwrap_or((words, ""));
+            let same = (std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into()), settings);
+            if met.contains(&same) {
+                return Err(Failure::Input(format!("{words} is named twice")));
+            }
+            met.push(same);
             let parts: Vec<&str> = folder.trim_end_matches('/').split('/').filter(|p| *p != "checkpoints").collect();
             let short = parts[parts.len().saturating_sub(2)..].join("/");
             let name = if settings.is_empty() { short } else { format!("{short}:{settings}") };
@@ -131,14 +147,24 @@ impl Plan {
             EnvError::Settings(issues) => within("env", issues),
             other => Failure::Input(other.to_string()),
         })?;
-        let set =
+        let mut set =
             TournamentSettings::read(&source.section("tournament")?).map_err(|issues| within("tournament", issues))?;
+        if !set.book.is_empty() {
+            // Its lines become part of the scenario: a run needs nothing beside itself.
+            let file = path.with_file_name(std::mem::take(&mut set.book));
+            let text = std::fs::read_to_string(&file).map_err(|e| Failure::read(&file, &e))?;
+            let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+            set.openings.extend(lines.map(String::from));
+        }
         let mut entrants = Vec::new();
         for (name, player) in source.section("entrants")? {
             let Value::String(player) = player else {
                 let message = "expected a player in words, such as \"mcts:simulations=1000\"";
                 return Err(within("entrants", vec![Issue::value(&name, message)]));
             };
+            if name.trim().is_empty() || name.chars().any(char::is_control) {
+                return Err(within("entrants", vec![Issue::value(&name, "a name has letters, on one line")]));
+            }
             entrants.push(Entrant { name, player });
         }
         let wrong = |key: &str, message: String| Err(within("tournament", vec![Issue::value(key, message)]));
@@ -163,10 +189,7 @@ impl Plan {
                 return wrong("elo0", issue);
             }
         }
-        let name = match source.table.get("name") {
-            Some(Value::String(name)) => name.clone(),
-            _ => name_of(path),
-        };
+        let name = source.name(path)?;
         let mut whole = Map::new();
         whole.insert("name".into(), name.clone().into());
         whole.insert("about".into(), source.table.get("about").cloned().unwrap_or_else(|| "".into()));
@@ -191,9 +214,21 @@ impl Plan {
         self.source.wrong(&[Issue::value("openings", message).within("tournament")])
     }
 
+    /// No game is left after the openings.
+    pub fn wrong_plies(&self) -> Failure {
+        let plies = self.set.opening_plies;
+        let message = format!("after {plies} random plies the game is over, twenty times out of twenty");
+        self.source.wrong(&[Issue::value("opening_plies", message).within("tournament")])
+    }
+
     /// Something is wrong with the game.
     pub fn wrong_game(&self, message: String) -> Failure {
         self.source.wrong(&[Issue::value("id", message).within("env")])
+    }
+
+    /// Plies after which a game is a draw; `own` is the game's own limit.
+    pub fn most_plies(&self, own: u32) -> u32 {
+        if self.set.max_plies == 0 { own } else { self.set.max_plies }
     }
 
     /// The sequential test, under `sprt`.

@@ -5,15 +5,16 @@
 //! for any number of workers and any number of interruptions.
 
 use super::game::{Board, End, Record};
-use super::plan::Plan;
+use super::plan::{Order, Plan};
 use super::ratings::{Score, Table};
-use super::schedule::Schedule;
+use super::schedule::{Pairing, Schedule};
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
-use agon_core::game::{Action, Game, Turn};
+use agon_core::game::{Action, Game, Turn, mix};
+use agon_core::rng::{Rng, Stream};
 use agon_search::{Networks, player};
-use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
-use std::collections::BTreeMap;
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -36,13 +37,32 @@ pub struct Played {
     pub resigned: u64,
     /// Games that both players held for decided.
     pub adjudicated: u64,
+    /// Games that were won by more or less than others, or lost.
+    pub graded: u64,
+    /// A number for every game that differs from all others: by who sat where, by moves, and by chance.
+    different: HashSet<u64>,
 }
 
 impl Played {
     fn new(plan: &Plan) -> Self {
         let n = plan.entrants.len();
         let (schedule, table) = (Schedule::new(plan), Table::new(n));
-        Self { schedule, table, pairs: 0, forfeits: vec![[0; 3]; n], cut: 0, resigned: 0, adjudicated: 0 }
+        Self {
+            schedule,
+            table,
+            pairs: 0,
+            forfeits: vec![[0; 3]; n],
+            cut: 0,
+            resigned: 0,
+            adjudicated: 0,
+            graded: 0,
+            different: HashSet::new(),
+        }
+    }
+
+    /// Games that differ from each other.
+    pub fn different(&self) -> u64 {
+        self.different.len() as u64
     }
 
     fn add(&mut self, games: &Brief) {
@@ -56,6 +76,8 @@ impl Played {
             self.resigned += u64::from(end == End::Resigned);
             self.adjudicated += u64::from(end == End::Adjudicated);
         }
+        self.graded += games.graded;
+        self.different.extend(games.marks);
         self.schedule.add(games.scores);
         self.pairs += 1;
     }
@@ -68,6 +90,8 @@ struct Brief {
     earned: f32,
     forfeits: [Option<(u32, u8)>; 2],
     ends: [End; 2],
+    graded: u64,
+    marks: [u64; 2],
 }
 
 impl Brief {
@@ -86,16 +110,22 @@ impl Brief {
             earned: games[0].returns[0] + games[1].returns[1],
             forfeits: [forfeit(&games[0]), forfeit(&games[1])],
             ends: [games[0].end, games[1].end],
+            graded: games.iter().filter(|g| g.returns.iter().any(|r| ![0.0, 1.0].contains(&r.abs()))).count() as u64,
+            marks: games.each_ref().map(|g| {
+                let who = u64::from(g.seats[0]) << 32 | u64::from(g.seats[1]);
+                g.moves.iter().fold(mix(g.hash, who), |mark, a| mix(mark, u64::from(*a)))
+            }),
         }
     }
 }
 
-/// A chunk of pairs and who plays them.
-type Job = (u64, Vec<(usize, usize)>);
+/// A chunk of pairs that follow each other.
+type Job = Vec<Pairing>;
 
-/// A chunk as it was played.
+/// A chunk as it was played, or a part of one.
 struct Done {
     first: u64,
+    took: Duration,
     pairs: Vec<(Brief, usize)>,
     /// The pairs' lines, one after the other; the lengths are beside the briefs.
     text: Vec<u8>,
@@ -116,7 +146,12 @@ pub fn board<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome
     for line in &plan.set.openings {
         book.push(opening(game, line).map_err(|why| plan.wrong_opening(format!("\"{line}\": {why}")))?);
     }
-    Ok(Board::new(game.clone(), players, book))
+    if plan.set.order == Order::Random {
+        let mut rng = Rng::new(plan.set.seed, Stream::Shuffle, 0);
+        (1..book.len()).rev().for_each(|i| book.swap(i, rng.below(i as u32 + 1) as usize));
+    }
+    let mut board = Board::new(game.clone(), players, book);
+    if board.opens(plan) { Ok(board) } else { Err(plan.wrong_plies()) }
 }
 
 /// The moves of an opening in the game's notation.
@@ -169,8 +204,11 @@ pub fn follow(run: &Run, played: &mut Played, mut length: u64) -> Outcome<u64> {
             return Ok(length);
         }
         lines += 1;
-        let wrong =
-            |why: String| Failure::Input(format!("{}:{lines}: not a game of this tournament: {why}", path.display()));
+        let wrong = |why: String| {
+            let (file, good) = (path.display(), 2 * played.pairs);
+            let keep = "to go on from the whole pairs before it, keep only that many lines";
+            Failure::Input(format!("{file}:{lines}: not a game of this tournament: {why} ({keep}: {good})"))
+        };
         if played.schedule.over() {
             return Err(wrong("the tournament was over before it".into()));
         }
@@ -208,38 +246,55 @@ pub fn play<G: Game>(
     for _ in 0..workers {
         boards.push(board(game, plan, networks)?);
     }
-    // Large enough that handing over costs nothing, small enough that all have work to the end.
-    let chunk = (played.schedule.total() / (workers as u64 * 50)).clamp(1, 64);
+    // Small enough that all have work to the end, and large enough that handing over costs nothing: they grow as long as
+    // they are played in no time, as what comes first is written first.
+    let most = (played.schedule.total() / (workers as u64 * 50)).clamp(1, 64);
+    let mut chunk = 1;
     let (jobs, todo): (Sender<Job>, Receiver<Job>) = unbounded();
     let (done, results) = bounded::<Done>(4 * workers);
     let (before, begun) = (played.pairs, Instant::now());
+    // Set when no more games are wanted: somebody said stop, or the tournament is decided.
+    let enough = &AtomicBool::new(false);
     std::thread::scope(|scope| {
         for mut board in boards {
             let (todo, done) = (todo.clone(), done.clone());
             scope.spawn(move || {
-                for (first, pairs) in todo {
-                    // Games that were stopped are played from their beginning when the tournament goes on.
-                    let Some(chunk) = work(&mut board, plan, first, &pairs, stop) else { return };
-                    if done.send(chunk).is_err() {
+                for pairs in todo {
+                    if !work(&mut board, plan, &pairs, enough, &mut |chunk| done.send(chunk).is_ok()) {
                         return;
                     }
                 }
             });
         }
         drop((done, todo));
+        let mut jobs = Some(jobs);
         let mut waiting: BTreeMap<u64, Done> = BTreeMap::new();
         let (mut sent, mut told) = (played.pairs, Instant::now());
         let mut outcome = Ok(());
         'all: while !played.schedule.over() {
-            while sent < played.schedule.known() && sent < played.pairs + chunk * 4 * workers as u64 {
+            // Who is told to stop takes in what is played already, and nothing new.
+            if stop.load(Ordering::Relaxed) {
+                enough.store(true, Ordering::Relaxed);
+                jobs = None;
+            }
+            while let Some(jobs) = &jobs
+                && sent < played.schedule.known()
+                && sent < played.pairs + chunk * 4 * workers as u64
+            {
                 let last = (sent + chunk).min(played.schedule.known());
-                let pairs = (sent..last).map(|p| played.schedule.pair(p)).collect();
                 // The workers live as long as this loop.
-                let _ = jobs.send((sent, pairs));
+                let _ = jobs.send((sent..last).map(|p| played.schedule.pairing(p)).collect());
                 sent = last;
             }
-            if let Ok(result) = results.recv_timeout(Duration::from_millis(100)) {
-                waiting.insert(result.first, result);
+            match results.recv_timeout(Duration::from_millis(100)) {
+                Ok(result) => {
+                    if result.took < SOON / 8 {
+                        chunk = (2 * chunk).min(most);
+                    }
+                    waiting.insert(result.first, result);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
             }
             while let Some(chunk) = waiting.remove(&played.pairs) {
                 let mut at = 0;
@@ -264,10 +319,8 @@ pub fn play<G: Game>(
                 told = Instant::now();
                 each(&played, (played.pairs - before) as f64 * 2.0 / begun.elapsed().as_secs_f64());
             }
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
         }
+        enough.store(true, Ordering::Relaxed);
         drop((jobs, results));
         stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
         outcome
@@ -287,23 +340,43 @@ fn open(path: &Path, length: u64) -> Outcome<File> {
     open().map_err(|e| Failure::write(path, &e))
 }
 
+/// How long a worker keeps what it has played for itself.
+const SOON: Duration = Duration::from_millis(100);
+
+/// Plays pairs and gives them away, the sooner the longer they take; false where nobody wants them. A pair that is stopped is played from its beginning
+/// when the tournament goes on.
 fn work<G: Game>(
     board: &mut Board<G>,
     plan: &Plan,
-    first: u64,
-    pairs: &[(usize, usize)],
+    pairs: &[Pairing],
     stop: &AtomicBool,
-) -> Option<Done> {
-    let mut done = Done { first, pairs: Vec::with_capacity(pairs.len()), text: Vec::with_capacity(pairs.len() * 400) };
-    for (i, entrants) in pairs.iter().enumerate() {
-        let games = board.pair(plan, first + i as u64, *entrants, stop)?;
-        let from = done.text.len();
+    give: &mut dyn FnMut(Done) -> bool,
+) -> bool {
+    let mut done: Option<Done> = None;
+    let mut begun = Instant::now();
+    for pairing in pairs {
+        let Some(games) = board.pair(plan, *pairing, stop) else { break };
+        let room = pairs.len();
+        let chunk = done.get_or_insert_with(|| Done {
+            first: pairing.number,
+            took: Duration::ZERO,
+            pairs: Vec::with_capacity(room),
+            text: Vec::with_capacity(room * 400),
+        });
+        let from = chunk.text.len();
         for game in &games {
             // Writing to memory cannot fail, and a record has nothing that is no JSON.
-            let _ = serde_json::to_writer(&mut done.text, game);
-            done.text.push(b'\n');
+            let _ = serde_json::to_writer(&mut chunk.text, game);
+            chunk.text.push(b'\n');
         }
-        done.pairs.push((Brief::of(&games), done.text.len() - from));
+        chunk.pairs.push((Brief::of(&games), chunk.text.len() - from));
+        chunk.took = begun.elapsed();
+        if chunk.took > SOON {
+            begun = Instant::now();
+            if !done.take().is_none_or(&mut *give) {
+                return false;
+            }
+        }
     }
-    Some(done)
+    done.is_none_or(give)
 }

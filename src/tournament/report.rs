@@ -69,8 +69,10 @@ fn draw_ratio(pairs: &Pairs) -> f64 {
 /// The block that fastchess prints. `games` are wins, draws and losses where they are known.
 fn head_to_head(pairs: &Pairs, games: Option<[u64; 3]>, test: Option<&Test>) -> String {
     let s = summary(pairs);
-    let [elo, error] = s.elo;
-    let [normal, wide] = s.normalized;
+    // No minus before what is shown as 0.
+    let shown = |x: f64| (100.0 * x).round() / 100.0 + 0.0;
+    let [elo, error] = s.elo.map(shown);
+    let [normal, wide] = s.normalized.map(shown);
     let mut out = format!("Elo: {elo:.2} +/- {error:.2}, nElo: {normal:.2} +/- {wide:.2}\n");
     let (los, draws) = (100.0 * s.los, 100.0 * draw_ratio(pairs));
     // Writing to a string cannot fail.
@@ -81,7 +83,7 @@ fn head_to_head(pairs: &Pairs, games: Option<[u64; 3]>, test: Option<&Test>) -> 
     let list: Vec<String> = pairs.iter().map(ToString::to_string).collect();
     let _ = write!(out, "Ptnml(0-2): [{}]", list.join(", "));
     if let Some(test) = test {
-        let ([low, high], llr) = (test.bounds(), test.llr(pairs));
+        let ([low, high], llr) = (test.bounds(), shown(test.llr(pairs)));
         let verdict = match test.verdict(pairs) {
             Verdict::H0 => ", H0 accepted",
             Verdict::H1 => ", H1 accepted",
@@ -95,10 +97,18 @@ fn head_to_head(pairs: &Pairs, games: Option<[u64; 3]>, test: Option<&Test>) -> 
     out
 }
 
-/// Payoffs as a full matrix; who did not meet is taken to be even.
-fn payoffs(played: &Played) -> Vec<f64> {
+/// What only follows where everyone met everyone.
+struct Mixed {
+    nash: Vec<f64>,
+    alpha_rank: Vec<f64>,
+    cyclic: f64,
+}
+
+fn mixed(played: &Played) -> Option<Mixed> {
     let n = played.table.players();
-    (0..n * n).map(|k| played.table.payoff(k / n, k % n).unwrap_or(0.0)).collect()
+    let payoff = |k: usize| if k / n == k % n { Some(0.0) } else { played.table.payoff(k / n, k % n) };
+    let payoff: Vec<f64> = (0..n * n).map(payoff).collect::<Option<_>>()?;
+    Some(Mixed { nash: nash(&payoff, n), alpha_rank: alpha_rank(&payoff, n), cyclic: cyclic(&payoff, n) })
 }
 
 fn wdl(played: &Played, a: usize) -> [u64; 3] {
@@ -115,8 +125,7 @@ fn wdl(played: &Played, a: usize) -> [u64; 3] {
 pub fn as_json(plan: &Plan, played: &Played) -> Value {
     let n = plan.entrants.len();
     let ratings = rate(&played.table, plan.anchor(), plan.set.seed);
-    let payoff = payoffs(played);
-    let (mixture, rank) = (nash(&payoff, n), alpha_rank(&payoff, n));
+    let mixed = mixed(played);
     let interval = |e: Estimate| json!({"value": e.value, "low": e.low, "high": e.high});
     let standing = |a: &usize| {
         let a = *a;
@@ -124,7 +133,8 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
         let [illegal, crash, time] = played.forfeits[a];
         json!({
             "name": plan.entrants[a].name, "player": plan.entrants[a].player, "elo": interval(ratings.elo[a]),
-            "wins": wins, "draws": draws, "losses": losses, "nash": mixture[a], "alpha_rank": rank[a],
+            "wins": wins, "draws": draws, "losses": losses,
+            "nash": mixed.as_ref().map(|m| m.nash[a]), "alpha_rank": mixed.as_ref().map(|m| m.alpha_rank[a]),
             "forfeits": {"illegal": illegal, "crash": crash, "time": time},
         })
     };
@@ -141,11 +151,11 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
     }
     let mut out = json!({
         "name": plan.name, "game": plan.game, "format": plan.set.format.to_value(), "pairs": played.pairs,
-        "games": 2 * played.pairs, "finished": played.schedule.over(), "cut": played.cut,
+        "games": 2 * played.pairs, "finished": played.schedule.over(), "cut": played.cut, "different_games": played.different(),
         "resigned": played.resigned, "adjudicated": played.adjudicated,
         "standings": order(&ratings).iter().map(standing).collect::<Vec<_>>(),
         "first_seat_elo": interval(ratings.first), "draws_between_equals": interval(ratings.draws),
-        "meetings": meetings, "cyclic": cyclic(&payoff, n),
+        "meetings": meetings, "cyclic": mixed.as_ref().map(|m| m.cyclic),
     });
     if n == 2 {
         out["head_to_head"] = head_json(&played.table.pentanomial(0, 1), plan.test().as_ref());
@@ -164,8 +174,7 @@ fn order(ratings: &Ratings) -> Vec<usize> {
 pub fn as_text(plan: &Plan, played: &Played) -> String {
     let n = plan.entrants.len();
     let ratings = rate(&played.table, plan.anchor(), plan.set.seed);
-    let payoff = payoffs(played);
-    let (mixture, rank) = (nash(&payoff, n), alpha_rank(&payoff, n));
+    let mixed = mixed(played);
     let order = order(&ratings);
     let name = |a: usize| plan.entrants[a].name.as_str();
     let width = plan.entrants.iter().map(|e| e.name.chars().count()).max().unwrap_or(0).max(6);
@@ -183,12 +192,12 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
         let interval = format!("{:.1} to {:.1}", e.low, e.high);
         let _ = writeln!(
             out,
-            "{:>3} {:<width$} {:>8.1} {interval:>19} {games:>8} {share:>5.1} % {w:>8} {d:>8} {l:>8} {:>6.3} {:>7.3}",
+            "{:>3} {:<width$} {:>8.1} {interval:>19} {games:>8} {share:>5.1} % {w:>8} {d:>8} {l:>8} {:>6} {:>7}",
             place + 1,
             name(*a),
             e.value,
-            mixture[*a],
-            rank[*a]
+            mixed.as_ref().map_or("–".into(), |m| format!("{:.3}", m.nash[*a])),
+            mixed.as_ref().map_or("–".into(), |m| format!("{:.3}", m.alpha_rank[*a])),
         );
         let [illegal, crash, time] = played.forfeits[*a];
         if illegal + crash + time > 0 {
@@ -208,14 +217,31 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
     if played.adjudicated > 0 {
         let _ = writeln!(out, "decided by the values of both players: {} games", played.adjudicated);
     }
+    let (games, different) = (2 * played.pairs, played.different());
+    if different < games {
+        let _ = writeln!(
+            out,
+            "{different} of {games} games differ; intervals take every pair for a new one (more openings make them so)"
+        );
+    }
+    if played.graded > 0 {
+        let _ = writeln!(out, "Elo, intervals and tests count games won, not by how much: that is in the mean return");
+    }
     if n == 2 {
+        let payoff = played.table.payoff(0, 1).unwrap_or(0.0) + 0.0;
+        let _ = writeln!(out, "mean return of {}: {payoff:.4}", name(0));
         let pairs = played.table.pentanomial(0, 1);
         let block = head_to_head(&pairs, Some(wdl(played, 0)), plan.test().as_ref());
         let _ = write!(out, "\nResults of {} vs {}\n{block}", name(0), name(1));
         return out;
     }
-    let cycles = 100.0 * cyclic(&payoff, n);
-    let _ = writeln!(out, "share of the payoffs that no rating explains (cycles): {cycles:.1} %");
+    let _ = match mixed {
+        Some(m) => {
+            let cycles = 100.0 * m.cyclic;
+            writeln!(out, "share of the payoffs that no rating explains (cycles): {cycles:.1} %")
+        }
+        None => writeln!(out, "Nash, α-rank and cycles are of tournaments in which everyone has met everyone"),
+    };
     let _ = writeln!(out, "\nrow against column: mean return, +wins =draws -losses sitting first / second, LOS");
     for a in &order {
         for b in order.iter().filter(|b| *b != a) {

@@ -5,6 +5,17 @@ use super::plan::{Format, Plan};
 use super::ratings::Score;
 use super::sprt::{Pairs, Test, Verdict};
 
+/// A pair of games.
+#[derive(Clone, Copy, Debug)]
+pub struct Pairing {
+    /// Of the tournament, from 0.
+    pub number: u64,
+    /// How many pairs each meeting had before: all meetings have the same opening at the same turn.
+    pub turn: u64,
+    /// Who sits first in the first game, and the other.
+    pub entrants: (usize, usize),
+}
+
 /// The order of play.
 pub struct Schedule {
     players: usize,
@@ -58,6 +69,12 @@ impl Schedule {
     /// The most pairs there may be.
     pub fn total(&self) -> u64 {
         self.rounds * self.meetings.len() as u64 * self.pairs
+    }
+
+    /// A known pair that is not over yet.
+    pub fn pairing(&self, number: u64) -> Pairing {
+        let turn = self.round * self.pairs + (number - self.first) / self.meetings.len() as u64;
+        Pairing { number, turn, entrants: self.pair(number) }
     }
 
     /// Who plays a known pair that is not over yet. The meetings take turns, so that all get on alike.

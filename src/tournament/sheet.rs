@@ -110,7 +110,7 @@ fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
     let mut words = Vec::new();
     let mut chance = Rng::new(record.seed, Stream::Env, 0);
     let mut state = agon_core::game::start(game);
-    let legal = record.moves.len() - usize::from(record.end == End::Illegal);
+    let legal = record.moves.len().saturating_sub(usize::from(record.end == End::Illegal));
     for (i, action) in record.moves[..legal].iter().enumerate() {
         while game.turn(&state) == Turn::Chance {
             let outcome = game.roll(&state, &mut chance);
@@ -160,7 +160,7 @@ fn sgf(plan: &Plan, record: &Record) -> String {
         "(;FF[4]GM[1]CA[UTF-8]AP[agon]RU[Tromp-Taylor]SZ[{size}]KM[{komi}]PB[{black}]PW[{white}]RE[{result}{how}]RO[{}]",
         record.pair + 1
     );
-    let legal = record.moves.len() - usize::from(record.end == End::Illegal);
+    let legal = record.moves.len().saturating_sub(usize::from(record.end == End::Illegal));
     for (i, action) in record.moves[..legal].iter().enumerate() {
         let (colour, place) = (if i % 2 == 0 { 'B' } else { 'W' }, u64::from(*action));
         let letter = |n: u64| char::from(b'a' + n as u8);

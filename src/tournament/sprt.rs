@@ -49,8 +49,9 @@ pub enum Verdict {
 impl Test {
     /// What is wrong with it, if anything.
     pub fn issue(&self) -> Option<String> {
-        let share =
-            |name: &str, x: f64| (!(x > 0.0 && x < 0.5)).then(|| format!("{name} {x} must lie between 0 and 0.5"));
+        let share = |name: &str, x: f64| {
+            (!(1e-6..0.5).contains(&x)).then(|| format!("{name} {x} must lie between 0.000001 and 0.5"))
+        };
         let rising = self.elo0.partial_cmp(&self.elo1) == Some(std::cmp::Ordering::Less);
         let order = (!rising).then(|| format!("elo0 {} must be below elo1 {}", self.elo0, self.elo1));
         let large =
