@@ -45,10 +45,8 @@ ROWS = [
     ("games/tic-tac-toe-ppo", "games/tic-tac-toe-ppo", [], 5),
     ("games/connect-four-alphazero", "games/connect-four-alphazero", [], 3),
 ]
-# Players that learned Connect Four are judged with so many simulations.
+# Players that learned Connect Four are judged, and play, with so many simulations.
 THINKING = 100
-# …and play with so many.
-PLAYING = 400
 
 
 def connect_four(agon, run):
@@ -57,12 +55,12 @@ def connect_four(agon, run):
     command = [agon, "eval", run, "--positions", positions, "--set", f"eval.simulations={THINKING}", "--json"]
     solved = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     low, high = solved["ci95"]
-    command = [agon, "tournament", f"{run}:simulations={PLAYING}", "minimax:depth=6,random_ties=true", "--json"]
+    command = [agon, "tournament", f"{run}:simulations={THINKING}", "minimax:depth=6,random_ties=true", "--json"]
     command += ["--set", "tournament.pairs=200", "--set", "tournament.opening_plies=0", "--out", f"{run}-games"]
     games = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     first = next(m for m in games["meetings"] if "minimax" in m["opponent"])["first_wdl"]
     share = f"{100 * solved['share']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of solved positions"
-    return f"{share}; as first player against minimax 6 with {PLAYING}: +{first[0]} ={first[1]} -{first[2]}"
+    return f"{share}; as first player against minimax 6: +{first[0]} ={first[1]} -{first[2]}"
 
 
 def main():

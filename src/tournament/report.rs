@@ -218,7 +218,7 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
         let _ = writeln!(out, "decided by the values of both players: {} games", played.adjudicated);
     }
     let (games, different) = (2 * played.pairs, played.different());
-    if different < games {
+    if different * 20 < games * 19 {
         let _ = writeln!(
             out,
             "{different} of {games} games differ; intervals take every pair for a new one (more openings make them so)"
