@@ -41,8 +41,7 @@ impl Visit for Sitting<'_> {
             let message = format!("--seat {}: {} has seats 1 to {}", args.seat, args.game, seats.len());
             return Err(Failure::Input(message));
         }
-        let made =
-            player::parse(&args.against).and_then(|(name, set)| player::by_name(&game, &name, &set, self.networks));
+        let made = player::from_words(&game, &args.against, self.networks);
         let mut rival = made.map_err(|e| Failure::Input(format!("--against {}: {e}", args.against)))?;
         crate::say!("{}: you are {}", args.game, seats[person]);
         crate::say!("type a move, or: moves, hint, undo, quit\n");

@@ -70,7 +70,7 @@ struct Enter<'a> {
 }
 
 fn by_words<G: Game>(game: &G, words: &str) -> Outcome<Box<dyn Player<G>>> {
-    let made = player::parse(words).and_then(|(name, set)| player::by_name(game, &name, &set, &Trained::here()));
+    let made = player::from_words(game, words, &Trained::here());
     made.map_err(|e| Failure::Input(format!("{words}: {e}")))
 }
 

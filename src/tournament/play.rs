@@ -139,7 +139,7 @@ pub fn board<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome
     }
     let mut players = Vec::new();
     for entrant in &plan.entrants {
-        let made = player::parse(&entrant.player).and_then(|(name, set)| player::by_name(game, &name, &set, networks));
+        let made = player::from_words(game, &entrant.player, networks);
         players.push(made.map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?);
     }
     let mut book = Vec::new();
@@ -297,15 +297,13 @@ pub fn play<G: Game>(
                 Err(RecvTimeoutError::Timeout) => {}
             }
             while let Some(chunk) = waiting.remove(&played.pairs) {
-                let mut at = 0;
                 let mut kept = 0;
                 for (brief, size) in &chunk.pairs {
                     if played.schedule.over() {
                         break;
                     }
                     played.add(brief);
-                    at += size;
-                    kept = at;
+                    kept += size;
                 }
                 if let Err(e) = file.write_all(&chunk.text[..kept]) {
                     outcome = Err(Failure::write(&path, &e));
@@ -322,7 +320,6 @@ pub fn play<G: Game>(
         }
         enough.store(true, Ordering::Relaxed);
         drop((jobs, results));
-        stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
         outcome
     })?;
     file.sync_data().map_err(|e| Failure::write(&path, &e))?;

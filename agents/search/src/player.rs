@@ -201,6 +201,12 @@ impl<G: Game> Player<G> for Greedy {
 /// The names that [`by_name`] knows.
 pub const NAMES: [&str; 7] = ["random", "greedy", "minimax", "mcts", "cfr", "gtp", "uci"];
 
+/// A player in words, such as `mcts:simulations=1000` or the path of a run.
+pub fn from_words<G: Game>(game: &G, words: &str, networks: &dyn Networks) -> Result<Box<dyn Player<G>>, PlayerError> {
+    let (name, settings) = parse(words)?;
+    by_name(game, &name, &settings, networks)
+}
+
 /// Settings in which one limit takes the place of another's default: who is given time does not stop before it is over.
 fn limited(given: &Map<String, Value>, limits: &[&str], other: &str, none: u64) -> Map<String, Value> {
     let mut set = given.clone();
