@@ -5,12 +5,12 @@
 //! `agon_search::self_play`, the network is [`crate::board_net`].
 
 use crate::agent::{AgentError, Saved, all_finite};
-use crate::board_net::{BoardNet, Judge, cross_entropy};
+use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
 use crate::bridge::{HostTensor, host_slice};
 use crate::collect::TOO_MUCH;
 use crate::crew::Crew;
 use crate::net::{Builder, Params};
-use crate::optim::{Adam, Schedule};
+use crate::optim::{Adam, Schedule, add, ends};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
 use agon_core::policy::Policy;
@@ -32,6 +32,9 @@ agon_core::settings! {
         width: usize = 64, in [1.0, 4096.0];
         /// Residual blocks, or hidden layers.
         blocks: usize = 3, in [0.0, 100.0];
+        /// What convolutions multiply while games are played and learned from; whoever plays with the network later
+        /// does so in float32.
+        precision: Precision = Precision::Auto;
         /// How a move is searched: puct or gumbel.
         rule: Rule = Rule::Gumbel;
         /// Simulations a move.
@@ -87,6 +90,7 @@ pub struct AlphaZero {
     searchers: usize,
     params: Params,
     net: BoardNet,
+    kind: Kind,
     adam: Adam,
     games: Box<dyn SelfPlay>,
     rng: Rng,
@@ -131,9 +135,9 @@ impl Part {
     }
 
     /// The one place where something is learned: the policy from what searches found, the value from how games ended.
-    fn learn(&mut self, net: &BoardNet, value_coef: f64) {
+    fn learn(&mut self, net: &BoardNet, kind: Kind, value_coef: f64) {
         let device = self.params.flat.device();
-        let (logits, value) = net.forward(&self.params, &self.obs.to(device));
+        let (logits, value) = net.forward(&self.params, &self.obs.to(device), kind);
         let policy_loss = cross_entropy(&logits, &self.policy.to(device), &self.mask.to(device)) * self.share;
         let value_loss = (value - self.value.to(device)).square().mean(Kind::Float) * self.share;
         self.gradient = self.params.gradient(&(&policy_loss + &value_loss * value_coef));
@@ -221,6 +225,7 @@ impl AlphaZero {
             adam: Adam::new(&params, 1e-8),
             rng: Rng::new(start.seed, Stream::Shuffle, 0),
             searchers: threads,
+            kind: config.precision.kind(start.device),
             step: 0,
             steps: start.steps,
             owed: 0.0,
@@ -240,17 +245,20 @@ impl AlphaZero {
             let [obs, policy, mask, value] = [obs, policy, mask, value].map(HostTensor::slice_mut);
             self.games.sample(&mut self.rng, obs, policy, mask, value);
         }
-        let (net, value_coef, max_norm) = (&self.net, self.config.value_coef, self.config.max_grad_norm);
+        let (net, kind) = (&self.net, self.kind);
+        let (value_coef, max_norm) = (self.config.value_coef, self.config.max_grad_norm);
         // Within a part libtorch works alone: its sums, too, are then the same on any number of threads.
         self.crew.each(&mut self.parts, |_, part| {
             crate::set_threads(1);
-            part.learn(net, value_coef);
+            part.learn(net, kind, value_coef);
         });
         let mut gradients: Vec<Tensor> = self.parts.iter().map(|p| p.gradient.shallow_clone()).collect();
-        let norm = match gradients.iter_mut().map(host_slice).collect::<Option<Vec<_>>>() {
-            Some(mut parts) => self.adam.step_on_host(&mut self.params, &mut parts, rate, max_norm, &self.crew),
-            None => None,
-        };
+        let slices = gradients.iter_mut().map(host_slice).collect::<Option<Vec<_>>>();
+        let norm = slices.and_then(|mut parts| {
+            let (first, others) = parts.split_first_mut()?;
+            let sum = |from: usize, g: &mut [f32]| others.iter().for_each(|other| add(g, &other[from..from + g.len()]));
+            self.adam.step_on_host(&mut self.params, first, &ends(first.len()), sum, [rate, max_norm], &self.crew)
+        });
         let norm = match norm {
             Some(norm) => Tensor::from(norm),
             None => self.adam.step(&mut self.params, &self.parts[0].gradient, rate, max_norm),
@@ -293,6 +301,8 @@ impl AlphaZero {
             report.push(("second_wins".into(), share(-1.0)));
         }
         report.push(("window".into(), self.games.positions() as f64));
+        let [judged, remembered] = played.judged.map(|n| n as f64);
+        report.push(("remembered".into(), remembered / (judged + remembered).max(1.0)));
         let [resigned, noted, wrong] = played.resigned.map(|n| n as f64);
         if self.config.resign_below.is_some() {
             report.push(("resigned".into(), resigned / games.max(1.0)));
@@ -312,7 +322,7 @@ impl Training for AlphaZero {
 
     fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
         let mut report = Vec::new();
-        let judge = |_| -> Box<dyn Evaluate> { Box::new(Judge::new(&self.params, &self.net)) };
+        let judge = |_| -> Box<dyn Evaluate> { Box::new(Judge::new(&self.params, &self.net, self.kind)) };
         let mut networks: Vec<_> = (0..self.searchers).map(judge).collect();
         let played = self.games.play(self.config.moves, &mut networks);
         let begun = Instant::now();
@@ -344,7 +354,7 @@ impl Training for AlphaZero {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        Some(Box::new(Judge::new(&self.params, &self.net)))
+        Some(Box::new(Judge::new(&self.params, &self.net, Kind::Float)))
     }
 
     fn optimum(&self) -> Option<f64> {

@@ -10,6 +10,32 @@ const POLICY_CHANNELS: usize = 16;
 /// Channels of the value's head before its linear layers.
 const VALUE_CHANNELS: usize = 8;
 
+agon_core::choices! {
+    /// The numbers that convolutions multiply. Weights, gradients and results are float32 in any case.
+    pub enum Precision {
+        /// bfloat16 where the processor has instructions for it, else float32.
+        Auto = "auto",
+        Float32 = "float32",
+        Bfloat16 = "bfloat16",
+    }
+}
+
+impl Precision {
+    /// The kind of numbers on this machine.
+    pub fn kind(self, device: Device) -> Kind {
+        #[cfg(target_arch = "x86_64")]
+        let fast = is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        let fast = false;
+        match self {
+            Self::Float32 => Kind::Float,
+            Self::Bfloat16 => Kind::BFloat16,
+            Self::Auto if fast && device == Device::Cpu => Kind::BFloat16,
+            Self::Auto => Kind::Float,
+        }
+    }
+}
+
 /// A 3×3 or 1×1 convolution: the places of its weight and bias in [`Params::leaves`].
 #[derive(Clone, Copy, Debug)]
 struct Conv {
@@ -29,7 +55,8 @@ impl Conv {
     }
 
     fn forward(self, p: &Params, x: &Tensor) -> Tensor {
-        x.conv2d(&p.leaves[self.weight], Some(&p.leaves[self.bias]), 1, self.padding, 1, 1)
+        let [weight, bias] = [self.weight, self.bias].map(|leaf| p.leaves[leaf].to_kind(x.kind()));
+        x.conv2d(&weight, Some(bias), 1, self.padding, 1, 1)
     }
 }
 
@@ -84,14 +111,15 @@ impl BoardNet {
     }
 
     /// `obs`: `[n, inputs]`; logits `[n, actions]` and values `[n]` from −1 to 1, for the player whose view it is.
-    pub fn forward(&self, p: &Params, obs: &Tensor) -> (Tensor, Tensor) {
+    /// Convolutions multiply numbers of this kind.
+    pub fn forward(&self, p: &Params, obs: &Tensor, kind: Kind) -> (Tensor, Tensor) {
         let (policy, value) = match &self.trunk {
             Trunk::Flat(trunk) => {
                 let h = trunk.forward(p, obs);
                 (h.shallow_clone(), h)
             }
             Trunk::Tower { board: [planes, rows, columns], stem, blocks, policy, value } => {
-                let mut board = obs.view([-1, *planes, *rows, *columns]);
+                let mut board = obs.view([-1, *planes, *rows, *columns]).to_kind(kind);
                 if board.device() == Device::Cpu {
                     // Channels next to each other in memory, as the CPU's convolutions like it best.
                     board = board.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
@@ -102,7 +130,8 @@ impl BoardNet {
                     x = two.forward(p, &h) + x; // not in place: the way back needs both
                 }
                 let x = x.relu_();
-                (policy.forward(p, &x).relu_().flatten(1, -1), value.forward(p, &x).relu_().flatten(1, -1))
+                let head = |conv: &Conv| conv.forward(p, &x).relu_().to_kind(Kind::Float).flatten(1, -1);
+                (head(policy), head(value))
             }
         };
         (self.policy.forward(p, &policy), self.value.forward(p, &value).squeeze_dim(1).tanh())
@@ -113,6 +142,7 @@ impl BoardNet {
 pub struct Judge {
     params: Params,
     net: BoardNet,
+    kind: Kind,
     device: Device,
     input: HostTensor<f32>,
     /// Whether the thread that asks was told to work alone: there are as many that ask as there are cores.
@@ -121,9 +151,9 @@ pub struct Judge {
 
 impl Judge {
     /// A copy of everything that judging needs.
-    pub fn new(params: &Params, net: &BoardNet) -> Self {
-        let device = params.flat.device();
-        Self { params: params.frozen(), net: net.clone(), device, input: HostTensor::zeros(&[0]), alone: false }
+    pub fn new(params: &Params, net: &BoardNet, kind: Kind) -> Self {
+        let (device, input) = (params.flat.device(), HostTensor::zeros(&[0]));
+        Self { params: params.frozen(), net: net.clone(), kind, device, input, alone: false }
     }
 }
 
@@ -138,7 +168,7 @@ impl Evaluate for Judge {
         }
         self.input.slice_mut().copy_from_slice(obs);
         tch::no_grad(|| {
-            let (policy, worth) = self.net.forward(&self.params, &self.input.to(self.device));
+            let (policy, worth) = self.net.forward(&self.params, &self.input.to(self.device), self.kind);
             debug_assert_eq!(policy.size(), [rows as i64, self.net.actions as i64]);
             read_f32(&policy, logits);
             read_f32(&worth, value);
@@ -161,11 +191,11 @@ mod tests {
         let mut builder = Builder::new(3);
         let net = BoardNet::new(&mut builder, &[3, 6, 7], 7, 8, 2);
         let mut params = builder.finish(Device::Cpu);
-        let mut judge = Judge::new(&params, &net);
+        let mut judge = Judge::new(&params, &net, Kind::Float);
         let obs: Vec<f32> = (0..2 * 126).map(|i| (i % 5) as f32 * 0.3).collect();
         let (mut logits, mut value) = (vec![0.0; 14], vec![0.0; 2]);
         judge.evaluate(&obs, &mut logits, &mut value);
-        let (policy, worth) = net.forward(&params, &Tensor::from_slice(&obs).view([2, 126]));
+        let (policy, worth) = net.forward(&params, &Tensor::from_slice(&obs).view([2, 126]), Kind::Float);
         let (mut a, mut b) = (vec![0.0; 14], vec![0.0; 2]);
         read_f32(&policy, &mut a);
         read_f32(&worth, &mut b);
@@ -173,6 +203,26 @@ mod tests {
         let _ = tch::no_grad(|| params.flat.g_add_scalar_(0.1));
         judge.evaluate(&obs, &mut a, &mut b);
         assert_eq!((a, b), (logits, value), "what learning does later does not reach it");
+    }
+
+    /// Half the digits of float32 do not change what is said of a position, nor which way to learn.
+    #[test]
+    fn short_numbers_say_the_same() {
+        let mut builder = Builder::new(3);
+        let net = BoardNet::new(&mut builder, &[3, 6, 7], 7, 16, 2);
+        let mut params = builder.finish(Device::Cpu);
+        let _ = tch::no_grad(|| params.flat.g_add_(&(Tensor::randn_like(&params.flat) * 0.1)));
+        let obs = (Tensor::arange(4 * 126, (Kind::Float, Device::Cpu)).remainder(7.0).lt(3.0)).view([4, 126]);
+        let said = |kind: Kind| {
+            let (policy, value) = net.forward(&params, &obs.to_kind(Kind::Float), kind);
+            let all = Tensor::cat(&[policy, value.unsqueeze(1)], 1);
+            assert_eq!(all.kind(), Kind::Float);
+            [all.detach(), params.gradient(&all.square().sum(Kind::Float))]
+        };
+        for (long, short) in said(Kind::Float).iter().zip(&said(Kind::BFloat16)) {
+            let off = ((long - short).norm() / long.norm()).double_value(&[]);
+            assert!(off > 0.0 && off < 0.03, "off by {off}");
+        }
     }
 
     #[test]

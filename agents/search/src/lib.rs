@@ -16,6 +16,7 @@ pub mod engine;
 pub mod gtp;
 pub mod guided;
 pub mod mcts;
+pub mod memory;
 pub mod minimax;
 pub mod player;
 pub mod puct;

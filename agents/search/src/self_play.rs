@@ -6,6 +6,7 @@
 //! there, so that all there is to save are games as lists of moves.
 
 use crate::guided::{Evaluate, check, draw};
+use crate::memory::Memory;
 use crate::puct::{Noise, SearchSettings, Tree, scaled};
 use agon_core::GameSpec;
 use agon_core::game::{Action, Game, Turn, start};
@@ -78,6 +79,8 @@ pub struct Played {
     pub kept: u64,
     /// Games given up; games in which giving up was only noted, and those of them that were not lost.
     pub resigned: [u64; 3],
+    /// Positions that the network judged, and those whose judgement it remembered.
+    pub judged: [u64; 2],
     /// Time in the network, and in all, of the slowest thread.
     pub times: [Duration; 2],
 }
@@ -289,8 +292,10 @@ fn run<G: Game>(
     let (begun, mut played, mut finished) = (Instant::now(), Played::default(), Vec::new());
     let (width, actions, n) = (game.spec().obs_len(), game.spec().actions, lanes.len());
     let (mut obs, mut logits, mut value) = (vec![0.0; n * width], vec![0.0; n * actions], vec![0.0; n]);
+    let mut memory = Memory::new(actions, moves as usize * set.search.simulations as usize);
+    let mut keys = vec![0; n];
     'waves: loop {
-        for (lane, obs) in lanes.iter_mut().zip(obs.chunks_exact_mut(width)) {
+        for ((lane, obs), key) in lanes.iter_mut().zip(obs.chunks_exact_mut(width)).zip(&mut keys) {
             loop {
                 if lane.tree.finished() {
                     finished.extend(lane.make_move(game, set, &mut played));
@@ -298,17 +303,23 @@ fn run<G: Game>(
                         break 'waves;
                     }
                 } else if lane.tree.select(game, &mut lane.rng) {
-                    break;
+                    // A leaf that waits is a player's turn.
+                    let mover = if let Turn::Player(mover) = game.turn(lane.tree.leaf()) { mover } else { 0 };
+                    game.observe(lane.tree.leaf(), mover, obs);
+                    *key = Memory::key(obs);
+                    let Some((logits, value)) = memory.find(*key) else { break };
+                    lane.tree.expand(game, logits, value, &mut lane.rng);
+                    played.judged[1] += 1;
                 }
             }
-            // A leaf that waits is a player's turn.
-            let mover = if let Turn::Player(mover) = game.turn(lane.tree.leaf()) { mover } else { 0 };
-            game.observe(lane.tree.leaf(), mover, obs);
         }
         let asked = Instant::now();
         network.evaluate(&obs, &mut logits, &mut value);
         played.times[0] += asked.elapsed();
-        for ((lane, logits), value) in lanes.iter_mut().zip(logits.chunks_exact(actions)).zip(&value) {
+        played.judged[0] += n as u64;
+        let judged = logits.chunks_exact(actions).zip(&value).zip(&keys);
+        for (lane, ((logits, value), key)) in lanes.iter_mut().zip(judged) {
+            memory.keep(*key, logits, *value);
             lane.tree.expand(game, logits, *value, &mut lane.rng);
         }
     }
@@ -339,6 +350,7 @@ impl<G: Game> SelfPlay for Games<G> {
             all.games.extend(played.games);
             all.moves += played.moves;
             (0..3).for_each(|i| all.resigned[i] += played.resigned[i]);
+            (0..2).for_each(|i| all.judged[i] += played.judged[i]);
             (0..2).for_each(|i| all.times[i] = all.times[i].max(played.times[i]));
         }
         all
