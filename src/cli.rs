@@ -119,8 +119,9 @@ pub struct Tournament {
     /// players that meet each other at the game of the first run: runs, checkpoints, mcts:simulations=1000, …
     #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "SCENARIO|PLAYERS")]
     pub scenario: Vec<String>,
-    /// Set a value of the scenario: --set tournament.pairs=100 (may be repeated)
-    #[arg(long, value_name = "TABLE.KEY=VALUE", conflicts_with = "resume")]
+    /// Set a value of the scenario: --set tournament.pairs=100 (may be repeated); with --resume, how many games are
+    /// played at once: --set tournament.concurrency=4
+    #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
     /// The tournament's folder, instead of runs/<scenario>/<number>
     #[arg(long, conflicts_with = "resume")]

@@ -49,7 +49,15 @@ pub fn run(args: &cli::Tournament, networks: &dyn Networks) -> Outcome {
 /// What the command line asks for: a scenario, runs that meet each other, or the rest of a tournament.
 fn plan(args: &cli::Tournament) -> Outcome<Plan> {
     match (&args.resume, &args.scenario[..]) {
-        (Some(folder), _) => Plan::read(&Run::open(folder)?.path("scenario.toml"), &[]),
+        (Some(folder), _) => {
+            let workers = |set: &&String| set.split('=').next().map(str::trim) == Some("tournament.concurrency");
+            if let Some(other) = args.set.iter().find(|set| !workers(set)) {
+                let message =
+                    format!("--set {other}: of a tournament that was begun, only tournament.concurrency may change");
+                return Err(Failure::Input(message));
+            }
+            Plan::read(&Run::open(folder)?.path("scenario.toml"), &args.set)
+        }
         (None, []) => Err(Failure::Input("name a scenario, or a tournament with --resume".into())),
         (None, [one]) if film::is_tournament(Path::new(one)) => {
             let message = format!("{one} is a tournament that was begun: go on with it by --resume {one}");

@@ -68,12 +68,15 @@ fn cut_anywhere_it_goes_on_to_the_same_end() {
         let (whole, results) = play(folder.path(), &scenario, "whole", &["--set", &set]);
         let games = std::fs::read(whole.join("games.jsonl")).unwrap();
         let (again, _) = play(folder.path(), &scenario, "again", &["--set", &set]);
-        for cut in [0, 1, games.len() / 3, games.len() / 2 + 7, games.len() - 1, games.len()] {
-            std::fs::write(again.join("games.jsonl"), &games[..cut]).unwrap();
-            let told = ok(&["tournament", "--resume", &text(&again), "--json"]);
+        for (i, cut) in [0, 1, games.len() / 3, games.len() / 2 + 7, games.len() - 1, games.len()].iter().enumerate() {
+            std::fs::write(again.join("games.jsonl"), &games[..*cut]).unwrap();
+            let workers = format!("tournament.concurrency={}", i % 4);
+            let told = ok(&["tournament", "--resume", &text(&again), "--set", &workers, "--json"]);
             assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), results, "{format} cut at {cut}");
             assert!(std::fs::read(again.join("games.jsonl")).unwrap() == games, "{format} cut at {cut}");
         }
+        let told = fails(&["tournament", "--resume", &text(&again), "--set", "tournament.pairs=9"], 2);
+        assert!(told.contains("only tournament.concurrency"), "{told}");
     }
 }
 

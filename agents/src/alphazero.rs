@@ -10,7 +10,7 @@ use crate::bridge::{HostTensor, host_slice};
 use crate::collect::TOO_MUCH;
 use crate::crew::Crew;
 use crate::net::{Builder, Params};
-use crate::optim::{Adam, Schedule, add, ends};
+use crate::optim::{Adam, Schedule, add, stretch_ends};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
 use agon_core::policy::Policy;
@@ -32,8 +32,8 @@ agon_core::settings! {
         width: usize = 64, in [1.0, 4096.0];
         /// Residual blocks, or hidden layers.
         blocks: usize = 3, in [0.0, 100.0];
-        /// What convolutions multiply while games are played and learned from; whoever plays with the network later
-        /// does so in float32.
+        /// The numbers of the tower while games are played and learned from. A run goes on as it began, on any
+        /// machine; whoever plays with the network later does so in float32.
         precision: Precision = Precision::Auto;
         /// How a move is searched: puct or gumbel.
         rule: Rule = Rule::Gumbel;
@@ -257,7 +257,14 @@ impl AlphaZero {
         let norm = slices.and_then(|mut parts| {
             let (first, others) = parts.split_first_mut()?;
             let sum = |from: usize, g: &mut [f32]| others.iter().for_each(|other| add(g, &other[from..from + g.len()]));
-            self.adam.step_on_host(&mut self.params, first, &ends(first.len()), sum, [rate, max_norm], &self.crew)
+            self.adam.step_on_host(
+                &mut self.params,
+                first,
+                &stretch_ends(first.len()),
+                sum,
+                [rate, max_norm],
+                &self.crew,
+            )
         });
         let norm = match norm {
             Some(norm) => Tensor::from(norm),
@@ -369,7 +376,7 @@ impl Training for AlphaZero {
         let mut tensors = self.params.saved(&self.adam);
         let (numbers, games) = self.games.save();
         tensors.extend(numbers.into_iter().map(|(name, x)| (name.to_owned(), Tensor::from_slice(&x))));
-        let state = json!({ "adam_steps": self.adam.steps });
+        let state = json!({ "adam_steps": self.adam.steps, "bfloat16": self.kind == Kind::BFloat16 });
         let rest = json!({
             "step": self.step, "owed": self.owed, "rng": self.rng.state(), "games": games, "episodes": self.episodes,
         });
@@ -379,6 +386,8 @@ impl Training for AlphaZero {
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
         self.params.load(&mut self.adam, saved)?;
         self.adam.steps = saved.part("adam_steps")?;
+        // Whatever this machine is good at, a run goes on as it began.
+        self.kind = if saved.state["bfloat16"] == true { Kind::BFloat16 } else { Kind::Float };
         let Some(rest) = rest else { return Ok(()) };
         let numbers = |name: &str| {
             let tensor = saved.tensor(name).ok()?;

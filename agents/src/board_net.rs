@@ -11,7 +11,8 @@ const POLICY_CHANNELS: usize = 16;
 const VALUE_CHANNELS: usize = 8;
 
 agon_core::choices! {
-    /// The numbers that convolutions multiply. Weights, gradients and results are float32 in any case.
+    /// The numbers of the tower: what its convolutions take and give. Parameters, linear layers and what comes out are
+    /// float32 in any case.
     pub enum Precision {
         /// bfloat16 where the processor has instructions for it, else float32.
         Auto = "auto",
@@ -111,7 +112,7 @@ impl BoardNet {
     }
 
     /// `obs`: `[n, inputs]`; logits `[n, actions]` and values `[n]` from −1 to 1, for the player whose view it is.
-    /// Convolutions multiply numbers of this kind.
+    /// The tower works with numbers of this kind.
     pub fn forward(&self, p: &Params, obs: &Tensor, kind: Kind) -> (Tensor, Tensor) {
         let (policy, value) = match &self.trunk {
             Trunk::Flat(trunk) => {
@@ -185,6 +186,7 @@ pub fn cross_entropy(logits: &Tensor, target: &Tensor, mask: &Tensor) -> Tensor 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use agon_core::rng::{Rng, Stream};
 
     #[test]
     fn a_judge_is_the_network_of_its_moment() {
@@ -205,13 +207,15 @@ mod tests {
         assert_eq!((a, b), (logits, value), "what learning does later does not reach it");
     }
 
-    /// Half the digits of float32 do not change what is said of a position, nor which way to learn.
+    /// A third of the digits of float32 does not change what is said of a position, nor which way to learn.
     #[test]
     fn short_numbers_say_the_same() {
         let mut builder = Builder::new(3);
         let net = BoardNet::new(&mut builder, &[3, 6, 7], 7, 16, 2);
         let mut params = builder.finish(Device::Cpu);
-        let _ = tch::no_grad(|| params.flat.g_add_(&(Tensor::randn_like(&params.flat) * 0.1)));
+        let mut rng = Rng::new(3, Stream::Shuffle, 0);
+        let noise: Vec<f32> = (0..params.count()).map(|_| 0.1 * rng.normal() as f32).collect();
+        let _ = tch::no_grad(|| params.flat.g_add_(&Tensor::from_slice(&noise)));
         let obs = (Tensor::arange(4 * 126, (Kind::Float, Device::Cpu)).remainder(7.0).lt(3.0)).view([4, 126]);
         let said = |kind: Kind| {
             let (policy, value) = net.forward(&params, &obs.to_kind(Kind::Float), kind);
@@ -219,9 +223,9 @@ mod tests {
             assert_eq!(all.kind(), Kind::Float);
             [all.detach(), params.gradient(&all.square().sum(Kind::Float))]
         };
-        for (long, short) in said(Kind::Float).iter().zip(&said(Kind::BFloat16)) {
+        for ((long, short), most) in said(Kind::Float).iter().zip(&said(Kind::BFloat16)).zip([0.03, 0.15]) {
             let off = ((long - short).norm() / long.norm()).double_value(&[]);
-            assert!(off > 0.0 && off < 0.03, "off by {off}");
+            assert!(off > 0.0 && off < most, "off by {off}");
         }
     }
 

@@ -9,7 +9,7 @@
 //! | regret minimisation for hidden cards | [`cfr`] |
 //! | programs that play: what they have in common, Go, chess | [`engine`], [`gtp`], [`uci`] |
 //! | search guided by a network | [`puct`], [`guided`] |
-//! | self-play with it | [`self_play`] |
+//! | self-play with it, and what it remembers of judgements | [`self_play`], [`memory`] |
 
 pub mod cfr;
 pub mod engine;

@@ -1,9 +1,7 @@
 //! What a network said of positions, while it stays the same: a position comes up again in the search of the next move,
 //! by another order of moves, and in other games.
 
-use std::hash::{DefaultHasher, Hasher};
-
-/// Room for what is remembered, in numbers.
+/// Room for what is remembered, in numbers: 32 MiB.
 const ROOM: usize = 1 << 23;
 
 /// A table where a judgement stands at a place that its observation tells. A later one takes the place of an earlier one.
@@ -18,15 +16,18 @@ impl Memory {
     /// For networks with so many actions that judge about so many positions.
     pub fn new(actions: usize, judgements: usize) -> Self {
         let width = actions + 1;
-        let places = judgements.min(ROOM / width).max(1).next_power_of_two();
+        let places = 1 << judgements.min(ROOM / width).max(1).ilog2();
         Self { keys: vec![0; places], rows: vec![0.0; places * width], width }
     }
 
     /// What stands for an observation. Two observations share a key with a probability of about 2⁻⁶⁴.
     pub fn key(obs: &[f32]) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        obs.iter().for_each(|x| hasher.write_u32(x.to_bits()));
-        hasher.finish().max(1) // 0 is an empty place
+        // Multiplied and folded: every bit of an observation reaches the low bits, which tell the place.
+        let fold = |hash: u64, x: &f32| {
+            let hash = (hash ^ u64::from(x.to_bits())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            hash ^ (hash >> 29)
+        };
+        obs.iter().fold(obs.len() as u64 + 1, fold).max(1) // 0 is an empty place
     }
 
     fn place(&self, key: u64) -> usize {
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_is_found_was_kept_for_the_same_observation() {
-        let mut memory = Memory::new(2, 3);
+        let mut memory = Memory::new(2, 4);
         let keys =
             [[0.0, 1.0], [1.0, 0.0], [0.5, 0.0], [-0.0, 1.0], [0.0, 0.0], [1.0, 1.0]].map(|obs| Memory::key(&obs));
         for (i, key) in keys.iter().enumerate() {

@@ -1,9 +1,10 @@
 //! Self-play guided by a network: many games side by side, their searches in step, and a window of what was played.
 //!
 //! Each thread owns a share of the games and one copy of the network. In a wave every tree walks to a position that
-//! must be judged, the network judges all of them at once, and the trees take the judgements in. Moves, noise and
-//! openings come from generators of the games' own. Trees are dropped between calls, because the network changes
-//! there, so that all there is to save are games as lists of moves.
+//! must be judged, the network judges all of them at once, and the trees take the judgements in. What was judged before
+//! is remembered ([`crate::memory`]) and costs no wave. Moves, noise and openings come from generators of the games'
+//! own. Trees and memory are dropped between calls, because the network changes there, so that all there is to save are
+//! games as lists of moves.
 
 use crate::guided::{Evaluate, check, draw};
 use crate::memory::Memory;
@@ -293,11 +294,19 @@ fn run<G: Game>(
     let (width, actions, n) = (game.spec().obs_len(), game.spec().actions, lanes.len());
     let (mut obs, mut logits, mut value) = (vec![0.0; n * width], vec![0.0; n * actions], vec![0.0; n]);
     let mut memory = Memory::new(actions, moves as usize * set.search.simulations as usize);
-    let mut keys = vec![0; n];
+    // Lanes whose leaves wait to be judged, a row each.
+    let mut waiting: Vec<(usize, u64)> = Vec::with_capacity(n);
     'waves: loop {
-        for ((lane, obs), key) in lanes.iter_mut().zip(obs.chunks_exact_mut(width)).zip(&mut keys) {
+        waiting.clear();
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            let obs = &mut obs[waiting.len() * width..][..width];
+            let mut moved = false;
             loop {
                 if lane.tree.finished() {
+                    // A move a wave: whose positions are all remembered is not to play while the others wait.
+                    if std::mem::replace(&mut moved, true) {
+                        break;
+                    }
                     finished.extend(lane.make_move(game, set, &mut played));
                     if played.moves >= moves {
                         break 'waves;
@@ -306,21 +315,27 @@ fn run<G: Game>(
                     // A leaf that waits is a player's turn.
                     let mover = if let Turn::Player(mover) = game.turn(lane.tree.leaf()) { mover } else { 0 };
                     game.observe(lane.tree.leaf(), mover, obs);
-                    *key = Memory::key(obs);
-                    let Some((logits, value)) = memory.find(*key) else { break };
+                    let key = Memory::key(obs);
+                    let Some((logits, value)) = memory.find(key) else {
+                        waiting.push((i, key));
+                        break;
+                    };
                     lane.tree.expand(game, logits, value, &mut lane.rng);
                     played.judged[1] += 1;
                 }
             }
         }
+        let rows = waiting.len();
+        if rows == 0 {
+            continue;
+        }
         let asked = Instant::now();
-        network.evaluate(&obs, &mut logits, &mut value);
+        network.evaluate(&obs[..rows * width], &mut logits[..rows * actions], &mut value[..rows]);
         played.times[0] += asked.elapsed();
-        played.judged[0] += n as u64;
-        let judged = logits.chunks_exact(actions).zip(&value).zip(&keys);
-        for (lane, ((logits, value), key)) in lanes.iter_mut().zip(judged) {
+        played.judged[0] += rows as u64;
+        for ((i, key), (logits, value)) in waiting.iter().zip(logits.chunks_exact(actions).zip(&value)) {
             memory.keep(*key, logits, *value);
-            lane.tree.expand(game, logits, *value, &mut lane.rng);
+            lanes[*i].tree.expand(game, logits, *value, &mut lanes[*i].rng);
         }
     }
     lanes.iter_mut().for_each(|lane| lane.tree.plant(&lane.state));

@@ -1,13 +1,13 @@
 //! Self-play with a network that knows nothing: what is kept, that it is the same again, and that a save goes on.
 
 use agon_core::Game;
-use agon_core::game::follow;
+use agon_core::game::{Turn, follow};
 use agon_core::rng::{Rng, Stream};
-use agon_envs::games::{backgammon::Backgammon, connect_four::ConnectFour, kuhn::Kuhn};
+use agon_envs::games::{backgammon::Backgammon, connect_four::ConnectFour, kuhn::Kuhn, tic_tac_toe::TicTacToe};
 use agon_search::Evaluate;
 use agon_search::guided::{Guided, GuidedSettings};
 use agon_search::player::Player;
-use agon_search::puct::{Noise, Rule, SearchSettings};
+use agon_search::puct::{Noise, Rule, SearchSettings, Tree};
 use agon_search::self_play::{Rules, SelfPlay, SelfPlaySettings};
 
 /// Logits and values that are some function of the observation.
@@ -129,5 +129,43 @@ fn players_judge_positions_in_every_form() {
         let ((one, a), (other, b)) = (thoughts(moves, true), mirrored(moves, true));
         assert!(one == other && (a - b).abs() < 1e-5, "{moves:?}: {one:?} {a} and {other:?} {b}");
         assert_ne!(thoughts(moves, false).0, mirrored(moves, false).0);
+    }
+}
+
+/// What is remembered is what the network said: searches find what they find without a memory. And nobody plays from
+/// memory while the others wait.
+#[test]
+fn a_memory_changes_no_search() {
+    let game = TicTacToe::new(Default::default()).unwrap();
+    let set = SelfPlaySettings { noise: Noise::default(), opening_plies: 0, window: 100_000, ..settings(Rule::Gumbel) };
+    let (search, mut games) = (set.search.clone(), game.self_play(set).unwrap());
+    let played = games.play(2000, &mut [Box::new(Fake) as Box<dyn Evaluate>]);
+    assert!(played.judged[0] > 100 && played.judged[1] > 5 * played.judged[0], "{:?}", played.judged);
+    let (numbers, rest) = games.save();
+    let drawn: Vec<u64> = rest["lanes"].as_array().unwrap().iter().map(|l| l["rng"][2].as_u64().unwrap()).collect();
+    assert!(drawn.iter().max().unwrap() < &(2 * drawn.iter().min().unwrap()), "all play as much: {drawn:?}");
+    let find = |name: &str| &numbers.iter().find(|n| n.0 == name).unwrap().1;
+    let mut policies = find("games.policies").chunks_exact(9);
+    let (mut state, mut seen) = (Default::default(), [0.0; 27]);
+    let mut tree = Tree::new(search, Noise::default());
+    let mut rng = Rng::new(0, Stream::Act, 0);
+    let (mut logits, mut value, mut policy) = ([0.0; 9], [0.0], [0.0; 9]);
+    for (action, first) in find("games.actions").iter().zip(find("games.first")) {
+        if *first == 1.0 {
+            game.start(&mut state);
+        }
+        tree.plant(&state);
+        while !tree.finished() {
+            if tree.select(&game, &mut rng) {
+                let Turn::Player(mover) = game.turn(tree.leaf()) else { panic!("leaves are turns") };
+                let seen = &mut seen[..game.spec().obs_len()];
+                game.observe(tree.leaf(), mover, seen);
+                Fake.evaluate(seen, &mut logits, &mut value);
+                tree.expand(&game, &logits, value[0], &mut rng);
+            }
+        }
+        tree.policy(&mut policy);
+        assert_eq!(Some(&policy[..]), policies.next());
+        game.play(&mut state, *action as u16);
     }
 }
