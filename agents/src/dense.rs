@@ -35,7 +35,7 @@ impl<'a> View<'a> {
     }
 
     /// At most so many rows from one on.
-    fn below(self, row: usize, rows: usize) -> Self {
+    fn rows_from(self, row: usize, rows: usize) -> Self {
         let row = row.min(self.shape.0);
         let shape = (rows.min(self.shape.0 - row), self.shape.1);
         Self { data: &self.data[(row * self.steps.0).min(self.data.len())..], shape, steps: self.steps }
@@ -59,12 +59,14 @@ fn product(out: &mut [f32], steps: (usize, usize), a: View<'_>, b: View<'_>, add
     assert!(k == b.shape.0, "{:?} times {:?}", a.shape, b.shape);
     assert!(fits(out.len(), (m, n), steps) && fits(a.data.len(), a.shape, a.steps));
     assert!(fits(b.data.len(), b.shape, b.steps));
+    // No two entries of `out` are the same place: rows, or columns, lie one behind the other.
+    assert!(steps.1 == 1 && steps.0 >= n || steps.0 == 1 && steps.1 >= m, "{steps:?} for {m} times {n}");
     // The kernels write columns; rows are the columns of the transposed product, bᵀ aᵀ.
     let (m, n, steps, a, b) =
         if steps.1 == 1 { (n, m, (1, steps.0), b.transposed(), a.transposed()) } else { (m, n, steps, a, b) };
     let signed = |step: usize| step as isize;
-    // SAFETY: all three matrices lie within their slices, by the checks above, and `out` is borrowed for itself alone.
-    // The steps of `out` tell its entries apart: they are those of whole rows or columns in all calls of this file.
+    // SAFETY: all three matrices lie within their slices, and the entries of `out` apart, by the checks above; `out` is
+    // borrowed for itself alone.
     unsafe {
         gemm_f32::gemm::f32::get_gemm_fn()(
             m,
@@ -221,15 +223,19 @@ impl Dense {
             let (h, lit) = &hidden[i];
             let (here, above) = slopes[i..].split_first_mut().expect("a layer each");
             here.resize(lit * rows, 0.0);
-            let mut come = |layer: &Layer, slope: View<'_>, add: bool| {
+            let mut slope_through = |layer: &Layer, slope: View<'_>, add: bool| {
                 product(here, (rows, 1), layer.weight(flat, *lit, slope.shape.0), slope, add);
             };
             match above.first() {
-                Some(above) => come(&self.hidden[i + 1], View::rows(above, hidden[i + 1].1, rows), false),
+                Some(above) => slope_through(&self.hidden[i + 1], View::rows(above, hidden[i + 1].1, rows), false),
                 None => {
                     let mut from = 0;
                     for head in &self.heads {
-                        come(head, View::part(&slope[from..], rows, head.outputs, width).transposed(), from > 0);
+                        slope_through(
+                            head,
+                            View::part(&slope[from..], rows, head.outputs, width).transposed(),
+                            from > 0,
+                        );
                         from += head.outputs;
                     }
                 }
@@ -239,7 +245,7 @@ impl Dense {
     }
 
     /// Input and slopes of a layer, counted through hidden ones and heads, as `[units, rows]`.
-    fn ends<'a>(&self, layer: usize, seen: Seen<'a>) -> [View<'a>; 2] {
+    fn input_and_slope<'a>(&self, layer: usize, seen: Seen<'a>) -> [View<'a>; 2] {
         let (Seen { x, slope, tape }, depth, width) = (seen, self.hidden.len(), self.outputs());
         let rows = slope.len() / width;
         let input = self.input(layer.min(depth), x, &tape.hidden, rows);
@@ -252,10 +258,10 @@ impl Dense {
 
     /// Adds the gradient of a layer's weights from input number `from` on, `[inputs, outputs]`, over all rows seen.
     pub fn weights(&self, layer: usize, from: usize, seen: &[Seen<'_>], gradient: &mut [f32]) {
-        let outputs = self.hidden.iter().chain(&self.heads).nth(layer).map_or(1, |l| l.outputs);
+        let outputs = self.hidden.get(layer).unwrap_or_else(|| &self.heads[layer - self.hidden.len()]).outputs;
         for seen in seen {
-            let [input, slope] = self.ends(layer, *seen);
-            let input = input.below(from, gradient.len() / outputs);
+            let [input, slope] = self.input_and_slope(layer, *seen);
+            let input = input.rows_from(from, gradient.len() / outputs);
             product(gradient, (outputs, 1), input, slope.transposed(), true);
         }
     }
@@ -263,7 +269,7 @@ impl Dense {
     /// Adds the gradient of a layer's biases.
     pub fn biases(&self, layer: usize, seen: &[Seen<'_>], gradient: &mut [f32]) {
         for seen in seen {
-            let slope = self.ends(layer, *seen)[1];
+            let slope = self.input_and_slope(layer, *seen)[1];
             for (i, bias) in gradient.iter_mut().enumerate().take(slope.shape.0) {
                 let unit = &slope.data[i * slope.steps.0..];
                 *bias += match slope.steps.1 {
@@ -320,13 +326,17 @@ mod tests {
     #[test]
     fn both_passes_are_libtorchs() {
         let mut rng = Rng::new(3, Stream::Act, 0);
-        for (sizes, heads, rows) in [
-            (vec![4], vec![2], 3),
-            (vec![4], vec![1], 5),
-            (vec![4, 8], vec![1], 5),
-            (vec![4, 256, 256], vec![2], 32),
-            (vec![5, 17], vec![3, 1], 1),
-            (vec![3, 33, 19], vec![6, 51], 67),
+        // Sizes from the input on, heads, rows, and how many units of each hidden layer are dark behind the others.
+        for (sizes, heads, rows, dark) in [
+            (vec![4], vec![2], 3, 0),
+            (vec![4], vec![1], 5, 0),
+            (vec![4, 8], vec![1], 5, 0),
+            (vec![4, 256, 256], vec![2], 32, 0),
+            (vec![5, 17], vec![3, 1], 1, 0),
+            (vec![3, 33, 19], vec![6, 51], 67, 0),
+            (vec![4, 256, 256], vec![2], 32, 100),
+            (vec![3, 33, 19], vec![6, 51], 67, 7),
+            (vec![3, 8, 8], vec![2], 5, 8),
         ] {
             let mut b = Builder::new(7);
             let mut layer = |name: &str, i: usize, o: usize| {
@@ -335,6 +345,11 @@ mod tests {
             let hidden: Vec<_> = sizes.windows(2).map(|w| layer("hidden", w[0], w[1])).collect();
             let heads: Vec<_> = heads.iter().map(|&o| layer("head", sizes[sizes.len() - 1], o)).collect();
             let params = b.finish(Device::Cpu);
+            for &(_, bias) in &hidden {
+                let bias = tch::no_grad(|| params.leaves[bias].shallow_clone());
+                let units = bias.numel() as i64;
+                let _ = tch::no_grad(|| bias.narrow(0, units - dark, dark).fill_(-100.0));
+            }
             let net = Dense::new(&params, &hidden, &heads);
             let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
             let (x, slope) = (drawn(rows * net.inputs()), drawn(rows * net.outputs()));
@@ -351,6 +366,7 @@ mod tests {
             let (flat, mut flow) = (host_view(&params.flat).unwrap(), vec![0.0; params.count() as usize]);
             net.forward(flat, &x, &mut mine, &mut tape);
             close(&mine, &out.detach());
+            assert!(tape.hidden.iter().all(|(h, lit)| *lit <= (h.len() / rows - dark as usize).max(1)));
             net.backward(flat, &slope, &mut tape);
             let seen = [Seen { x: &x, slope: &slope, tape: &tape }];
             for (i, layer) in net.hidden.iter().chain(&net.heads).enumerate() {

@@ -148,9 +148,9 @@ impl Config {
         }
         let atoms = if self.returns == Kinds::Mean { 1 } else { self.atoms };
         let sizes = [&[spec.obs_len()], &self.hidden[..], &[labels.len() * atoms]].concat();
-        // Weights, two moments and a copy; a gradient a part; with noise, deviations of all and noisy weights a part.
-        let (noisy, parts) = (if self.noise > 0.0 { 2.0 } else { 1.0 }, self.parts(Device::Cpu) as f64);
-        let bytes = noisy * (16.0 + 4.0 * parts * noisy);
+        // Weights, two moments, a gradient and a copy; with noise, deviations of all of them and noisy weights a part.
+        let noisy = if self.noise > 0.0 { 8.0 * self.parts(Device::Cpu) as f64 + 20.0 } else { 0.0 };
+        let bytes = 20.0 + noisy;
         let weights: f64 = sizes.windows(2).map(|w| bytes * w[0] as f64 * w[1] as f64).sum();
         if weights > TOO_MUCH {
             return refuse("hidden", format!("would need {:.0} GB of memory", weights / 1e9));
@@ -187,8 +187,8 @@ impl Config {
     }
 }
 
-/// Gradient steps after which units of hidden layers that stay dark go last.
-const TIDY: u64 = 128;
+/// Gradient steps between one look for units that stayed dark and the next.
+const DARK_EVERY: u64 = 128;
 
 impl Dqn {
     /// A fresh learner.
@@ -214,7 +214,7 @@ impl Dqn {
             due: [config.learning_starts, config.target_every],
             parts,
             gradient: vec![0.0; params.count() as usize],
-            ends: net.ends(STRETCH),
+            ends: net.stretch_ends(STRETCH),
             judged: Vec::new(),
             distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
             // A device does its own work side by side.
@@ -325,7 +325,7 @@ impl Dqn {
                         |from: usize, gradient: &mut [f32]| net.gradient(from, &seen, learned.as_ref(), gradient);
                     let (gradient, rates) = (&mut self.gradient, [rate, c.max_grad_norm]);
                     let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, &self.crew);
-                    if self.adam.steps.is_multiple_of(TIDY) {
+                    if self.adam.steps.is_multiple_of(DARK_EVERY) {
                         let works: Vec<_> = self.parts.iter().map(|p| &p.work).collect();
                         self.adam.reordered(&mut self.params, |vectors| net.dark_last(&works, vectors));
                     }

@@ -45,7 +45,7 @@ impl Adam {
             && let Some(norm) = self.step_on_host(
                 params,
                 gradient,
-                &ends(gradient.len()),
+                &stretch_ends(gradient.len()),
                 |_, _| {},
                 [rate, max_norm],
                 &Crew::default(),
@@ -128,7 +128,7 @@ impl Adam {
 pub const STRETCH: usize = 32_768;
 
 /// Where stretches of so many numbers end.
-pub fn ends(numbers: usize) -> Vec<usize> {
+pub fn stretch_ends(numbers: usize) -> Vec<usize> {
     (1..=numbers.div_ceil(STRETCH)).map(|i| (i * STRETCH).min(numbers)).collect()
 }
 
@@ -187,8 +187,8 @@ impl Stretch<'_> {
             || {
                 for ((x, g), (m, v)) in x.iter_mut().zip(&**g).zip(m.iter_mut().zip(v.iter_mut())) {
                     let g = g * r.scale;
-                    *m = normal(*m + r.keep[0] * (g - *m));
-                    *v = normal(*v + r.keep[1] * (g * g - *v));
+                    *m = flushed(*m + r.keep[0] * (g - *m));
+                    *v = flushed(*v + r.keep[1] * (g * g - *v));
                     *x += r.change * *m / (v.sqrt() * r.root + r.eps);
                 }
             },
@@ -199,7 +199,7 @@ impl Stretch<'_> {
 /// Nothing instead of a number with too small an exponent. Moments of units that stay dark fade into those, where they
 /// stay, since a tenth of the smallest rounds to nothing; many processors are slow with them.
 #[inline(always)]
-fn normal(x: f32) -> f32 {
+fn flushed(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
 }
 
@@ -253,7 +253,8 @@ mod tests {
                 (0..parts).for_each(|_| add(g, &part[from..from + g.len()]));
             };
             let (mut gradient, crew) = (vec![f32::NAN; n], Crew::new(threads));
-            let norm = adam.step_on_host(&mut params, &mut gradient, &ends(n), find, [0.1, 0.5], &crew).unwrap();
+            let norm =
+                adam.step_on_host(&mut params, &mut gradient, &stretch_ends(n), find, [0.1, 0.5], &crew).unwrap();
             (norm, host_slice(&mut params.flat).unwrap().to_vec())
         };
         let one = stepped(1, 1);

@@ -157,7 +157,7 @@ impl QNet {
     }
 
     /// Where stretches of at least so many parameters end, so that each begins and ends with rows of weights.
-    pub fn ends(&self, least: usize) -> Vec<usize> {
+    pub fn stretch_ends(&self, least: usize) -> Vec<usize> {
         let (mut ends, mut last, mut begun) = (Vec::new(), 0, 0);
         for layer in &self.layers {
             let rows = std::iter::repeat_n(layer.outputs, (layer.inputs + 1) * layer.spots().count());
@@ -175,7 +175,7 @@ impl QNet {
         ends
     }
 
-    /// The gradient of one stretch of [`QNet::ends`], over all rows that both passes have seen with this noise.
+    /// The gradient of one stretch of [`QNet::stretch_ends`], over all rows that both passes have seen with this noise.
     pub fn gradient(&self, from: usize, seen: &[Seen<'_>], noise: Option<&Noise>, gradient: &mut [f32]) {
         let to = from + gradient.len();
         gradient.fill(0.0);
@@ -302,7 +302,7 @@ pub struct OnHost<'a> {
     pub net: &'a QNet,
     /// Its flat parameters.
     pub flat: &'a [f32],
-    /// Where the passes leave things; the gradient is here.
+    /// Where the passes leave things; their tape is here.
     pub work: &'a mut Work,
 }
 
@@ -374,7 +374,7 @@ mod tests {
     /// The gradient for all parameters, in stretches.
     fn whole(net: &QNet, least: usize, work: &Work, slope: &[f32], noise: Option<&Noise>) -> Vec<f32> {
         let (mut gradient, mut from) = (Vec::new(), 0);
-        for end in net.ends(least) {
+        for end in net.stretch_ends(least) {
             let mut stretch = vec![f32::NAN; end - from];
             net.gradient(from, &[work.seen(&OBS, slope)], noise, &mut stretch);
             gradient.append(&mut stretch);
@@ -405,30 +405,45 @@ mod tests {
         }
     }
 
-    /// Units change places, and nothing else: outputs stay, the gradient moves along.
+    /// Units change places, and nothing else: outputs stay, the gradient moves along, and so do deviations.
     #[test]
     fn dark_units_go_last() {
-        for noise in [0.0, 0.5] {
-            let (net, p) = net(noise, true);
-            let (noise, slope) = (net.noise(&mut Rng::new(0, Stream::Act, 1)), [0.5, -1.0, 2.0, 0.1, 0.2, 0.3]);
-            let pass = |flat: &[f32], noise: Option<&Noise>| {
-                let (mut out, mut work) = ([0.0; 6], Work::default());
-                let mut host = OnHost { net: &net, flat, work: &mut work };
-                host.forward(&OBS, noise, &mut out);
-                host.backward(noise, &slope);
-                let gradient = whole(&net, 100, &work, &slope, noise);
-                (out, gradient, work.tape.dark(0, 8).collect::<Vec<_>>(), work)
-            };
-            let (_, _, dark, work) = pass(host_view(&p.flat).unwrap(), noise.as_ref());
-            assert!(!dark.is_sorted(), "some are dark before some that are not");
-            let (said, mut gradient, ..) = pass(host_view(&p.flat).unwrap(), None);
-            let mut moved = host_view(&p.flat).unwrap().to_vec();
-            net.dark_last(&[&work], &mut [&mut moved, &mut gradient]);
-            assert_ne!(moved, host_view(&p.flat).unwrap());
-            let (says, moved_gradient, dark, _) = pass(&moved, None);
-            close(&said, &says);
-            close(&gradient, &moved_gradient);
-            assert!(noise.is_some() || dark.is_sorted());
+        let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: true, support: [0.0, 1.0] };
+        let (net, p) = QNet::new(1, 3, &Shape { hidden: vec![8, 12], noise: 0.5, outputs }, Device::Cpu);
+        let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
+        let pass = |flat: &[f32], obs: &[f32; 6]| {
+            let (mut out, mut work) = ([0.0; 6], Work::default());
+            let mut host = OnHost { net: &net, flat, work: &mut work };
+            host.forward(obs, None, &mut out);
+            host.backward(None, &slope);
+            (out, whole(&net, 100, &work, &slope, None), work)
+        };
+        let flat = host_view(&p.flat).unwrap();
+        let (said, mut gradient, work) = pass(flat, &OBS);
+        let (_, _, other) = pass(flat, &[-0.3, 0.7, 0.5, -2.0, 0.1, 1.0]);
+        let dark = |work: &Work, at: usize| work.tape.dark(at, [8, 12][at]).collect::<Vec<_>>();
+        let both = |at: usize| dark(&work, at).iter().zip(dark(&other, at)).map(|(a, b)| *a && b).collect::<Vec<_>>();
+        for at in [0, 1] {
+            assert!(!both(at).is_sorted() && both(at) != dark(&work, at), "layer {at} has something to do");
+        }
+        let mut moved = flat.to_vec();
+        for layer in &net.layers {
+            let [from, to] = [layer.mean, layer.deviation.unwrap()].map(|[weight, _]| weight.place);
+            let numbers = (layer.inputs + 1) * layer.outputs;
+            moved.copy_within(from..from + numbers, to);
+        }
+        net.dark_last(&[&work, &other], &mut [&mut moved, &mut gradient]);
+        for layer in &net.layers {
+            let numbers = (layer.inputs + 1) * layer.outputs;
+            let [mean, deviation] = [layer.mean, layer.deviation.unwrap()].map(|[weight, _]| weight.place);
+            assert_eq!(moved[mean..mean + numbers], moved[deviation..deviation + numbers]);
+        }
+        let (says, moved_gradient, work) = pass(&moved, &OBS);
+        close(&said, &says);
+        close(&gradient, &moved_gradient);
+        for at in [0, 1] {
+            let last = both(at).iter().filter(|dark| **dark).count();
+            assert!(dark(&work, at).iter().rev().take(last).all(|dark| *dark));
         }
     }
 

@@ -63,7 +63,8 @@ fn resumes(env: &str, set: &Value, kind: &str, agent: &Value) {
 
 #[test]
 fn dqn_resumes_exactly() {
-    let small = json!({"hidden": [16], "memory": 900, "learning_starts": 100, "train_every": 32, "target_every": 200});
+    let small = json!({"hidden": [16, 24], "memory": 900, "learning_starts": 100, "train_every": 32,
+                       "gradient_steps": 4, "target_every": 200});
     resumes("classic/cartpole", &json!({}), "dqn", &small);
     // A step limit that is met, masks, priorities, noise, distributions: everything that has a state of its own.
     let mut rainbow = small.as_object().cloned().unwrap();
