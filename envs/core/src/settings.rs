@@ -210,7 +210,11 @@ pub fn unknown_keys(table: &Map<String, Value>, known: &[&str]) -> Vec<Issue> {
     unknown
         .map(|k| {
             let near = nearest(k, known.iter().copied());
-            let rest = if near.is_none() { format!("; known are {}", known.join(", ")) } else { String::new() };
+            let rest = match (&near, known) {
+                (Some(_), _) => String::new(),
+                (None, []) => "; there is nothing to set".into(),
+                (None, known) => format!("; known are {}", known.join(", ")),
+            };
             Issue::key(k, format!("unknown key `{k}`{}{rest}", hint(&near)))
         })
         .collect()

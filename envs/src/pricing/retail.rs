@@ -11,6 +11,7 @@ pub mod plan;
 
 use super::logit::{Logit, Week};
 use agon_core::env::{Fold, Measure, Player};
+use agon_core::rng::Stream;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use carry::{Carried, Carry};
@@ -93,6 +94,9 @@ agon_core::settings! {
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct State {
     week: u32,
+    /// The seed of the weeks to come, and how many came: whatever is charged and sold, episodes that begin alike have
+    /// the same weeks.
+    calendar: (u64, u32),
     prices: Vec<f64>,
     units: Vec<f64>,
     profit: f64,
@@ -218,7 +222,7 @@ impl Retail {
 impl Env for Retail {
     type Settings = RetailSettings;
     type State = State;
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const PLAYERS: &'static [Player] = &[
         Player { name: "charged", about: "the prices that the shop really charged that week" },
         Player { name: "best-fixed-prices", about: "the prices that earn most if never changed" },
@@ -321,6 +325,7 @@ impl Env for Retail {
 
     fn reset(&self, state: &mut State, rng: &mut Rng) {
         state.week = rng.below(self.settings.customers.len() as u32);
+        state.calendar = (rng.below(u32::MAX).into(), 0);
         state.profit = 0.0;
         for list in [&mut state.prices, &mut state.units] {
             list.clear();
@@ -368,7 +373,11 @@ impl Env for Retail {
         let weeks = self.settings.customers.len() as u32;
         state.week = match self.settings.weeks {
             Weeks::Replay => (state.week + 1) % weeks,
-            Weeks::Resample => rng.below(weeks),
+            Weeks::Resample => {
+                let (seed, came) = &mut state.calendar;
+                *came += 1;
+                Rng::new(*seed, Stream::Env, *came).below(weeks)
+            }
         };
         if over { Status::Terminated } else { Status::Running }
     }

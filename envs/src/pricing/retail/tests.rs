@@ -1,5 +1,4 @@
 use super::*;
-use agon_core::rng::Stream;
 
 fn shop(settings: RetailSettings) -> Retail {
     Retail::new(RetailSettings { sales: Sales::Expected, ..settings }).unwrap()
@@ -146,4 +145,30 @@ fn settings_that_do_not_fit_are_named() {
         let why = Retail::new(settings).err().expect("refused").to_string();
         assert!(why.contains(name), "{why}");
     }
+}
+
+/// Both arms of a comparison live through the same weeks, whatever they charge and sell.
+#[test]
+fn weeks_do_not_depend_on_what_is_sold() {
+    let table = RetailSettings { sales: Sales::Sampled, weeks: Weeks::Resample, ..RetailSettings::default() };
+    let customers: Vec<f64> = (0..50).map(|week| 500.0 + f64::from(week)).collect();
+    let n = customers.len();
+    let costs = table.costs.first().map_or(Vec::new(), |costs| vec![costs.clone(); n]);
+    let displays = table.displays.first().map_or(Vec::new(), |displays| vec![displays.clone(); n]);
+    let shop = Retail::new(RetailSettings { customers, costs, displays, ..table }).unwrap();
+    let lived = |seed: u64, price: f32| -> Vec<u32> {
+        let (mut state, mut rng, mut reward) = (State::default(), Rng::new(seed, Stream::Env, 3), [0f32]);
+        shop.reset(&mut state, &mut rng);
+        let mut week = || {
+            shop.step(&mut state, Actions::Continuous(&[price; 3]), &mut reward, &mut rng);
+            state.week
+        };
+        (0..200).map(|_| week()).collect()
+    };
+    let weeks = lived(1, 1.0);
+    assert_eq!(weeks, lived(1, 1.7));
+    assert_ne!(weeks, lived(2, 1.0));
+    let mut met = vec![0; n];
+    weeks.iter().for_each(|week| met[*week as usize] += 1);
+    assert!(met.iter().filter(|times| **times > 0).count() > 40 && met.iter().all(|times| *times < 15), "{met:?}");
 }
