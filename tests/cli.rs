@@ -352,11 +352,11 @@ fn policies_and_paths_are_written_as_tables() {
     assert!(told.contains("seats sold") && told.contains("earned more than random"), "{told}");
     let table = std::fs::read_to_string(dir.path().join("prices.csv")).unwrap();
     let mut lines = table.lines();
-    let head = "seats left,time left,class 1 asks,class 2 asks,class 3 asks,action,times met";
+    let head = "seats left [seats],time left [periods],class 1 asks,class 2 asks,class 3 asks,action,times met";
     assert_eq!(lines.next(), Some(head));
     let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
     let met: u64 = rows.iter().map(|r| r[6].parse::<u64>().unwrap()).sum();
-    assert!(rows.iter().any(|r| r[..6] == ["1", "1", "1", "0", "0", "accept"]), "the best fare is always taken");
+    assert!(rows.iter().any(|r| r[..6] == ["2", "6", "1", "0", "0", "accept"]), "the best fare is always taken");
     assert!(rows.iter().all(|r| r[5] == "accept" || r[2] == "0"), "and never refused");
     let path = std::fs::read_to_string(dir.path().join("path.csv")).unwrap();
     let steps: Vec<Vec<f64>> =
@@ -364,6 +364,14 @@ fn policies_and_paths_are_written_as_tables() {
     assert_eq!(path.lines().next(), Some("step,episodes,revenue,seats sold,seats left"));
     assert_eq!((steps[0][0], steps[0][1]), (0.0, 400.0));
     assert_eq!(met as f64, steps.iter().map(|s| s[1]).sum::<f64>(), "every step is in both tables");
+    let duel = dir.path().join("duel.toml");
+    std::fs::write(&duel, "env = { id = 'pricing/duopoly', periods = 9 }\nagent = { kind = 'tabular' }\n").unwrap();
+    let duel = duel.to_string_lossy();
+    ok(dir.path(), &["eval", "random", "--scenario", &duel, "--episodes", "3", "--export", "duel.csv"]);
+    let table = std::fs::read_to_string(dir.path().join("duel.csv")).unwrap();
+    assert!(table.starts_with("agent,"), "{table}");
+    let sellers: Vec<&str> = table.lines().skip(1).map(|l| l.split(',').next().unwrap()).collect();
+    assert!(sellers.is_sorted() && sellers.first() == Some(&"1") && sellers.last() == Some(&"2"), "{table}");
     let pole = dir.path().join("pole.toml");
     std::fs::write(&pole, "env = { id = 'classic/cartpole' }\nagent = { kind = 'ppo' }\n").unwrap();
     let told = fails(dir.path(), &["eval", "random", "--scenario", &pole.to_string_lossy(), "--path", "p.csv"], 2);

@@ -14,6 +14,7 @@ use crate::dist::Taken;
 use crate::net::Activation;
 use crate::optim::{Adam, Schedule};
 use crate::registry::Context;
+use crate::returns::discounted;
 use agon_core::policy::Policy;
 use agon_core::settings::Issue;
 use agon_core::{Actions, FirstBuf, StepBuf};
@@ -137,12 +138,7 @@ impl Reinforce {
         for row in (0..r.rows).filter(|row| r.terminated[*row] || r.truncated[*row]) {
             let steps = &mut self.open[row];
             let last = if r.truncated[row] { self.collector.target.slice()[row] } else { r.reward[row] };
-            let mut after = None;
-            for earned in steps.earned.iter_mut().rev() {
-                let total = after.map_or(last, |after: f32| *earned + self.config.gamma as f32 * after);
-                *earned = total;
-                after = Some(total);
-            }
+            discounted(&mut steps.earned, last, self.config.gamma as f32);
             self.ended.append(steps);
         }
     }

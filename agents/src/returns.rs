@@ -39,9 +39,33 @@ pub fn gae(earned: Earned<'_>, rows: usize, gamma: f32, lambda: f32, advantage: 
     }
 }
 
+/// An episode's rewards become discounted returns, `G_t = r_t + γ G_{t+1}`. `last` is the last one's: its reward, and
+/// behind a step limit what is still expected.
+pub fn discounted(earned: &mut [f32], last: f32, gamma: f32) {
+    let Some((end, before)) = earned.split_last_mut() else { return };
+    *end = last;
+    let mut after = last;
+    for earned in before.iter_mut().rev() {
+        *earned += gamma * after;
+        after = *earned;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn returns_are_discounted_from_their_end() {
+        let mut ended = [1.0, 2.0, 4.0];
+        discounted(&mut ended, 4.0, 0.5);
+        assert_eq!(ended, [1.0 + 0.5 * 2.0 + 0.25 * 4.0, 2.0 + 0.5 * 4.0, 4.0]);
+        // Cut off by a step limit where 6 more are expected.
+        let mut truncated = [1.0, 2.0];
+        discounted(&mut truncated, 2.0 + 0.5 * 6.0, 0.5);
+        assert_eq!(truncated, [1.0 + 0.5 * 5.0, 5.0]);
+        discounted(&mut [], 1.0, 0.5);
+    }
 
     /// Four steps by hand: the second terminates, the third is truncated.
     #[test]

@@ -6,15 +6,15 @@ use agon::cli;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::Seen;
 use agon_core::spec::ActionSpec;
-use agon_core::{Actions, Spec};
+use agon_core::{Actions, Field, Spec};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// The tables that were asked for.
 pub struct Tables {
     spec: Spec,
-    /// How often each observation and action were met together.
-    export: Option<(PathBuf, HashMap<Vec<u32>, u64>)>,
+    /// How often each agent's observation and action were met together.
+    export: Option<(PathBuf, HashMap<(usize, Vec<u32>), u64>)>,
     path: Option<(PathBuf, Vec<Step>)>,
     measures: Vec<&'static str>,
 }
@@ -55,6 +55,7 @@ impl Tables {
                     Actions::Discrete(a) => key.extend(a.iter().map(|a| (*a as f32).to_bits())),
                     Actions::Continuous(a) => key.extend(a.iter().map(|a| a.to_bits())),
                 }
+                let key = (agent, key);
                 if met.len() < MOST || met.contains_key(&key) {
                     *met.entry(key).or_insert(0) += 1;
                 }
@@ -80,28 +81,35 @@ impl Tables {
                 let message = format!("more than {MOST} different observations were met: too many for a table");
                 return Err(Failure::Input(message));
             }
-            let names = self.spec.observation.iter().map(|f| f.name.clone());
+            let names = self.spec.observation.iter().map(|field| match &field.whole {
+                Some((_, unit)) => format!("{} [{unit}]", field.name),
+                None => field.name.clone(),
+            });
+            // Where there is one agent, nobody asks which it was.
+            let several = self.spec.agents > 1;
+            let agent = several.then(|| "agent".to_owned());
             let actions: Vec<String> = match &self.spec.action {
                 ActionSpec::Continuous { fields } => fields.iter().map(|f| f.name.clone()).collect(),
                 one => {
                     (0..one.len()).map(|k| if k == 0 { "action".into() } else { format!("action {}", k + 1) }).collect()
                 }
             };
-            let head: Vec<String> = names.chain(actions).chain(["times met".into()]).collect();
+            let head: Vec<String> = agent.into_iter().chain(names).chain(actions).chain(["times met".into()]).collect();
             let value = |bits: &u32| f32::from_bits(*bits);
-            let mut rows: Vec<(&Vec<u32>, &u64)> = met.iter().collect();
-            rows.sort_by(|(a, _), (b, _)| {
-                let order = a.iter().zip(*b).map(|(x, y)| value(x).total_cmp(&value(y)));
-                order.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
+            let mut rows: Vec<(&(usize, Vec<u32>), &u64)> = met.iter().collect();
+            rows.sort_by(|((agent, a), _), ((other, b), _)| {
+                let order = a.iter().zip(b).map(|(x, y)| value(x).total_cmp(&value(y)));
+                order.fold(agent.cmp(other), std::cmp::Ordering::then)
             });
             let label = |a: &u32| match &self.spec.action {
                 ActionSpec::Discrete { labels } => labels[value(a) as usize].clone(),
                 _ => value(a).to_string(),
             };
-            let rows = rows.into_iter().map(|(key, times)| {
+            let rows = rows.into_iter().map(|((agent, key), times)| {
                 let (obs, action) = key.split_at(self.spec.obs_len());
-                let cells = obs.iter().map(|x| value(x).to_string()).chain(action.iter().map(label));
-                cells.chain([times.to_string()]).collect()
+                let agent = several.then(|| (agent + 1).to_string());
+                let obs = obs.iter().zip(&self.spec.observation).map(|(x, field)| counted(value(x), field));
+                agent.into_iter().chain(obs).chain(action.iter().map(label)).chain([times.to_string()]).collect()
             });
             save(file, &head, rows)?;
         }
@@ -120,6 +128,14 @@ impl Tables {
         }
         Ok(())
     }
+}
+
+/// An observed number as people count: not a share of all seats, but seats.
+fn counted(x: f32, field: &Field) -> String {
+    let Some((whole, _)) = &field.whole else { return x.to_string() };
+    let units = f64::from(x) * whole;
+    // The share has 24 bits.
+    if (units - units.round()).abs() <= 2f64.powi(-24) * whole { units.round().to_string() } else { units.to_string() }
 }
 
 fn save(file: &Path, head: &[String], rows: impl Iterator<Item = Vec<String>>) -> Outcome {

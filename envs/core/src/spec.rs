@@ -15,12 +15,20 @@ pub struct Field {
     /// The largest value it can take; may be ∞.
     #[serde(with = "bound")]
     pub high: f32,
+    /// Of a share: what all of it is, and in which unit. For people, who count seats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<(f64, String)>,
 }
 
 impl Field {
     /// A field with its bounds.
     pub fn new(name: impl Into<String>, unit: &str, low: f32, high: f32) -> Self {
-        Self { name: name.into(), unit: unit.into(), low, high }
+        Self { name: name.into(), unit: unit.into(), low, high, whole: None }
+    }
+
+    /// A share of so many units.
+    pub fn share(name: impl Into<String>, whole: f64, unit: &str) -> Self {
+        Self { whole: Some((whole, unit.into())), ..Self::new(name, "share", 0.0, 1.0) }
     }
 }
 

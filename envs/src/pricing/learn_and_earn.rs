@@ -189,7 +189,7 @@ impl Env for LearnAndEarn {
         }
         let any = |name: &str| Field::new(name, "", -f32::INFINITY, f32::INFINITY);
         let fields = vec![
-            Field::new("time left", "share", 0.0, 1.0),
+            Field::share("time left", f64::from(settings.periods), "periods"),
             Field::new("last price", "", 0.0, high as f32),
             any("last demand"),
             Field::new("mean price", "", 0.0, high as f32),

@@ -223,8 +223,9 @@ impl Env for Perishable {
                 format!("a period's demand would be {probability:.0} at the lowest price: use more, shorter periods");
             return Err(EnvError::setting("scale", message));
         }
-        let share = |name: &str| Field::new(name, "share", 0.0, 1.0);
-        let spec = Spec::new(vec![share("stock left"), share("time left")], action, settings.periods);
+        let stock = Field::share("stock left", f64::from(settings.stock), "units");
+        let time = Field::share("time left", f64::from(settings.periods), "periods");
+        let spec = Spec::new(vec![stock, time], action, settings.periods);
         Ok(Self { settings, spec, plans: OnceLock::new() })
     }
 

@@ -143,8 +143,8 @@ impl Env for SingleLeg {
             let message = format!("at most one customer comes in a period: the sum must not exceed 1, it is {sum:.4}");
             return Err(EnvError::setting("arrivals", message));
         }
-        let share = |name: String| Field::new(name, "share", 0.0, 1.0);
-        let mut fields = vec![share("seats left".into()), share("time left".into())];
+        let seats = Field::share("seats left", f64::from(settings.capacity), "seats");
+        let mut fields = vec![seats, Field::share("time left", f64::from(settings.periods), "periods")];
         let asks = |j: usize| Field::new(format!("class {} asks", j + 1), "", 0.0, 1.0);
         fields.extend((0..classes).map(asks));
         let mut spec = Spec::new(fields, ActionSpec::discrete(["refuse", "accept"]), settings.periods);

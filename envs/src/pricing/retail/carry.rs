@@ -122,8 +122,9 @@ impl Carry {
     pub fn fields(&self, names: &[String]) -> Vec<Field> {
         let mut fields = Vec::new();
         if !self.stock.is_empty() {
-            fields.extend(names.iter().map(|name| Field::new(format!("stock {name}"), "share", 0.0, 1.0)));
-            fields.push(Field::new("weeks left", "share", 0.0, 1.0));
+            let stock = names.iter().zip(&self.stock);
+            fields.extend(stock.map(|(name, stock)| Field::share(format!("stock {name}"), *stock, "units")));
+            fields.push(Field::share("weeks left", f64::from(self.periods), "weeks"));
         }
         if self.reference_effect > 0.0 {
             let field = |name: &String| Field::new(format!("usual price {name}"), "$", 0.0, f32::INFINITY);
