@@ -43,6 +43,7 @@ ROWS = [
     ("classic/acrobot-dqn", "classic/acrobot-dqn", [], 5),
     ("games/tic-tac-toe-alphazero", "games/tic-tac-toe-alphazero", [], 3),
     ("games/tic-tac-toe-ppo", "games/tic-tac-toe-ppo", [], 5),
+    ("games/tic-tac-toe-dqn", "games/tic-tac-toe-dqn", [], 5),
     ("games/connect-four-alphazero", "games/connect-four-alphazero", [], 3),
 ]
 # Players that learned Connect Four are judged, and play, with so many simulations.

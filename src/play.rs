@@ -41,7 +41,14 @@ impl Visit for Sitting<'_> {
             let message = format!("--seat {}: {} has seats 1 to {}", args.seat, args.game, seats.len());
             return Err(Failure::Input(message));
         }
-        let made = player::from_words(&game, &args.against, self.networks);
+        let made = player::parse(&args.against).and_then(|(name, mut settings)| {
+            // Nobody else needs the cores while somebody waits for an answer.
+            if name == "mcts" {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                settings.entry("threads").or_insert(cores.into());
+            }
+            player::by_name(&game, &name, &settings, self.networks)
+        });
         let mut rival = made.map_err(|e| Failure::Input(format!("--against {}: {e}", args.against)))?;
         crate::say!("{}: you are {}", args.game, seats[person]);
         crate::say!("type a move, or: moves, hint, undo, quit\n");

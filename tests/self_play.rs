@@ -37,6 +37,13 @@ train = { steps = 6_000, envs = 16, save_every = 1_000 }
 eval  = { every = 2_000, episodes = 4, final_episodes = 10 }
 "#;
 
+const DQN: &str = r#"
+env   = { id = "games/tic-tac-toe" }
+agent = { kind = "dqn", hidden = [64], learning_rate = 1e-3, gamma = 1.0, memory = 20_000, learning_starts = 500, train_every = 64, gradient_steps = 16, minibatch = 64, target_every = 500, epsilon_end = 0.1 }
+train = { steps = 40_000, envs = 16, save_every = 4_000 }
+eval  = { every = 20_000, episodes = 4, final_episodes = 200 }
+"#;
+
 /// What must be the same bits: metrics, and the last checkpoint but for the seconds it took.
 fn bits(run: &Path) -> (String, Vec<u8>, Value) {
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
@@ -67,7 +74,7 @@ fn threads_change_nothing_of_alphazero() {
 
 #[test]
 fn runs_that_were_killed_end_in_the_same_bits() {
-    for (name, body) in [("alphazero", ALPHAZERO), ("ppo", PPO)] {
+    for (name, body) in [("alphazero", ALPHAZERO), ("ppo", PPO), ("dqn", DQN)] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("s.toml"), body).unwrap();
         ok(dir.path(), &["train", "s.toml", "--ui", "plain", "--out", "whole"]);
@@ -131,6 +138,17 @@ fn what_was_learned_is_judged_and_plays() {
     assert!(told.contains("trained on games/tic-tac-toe"), "{told}");
 }
 
+/// One network plays both seats; what it learned there beats who moves at random.
+#[test]
+fn dqn_plays_against_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("s.toml"), DQN).unwrap();
+    ok(dir.path(), &["train", "s.toml", "--ui", "plain", "--out", "run"]);
+    let text = std::fs::read_to_string(dir.path().join("run/evaluation.json")).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert!(json["baselines"]["against random"]["mean_return"].as_f64().unwrap() > 0.6, "{text}");
+}
+
 #[test]
 fn what_cannot_be_learned_so_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -153,7 +171,7 @@ fn what_cannot_be_learned_so_is_refused() {
 #[test]
 #[ignore = "minutes: make test-long"]
 fn tic_tac_toe_is_played_perfectly() {
-    for (learner, seed) in ["alphazero", "ppo"].into_iter().flat_map(|l| ["1", "2", "3"].map(|seed| (l, seed))) {
+    for (learner, seed) in ["alphazero", "ppo", "dqn"].into_iter().flat_map(|l| ["1", "2", "3"].map(|seed| (l, seed))) {
         let scenario = format!("{}/scenarios/games/tic-tac-toe-{learner}.toml", env!("CARGO_MANIFEST_DIR"));
         let dir = tempfile::tempdir().unwrap();
         ok(dir.path(), &["train", &scenario, "--seed", seed, "--ui", "plain", "--out", "run"]);

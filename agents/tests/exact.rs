@@ -41,6 +41,13 @@ fn both_methods_reach_the_known_optima() {
     }
 }
 
+/// The optimum of 2048 on four cells, known from an independent program (`envs/tests/games.rs`).
+#[test]
+fn a_game_for_one_is_solved() {
+    let (_, value) = planned("games/2048", &json!({"rows": 2, "columns": 2}), &json!({}));
+    assert!((value - 66.964_149_457_1).abs() < 1e-9, "{value}");
+}
+
 /// What the outcomes say is what a step does.
 #[test]
 fn the_plan_earns_its_value() {

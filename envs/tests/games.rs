@@ -409,3 +409,54 @@ fn playouts_end_and_are_reproduced() {
     };
     assert_eq!(run(), run());
 }
+
+/// Games of two in which chance first deals one secret to each: nothing of it shows in what the other sees.
+struct Secrets;
+
+impl Visit for Secrets {
+    type Out = ();
+
+    fn visit<G: Game>(self, game: G) {
+        let legal = |state: &G::State, action: u16| {
+            let mut found = moves(&game, state).contains(&action);
+            game.chance(state, |a, p| found |= a == action && p > 0.0);
+            found
+        };
+        let view = |state: &G::State, player: usize| {
+            let mut obs = vec![0.0; game.spec().obs_len()];
+            game.observe(state, player, &mut obs);
+            (obs, game.information_state(state, player))
+        };
+        let (mut rng, mut told_apart) = (Rng::new(1, Stream::Eval, 0), 0);
+        for _ in 0..500 {
+            let secret = rng.below(2) as usize;
+            let (mut one, mut other, mut ply) = (start(&game), start(&game), 0);
+            while game.turn(&one) != Turn::Over && game.turn(&other) == game.turn(&one) {
+                let action = match game.turn(&one) {
+                    Turn::Chance => game.roll(&one, &mut rng),
+                    _ => game.random_move(&one, &mut rng),
+                };
+                // The same game, in which one player was dealt something else.
+                let dealt = if ply == secret { game.roll(&other, &mut rng) } else { action };
+                if !legal(&other, dealt) {
+                    break; // the card is the other one's now
+                }
+                game.play(&mut one, action);
+                game.play(&mut other, dealt);
+                ply += 1;
+                if game.turn(&one) != Turn::Over {
+                    assert_eq!(view(&one, 1 - secret), view(&other, 1 - secret), "{}", game.text(&one));
+                    told_apart += u32::from(view(&one, secret) != view(&other, secret));
+                }
+            }
+        }
+        assert!(told_apart > 300, "who was dealt it sees it: {told_apart}");
+    }
+}
+
+#[test]
+fn nobody_sees_what_another_was_dealt() {
+    for id in ["games/kuhn-poker", "games/leduc-poker", "games/liars-dice"] {
+        games::visit(id, &Map::new(), Secrets).unwrap();
+    }
+}

@@ -5,6 +5,8 @@ use crate::puct::{Noise, Rule, SearchSettings, Tree};
 use agon_core::GameSpec;
 use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::{Rng, Stream};
+use agon_core::settings::Issue;
+use std::time::{Duration, Instant};
 
 /// Judges positions.
 pub trait Evaluate: Send {
@@ -33,11 +35,16 @@ pub fn is_path(name: &str) -> bool {
     name.contains(['/', '\\'])
 }
 
+/// More simulations a move cannot be asked for.
+pub const MOST_SIMULATIONS: u64 = 10_000_000;
+
 agon_core::settings! {
     /// What can be set of a player with a network.
     pub struct GuidedSettings {
-        /// Simulations a move; 0 plays by the network alone.
+        /// Simulations a move; 0 plays by the network alone. Without end where only time is given.
         simulations: u32 = 100, in [0.0, 1e7];
+        /// Milliseconds a move, for PUCT; 0 for no limit.
+        milliseconds: u64 = 0, in [0.0, 1e9];
         /// PUCT, or Gumbel's sequential halving at the root.
         rule: Rule = Rule::Puct;
         /// Chooses with probabilities to this power's inverse; 0 always takes the best.
@@ -72,6 +79,10 @@ impl<G: Game> Guided<G> {
         let spec = game.spec();
         if set.simulations > 0 {
             check(game).map_err(|why| PlayerError::Game { player: "a search", why })?;
+        }
+        if set.milliseconds > 0 && set.rule == Rule::Gumbel {
+            let why = "halving needs to know how many simulations there will be: use rule=puct";
+            return Err(PlayerError::Settings(vec![Issue::value("milliseconds", why)]));
         }
         let search = SearchSettings {
             simulations: set.simulations,
@@ -133,7 +144,11 @@ impl<G: Game> Player<G> for Guided<G> {
             self.tree.plant(state);
         }
         self.known = true;
-        while !self.tree.finished() {
+        let deadline =
+            (self.set.milliseconds > 0).then(|| Instant::now() + Duration::from_millis(self.set.milliseconds));
+        // One simulation at least: before it, all moves look alike.
+        let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        while !self.tree.finished() && !(self.tree.simulations() > 0 && late()) {
             if self.tree.select(game, rng) {
                 self.judge(game);
                 self.tree.expand(game, &self.logits, self.values[0], rng);

@@ -280,7 +280,7 @@ pub fn by_name<G: Game>(
         "gtp" => Box::new(gtp::player(game, &read(settings)?)?),
         "uci" => Box::new(uci::player(game, read(settings)?)?),
         path if guided::is_path(path) => {
-            let set = read(settings)?;
+            let set = read(&limited(settings, &["milliseconds"], "simulations", guided::MOST_SIMULATIONS))?;
             let network = networks.open(path, game.spec());
             let network = network.map_err(|why| PlayerError::Network { path: path.into(), why })?;
             Box::new(guided::Guided::new(game, set, network)?)

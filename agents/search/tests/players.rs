@@ -2,7 +2,7 @@
 
 use agon_core::game::{Action, follow, moves, start};
 use agon_core::rng::Stream;
-use agon_core::{Game, Rng, Turn};
+use agon_core::{Game, GameSpec, Rng, Turn};
 use agon_envs::games::{
     backgammon::Backgammon, chess::Chess, connect_four::*, hex::*, kuhn::Kuhn, tic_tac_toe::TicTacToe,
 };
@@ -10,6 +10,7 @@ use agon_search::guided::NoNetworks;
 use agon_search::mcts::{Mcts, MctsSettings};
 use agon_search::minimax::{Minimax, MinimaxSettings};
 use agon_search::player::{Player, Random, by_name, parse};
+use agon_search::{Evaluate, Networks};
 use serde_json::Map;
 
 /// The returns of one game.
@@ -209,7 +210,7 @@ fn one_limit_takes_the_place_of_anothers_default() {
     let game = ConnectFour::new(Default::default()).unwrap();
     let searched = |words: &str| {
         let (name, settings) = parse(words).unwrap();
-        let mut player = by_name(&game, &name, &settings, &NoNetworks).unwrap();
+        let mut player = by_name(&game, &name, &settings, &Even).unwrap();
         player.choose(&game, &start(&game), &mut Rng::new(1, Stream::Player, 0)).unwrap();
         (player.thoughts().searched, player.thoughts().depth)
     };
@@ -219,4 +220,25 @@ fn one_limit_takes_the_place_of_anothers_default() {
     assert_eq!((searched("mcts").0, searched("mcts:milliseconds=0").0), (1000, 1000));
     assert_eq!(searched("mcts:milliseconds=100000,simulations=50").0, 50);
     assert!(searched("mcts:milliseconds=60").0 != 1000);
+    assert_eq!((searched("a/run").0, searched("a/run:milliseconds=100000,simulations=50").0), (100, 50));
+    assert!(searched("a/run:milliseconds=60").0 != 100);
+    let (name, settings) = parse("a/run:rule=gumbel,milliseconds=60").unwrap();
+    let refused = by_name(&game, &name, &settings, &Even).err().unwrap().to_string();
+    assert!(refused.contains("halving"), "{refused}");
+}
+
+/// Networks to which everything is even.
+struct Even;
+
+impl Networks for Even {
+    fn open(&self, _: &str, _: &GameSpec) -> Result<Box<dyn Evaluate>, String> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Evaluate for Even {
+    fn evaluate(&mut self, _: &[f32], logits: &mut [f32], value: &mut [f32]) {
+        logits.fill(0.0);
+        value.fill(0.0);
+    }
 }

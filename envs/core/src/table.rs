@@ -7,7 +7,8 @@
 
 use crate::env::{Actions, Env, Status};
 use crate::error::EnvError;
-use crate::game::{Action, Game, Turn};
+use crate::game::{Action, Game, Turn, start};
+use crate::model::Each;
 use crate::rng::Rng;
 use crate::scene::Scene;
 use crate::spec::{ActionSpec, Field, Spec};
@@ -23,6 +24,20 @@ pub struct Table<G: Game> {
 const PLAYERS: usize = 8;
 
 impl<G: Game> Table<G> {
+    /// Tells every way that chance can decide until a player must, with its probability times `p`.
+    fn ways(&self, p: f64, state: &G::State, each: &mut dyn FnMut(f64, &G::State)) {
+        if self.game.turn(state) != Turn::Chance {
+            return each(p, state);
+        }
+        let mut outcomes = Vec::new();
+        self.game.chance(state, |outcome, q| outcomes.push((outcome, q)));
+        for (outcome, q) in outcomes {
+            let mut next = state.clone();
+            self.game.play(&mut next, outcome);
+            self.ways(p * q, &next, each);
+        }
+    }
+
     /// Lets chance decide until a player must.
     fn settle(&self, state: &mut G::State, rng: &mut Rng) {
         while self.game.turn(state) == Turn::Chance {
@@ -104,6 +119,30 @@ impl<G: Game> Env for Table<G> {
         if mover != usize::MAX {
             self.game.moves(state, |a| mask[mover * width + usize::from(a)] = true);
         }
+    }
+
+    /// Of a game for one, where nobody else decides.
+    fn starts(&self, each: &mut dyn FnMut(f64, &G::State)) -> bool {
+        if self.spec.agents > 1 {
+            return false;
+        }
+        self.ways(1.0, &start(&self.game), each);
+        true
+    }
+
+    fn outcomes(&self, state: &G::State, action: i64, each: Each<'_, G::State>) -> bool {
+        if self.spec.agents > 1 {
+            return false;
+        }
+        let (mut next, mut before, mut after) = (state.clone(), [0.0], [0.0]);
+        self.game.returns(state, &mut before);
+        self.game.play(&mut next, action as Action);
+        self.ways(1.0, &next, &mut |p, next| {
+            self.game.returns(next, &mut after);
+            let over = self.game.turn(next) == Turn::Over;
+            each(p, f64::from(after[0] - before[0]), (!over).then_some(next));
+        });
+        true
     }
 
     fn draw(&self, state: &G::State, scene: &mut Scene) {

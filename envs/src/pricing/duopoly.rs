@@ -422,6 +422,26 @@ mod tests {
         assert!((1..4000).all(|k| own(1.0 + f64::from(k) * 5e-4) <= m.benchmark[0] + 1e-9));
     }
 
+    /// Of any number of sellers: nobody gains by another price than Nash's, all together by none but the monopoly's.
+    #[test]
+    fn benchmarks_are_what_they_say() {
+        for sellers in [1, 2, 3, 5, 8] {
+            let m = market(DuopolySettings { sellers, ..Default::default() });
+            let ([nash, monopoly], n) = (m.symmetric, f64::from(sellers));
+            let w = |p: f64| ((2.0 - p) / 0.25).exp();
+            let own = |p: f64| (p - 1.0) * w(p) / (w(p) + (n - 1.0) * w(nash) + 1.0);
+            let each = |p: f64| (p - 1.0) * w(p) / (n * w(p) + 1.0);
+            assert!((own(nash) - m.benchmark[0]).abs() < 1e-9 && (each(monopoly) - m.benchmark[1]).abs() < 1e-9);
+            for price in (1..4000).map(|k| 1.0 + f64::from(k) * 5e-4) {
+                assert!(
+                    own(price) <= m.benchmark[0] + 1e-9 && each(price) <= m.benchmark[1] + 1e-9,
+                    "{sellers}: {price}"
+                );
+            }
+            assert!(if sellers == 1 { (nash - monopoly).abs() < 1e-9 } else { nash < monopoly });
+        }
+    }
+
     #[test]
     fn scripts_have_the_known_optima() {
         for (rivals, known) in [(Rivals::TitForTat, 6.633_925_454), (Rivals::Undercut, 6.244_541_814)] {
