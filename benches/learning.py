@@ -2,11 +2,14 @@
 """What the README says of learning: every scenario over several seeds, one row each.
 
     python3 benches/learning.py [--agon target/release/agon] [--only NAME]
+
+Exits with 3 where a row falls short of what it must reach.
 """
 
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -46,6 +49,22 @@ ROWS = [
     ("games/tic-tac-toe-dqn", "games/tic-tac-toe-dqn", [], 5),
     ("games/connect-four-alphazero", "games/connect-four-alphazero", [], 3),
 ]
+# What every seed but so many must reach: a mean return, a percentage of the optimum, a collusion index, or games lost to
+# a perfect player (negative). The longest name that a row begins with counts.
+NEEDS = {
+    "classic/cartpole": (475, 500, 0),
+    "classic/cartpole-dqn": (500, 500, 1),
+    "classic/mountain-car-dqn": (-105, 0, 1),
+    "classic/acrobot-dqn": (-80, 0, 1),
+    "pricing/perishable": (99, 101, 0),
+    "pricing/single-leg": (99, 101, 0),
+    "pricing/tit-for-tat": (98, 101, 0),
+    "pricing/undercut": (98, 101, 0),
+    "pricing/duopoly": (0.80, 0.88, 0),
+    "pricing/duopoly, δ = 0": (0.18, 0.28, 0),
+    "games/tic-tac-toe": (0, 0, 0),
+    "games/connect-four": (90, 100, 0),
+}
 # Players that learned Connect Four are judged, and play, with so many simulations.
 THINKING = 100
 
@@ -61,7 +80,17 @@ def connect_four(agon, run):
     games = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     first = next(m for m in games["meetings"] if "minimax" in m["opponent"])["first_wdl"]
     share = f"{100 * solved['share']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of solved positions"
-    return f"{share}; as first player against minimax 6: +{first[0]} ={first[1]} -{first[2]}"
+    score = -first[2] if first[2] else 100 * solved["share"]
+    return f"{share}; as first player against minimax 6: +{first[0]} ={first[1]} -{first[2]}", score
+
+
+def verdict(row, scores):
+    """Whether a row's seeds reached what they must; nothing where that is not said."""
+    names = [name for name in NEEDS if row.startswith(name)]
+    if not names:
+        return ""
+    low, high, misses = NEEDS[max(names, key=len)]
+    return "met" if sum(not low <= score <= high for score in scores) <= misses else "SHORT"
 
 
 def main():
@@ -69,10 +98,11 @@ def main():
     parser.add_argument("--agon", default=str(ROOT / "target/release/agon"))
     parser.add_argument("--only", default="")
     args = parser.parse_args()
+    short = False
     for row, scenario, sets, seeds in ROWS:
         if args.only not in row:
             continue
-        told, longest, shares = [], 0.0, []
+        told, longest, reached = [], 0.0, []
         for seed in range(1, seeds + 1):
             with tempfile.TemporaryDirectory() as folder:
                 command = [args.agon, "train", str(ROOT / f"scenarios/{scenario}.toml"), "--seed", str(seed)]
@@ -85,18 +115,27 @@ def main():
                 scores = json.loads(Path(folder, "run/evaluation.json").read_text())
                 games = [(name, s) for name, s in scores["baselines"].items() if "losses" in s]
                 index = [c for c in scores["counted"] if c["name"] == "collusion index"]
-                if index and not scores["optimum"]:
-                    told.append(f"collusion index {index[0]['mean']:.3f} ± {index[0]['ci95']:.3f}")
-                elif games:
-                    told += [f"{name} +{s['wins']} ={s['draws']} -{s['losses']}" for name, s in games]
-                else:
-                    told.append(f"{scores['mean_return']:,.2f} ± {scores['ci95']:,.2f}")
+                mean, optimum = scores["mean_return"], scores["optimum"]
                 if "connect-four" in row:
-                    told.append(connect_four(args.agon, f"{folder}/run"))
-                if scores["optimum"]:
-                    shares.append(f"{100 * scores['mean_return'] / scores['optimum']:.2f} %")
-        of = f"  ({', '.join(shares)} of the optimum)" if shares else ""
-        print(f"{row:<32} {'   '.join(told)}{of}  at most {longest:.0f} s", flush=True)
+                    text, score = connect_four(args.agon, f"{folder}/run")
+                elif index and not optimum:
+                    score = index[0]["mean"]
+                    text = f"collusion index {score:.3f} ± {index[0]['ci95']:.3f}"
+                elif games:
+                    score = -sum(s["losses"] for name, s in games if "depth=9" in name)
+                    text = "   ".join(f"{name} +{s['wins']} ={s['draws']} -{s['losses']}" for name, s in games)
+                elif optimum:
+                    score = 100 * mean / optimum
+                    text = f"{mean:,.2f} ± {scores['ci95']:,.2f} ({score:.2f} % of the optimum)"
+                else:
+                    score = mean
+                    text = f"{mean:,.2f} ± {scores['ci95']:,.2f}"
+                told.append(text)
+                reached.append(score)
+        found = verdict(row, reached)
+        short |= found == "SHORT"
+        print(f"{row:<32} {'   '.join(told)}  at most {longest:.0f} s  {found}", flush=True)
+    sys.exit(3 if short else 0)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,8 @@ pub fn evaluate(
         let actions =
             if continuous { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) };
         policy.act(env, &obs, &mask, actions);
+        // What is written down is what was done: the price that was charged.
+        env.settle(if continuous { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) });
         let actions = if continuous { Actions::Continuous(&numbers) } else { Actions::Discrete(&choices) };
         let out = StepBuf {
             obs: &mut obs,

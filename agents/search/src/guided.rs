@@ -146,9 +146,9 @@ impl<G: Game> Player<G> for Guided<G> {
         self.known = true;
         let deadline =
             (self.set.milliseconds > 0).then(|| Instant::now() + Duration::from_millis(self.set.milliseconds));
-        // One simulation at least: before it, all moves look alike.
         let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        while !self.tree.finished() && !(self.tree.simulations() > 0 && late()) {
+        // One simulation at least: before it, all moves look alike.
+        while !(self.tree.finished() || self.tree.simulations() > 0 && late()) {
             if self.tree.select(game, rng) {
                 self.judge(game);
                 self.tree.expand(game, &self.logits, self.values[0], rng);

@@ -47,6 +47,8 @@ pub trait States: Send + 'static {
     fn offers(&self, player: usize) -> Result<(), String>;
     /// A scripted player's action for one environment.
     fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>);
+    /// See [`Env::settle`].
+    fn settle(&self, _i: usize, _actions: ActionsMut<'_>) {}
     /// The optimum, where known.
     fn optimum(&self) -> Option<f64>;
     /// See [`Model::of`].
@@ -165,6 +167,10 @@ impl<E: Env> States for Each<E> {
 
     fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>) {
         self.env.play(player, &self.states[i], actions);
+    }
+
+    fn settle(&self, i: usize, actions: ActionsMut<'_>) {
+        self.env.settle(&self.states[i], actions);
     }
 
     fn optimum(&self) -> Option<f64> {
@@ -342,6 +348,11 @@ impl<S: States> VecEnv for Batch<S> {
     fn play(&self, player: usize, mut actions: ActionsMut<'_>) {
         let width = self.spec().agents * self.spec().action.len();
         (0..self.envs()).for_each(|i| self.states.play(player, i, actions.part(i * width, width)));
+    }
+
+    fn settle(&self, mut actions: ActionsMut<'_>) {
+        let width = self.spec().agents * self.spec().action.len();
+        (0..self.envs()).for_each(|i| self.states.settle(i, actions.part(i * width, width)));
     }
 
     fn optimum(&self) -> Option<f64> {

@@ -159,6 +159,10 @@ pub trait Env: Clone + Send + Sync + 'static {
     /// What `PLAYERS[player]` does in `state`; `actions`: `[agents, len]`. It may look at the whole state.
     fn play(&self, _player: usize, _state: &Self::State, _actions: ActionsMut<'_>) {}
 
+    /// Moves actions to where the rules have them in `state`, as a step does by itself: for who writes down what was
+    /// done. `actions`: `[agents, len]`.
+    fn settle(&self, _state: &Self::State, _actions: ActionsMut<'_>) {}
+
     /// Tells every state an episode can start in, and how probable it is; false where that is not known. With
     /// [`Env::outcomes`] it lets exact methods see the whole of a small environment.
     fn starts(&self, _each: &mut dyn FnMut(f64, &Self::State)) -> bool {

@@ -96,6 +96,9 @@ pub trait VecEnv: Send {
     /// What scripted player `player` does now, for every row.
     fn play(&self, player: usize, actions: ActionsMut<'_>);
 
+    /// Moves actions to where the rules have them, as a step does by itself; for every row.
+    fn settle(&self, actions: ActionsMut<'_>);
+
     /// The expected return of an optimal policy, where an exact method knows it.
     fn optimum(&self) -> Option<f64>;
 

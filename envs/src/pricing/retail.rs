@@ -199,10 +199,15 @@ impl Retail {
         self.plan.get_or_init(|| Plan::new(self))
     }
 
+    /// A product's price, moved to where it may be.
+    fn charged(&self, carried: Option<(&Carry, &Carried)>, k: usize, price: f64) -> f64 {
+        let low = carried.map_or(self.settings.low[k], |(carry, c)| carry.low(c, k, self.settings.low[k]));
+        price.clamp(low, self.settings.high[k])
+    }
+
     /// A product's price, moved to where it may be, and its weight in customers' choice.
     fn offer(&self, week: Week<'_>, carried: Option<(&Carry, &Carried)>, k: usize, price: f64) -> (f64, f64) {
-        let low = carried.map_or(self.settings.low[k], |(carry, c)| carry.low(c, k, self.settings.low[k]));
-        let price = price.clamp(low, self.settings.high[k]);
+        let price = self.charged(carried, k, price);
         let weight = self.demand.weight(k, price, week.displays[k]);
         let (added, lost) = carried.map_or((0.0, 0.0), |(carry, c)| carry.tilt(c, k));
         (price, if carried.is_some() { weight * (added - lost * price).exp() } else { weight })
@@ -380,6 +385,15 @@ impl Env for Retail {
             }
         };
         if over { Status::Terminated } else { Status::Running }
+    }
+
+    fn settle(&self, state: &State, mut actions: ActionsMut<'_>) {
+        let carried = self.carry.as_ref().zip(state.carried.as_ref());
+        if let ActionsMut::Continuous(prices) = &mut actions {
+            for (k, price) in prices.iter_mut().enumerate() {
+                *price = self.charged(carried, k, f64::from(*price)) as f32;
+            }
+        }
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {

@@ -69,8 +69,15 @@ fn what_carries_over_is_what_its_formula_says() {
     };
     let calendar = shop(calendar);
     let mut state = start(&calendar);
+    let settled = |state: &State| {
+        let mut prices = [1.0, 2.0, 9.0];
+        calendar.settle(state, ActionsMut::Continuous(&mut prices));
+        prices
+    };
+    assert_eq!(settled(&state), [1.5, 2.0, 4.0], "who writes prices down writes those that are charged");
     week(&calendar, &mut state, [1.0; 3]);
     assert_eq!(state.prices, [1.5; 3], "no promotion this week");
+    assert_eq!(settled(&state), [1.0, 2.0, 4.0]);
     let raised = base.map(|u| u - 0.5 + 0.3);
     assert!((state.units[0] - 1000.0 * share(raised, 1.0, 0)).abs() < 1e-9, "the season is in");
     week(&calendar, &mut state, [1.0; 3]);
