@@ -80,6 +80,45 @@ fn cut_anywhere_it_goes_on_to_the_same_end() {
     }
 }
 
+/// Killed in the middle: with dice, in Swiss rounds, with openings of a drawn order, and where a test ends it.
+#[test]
+fn killed_it_goes_on_to_the_same_games() {
+    let sprt = "format = 'sprt'\npairs = 100000\nelo1 = 30\nchallenger = 'greedy'";
+    for (game, settings, entrants) in [
+        ("id = 'games/backgammon'", "pairs = 60", "a = 'random'\nb = 'greedy'\n"),
+        (
+            "id = 'games/tic-tac-toe'",
+            "format = 'swiss'\npairs = 500\nrounds = 3",
+            "a = 'random'\nb = 'greedy'\nc = 'mcts:simulations=20'\n",
+        ),
+        ("id = 'games/connect-four'", sprt, "random = 'random'\ngreedy = 'greedy'\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let body = format!("env = {{ {game} }}\n[tournament]\n{settings}\n[entrants]\n{entrants}");
+        std::fs::write(&path, body).unwrap();
+        let (whole, results) = play(folder.path(), &text(&path), "whole", &[]);
+        let cut = folder.path().join("cut");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_agon"))
+            .args(["tournament", &text(&path), "--out", &text(&cut)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let games = cut.join("games.jsonl");
+        let begun = || std::fs::metadata(&games).is_ok_and(|file| file.len() > 2000);
+        while !begun() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let told = ok(&["tournament", "--resume", &text(&cut), "--set", "tournament.concurrency=1", "--json"]);
+        assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), results, "{game}");
+        assert!(std::fs::read(&games).unwrap() == std::fs::read(whole.join("games.jsonl")).unwrap(), "{game}");
+    }
+}
+
 #[test]
 fn the_better_player_is_rated_so_and_a_test_ends_early() {
     let (folder, scenario) = scenario("id = 'games/connect-four'", "pairs = 20");

@@ -50,7 +50,7 @@ agon_core::settings! {
         /// Chooses with probabilities to this power's inverse; 0 always takes the best.
         temperature: f64 = 0.0, in [0.0, 100.0];
         /// PUCT: weight of the prior.
-        exploration: f64 = 1.5, in [0.0, 100.0];
+        exploration: f64 = 2.5, in [0.0, 100.0];
         /// Judges a position in every form that the game's symmetries give it, and takes the mean.
         symmetries: bool = true;
     }
