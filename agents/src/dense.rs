@@ -5,7 +5,7 @@
 //! minibatch with a large matrix is contiguous, whichever way the matrix is read, and nothing large is transposed.
 //!
 //! Of a rectified layer, units that no row lights have no part in anything above or below. Products end at a layer's
-//! last lit unit: where the dark ones come last, they cost nothing.
+//! last lit unit.
 //!
 //! The only `unsafe` of this file is the call of the matrix product, which takes pointers; [`product`] checks them.
 
@@ -150,14 +150,6 @@ pub struct Seen<'a> {
 /// Whether no row lights a unit.
 fn is_dark(unit: &[f32]) -> bool {
     unit.iter().all(|h| *h == 0.0)
-}
-
-impl Tape {
-    /// Which units of a hidden layer no row of the last forward pass lit; nothing before the first pass.
-    pub fn dark(&self, layer: usize, units: usize) -> impl Iterator<Item = bool> {
-        let h = self.hidden.get(layer).map_or(&[][..], |(h, _)| h);
-        h.chunks_exact((h.len() / units).max(1)).map(is_dark)
-    }
 }
 
 impl Dense {

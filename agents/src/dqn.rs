@@ -187,9 +187,6 @@ impl Config {
     }
 }
 
-/// Gradient steps between one look for units that stayed dark and the next.
-const DARK_EVERY: u64 = 128;
-
 impl Dqn {
     /// A fresh learner.
     pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
@@ -325,10 +322,6 @@ impl Dqn {
                         |from: usize, gradient: &mut [f32]| net.gradient(from, &seen, learned.as_ref(), gradient);
                     let (gradient, rates) = (&mut self.gradient, [rate, c.max_grad_norm]);
                     let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, &self.crew);
-                    if self.adam.steps.is_multiple_of(DARK_EVERY) {
-                        let works: Vec<_> = self.parts.iter().map(|p| &p.work).collect();
-                        self.adam.reordered(&mut self.params, |vectors| net.dark_last(&works, vectors));
-                    }
                     norm.map_or(f64::NAN, f64::from)
                 }
                 None => {

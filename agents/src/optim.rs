@@ -113,15 +113,6 @@ impl Adam {
         crew.each(&mut stretches, |_, stretch| stretch.change(&rates));
         Some(norm)
     }
-
-    /// Lets somebody give parameters and moments another order, alike; they do so only in the host's memory.
-    pub fn reordered(&mut self, params: &mut Params, reorder: impl FnOnce(&mut [&mut [f32]])) {
-        if let (Some(x), Some(m), Some(v)) =
-            (host_slice(&mut params.flat), host_slice(&mut self.m), host_slice(&mut self.v))
-        {
-            reorder(&mut [x, m, v]);
-        }
-    }
 }
 
 /// Numbers that are worked on at a time.

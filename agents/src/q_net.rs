@@ -208,46 +208,6 @@ impl QNet {
         }
     }
 
-    /// Puts the units of hidden layers that the last forward passes left dark behind the others, where products do not
-    /// get to them, in every vector of numbers that stand for parameters. What the network says stays the same.
-    pub fn dark_last(&self, parts: &[&Work], vectors: &mut [&mut [f32]]) {
-        let mut row = Vec::new();
-        for at in 0..self.hidden {
-            let layer = &self.layers[at];
-            let mut dark = vec![true; layer.outputs];
-            for part in parts {
-                dark.iter_mut().zip(part.tape.dark(at, layer.outputs)).for_each(|(all, dark)| *all &= dark);
-            }
-            // Each where it was among its kind: those that were lit lately stay before those that never were.
-            let mut order: Vec<usize> = (0..layer.outputs).collect();
-            order.sort_by_key(|unit| dark[*unit]);
-            if order.is_sorted() {
-                continue;
-            }
-            let mut reorder = |numbers: &mut [f32], size: usize| {
-                row.clear();
-                row.extend_from_slice(numbers);
-                for (to, from) in numbers.chunks_exact_mut(size).zip(&order) {
-                    to.copy_from_slice(&row[from * size..(from + 1) * size]);
-                }
-            };
-            let above = if at + 1 < self.hidden { at + 1..at + 2 } else { self.hidden..self.layers.len() };
-            for numbers in vectors.iter_mut() {
-                for [weight, bias] in layer.spots() {
-                    let weights = &mut numbers[weight.place..weight.place + layer.inputs * layer.outputs];
-                    weights.chunks_exact_mut(layer.outputs).for_each(|weights| reorder(weights, 1));
-                    reorder(&mut numbers[bias.place..bias.place + layer.outputs], 1);
-                }
-                for above in &self.layers[above.clone()] {
-                    for [weight, _] in above.spots() {
-                        let weights = &mut numbers[weight.place..weight.place + above.inputs * above.outputs];
-                        reorder(weights, above.outputs);
-                    }
-                }
-            }
-        }
-    }
-
     /// Rows of outputs `[rows, width]` by tensor operations, on any device.
     fn tensors(&self, p: &Params, obs: &Tensor, noise: Option<&Noise>) -> Tensor {
         let device = p.flat.device();
@@ -402,48 +362,6 @@ mod tests {
             for least in [1, 10, 1000] {
                 close(&whole(&net, least, &work, &slope, noise.as_ref()), host_view(&gradient).unwrap());
             }
-        }
-    }
-
-    /// Units change places, and nothing else: outputs stay, the gradient moves along, and so do deviations.
-    #[test]
-    fn dark_units_go_last() {
-        let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: true, support: [0.0, 1.0] };
-        let (net, p) = QNet::new(1, 3, &Shape { hidden: vec![8, 12], noise: 0.5, outputs }, Device::Cpu);
-        let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
-        let pass = |flat: &[f32], obs: &[f32; 6]| {
-            let (mut out, mut work) = ([0.0; 6], Work::default());
-            let mut host = OnHost { net: &net, flat, work: &mut work };
-            host.forward(obs, None, &mut out);
-            host.backward(None, &slope);
-            (out, whole(&net, 100, &work, &slope, None), work)
-        };
-        let flat = host_view(&p.flat).unwrap();
-        let (said, mut gradient, work) = pass(flat, &OBS);
-        let (_, _, other) = pass(flat, &[-0.3, 0.7, 0.5, -2.0, 0.1, 1.0]);
-        let dark = |work: &Work, at: usize| work.tape.dark(at, [8, 12][at]).collect::<Vec<_>>();
-        let both = |at: usize| dark(&work, at).iter().zip(dark(&other, at)).map(|(a, b)| *a && b).collect::<Vec<_>>();
-        for at in [0, 1] {
-            assert!(!both(at).is_sorted() && both(at) != dark(&work, at), "layer {at} has something to do");
-        }
-        let mut moved = flat.to_vec();
-        for layer in &net.layers {
-            let [from, to] = [layer.mean, layer.deviation.unwrap()].map(|[weight, _]| weight.place);
-            let numbers = (layer.inputs + 1) * layer.outputs;
-            moved.copy_within(from..from + numbers, to);
-        }
-        net.dark_last(&[&work, &other], &mut [&mut moved, &mut gradient]);
-        for layer in &net.layers {
-            let numbers = (layer.inputs + 1) * layer.outputs;
-            let [mean, deviation] = [layer.mean, layer.deviation.unwrap()].map(|[weight, _]| weight.place);
-            assert_eq!(moved[mean..mean + numbers], moved[deviation..deviation + numbers]);
-        }
-        let (says, moved_gradient, work) = pass(&moved, &OBS);
-        close(&said, &says);
-        close(&gradient, &moved_gradient);
-        for at in [0, 1] {
-            let last = both(at).iter().filter(|dark| **dark).count();
-            assert!(dark(&work, at).iter().rev().take(last).all(|dark| *dark));
         }
     }
 
