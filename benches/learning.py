@@ -48,6 +48,7 @@ ROWS = [
     ("games/tic-tac-toe-ppo", "games/tic-tac-toe-ppo", [], 5),
     ("games/tic-tac-toe-dqn", "games/tic-tac-toe-dqn", [], 5),
     ("games/connect-four-alphazero", "games/connect-four-alphazero", [], 3),
+    ("games/connect-four-alphazero-gpu", "games/connect-four-alphazero-gpu", [], 1),
 ]
 # What every seed but so many must reach: a mean return, a percentage of the optimum, a collusion index, or games lost to
 # a perfect player (negative). The longest name that a row begins with counts.
@@ -64,9 +65,15 @@ NEEDS = {
     "pricing/duopoly, δ = 0": (0.18, 0.28, 0),
     "games/tic-tac-toe": (0, 0, 0),
     "games/connect-four": (90, 100, 0),
+    "games/connect-four-alphazero-gpu": (97, 100, 0),
 }
 # Players that learned Connect Four are judged, and play, with so many simulations.
 THINKING = 100
+
+
+def has_gpu(agon):
+    doctor = subprocess.run([agon, "doctor", "--json"], check=True, capture_output=True)
+    return json.loads(doctor.stdout)["cuda"]
 
 
 def connect_four(agon, run):
@@ -101,6 +108,9 @@ def main():
     short = False
     for row, scenario, sets, seeds in ROWS:
         if args.only not in row:
+            continue
+        if row.endswith("-gpu") and not has_gpu(args.agon):
+            print(f"{row:<32} left out: no CUDA device answers", flush=True)
             continue
         told, longest, reached = [], 0.0, []
         for seed in range(1, seeds + 1):

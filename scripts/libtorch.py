@@ -38,7 +38,8 @@ def pip_download(packages: list[str], into: Path, deps: bool) -> None:
     machine = platform.machine()
     if platform.system() == "Linux":
         command += ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none"]
-        for tag in ("manylinux_2_28", "manylinux_2_25", "manylinux_2_17", "manylinux2014"):
+        # pip takes each by its name only; NVIDIA's wheels have several.
+        for tag in [f"manylinux_2_{n}" for n in range(28, 16, -1)] + ["manylinux2014"]:
             command += ["--platform", f"{tag}_{machine}"]
     result = subprocess.run(command + packages)
     if result.returncode != 0:

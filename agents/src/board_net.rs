@@ -14,7 +14,7 @@ agon_core::choices! {
     /// The numbers of the tower: what its convolutions take and give. Parameters, linear layers and what comes out are
     /// float32 in any case.
     pub enum Precision {
-        /// bfloat16 where the processor has instructions for it, else float32.
+        /// bfloat16 where the device has instructions for it, else float32.
         Auto = "auto",
         Float32 = "float32",
         Bfloat16 = "bfloat16",
@@ -24,17 +24,33 @@ agon_core::choices! {
 impl Precision {
     /// The kind of numbers on this machine.
     pub fn kind(self, device: Device) -> Kind {
-        #[cfg(target_arch = "x86_64")]
-        let fast = is_x86_feature_detected!("avx512bf16");
-        #[cfg(not(target_arch = "x86_64"))]
-        let fast = false;
         match self {
             Self::Float32 => Kind::Float,
             Self::Bfloat16 => Kind::BFloat16,
-            Self::Auto if fast && device == Device::Cpu => Kind::BFloat16,
+            Self::Auto if short_is_fast(device) => Kind::BFloat16,
             Self::Auto => Kind::Float,
         }
     }
+}
+
+/// Whether a device multiplies bfloat16 faster than float32.
+fn short_is_fast(device: Device) -> bool {
+    if device == Device::Cpu {
+        #[cfg(target_arch = "x86_64")]
+        return is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        return false;
+    }
+    // Matrix units have it from compute capability 8.0 on; libraries refuse such convolutions on older ones.
+    let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::BFloat16, device));
+    tch::no_grad(|| {
+        ones(&[8, 8, 3, 3]).f_conv2d(&ones(&[8, 8, 3, 3]), None::<Tensor>, [1, 1], [1, 1], [1, 1], 1).is_ok()
+    })
+}
+
+/// Channels next to each other in memory, as convolutions like it best.
+fn channels_last(x: &Tensor) -> Tensor {
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
 
 /// A 3×3 or 1×1 convolution: the places of its weight and bias in [`Params::leaves`].
@@ -111,6 +127,18 @@ impl BoardNet {
         Self { trunk, policy, value, inputs, actions }
     }
 
+    /// The parameters as the passes of many batches want them: every convolution's in the tower's own numbers.
+    fn ready(&self, mut p: Params, kind: Kind) -> Params {
+        if let Trunk::Tower { stem, blocks, policy, value, .. } = &self.trunk {
+            let convolutions = [stem, policy, value].into_iter().chain(blocks.iter().flat_map(|(one, two)| [one, two]));
+            for conv in convolutions {
+                p.leaves[conv.weight] = channels_last(&p.leaves[conv.weight].detach().to_kind(kind));
+                p.leaves[conv.bias] = p.leaves[conv.bias].detach().to_kind(kind);
+            }
+        }
+        p
+    }
+
     /// `obs`: `[n, inputs]`; logits `[n, actions]` and values `[n]` from −1 to 1, for the player whose view it is.
     /// The tower works with numbers of this kind.
     pub fn forward(&self, p: &Params, obs: &Tensor, kind: Kind) -> (Tensor, Tensor) {
@@ -120,12 +148,8 @@ impl BoardNet {
                 (h.shallow_clone(), h)
             }
             Trunk::Tower { board: [planes, rows, columns], stem, blocks, policy, value } => {
-                let mut board = obs.view([-1, *planes, *rows, *columns]).to_kind(kind);
-                if board.device() == Device::Cpu {
-                    // Channels next to each other in memory, as the CPU's convolutions like it best.
-                    board = board.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
-                }
-                let mut x = stem.forward(p, &board);
+                let board = obs.view([-1, *planes, *rows, *columns]).to_kind(kind);
+                let mut x = stem.forward(p, &channels_last(&board));
                 for (one, two) in blocks {
                     let h = one.forward(p, &x.relu()).relu_();
                     x = two.forward(p, &h) + x; // not in place: the way back needs both
@@ -154,8 +178,13 @@ impl Judge {
     /// A copy of everything that judging needs.
     pub fn new(params: &Params, net: &BoardNet, kind: Kind) -> Self {
         let (device, input) = (params.flat.device(), HostTensor::zeros(&[0]));
-        Self { params: params.frozen(), net: net.clone(), kind, device, input, alone: false }
+        Self { params: net.ready(params.frozen(), kind), net: net.clone(), kind, device, input, alone: false }
     }
+}
+
+/// Rows that a device is asked for so many: its libraries plan the work anew for each size they meet.
+fn whole(rows: usize) -> usize {
+    if rows <= 64 { rows.next_power_of_two() } else { rows.next_multiple_of(64) }
 }
 
 impl Evaluate for Judge {
@@ -164,15 +193,16 @@ impl Evaluate for Judge {
         if !std::mem::replace(&mut self.alone, true) {
             crate::set_threads(1);
         }
-        if self.input.slice().len() != obs.len() {
-            self.input = HostTensor::zeros(&[rows, self.net.inputs]);
+        let batch = if self.device == Device::Cpu { rows } else { whole(rows) };
+        if self.input.slice().len() != batch * self.net.inputs {
+            self.input = HostTensor::zeros(&[batch, self.net.inputs]);
         }
-        self.input.slice_mut().copy_from_slice(obs);
+        self.input.slice_mut()[..obs.len()].copy_from_slice(obs);
         tch::no_grad(|| {
             let (policy, worth) = self.net.forward(&self.params, &self.input.to(self.device), self.kind);
-            debug_assert_eq!(policy.size(), [rows as i64, self.net.actions as i64]);
-            read_f32(&policy, logits);
-            read_f32(&worth, value);
+            debug_assert_eq!(policy.size(), [batch as i64, self.net.actions as i64]);
+            read_f32(&policy.narrow(0, 0, rows as i64), logits);
+            read_f32(&worth.narrow(0, 0, rows as i64), value);
         });
     }
 }
@@ -226,6 +256,45 @@ mod tests {
         for ((long, short), most) in said(Kind::Float).iter().zip(&said(Kind::BFloat16)).zip([0.03, 0.15]) {
             let off = ((long - short).norm() / long.norm()).double_value(&[]);
             assert!(off > 0.0 && off < most, "off by {off}");
+        }
+    }
+
+    /// A device says the same of every row, whatever the number of rows, and learns the same from them.
+    #[test]
+    fn a_cuda_device_says_the_same() {
+        if !crate::cuda_is_available() {
+            eprintln!("skipped: no CUDA device");
+            return;
+        }
+        let made = |device: Device| {
+            let mut builder = Builder::new(3);
+            let net = BoardNet::new(&mut builder, &[3, 6, 7], 7, 32, 2);
+            let mut params = builder.finish(device);
+            let mut rng = Rng::new(3, Stream::Shuffle, 0);
+            let noise: Vec<f32> = (0..params.count()).map(|_| 0.05 * rng.normal() as f32).collect();
+            let _ = tch::no_grad(|| params.flat.g_add_(&Tensor::from_slice(&noise).to_device(device)));
+            (net, params)
+        };
+        let said = |device: Device, kind: Kind, rows: usize| {
+            let (net, params) = made(device);
+            let obs: Vec<f32> = (0..rows * 126).map(|i| f32::from(i % 11 < 3 || i % 7 == 2)).collect();
+            let (mut logits, mut value) = (vec![0.0; rows * 7], vec![0.0; rows]);
+            Judge::new(&params, &net, kind).evaluate(&obs, &mut logits, &mut value);
+            let input = Tensor::from_slice(&obs).view([rows as i64, 126]).to_device(device);
+            let (policy, worth) = net.forward(&params, &input, kind);
+            let gradient = params.gradient(&(policy.square().sum(Kind::Float) + worth.sum(Kind::Float)));
+            let gradient = gradient.to_device(Device::Cpu).to_kind(Kind::Float);
+            [Tensor::from_slice(&logits), Tensor::from_slice(&value), gradient]
+        };
+        for rows in [1, 3, 100] {
+            let here = said(Device::Cpu, Kind::Float, rows);
+            // Devices multiply float32 in convolutions with 10 bits of it.
+            for (kind, most) in [(Kind::Float, 0.01), (Kind::BFloat16, 0.05)] {
+                for (a, b) in here.iter().zip(&said(Device::Cuda(0), kind, rows)) {
+                    let off = ((a - b).norm() / a.norm()).double_value(&[]);
+                    assert!(off < most, "{kind:?}, {rows} rows: off by {off}");
+                }
+            }
         }
     }
 

@@ -7,7 +7,6 @@
 use crate::agent::{Agent, AgentError, Saved, all_finite};
 use crate::bridge::host_view;
 use crate::collect::TOO_MUCH;
-use crate::crew::Crew;
 use crate::dense::BLOCK;
 use crate::dist::Head;
 use crate::distinct::Distinct;
@@ -20,6 +19,7 @@ use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape};
 use crate::q_task::{Part, Task};
 use crate::registry::Context;
 use crate::replay::{Batch, Outcome, Priorities, Replay};
+use agon_core::crew::Crew;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;

@@ -11,7 +11,7 @@
 //! | A2C, REINFORCE | [`a2c`], [`reinforce`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
-//! | small networks without tensors | [`dense`], [`crew`] |
+//! | small networks without tensors | [`dense`] |
 //! | memory shared by tensors and slices | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
@@ -24,7 +24,6 @@ pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
 pub mod collect;
-pub mod crew;
 pub mod demand;
 pub mod dense;
 pub mod dist;

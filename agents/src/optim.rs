@@ -1,8 +1,8 @@
 //! Adam (Kingma and Ba 2015) over one flat parameter tensor, in the form and with the defaults that PPO is used with.
 
 use crate::bridge::host_slice;
-use crate::crew::Crew;
 use crate::net::Params;
+use agon_core::crew::Crew;
 use tch::Tensor;
 
 agon_core::choices! {

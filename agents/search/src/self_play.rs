@@ -10,6 +10,7 @@ use crate::guided::{Evaluate, check, draw};
 use crate::memory::Memory;
 use crate::puct::{Noise, SearchSettings, Tree, scaled};
 use agon_core::GameSpec;
+use agon_core::crew::Crew;
 use agon_core::game::{Action, Game, Turn, start};
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::scene::Scene;
@@ -114,6 +115,9 @@ pub struct Games<G: Game> {
     set: SelfPlaySettings,
     lanes: Vec<Lane<G::State>>,
     window: VecDeque<Step<G::State>>,
+    /// The threads that play, the same ones in every call: what libraries keep for a thread lasts.
+    crew: Crew,
+    threads: usize,
     /// Searched positions and games in the window.
     searched: usize,
     ended: usize,
@@ -139,6 +143,8 @@ impl<G: Game> Games<G> {
         Ok(Self {
             lanes: (0..set.games).map(lane).collect(),
             window: VecDeque::new(),
+            crew: Crew::default(),
+            threads: 1,
             searched: 0,
             ended: 0,
             game,
@@ -346,19 +352,17 @@ fn run<G: Game>(
 impl<G: Game> SelfPlay for Games<G> {
     fn play(&mut self, moves: u64, networks: &mut [Box<dyn Evaluate>]) -> Played {
         let share = self.lanes.len().div_ceil(networks.len());
-        let threads = self.lanes.len().div_ceil(share) as u64;
-        let (game, set) = (&self.game, &self.set);
-        // A panic in a game or in the network is a bug: let it surface as one.
-        let results: Vec<_> = crossbeam::thread::scope(|scope| {
-            let shares = self.lanes.chunks_mut(share).zip(networks);
-            let handles: Vec<_> = shares
-                .map(|(lanes, network)| {
-                    scope.spawn(move |_| run(game, set, lanes, moves.div_ceil(threads), &mut **network))
-                })
-                .collect();
-            handles.into_iter().map(|h| h.join().expect("self-play panicked")).collect()
-        })
-        .expect("self-play panicked");
+        let threads = self.lanes.len().div_ceil(share);
+        if threads != self.threads {
+            (self.crew, self.threads) = (Crew::new(threads), threads);
+        }
+        let (game, set, moves) = (&self.game, &self.set, moves.div_ceil(threads as u64));
+        let shares = self.lanes.chunks_mut(share).zip(networks);
+        let mut shares: Vec<_> = shares.map(|(lanes, network)| (lanes, network, None)).collect();
+        self.crew.each(&mut shares, |_, (lanes, network, result)| {
+            *result = Some(run(game, set, lanes, moves, &mut ***network));
+        });
+        let results: Vec<_> = shares.into_iter().filter_map(|(_, _, result)| result).collect();
         let mut all = Played::default();
         for (played, finished) in results {
             all.kept += finished.into_iter().map(|steps| self.keep(steps)).sum::<u64>();

@@ -9,6 +9,7 @@
 //! | what a learner sees | [`vec_env`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
+//! | threads that stay for many small jobs | [`crew`] |
 //! | saved episodes | [`episode`] |
 //! | what a run says, and to whom | [`event`] |
 //! | the checks that every environment passes | [`contract`] |
@@ -17,6 +18,7 @@
 
 pub mod batch;
 pub mod contract;
+pub mod crew;
 pub mod env;
 pub mod episode;
 pub mod error;
