@@ -9,7 +9,7 @@ use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
 use crate::bridge::{HostTensor, host_slice};
 use crate::collect::TOO_MUCH;
 use crate::net::{Builder, Params};
-use crate::optim::{Adam, Schedule};
+use crate::optim::{Adam, Schedule, add, stretch_ends};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
 use agon_core::crew::Crew;
@@ -253,10 +253,19 @@ impl AlphaZero {
             part.learn(net, kind, value_coef);
         });
         let mut gradients: Vec<Tensor> = self.parts.iter().map(|p| p.gradient.shallow_clone()).collect();
-        let norm = match gradients.iter_mut().map(host_slice).collect::<Option<Vec<_>>>() {
-            Some(mut parts) => self.adam.step_on_host(&mut self.params, &mut parts, rate, max_norm, &self.crew),
-            None => None,
-        };
+        let slices = gradients.iter_mut().map(host_slice).collect::<Option<Vec<_>>>();
+        let norm = slices.and_then(|mut parts| {
+            let (first, others) = parts.split_first_mut()?;
+            let sum = |from: usize, g: &mut [f32]| others.iter().for_each(|other| add(g, &other[from..from + g.len()]));
+            self.adam.step_on_host(
+                &mut self.params,
+                first,
+                &stretch_ends(first.len()),
+                sum,
+                [rate, max_norm],
+                &self.crew,
+            )
+        });
         let norm = match norm {
             Some(norm) => Tensor::from(norm),
             None => self.adam.step(&mut self.params, &self.parts[0].gradient, rate, max_norm),

@@ -4,6 +4,9 @@
 //! Hidden activations are kept unit by unit, `[units, rows]`: then the long dimension of every product of a small
 //! minibatch with a large matrix is contiguous, whichever way the matrix is read, and nothing large is transposed.
 //!
+//! Of a rectified layer, units that no row lights have no part in anything above or below. Products end at a layer's
+//! last lit unit: where the dark ones come last, they cost nothing.
+//!
 //! The only `unsafe` of this file is the call of the matrix product, which takes pointers; [`product`] checks them.
 
 use crate::net::Params;
@@ -31,6 +34,13 @@ impl<'a> View<'a> {
         Self { data, shape: (rows, columns), steps: (width, 1) }
     }
 
+    /// At most so many rows from one on.
+    fn rows_from(self, row: usize, rows: usize) -> Self {
+        let row = row.min(self.shape.0);
+        let shape = (rows.min(self.shape.0 - row), self.shape.1);
+        Self { data: &self.data[(row * self.steps.0).min(self.data.len())..], shape, steps: self.steps }
+    }
+
     fn transposed(self) -> Self {
         let ((rows, columns), (down, right)) = (self.shape, self.steps);
         Self { data: self.data, shape: (columns, rows), steps: (right, down) }
@@ -49,12 +59,14 @@ fn product(out: &mut [f32], steps: (usize, usize), a: View<'_>, b: View<'_>, add
     assert!(k == b.shape.0, "{:?} times {:?}", a.shape, b.shape);
     assert!(fits(out.len(), (m, n), steps) && fits(a.data.len(), a.shape, a.steps));
     assert!(fits(b.data.len(), b.shape, b.steps));
+    // No two entries of `out` are the same place: rows, or columns, lie one behind the other.
+    assert!(steps.1 == 1 && steps.0 >= n || steps.0 == 1 && steps.1 >= m, "{steps:?} for {m} times {n}");
     // The kernels write columns; rows are the columns of the transposed product, bᵀ aᵀ.
     let (m, n, steps, a, b) =
         if steps.1 == 1 { (n, m, (1, steps.0), b.transposed(), a.transposed()) } else { (m, n, steps, a, b) };
     let signed = |step: usize| step as isize;
-    // SAFETY: all three matrices lie within their slices, by the checks above, and `out` is borrowed for itself alone.
-    // The steps of `out` tell its entries apart: they are those of whole rows or columns in all calls of this file.
+    // SAFETY: all three matrices lie within their slices, and the entries of `out` apart, by the checks above; `out` is
+    // borrowed for itself alone.
     unsafe {
         gemm_f32::gemm::f32::get_gemm_fn()(
             m,
@@ -90,27 +102,13 @@ struct Layer {
 }
 
 impl Layer {
-    /// `[inputs, outputs]`.
-    fn weight<'a>(&self, flat: &'a [f32]) -> View<'a> {
-        View::rows(&flat[self.weight..self.weight + self.inputs * self.outputs], self.inputs, self.outputs)
+    /// `[inputs, outputs]`, or the first of them.
+    fn weight<'a>(&self, flat: &'a [f32], inputs: usize, outputs: usize) -> View<'a> {
+        View::part(&flat[self.weight..self.weight + self.inputs * self.outputs], inputs, outputs, self.outputs)
     }
 
     fn bias<'a>(&self, flat: &'a [f32]) -> &'a [f32] {
         &flat[self.bias..self.bias + self.outputs]
-    }
-
-    /// The gradient from the layer's input `[inputs, rows]` and the slope of its output `[outputs, rows]`.
-    fn gradient(&self, flat: &mut [f32], input: View<'_>, slope: View<'_>) {
-        let weight = &mut flat[self.weight..self.weight + self.inputs * self.outputs];
-        product(weight, (self.outputs, 1), input, slope.transposed(), false);
-        let bias = &mut flat[self.bias..self.bias + self.outputs];
-        if slope.steps.1 == 1 {
-            bias.iter_mut().zip(slope.data.chunks_exact(slope.shape.1)).for_each(|(b, unit)| *b = sum(unit));
-        } else {
-            for (i, bias) in bias.iter_mut().enumerate() {
-                *bias = slope.data[i * slope.steps.0..].iter().step_by(slope.steps.1).take(slope.shape.1).sum();
-            }
-        }
     }
 }
 
@@ -132,9 +130,34 @@ pub struct Dense {
 /// What the backward pass needs of the forward pass, and room for it.
 #[derive(Debug, Default)]
 pub struct Tape {
-    /// A layer's activations each, `[units, rows]`.
-    hidden: Vec<Vec<f32>>,
-    slope: [Vec<f32>; 2],
+    /// A layer's activations each, `[units, rows]`, and how many units there are up to the last lit one.
+    hidden: Vec<(Vec<f32>, usize)>,
+    /// Slopes of a layer's sums each, `[units, rows]`, up to the last lit one.
+    slopes: Vec<Vec<f32>>,
+}
+
+/// Rows that passes have seen, and what is known of them.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// `[rows, inputs]`
+    pub x: &'a [f32],
+    /// Slopes of the outputs, `[rows, outputs]`.
+    pub slope: &'a [f32],
+    /// Of both passes.
+    pub tape: &'a Tape,
+}
+
+/// Whether no row lights a unit.
+fn is_dark(unit: &[f32]) -> bool {
+    unit.iter().all(|h| *h == 0.0)
+}
+
+impl Tape {
+    /// Which units of a hidden layer no row of the last forward pass lit; nothing before the first pass.
+    pub fn dark(&self, layer: usize, units: usize) -> impl Iterator<Item = bool> {
+        let h = self.hidden.get(layer).map_or(&[][..], |(h, _)| h);
+        h.chunks_exact((h.len() / units).max(1)).map(is_dark)
+    }
 }
 
 impl Dense {
@@ -158,10 +181,10 @@ impl Dense {
         self.heads.iter().map(|h| h.outputs).sum()
     }
 
-    /// The input of layer `i` of the hidden ones, or of the heads, as `[units, rows]`.
-    fn input<'a>(&self, i: usize, x: &'a [f32], tape: &'a [Vec<f32>], rows: usize) -> View<'a> {
+    /// The input of layer `i` of the hidden ones, or of the heads, as `[units, rows]`, up to the last lit unit.
+    fn input<'a>(&self, i: usize, x: &'a [f32], tape: &'a [(Vec<f32>, usize)], rows: usize) -> View<'a> {
         match i.checked_sub(1) {
-            Some(before) => View::rows(&tape[before], self.hidden[before].outputs, rows),
+            Some(before) => View::rows(&tape[before].0, tape[before].1, rows),
             None => View::rows(x, rows, self.inputs()).transposed(),
         }
     }
@@ -169,51 +192,92 @@ impl Dense {
     /// `x`: `[rows, inputs]`; `out`: `[rows, outputs]`.
     pub fn forward(&self, flat: &[f32], x: &[f32], out: &mut [f32], tape: &mut Tape) {
         let (rows, width) = (x.len() / self.inputs(), self.outputs());
-        tape.hidden.resize_with(self.hidden.len(), Vec::new);
+        tape.hidden.resize_with(self.hidden.len(), Default::default);
         for (i, layer) in self.hidden.iter().enumerate() {
-            let mut h = std::mem::take(&mut tape.hidden[i]);
+            let mut h = std::mem::take(&mut tape.hidden[i].0);
             h.resize(layer.outputs * rows, 0.0);
             let input = self.input(i, x, &tape.hidden, rows);
-            product(&mut h, (rows, 1), layer.weight(flat).transposed(), input, false);
+            let weight = layer.weight(flat, input.shape.0, layer.outputs);
+            product(&mut h, (rows, 1), weight.transposed(), input, false);
             rectify(&mut h, layer.bias(flat));
-            tape.hidden[i] = h;
+            let dark = h.rchunks_exact(rows).take_while(|unit| is_dark(unit)).count();
+            tape.hidden[i] = (h, (layer.outputs - dark).max(1));
         }
         let (input, mut from) = (self.input(self.hidden.len(), x, &tape.hidden, rows), 0);
         for head in &self.heads {
             for row in out.chunks_exact_mut(width) {
                 row[from..from + head.outputs].copy_from_slice(head.bias(flat));
             }
-            product(&mut out[from..], (1, width), head.weight(flat).transposed(), input, true);
+            let weight = head.weight(flat, input.shape.0, head.outputs);
+            product(&mut out[from..], (1, width), weight.transposed(), input, true);
             from += head.outputs;
         }
     }
 
-    /// Differentiates `Σ slope · out` of the last forward pass by every weight and bias; the rest of `gradient` stays.
-    /// `slope`: `[rows, outputs]`.
-    pub fn backward(&self, flat: &[f32], x: &[f32], slope: &[f32], gradient: &mut [f32], tape: &mut Tape) {
-        let (rows, width, depth) = (x.len() / self.inputs(), self.outputs(), self.hidden.len());
-        let [mut here, mut below] = std::mem::take(&mut tape.slope);
-        let mut from = 0;
-        for (i, head) in self.heads.iter().enumerate() {
-            let slope = View::part(&slope[from..], rows, head.outputs, width).transposed();
-            head.gradient(gradient, self.input(depth, x, &tape.hidden, rows), slope);
-            if depth > 0 {
-                here.resize(head.inputs * rows, 0.0);
-                product(&mut here, (rows, 1), head.weight(flat), slope, i > 0);
+    /// Slopes of all hidden layers' sums in `Σ slope · out` of the last forward pass; `slope`: `[rows, outputs]`.
+    pub fn backward(&self, flat: &[f32], slope: &[f32], tape: &mut Tape) {
+        let (width, depth) = (self.outputs(), self.hidden.len());
+        let (rows, Tape { hidden, slopes }) = (slope.len() / width, tape);
+        slopes.resize_with(depth, Vec::new);
+        for i in (0..depth).rev() {
+            let (h, lit) = &hidden[i];
+            let (here, above) = slopes[i..].split_first_mut().expect("a layer each");
+            here.resize(lit * rows, 0.0);
+            let mut slope_through = |layer: &Layer, slope: View<'_>, add: bool| {
+                product(here, (rows, 1), layer.weight(flat, *lit, slope.shape.0), slope, add);
+            };
+            match above.first() {
+                Some(above) => slope_through(&self.hidden[i + 1], View::rows(above, hidden[i + 1].1, rows), false),
+                None => {
+                    let mut from = 0;
+                    for head in &self.heads {
+                        slope_through(
+                            head,
+                            View::part(&slope[from..], rows, head.outputs, width).transposed(),
+                            from > 0,
+                        );
+                        from += head.outputs;
+                    }
+                }
             }
-            from += head.outputs;
+            silence(here, h);
         }
-        for (i, layer) in self.hidden.iter().enumerate().rev() {
-            silence(&mut here, &tape.hidden[i]);
-            let slope = View::rows(&here, layer.outputs, rows);
-            layer.gradient(gradient, self.input(i, x, &tape.hidden, rows), slope);
-            if i > 0 {
-                below.resize(layer.inputs * rows, 0.0);
-                product(&mut below, (rows, 1), layer.weight(flat), slope, false);
-                std::mem::swap(&mut here, &mut below);
+    }
+
+    /// Input and slopes of a layer, counted through hidden ones and heads, as `[units, rows]`.
+    fn input_and_slope<'a>(&self, layer: usize, seen: Seen<'a>) -> [View<'a>; 2] {
+        let (Seen { x, slope, tape }, depth, width) = (seen, self.hidden.len(), self.outputs());
+        let rows = slope.len() / width;
+        let input = self.input(layer.min(depth), x, &tape.hidden, rows);
+        let Some(head) = layer.checked_sub(depth) else {
+            return [input, View::rows(&tape.slopes[layer], tape.hidden[layer].1, rows)];
+        };
+        let from: usize = self.heads[..head].iter().map(|h| h.outputs).sum();
+        [input, View::part(&slope[from..], rows, self.heads[head].outputs, width).transposed()]
+    }
+
+    /// Adds the gradient of a layer's weights from input number `from` on, `[inputs, outputs]`, over all rows seen.
+    pub fn weights(&self, layer: usize, from: usize, seen: &[Seen<'_>], gradient: &mut [f32]) {
+        let outputs = self.hidden.get(layer).unwrap_or_else(|| &self.heads[layer - self.hidden.len()]).outputs;
+        for seen in seen {
+            let [input, slope] = self.input_and_slope(layer, *seen);
+            let input = input.rows_from(from, gradient.len() / outputs);
+            product(gradient, (outputs, 1), input, slope.transposed(), true);
+        }
+    }
+
+    /// Adds the gradient of a layer's biases.
+    pub fn biases(&self, layer: usize, seen: &[Seen<'_>], gradient: &mut [f32]) {
+        for seen in seen {
+            let slope = self.input_and_slope(layer, *seen)[1];
+            for (i, bias) in gradient.iter_mut().enumerate().take(slope.shape.0) {
+                let unit = &slope.data[i * slope.steps.0..];
+                *bias += match slope.steps.1 {
+                    1 => sum(&unit[..slope.shape.1]),
+                    step => unit.iter().step_by(step).take(slope.shape.1).sum(),
+                };
             }
         }
-        tape.slope = [here, below];
     }
 }
 
@@ -262,13 +326,17 @@ mod tests {
     #[test]
     fn both_passes_are_libtorchs() {
         let mut rng = Rng::new(3, Stream::Act, 0);
-        for (sizes, heads, rows) in [
-            (vec![4], vec![2], 3),
-            (vec![4], vec![1], 5),
-            (vec![4, 8], vec![1], 5),
-            (vec![4, 256, 256], vec![2], 32),
-            (vec![5, 17], vec![3, 1], 1),
-            (vec![3, 33, 19], vec![6, 51], 67),
+        // Sizes from the input on, heads, rows, and how many units of each hidden layer are dark behind the others.
+        for (sizes, heads, rows, dark) in [
+            (vec![4], vec![2], 3, 0),
+            (vec![4], vec![1], 5, 0),
+            (vec![4, 8], vec![1], 5, 0),
+            (vec![4, 256, 256], vec![2], 32, 0),
+            (vec![5, 17], vec![3, 1], 1, 0),
+            (vec![3, 33, 19], vec![6, 51], 67, 0),
+            (vec![4, 256, 256], vec![2], 32, 100),
+            (vec![3, 33, 19], vec![6, 51], 67, 7),
+            (vec![3, 8, 8], vec![2], 5, 8),
         ] {
             let mut b = Builder::new(7);
             let mut layer = |name: &str, i: usize, o: usize| {
@@ -277,6 +345,11 @@ mod tests {
             let hidden: Vec<_> = sizes.windows(2).map(|w| layer("hidden", w[0], w[1])).collect();
             let heads: Vec<_> = heads.iter().map(|&o| layer("head", sizes[sizes.len() - 1], o)).collect();
             let params = b.finish(Device::Cpu);
+            for &(_, bias) in &hidden {
+                let bias = tch::no_grad(|| params.leaves[bias].shallow_clone());
+                let units = bias.numel() as i64;
+                let _ = tch::no_grad(|| bias.narrow(0, units - dark, dark).fill_(-100.0));
+            }
             let net = Dense::new(&params, &hidden, &heads);
             let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
             let (x, slope) = (drawn(rows * net.inputs()), drawn(rows * net.outputs()));
@@ -290,10 +363,21 @@ mod tests {
             let gradient = params.gradient(&(&out * Tensor::from_slice(&slope).view_as(&out)).sum(Kind::Float));
 
             let (mut tape, mut mine) = (Tape::default(), vec![0.0; rows * net.outputs()]);
-            let (flat, mut flow) = (host_view(&params.flat).unwrap(), vec![f32::NAN; params.count() as usize]);
+            let (flat, mut flow) = (host_view(&params.flat).unwrap(), vec![0.0; params.count() as usize]);
             net.forward(flat, &x, &mut mine, &mut tape);
             close(&mine, &out.detach());
-            net.backward(flat, &x, &slope, &mut flow, &mut tape);
+            assert!(tape.hidden.iter().all(|(h, lit)| *lit <= (h.len() / rows - dark as usize).max(1)));
+            net.backward(flat, &slope, &mut tape);
+            let seen = [Seen { x: &x, slope: &slope, tape: &tape }];
+            for (i, layer) in net.hidden.iter().chain(&net.heads).enumerate() {
+                // In two parts, as two threads do.
+                let half = layer.inputs / 2;
+                let [first, last] = [(0, half), (half, layer.inputs)]
+                    .map(|(from, to)| layer.weight + from * layer.outputs..layer.weight + to * layer.outputs);
+                net.weights(i, 0, &seen, &mut flow[first]);
+                net.weights(i, half, &seen, &mut flow[last]);
+                net.biases(i, &seen, &mut flow[layer.bias..layer.bias + layer.outputs]);
+            }
             close(&flow, &gradient);
         }
     }

@@ -13,7 +13,7 @@ use crate::distinct::Distinct;
 use crate::greedy::{Greedy, see};
 use crate::net::Params;
 use crate::normalise::Moments;
-use crate::optim::{Adam, Schedule};
+use crate::optim::{Adam, STRETCH, Schedule};
 use crate::q_loss::{Kinds, Outputs};
 use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape};
 use crate::q_task::{Part, Task};
@@ -106,6 +106,9 @@ pub struct Dqn {
     /// Steps at which the network learns next, and is copied.
     due: [u64; 2],
     parts: Vec<Part>,
+    /// The gradient of a step, and where stretches of it end.
+    gradient: Vec<f32>,
+    ends: Vec<usize>,
     /// What the copy says of the batch's next observations, `[rows, width]`.
     judged: Vec<f32>,
     distinct: Distinct,
@@ -145,9 +148,9 @@ impl Config {
         }
         let atoms = if self.returns == Kinds::Mean { 1 } else { self.atoms };
         let sizes = [&[spec.obs_len()], &self.hidden[..], &[labels.len() * atoms]].concat();
-        // Weights, two moments and a copy; a gradient a part; with noise, deviations of all and noisy weights a part.
-        let (noisy, parts) = (if self.noise > 0.0 { 2.0 } else { 1.0 }, self.parts(Device::Cpu) as f64);
-        let bytes = noisy * (16.0 + 4.0 * parts * noisy);
+        // Weights, two moments, a gradient and a copy; with noise, deviations of all of them and noisy weights a part.
+        let noisy = if self.noise > 0.0 { 8.0 * self.parts(Device::Cpu) as f64 + 20.0 } else { 0.0 };
+        let bytes = 20.0 + noisy;
         let weights: f64 = sizes.windows(2).map(|w| bytes * w[0] as f64 * w[1] as f64).sum();
         if weights > TOO_MUCH {
             return refuse("hidden", format!("would need {:.0} GB of memory", weights / 1e9));
@@ -184,6 +187,9 @@ impl Config {
     }
 }
 
+/// Gradient steps between one look for units that stayed dark and the next.
+const DARK_EVERY: u64 = 128;
+
 impl Dqn {
     /// A fresh learner.
     pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
@@ -207,6 +213,8 @@ impl Dqn {
             progress: 0.0,
             due: [config.learning_starts, config.target_every],
             parts,
+            gradient: vec![0.0; params.count() as usize],
+            ends: net.stretch_ends(STRETCH),
             judged: Vec::new(),
             distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
             // A device does its own work side by side.
@@ -306,14 +314,21 @@ impl Dqn {
             let norm = match host_view(&self.params.flat) {
                 Some(flat) => {
                     let stretch = size.div_ceil(self.parts.len());
+                    let of = |i: usize| task.of((i * stretch).min(size)..((i + 1) * stretch).min(size));
                     self.crew.each(&mut self.parts, |i, part| {
                         let mut work = std::mem::take(&mut part.work);
-                        let task = task.of(i * stretch..((i + 1) * stretch).min(size));
-                        task.learn(&mut OnHost { net, flat, work: &mut work }, part);
+                        of(i).learn(&mut OnHost { net, flat, work: &mut work }, part);
                         part.work = work;
                     });
-                    let mut parts: Vec<_> = self.parts.iter_mut().map(|p| &mut p.work.gradient[..]).collect();
-                    let norm = self.adam.step_on_host(&mut self.params, &mut parts, rate, c.max_grad_norm, &self.crew);
+                    let seen: Vec<_> = self.parts.iter().enumerate().map(|(i, part)| part.seen(&of(i))).collect();
+                    let find =
+                        |from: usize, gradient: &mut [f32]| net.gradient(from, &seen, learned.as_ref(), gradient);
+                    let (gradient, rates) = (&mut self.gradient, [rate, c.max_grad_norm]);
+                    let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, &self.crew);
+                    if self.adam.steps.is_multiple_of(DARK_EVERY) {
+                        let works: Vec<_> = self.parts.iter().map(|p| &p.work).collect();
+                        self.adam.reordered(&mut self.params, |vectors| net.dark_last(&works, vectors));
+                    }
                     norm.map_or(f64::NAN, f64::from)
                 }
                 None => {

@@ -42,7 +42,14 @@ impl Adam {
     /// One update; gradients longer than `max_norm` are shortened to it. Returns the gradient's norm, on the device.
     pub fn step(&mut self, params: &mut Params, gradient: &Tensor, rate: f64, max_norm: f64) -> Tensor {
         if let Some(gradient) = host_slice(&mut gradient.shallow_clone())
-            && let Some(norm) = self.step_on_host(params, &mut [gradient], rate, max_norm, &Crew::default())
+            && let Some(norm) = self.step_on_host(
+                params,
+                gradient,
+                &stretch_ends(gradient.len()),
+                |_, _| {},
+                [rate, max_norm],
+                &Crew::default(),
+            )
         {
             return Tensor::from(norm);
         }
@@ -65,29 +72,31 @@ impl Adam {
         })
     }
 
-    /// The same where memory is the CPU's, in two passes over it: a dozen small tensor operations cost more than the
-    /// gradient of a small network. The gradient is the sum of those given; the first one is used up. None where the
-    /// parameters are elsewhere.
+    /// The same where memory is the CPU's, stretch by stretch: a dozen small tensor operations cost more than the
+    /// gradient of a small network. `ends`: where stretches end, the last one at the last number. `find` is told where a
+    /// stretch begins and makes of it, in `gradient`, what it shall be. None where the parameters are elsewhere.
     pub fn step_on_host(
         &mut self,
         params: &mut Params,
-        gradients: &mut [&mut [f32]],
-        rate: f64,
-        max_norm: f64,
+        gradient: &mut [f32],
+        ends: &[usize],
+        find: impl Fn(usize, &mut [f32]) + Sync,
+        [rate, max_norm]: [f64; 2],
         crew: &Crew,
     ) -> Option<f32> {
-        let (x, m, v) = (host_slice(&mut params.flat)?, host_slice(&mut self.m)?, host_slice(&mut self.v)?);
-        let (first, others) = gradients.split_first_mut()?;
-        let mut stretches: Vec<Stretch<'_>> = Vec::with_capacity(x.len().div_ceil(STRETCH));
-        let parts = x.chunks_mut(STRETCH).zip(first.chunks_mut(STRETCH));
-        for ((x, g), (m, v)) in parts.zip(m.chunks_mut(STRETCH).zip(v.chunks_mut(STRETCH))) {
-            stretches.push(Stretch { x, g, m, v, squares: 0.0 });
+        let (mut x, mut g) = (host_slice(&mut params.flat)?, gradient);
+        let (mut m, mut v) = (host_slice(&mut self.m)?, host_slice(&mut self.v)?);
+        let mut stretches: Vec<Stretch<'_>> = Vec::with_capacity(ends.len());
+        let mut from = 0;
+        for end in ends {
+            let n = end - from;
+            let (x, g, m, v) = (cut(&mut x, n), cut(&mut g, n), cut(&mut m, n), cut(&mut v, n));
+            stretches.push(Stretch { from, x, g, m, v, squares: 0.0 });
+            from = *end;
         }
-        crew.each(&mut stretches, |i, stretch| {
-            let from = i * STRETCH;
-            for other in others.iter() {
-                stretch.add(&other[from..from + stretch.g.len()]);
-            }
+        assert!(x.is_empty() && g.is_empty(), "the last stretch ends at {from}");
+        crew.each(&mut stretches, |_, stretch| {
+            find(stretch.from, stretch.g);
             stretch.square();
         });
         let norm = stretches.iter().map(|s| s.squares).sum::<f32>().sqrt();
@@ -104,13 +113,42 @@ impl Adam {
         crew.each(&mut stretches, |_, stretch| stretch.change(&rates));
         Some(norm)
     }
+
+    /// Lets somebody give parameters and moments another order, alike; they do so only in the host's memory.
+    pub fn reordered(&mut self, params: &mut Params, reorder: impl FnOnce(&mut [&mut [f32]])) {
+        if let (Some(x), Some(m), Some(v)) =
+            (host_slice(&mut params.flat), host_slice(&mut self.m), host_slice(&mut self.v))
+        {
+            reorder(&mut [x, m, v]);
+        }
+    }
 }
 
 /// Numbers that are worked on at a time.
-const STRETCH: usize = 32_768;
+pub const STRETCH: usize = 32_768;
+
+/// Where stretches of so many numbers end.
+pub fn stretch_ends(numbers: usize) -> Vec<usize> {
+    (1..=numbers.div_ceil(STRETCH)).map(|i| (i * STRETCH).min(numbers)).collect()
+}
+
+/// The next `n` of these numbers.
+fn cut<'a>(numbers: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
+    numbers.split_off_mut(..n).expect("stretches end in order, and within the numbers")
+}
+
+/// `to ← to + from`
+pub fn add(to: &mut [f32], from: &[f32]) {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || to.iter_mut().zip(from).for_each(|(to, from)| *to += from),
+    );
+}
 
 /// A stretch of parameters, with their gradient and moments.
 struct Stretch<'a> {
+    /// Where it begins.
+    from: usize,
     x: &'a mut [f32],
     g: &'a mut [f32],
     m: &'a mut [f32],
@@ -128,14 +166,6 @@ struct Rates {
 }
 
 impl Stretch<'_> {
-    fn add(&mut self, other: &[f32]) {
-        let Self { g, .. } = self;
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || g.iter_mut().zip(other).for_each(|(g, other)| *g += other),
-        );
-    }
-
     fn square(&mut self) {
         let g = &*self.g;
         self.squares = pulp::Arch::new().dispatch(
@@ -157,13 +187,20 @@ impl Stretch<'_> {
             || {
                 for ((x, g), (m, v)) in x.iter_mut().zip(&**g).zip(m.iter_mut().zip(v.iter_mut())) {
                     let g = g * r.scale;
-                    *m += r.keep[0] * (g - *m);
-                    *v += r.keep[1] * (g * g - *v);
+                    *m = flushed(*m + r.keep[0] * (g - *m));
+                    *v = flushed(*v + r.keep[1] * (g * g - *v));
                     *x += r.change * *m / (v.sqrt() * r.root + r.eps);
                 }
             },
         );
     }
+}
+
+/// Nothing instead of a number with too small an exponent. Moments of units that stay dark fade into those, where they
+/// stay, since a tenth of the smallest rounds to nothing; many processors are slow with them.
+#[inline(always)]
+fn flushed(x: f32) -> f32 {
+    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
 }
 
 #[cfg(test)]
@@ -210,10 +247,14 @@ mod tests {
             builder.constant("x", &[n as i64], 1.0);
             let mut params = builder.finish(Device::Cpu);
             let mut adam = Adam::new(&params, 1e-8);
-            let mut parts: Vec<Vec<f32>> =
-                (0..parts).map(|_| half.iter().map(|x| x / parts as f32).collect()).collect();
-            let mut parts: Vec<&mut [f32]> = parts.iter_mut().map(|p| &mut p[..]).collect();
-            let norm = adam.step_on_host(&mut params, &mut parts, 0.1, 0.5, &Crew::new(threads)).unwrap();
+            let part: Vec<f32> = half.iter().map(|x| x / parts as f32).collect();
+            let find = |from: usize, g: &mut [f32]| {
+                g.fill(0.0);
+                (0..parts).for_each(|_| add(g, &part[from..from + g.len()]));
+            };
+            let (mut gradient, crew) = (vec![f32::NAN; n], Crew::new(threads));
+            let norm =
+                adam.step_on_host(&mut params, &mut gradient, &stretch_ends(n), find, [0.1, 0.5], &crew).unwrap();
             (norm, host_slice(&mut params.flat).unwrap().to_vec())
         };
         let one = stepped(1, 1);

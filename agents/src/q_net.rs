@@ -2,7 +2,7 @@
 //! the host ([`crate::dense`]), by tensors on a device. What a row of outputs means is [`crate::q_loss`]'s affair.
 
 use crate::bridge::{host_view, read_f32};
-use crate::dense::{BLOCK, Dense, Tape};
+use crate::dense::{BLOCK, Dense, Seen, Tape};
 use crate::net::{Builder, Params};
 use crate::q_loss::{Kinds, Outputs};
 use agon_core::rng::Rng;
@@ -35,6 +35,13 @@ struct Layer {
     deviation: Option<[Spot; 2]>,
 }
 
+impl Layer {
+    /// Where its weight and bias are, and those of its noise.
+    fn spots(&self) -> impl Iterator<Item = [Spot; 2]> {
+        std::iter::once(self.mean).chain(self.deviation)
+    }
+}
+
 /// One draw of the noise: a vector for the inputs and one for the outputs of every layer.
 #[derive(Clone, Debug)]
 pub struct Noise(Vec<[Vec<f32>; 2]>);
@@ -57,8 +64,13 @@ pub struct Work {
     out: Vec<f32>,
     /// Weights with their noise.
     noisy: Vec<f32>,
-    /// What the last backward pass found, for all parameters.
-    pub gradient: Vec<f32>,
+}
+
+impl Work {
+    /// Rows that both passes have seen, `x`: `[rows, obs_len]`, `slope`: `[rows, width]`.
+    pub fn seen<'a>(&'a self, x: &'a [f32], slope: &'a [f32]) -> Seen<'a> {
+        Seen { x, slope, tape: &self.tape }
+    }
 }
 
 /// A network with its parameters, somewhere.
@@ -66,8 +78,8 @@ pub trait Passes {
     /// Rows of outputs `[rows, width]` for observations `[rows, obs_len]`.
     fn forward(&mut self, obs: &[f32], noise: Option<&Noise>, out: &mut [f32]);
 
-    /// Differentiates `Σ slope · out` of the last forward pass, which had the same observations and the same noise.
-    fn backward(&mut self, obs: &[f32], noise: Option<&Noise>, slope: &[f32]);
+    /// Differentiates `Σ slope · out` of the last forward pass, which had the same noise.
+    fn backward(&mut self, noise: Option<&Noise>, slope: &[f32]);
 }
 
 impl QNet {
@@ -125,17 +137,114 @@ impl QNet {
         Some(Noise(self.layers.iter().map(|l| [vector(l.inputs), vector(l.outputs)]).collect()))
     }
 
-    /// Calls with the places of every parameter and of its noise's deviation, and the noise: `ε_in ε_outᵀ` for weights,
-    /// `ε_out` for biases.
-    fn each_noise(&self, noise: &Noise, mut f: impl FnMut(usize, usize, f32)) {
+    /// Parameters with their noise: weights `W + S ⊙ ε_in ε_outᵀ`, biases `b + s ⊙ ε_out`.
+    fn with_noise(&self, flat: &[f32], noise: &Noise, noisy: &mut Vec<f32>) {
+        noisy.clear();
+        noisy.extend_from_slice(flat);
         for (layer, [inputs, outputs]) in self.layers.iter().zip(&noise.0) {
             let ([weight, bias], Some([weight_noise, bias_noise])) = (layer.mean, layer.deviation) else { continue };
+            let mut add = |to: usize, deviation: usize, input: f32| {
+                let deviation = &flat[deviation..deviation + outputs.len()];
+                let to = noisy[to..].iter_mut().zip(deviation).zip(outputs);
+                to.for_each(|((to, deviation), output)| *to += deviation * (input * output));
+            };
             for (i, input) in inputs.iter().enumerate() {
                 let from = i * outputs.len();
-                let (mean, deviation) = (weight.place + from, weight_noise.place + from);
-                outputs.iter().enumerate().for_each(|(o, output)| f(mean + o, deviation + o, input * output));
+                add(weight.place + from, weight_noise.place + from, *input);
             }
-            outputs.iter().enumerate().for_each(|(o, output)| f(bias.place + o, bias_noise.place + o, *output));
+            add(bias.place, bias_noise.place, 1.0);
+        }
+    }
+
+    /// Where stretches of at least so many parameters end, so that each begins and ends with rows of weights.
+    pub fn stretch_ends(&self, least: usize) -> Vec<usize> {
+        let (mut ends, mut last, mut begun) = (Vec::new(), 0, 0);
+        for layer in &self.layers {
+            let rows = std::iter::repeat_n(layer.outputs, (layer.inputs + 1) * layer.spots().count());
+            for row in rows {
+                last += row;
+                if last - begun >= least {
+                    ends.push(last);
+                    begun = last;
+                }
+            }
+        }
+        if last > begun {
+            ends.push(last);
+        }
+        ends
+    }
+
+    /// The gradient of one stretch of [`QNet::stretch_ends`], over all rows that both passes have seen with this noise.
+    pub fn gradient(&self, from: usize, seen: &[Seen<'_>], noise: Option<&Noise>, gradient: &mut [f32]) {
+        let to = from + gradient.len();
+        gradient.fill(0.0);
+        for (at, layer) in self.layers.iter().enumerate() {
+            let mut stretch = |[weight, bias]: [Spot; 2], noise: Option<&[Vec<f32>; 2]>| {
+                let end = weight.place + layer.inputs * layer.outputs;
+                let [first, last] = [from, to].map(|at| at.clamp(weight.place, end));
+                if first < last {
+                    let row = (first - weight.place) / layer.outputs;
+                    let weights = &mut gradient[first - from..last - from];
+                    self.dense.weights(at, row, seen, weights);
+                    if let Some([inputs, outputs]) = noise {
+                        for (weights, input) in weights.chunks_exact_mut(layer.outputs).zip(&inputs[row..]) {
+                            weights.iter_mut().zip(outputs).for_each(|(w, output)| *w *= input * output);
+                        }
+                    }
+                }
+                if (from..to).contains(&bias.place) {
+                    let biases = &mut gradient[bias.place - from..][..layer.outputs];
+                    self.dense.biases(at, seen, biases);
+                    if let Some([_, outputs]) = noise {
+                        biases.iter_mut().zip(outputs).for_each(|(b, output)| *b *= output);
+                    }
+                }
+            };
+            stretch(layer.mean, None);
+            if let (Some(deviation), Some(noise)) = (layer.deviation, noise) {
+                stretch(deviation, Some(&noise.0[at]));
+            }
+        }
+    }
+
+    /// Puts the units of hidden layers that the last forward passes left dark behind the others, where products do not
+    /// get to them, in every vector of numbers that stand for parameters. What the network says stays the same.
+    pub fn dark_last(&self, parts: &[&Work], vectors: &mut [&mut [f32]]) {
+        let mut row = Vec::new();
+        for at in 0..self.hidden {
+            let layer = &self.layers[at];
+            let mut dark = vec![true; layer.outputs];
+            for part in parts {
+                dark.iter_mut().zip(part.tape.dark(at, layer.outputs)).for_each(|(all, dark)| *all &= dark);
+            }
+            // Each where it was among its kind: those that were lit lately stay before those that never were.
+            let mut order: Vec<usize> = (0..layer.outputs).collect();
+            order.sort_by_key(|unit| dark[*unit]);
+            if order.is_sorted() {
+                continue;
+            }
+            let mut reorder = |numbers: &mut [f32], size: usize| {
+                row.clear();
+                row.extend_from_slice(numbers);
+                for (to, from) in numbers.chunks_exact_mut(size).zip(&order) {
+                    to.copy_from_slice(&row[from * size..(from + 1) * size]);
+                }
+            };
+            let above = if at + 1 < self.hidden { at + 1..at + 2 } else { self.hidden..self.layers.len() };
+            for numbers in vectors.iter_mut() {
+                for [weight, bias] in layer.spots() {
+                    let weights = &mut numbers[weight.place..weight.place + layer.inputs * layer.outputs];
+                    weights.chunks_exact_mut(layer.outputs).for_each(|weights| reorder(weights, 1));
+                    reorder(&mut numbers[bias.place..bias.place + layer.outputs], 1);
+                }
+                for above in &self.layers[above.clone()] {
+                    for [weight, _] in above.spots() {
+                        let weights = &mut numbers[weight.place..weight.place + above.inputs * above.outputs];
+                        reorder(weights, above.outputs);
+                    }
+                }
+            }
         }
     }
 
@@ -193,7 +302,7 @@ pub struct OnHost<'a> {
     pub net: &'a QNet,
     /// Its flat parameters.
     pub flat: &'a [f32],
-    /// Where the passes leave things; the gradient is here.
+    /// Where the passes leave things; their tape is here.
     pub work: &'a mut Work,
 }
 
@@ -203,23 +312,16 @@ impl Passes for OnHost<'_> {
         let flat = match noise {
             None => self.flat,
             Some(noise) => {
-                noisy.clear();
-                noisy.extend_from_slice(self.flat);
-                self.net.each_noise(noise, |mean, deviation, noise| noisy[mean] += self.flat[deviation] * noise);
+                self.net.with_noise(self.flat, noise, noisy);
                 noisy
             }
         };
         self.net.dense.forward(flat, obs, out, tape);
     }
 
-    fn backward(&mut self, obs: &[f32], noise: Option<&Noise>, slope: &[f32]) {
-        let Work { tape, noisy, gradient, .. } = self.work;
-        gradient.resize(self.flat.len(), 0.0);
-        let flat = if noise.is_some() { noisy } else { self.flat };
-        self.net.dense.backward(flat, obs, slope, gradient, tape);
-        if let Some(noise) = noise {
-            self.net.each_noise(noise, |mean, deviation, noise| gradient[deviation] = gradient[mean] * noise);
-        }
+    fn backward(&mut self, noise: Option<&Noise>, slope: &[f32]) {
+        let Work { tape, noisy, .. } = self.work;
+        self.net.dense.backward(if noise.is_some() { noisy } else { self.flat }, slope, tape);
     }
 }
 
@@ -245,7 +347,7 @@ impl Passes for OnDevice<'_> {
         self.last = Some(made);
     }
 
-    fn backward(&mut self, _: &[f32], _: Option<&Noise>, slope: &[f32]) {
+    fn backward(&mut self, _: Option<&Noise>, slope: &[f32]) {
         self.gradient = self.last.take().map(|out| {
             let slope = Tensor::from_slice(slope).view_as(&out).to_device(out.device());
             self.params.gradient(&(out * slope).sum(Kind::Float))
@@ -269,6 +371,18 @@ mod tests {
         assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} is not {b:?}");
     }
 
+    /// The gradient for all parameters, in stretches.
+    fn whole(net: &QNet, least: usize, work: &Work, slope: &[f32], noise: Option<&Noise>) -> Vec<f32> {
+        let (mut gradient, mut from) = (Vec::new(), 0);
+        for end in net.stretch_ends(least) {
+            let mut stretch = vec![f32::NAN; end - from];
+            net.gradient(from, &[work.seen(&OBS, slope)], noise, &mut stretch);
+            gradient.append(&mut stretch);
+            from = end;
+        }
+        gradient
+    }
+
     /// Outputs and gradients by hand are those of tensors and libtorch's differentiation, noise and two heads included.
     #[test]
     fn both_kinds_of_passes_agree() {
@@ -279,12 +393,57 @@ mod tests {
             let ([mut a, mut b], mut work) = ([[0.0; 6]; 2], Work::default());
             let mut host = OnHost { net: &net, flat: host_view(&p.flat).unwrap(), work: &mut work };
             host.forward(&OBS, noise.as_ref(), &mut a);
-            host.backward(&OBS, noise.as_ref(), &slope);
+            host.backward(noise.as_ref(), &slope);
             let mut device = OnDevice { net: &net, params: &p, last: None, gradient: None };
             device.forward(&OBS, noise.as_ref(), &mut b);
-            device.backward(&OBS, noise.as_ref(), &slope);
+            device.backward(noise.as_ref(), &slope);
             close(&a, &b);
-            close(&work.gradient, host_view(&device.gradient.unwrap()).unwrap());
+            let gradient = device.gradient.unwrap();
+            for least in [1, 10, 1000] {
+                close(&whole(&net, least, &work, &slope, noise.as_ref()), host_view(&gradient).unwrap());
+            }
+        }
+    }
+
+    /// Units change places, and nothing else: outputs stay, the gradient moves along, and so do deviations.
+    #[test]
+    fn dark_units_go_last() {
+        let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: true, support: [0.0, 1.0] };
+        let (net, p) = QNet::new(1, 3, &Shape { hidden: vec![8, 12], noise: 0.5, outputs }, Device::Cpu);
+        let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
+        let pass = |flat: &[f32], obs: &[f32; 6]| {
+            let (mut out, mut work) = ([0.0; 6], Work::default());
+            let mut host = OnHost { net: &net, flat, work: &mut work };
+            host.forward(obs, None, &mut out);
+            host.backward(None, &slope);
+            (out, whole(&net, 100, &work, &slope, None), work)
+        };
+        let flat = host_view(&p.flat).unwrap();
+        let (said, mut gradient, work) = pass(flat, &OBS);
+        let (_, _, other) = pass(flat, &[-0.3, 0.7, 0.5, -2.0, 0.1, 1.0]);
+        let dark = |work: &Work, at: usize| work.tape.dark(at, [8, 12][at]).collect::<Vec<_>>();
+        let both = |at: usize| dark(&work, at).iter().zip(dark(&other, at)).map(|(a, b)| *a && b).collect::<Vec<_>>();
+        for at in [0, 1] {
+            assert!(!both(at).is_sorted() && both(at) != dark(&work, at), "layer {at} has something to do");
+        }
+        let mut moved = flat.to_vec();
+        for layer in &net.layers {
+            let [from, to] = [layer.mean, layer.deviation.unwrap()].map(|[weight, _]| weight.place);
+            let numbers = (layer.inputs + 1) * layer.outputs;
+            moved.copy_within(from..from + numbers, to);
+        }
+        net.dark_last(&[&work, &other], &mut [&mut moved, &mut gradient]);
+        for layer in &net.layers {
+            let numbers = (layer.inputs + 1) * layer.outputs;
+            let [mean, deviation] = [layer.mean, layer.deviation.unwrap()].map(|[weight, _]| weight.place);
+            assert_eq!(moved[mean..mean + numbers], moved[deviation..deviation + numbers]);
+        }
+        let (says, moved_gradient, work) = pass(&moved, &OBS);
+        close(&said, &says);
+        close(&gradient, &moved_gradient);
+        for at in [0, 1] {
+            let last = both(at).iter().filter(|dark| **dark).count();
+            assert!(dark(&work, at).iter().rev().take(last).all(|dark| *dark));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Learning from one minibatch of transitions, or a part of one: the targets, the loss and its way back.
 
+use crate::dense::Seen;
 use crate::q_loss::Outputs;
 use crate::q_net::{Noise, Passes, Work};
 use std::ops::Range;
@@ -7,7 +8,7 @@ use std::ops::Range;
 /// A part of a minibatch: what is found when it is learned from, and room for that.
 #[derive(Debug, Default)]
 pub struct Part {
-    /// The network's room; the gradient is there.
+    /// The network's room.
     pub work: Work,
     /// Errors as priorities count them, row by row.
     pub errors: Vec<f32>,
@@ -18,6 +19,13 @@ pub struct Part {
     out: Vec<f32>,
     slope: Vec<f32>,
     target: Vec<f32>,
+}
+
+impl Part {
+    /// What the passes of [`Task::learn`] have seen of this task's observations.
+    pub fn seen<'a>(&'a self, task: &Task<'a>) -> Seen<'a> {
+        self.work.seen(task.obs, &self.slope)
+    }
 }
 
 /// The transitions of a part, a row each, and what all parts share.
@@ -109,6 +117,6 @@ impl Task<'_> {
             part.learned += f64::from(o.mean_of_target(target));
             errors.push(error);
         }
-        passes.backward(self.obs, self.noise[1], slope);
+        passes.backward(self.noise[1], slope);
     }
 }
