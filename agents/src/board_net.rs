@@ -41,11 +41,10 @@ fn short_is_fast(device: Device) -> bool {
         #[cfg(not(target_arch = "x86_64"))]
         return false;
     }
-    // Matrix units have it from compute capability 8.0 on; libraries refuse such convolutions on older ones.
-    let ones = |shape: &[i64]| Tensor::ones(shape, (Kind::BFloat16, device));
-    tch::no_grad(|| {
-        ones(&[8, 8, 3, 3]).f_conv2d(&ones(&[8, 8, 3, 3]), None::<Tensor>, [1, 1], [1, 1], [1, 1], 1).is_ok()
-    })
+    // Matrix units have it from compute capability 8.0 on. cuDNN refuses such convolutions on older ones, where libtorch
+    // would go a slow way around it.
+    let ones = Tensor::ones([8, 8, 3, 3], (Kind::BFloat16, device));
+    tch::no_grad(|| ones.f_cudnn_convolution(&ones, [1, 1], [1, 1], [1, 1], 1, false, false, false).is_ok())
 }
 
 /// Channels next to each other in memory, as convolutions like it best.
@@ -182,7 +181,7 @@ impl Judge {
     }
 }
 
-/// Rows that a device is asked for so many: its libraries plan the work anew for each size they meet.
+/// How many rows a device is given in place of so many: its libraries plan the work anew for each number they meet.
 fn whole(rows: usize) -> usize {
     if rows <= 64 { rows.next_power_of_two() } else { rows.next_multiple_of(64) }
 }
@@ -217,6 +216,11 @@ pub fn cross_entropy(logits: &Tensor, target: &Tensor, mask: &Tensor) -> Tensor 
 mod tests {
     use super::*;
     use agon_core::rng::{Rng, Stream};
+
+    #[test]
+    fn devices_see_few_numbers_of_rows() {
+        assert_eq!([1, 3, 64, 65, 512].map(whole), [1, 4, 64, 128, 512]);
+    }
 
     #[test]
     fn a_judge_is_the_network_of_its_moment() {

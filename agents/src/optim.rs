@@ -238,6 +238,23 @@ mod tests {
         assert!((adam.m.double_value(&[0]) - 0.1 * 0.3).abs() < 1e-6, "0.1 of 3 shortened to 0.3");
     }
 
+    /// Moments go where their parameters go.
+    #[test]
+    fn another_order_is_everybodys() {
+        let mut builder = Builder::new(0);
+        let x = builder.orthogonal("x", 5, 4, 1.0);
+        let mut params = builder.finish(Device::Cpu);
+        let mut adam = Adam::new(&params, 1e-8);
+        let before = host_slice(&mut params.flat).unwrap().to_vec();
+        (adam.m, adam.v) = (params.flat.copy(), params.flat.copy());
+        adam.reordered(&mut params, |vectors| vectors.iter_mut().for_each(|numbers| numbers.reverse()));
+        let reversed: Vec<f32> = before.into_iter().rev().collect();
+        for tensor in [&mut params.flat, &mut adam.m, &mut adam.v] {
+            assert_eq!(host_slice(tensor).unwrap(), reversed);
+        }
+        assert_eq!(params.leaves[x].double_value(&[0, 0]), f64::from(reversed[0]), "leaves are the same memory");
+    }
+
     /// Parts of a gradient and several threads make the same step as the whole and one, to the last bit.
     #[test]
     fn threads_and_parts_change_nothing() {

@@ -1,4 +1,5 @@
-//! Where there is a CUDA device, agents learn on it, and their first update is the CPU's to rounding.
+//! Where there is a CUDA device, agents learn on it, and their first updates are the CPU's to rounding. (DQN's at most 127:
+//! then the CPU gives hidden units another order.)
 //!
 //! Tests do not look for libtorch's CUDA half as the binary does: `LD_PRELOAD=libtorch_cuda.so` loads it.
 

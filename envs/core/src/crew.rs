@@ -1,17 +1,21 @@
-//! A few threads that work on parts of the same small job, again and again: halves of a minibatch, stretches of a
-//! parameter vector.
+//! A few threads that work on parts of the same job, again and again: halves of a minibatch, stretches of a parameter
+//! vector, shares of many games.
 //!
 //! What the parts are never depends on how many threads there are, so neither do results. A part is always the same
-//! thread's, whose caches know it. Between jobs threads wait busily for a moment: a job takes some 50 µs, about as long
-//! as waking somebody does.
+//! thread's, whose caches know it. Between jobs threads wait busily for a moment: the smallest take some 50 µs, about as
+//! long as waking somebody does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::thread::{JoinHandle, park, yield_now};
+use std::thread::{JoinHandle, park, sleep, yield_now};
+use std::time::Duration;
 
 /// Looks at what is waited for before a thread that waits lets go of its core: 100 µs or so.
 const LOOKS: u32 = 4_000;
+
+/// Looks, and turns given to others, before the caller sleeps while others are at work.
+const TURNS: u32 = 5_000;
 
 /// What every thread of a crew does in a job, told its number.
 type Job = dyn Fn(usize) + Sync;
@@ -98,8 +102,13 @@ impl Threads {
         let own = catch_unwind(AssertUnwindSafe(|| job(0)));
         let mut looks = 0;
         while shared.busy.load(Ordering::Acquire) > 0 {
-            looks += 1;
-            if looks < LOOKS { std::hint::spin_loop() } else { yield_now() }
+            looks = (looks + 1).min(TURNS);
+            match looks {
+                ..LOOKS => std::hint::spin_loop(),
+                LOOKS..TURNS => yield_now(),
+                // A long job: somebody else may need the core.
+                _ => sleep(Duration::from_micros(50)),
+            }
         }
         *lock(&shared.job) = None;
         let broken = shared.broken.swap(false, Ordering::Relaxed);
@@ -154,8 +163,7 @@ impl std::fmt::Debug for Crew {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread::{current, sleep};
-    use std::time::Duration;
+    use std::thread::current;
 
     /// Every part is worked on once a job, by the same thread in every job, also after threads have gone to sleep.
     #[test]

@@ -9,7 +9,7 @@
 //! | what a learner sees | [`vec_env`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
-//! | threads that stay for many small jobs | [`crew`] |
+//! | threads that stay for many jobs | [`crew`] |
 //! | saved episodes | [`episode`] |
 //! | what a run says, and to whom | [`event`] |
 //! | the checks that every environment passes | [`contract`] |
