@@ -112,12 +112,20 @@ impl Layer {
     }
 }
 
-/// Sixteen sums side by side: one after the other, additions would wait for each other.
+/// Sixteen sums side by side, then eight, four, two: one after the other, additions would wait for each other.
 fn sum(xs: &[f32]) -> f32 {
-    let (chunks, mut sums) = (xs.chunks_exact(16), [0f32; 16]);
-    let rest: f32 = chunks.remainder().iter().sum();
-    chunks.for_each(|x| sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x));
-    sums.iter().sum::<f32>() + rest
+    let ((chunks, rest), mut sums) = (xs.as_chunks::<16>(), [0f32; 16]);
+    for chunk in chunks {
+        for i in 0..16 {
+            sums[i] += chunk[i];
+        }
+    }
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            sums[i] += sums[half + i];
+        }
+    }
+    sums[0] + rest.iter().sum::<f32>()
 }
 
 /// A perceptron with rectified hidden layers (ReLU) and one linear last layer or several side by side.
@@ -149,7 +157,8 @@ pub struct Seen<'a> {
 
 /// Whether no row lights a unit.
 fn is_dark(unit: &[f32]) -> bool {
-    unit.iter().all(|h| *h == 0.0)
+    let ((lines, rest), any) = (unit.as_chunks::<16>(), |some: &[f32]| some.iter().fold(0, |all, h| all | h.to_bits()));
+    lines.iter().all(|line| any(line) == 0) && any(rest) == 0
 }
 
 impl Tape {

@@ -5,7 +5,7 @@
 //! losses are [`crate::q_net`] and [`crate::q_loss`].
 
 use crate::agent::{Agent, AgentError, Saved, all_finite};
-use crate::bridge::host_view;
+use crate::bridge::{host_slice, host_view};
 use crate::collect::TOO_MUCH;
 use crate::dense::BLOCK;
 use crate::dist::Head;
@@ -27,7 +27,7 @@ use agon_core::spec::ActionSpec;
 use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
 use agon_search::Evaluate;
 use serde_json::json;
-use tch::Device;
+use tch::{Device, Tensor};
 
 agon_core::settings! {
     /// Hyperparameters. Steps are those of all environments together, as in `train.steps`.
@@ -106,9 +106,10 @@ pub struct Dqn {
     /// Steps at which the network learns next, and is copied.
     due: [u64; 2],
     parts: Vec<Part>,
-    /// The gradient of a step, and where stretches of it end.
-    gradient: Vec<f32>,
+    /// The gradient of a step, where stretches of it end, and how many units of every hidden layer were lit then.
+    gradient: Tensor,
     ends: Vec<usize>,
+    lit: Vec<usize>,
     /// What the copy says of the batch's next observations, `[rows, width]`.
     judged: Vec<f32>,
     distinct: Distinct,
@@ -213,8 +214,9 @@ impl Dqn {
             progress: 0.0,
             due: [config.learning_starts, config.target_every],
             parts,
-            gradient: vec![0.0; params.count() as usize],
-            ends: net.stretch_ends(STRETCH),
+            gradient: params.beside(3),
+            ends: net.stretch_ends(STRETCH, &net.units()),
+            lit: net.units(),
             judged: Vec::new(),
             distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
             // A device does its own work side by side.
@@ -311,8 +313,8 @@ impl Dqn {
                 noise: [choice.as_ref(), learned.as_ref()],
             };
             let task = all.of(from..from + size);
-            let norm = match host_view(&self.params.flat) {
-                Some(flat) => {
+            let norm = match (host_view(&self.params.flat), host_slice(&mut self.gradient)) {
+                (Some(flat), Some(gradient)) => {
                     let stretch = size.div_ceil(self.parts.len());
                     let of = |i: usize| task.of((i * stretch).min(size)..((i + 1) * stretch).min(size));
                     self.crew.each(&mut self.parts, |i, part| {
@@ -323,15 +325,17 @@ impl Dqn {
                     let seen: Vec<_> = self.parts.iter().enumerate().map(|(i, part)| part.seen(&of(i))).collect();
                     let find =
                         |from: usize, gradient: &mut [f32]| net.gradient(from, &seen, learned.as_ref(), gradient);
-                    let (gradient, rates) = (&mut self.gradient, [rate, c.max_grad_norm]);
+                    let rates = [rate, c.max_grad_norm];
                     let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, &self.crew);
                     if self.adam.steps.is_multiple_of(DARK_EVERY) {
                         let works: Vec<_> = self.parts.iter().map(|p| &p.work).collect();
-                        self.adam.reordered(&mut self.params, |vectors| net.dark_last(&works, vectors));
+                        let lit = &mut self.lit;
+                        self.adam.reordered(&mut self.params, |vectors| *lit = net.dark_last(&works, vectors));
+                        self.ends = net.stretch_ends(STRETCH, lit);
                     }
                     norm.map_or(f64::NAN, f64::from)
                 }
-                None => {
+                _ => {
                     let mut passes = OnDevice { net, params: &self.params, last: None, gradient: None };
                     task.learn(&mut passes, &mut self.parts[0]);
                     let gradient = passes.gradient.take().unwrap_or_else(|| self.params.flat.zeros_like());
@@ -460,6 +464,7 @@ impl Agent for Dqn {
             "step": self.step,
             "progress": self.progress,
             "due": self.due,
+            "lit": self.lit,
             "moments": self.moments,
             "replay": replay,
         });
@@ -482,6 +487,9 @@ impl Agent for Dqn {
         if self.moments.is_some() {
             self.moments = saved.part("moments")?;
         }
+        // Before this was saved, stretches were of one length.
+        self.lit = saved.part("lit").unwrap_or_else(|_| self.net.units());
+        self.ends = self.net.stretch_ends(STRETCH, &self.lit);
         self.begun = self.replay.has_begun();
         Ok(())
     }

@@ -36,7 +36,7 @@ pub struct Adam {
 impl Adam {
     /// Zero moments for these parameters.
     pub fn new(params: &Params, eps: f64) -> Self {
-        Self { m: params.flat.zeros_like(), v: params.flat.zeros_like(), steps: 0, betas: (0.9, 0.999), eps }
+        Self { m: params.beside(1), v: params.beside(2), steps: 0, betas: (0.9, 0.999), eps }
     }
 
     /// One update; gradients longer than `max_norm` are shortened to it. Returns the gradient's norm, on the device.
@@ -124,6 +124,10 @@ impl Adam {
     }
 }
 
+/// Numbers that are left alone together where they have neither a gradient nor a moment, as behind units that stay dark:
+/// what one thread does not write, another need not fetch.
+const LINE: usize = 64;
+
 /// Numbers that are worked on at a time.
 pub const STRETCH: usize = 32_768;
 
@@ -165,34 +169,78 @@ struct Rates {
     eps: f32,
 }
 
+impl Rates {
+    /// Adam's update.
+    #[inline(always)]
+    fn change(&self, x: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        for ((x, g), (m, v)) in x.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
+            let g = g * self.scale;
+            *m = flushed(*m + self.keep[0] * (g - *m));
+            *v = flushed(*v + self.keep[1] * (g * g - *v));
+            *x += self.change * *m / (v.sqrt() * self.root + self.eps);
+        }
+    }
+}
+
 impl Stretch<'_> {
     fn square(&mut self) {
-        let g = &*self.g;
-        self.squares = pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                // Sums side by side: one after the other, additions would wait for each other.
-                let (chunks, mut sums) = (g.chunks_exact(64), [0f32; 64]);
-                let rest: f32 = chunks.remainder().iter().map(|g| g * g).sum();
-                chunks.for_each(|g| sums.iter_mut().zip(g).for_each(|(sum, g)| *sum += g * g));
-                sums.iter().sum::<f32>() + rest
-            },
-        );
+        self.squares = pulp::Arch::new().dispatch(Squares(self.g));
     }
 
-    fn change(&mut self, r: &Rates) {
-        let Self { x, g, m, v, .. } = self;
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for ((x, g), (m, v)) in x.iter_mut().zip(&**g).zip(m.iter_mut().zip(v.iter_mut())) {
-                    let g = g * r.scale;
-                    *m = flushed(*m + r.keep[0] * (g - *m));
-                    *v = flushed(*v + r.keep[1] * (g * g - *v));
-                    *x += r.change * *m / (v.sqrt() * r.root + r.eps);
+    fn change(&mut self, rates: &Rates) {
+        pulp::Arch::new().dispatch(Change { stretch: self, rates });
+    }
+}
+
+/// Squares to be summed. No closure, nor is what follows: those are not always made part of what is built for the
+/// processor's registers.
+struct Squares<'a>(&'a [f32]);
+
+impl pulp::NullaryFnOnce for Squares<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn call(self) -> f32 {
+        // Sums side by side: one after the other, additions would wait for each other.
+        let (chunks, rest) = self.0.as_chunks::<64>();
+        let mut sums = [0f32; 64];
+        for chunk in chunks {
+            for i in 0..64 {
+                sums[i] += chunk[i] * chunk[i];
+            }
+        }
+        sums.iter().sum::<f32>() + rest.iter().map(|g| g * g).sum::<f32>()
+    }
+}
+
+/// A stretch to be changed.
+struct Change<'a, 'b> {
+    stretch: &'a mut Stretch<'b>,
+    rates: &'a Rates,
+}
+
+impl pulp::NullaryFnOnce for Change<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (Stretch { x, g, m, v, .. }, r) = (self.stretch, self.rates);
+        let ((xs, x), (gs, g)) = (x.as_chunks_mut::<LINE>(), g.as_chunks::<LINE>());
+        let ((ms, m), (vs, v)) = (m.as_chunks_mut::<LINE>(), v.as_chunks_mut::<LINE>());
+        for ((x, g), (m, v)) in xs.iter_mut().zip(gs).zip(ms.iter_mut().zip(vs)) {
+            let mut any = 0;
+            for i in 0..LINE {
+                any |= g[i].to_bits() | m[i].to_bits();
+            }
+            if any == 0 {
+                for v in v {
+                    *v = flushed(*v - r.keep[1] * *v);
                 }
-            },
-        );
+            } else {
+                r.change(x, g, m, v);
+            }
+        }
+        r.change(x, g, m, v);
     }
 }
 

@@ -156,21 +156,34 @@ impl QNet {
         }
     }
 
-    /// Where stretches of at least so many parameters end, so that each begins and ends with rows of weights.
-    pub fn stretch_ends(&self, least: usize) -> Vec<usize> {
-        let (mut ends, mut last, mut begun) = (Vec::new(), 0, 0);
-        for layer in &self.layers {
-            let rows = std::iter::repeat_n(layer.outputs, (layer.inputs + 1) * layer.spots().count());
-            for row in rows {
-                last += row;
-                if last - begun >= least {
-                    ends.push(last);
-                    begun = last;
-                }
+    /// Units of every hidden layer.
+    pub fn units(&self) -> Vec<usize> {
+        self.layers[..self.hidden].iter().map(|l| l.outputs).collect()
+    }
+
+    /// Where stretches of parameters end, one for every `least` of them, that begin and end with rows of weights and take
+    /// about as long as each other to learn. `lit`: how many units of every hidden layer are not dark.
+    pub fn stretch_ends(&self, least: usize, lit: &[usize]) -> Vec<usize> {
+        // A row of weights that a dark unit leads to has no gradient, and soon no moment.
+        const LIT: usize = 8;
+        let mut rows = Vec::new();
+        for (at, layer) in self.layers.iter().enumerate() {
+            let lit = at.min(self.hidden).checked_sub(1).and_then(|before| lit.get(before));
+            let lit = *lit.unwrap_or(&layer.inputs);
+            let cost = |row| layer.outputs * if row < lit || row == layer.inputs { LIT } else { 1 };
+            for _ in layer.spots() {
+                rows.extend((0..=layer.inputs).map(|row| (layer.outputs, cost(row))));
             }
         }
-        if last > begun {
-            ends.push(last);
+        let (all, total) = rows.iter().fold((0, 0), |(all, total), (numbers, cost)| (all + numbers, total + cost));
+        let stretches = (all / least).max(1);
+        let (mut ends, mut last, mut done) = (Vec::new(), 0, 0);
+        for (numbers, cost) in rows {
+            last += numbers;
+            done += cost;
+            if done * stretches >= (ends.len() + 1) * total {
+                ends.push(last);
+            }
         }
         ends
     }
@@ -209,15 +222,17 @@ impl QNet {
     }
 
     /// Puts the units of hidden layers that the last forward passes left dark behind the others, where products do not
-    /// get to them, in every vector of numbers that stand for parameters. What the network says stays the same.
-    pub fn dark_last(&self, parts: &[&Work], vectors: &mut [&mut [f32]]) {
-        let mut row = Vec::new();
+    /// get to them, in every vector of numbers that stand for parameters. What the network says stays the same. Returns
+    /// how many of every layer are lit.
+    pub fn dark_last(&self, parts: &[&Work], vectors: &mut [&mut [f32]]) -> Vec<usize> {
+        let (mut row, mut lit) = (Vec::new(), Vec::new());
         for at in 0..self.hidden {
             let layer = &self.layers[at];
             let mut dark = vec![true; layer.outputs];
             for part in parts {
                 dark.iter_mut().zip(part.tape.dark(at, layer.outputs)).for_each(|(all, dark)| *all &= dark);
             }
+            lit.push(dark.iter().filter(|dark| !**dark).count());
             // Each where it was among its kind: those that were lit lately stay before those that never were.
             let mut order: Vec<usize> = (0..layer.outputs).collect();
             order.sort_by_key(|unit| dark[*unit]);
@@ -246,6 +261,7 @@ impl QNet {
                 }
             }
         }
+        lit
     }
 
     /// Rows of outputs `[rows, width]` by tensor operations, on any device.
@@ -374,7 +390,7 @@ mod tests {
     /// The gradient for all parameters, in stretches.
     fn whole(net: &QNet, least: usize, work: &Work, slope: &[f32], noise: Option<&Noise>) -> Vec<f32> {
         let (mut gradient, mut from) = (Vec::new(), 0);
-        for end in net.stretch_ends(least) {
+        for end in net.stretch_ends(least, &net.units()) {
             let mut stretch = vec![f32::NAN; end - from];
             net.gradient(from, &[work.seen(&OBS, slope)], noise, &mut stretch);
             gradient.append(&mut stretch);
@@ -432,7 +448,8 @@ mod tests {
             let numbers = (layer.inputs + 1) * layer.outputs;
             moved.copy_within(from..from + numbers, to);
         }
-        net.dark_last(&[&work, &other], &mut [&mut moved, &mut gradient]);
+        let lit = net.dark_last(&[&work, &other], &mut [&mut moved, &mut gradient]);
+        assert_eq!(lit, [0, 1].map(|at| both(at).iter().filter(|dark| !**dark).count()));
         for layer in &net.layers {
             let numbers = (layer.inputs + 1) * layer.outputs;
             let [mean, deviation] = [layer.mean, layer.deviation.unwrap()].map(|[weight, _]| weight.place);
@@ -445,6 +462,23 @@ mod tests {
             let last = both(at).iter().filter(|dark| **dark).count();
             assert!(dark(&work, at).iter().rev().take(last).all(|dark| *dark));
         }
+    }
+
+    /// Stretches take about as long as each other: half of the rows that are lit, wherever those are; all parameters are
+    /// in one, and each ends with a row.
+    #[test]
+    fn stretches_share_what_is_lit() {
+        let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: false, support: [0.0, 1.0] };
+        let (net, p) = QNet::new(1, 4, &Shape { hidden: vec![256, 256], noise: 0.0, outputs }, Device::Cpu);
+        let (second, all) = (5 * 256, p.count() as usize);
+        for (lit, rows) in [([256, 256], 124..128), ([200, 256], 99..103), ([40, 100], 30..40)] {
+            let ends = net.stretch_ends(all / 2, &lit);
+            assert!(ends.len() == 2 && ends[1] == all && (ends[0] - second) % 256 == 0, "{ends:?}");
+            assert!(rows.contains(&((ends[0] - second) / 256)), "{ends:?} with {lit:?} lit");
+        }
+        let rows = net.stretch_ends(1, &[256, 256]);
+        assert!(rows.is_sorted_by(|a, b| a < b) && rows.last() == Some(&all));
+        assert_eq!(net.stretch_ends(all + 1, &[256, 256]), [all]);
     }
 
     /// Noise is the same for all rows, another one at every draw, and gone without.
