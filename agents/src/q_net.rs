@@ -471,10 +471,12 @@ mod tests {
         let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: false, support: [0.0, 1.0] };
         let (net, p) = QNet::new(1, 4, &Shape { hidden: vec![256, 256], noise: 0.0, outputs }, Device::Cpu);
         let (second, all) = (5 * 256, p.count() as usize);
-        for (lit, rows) in [([256, 256], 124..128), ([200, 256], 99..103), ([40, 100], 30..40)] {
+        for lit in [[256, 256], [200, 256], [40, 100]] {
+            // Of rows of 256: five of the first layer, the second's and its biases, two of the heads'.
+            let fair = (5 + lit[0] + (256 - lit[0]) / 8 + 1 + 2) / 2 - 5;
             let ends = net.stretch_ends(all / 2, &lit);
             assert!(ends.len() == 2 && ends[1] == all && (ends[0] - second) % 256 == 0, "{ends:?}");
-            assert!(rows.contains(&((ends[0] - second) / 256)), "{ends:?} with {lit:?} lit");
+            assert!(((ends[0] - second) / 256).abs_diff(fair) <= 2, "{ends:?} with {lit:?} lit");
         }
         let rows = net.stretch_ends(1, &[256, 256]);
         assert!(rows.is_sorted_by(|a, b| a < b) && rows.last() == Some(&all));

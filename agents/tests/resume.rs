@@ -66,6 +66,10 @@ fn dqn_resumes_exactly() {
     let small = json!({"hidden": [16, 24], "memory": 900, "learning_starts": 100, "train_every": 32,
                        "gradient_steps": 4, "target_every": 200});
     resumes("classic/cartpole", &json!({}), "dqn", &small);
+    // Several stretches, cut anew by which units are dark; all gradients are too long, so that their norms' last bits count.
+    let mut wide = small.as_object().cloned().unwrap();
+    wide.extend(json!({"hidden": [256, 256], "minibatch": 32, "max_grad_norm": 1e-3}).as_object().cloned().unwrap());
+    resumes("classic/cartpole", &json!({}), "dqn", &Value::Object(wide));
     // A step limit that is met, masks, priorities, noise, distributions: everything that has a state of its own.
     let mut rainbow = small.as_object().cloned().unwrap();
     let more = json!({"n_step": 3, "priority_exponent": 0.6, "noise": 0.5, "dueling": true, "returns": "c51",
@@ -80,7 +84,7 @@ fn dqn_resumes_exactly() {
 #[test]
 fn threads_change_nothing_of_dqn() {
     let trained = |threads: usize| {
-        let set = json!({"hidden": [16, 24], "learning_starts": 200, "train_every": 32, "gradient_steps": 4,
+        let set = json!({"hidden": [256, 256], "learning_starts": 200, "train_every": 32, "gradient_steps": 4,
                          "minibatch": 100, "target_every": 200, "double": false});
         let mut training = threaded("classic/cartpole", &json!({}), "dqn", &set, 2000, threads);
         while !training.done() {
