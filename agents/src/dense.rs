@@ -157,6 +157,7 @@ pub struct Seen<'a> {
 
 /// Whether no row lights a unit.
 fn is_dark(unit: &[f32]) -> bool {
+    // All bits of some numbers at once: a comparison each, with a way out, would be made one by one.
     let ((lines, rest), any) = (unit.as_chunks::<16>(), |some: &[f32]| some.iter().fold(0, |all, h| all | h.to_bits()));
     lines.iter().all(|line| any(line) == 0) && any(rest) == 0
 }

@@ -106,8 +106,8 @@ pub struct Dqn {
     /// Steps at which the network learns next, and is copied.
     due: [u64; 2],
     parts: Vec<Part>,
-    /// The gradient of a step, where stretches of it end, and how many units of every hidden layer were lit then.
-    gradient: Tensor,
+    /// On the host: the gradient of a step, where stretches of it end, how many units of every hidden layer were lit then.
+    gradient: Option<Tensor>,
     ends: Vec<usize>,
     lit: Vec<usize>,
     /// What the copy says of the batch's next observations, `[rows, width]`.
@@ -214,7 +214,7 @@ impl Dqn {
             progress: 0.0,
             due: [config.learning_starts, config.target_every],
             parts,
-            gradient: params.beside(3),
+            gradient: (device == Device::Cpu).then(|| params.beside(3)),
             ends: net.stretch_ends(STRETCH, &net.units()),
             lit: net.units(),
             judged: Vec::new(),
@@ -313,7 +313,7 @@ impl Dqn {
                 noise: [choice.as_ref(), learned.as_ref()],
             };
             let task = all.of(from..from + size);
-            let norm = match (host_view(&self.params.flat), host_slice(&mut self.gradient)) {
+            let norm = match (host_view(&self.params.flat), self.gradient.as_mut().and_then(host_slice)) {
                 (Some(flat), Some(gradient)) => {
                     let stretch = size.div_ceil(self.parts.len());
                     let of = |i: usize| task.of((i * stretch).min(size)..((i + 1) * stretch).min(size));
@@ -487,8 +487,12 @@ impl Agent for Dqn {
         if self.moments.is_some() {
             self.moments = saved.part("moments")?;
         }
-        // Before this was saved, stretches were of one length.
-        self.lit = saved.part("lit").unwrap_or_else(|_| self.net.units());
+        // Older checkpoints do not say; they go on with other last digits.
+        let units = self.net.units();
+        self.lit = saved.part::<Option<Vec<usize>>>("lit")?.unwrap_or_else(|| units.clone());
+        if self.lit.len() != units.len() || self.lit.iter().zip(&units).any(|(lit, units)| lit > units) {
+            return Err(AgentError::Checkpoint("its `lit` is of another network".into()));
+        }
         self.ends = self.net.stretch_ends(STRETCH, &self.lit);
         self.begun = self.replay.has_begun();
         Ok(())

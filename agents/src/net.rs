@@ -148,8 +148,8 @@ impl Params {
     }
 
     /// A zero for every parameter: gradients, moments. `place`: 1, 2, 3 for vectors that are walked side by side with
-    /// the parameters. Large vectors begin with a page of memory each, and whatever is at the same distance from that
-    /// shares a few lines of the nearest cache: Adam takes three times as long if all four are.
+    /// the parameters. Large vectors mostly begin with a page of memory each, and whatever is at the same distance from
+    /// that gets in each other's way in the nearest cache: Adam alone takes three times as long if all four are.
     pub fn beside(&self, place: i64) -> Tensor {
         let ahead = 272 * place; // a quarter of a page and a line
         let long = Tensor::zeros([ahead + self.count()], (Kind::Float, self.flat.device()));

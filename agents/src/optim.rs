@@ -106,11 +106,11 @@ impl Adam {
         let rates = Rates {
             scale: (max_norm as f32 / (norm + 1e-6)).min(1.0),
             keep: [1.0 - self.betas.0 as f32, 1.0 - self.betas.1 as f32],
-            change: (-rate / c1) as f32,
+            rate: (-rate / c1) as f32,
             root: (1.0 / c2.sqrt()) as f32,
             eps: self.eps as f32,
         };
-        crew.each(&mut stretches, |_, stretch| stretch.change(&rates));
+        crew.each(&mut stretches, |_, stretch| stretch.update(&rates));
         Some(norm)
     }
 
@@ -124,9 +124,9 @@ impl Adam {
     }
 }
 
-/// Numbers that are left alone together where they have neither a gradient nor a moment, as behind units that stay dark:
-/// what one thread does not write, another need not fetch.
-const LINE: usize = 64;
+/// Parameters that stay as they are, together, where none has a gradient or a first moment, as behind units long dark:
+/// what one thread does not write, another need not fetch. Their second moments are the thread's own.
+const TOGETHER: usize = 64;
 
 /// Numbers that are worked on at a time.
 pub const STRETCH: usize = 32_768;
@@ -164,7 +164,7 @@ struct Stretch<'a> {
 struct Rates {
     scale: f32,
     keep: [f32; 2],
-    change: f32,
+    rate: f32,
     root: f32,
     eps: f32,
 }
@@ -172,12 +172,12 @@ struct Rates {
 impl Rates {
     /// Adam's update.
     #[inline(always)]
-    fn change(&self, x: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+    fn update(&self, x: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
         for ((x, g), (m, v)) in x.iter_mut().zip(g).zip(m.iter_mut().zip(v)) {
             let g = g * self.scale;
             *m = flushed(*m + self.keep[0] * (g - *m));
             *v = flushed(*v + self.keep[1] * (g * g - *v));
-            *x += self.change * *m / (v.sqrt() * self.root + self.eps);
+            *x += self.rate * *m / (v.sqrt() * self.root + self.eps);
         }
     }
 }
@@ -187,13 +187,13 @@ impl Stretch<'_> {
         self.squares = pulp::Arch::new().dispatch(Squares(self.g));
     }
 
-    fn change(&mut self, rates: &Rates) {
-        pulp::Arch::new().dispatch(Change { stretch: self, rates });
+    fn update(&mut self, rates: &Rates) {
+        pulp::Arch::new().dispatch(Update { stretch: self, rates });
     }
 }
 
-/// Squares to be summed. No closure, nor is what follows: those are not always made part of what is built for the
-/// processor's registers.
+/// Squares to be summed. Neither this nor what follows is a closure: of these two, `dispatch` called one that was built
+/// for every processor (Adam took three times as long).
 struct Squares<'a>(&'a [f32]);
 
 impl pulp::NullaryFnOnce for Squares<'_> {
@@ -213,23 +213,23 @@ impl pulp::NullaryFnOnce for Squares<'_> {
     }
 }
 
-/// A stretch to be changed.
-struct Change<'a, 'b> {
+/// A stretch to be updated.
+struct Update<'a, 'b> {
     stretch: &'a mut Stretch<'b>,
     rates: &'a Rates,
 }
 
-impl pulp::NullaryFnOnce for Change<'_, '_> {
+impl pulp::NullaryFnOnce for Update<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
         let (Stretch { x, g, m, v, .. }, r) = (self.stretch, self.rates);
-        let ((xs, x), (gs, g)) = (x.as_chunks_mut::<LINE>(), g.as_chunks::<LINE>());
-        let ((ms, m), (vs, v)) = (m.as_chunks_mut::<LINE>(), v.as_chunks_mut::<LINE>());
+        let ((xs, x), (gs, g)) = (x.as_chunks_mut::<TOGETHER>(), g.as_chunks::<TOGETHER>());
+        let ((ms, m), (vs, v)) = (m.as_chunks_mut::<TOGETHER>(), v.as_chunks_mut::<TOGETHER>());
         for ((x, g), (m, v)) in xs.iter_mut().zip(gs).zip(ms.iter_mut().zip(vs)) {
             let mut any = 0;
-            for i in 0..LINE {
+            for i in 0..TOGETHER {
                 any |= g[i].to_bits() | m[i].to_bits();
             }
             if any == 0 {
@@ -237,10 +237,10 @@ impl pulp::NullaryFnOnce for Change<'_, '_> {
                     *v = flushed(*v - r.keep[1] * *v);
                 }
             } else {
-                r.change(x, g, m, v);
+                r.update(x, g, m, v);
             }
         }
-        r.change(x, g, m, v);
+        r.update(x, g, m, v);
     }
 }
 
@@ -272,6 +272,35 @@ mod tests {
             let n = i as i32 + 1;
             x -= 0.01 * (m / (1.0 - 0.9f64.powi(n))) / ((v / (1.0 - 0.999f64.powi(n))).sqrt() + 1e-8);
             assert!((params.flat.double_value(&[0]) - x).abs() < 1e-6);
+        }
+    }
+
+    /// Numbers that come to rest and wake up again, next to some that never rest, bit by bit.
+    #[test]
+    fn rest_changes_nothing() {
+        let n = 3 * TOGETHER + 5;
+        let mut builder = Builder::new(0);
+        builder.constant("x", &[n as i64], 1.0);
+        let mut params = builder.finish(Device::Cpu);
+        let mut adam = Adam::new(&params, 1e-8);
+        let (mut x, mut m, mut v) = (vec![1f32; n], vec![0f32; n], vec![0f32; n]);
+        for step in 1..=1100 {
+            let awake = if step < 5 || step > 1000 { n } else { TOGETHER };
+            let g: Vec<f32> = (0..n).map(|i| if i < awake { ((i + step) as f32).sin() } else { 0.0 }).collect();
+            let _ = adam.step(&mut params, &Tensor::from_slice(&g), 0.01, f64::INFINITY);
+            let [c1, c2] = [0.9, 0.999f64].map(|b| 1.0 - b.powf(step as f64));
+            let (rate, root) = ((-0.01 / c1) as f32, (1.0 / c2.sqrt()) as f32);
+            for i in 0..n {
+                m[i] = flushed(m[i] + (1.0 - 0.9f32) * (g[i] - m[i]));
+                v[i] = flushed(v[i] + (1.0 - 0.999f32) * (g[i] * g[i] - v[i]));
+                x[i] += rate * m[i] / (v[i].sqrt() * root + 1e-8);
+            }
+            if step == 1000 {
+                assert!(m[TOGETHER..].iter().all(|m| *m == 0.0) && v.iter().all(|v| *v > 0.0), "the others rest");
+            }
+            for (mine, here) in [(&x, &mut params.flat), (&m, &mut adam.m), (&v, &mut adam.v)] {
+                assert!(host_slice(here).unwrap() == mine, "step {step}");
+            }
         }
     }
 

@@ -31,7 +31,8 @@ fn bits(training: &dyn Training) -> (Map<String, Value>, Value, Value) {
     (tensors, saved.state, rest)
 }
 
-fn resumes(env: &str, set: &Value, kind: &str, agent: &Value) {
+/// Returns the agent's state at the save.
+fn resumes(env: &str, set: &Value, kind: &str, agent: &Value) -> Value {
     let (steps, half) = (4000, 1900);
     let fresh = || start(env, set, kind, agent, steps);
     let mut straight = fresh();
@@ -59,6 +60,7 @@ fn resumes(env: &str, set: &Value, kind: &str, agent: &Value) {
         assert!(numbers == &b.0[name], "{kind} on {env}: `{name}` differs");
     }
     assert_eq!((a.1, a.2), (b.1, b.2), "{kind} on {env}");
+    saved.state
 }
 
 #[test]
@@ -66,10 +68,11 @@ fn dqn_resumes_exactly() {
     let small = json!({"hidden": [16, 24], "memory": 900, "learning_starts": 100, "train_every": 32,
                        "gradient_steps": 4, "target_every": 200});
     resumes("classic/cartpole", &json!({}), "dqn", &small);
-    // Several stretches, cut anew by which units are dark; all gradients are too long, so that their norms' last bits count.
+    // Stretches cut by which units are dark; all gradients are too long, so that the last bits of their norms count.
     let mut wide = small.as_object().cloned().unwrap();
     wide.extend(json!({"hidden": [256, 256], "minibatch": 32, "max_grad_norm": 1e-3}).as_object().cloned().unwrap());
-    resumes("classic/cartpole", &json!({}), "dqn", &Value::Object(wide));
+    let state = resumes("classic/cartpole", &json!({}), "dqn", &Value::Object(wide));
+    assert!(state["lit"][0].as_u64() < Some(256), "some units are dark: {}", state["lit"]);
     // A step limit that is met, masks, priorities, noise, distributions: everything that has a state of its own.
     let mut rainbow = small.as_object().cloned().unwrap();
     let more = json!({"n_step": 3, "priority_exponent": 0.6, "noise": 0.5, "dueling": true, "returns": "c51",
