@@ -80,7 +80,8 @@ agon_core::settings! {
         noise: f64 = 0.0, in [0.0, 10.0];
         /// Observations are standardised by their running mean and deviation.
         normalize_observation: bool = false;
-        /// Rewards are multiplied by this before anything is learned from them.
+        /// Rewards are multiplied by this before anything is learned from them. Where errors of means exceed 1, their
+        /// loss is linear and medians are learned: choose it so that they mostly do not.
         reward_scale: f64 = 1.0, in [1e-12, 1e12];
     }
 }
