@@ -285,7 +285,7 @@ mod tests {
         let mut adam = Adam::new(&params, 1e-8);
         let (mut x, mut m, mut v) = (vec![1f32; n], vec![0f32; n], vec![0f32; n]);
         for step in 1..=1100 {
-            let awake = if step < 5 || step > 1000 { n } else { TOGETHER };
+            let awake = if (5..=1000).contains(&step) { TOGETHER } else { n };
             let g: Vec<f32> = (0..n).map(|i| if i < awake { ((i + step) as f32).sin() } else { 0.0 }).collect();
             let _ = adam.step(&mut params, &Tensor::from_slice(&g), 0.01, f64::INFINITY);
             let [c1, c2] = [0.9, 0.999f64].map(|b| 1.0 - b.powf(step as f64));
