@@ -107,7 +107,8 @@ pub struct Dqn {
     /// Steps at which the network learns next, and is copied.
     due: [u64; 2],
     parts: Vec<Part>,
-    /// On the host: the gradient of a step, where stretches of it end, how many units of every hidden layer were lit then.
+    /// On the host: the gradient of a step, where stretches of it end, and how many units of every hidden layer were lit
+    /// when those were cut.
     gradient: Option<Tensor>,
     ends: Vec<usize>,
     lit: Vec<usize>,
