@@ -9,17 +9,23 @@ use agon_core::Spec;
 use agon_core::rng::Rng;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use tch::Tensor;
 
-/// Children of a node: one cache line of sums.
+/// Children of a node.
 const FAN: usize = 16;
+
+/// The priorities or sums below a node: one cache line, and never parts of two.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Node([f32; FAN]);
 
 /// Priorities with their sums (Schaul et al. 2016, appendix B.2.1), a node a cache line. Sums are made anew from the
 /// children at every change, so that rounding cannot add up.
 #[derive(Debug)]
 pub struct SumTree {
-    /// From the leaves to the root; each level is padded to whole nodes.
-    levels: Vec<Vec<f32>>,
+    /// From the leaves to the root.
+    levels: Vec<Vec<Node>>,
 }
 
 impl SumTree {
@@ -27,29 +33,34 @@ impl SumTree {
     pub fn new(n: usize) -> Self {
         let (mut levels, mut len) = (Vec::new(), n.max(1));
         loop {
-            levels.push(vec![0.0; len.next_multiple_of(FAN)]);
-            if len <= FAN {
+            len = len.div_ceil(FAN);
+            levels.push(vec![Node::default(); len]);
+            if len == 1 {
                 return Self { levels };
             }
-            len = len.div_ceil(FAN);
         }
     }
 
     /// The sum of all priorities.
     pub fn total(&self) -> f32 {
-        sum(&self.levels[self.levels.len() - 1])
+        sum(&self.levels[self.levels.len() - 1][0])
     }
 
     /// A leaf's priority.
     pub fn get(&self, leaf: usize) -> f32 {
-        self.levels[0][leaf]
+        self.levels[0][leaf / FAN].0[leaf % FAN]
+    }
+
+    /// All priorities, with those of no leaf at the end.
+    fn leaves(&self) -> impl Iterator<Item = f32> {
+        self.levels[0].iter().flat_map(|node| node.0)
     }
 
     /// Changes the priorities of some leaves. All leaves first, then a level at a time: what is far away in memory is
     /// fetched side by side, not one after the other.
     pub fn set(&mut self, leaves: &[usize], priority: impl Fn(usize) -> f32) {
         for (i, leaf) in leaves.iter().enumerate() {
-            self.levels[0][*leaf] = priority(i);
+            self.levels[0][leaf / FAN].0[leaf % FAN] = priority(i);
         }
         let mut width = FAN;
         for level in 1..self.levels.len() {
@@ -57,7 +68,7 @@ impl SumTree {
             let (below, here) = (&below[level - 1], &mut here[0]);
             for leaf in leaves {
                 let node = leaf / width;
-                here[node] = sum(&below[node * FAN..(node + 1) * FAN]);
+                here[node / FAN].0[node % FAN] = sum(&below[node]);
             }
             width *= FAN;
         }
@@ -68,8 +79,9 @@ impl SumTree {
     pub fn find(&self, masses: &mut [f32], leaves: &mut [usize]) {
         leaves.fill(0);
         for level in self.levels.iter().rev() {
+            fetch(leaves.iter().map(|node| level[*node].0[0]));
             for (mass, node) in masses.iter_mut().zip(leaves.iter_mut()) {
-                let children = &level[*node * FAN..(*node + 1) * FAN];
+                let children = &level[*node].0;
                 // How many shares end before the mass, without a branch: no guess at where it lies would be good.
                 let (mut ends, mut end) = ([0f32; FAN], 0.0);
                 for (here, child) in ends.iter_mut().zip(children) {
@@ -88,10 +100,16 @@ impl SumTree {
     }
 }
 
+/// Reads what is far apart in memory before it is worked on: a loop that does nothing else has many more reads on their
+/// way at a time than one that works on each.
+fn fetch(numbers: impl Iterator<Item = f32>) {
+    black_box(numbers.fold(0, |all, number| all ^ number.to_bits()));
+}
+
 /// The sum of a node's children, four sums side by side.
-fn sum(children: &[f32]) -> f32 {
+fn sum(node: &Node) -> f32 {
     let mut sums = [0f32; 4];
-    for part in children.chunks_exact(4) {
+    for part in node.0.chunks_exact(4) {
         sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
     }
     sums.iter().sum()
@@ -331,6 +349,10 @@ impl Replay {
     fn gather(&self, batch: &mut Batch) {
         let (w, m) = (self.obs_len, self.mask_len);
         let Batch { obs, next_obs, next_mask, action, reward, discount, places, .. } = batch;
+        let next = |place: usize| (place + self.n_step * self.rows) % self.facts.len();
+        fetch(places.iter().map(|place| self.facts[*place].reward));
+        fetch(places.iter().map(|place| self.obs[place * w]));
+        fetch(places.iter().map(|place| self.obs[next(*place) * w]));
         for (i, &place) in places.iter().enumerate() {
             obs[i * w..(i + 1) * w].copy_from_slice(&self.obs[place * w..(place + 1) * w]);
             action[i] = i64::from(self.facts[place].action);
@@ -382,7 +404,7 @@ impl Replay {
         let masks = self.finals.values().flat_map(|f| f.mask.iter().copied()).collect::<Vec<bool>>();
         tensors.push(("replay.final_masks".into(), list(flags(&masks))));
         if let Some((tree, _)) = &self.tree {
-            tensors.push(("replay.priority".into(), Tensor::from_slice(&tree.levels[0])));
+            tensors.push(("replay.priority".into(), list(tree.leaves().collect())));
         }
         json!({"begun": self.begun, "top": self.top, "finals": self.finals.keys().collect::<Vec<_>>(),
                "rows": self.rows})
@@ -414,7 +436,7 @@ impl Replay {
             return Err(broken("finals"));
         }
         if let Some((tree, _)) = &mut self.tree {
-            let priority = part("priority", tree.levels[0].len())?;
+            let priority = part("priority", tree.leaves().count())?;
             *tree = SumTree::new(slots);
             tree.set(&(0..slots).collect::<Vec<_>>(), |i| priority[i]);
         }
@@ -493,8 +515,8 @@ mod tests {
         let spec = Spec::new((0..4).map(field).collect(), ActionSpec::discrete(["a", "b"]), 500);
         let (capacity, set) = (100_000, Priorities { exponent: 0.6, floor: 1e-6 });
         let replay = Replay::new(&spec, 8, capacity, 1, 0.99, Some(set));
-        let tree = replay.tree.as_ref().map_or(0, |(tree, _)| tree.levels.iter().map(Vec::len).sum::<usize>());
-        let kept = 4 * replay.obs.capacity() + size_of::<Fact>() * replay.facts.capacity() + 4 * tree;
+        let tree = replay.tree.as_ref().map_or(0, |(tree, _)| tree.levels.iter().map(Vec::capacity).sum::<usize>());
+        let kept = 4 * replay.obs.capacity() + size_of::<Fact>() * replay.facts.capacity() + size_of::<Node>() * tree;
         let raw = capacity * (4 * 4 * 2 + 4 + 4 + 1);
         assert!(kept as f64 <= 1.2 * raw as f64, "{kept} bytes for {raw}");
         let told = Replay::bytes(&spec, replay.facts.len());
