@@ -56,6 +56,10 @@ agon_core::settings! {
         epsilon_end: f64 = 0.05, in [0.0, 1.0];
         /// The share of the run over which it falls.
         epsilon_share: f64 = 0.1, in [0.0, 1.0];
+        /// Actions that are not random are drawn from softmax(Q / temperature), in units of returns (Boltzmann
+        /// exploration); 0 takes the best. What is nearly as good is tried nearly as often, and the states that the best
+        /// actions lead to are still met.
+        temperature: f64 = 0.0, in [0.0, 1e12];
         /// Longest gradient.
         max_grad_norm: f64 = 10.0, in [0.0, 1e9];
         /// The network picks the next action, the copy judges it (van Hasselt et al. 2016).
@@ -388,6 +392,13 @@ impl Agent for Dqn {
             let noise = self.net.noise(&mut self.noise_rng);
             let obs = see(self.moments.as_ref(), &self.obs, &mut self.seen);
             self.net.means(&self.params, obs, noise.as_ref(), &mut self.parts[0].work, &mut self.q);
+            let temperature = (self.config.temperature * self.config.reward_scale) as f32;
+            if temperature > 0.0 {
+                // The greatest of values with Gumbel noise is a draw from their softmax.
+                self.q
+                    .iter_mut()
+                    .for_each(|q| *q -= temperature * (-self.act_rng.f32().max(f32::MIN_POSITIVE).ln()).ln());
+            }
             self.head.mode(&self.q, &self.mask, ActionsMut::Discrete(&mut self.action));
         }
         for row in (0..self.rows).filter(|row| random[*row]) {
@@ -498,5 +509,41 @@ impl Agent for Dqn {
         self.ends = self.net.stretch_ends(STRETCH, &self.lit);
         self.begun = self.replay.has_begun();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::Field;
+
+    /// Draws are as frequent as the softmax of the values says, none are of masked actions, and a temperature near zero
+    /// takes the best.
+    #[test]
+    fn a_temperature_draws_from_the_softmax_of_values() {
+        const ROWS: usize = 40_000;
+        let mut spec = Spec::new(vec![Field::new("x", "", -1.0, 1.0)], ActionSpec::discrete(["a", "b", "c", "d"]), 10);
+        spec.masked = true;
+        let context = Context { spec: &spec, rows: ROWS, seed: 1, device: Device::Cpu, threads: 1 };
+        let config = Config { hidden: vec![8], epsilon_end: 0.0, reward_scale: 0.1, ..Config::default() };
+        let mut dqn = Dqn::new(Config { memory: 1, learning_starts: 0, ..config }, &context).unwrap();
+        dqn.progress = 1.0;
+        dqn.obs.fill(0.7);
+        dqn.mask.chunks_exact_mut(4).for_each(|row| row[1] = false);
+        dqn.act();
+        let (q, best) = (dqn.q[..4].to_vec(), dqn.action[0]);
+        let spread = q.iter().fold(f32::MIN, |a, b| a.max(*b)) - q.iter().fold(f32::MAX, |a, b| a.min(*b));
+        dqn.config.temperature = f64::from(spread * 10.0);
+        dqn.act();
+        let weight = |a: usize| if a == 1 { 0.0 } else { f64::from(q[a] / spread).exp() };
+        let total: f64 = (0..4).map(weight).sum();
+        for a in 0..4 {
+            let (seen, wanted) = (dqn.action.iter().filter(|x| **x == a as i64).count(), weight(a) / total);
+            let deviation = (ROWS as f64 * wanted * (1.0 - wanted)).sqrt();
+            assert!((seen as f64 - ROWS as f64 * wanted).abs() <= 5.0 * deviation, "{a}: {seen}, {wanted}");
+        }
+        dqn.config.temperature = f64::from(spread) * 1e-4;
+        dqn.act();
+        assert!(dqn.action.iter().all(|a| *a == best));
     }
 }
