@@ -52,13 +52,14 @@ agon_core::settings! {
         minibatch: usize = 64, in [1.0, 1e6];
         /// Steps between copies of the network into the one that makes targets.
         target_every: u64 = 1000, in [1.0, 1e12];
-        /// The probability of a random action at the end; it falls from 1 in a line.
+        /// The probability of a uniformly random action at the end; it falls from 1 in a line.
         epsilon_end: f64 = 0.05, in [0.0, 1.0];
         /// The share of the run over which it falls.
         epsilon_share: f64 = 0.1, in [0.0, 1.0];
-        /// Actions that are not random are drawn from softmax(Q / temperature), in units of returns (Boltzmann
-        /// exploration); 0 takes the best. What is nearly as good is tried nearly as often, and the states that the best
-        /// actions lead to are still met.
+        /// In training, actions that epsilon leaves to the network are drawn with probabilities softmax(Q / temperature)
+        /// (Boltzmann exploration), also where `noise` is added; 0 takes the best. In units of returns before
+        /// `reward_scale`: actions whose values differ by much less are tried about equally often. What is judged or
+        /// played always takes the best.
         temperature: f64 = 0.0, in [0.0, 1e12];
         /// Longest gradient.
         max_grad_norm: f64 = 10.0, in [0.0, 1e9];
@@ -76,9 +77,9 @@ agon_core::settings! {
         returns: Kinds = Kinds::Mean;
         /// c51, qr: fixed returns, or quantiles.
         atoms: usize = 51, in [2.0, 1000.0];
-        /// c51: the least return that can be told apart.
+        /// c51: the least return that can be told apart, after `reward_scale`.
         lowest_return: f64 = -10.0, in [-1e9, 1e9];
-        /// c51: the greatest.
+        /// c51: the greatest, likewise.
         highest_return: f64 = 10.0, in [-1e9, 1e9];
         /// Noisy networks in place of random actions (Fortunato et al. 2018): σ₀, 0 for none.
         noise: f64 = 0.0, in [0.0, 10.0];
@@ -395,9 +396,7 @@ impl Agent for Dqn {
             let temperature = (self.config.temperature * self.config.reward_scale) as f32;
             if temperature > 0.0 {
                 // The greatest of values with Gumbel noise is a draw from their softmax.
-                self.q
-                    .iter_mut()
-                    .for_each(|q| *q -= temperature * (-self.act_rng.f32().max(f32::MIN_POSITIVE).ln()).ln());
+                self.q.iter_mut().for_each(|q| *q += temperature * self.act_rng.gumbel() as f32);
             }
             self.head.mode(&self.q, &self.mask, ActionsMut::Discrete(&mut self.action));
         }
@@ -525,8 +524,9 @@ mod tests {
         let mut spec = Spec::new(vec![Field::new("x", "", -1.0, 1.0)], ActionSpec::discrete(["a", "b", "c", "d"]), 10);
         spec.masked = true;
         let context = Context { spec: &spec, rows: ROWS, seed: 1, device: Device::Cpu, threads: 1 };
-        let config = Config { hidden: vec![8], epsilon_end: 0.0, reward_scale: 0.1, ..Config::default() };
-        let mut dqn = Dqn::new(Config { memory: 1, learning_starts: 0, ..config }, &context).unwrap();
+        let (memory, learning_starts) = (1, 0);
+        let config = Config { memory, learning_starts, epsilon_end: 0.0, reward_scale: 0.1, ..Config::default() };
+        let mut dqn = Dqn::new(config, &context).unwrap();
         dqn.progress = 1.0;
         dqn.obs.fill(0.7);
         dqn.mask.chunks_exact_mut(4).for_each(|row| row[1] = false);

@@ -45,6 +45,7 @@ pub mod reinforce;
 pub mod replay;
 pub mod returns;
 pub mod rollout;
+pub mod sum_tree;
 pub mod tabular;
 pub mod train;
 

@@ -147,7 +147,7 @@ pub const AGENTS: &[Entry] = &[
     },
     Entry {
         kind: "dqn",
-        about: "Deep Q-learning up to Rainbow: double, dueling, prioritized, n-step, C51 or QR, noisy; masks",
+        about: "Deep Q-learning up to Rainbow: double, dueling, prioritized, n-step, C51 or QR, noisy; ε-greedy and Boltzmann; masks",
         verified: "transitions, targets and losses by hand; exact optima of flights; the classic set (benches/learning.py)",
         declared: dqn::Config::declared,
         resolve: |table| Ok(read::<dqn::Config>(table)?.write()),

@@ -5,115 +5,12 @@
 
 use crate::agent::{AgentError, Saved};
 use crate::bridge::read_f32;
+use crate::sum_tree::{SumTree, fetch};
 use agon_core::Spec;
 use agon_core::rng::Rng;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use tch::Tensor;
-
-/// Children of a node.
-const FAN: usize = 16;
-
-/// The priorities or sums below a node: one cache line, and never parts of two.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
-struct Node([f32; FAN]);
-
-/// Priorities with their sums (Schaul et al. 2016, appendix B.2.1), a node a cache line. Sums are made anew from the
-/// children at every change, so that rounding cannot add up.
-#[derive(Debug)]
-pub struct SumTree {
-    /// From the leaves to the root.
-    levels: Vec<Vec<Node>>,
-}
-
-impl SumTree {
-    /// `n` leaves of priority 0.
-    pub fn new(n: usize) -> Self {
-        let (mut levels, mut len) = (Vec::new(), n.max(1));
-        loop {
-            len = len.div_ceil(FAN);
-            levels.push(vec![Node::default(); len]);
-            if len == 1 {
-                return Self { levels };
-            }
-        }
-    }
-
-    /// The sum of all priorities.
-    pub fn total(&self) -> f32 {
-        sum(&self.levels[self.levels.len() - 1][0])
-    }
-
-    /// A leaf's priority.
-    pub fn get(&self, leaf: usize) -> f32 {
-        self.levels[0][leaf / FAN].0[leaf % FAN]
-    }
-
-    /// All priorities, with those of no leaf at the end.
-    fn leaves(&self) -> impl Iterator<Item = f32> {
-        self.levels[0].iter().flat_map(|node| node.0)
-    }
-
-    /// Changes the priorities of some leaves. All leaves first, then a level at a time: what is far away in memory is
-    /// fetched side by side, not one after the other.
-    pub fn set(&mut self, leaves: &[usize], priority: impl Fn(usize) -> f32) {
-        for (i, leaf) in leaves.iter().enumerate() {
-            self.levels[0][leaf / FAN].0[leaf % FAN] = priority(i);
-        }
-        let mut width = FAN;
-        for level in 1..self.levels.len() {
-            let (below, here) = self.levels.split_at_mut(level);
-            let (below, here) = (&below[level - 1], &mut here[0]);
-            for leaf in leaves {
-                let node = leaf / width;
-                here[node / FAN].0[node % FAN] = sum(&below[node]);
-            }
-            width *= FAN;
-        }
-    }
-
-    /// Finds the leaves in whose shares the `masses` lie, from 0 to the total, and uses the masses up. Never a leaf of
-    /// priority 0, unless all are.
-    pub fn find(&self, masses: &mut [f32], leaves: &mut [usize]) {
-        leaves.fill(0);
-        for level in self.levels.iter().rev() {
-            fetch(leaves.iter().map(|node| level[*node].0[0]));
-            for (mass, node) in masses.iter_mut().zip(leaves.iter_mut()) {
-                let children = &level[*node].0;
-                // How many shares end before the mass, without a branch: no guess at where it lies would be good.
-                let (mut ends, mut end) = ([0f32; FAN], 0.0);
-                for (here, child) in ends.iter_mut().zip(children) {
-                    end += child;
-                    *here = end;
-                }
-                let mut pick = ends.iter().map(|end| u32::from(*mass >= *end)).sum::<u32>() as usize;
-                if pick == FAN {
-                    // Rounding left a little behind the last child: the last one with any takes it.
-                    pick = children.iter().rposition(|c| *c > 0.0).unwrap_or(0);
-                }
-                *mass = (*mass - if pick > 0 { ends[pick - 1] } else { 0.0 }).min(children[pick]);
-                *node = *node * FAN + pick;
-            }
-        }
-    }
-}
-
-/// Reads what is far apart in memory before it is worked on: a loop that does nothing else has many more reads on their
-/// way at a time than one that works on each.
-fn fetch(numbers: impl Iterator<Item = f32>) {
-    black_box(numbers.fold(0, |all, number| all ^ number.to_bits()));
-}
-
-/// The sum of a node's children, four sums side by side.
-fn sum(node: &Node) -> f32 {
-    let mut sums = [0f32; 4];
-    for part in node.0.chunks_exact(4) {
-        sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
-    }
-    sums.iter().sum()
-}
 
 /// How transitions are drawn.
 #[derive(Clone, Copy, Debug)]
@@ -349,10 +246,11 @@ impl Replay {
     fn gather(&self, batch: &mut Batch) {
         let (w, m) = (self.obs_len, self.mask_len);
         let Batch { obs, next_obs, next_mask, action, reward, discount, places, .. } = batch;
-        let next = |place: usize| (place + self.n_step * self.rows) % self.facts.len();
+        // Where episodes end before, what is n steps later is fetched in vain.
+        let later = |place: usize| (place + self.n_step * self.rows) % self.facts.len();
         fetch(places.iter().map(|place| self.facts[*place].reward));
         fetch(places.iter().map(|place| self.obs[place * w]));
-        fetch(places.iter().map(|place| self.obs[next(*place) * w]));
+        fetch(places.iter().map(|place| self.obs[later(*place) * w]));
         for (i, &place) in places.iter().enumerate() {
             obs[i * w..(i + 1) * w].copy_from_slice(&self.obs[place * w..(place + 1) * w]);
             action[i] = i64::from(self.facts[place].action);
@@ -404,7 +302,7 @@ impl Replay {
         let masks = self.finals.values().flat_map(|f| f.mask.iter().copied()).collect::<Vec<bool>>();
         tensors.push(("replay.final_masks".into(), list(flags(&masks))));
         if let Some((tree, _)) = &self.tree {
-            tensors.push(("replay.priority".into(), list(tree.leaves().collect())));
+            tensors.push(("replay.priority".into(), list(tree.leaves())));
         }
         json!({"begun": self.begun, "top": self.top, "finals": self.finals.keys().collect::<Vec<_>>(),
                "rows": self.rows})
@@ -436,7 +334,7 @@ impl Replay {
             return Err(broken("finals"));
         }
         if let Some((tree, _)) = &mut self.tree {
-            let priority = part("priority", tree.leaves().count())?;
+            let priority = part("priority", tree.leaves().len())?;
             *tree = SumTree::new(slots);
             tree.set(&(0..slots).collect::<Vec<_>>(), |i| priority[i]);
         }
@@ -515,8 +413,8 @@ mod tests {
         let spec = Spec::new((0..4).map(field).collect(), ActionSpec::discrete(["a", "b"]), 500);
         let (capacity, set) = (100_000, Priorities { exponent: 0.6, floor: 1e-6 });
         let replay = Replay::new(&spec, 8, capacity, 1, 0.99, Some(set));
-        let tree = replay.tree.as_ref().map_or(0, |(tree, _)| tree.levels.iter().map(Vec::capacity).sum::<usize>());
-        let kept = 4 * replay.obs.capacity() + size_of::<Fact>() * replay.facts.capacity() + size_of::<Node>() * tree;
+        let tree = replay.tree.as_ref().map_or(0, |(tree, _)| tree.bytes());
+        let kept = 4 * replay.obs.capacity() + size_of::<Fact>() * replay.facts.capacity() + tree;
         let raw = capacity * (4 * 4 * 2 + 4 + 4 + 1);
         assert!(kept as f64 <= 1.2 * raw as f64, "{kept} bytes for {raw}");
         let told = Replay::bytes(&spec, replay.facts.len());
@@ -551,27 +449,6 @@ mod tests {
             let cut = (x as i64 % 100 + 1) % 7 == 0;
             assert_eq!(next, if cut { if x < 100.0 { -1.0 } else { -2.0 } } else { x + 1.0 });
         }
-    }
-
-    #[test]
-    fn the_tree_draws_by_priority() {
-        let mut tree = SumTree::new(1000);
-        tree.set(&(0..1000).collect::<Vec<_>>(), |i| if i % 10 == 0 { i as f32 } else { 0.0 });
-        let total: f32 = (0..1000).step_by(10).map(|i| i as f32).sum();
-        assert_eq!(tree.total(), total);
-        let mut count = vec![0u32; 1000];
-        let mut rng = Rng::new(3, Stream::Shuffle, 0);
-        let find = |mass: f32| {
-            let (mut mass, mut leaf) = ([mass], [0]);
-            tree.find(&mut mass, &mut leaf);
-            leaf[0]
-        };
-        (0..200_000).for_each(|_| count[find(rng.f32() * tree.total())] += 1);
-        for (i, &n) in count.iter().enumerate() {
-            let wanted = 200_000.0 * f64::from(tree.get(i)) / f64::from(total);
-            assert!((f64::from(n) - wanted).abs() <= 5.0 * wanted.sqrt(), "{i}: {n}, not {wanted}");
-        }
-        assert_eq!(find(total * 1.1), 990, "too much mass ends in the last leaf that has any");
     }
 
     #[test]

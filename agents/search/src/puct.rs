@@ -343,7 +343,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
             Rule::Gumbel => {
                 self.gumbel.clear();
                 for _ in 0..moves {
-                    let noise = if self.noise.share > 0.0 { -(-rng.f64().max(1e-300).ln()).ln() } else { 0.0 };
+                    let noise = if self.noise.share > 0.0 { rng.gumbel() } else { 0.0 };
                     self.gumbel.push(noise as f32);
                 }
                 considered_visits(self.set.considered.min(moves as u32), self.set.simulations, &mut self.sequence);

@@ -122,6 +122,12 @@ impl Rng {
         rand_distr::Distribution::sample(&rand_distr::StandardNormal, self)
     }
 
+    /// A standard Gumbel number: the greatest of logits with one added to each is a draw from their softmax.
+    #[inline]
+    pub fn gumbel(&mut self) -> f64 {
+        -(-self.f64().max(1e-300).ln()).ln()
+    }
+
     /// A uniformly random permutation, in place (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
