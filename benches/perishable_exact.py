@@ -16,7 +16,6 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DEFAULTS = {"stock": 20, "periods": 100, "prices": list(range(1, 11)), "scale": 0.8, "decay": 0.25}
 
 
 def policy(run):
@@ -31,8 +30,8 @@ def policy(run):
 
 
 def judge(run):
-    env = DEFAULTS | tomllib.loads((Path(run) / "scenario.toml").read_text())["env"]
-    if env.get("price_range") or env.get("demand", "sale-probability") != "sale-probability":
+    env = tomllib.loads((Path(run) / "scenario.toml").read_text())["env"]
+    if "price_range" in env or env["demand"] != "sale-probability":
         sys.exit(f"{run}: only menus and at most one sale a period")
     stock, periods, charged = env["stock"], env["periods"], policy(run)
 

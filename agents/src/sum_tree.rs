@@ -95,8 +95,8 @@ impl SumTree {
     }
 }
 
-/// Reads where things begin that are far apart in memory, before they are worked on: a loop that does nothing else has many more reads on their
-/// way at a time than one that works on each.
+/// Reads where things begin that are far apart in memory, before they are worked on: a loop that does nothing else has
+/// many more reads on their way at a time than one that works on each.
 pub fn fetch(numbers: impl Iterator<Item = f32>) {
     black_box(numbers.fold(0, |all, number| all ^ number.to_bits()));
 }
