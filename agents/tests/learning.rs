@@ -128,14 +128,16 @@ fn pendulum_is_solved_by_three_seeds() {
 #[test]
 #[ignore = "long: make test-long"]
 fn perishable_comes_within_one_percent_of_its_optimum() {
-    let (entry, mut env, agent, envs, steps) = scenario("pricing/perishable");
-    for (stock, periods) in [(20, 100), (10, 100), (5, 50)] {
-        env["stock"] = stock.into();
-        env["periods"] = periods.into();
-        let optimum = entry.build(&map(&env), 1, 1).unwrap().optimum().unwrap();
-        for seed in 1..=3 {
-            let mean = trained(&entry, &env, &agent, envs, steps, seed, 40_000);
-            assert!(mean >= 0.99 * optimum, "({stock}, {periods}) seed {seed}: {mean} of {optimum}");
+    for name in ["pricing/perishable", "pricing/perishable-dqn"] {
+        let (entry, mut env, agent, envs, steps) = scenario(name);
+        for (stock, periods) in [(20, 100), (10, 100), (5, 50)] {
+            env["stock"] = stock.into();
+            env["periods"] = periods.into();
+            let optimum = entry.build(&map(&env), 1, 1).unwrap().optimum().unwrap();
+            for seed in 1..=3 {
+                let mean = trained(&entry, &env, &agent, envs, steps, seed, 40_000);
+                assert!(mean >= 0.99 * optimum, "{name} ({stock}, {periods}) seed {seed}: {mean} of {optimum}");
+            }
         }
     }
 }
