@@ -46,6 +46,12 @@ def judge(run):
         for n in range(1, stock + 1):
             price[n, t] = max(env["prices"], key=lambda p: value(p, best[-1], n))
         best.append([0.0] + [value(price[n, t], best[-1], n) for n in range(1, stock + 1)])
+    fixed = 0.0
+    for p in env["prices"]:
+        earned = [0.0] * (stock + 1)
+        for _ in range(periods):
+            earned = [0.0] + [value(p, earned, n) for n in range(1, stock + 1)]
+        fixed = max(fixed, earned[stock])
     # How often a state is met, times what the charged price loses there: the losses add up to what is missing.
     met, lost = {stock: 1.0}, [0.0] * (periods + 1)
     for t in range(periods, 0, -1):
@@ -60,7 +66,8 @@ def judge(run):
     optimum, fifth = best[periods][stock], math.ceil(periods / 5)
     parts = [100 * sum(lost[i + 1 : i + 1 + fifth]) / optimum for i in range(0, periods, fifth)]
     parts = ", ".join(f"{part:.2f}" for part in reversed(parts))
-    print(f"{run}: {100 - 100 * sum(lost) / optimum:.2f} % of {optimum:.4f}; lost in each fifth of the periods: {parts} %")
+    share = f"{100 - 100 * sum(lost) / optimum:.2f} % of {optimum:.4f} (the best fixed price {100 * fixed / optimum:.2f} %)"
+    print(f"{run}: {share}; lost in each fifth of the periods: {parts} %")
 
 
 for argument in sys.argv[1:]:
