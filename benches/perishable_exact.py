@@ -7,6 +7,7 @@ For prices from a menu and at most one sale a period. Policies come from `agon e
 episode met have the best price: they are too rare to count.
 """
 
+import argparse
 import csv
 import math
 import subprocess
@@ -70,5 +71,8 @@ def judge(run):
     print(f"{run}: {share}; lost in each fifth of the periods: {parts} %")
 
 
-for argument in sys.argv[1:]:
-    judge(argument)
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", nargs="+")
+    for run in parser.parse_args().run:
+        judge(run)
