@@ -7,7 +7,7 @@ use tch::Tensor;
 
 agon_core::choices! {
     /// How a rate changes over the run.
-    pub enum Schedule { Constant = "constant", Linear = "linear" }
+    pub enum Schedule { Constant = "constant", Linear = "linear", Cosine = "cosine" }
 }
 
 impl Schedule {
@@ -16,6 +16,9 @@ impl Schedule {
         match self {
             Self::Constant => rate,
             Self::Linear => rate * (1.0 - progress).max(0.0),
+            // Loshchilov and Hutter (2017), without restarts: it ends as a square does, so that what the last updates
+            // know of is the mean of many more samples than where the rate falls in a line.
+            Self::Cosine => rate * 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos()),
         }
     }
 }
@@ -256,6 +259,19 @@ mod tests {
     use super::*;
     use crate::net::Builder;
     use tch::Device;
+
+    #[test]
+    fn schedules_fall_to_zero() {
+        for (schedule, rates) in [
+            (Schedule::Constant, [2.0, 2.0, 2.0, 2.0, 2.0]),
+            (Schedule::Linear, [2.0, 1.5, 1.0, 0.0, 0.0]),
+            (Schedule::Cosine, [2.0, 1.0 + 0.5f64.sqrt(), 1.0, 0.0, 0.0]),
+        ] {
+            for (progress, rate) in [0.0, 0.25, 0.5, 1.0, 1.01].into_iter().zip(rates) {
+                assert!((schedule.at(2.0, progress) - rate).abs() < 1e-12, "{schedule:?} at {progress}");
+            }
+        }
+    }
 
     /// Three steps by hand from m = v = 0, gradients 0.1, −0.2, 0.3, rate 0.01 (the formulas of the paper).
     #[test]
