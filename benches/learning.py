@@ -15,26 +15,29 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PERISHABLE = [(20, 100), (10, 100), (5, 50)]
+# Stock, periods, scale and decay of demand; what a scenario says comes first, and where stock hardly binds last.
+PERISHABLE = [(20, 100, 0.8, 0.25), (10, 100, 0.8, 0.25), (5, 50, 0.8, 0.25), (8, 40, 0.6, 0.3), (15, 60, 0.5, 0.2)]
+
+
+def perishable(scenario):
+    """Rows of one scenario, a row for each set of parameters."""
+    names = ["stock", "periods", "scale", "decay"]
+    return [(f"{scenario} {p}", scenario, [f"env.{n}={x}" for n, x in zip(names, p)], 3) for p in PERISHABLE]
+
+
 # (row, scenario, settings, seeds)
 ROWS = [
     ("classic/cartpole", "classic/cartpole", [], 5),
     ("classic/acrobot", "classic/acrobot", [], 3),
     ("classic/mountain-car", "classic/mountain-car", [], 3),
     ("classic/pendulum", "classic/pendulum", [], 3),
-    *[
-        (f"pricing/perishable ({n}, {t})", "pricing/perishable", [f"env.stock={n}", f"env.periods={t}"], 3)
-        for n, t in PERISHABLE
-    ],
+    *perishable("pricing/perishable"),
     ("pricing/tuna", "pricing/tuna", [], 3),
     ("pricing/single-leg (20, 100)", "pricing/single-leg", [], 3),
     ("pricing/single-leg (10, 50)", "pricing/single-leg", ["env.capacity=10", "env.periods=50"], 3),
     ("pricing/single-leg-dqn (20, 100)", "pricing/single-leg-dqn", [], 3),
     ("pricing/single-leg-dqn (10, 50)", "pricing/single-leg-dqn", ["env.capacity=10", "env.periods=50"], 3),
-    *[
-        (f"pricing/perishable-dqn ({n}, {t})", "pricing/perishable-dqn", [f"env.stock={n}", f"env.periods={t}"], 3)
-        for n, t in PERISHABLE
-    ],
+    *perishable("pricing/perishable-dqn"),
     ("pricing/perishable-poisson", "pricing/perishable-poisson", [], 3),
     ("pricing/season", "pricing/season", [], 3),
     ("pricing/tit-for-tat", "pricing/tit-for-tat", [], 3),

@@ -130,9 +130,13 @@ fn pendulum_is_solved_by_three_seeds() {
 fn perishable_comes_within_one_percent_of_its_optimum() {
     for name in ["pricing/perishable", "pricing/perishable-dqn"] {
         let (entry, mut env, agent, envs, steps) = scenario(name);
-        for (stock, periods) in [(20, 100), (10, 100), (5, 50)] {
+        for (stock, periods, scale, decay) in
+            [(20, 100, 0.8, 0.25), (10, 100, 0.8, 0.25), (5, 50, 0.8, 0.25), (8, 40, 0.6, 0.3), (15, 60, 0.5, 0.2)]
+        {
             env["stock"] = stock.into();
             env["periods"] = periods.into();
+            env["scale"] = scale.into();
+            env["decay"] = decay.into();
             let optimum = entry.build(&map(&env), 1, 1).unwrap().optimum().unwrap();
             for seed in 1..=3 {
                 let mean = trained(&entry, &env, &agent, envs, steps, seed, 40_000);
