@@ -131,7 +131,7 @@ fn perishable_comes_within_one_percent_of_its_optimum() {
     for name in ["pricing/perishable", "pricing/perishable-dqn"] {
         let (entry, mut env, agent, envs, steps) = scenario(name);
         for (stock, periods, scale, decay) in
-            [(20, 100, 0.8, 0.25), (10, 100, 0.8, 0.25), (5, 50, 0.8, 0.25), (8, 40, 0.6, 0.3), (15, 60, 0.5, 0.2)]
+            [(20, 100, 0.8, 0.25), (10, 100, 0.8, 0.25), (5, 50, 0.8, 0.25), (8, 40, 0.6, 0.3)]
         {
             env["stock"] = stock.into();
             env["periods"] = periods.into();
