@@ -16,8 +16,7 @@ impl Schedule {
         match self {
             Self::Constant => rate,
             Self::Linear => rate * (1.0 - progress).max(0.0),
-            // Loshchilov and Hutter (2017), without restarts: it ends as a square does, so that what the last updates
-            // know of is the mean of many more samples than where the rate falls in a line.
+            // Loshchilov and Hutter (2017), without restarts.
             Self::Cosine => rate * 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos()),
         }
     }
