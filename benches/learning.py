@@ -70,6 +70,8 @@ NEEDS = {
     "games/connect-four": (90, 100, 0),
     "games/connect-four-alphazero-gpu": (97, 100, 0),
 }
+# Who must be beaten, in pairs on the same seeds, where a scenario names them.
+BEATEN = ["best-fixed-price", "emsr-b"]
 # Players that learned Connect Four are judged, and play, with so many simulations.
 THINKING = 100
 
@@ -94,13 +96,14 @@ def connect_four(agon, run):
     return f"{share}; as first player against minimax 6: +{first[0]} ={first[1]} -{first[2]}", score
 
 
-def verdict(row, scores):
-    """Whether a row's seeds reached what they must; nothing where that is not said."""
+def verdict(row, scores, lifts):
+    """Whether a row's seeds reached what they must, and beat whom they must; nothing where that is not said."""
     names = [name for name in NEEDS if row.startswith(name)]
     if not names:
         return ""
     low, high, misses = NEEDS[max(names, key=len)]
-    return "met" if sum(not low <= score <= high for score in scores) <= misses else "SHORT"
+    reached = sum(not low <= score <= high for score in scores) <= misses
+    return "met" if reached and all(lift > 0 for lift in lifts) else "SHORT"
 
 
 def main():
@@ -115,7 +118,7 @@ def main():
         if row.endswith("-gpu") and not has_gpu(args.agon):
             print(f"{row:<32} left out: no CUDA device answers", flush=True)
             continue
-        told, longest, reached = [], 0.0, []
+        told, longest, reached, lifts = [], 0.0, [], []
         for seed in range(1, seeds + 1):
             with tempfile.TemporaryDirectory() as folder:
                 command = [args.agon, "train", str(ROOT / f"scenarios/{scenario}.toml"), "--seed", str(seed)]
@@ -129,6 +132,7 @@ def main():
                 games = [(name, s) for name, s in scores["baselines"].items() if "losses" in s]
                 index = [c for c in scores["counted"] if c["name"] == "collusion index"]
                 mean, optimum = scores["mean_return"], scores["optimum"]
+                lifts += [scores["baselines"][name]["lift"]["mean"] for name in BEATEN if name in scores["baselines"]]
                 if "connect-four" in row:
                     text, score = connect_four(args.agon, f"{folder}/run")
                 elif index and not optimum:
@@ -145,9 +149,10 @@ def main():
                     text = f"{mean:,.2f} ± {scores['ci95']:,.2f}"
                 told.append(text)
                 reached.append(score)
-        found = verdict(row, reached)
+        found = verdict(row, reached, lifts)
         short |= found == "SHORT"
-        print(f"{row:<32} {'   '.join(told)}  at most {longest:.0f} s  {found}", flush=True)
+        least = f"  earned more than {'/'.join(BEATEN)} by {min(lifts):.2f} or more" if lifts else ""
+        print(f"{row:<32} {'   '.join(told)}{least}  at most {longest:.0f} s  {found}", flush=True)
     sys.exit(3 if short else 0)
 
 

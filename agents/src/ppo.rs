@@ -51,6 +51,8 @@ agon_core::settings! {
         value_clip: Option<f64> = None, in [0.0, 1e9];
         /// Weight of the entropy bonus.
         entropy_coef: f64 = 0.0, in [0.0, 10.0];
+        /// How that weight changes over the run.
+        entropy_coef_schedule: Schedule = Schedule::Constant;
         /// Weight of the value loss.
         value_coef: f64 = 0.5, in [0.0, 100.0];
         /// Longest gradient.
@@ -168,7 +170,7 @@ impl Ppo {
 
     /// The clipped objective of the paper (equations 7 and 9), to be minimised; where asked for also policy loss, value
     /// loss, entropy, KL divergence and the share of clipped ratios.
-    fn loss(&self, b: &Minibatch, clip: f64, look: bool) -> (Tensor, Option<[Tensor; 5]>) {
+    fn loss(&self, b: &Minibatch, clip: f64, bonus: f64, look: bool) -> (Tensor, Option<[Tensor; 5]>) {
         let (c, nets, params) = (&self.config, &self.collector.nets, &self.collector.params);
         let seen = match &b.memory {
             None => b.obs.shallow_clone(),
@@ -177,7 +179,7 @@ impl Ppo {
         let (out, value) = nets.both(params, &seen);
         let log_std = nets.log_std.map(|at| &params.leaves[at]);
         let taken = Taken { raw: &b.chosen, mask: b.mask.as_ref(), log_std };
-        let (log_prob, entropy) = self.collector.head.evaluate(&out, &taken, look || c.entropy_coef > 0.0);
+        let (log_prob, entropy) = self.collector.head.evaluate(&out, &taken, look || bonus > 0.0);
         let log_ratio = log_prob - &b.log_prob;
         let ratio = log_ratio.exp();
         let clipped = ratio.clamp(1.0 - clip, 1.0 + clip) * &b.advantage;
@@ -191,8 +193,8 @@ impl Ppo {
             }
         };
         let mut loss = &policy_loss + &value_loss * c.value_coef;
-        if let Some(entropy) = entropy.as_ref().filter(|_| c.entropy_coef > 0.0) {
-            loss -= entropy * c.entropy_coef;
+        if let Some(entropy) = entropy.as_ref().filter(|_| bonus > 0.0) {
+            loss -= entropy * bonus;
         }
         let looked = entropy.filter(|_| look).map(|entropy| {
             tch::no_grad(|| {
@@ -237,6 +239,7 @@ impl Ppo {
         self.collector.estimate(self.config.gae_lambda);
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
         let clip = self.config.clip_range_schedule.at(self.config.clip_range, progress);
+        let bonus = self.config.entropy_coef_schedule.at(self.config.entropy_coef, progress);
         let (steps, whole, device) = (self.collector.rollout.steps, self.order.slice().len(), self.collector.device);
         let all = self.all();
         // A row's sequence counts as its steps.
@@ -262,7 +265,7 @@ impl Ppo {
                     b.advantage = (&b.advantage - b.advantage.mean(Kind::Float)) / (b.advantage.std(true) + 1e-8);
                 }
                 let look = self.config.target_kl.is_some() || (epoch == self.config.epochs && from + size > batch);
-                let (loss, looked) = self.loss(&b, clip, look);
+                let (loss, looked) = self.loss(&b, clip, bonus, look);
                 let gradient = self.collector.params.gradient(&loss);
                 let norm = self.adam.step(&mut self.collector.params, &gradient, rate, self.config.max_grad_norm);
                 if let Some(parts) = looked {
