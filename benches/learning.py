@@ -132,7 +132,8 @@ def main():
                 games = [(name, s) for name, s in scores["baselines"].items() if "losses" in s]
                 index = [c for c in scores["counted"] if c["name"] == "collusion index"]
                 mean, optimum = scores["mean_return"], scores["optimum"]
-                lifts += [scores["baselines"][name]["lift"]["mean"] for name in BEATEN if name in scores["baselines"]]
+                beaten = [(scores["baselines"][n]["lift"]["mean"], n) for n in BEATEN if n in scores["baselines"]]
+                lifts += [lift for lift, _ in beaten]
                 if "connect-four" in row:
                     text, score = connect_four(args.agon, f"{folder}/run")
                 elif index and not optimum:
@@ -147,12 +148,11 @@ def main():
                 else:
                     score = mean
                     text = f"{mean:,.2f} ± {scores['ci95']:,.2f}"
-                told.append(text)
+                told.append(text + "".join(f", {lift:+.2f} over {name}" for lift, name in beaten))
                 reached.append(score)
         found = verdict(row, reached, lifts)
         short |= found == "SHORT"
-        least = f"  earned more than {'/'.join(BEATEN)} by {min(lifts):.2f} or more" if lifts else ""
-        print(f"{row:<32} {'   '.join(told)}{least}  at most {longest:.0f} s  {found}", flush=True)
+        print(f"{row:<32} {'   '.join(told)}  at most {longest:.0f} s  {found}", flush=True)
     sys.exit(3 if short else 0)
 
 
