@@ -2,7 +2,7 @@
 //! `{"error": …}` and the process lives on.
 
 use crate::cli;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, write_plain};
 use agon_core::episode::Solo;
 use agon_core::rng::Stream;
 use agon_core::spec::ActionSpec;
@@ -31,7 +31,7 @@ pub fn run(args: &cli::Drive) -> Outcome {
         }
         let answer = driver.answer(&line).unwrap_or_else(|why| json!({ "error": why }));
         // A reader that went away is the ordinary end.
-        if writeln!(out, "{answer}").and_then(|()| out.flush()).is_err() {
+        if write_plain(&mut out, &format!("{answer}\n")).and_then(|()| out.flush()).is_err() {
             return Ok(());
         }
     }

@@ -53,6 +53,7 @@ impl Failure {
 /// ours and the terminal in order.
 pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
     let bug = "this is a bug in Agon; what was saved before it is intact";
+    std::panic::set_hook(Box::new(|panic| tell(format_args!("{panic}\n"))));
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
     match outcome.unwrap_or_else(|_| Err(Failure::Internal(bug.into()))) {
         Ok(()) => std::process::ExitCode::SUCCESS,
@@ -64,9 +65,42 @@ pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
     }
 }
 
+/// Parses the command line. What it says of a wrong one, or of `--help`, goes the way of all other words.
+pub fn parse<C: clap::Parser>() -> Outcome<C> {
+    C::try_parse().or_else(|e| {
+        if e.use_stderr() {
+            tell(format_args!("{e}"));
+            std::process::exit(2);
+        }
+        say(format_args!("{e}"));
+        std::process::exit(0)
+    })
+}
+
+/// Line breaks and tabs are ours; other control characters, and those that reorder what follows, are not to be obeyed.
+fn is_plain(c: char) -> bool {
+    matches!(c, '\n' | '\t')
+        || !(c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+}
+
+/// Writes text with every character that a terminal would obey instead of show as `\u001b`: names, settings and files
+/// come from anywhere. JSON stays the same JSON.
+pub fn write_plain(out: &mut impl Write, text: &str) -> std::io::Result<()> {
+    for part in text.split_inclusive(|c| !is_plain(c)) {
+        match part.chars().next_back().filter(|c| !is_plain(*c)) {
+            Some(c) => {
+                out.write_all(&part.as_bytes()[..part.len() - c.len_utf8()])?;
+                write!(out, "\\u{:04x}", u32::from(c))?;
+            }
+            None => out.write_all(part.as_bytes())?,
+        }
+    }
+    Ok(())
+}
+
 /// Writes to stdout. A reader that went away (`agon envs | head`) is the ordinary end of the program.
 pub fn say(text: std::fmt::Arguments<'_>) {
-    if let Err(e) = std::io::stdout().write_fmt(text) {
+    if let Err(e) = write_plain(&mut std::io::stdout().lock(), &text.to_string()) {
         if e.kind() == std::io::ErrorKind::BrokenPipe {
             std::process::exit(0);
         }
@@ -77,7 +111,7 @@ pub fn say(text: std::fmt::Arguments<'_>) {
 
 /// Writes to stderr; if nobody reads it, nobody is told.
 pub fn tell(text: std::fmt::Arguments<'_>) {
-    let _ = std::io::stderr().write_fmt(text);
+    let _ = write_plain(&mut std::io::stderr().lock(), &text.to_string());
 }
 
 /// `println!` that survives a closed pipe.

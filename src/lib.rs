@@ -15,6 +15,7 @@ pub mod replay;
 pub mod run;
 pub mod scenario;
 pub mod screen;
+pub mod signals;
 pub mod tensorboard;
 pub mod tournament;
 pub mod tui;

@@ -3,11 +3,10 @@
 use agon::cli::{Cli, Command};
 use agon::{Failure, Outcome, failure};
 use agon_search::guided::NoNetworks;
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    failure::report(|| run(Cli::parse()))
+    failure::report(|| run(failure::parse::<Cli>()?))
 }
 
 fn run(cli: Cli) -> Outcome {

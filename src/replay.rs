@@ -4,6 +4,7 @@ use crate::cli;
 use crate::failure::{Failure, Outcome};
 use crate::run::{Run, read_episode};
 use crate::screen::{self, Screen};
+use crate::signals;
 use crate::tournament::{film, sheet};
 use crate::tui::live::{Key, key};
 use crate::tui::pane::{self, Theme};
@@ -168,16 +169,15 @@ fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, key
 }
 
 fn show(film: &Film, title: &str) -> Outcome {
-    let log = std::env::temp_dir().join(format!("agon-replay-{}.log", std::process::id()));
-    let mut screen = Screen::open(&log)?;
+    signals::for_view()?;
+    let mut screen = Screen::without_log()?;
     let theme = Theme { colour: screen::has_colour() };
     let (mut at, mut playing, mut speed) = (0usize, true, 20.0f64);
     let last = film.scenes.len() - 1;
     let mut due = Instant::now();
     loop {
         let keys = format!("[{speed:.0}/s] space ← → home end + - q");
-        let drawn = screen.terminal.draw(|frame| draw(frame, film, at, title, &keys, theme));
-        drawn.map_err(|e| Failure::Internal(format!("the terminal went away: {e}")))?;
+        screen.draw(|frame| draw(frame, film, at, title, &keys, theme))?;
         let wait = if playing && at < last {
             due.saturating_duration_since(Instant::now())
         } else {
@@ -200,8 +200,6 @@ fn show(film: &Film, title: &str) -> Outcome {
             due = Instant::now() + Duration::from_secs_f64(1.0 / speed);
         }
     }
-    drop(screen);
-    let _ = std::fs::remove_file(log);
     Ok(())
 }
 

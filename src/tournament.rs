@@ -29,6 +29,7 @@ pub mod watch;
 use crate::cli;
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
+use crate::signals;
 use agon_core::Game;
 use agon_core::game::Visit;
 use agon_search::{Networks, guided, player};
@@ -36,8 +37,7 @@ use plan::Plan;
 use play::Played;
 use serde_json::json;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// `agon tournament`.
 pub fn run(args: &cli::Tournament, networks: &dyn Networks) -> Outcome {
@@ -106,13 +106,8 @@ impl Visit for Contest<'_> {
             });
             run.write("provenance.json", &format!("{provenance:#}\n"))?;
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // The first one ends the games under way; the second one, where an engine thinks for long, waits for nobody.
-            let registered = signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
-                .and_then(|_| signal_hook::flag::register(signal, stop.clone()));
-            registered.map_err(|e| Failure::Internal(format!("cannot listen for signals: {e}")))?;
-        }
+        // The first signal ends the games under way; the second one, where an engine thinks for long, waits for nobody.
+        let stop = signals::for_run()?;
         let before = play::read(&run, plan)?;
         let finished = before.0.schedule.over();
         if !finished {

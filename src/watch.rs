@@ -5,6 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::replay::Film;
 use crate::run::{Run, Tail};
 use crate::screen::{self, Screen};
+use crate::signals;
 use crate::tournament::film;
 use crate::tui::live::{Key, key};
 use crate::tui::model::Model;
@@ -127,8 +128,8 @@ pub fn run(args: &cli::Watch) -> Outcome {
         }
         return Ok(());
     }
-    let log = std::env::temp_dir().join(format!("agon-watch-{}.log", std::process::id()));
-    let mut screen = Screen::open(&log)?;
+    signals::for_view()?;
+    let mut screen = Screen::without_log()?;
     let (theme, mut shown) = (Theme { colour: screen::has_colour() }, 0);
     let keys = if watched.len() > 1 { "q quit   Tab next run   ? help" } else { "q quit   ? help" };
     let mut help = false;
@@ -137,8 +138,7 @@ pub fn run(args: &cli::Watch) -> Outcome {
         watched[shown].play();
         let model = &mut watched[shown].model;
         model.help = help;
-        let drawn = screen.terminal.draw(|frame| view::draw(frame, model, theme, keys));
-        drawn.map_err(|e| Failure::Internal(format!("the terminal went away: {e}")))?;
+        screen.draw(|frame| view::draw(frame, model, theme, keys))?;
         match key(Duration::from_millis(100))? {
             Some(Key::Char('q') | Key::Stop) => break,
             Some(Key::Tab) => shown = (shown + 1) % watched.len(),
@@ -147,8 +147,6 @@ pub fn run(args: &cli::Watch) -> Outcome {
             None => {}
         }
     }
-    drop(screen);
-    let _ = std::fs::remove_file(log);
     Ok(())
 }
 

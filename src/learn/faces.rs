@@ -2,6 +2,7 @@
 
 use agon::Outcome;
 use agon::cli::Ui;
+use agon::failure::write_plain;
 use agon::run::Logs;
 use agon::screen;
 use agon::tui::live::Dashboard;
@@ -9,10 +10,9 @@ use agon::tui::model::Model;
 use agon::tui::pane::{duration, number};
 use agon_core::Sink;
 use agon_core::event::Event;
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 enum Face {
@@ -26,6 +26,7 @@ pub struct Faces {
     pub logs: Logs,
     face: Option<Face>,
     model: Model,
+    stop: Arc<AtomicBool>,
 }
 
 /// A line every second or so, and at every evaluation.
@@ -42,18 +43,17 @@ impl Faces {
             other => other,
         };
         let face = match ui {
-            Ui::Tui => Face::Dashboard(Dashboard::open(model.clone(), log, stop)?),
+            Ui::Tui => Face::Dashboard(Dashboard::open(model.clone(), log, stop.clone())?),
             Ui::Json => Face::Json,
             _ => Face::Plain(Plain::new()),
         };
-        Ok(Self { logs, face: Some(face), model })
+        Ok(Self { logs, face: Some(face), model, stop })
     }
 
     /// Closes the dashboard, if there is one, and gives the terminal back.
-    pub fn close(&mut self) -> Outcome {
-        match self.face.take() {
-            Some(Face::Dashboard(dashboard)) => dashboard.close(),
-            _ => Ok(()),
+    pub fn close(&mut self) {
+        if let Some(Face::Dashboard(dashboard)) = self.face.take() {
+            dashboard.close();
         }
     }
 }
@@ -89,8 +89,10 @@ impl Sink for Faces {
         if let Some(Face::Dashboard(dashboard)) = &self.face
             && !dashboard.is_open()
         {
-            let _ = self.close();
-            agon::tell!("the run goes on; Ctrl-C saves and stops it");
+            self.close();
+            if !self.stop.load(Ordering::Relaxed) {
+                agon::tell!("the run goes on; Ctrl-C saves and stops it");
+            }
             self.face = Some(Face::Plain(Plain::new()));
         }
         match &mut self.face {
@@ -100,9 +102,8 @@ impl Sink for Faces {
                 plain.say(&self.model, event);
             }
             Some(Face::Json) if !matches!(event, Event::Frame(_)) => {
-                let mut out = std::io::stdout().lock();
                 // A reader that went away does not end the run.
-                let _ = writeln!(out, "{}", serde_json::json!(event));
+                let _ = write_plain(&mut std::io::stdout().lock(), &format!("{}\n", serde_json::json!(event)));
             }
             _ => {}
         }

@@ -17,12 +17,11 @@ mod train;
 
 use agon::cli::{Cli, Command};
 use agon::{Failure, Outcome, failure};
-use clap::Parser;
 use networks::Trained;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    failure::report(|| run(Cli::parse()))
+    failure::report(|| run(failure::parse::<Cli>()?))
 }
 
 fn run(cli: Cli) -> Outcome {

@@ -6,9 +6,9 @@ use crate::faces::Faces;
 use crate::plan::Plan;
 use agon::cli;
 use agon::run::{Lock, Logs, Run, Tail};
-use agon::screen;
 use agon::tui::model::Model;
 use agon::{Failure, Outcome};
+use agon::{screen, signals};
 use agon_agents::evaluate::mean_ci95;
 use agon_agents::train::Training;
 use agon_agents::{AgentError, Device, checkpoint};
@@ -43,14 +43,7 @@ struct Session {
 }
 
 pub fn run(args: &cli::Train) -> Outcome {
-    let stop = Arc::new(AtomicBool::new(false));
-    // A terminal that goes away asks for the same as Ctrl-C in it.
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        // The second one ends the process at once.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
-            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
-            .map_err(|e| Failure::Internal(format!("cannot listen for signals: {e}")))?;
-    }
+    let stop = signals::for_run()?;
     let mut session = Session::open(args, stop)?;
     let outcome = session.train();
     let ended = match &outcome {
@@ -59,7 +52,7 @@ pub fn run(args: &cli::Train) -> Outcome {
     };
     session.faces.emit(&Event::Finished { step: session.trainer.step(), outcome: ended });
     let flushed = session.faces.logs.flush();
-    let closed = session.faces.close();
+    session.faces.close();
     let word = match ended {
         event::Outcome::Done => "done",
         event::Outcome::Interrupted => "interrupted",
@@ -69,7 +62,6 @@ pub fn run(args: &cli::Train) -> Outcome {
     let _ = session.run.status(word, session.trainer.step(), session.plan.train.steps);
     outcome?;
     flushed?;
-    closed?;
     let folder = session.run.folder.display();
     if ended == event::Outcome::Interrupted {
         let step = session.trainer.step();

@@ -3,9 +3,10 @@
 use super::plan::Plan;
 use super::play::{follow, nothing};
 use super::report::as_text;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::run::Run;
 use crate::screen::{self, Screen};
+use crate::signals;
 use crate::tui::live::{Key, key};
 use crate::tui::pane::Theme;
 use ratatui::Frame;
@@ -24,8 +25,8 @@ pub fn run(folder: &Path) -> Outcome {
         crate::say!("{}", as_text(&plan, &played));
         return Ok(());
     }
-    let log = std::env::temp_dir().join(format!("agon-watch-{}.log", std::process::id()));
-    let mut screen = Screen::open(&log)?;
+    signals::for_view()?;
+    let mut screen = Screen::without_log()?;
     let theme = Theme { colour: screen::has_colour() };
     let (mut text, mut due, mut top) = (as_text(&plan, &played), Instant::now(), 0u16);
     loop {
@@ -45,8 +46,7 @@ pub fn run(folder: &Path) -> Outcome {
             (false, false) => format!("stopped: agon tournament --resume {} goes on", folder.display()),
         };
         let progress = (played.pairs, played.schedule.total());
-        let drawn = screen.terminal.draw(|frame| draw(frame, &text, progress, &state, &mut top, theme));
-        drawn.map_err(|e| Failure::Internal(format!("the terminal went away: {e}")))?;
+        screen.draw(|frame| draw(frame, &text, progress, &state, &mut top, theme))?;
         match key(Duration::from_millis(200))? {
             Some(Key::Char('q') | Key::Stop) => break,
             Some(Key::Down) => top = top.saturating_add(1),
@@ -56,8 +56,6 @@ pub fn run(folder: &Path) -> Outcome {
             _ => {}
         }
     }
-    drop(screen);
-    let _ = std::fs::remove_file(log);
     Ok(())
 }
 

@@ -4,10 +4,12 @@ use super::model::Model;
 use super::pane::Theme;
 use super::view;
 use crate::failure::{Failure, Outcome};
-use crate::screen::{Screen, has_colour};
+use crate::screen::{self, Screen, has_colour};
 use agon_core::event::Event;
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,10 +30,21 @@ pub enum Key {
     Stop,
 }
 
-/// Waits at most `wait` for a key.
+/// Waits at most `wait` for a key; an error once the terminal is gone.
 pub fn key(wait: Duration) -> Outcome<Option<Key>> {
-    let broken = |e: std::io::Error| Failure::Internal(format!("the terminal went away: {e}"));
-    if !event::poll(wait).map_err(broken)? {
+    let broken = |e: std::io::Error| Failure::Interrupted(format!("the terminal went away: {e}"));
+    // crossterm reads the end of file of a closed terminal for ever: it is asked only where there is something to read.
+    let stdin = rustix::stdio::stdin();
+    let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
+    let timeout = Timespec::try_from(wait).ok();
+    match poll(&mut ready, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(e) => return Err(broken(e.into())),
+    }
+    if ready[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        return Err(Failure::Interrupted("the terminal was closed".into()));
+    }
+    if !event::poll(Duration::ZERO).map_err(broken)? {
         return Ok(None);
     }
     let Input::Key(press) = event::read().map_err(broken)? else { return Ok(None) };
@@ -40,6 +53,11 @@ pub fn key(wait: Duration) -> Outcome<Option<Key>> {
     }
     Ok(match press.code {
         KeyCode::Char('c') if press.modifiers.contains(KeyModifiers::CONTROL) => Some(Key::Stop),
+        KeyCode::Char('z') if press.modifiers.contains(KeyModifiers::CONTROL) => {
+            screen::suspend();
+            None
+        }
+        KeyCode::Char(_) if press.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => None,
         KeyCode::Char(c) => Some(Key::Char(c)),
         KeyCode::Left => Some(Key::Left),
         KeyCode::Right => Some(Key::Right),
@@ -58,8 +76,13 @@ pub struct Dashboard {
     events: Sender<Event>,
     wants_frame: Arc<AtomicBool>,
     open: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Outcome>>,
+    /// Disconnected when the thread ends.
+    ended: Receiver<()>,
+    thread: Option<JoinHandle<()>>,
 }
+
+/// How long a run that is over waits for a terminal that does not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Events a slow terminal may lag behind; later ones are dropped, the files have them.
 const LAG: usize = 8192;
@@ -72,13 +95,17 @@ impl Dashboard {
         let (wants_frame, open) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
         let mut screen = Screen::open(&log)?;
         let (wants, alive) = (wants_frame.clone(), open.clone());
+        let (ending, ended) = bounded(0);
         let thread = std::thread::spawn(move || {
-            let outcome = show(&mut screen, &mut model, &receiver, &stop, &wants);
+            // Whoever closes the terminal wants the run saved and stopped.
+            if show(&mut screen, &mut model, &receiver, &stop, &wants).is_err() {
+                stop.store(true, Ordering::SeqCst);
+            }
             alive.store(false, Ordering::Relaxed);
             drop(screen);
-            outcome
+            drop::<Sender<()>>(ending);
         });
-        Ok(Self { events, wants_frame, open, thread: Some(thread) })
+        Ok(Self { events, wants_frame, open, ended, thread: Some(thread) })
     }
 
     /// Whether it is still on the screen.
@@ -97,12 +124,13 @@ impl Dashboard {
     }
 
     /// Closes it and gives the terminal back.
-    pub fn close(mut self) -> Outcome {
+    pub fn close(mut self) {
         let (events, _) = bounded(1);
         drop(std::mem::replace(&mut self.events, events));
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => outcome,
-            _ => Ok(()),
+        if self.ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected)
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join(); // a panic in it was told by the hook
         }
     }
 }
@@ -128,8 +156,7 @@ fn show(
                 }
             }
         }
-        let drawn = screen.terminal.draw(|frame| view::draw(frame, model, theme, "q quit   ? help"));
-        drawn.map_err(|e| Failure::Internal(format!("the terminal went away: {e}")))?;
+        screen.draw(|frame| view::draw(frame, model, theme, "q quit   ? help"))?;
         if closed {
             return Ok(());
         }
@@ -137,16 +164,17 @@ fn show(
         while let Some(wait) = next.checked_duration_since(Instant::now()) {
             let Some(key) = key(wait)? else { continue };
             match key {
-                Key::Stop => stop.store(true, Ordering::Relaxed),
+                Key::Stop if stop.swap(true, Ordering::SeqCst) => crate::signals::end_at_once(),
                 Key::Char('s') if model.asking => stop.store(true, Ordering::Relaxed),
                 Key::Char('d') if model.asking => return Ok(()),
                 Key::Char('q') if !model.asking => model.asking = true,
                 Key::Char('?') => model.help = !model.help,
+                Key::Stop => {}
                 _ => (model.asking, model.help) = (false, false),
             }
             if stop.load(Ordering::Relaxed) {
                 model.asking = false;
-                model.note = "saving…".into();
+                model.note = "saving… (Ctrl-C again ends it at once, without)".into();
             }
             break;
         }
