@@ -13,7 +13,7 @@ use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::{Constraint, Layout};
-use ratatui::widgets::{LineGauge, Paragraph};
+use ratatui::widgets::Paragraph;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,11 @@ pub struct Film {
 }
 
 impl Film {
-    fn of((episode, scenes): (Episode, Vec<Scene>), discount: f64) -> Self {
+    fn of((episode, mut scenes): (Episode, Vec<Scene>), discount: f64) -> Self {
+        for i in (1..scenes.len()).rev() {
+            let (before, after) = scenes.split_at_mut(i);
+            after[0].mark_changes(&before[i - 1]);
+        }
         let (mut total, mut weight) = (0.0, 1.0);
         let mut totals = vec![0.0];
         totals.extend(episode.steps.iter().map(|s| {
@@ -150,10 +154,8 @@ fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, key
     frame.render_widget(Paragraph::new(title).style(theme.strong()), top);
     pane::scene::draw(frame, body, &film.episode.header.env, film.scenes.get(at), theme);
     let last = film.scenes.len() - 1;
-    let gauge = LineGauge::default()
-        .ratio(if last == 0 { 1.0 } else { at as f64 / last as f64 })
-        .label(format!("step {at:>5} of {last}"));
-    frame.render_widget(gauge, bar);
+    let share = if last == 0 { 1.0 } else { at as f64 / last as f64 };
+    frame.render_widget(theme.bar(share, format!("step {at:>5} of {last}")), bar);
     let step = at.checked_sub(1).and_then(|i| film.episode.steps.get(i));
     let told = step.map_or(String::new(), |s| {
         let end = if s.terminated {

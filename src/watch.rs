@@ -31,8 +31,8 @@ impl Watched {
         let device = std::fs::read_to_string(run.path("provenance.json")).ok();
         let device = device.and_then(|t| serde_json::from_str::<serde_json::Value>(&t).ok());
         let device = device.and_then(|p| p["device"].as_str().map(String::from)).unwrap_or_default();
-        let (name, frame_of) = (run.folder.display().to_string(), "newest saved episode".into());
-        let model = Model { name, device, frame_of, watching: true, ..Model::default() };
+        let (folder, frame_of) = (run.folder.display().to_string(), "newest saved episode".into());
+        let model = Model { run: folder, device, frame_of, watching: true, ..Model::default() };
         Self {
             metrics: Tail::new(run.path("metrics.jsonl")),
             speed: Tail::new(run.path("speed.jsonl")),
@@ -61,9 +61,8 @@ impl Watched {
     fn poll(&mut self) {
         let (again, events) = self.metrics.poll();
         if again {
-            let (name, device) = (std::mem::take(&mut self.model.name), std::mem::take(&mut self.model.device));
-            let frame_of = std::mem::take(&mut self.model.frame_of);
-            self.model = Model { name, device, frame_of, watching: true, ..Model::default() };
+            let Model { run, device, frame_of, .. } = std::mem::take(&mut self.model);
+            self.model = Model { run, device, frame_of, watching: true, ..Model::default() };
         }
         for event in &events {
             // A resumed run's file goes on after the line that ended it before.

@@ -75,7 +75,12 @@ pub trait Agent {
     /// True when all there is to know is in [`Agent::save`]: only then may a checkpoint be made.
     fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError>;
 
-    /// Whether there is nothing left to learn, however many steps are left.
+    /// Whether it may come to a point where there is nothing left to learn, however many steps are left.
+    fn may_finish(&self) -> bool {
+        false
+    }
+
+    /// Whether it has come there.
     fn finished(&self) -> bool {
         false
     }

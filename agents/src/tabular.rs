@@ -473,6 +473,10 @@ impl Agent for Tabular {
         }
     }
 
+    fn may_finish(&self) -> bool {
+        self.config.stable_steps.is_some()
+    }
+
     fn finished(&self) -> bool {
         self.stopped.iter().all(|s| *s)
     }

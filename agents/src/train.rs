@@ -77,6 +77,16 @@ pub trait Training {
     /// The expected return of an optimal policy, where an exact method knows it.
     fn optimum(&self) -> Option<f64>;
 
+    /// Whether it may be done before all steps were made.
+    fn may_end_early(&self) -> bool {
+        false
+    }
+
+    /// What [`Self::advance`] reports that says how well the task is done, where no episode ends while it trains.
+    fn task_scalars(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Draws what is being played.
     fn draw(&self, scene: &mut Scene);
 
@@ -108,6 +118,23 @@ impl Trainer {
         env.reset(seed, Stream::Env, agent.first());
         agent.begin();
         Self { env, agent, step: 0, steps, times: Times::default(), episodes: Episodes::default() }
+    }
+
+    /// Whether any episode is over before the run is.
+    fn episodes_end(&self) -> bool {
+        u64::from(self.env.spec().step_limit) <= self.steps / self.env.envs() as u64
+    }
+
+    /// What is counted of the last step beside the reward, as means over the batch.
+    fn measure(&self, report: &mut Vec<(String, f64)>) {
+        let mut sums = vec![0.0; self.env.measures().len()];
+        let mut one = sums.clone();
+        for env in 0..self.env.envs() {
+            self.env.measure(env, View::Now, &mut one);
+            sums.iter_mut().zip(&one).for_each(|(sum, x)| *sum += x);
+        }
+        let mean = |sum: f64| sum / self.env.envs() as f64;
+        report.extend(self.env.measures().iter().zip(sums).map(|(m, sum)| (m.name.to_owned(), mean(sum))));
     }
 }
 
@@ -144,6 +171,15 @@ impl Training for Trainer {
         self.env.optimum()
     }
 
+    fn may_end_early(&self) -> bool {
+        self.agent.may_finish()
+    }
+
+    fn task_scalars(&self) -> Vec<String> {
+        let measures = if self.episodes_end() { &[] } else { self.env.measures() };
+        measures.iter().map(|m| m.name.to_owned()).collect()
+    }
+
     fn draw(&self, scene: &mut Scene) {
         self.env.draw(0, View::Now, scene);
     }
@@ -165,6 +201,9 @@ impl Training for Trainer {
             self.times.simulate += stepped - acted;
             self.times.learn += stepped.elapsed();
             if boundary {
+                if !self.episodes_end() {
+                    self.measure(&mut report);
+                }
                 return Ok(report);
             }
         }

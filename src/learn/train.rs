@@ -1,6 +1,6 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
-use crate::device;
+use crate::{device, duel};
 use crate::eval::{self, Judged};
 use crate::faces::Faces;
 use crate::plan::Plan;
@@ -12,7 +12,7 @@ use agon::{screen, signals};
 use agon_agents::evaluate::mean_ci95;
 use agon_agents::train::Training;
 use agon_agents::{AgentError, Device, checkpoint};
-use agon_core::event::{self, Event};
+use agon_core::event::{self, Chart, Event};
 use agon_core::{Scene, Sink};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -114,6 +114,7 @@ impl Session {
         let logs = Logs::open(&run, Some(&state["logs"]))?;
         let mut model = Model {
             name: plan.name.clone(),
+            run: run.folder.display().to_string(),
             device: device::name(device),
             seed: plan.train.seed,
             steps: plan.train.steps,
@@ -148,8 +149,22 @@ impl Session {
             started: now,
         };
         if session.trainer.step() == 0 {
-            let (scenario, seed) = (session.plan.name.clone(), session.plan.train.seed);
-            session.faces.emit(&Event::Started { scenario, seed, steps: session.plan.train.steps });
+            let (plan, trainer) = (&session.plan, &session.trainer);
+            let scalars = trainer.task_scalars();
+            let chart = match () {
+                () if duel::applies(plan) => Chart::Evaluations,
+                () if !scalars.is_empty() => Chart::Scalars(scalars),
+                () => Chart::Returns,
+            };
+            let started = Event::Started {
+                scenario: plan.name.clone(),
+                seed: plan.train.seed,
+                steps: plan.train.steps,
+                may_end_early: plan.eval.stop_at.is_some() || trainer.may_end_early(),
+                chart,
+                optimum: trainer.optimum(),
+            };
+            session.faces.emit(&started);
         }
         session.run.status("running", session.trainer.step(), session.plan.train.steps)?;
         Ok(session)

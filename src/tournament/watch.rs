@@ -11,7 +11,7 @@ use crate::tui::live::{Key, key};
 use crate::tui::pane::Theme;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
-use ratatui::widgets::{Block, LineGauge, Paragraph};
+use ratatui::widgets::{Block, Paragraph};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -62,8 +62,8 @@ pub fn run(folder: &Path) -> Outcome {
 fn draw(frame: &mut Frame<'_>, text: &str, (pairs, total): (u64, u64), state: &str, top: &mut u16, theme: Theme) {
     let [bar, body, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(frame.area());
-    let share = if total == 0 { 1.0 } else { (pairs as f64 / total as f64).clamp(0.0, 1.0) };
-    frame.render_widget(LineGauge::default().ratio(share).label(format!("{pairs} of {total} pairs")), bar);
+    let share = if total == 0 { 1.0 } else { pairs as f64 / total as f64 };
+    frame.render_widget(theme.bar(share, format!("{pairs} of {total} pairs")), bar);
     let most = (text.lines().count() as u16).saturating_sub(body.height.saturating_sub(2));
     *top = (*top).min(most);
     let block = Block::bordered().title(" standings ");

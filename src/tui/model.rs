@@ -1,6 +1,6 @@
 //! All that the dashboard knows. No input, no output: events and keys in, a picture out.
 
-use agon_core::event::{Event, Outcome};
+use agon_core::event::{Chart, Event, Outcome};
 use agon_core::scene::Scene;
 use std::collections::BTreeMap;
 
@@ -82,10 +82,14 @@ pub struct Speed {
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     pub name: String,
+    /// The run's folder.
+    pub run: String,
     pub device: String,
     pub seed: u64,
     pub step: u64,
     pub steps: u64,
+    pub may_end_early: bool,
+    pub chart: Chart,
     pub returns: Curve,
     pub episodes: u64,
     pub evaluations: Vec<Point>,
@@ -110,9 +114,11 @@ impl Model {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Started { scenario, seed, steps } => {
+            Event::Started { scenario, seed, steps, may_end_early, chart, optimum } => {
                 self.name.clone_from(scenario);
-                (self.seed, self.steps) = (*seed, *steps);
+                self.chart.clone_from(chart);
+                (self.seed, self.steps, self.may_end_early) = (*seed, *steps, *may_end_early);
+                self.optimum = optimum.or(self.optimum);
             }
             Event::Scalars { step, values } => {
                 self.step = self.step.max(*step);
@@ -139,15 +145,25 @@ impl Model {
                     memory: *memory,
                 });
             }
+            Event::Note(note) => self.note.clone_from(note),
             Event::Frame(scene) => self.frame = Some((**scene).clone()),
             Event::Finished { outcome, .. } => self.outcome = Some(*outcome),
         }
     }
 
-    /// Seconds to the end at the present speed.
+    /// Seconds to the end at the present speed, of a run that goes on.
     pub fn remaining(&self) -> Option<f64> {
+        if self.dead || self.outcome.is_some() {
+            return None;
+        }
         let speed = self.speed.as_ref().filter(|s| s.steps_per_second > 0.0)?;
         Some(self.steps.saturating_sub(self.step) as f64 / speed.steps_per_second)
+    }
+
+    /// What [`Self::remaining`] promises, in words.
+    pub fn left(&self) -> Option<String> {
+        let most = if self.may_end_early { "at most " } else { "" };
+        self.remaining().map(|s| format!("{most}{}", super::pane::duration(s)))
     }
 
     /// The share of the steps that were made.

@@ -6,6 +6,7 @@ pub mod scene;
 pub mod speed;
 
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::widgets::LineGauge;
 
 /// What a thing looks like, with and without colours.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,13 @@ impl Theme {
 
     pub fn faint(self) -> Style {
         if self.colour { Style::new().fg(Color::DarkGray) } else { Style::new().add_modifier(Modifier::DIM) }
+    }
+
+    /// How far something is, from 0 to 1, told apart from the rest by shape and not by colour alone.
+    pub fn bar<'a>(self, share: f64, label: String) -> LineGauge<'a> {
+        let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
+        let gauge = LineGauge::default().ratio(share).label(label).filled_symbol("━").unfilled_symbol("╌");
+        gauge.filled_style(self.ink(Color::Cyan)).unfilled_style(self.faint())
     }
 
     pub fn paint(self, colour: Color) -> Color {

@@ -11,13 +11,12 @@
 //! ```
 
 use super::model::Model;
-use super::pane::{self, Theme, duration};
+use super::pane::{self, Theme};
 use agon_core::event::Outcome;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::Color;
 use ratatui::text::Line;
-use ratatui::widgets::{Block, Clear, LineGauge, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph};
 
 /// Draws everything. `keys` is the line at the bottom.
 pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
@@ -68,21 +67,17 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
 
 fn head(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let [name, gauge, left] =
-        Layout::horizontal([Constraint::Fill(2), Constraint::Fill(2), Constraint::Length(16)]).areas(area);
-    let title = format!(" agon · {} · seed {}", model.name, model.seed);
+        Layout::horizontal([Constraint::Fill(2), Constraint::Fill(2), Constraint::Length(21)]).areas(area);
+    let run = if model.run.is_empty() { &model.name } else { &model.run };
+    let title = format!(" agon · {run} · seed {}", model.seed);
     frame.render_widget(Paragraph::new(title).style(theme.strong()), name);
-    let bar = LineGauge::default()
-        .ratio(model.progress())
-        .label(format!("{:>3.0} %", model.progress() * 100.0))
-        .filled_style(theme.ink(Color::Cyan))
-        .unfilled_style(theme.faint());
-    frame.render_widget(bar, gauge);
+    frame.render_widget(theme.bar(model.progress(), format!("{:>3.0} %", model.progress() * 100.0)), gauge);
     let state = match model.outcome {
         Some(Outcome::Done) => "done".into(),
         Some(Outcome::Interrupted) => "interrupted".into(),
         Some(Outcome::Failed) => "failed".into(),
         None if model.dead => "stopped".into(),
-        None => model.remaining().map_or(String::new(), |s| format!("{} left", duration(s))),
+        None => model.left().map_or(String::new(), |left| format!("{left} left")),
     };
     frame.render_widget(Paragraph::new(state).right_aligned(), left);
 }
@@ -104,7 +99,7 @@ fn popup(frame: &mut Frame<'_>, title: &str, text: Vec<Line<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agon_core::event::Event;
+    use agon_core::event::{Chart, Event};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -119,7 +114,14 @@ mod tests {
     #[test]
     fn events_become_a_picture() {
         let mut model = Model::default();
-        model.apply(&Event::Started { scenario: "classic/cartpole".into(), seed: 7, steps: 1000 });
+        model.apply(&Event::Started {
+            scenario: "classic/cartpole".into(),
+            seed: 7,
+            steps: 1000,
+            may_end_early: false,
+            chart: Chart::Returns,
+            optimum: None,
+        });
         for step in 0..50u64 {
             let mean = step as f64;
             model.apply(&Event::Episodes {

@@ -15,6 +15,19 @@ pub enum Outcome {
     Failed,
 }
 
+/// The curve that says how well a run does its task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chart {
+    /// What episodes return while it trains.
+    #[default]
+    Returns,
+    /// What evaluations say: in self-play every game that is won is lost too.
+    Evaluations,
+    /// Scalars by these names, where no episode ends while it trains.
+    Scalars(Vec<String>),
+}
+
 /// One line of `metrics.jsonl`, or (where marked) of `speed.jsonl`, which holds what depends on the clock: metrics are
 /// the same bits whenever a run is repeated or resumed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +41,15 @@ pub enum Event {
         seed: u64,
         /// Steps the run will make.
         steps: u64,
+        /// Whether it may end before: when it reaches a goal, or when its agents have settled.
+        #[serde(default)]
+        may_end_early: bool,
+        /// What its main chart shows.
+        #[serde(default)]
+        chart: Chart,
+        /// The expected return of an optimal policy, where an exact method knows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        optimum: Option<f64>,
     },
     /// Losses and the like, by name.
     Scalars {
@@ -82,6 +104,9 @@ pub enum Event {
         /// Resident memory, MB.
         memory: f64,
     },
+    /// (not stored) What the run does beside training.
+    #[serde(skip)]
+    Note(String),
     /// (not stored) A live view of one environment.
     #[serde(skip)]
     Frame(Box<Scene>),

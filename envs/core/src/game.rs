@@ -167,14 +167,17 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// The position as lines of text, everything shown.
     fn text(&self, state: &Self::State) -> String;
 
-    /// Draws the position.
+    /// Draws the position: a board of characters, the players' `x` and `o` (or `X` and `O`) in colours of their own.
     fn draw(&self, state: &Self::State, scene: &mut Scene) {
         let text = self.text(state);
-        let width = text.lines().map(|l| l.chars().count()).max().unwrap_or(1);
-        scene.window([0.0, width as f64], [-(text.lines().count() as f64), 1.0]);
-        for (i, line) in text.lines().enumerate() {
-            scene.text(0.0, -(i as f64), line, Ink::Body);
-        }
+        let names = text.lines().count().saturating_sub(1); // below the last row stand the names of its columns
+        *scene = Scene::default();
+        scene.board(&text, |row, _, letter| match letter {
+            'x' | 'X' if row < names => Ink::Agent,
+            'o' | 'O' if row < names => Ink::Danger,
+            '.' => Ink::Frame,
+            _ => Ink::Body,
+        });
     }
 
     /// A uniformly random legal move.

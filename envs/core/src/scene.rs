@@ -61,6 +61,19 @@ pub struct Scene {
     pub shapes: Vec<Shape>,
     /// Named values to show beside the picture.
     pub notes: Vec<(String, String)>,
+    /// A picture made of characters, in place of shapes: rows of cells, all of them or none to be shown.
+    pub board: Vec<Vec<Cell>>,
+}
+
+/// One character of a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// What stands there.
+    pub letter: char,
+    /// Colour.
+    pub ink: Ink,
+    /// Whether the last move changed it.
+    pub changed: bool,
 }
 
 impl Scene {
@@ -87,6 +100,20 @@ impl Scene {
     /// Adds words.
     pub fn text(&mut self, x: f64, y: f64, text: impl Into<String>, ink: Ink) {
         self.shapes.push(Shape::Text { at: [x, y], text: text.into(), ink });
+    }
+
+    /// Draws a board of characters.
+    pub fn board(&mut self, text: &str, ink: impl Fn(usize, usize, char) -> Ink) {
+        let cell = |row, (column, letter)| Cell { letter, ink: ink(row, column, letter), changed: false };
+        let rows = text.lines().enumerate();
+        self.board = rows.map(|(row, line)| line.chars().enumerate().map(|c| cell(row, c)).collect()).collect();
+    }
+
+    /// Marks the cells in which a board differs from the one before.
+    pub fn mark_changes(&mut self, before: &Self) {
+        for (row, old) in self.board.iter_mut().zip(&before.board) {
+            row.iter_mut().zip(old).for_each(|(cell, old)| cell.changed = cell.letter != old.letter);
+        }
     }
 
     /// Adds a named value.

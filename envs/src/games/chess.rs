@@ -6,6 +6,7 @@
 //! promotions to less than a queen.
 
 use agon_core::game::{Action, follow, mix};
+use agon_core::scene::{Ink, Scene};
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
 use cozy_chess::{Board, Color, File, Move, Piece, PieceMoves, Rank, Square, get_pawn_attacks, util};
 use serde::{Deserialize, Serialize};
@@ -388,5 +389,18 @@ impl Game for Chess {
         };
         let rows: String = Rank::ALL.iter().rev().map(row).collect();
         format!("{rows}  a b c d e f g h\n{}", state.board)
+    }
+
+    fn draw(&self, state: &State, scene: &mut Scene) {
+        let text = self.text(state);
+        let (board, fen) = text.rsplit_once('\n').unwrap_or((&text, ""));
+        *scene = Scene::default();
+        scene.board(board, |row, column, letter| match letter {
+            _ if row == 8 || column == 0 => Ink::Body,
+            'A'..='Z' => Ink::Agent,
+            'a'..='z' => Ink::Danger,
+            _ => Ink::Frame,
+        });
+        scene.note("FEN", fen);
     }
 }

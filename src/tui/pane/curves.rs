@@ -1,7 +1,8 @@
-//! Episode returns over steps: band, raw, smoothed, evaluations.
+//! The task's own curve over steps: episode returns, scores of evaluations, or what else the run says it is.
 
 use super::{Theme, number};
-use crate::tui::model::Model;
+use crate::tui::model::{Model, Point};
+use agon_core::event::Chart as Shown;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
@@ -9,42 +10,109 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType};
 
+/// Points of one curve, and how they are drawn.
+struct Drawn {
+    points: Vec<(f64, f64)>,
+    colour: Color,
+    kind: GraphType,
+    marker: Marker,
+}
+
+impl Drawn {
+    fn set(&self, theme: Theme) -> Dataset<'_> {
+        Dataset::default()
+            .data(&self.points)
+            .graph_type(self.kind)
+            .marker(self.marker)
+            .style(theme.ink(self.colour))
+    }
+}
+
+/// Colours of the curves where there are several.
+const SEVERAL: [Color; 5] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Blue, Color::White];
+
+fn line(colour: Color, points: impl IntoIterator<Item = (f64, f64)>) -> Drawn {
+    Drawn { points: points.into_iter().collect(), colour, kind: GraphType::Line, marker: Marker::Braille }
+}
+
+fn dots(colour: Color, marker: Marker, points: impl IntoIterator<Item = (f64, f64)>) -> Drawn {
+    Drawn { points: points.into_iter().collect(), colour, kind: GraphType::Scatter, marker }
+}
+
+fn at(points: &[Point], y: fn(&Point) -> f64) -> impl Iterator<Item = (f64, f64)> {
+    points.iter().map(move |p| (p.step, y(p)))
+}
+
+/// The curves, those that lie on top last, and the words above them.
+fn curves(model: &Model, theme: Theme) -> (Vec<Drawn>, Line<'static>) {
+    let evaluations = dots(Color::Yellow, Marker::Dot, at(&model.evaluations, |p| p.mean));
+    match &model.chart {
+        Shown::Returns => {
+            let (points, smooth) = (&model.returns.points, model.returns.smooth());
+            let last = smooth.last().map(|p| p.1);
+            let all = vec![
+                line(Color::DarkGray, at(points, |p| p.low)),
+                line(Color::DarkGray, at(points, |p| p.high)),
+                dots(Color::Blue, Marker::Braille, at(points, |p| p.mean)),
+                line(Color::Cyan, smooth),
+                evaluations,
+            ];
+            (all, title("episode return", last, model, theme))
+        }
+        Shown::Evaluations => {
+            let points = &model.evaluations;
+            let all = vec![
+                line(Color::DarkGray, at(points, |p| p.low)),
+                line(Color::DarkGray, at(points, |p| p.high)),
+                line(Color::Cyan, at(points, |p| p.mean)),
+                evaluations,
+            ];
+            (all, title("score against opponents", points.last().map(|p| p.mean), model, theme))
+        }
+        Shown::Scalars(names) => {
+            let (mut all, mut words) = (Vec::new(), vec![Span::raw(" ")]);
+            for ((name, curve), colour) in
+                names.iter().filter_map(|n| Some((n, model.scalars.get(n)?))).zip(SEVERAL.into_iter().cycle())
+            {
+                all.push(line(colour, at(&curve.points, |p| p.mean)));
+                let last = curve.last().map_or(String::new(), number);
+                words.push(Span::styled(format!("{name} {last} "), theme.ink(colour)));
+            }
+            (all, Line::from(words))
+        }
+    }
+}
+
+fn title(name: &str, last: Option<f64>, model: &Model, theme: Theme) -> Line<'static> {
+    let mut words = vec![
+        Span::raw(format!(" {name} ")),
+        Span::styled(last.map_or(String::new(), number), theme.ink(Color::Cyan)),
+        Span::styled(" • evaluations ", theme.ink(Color::Yellow)),
+    ];
+    // An evaluation has no exploration in it: where there is one, it is what the optimum is compared with.
+    let judged = model.evaluations.last().map(|p| p.mean).or(last);
+    if let (Some(judged), Some(optimum)) = (judged, model.optimum.filter(|o| *o > 0.0)) {
+        words.push(Span::styled(format!("{:.2} % of optimum ", 100.0 * judged / optimum), theme.ink(Color::Green)));
+    }
+    Line::from(words)
+}
+
 pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
-    let points = &model.returns.points;
-    let low: Vec<(f64, f64)> = points.iter().map(|p| (p.step, p.low)).collect();
-    let high: Vec<(f64, f64)> = points.iter().map(|p| (p.step, p.high)).collect();
-    let raw: Vec<(f64, f64)> = points.iter().map(|p| (p.step, p.mean)).collect();
-    let smooth = model.returns.smooth();
-    let evaluations: Vec<(f64, f64)> = model.evaluations.iter().map(|p| (p.step, p.mean)).collect();
-    let all = raw.iter().chain(&low).chain(&high).chain(&evaluations).map(|p| p.1);
-    let (mut bottom, mut top) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(y), b.max(y)));
+    let (mut all, title) = curves(model, theme);
+    let right = (model.steps.max(model.step) as f64).max(1.0);
+    let task = !matches!(model.chart, Shown::Scalars(_));
+    if let Some(optimum) = model.optimum.filter(|_| task) {
+        // Below the others: the agent's own curve must never be hidden by the line it strives for.
+        all.insert(0, line(Color::Green, [(0.0, optimum), (right, optimum)]));
+    }
+    let ys = all.iter().flat_map(|d| &d.points).map(|p| p.1).filter(|y| y.is_finite());
+    let (mut bottom, mut top) = ys.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(y), b.max(y)));
     if bottom > top {
         (bottom, top) = (0.0, 1.0);
     }
     let margin = ((top - bottom) * 0.05).max(1e-9 + top.abs() * 1e-3);
     (bottom, top) = (bottom - margin, top + margin);
-    let right = (model.steps.max(model.step) as f64).max(1.0);
-    let optimum = model.optimum.filter(|o| *o > bottom && *o < top).map(|o| [(0.0, o), (right, o)]);
-    let mut sets = Vec::new();
-    let mut add = |data, colour, kind, marker| {
-        sets.push(Dataset::default().data(data).graph_type(kind).marker(marker).style(theme.ink(colour)));
-    };
-    // Later ones lie on top: the agent's own curve must never be hidden by the line it strives for.
-    if let Some(optimum) = &optimum {
-        add(&optimum[..], Color::Green, GraphType::Line, Marker::Braille);
-    }
-    add(&low[..], Color::DarkGray, GraphType::Line, Marker::Braille);
-    add(&high, Color::DarkGray, GraphType::Line, Marker::Braille);
-    add(&raw, Color::Blue, GraphType::Scatter, Marker::Braille);
-    add(&smooth, Color::Cyan, GraphType::Line, Marker::Braille);
-    add(&evaluations, Color::Yellow, GraphType::Scatter, Marker::Dot);
-    let last = smooth.last().map_or(String::new(), |p| number(p.1));
-    let title = Line::from(vec![
-        Span::raw(" episode return "),
-        Span::styled(last, theme.ink(Color::Cyan)),
-        Span::styled(" • evaluations ", theme.ink(Color::Yellow)),
-    ]);
-    let chart = Chart::new(sets)
+    let chart = Chart::new(all.iter().map(|d| d.set(theme)).collect())
         .block(Block::bordered().title(title))
         .x_axis(Axis::default().bounds([0.0, right]).labels(["0".into(), number(right / 2.0), number(right)]))
         .y_axis(Axis::default().bounds([bottom, top]).labels([bottom, (bottom + top) / 2.0, top].map(number)));

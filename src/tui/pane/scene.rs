@@ -1,14 +1,14 @@
 //! A scene on a braille canvas, its notes below it.
 
 use super::Theme;
-use agon_core::scene::{Ink, Scene, Shape};
+use agon_core::scene::{Cell, Ink, Scene, Shape};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::Color;
+use ratatui::style::{Color, Modifier};
 use ratatui::symbols::Marker;
-use ratatui::text::Line as Words;
+use ratatui::text::{Line as Words, Span};
 use ratatui::widgets::canvas::{Canvas, Circle, Line, Rectangle};
-use ratatui::widgets::{Block, Paragraph};
+use ratatui::widgets::{Block, Paragraph, Wrap};
 
 fn colour(ink: Ink) -> Color {
     match ink {
@@ -20,6 +20,26 @@ fn colour(ink: Ink) -> Color {
     }
 }
 
+/// A board is shown whole, or not at all; what is left of the room is for the notes.
+fn board(frame: &mut Frame<'_>, area: Rect, scene: &Scene, theme: Theme) {
+    let width = scene.board.iter().map(Vec::len).max().unwrap_or(0);
+    let height = scene.board.len();
+    if usize::from(area.width) < width || usize::from(area.height) < height {
+        let notice = format!("the board needs {width} × {height} characters, here are {} × {}", area.width, area.height);
+        frame.render_widget(Paragraph::new(notice).wrap(Wrap { trim: true }).style(theme.strong()), area);
+        return;
+    }
+    let style = |cell: &Cell| {
+        let style = theme.ink(colour(cell.ink));
+        let style = if cell.ink == Ink::Agent { style.add_modifier(Modifier::BOLD) } else { style };
+        if cell.changed { style.add_modifier(Modifier::REVERSED) } else { style }
+    };
+    let span = |cell: &Cell| Span::styled(cell.letter.to_string(), style(cell));
+    let mut lines: Vec<Words<'_>> = scene.board.iter().map(|row| row.iter().map(span).collect()).collect();
+    lines.extend(scene.notes.iter().map(|(name, value)| Words::from(format!("{name:<12} {value}"))));
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
 pub fn draw(frame: &mut Frame<'_>, area: Rect, title: &str, scene: Option<&Scene>, theme: Theme) {
     let block = Block::bordered().title(format!(" {title} "));
     let inside = block.inner(area);
@@ -28,6 +48,9 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, title: &str, scene: Option<&Scene
         frame.render_widget(Paragraph::new("no picture yet").style(theme.faint()), inside);
         return;
     };
+    if !scene.board.is_empty() {
+        return board(frame, inside, scene, theme);
+    }
     let notes = (scene.notes.len() as u16).min(inside.height / 2);
     let [picture, words] = Layout::vertical([Constraint::Min(0), Constraint::Length(notes)]).areas(inside);
     let canvas = Canvas::default().marker(Marker::Braille).x_bounds(scene.x).y_bounds(scene.y).paint(|ctx| {

@@ -14,12 +14,15 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         let pair = |name: &str, value: String| {
             Line::from(vec![Span::raw(format!("{name:<10}")), Span::styled(value, theme.strong())])
         };
-        lines.push(pair("steps/s", number(speed.steps_per_second)));
+        let now = if model.dead { "0".into() } else { number(speed.steps_per_second) };
+        lines.push(pair("steps/s", now));
         lines.push(pair("elapsed", duration(speed.seconds)));
-        if model.outcome.is_none() {
-            lines.push(pair("remaining", model.remaining().map_or("?".into(), duration)));
+        if model.outcome.is_none() && !model.dead {
+            lines.push(pair("remaining", model.left().unwrap_or("?".into())));
         }
-        lines.push(pair("memory", format!("{:.0} MB", speed.memory)));
+        if !model.dead {
+            lines.push(pair("memory", format!("{:.0} MB", speed.memory)));
+        }
         let parts =
             [("simulate", Color::Green), ("infer", Color::Cyan), ("learn", Color::Magenta), ("rest", Color::Gray)];
         let width = f64::from(area.width.saturating_sub(22));
