@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 /// A reinforcement-learning gym and agent suite: train agents, watch them, evaluate them, replay their episodes.
 #[derive(Parser, Debug)]
-#[command(name = "agon", version, about, max_term_width = 100)]
+#[command(name = "agon", version = VERSION, about, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
 }
+
+/// The version and the commit it was built from.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("AGON_COMMIT"), ")");
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -33,17 +36,54 @@ pub enum Command {
     Envs(List),
     /// The agents and their hyperparameters
     Agents(List),
+    /// The scenarios that come with Agon, and what a scenario can say
+    Scenarios(Scenarios),
+    /// The runs on disk, the newest first
+    Runs(Runs),
     /// Drive an environment by JSON lines on stdin and stdout
     Drive(Drive),
     /// The speeds that the README quotes
     Bench(Bench),
     /// What was found: libtorch, CUDA, threads, terminal, run folder, a two-second speed test
     Doctor(Json),
+    /// Print a script that completes commands in a shell
+    Completions(Completions),
+    /// Print the manual page: `agon man > agon.1`
+    Man,
+}
+
+#[derive(Args, Debug)]
+pub struct Scenarios {
+    /// Print this one, such as pricing/tuna
+    pub name: Option<String>,
+    /// Write them all, with their data, to FOLDER/scenarios
+    #[arg(long, value_name = "FOLDER", conflicts_with = "name")]
+    pub write: Option<PathBuf>,
+    /// List the keys of [train], [eval], [fit] and [tournament]; `agon envs` and `agon agents` list those of [env] and
+    /// [agent]
+    #[arg(long, conflicts_with_all = ["name", "write"])]
+    pub keys: bool,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Runs {
+    /// The folder; AGON_RUNS or runs/ if left out
+    pub folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Args, Debug)]
 pub struct Train {
-    /// A scenario file, such as scenarios/pricing/tuna.toml
+    /// A scenario: a file, or the name of one that comes with Agon, such as pricing/tuna
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub scenario: Option<PathBuf>,
     /// Set a value of the scenario: --set train.steps=100000 (may be repeated)

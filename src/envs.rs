@@ -47,6 +47,10 @@ pub fn list(items: Vec<Item>, args: &List, what: &str) -> Outcome {
         None => items.iter().collect(),
         Some(name) => match items.iter().find(|i| i.name == name) {
             Some(item) => vec![item],
+            None if items.iter().any(|i| in_family(i.name, name)) => {
+                let family = items.into_iter().filter(|i| in_family(i.name, name)).collect();
+                return list(family, &List { name: None, json: args.json }, what);
+            }
             None => {
                 let near = nearest(name, items.iter().map(|i| i.name));
                 return Err(Failure::Input(format!("no {what} is called `{name}`{}", hint(&near))));
@@ -70,14 +74,35 @@ pub fn list(items: Vec<Item>, args: &List, what: &str) -> Outcome {
         item.more.iter().for_each(|line| crate::say!("  {line}"));
         crate::say!("  verified by {}", item.verified);
         crate::say!("\n  parameters");
-        for s in &item.settings {
-            let default = short(&s.default);
-            let range = s.range.as_ref().map_or(String::new(), |r| format!(", {r}"));
-            crate::say!("  {:<24} {} [{}{range}]", s.name, s.about, s.kind);
-            crate::say!("  {:<24} default {default}", "");
-        }
+        parameters(&item.settings);
     }
     Ok(())
+}
+
+/// Prints settings for people.
+pub fn parameters(settings: &[Declared]) {
+    for s in settings {
+        let default = short(&s.default);
+        let range = s.range.as_ref().map_or(String::new(), |r| format!(", {r}"));
+        crate::say!("  {:<24} {} [{}{range}]", s.name, s.about, s.kind);
+        crate::say!("  {:<24} default {default}", "");
+    }
+}
+
+/// Whether a name such as `classic/cartpole` belongs to a family such as `classic`.
+fn in_family(name: &str, family: &str) -> bool {
+    name.split_once('/').is_some_and(|(f, _)| f == family.trim_end_matches('/'))
+}
+
+/// A list that people can read: long ones by their ends.
+fn few(mut names: Vec<String>) -> String {
+    const MOST: usize = 24;
+    let n = names.len();
+    if n > MOST {
+        names.splice(MOST / 2..n - 2, ["…".to_owned()]);
+        return format!("{n} numbers: {}", names.join(", "));
+    }
+    names.join(", ")
 }
 
 impl Item {
@@ -105,12 +130,16 @@ fn observation(spec: &Spec) -> String {
         .iter()
         .map(|f| if f.unit.is_empty() { f.name.clone() } else { format!("{} ({})", f.name, f.unit) })
         .collect();
-    names.join(", ")
+    few(names)
 }
 
 fn action(spec: &Spec) -> String {
     match &spec.action {
-        ActionSpec::Discrete { labels } => format!("one of {}: {}", labels.len(), labels.join(", ")),
+        ActionSpec::Discrete { labels } => format!(
+            "one of {}: {}",
+            labels.len(),
+            few(labels.clone()).trim_start_matches(&format!("{} numbers: ", labels.len()))
+        ),
         ActionSpec::MultiDiscrete { sizes } => format!("{} choices among {sizes:?}", sizes.len()),
         ActionSpec::Continuous { fields } => {
             let one = |f: &agon_core::Field| format!("{} in [{}, {}]", f.name, f.low, f.high);

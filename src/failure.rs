@@ -65,6 +65,13 @@ pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
     }
 }
 
+/// A path as it can be pasted into a command.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:=@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// Parses the command line. What it says of a wrong one, or of `--help`, goes the way of all other words.
 pub fn parse<C: clap::Parser>() -> Outcome<C> {
     C::try_parse().or_else(|e| {

@@ -7,12 +7,14 @@
 
 pub mod cli;
 pub mod drive;
+pub mod embedded;
 pub mod envs;
 pub mod exploit;
 pub mod failure;
 pub mod play;
 pub mod replay;
 pub mod run;
+pub mod runs;
 pub mod scenario;
 pub mod screen;
 pub mod signals;

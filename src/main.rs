@@ -3,6 +3,7 @@
 use agon::cli::{Cli, Command};
 use agon::{Failure, Outcome, failure};
 use agon_search::guided::NoNetworks;
+use clap::CommandFactory;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -13,9 +14,9 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         None => {
             agon::say!("Three commands to start with:\n");
-            agon::say!("  agon train scenarios/classic/cartpole.toml    trains an agent in a few seconds");
-            agon::say!("  agon train scenarios/pricing/tuna.toml        a pricing agent from real sales data");
-            agon::say!("  agon watch                                    the dashboard, on the newest run");
+            agon::say!("  agon train classic/cartpole    trains an agent in a few seconds");
+            agon::say!("  agon train pricing/tuna        a pricing agent from real sales data");
+            agon::say!("  agon watch                     the dashboard, on the newest run");
             agon::say!("\n`agon --help` lists the rest.");
             Ok(())
         }
@@ -32,6 +33,21 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Watch(args)) => agon::watch::run(&args),
         Some(Command::Replay(args)) => agon::replay::run(&args),
         Some(Command::Envs(args)) => agon::envs::run(&args),
+        Some(Command::Scenarios(args)) if !args.keys => agon::embedded::run(&args),
+        Some(Command::Runs(args)) => agon::runs::run(&args),
+        Some(Command::Completions(args)) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "agon", &mut script);
+            agon::failure::say(format_args!("{}", String::from_utf8_lossy(&script)));
+            Ok(())
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
+            written.map_err(|e| Failure::Internal(format!("no manual page: {e}")))?;
+            agon::failure::say(format_args!("{}", String::from_utf8_lossy(&page)));
+            Ok(())
+        }
         Some(Command::Drive(args)) => agon::drive::run(&args),
         Some(_) => hand_over(),
     }

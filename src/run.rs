@@ -21,8 +21,13 @@ pub struct Lock {
     _file: File,
 }
 
+/// Where runs are kept: `AGON_RUNS`, or `runs` in the folder one stands in.
+pub fn root() -> PathBuf {
+    std::env::var_os("AGON_RUNS").filter(|folder| !folder.is_empty()).map_or_else(|| "runs".into(), PathBuf::from)
+}
+
 impl Run {
-    /// A new folder: `out` itself if given (it must not exist), else the next number below `runs/<scenario>/`.
+    /// A new folder: `out` itself if given (it must not exist), else the next number below `<runs>/<scenario>/`.
     pub fn create(scenario: &str, out: Option<&Path>) -> Outcome<Self> {
         if let Some(out) = out {
             if out.exists() {
@@ -34,7 +39,7 @@ impl Run {
             fs::create_dir_all(out).map_err(|e| Failure::write(out, &e))?;
             return Self { folder: out.to_owned() }.prepare();
         }
-        let parent = Path::new("runs").join(scenario);
+        let parent = root().join(scenario);
         fs::create_dir_all(&parent).map_err(|e| Failure::write(&parent, &e))?;
         for number in 1.. {
             let folder = parent.join(format!("{number:03}"));

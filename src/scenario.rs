@@ -1,7 +1,7 @@
 //! Scenario files as text: TOML with the place of every key, `--set`, and errors with line, caret and suggestion.
 
 use crate::failure::{Failure, Outcome};
-use agon_core::settings::{Issue, hint, nearest};
+use agon_core::settings::{Issue, hint};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -28,7 +28,7 @@ impl Source {
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
-                Failure::Input(format!("no scenario at {}{}", path.display(), near_files(path)))
+                Failure::Input(format!("no scenario at {}{}", path.display(), crate::embedded::instead(path)))
             }
             _ => Failure::read(path, &e),
         })?;
@@ -213,28 +213,6 @@ fn caret(path: &Path, text: &str, span: Range<usize>, message: &str) -> String {
     let mark = format!("{}{}", " ".repeat(column - from), "^".repeat(width.min(110)));
     let place = format!("{}:{number}:{}", path.display(), column + 1);
     format!("{message}\n {pad}--> {place}\n {pad} |\n {gutter} | {shown}\n {pad} | {mark}")
-}
-
-fn near_files(path: &Path) -> String {
-    let wanted = path.to_string_lossy();
-    let all: Vec<String> = all_scenarios(Path::new("scenarios"));
-    let near = nearest(&wanted, all.iter().map(String::as_str));
-    if near.is_some() { hint(&near) } else { "; scenarios/ holds those that come with Agon".into() }
-}
-
-/// Every scenario file below a folder.
-pub fn all_scenarios(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(all_scenarios(&path));
-        } else if path.extension().is_some_and(|e| e == "toml") {
-            found.push(path.to_string_lossy().into_owned());
-        }
-    }
-    found.sort();
-    found
 }
 
 #[cfg(test)]

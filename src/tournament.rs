@@ -60,7 +60,8 @@ fn plan(args: &cli::Tournament) -> Outcome<Plan> {
         }
         (None, []) => Err(Failure::Input("name a scenario, or a tournament with --resume".into())),
         (None, [one]) if film::is_tournament(Path::new(one)) => {
-            let message = format!("{one} is a tournament that was begun: go on with it by --resume {one}");
+            let folder = crate::failure::quoted(Path::new(one));
+            let message = format!("{one} is a tournament that was begun: go on with it by --resume {folder}");
             Err(Failure::Input(message))
         }
         (None, [one]) if !Path::new(one).is_dir() => Plan::read(Path::new(one), &args.set),
@@ -130,7 +131,7 @@ impl Visit for Contest<'_> {
             crate::say!("{}", report::as_text(plan, &played));
         }
         if stop.load(Ordering::Relaxed) && !played.schedule.over() {
-            let folder = run.folder.display();
+            let folder = crate::failure::quoted(&run.folder);
             return Err(Failure::Interrupted(format!(
                 "stopped after {} pairs; go on with: agon tournament --resume {folder}",
                 played.pairs

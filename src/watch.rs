@@ -1,9 +1,9 @@
 //! `agon watch`: the dashboard on runs on disk, live or finished.
 
 use crate::cli;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, quoted};
 use crate::replay::Film;
-use crate::run::{Run, Tail};
+use crate::run::{Run, Tail, root};
 use crate::screen::{self, Screen};
 use crate::signals;
 use crate::tournament::film;
@@ -12,7 +12,7 @@ use crate::tui::model::Model;
 use crate::tui::pane::Theme;
 use crate::tui::view;
 use agon_core::event::Event;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A run that is being looked at.
@@ -77,7 +77,7 @@ impl Watched {
         // What died without a word left no last line; but its lock is free.
         let dead = self.model.outcome.is_none() && !self.run.is_live();
         self.model.note = if dead {
-            format!("nobody is training it: `agon train --resume {}` goes on", self.run.folder.display())
+            format!("nobody is training it: `agon train --resume {}` goes on", quoted(&self.run.folder))
         } else {
             String::new()
         };
@@ -85,29 +85,12 @@ impl Watched {
     }
 }
 
-/// The newest run below a folder, by its status file.
-pub fn newest(folder: &Path) -> Option<PathBuf> {
-    fn collect(folder: &Path, depth: usize, found: &mut Vec<(std::time::SystemTime, PathBuf)>) {
-        let status = folder.join("status.json");
-        if let Ok(time) = status.metadata().and_then(|m| m.modified()) {
-            found.push((time, folder.to_owned()));
-        } else if depth > 0 {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|e| e.path().is_dir()) {
-                collect(&entry.path(), depth - 1, found);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    collect(folder, 4, &mut found);
-    found.sort();
-    found.pop().map(|(_, path)| path)
-}
-
 pub fn run(args: &cli::Watch) -> Outcome {
     let folders = if args.runs.is_empty() {
+        let root = root();
         let none =
-            || Failure::Input("no run below runs/ yet: `agon train scenarios/classic/cartpole.toml` makes one".into());
-        vec![newest(Path::new("runs")).ok_or_else(none)?]
+            || Failure::Input(format!("no run below {} yet: `agon train classic/cartpole` makes one", quoted(&root)));
+        vec![crate::runs::all(&root).pop().ok_or_else(none)?.1]
     } else {
         args.runs.clone()
     };

@@ -32,9 +32,14 @@ macro_rules! games {
                     let settings = <$game as Game>::Settings::read(settings).map_err(EnvError::Settings)?;
                     Ok(visitor.visit(<$game>::new(settings)?))
                 })*
-                _ => Err(EnvError::Unknown {
-                    id: id.into(),
+                _ if crate::find(id).is_ok() => {
+                    let what = format!("`{id}` is not a turn-based game");
+                    Err(EnvError::NoGame { what, nearest: None, games: NAMES })
+                }
+                _ => Err(EnvError::NoGame {
+                    what: format!("no game is called `{id}`"),
                     nearest: agon_core::settings::nearest(id, NAMES.iter().copied()),
+                    games: NAMES,
                 }),
             }
         }

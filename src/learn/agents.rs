@@ -1,9 +1,13 @@
-//! `agon agents`: what there is to learn with.
+//! `agon agents`: what there is to learn with; and the keys of a scenario that belong to neither agent nor environment.
 
+use crate::plan::{EvalSettings, TrainSettings};
+use crate::sales::FitSettings;
 use agon::Outcome;
 use agon::cli::List;
-use agon::envs::{Item, list};
+use agon::envs::{Item, list, parameters};
+use agon::tournament::plan::TournamentSettings;
 use agon_agents::registry::AGENTS;
+use agon_core::settings::Settings;
 use serde_json::json;
 
 pub fn run(args: &List) -> Outcome {
@@ -16,4 +20,27 @@ pub fn run(args: &List) -> Outcome {
         json: json!({}),
     };
     list(AGENTS.iter().map(item).collect(), args, "agent")
+}
+
+/// What the other tables of a scenario can say.
+pub fn keys(as_json: bool) -> Outcome {
+    let tables = [
+        ("train", TrainSettings::declared()),
+        ("eval", EvalSettings::declared()),
+        ("fit", FitSettings::declared()),
+        ("tournament", TournamentSettings::declared()),
+    ];
+    if as_json {
+        let one = |s: &agon_core::settings::Declared| json!({"name": s.name, "kind": s.kind, "default": s.default, "range": s.range, "about": s.about});
+        let all = tables.iter().map(|(table, keys)| ((*table).to_owned(), keys.iter().map(one).collect()));
+        agon::say!("{}", serde_json::Value::Object(all.collect()));
+        return Ok(());
+    }
+    for (table, keys) in tables {
+        agon::say!("[{table}]");
+        parameters(&keys);
+        agon::say!("");
+    }
+    agon::say!("[eval.env] changes settings of [env] for evaluations. [entrants] names a tournament's players.");
+    Ok(())
 }

@@ -201,7 +201,8 @@ impl Scores {
             let share =
                 if score.mean > 0.0 { format!("  ({:+.2} %)", 100.0 * mean / score.mean) } else { String::new() };
             let d = decimals(mean);
-            out += &format!("earned more than {:<wide$}{mean:>+14.d$} ± {ci95:.d$}{share}\n", score.name);
+            let (word, by) = if mean < 0.0 { ("less", -mean) } else { ("more", mean) };
+            out += &format!("earned {word} than {:<wide$}{by:>14.d$} ± {ci95:.d$}{share}\n", score.name);
         }
         for counted in &self.counted {
             let d = decimals(counted.mean);
@@ -306,11 +307,16 @@ pub fn run(args: &cli::Eval) -> Outcome {
     agon_agents::set_threads(plan.train.threads);
     let episodes = args.episodes.map_or(plan.eval.final_episodes, |e| e as usize);
     let seed = args.seed.unwrap_or(plan.eval.seed);
+    let mut step = None;
     let (mut who, name) = match target {
         Target::Checkpoint { folder, name, .. } => {
             let mut training = plan.start(device)?;
-            let (saved, _) = checkpoint::read(&folder).map_err(|e| Failure::Input(e.to_string()))?;
+            let (saved, state) = checkpoint::read(&folder).map_err(|e| Failure::Input(e.to_string()))?;
             training.load(&saved, None).map_err(|e| Failure::Input(format!("{}: {e}", folder.display())))?;
+            step = state["trainer"]["step"].as_u64();
+            if let Some(step) = step {
+                agon::tell!("{}: its checkpoint of step {step}, of {} to make", args.what, plan.train.steps);
+            }
             (Judged::of(&plan, &*training)?, name)
         }
         Target::Player(name) => (Judged::player(&plan, &name, seed)?, name),
@@ -324,7 +330,9 @@ pub fn run(args: &cli::Eval) -> Outcome {
     let mut tables = Tables::new(args, &plan)?;
     let scores = who.compare(&plan, &name, episodes, seed, &mut |seen| tables.see(seen))?;
     if args.json.json {
-        agon::say!("{}", scores.json());
+        let mut json = scores.json();
+        json["step"] = step.into();
+        agon::say!("{json}");
     } else {
         agon::failure::say(format_args!("{}", scores.table()));
     }

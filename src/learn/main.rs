@@ -28,6 +28,7 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Scenarios(args)) => agents::keys(args.json.json),
         Some(Command::Agents(args)) => agents::run(&args),
         Some(Command::Tournament(args)) => agon::tournament::run(&args, &Trained::here()),
         Some(Command::Play(args)) => agon::play::run(&args, &Trained::here()),

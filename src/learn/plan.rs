@@ -88,6 +88,7 @@ impl Plan {
     }
 
     fn understand(path: &Path, sets: &[String], judged: bool) -> Outcome<Self> {
+        let path = &agon::embedded::locate(path)?;
         let source = Source::read(path, sets)?;
         if source.table.contains_key("entrants") {
             let message = "this scenario is a tournament: `agon tournament` plays it";

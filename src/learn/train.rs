@@ -1,10 +1,11 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
-use crate::{device, duel};
 use crate::eval::{self, Judged};
 use crate::faces::Faces;
 use crate::plan::Plan;
+use crate::{device, duel};
 use agon::cli;
+use agon::failure::quoted;
 use agon::run::{Lock, Logs, Run, Tail};
 use agon::tui::model::Model;
 use agon::{Failure, Outcome};
@@ -62,7 +63,7 @@ pub fn run(args: &cli::Train) -> Outcome {
     let _ = session.run.status(word, session.trainer.step(), session.plan.train.steps);
     outcome?;
     flushed?;
-    let folder = session.run.folder.display();
+    let folder = quoted(&session.run.folder);
     if ended == event::Outcome::Interrupted {
         let step = session.trainer.step();
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
@@ -325,7 +326,7 @@ impl Session {
             agon::failure::say(format_args!("{}", scores.table()));
         }
         agon::tell!("\nnext:");
-        agon::tell!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", folder.display());
+        agon::tell!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", quoted(&folder));
         Ok(())
     }
 }

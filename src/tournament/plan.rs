@@ -98,6 +98,7 @@ pub struct Plan {
 impl Plan {
     /// Reads and checks a scenario; `sets` as on the command line.
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
+        let path = &crate::embedded::locate(path)?;
         Self::of(Source::read(path, sets)?, path)
     }
 
@@ -108,6 +109,13 @@ impl Plan {
             return Err(Failure::Input(format!("{}: none of these is a scenario or a run", players.join(" "))));
         };
         let run = Source::read(&path, &[])?;
+        let trained_on = run.section("env")?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !agon_envs::games::NAMES.contains(&trained_on.as_str()) {
+            let folder = path.parent().unwrap_or(&path).display();
+            let message =
+                format!("{folder} was trained on {trained_on}, which is no turn-based game: a tournament needs one");
+            return Err(Failure::Input(message));
+        }
         let mut whole = Map::new();
         whole.insert("name".into(), "games/players".into());
         whole.insert("env".into(), Value::Object(run.section("env")?));

@@ -43,7 +43,7 @@ pub fn run(folder: &Path) -> Outcome {
         let state = match (played.schedule.over(), run.is_live()) {
             (true, _) => "finished".to_owned(),
             (false, true) => "playing".to_owned(),
-            (false, false) => format!("stopped: agon tournament --resume {} goes on", folder.display()),
+            (false, false) => format!("stopped: agon tournament --resume {} goes on", crate::failure::quoted(folder)),
         };
         let progress = (played.pairs, played.schedule.total());
         screen.draw(|frame| draw(frame, &text, progress, &state, &mut top, theme))?;

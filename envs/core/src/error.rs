@@ -13,6 +13,16 @@ pub enum EnvError {
         /// The nearest name that exists.
         nearest: Option<String>,
     },
+    /// Something that is no turn-based game was to be played as one.
+    #[error("{what}{}; games are {}", crate::settings::hint(.nearest), .games.join(", "))]
+    NoGame {
+        /// What is wrong with the name.
+        what: String,
+        /// The nearest name of a game.
+        nearest: Option<String>,
+        /// The names of all games.
+        games: &'static [&'static str],
+    },
     /// Settings that do not fit, each with its place.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<Issue>),

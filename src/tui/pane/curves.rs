@@ -20,11 +20,7 @@ struct Drawn {
 
 impl Drawn {
     fn set(&self, theme: Theme) -> Dataset<'_> {
-        Dataset::default()
-            .data(&self.points)
-            .graph_type(self.kind)
-            .marker(self.marker)
-            .style(theme.ink(self.colour))
+        Dataset::default().data(&self.points).graph_type(self.kind).marker(self.marker).style(theme.ink(self.colour))
     }
 }
 

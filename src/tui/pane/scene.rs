@@ -25,7 +25,8 @@ fn board(frame: &mut Frame<'_>, area: Rect, scene: &Scene, theme: Theme) {
     let width = scene.board.iter().map(Vec::len).max().unwrap_or(0);
     let height = scene.board.len();
     if usize::from(area.width) < width || usize::from(area.height) < height {
-        let notice = format!("the board needs {width} × {height} characters, here are {} × {}", area.width, area.height);
+        let notice =
+            format!("the board needs {width} × {height} characters, here are {} × {}", area.width, area.height);
         frame.render_widget(Paragraph::new(notice).wrap(Wrap { trim: true }).style(theme.strong()), area);
         return;
     }
