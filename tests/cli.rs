@@ -55,10 +55,71 @@ eval  = { every = 1_000, episodes = 3, final_episodes = 3 }
 fn no_arguments_print_commands_to_copy() {
     let dir = tempfile::tempdir().unwrap();
     let told = ok(dir.path(), &[]);
-    for line in told.lines().filter(|l| l.contains("scenarios/")) {
-        let file = line.split_whitespace().find(|w| w.starts_with("scenarios/")).unwrap();
-        assert!(root().join(file).is_file(), "{file}");
+    let named: Vec<&str> =
+        told.lines().filter_map(|l| l.trim().strip_prefix("agon train ")?.split_whitespace().next()).collect();
+    assert!(named.len() >= 2 && named.iter().all(|name| agon::embedded::names().any(|n| n == *name)), "{told}");
+}
+
+/// From any folder, by name; where runs go can be said.
+#[test]
+fn scenarios_come_with_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let listed = ok(dir.path(), &["scenarios", "--json"]);
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    assert!(listed.iter().any(|s| s["name"] == "pricing/tuna" && s["about"].as_str().is_some_and(|a| !a.is_empty())));
+    assert!(ok(dir.path(), &["scenarios", "pricing/tuna"]).contains("[fit]"));
+    assert!(fails(dir.path(), &["scenarios", "pricing/tunaa"], 2).contains("did you mean `pricing/tuna`"));
+    ok(dir.path(), &["scenarios", "--write", "mine"]);
+    assert!(dir.path().join("mine/scenarios/data/tuna.csv").is_file());
+    // Its data lie beside it, wherever one stands.
+    ok(dir.path(), &["eval", "charged", "--scenario", "pricing/tuna", "--episodes", "2"]);
+    let out = Command::new(env!("CARGO_BIN_EXE_agon"))
+        .args([
+            "train",
+            "classic/cartpole",
+            "--set",
+            "train.steps=512",
+            "--set",
+            "eval.final_episodes=2",
+            "--ui",
+            "plain",
+        ])
+        .current_dir(dir.path())
+        .env("AGON_RUNS", dir.path().join("kept"))
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(!dir.path().join("runs").exists());
+    let runs: Vec<Value> = serde_json::from_str(&ok(dir.path(), &["runs", "kept", "--json"])).unwrap();
+    assert!(runs.len() == 1 && runs[0]["state"] == "done" && runs[0]["mean_return"].is_number(), "{runs:?}");
+}
+
+/// Commands that are printed can be pasted.
+#[test]
+fn paths_in_printed_commands_are_quoted() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["train", "classic/cartpole", "--set", "train.steps=512", "--set", "eval.final_episodes=2"];
+    let out = agon(dir.path(), &[&args[..], &["--ui", "plain", "--out", "a[1, 2] é's"]].concat());
+    assert!(text(&out.stderr).contains("agon watch 'a[1, 2] é'\\''s'"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn names_of_what_is_no_game_are_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = fails(dir.path(), &["play", "classic/cartpole", "--against", "random"], 2);
+    assert!(told.contains("is not a turn-based game"), "{told}");
+    assert!(
+        fails(dir.path(), &["play", "games/ches", "--against", "random"], 2).contains("did you mean `games/chess`")
+    );
+    assert!(fails(dir.path(), &["exploit", "games/chess", "random"], 2).contains("computed from the whole game"));
+    assert!(ok(dir.path(), &["envs", "classic"]).contains("classic/acrobot"));
+    assert!(ok(dir.path(), &["envs", "games/chess"]).len() < 4000);
+    assert!(ok(dir.path(), &["scenarios", "--keys"]).contains("final_episodes"));
+    assert!(ok(dir.path(), &["--version"]).contains('('));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(ok(dir.path(), &["completions", shell]).contains("tournament"));
     }
+    assert!(ok(dir.path(), &["man"]).starts_with(".ie"));
 }
 
 #[test]
