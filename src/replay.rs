@@ -101,7 +101,6 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
         return Err(Failure::Check(format!("{}: {version}", path.display())));
     }
     let mut solo = Solo::new(entry.build(&header.settings, 1, 1).map_err(|e| wrong(&e))?);
-    fits(&episode, &solo).map_err(|e| wrong(&e))?;
     solo.reset(header.seed, agon_core::rng::Stream::Env);
     let mut scenes = Vec::with_capacity(episode.steps.len() + 1);
     let checked = replay(&episode, &mut solo, |_, solo| {
@@ -109,30 +108,12 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
         solo.env().draw(0, solo.view(), &mut scene);
         scenes.push(scene);
     });
-    checked.map_err(|e| Failure::Check(format!("{}: {e}", path.display())))?;
+    checked.map_err(|e| match e {
+        ReplayError::Unfit(_) => wrong(&e),
+        differs => Failure::Check(format!("{}: {differs}", path.display())),
+    })?;
     let discount = solo.env().spec().discount;
     Ok(Film::of((episode, scenes), discount))
-}
-
-/// A file from elsewhere must not reach the simulator with actions that it cannot take.
-fn fits(episode: &Episode, solo: &Solo) -> Result<(), String> {
-    let spec = solo.env().spec();
-    let (agents, len, choices) = (spec.agents, spec.agents * spec.action.len(), spec.action.choices());
-    for (i, step) in episode.steps.iter().enumerate() {
-        let fits = step.reward.len() == agents
-            && match &step.action {
-                Action::Discrete(a) if !choices.is_empty() => {
-                    a.len() == len && a.iter().zip(choices.iter().cycle()).all(|(a, n)| *a >= 0 && *a < *n as i64)
-                }
-                Action::Continuous(a) => choices.is_empty() && a.len() == len && a.iter().all(|x| x.is_finite()),
-                // An empty list, or whole numbers where a JSON reader could not tell.
-                Action::Discrete(_) => false,
-            };
-        if !fits {
-            return Err(format!("step {}: this action does not fit {}", i + 1, episode.header.env));
-        }
-    }
-    Ok(())
 }
 
 fn action_text(action: &Action) -> String {

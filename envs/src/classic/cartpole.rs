@@ -5,7 +5,7 @@
 //! state. Action: push left or right with 10 N. Reward 1 a step. Ends beyond 2.4 m or 12°.
 
 use super::lqr;
-use agon_core::env::Player;
+use agon_core::env::{Player, Status, within};
 use agon_core::real::Real;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, EnvError, Field, Kernel, Rng, Spec};
@@ -74,6 +74,15 @@ impl Kernel<4, 4> for CartPole {
         let tau = c(TAU);
         let next = [tau.mul_add(v, x), tau.mul_add(accel, v), tau.mul_add(omega, theta), tau.mul_add(alpha, omega)];
         (next, c(1.0), next[0].abs().gt(c(TRACK)) | next[2].abs().gt(c(TILT)))
+    }
+
+    /// On a track of 4.8 m nobody gets faster than 10 m/s, and within 24° no pole faster than 5 rad/s.
+    fn check(&self, &[x, v, theta, omega]: &[f64; 4]) -> Result<Status, String> {
+        within("position", x, -2.0 * TRACK, 2.0 * TRACK)?;
+        within("velocity", v, -50.0, 50.0)?;
+        within("angle", theta, -2.0 * TILT, 2.0 * TILT)?;
+        within("angular velocity", omega, -10.0, 10.0)?;
+        Ok(if x.abs() > TRACK || theta.abs() > TILT { Status::Terminated } else { Status::Running })
     }
 
     #[inline(always)]

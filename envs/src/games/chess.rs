@@ -5,6 +5,7 @@
 //! (Silver et al. 2017): 56 for lines (direction × 7 + distance − 1, north first, clockwise), 8 for knights, 9 for
 //! promotions to less than a queen.
 
+use agon_core::env::ensure;
 use agon_core::game::{Action, follow, mix};
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
 use cozy_chess::{Board, Color, File, Move, Piece, PieceMoves, Rank, Square, get_pawn_attacks, util};
@@ -41,6 +42,7 @@ enum End {
 
 /// A state as it is saved.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Saved {
     fen: String,
     past: Vec<u64>,
@@ -244,6 +246,22 @@ impl Game for Chess {
         state.past.push(key(&state.board));
     }
 
+    /// The crate has checked the board itself: a king a side, at most 16 pieces, no pawn on the last ranks, nobody in
+    /// check who is not to move.
+    fn check(&self, state: &State) -> Result<(), String> {
+        for colour in Color::ALL {
+            let rights = state.board.castle_rights(colour);
+            let may = rights.short.is_some() || rights.long.is_some();
+            ensure(!may || state.board.king(colour).file() == File::E, "a king may castle that has moved")?;
+        }
+        let positions = 1..=usize::from(state.board.halfmove_clock()) + 1;
+        ensure(
+            positions.contains(&state.past.len()),
+            "`past` does not hold the positions since a capture or pawn move",
+        )?;
+        ensure(state.past.last() == Some(&key(&state.board)), "`past` does not end with this position")
+    }
+
     #[inline]
     fn turn(&self, state: &State) -> Turn {
         if state.end == End::Running { Turn::Player(state.mover()) } else { Turn::Over }
@@ -369,6 +387,7 @@ impl Game for Chess {
         let board = board(fen.trim())?;
         let mut state = State { past: vec![key(&board)], board, end: End::Running };
         state.settle();
+        self.check(&state)?;
         for word in moves.split_whitespace() {
             let action = self.read(&state, word).ok_or_else(|| format!("`{word}` is not legal here"))?;
             self.play(&mut state, action);
