@@ -114,7 +114,8 @@ impl Driver {
     /// The environment of this name with these settings.
     pub fn new(id: &str, settings: &Map<String, Value>) -> Result<Self, EnvError> {
         let entry = agon_envs::find(id)?;
-        let solo = Solo::new(entry.build(settings, 1, 1)?);
+        let mut solo = Solo::new(entry.build(settings, 1, 1)?);
+        solo.reset(0, Stream::Env);
         Ok(Self { settings: entry.resolve(settings)?, entry, solo, ready: false, closed: false })
     }
 
@@ -157,9 +158,6 @@ impl Driver {
                 if state.get("state").is_none() {
                     return Err("`state` must be what get_state gave: an object with the key `state`".into());
                 }
-                if !self.ready {
-                    self.solo.reset(0, Stream::Env);
-                }
                 self.solo.restore(state).map_err(|e| e.to_string())?;
                 self.ready = true;
                 Ok(Value::Object(self.shown()))
@@ -176,16 +174,16 @@ impl Driver {
 
     fn spec(&self) -> Value {
         let env = self.solo.env();
-        let seats = if self.ready { env.position(0, View::Now).map(|p| p.seats) } else { None };
+        let players: Vec<Value> = env.players().iter().map(|p| json!({"name": p.name, "about": p.about})).collect();
         let mut answer = json!({
             "env": self.entry.id,
             "version": self.entry.version,
             "settings": self.settings,
             "spec": env.spec(),
-            "players": env.players().iter().map(|p| json!({"name": p.name, "about": p.about})).collect::<Vec<_>>(),
+            "players": players,
         });
-        if let Some(seats) = seats {
-            answer["seats"] = json!(seats);
+        if let Some(position) = env.position(0, View::Now) {
+            answer["seats"] = json!(position.seats);
         }
         answer
     }
@@ -253,11 +251,7 @@ impl Driver {
     /// What the next step may choose.
     fn legal(&self) -> Value {
         let rows = self.legal_rows();
-        if rows.is_empty() {
-            Value::Array(rows.into_iter().map(Value::from).collect())
-        } else {
-            by_agent(rows.into_iter(), self.solo.env().spec().agents)
-        }
+        if rows.is_empty() { json!([]) } else { by_agent(rows.into_iter(), self.solo.env().spec().agents) }
     }
 
     /// The same, a list an agent; no lists where actions are numbers.
@@ -278,9 +272,8 @@ impl Driver {
         }
         let numbers = numbers(action, spec.agents, spec.action.len())?;
         let ended = if let ActionSpec::Continuous { fields } = &spec.action {
-            let read = |x: &&Value| x.as_f64().map(|x| x as f32);
-            let numbers: Vec<f32> =
-                numbers.iter().map(|x| read(&x)).collect::<Option<_>>().ok_or("`action` must hold numbers")?;
+            let numbers: Option<Vec<f32>> = numbers.iter().map(|x| x.as_f64().map(|x| x as f32)).collect();
+            let numbers = numbers.ok_or("`action` must hold numbers")?;
             for (x, f) in numbers.iter().zip(fields.iter().cycle()) {
                 if !(*x >= f.low && *x <= f.high) {
                     return Err(format!("`{}` = {x} must lie in [{}, {}]", f.name, f.low, f.high));
