@@ -123,11 +123,12 @@ fn a_near_name_is_offered() {
 
 /// The same law over 20 times as many states.
 #[test]
-#[ignore = "long"]
+#[ignore = "long: make test-long"]
 fn damaged_states_do_no_harm() {
     for entry in agon_envs::registry() {
         for settings in variants(entry.id) {
-            let harness = |seed| contract::Harness::new(entry.build(settings.as_object().unwrap(), 1, 1).unwrap(), seed);
+            let harness =
+                |seed| contract::Harness::new(entry.build(settings.as_object().unwrap(), 1, 1).unwrap(), seed);
             let harm = contract::damaged_states_do_no_harm(&mut harness(8), &mut harness(9), 3000);
             harm.unwrap_or_else(|why| panic!("{} {settings}: {why}", entry.id));
         }

@@ -45,6 +45,8 @@ enum End {
 #[serde(deny_unknown_fields)]
 struct Saved {
     fen: String,
+    /// May be left out by who only knows the position.
+    #[serde(default)]
     past: Vec<u64>,
 }
 
@@ -59,7 +61,8 @@ impl TryFrom<Saved> for State {
 
     fn try_from(saved: Saved) -> Result<Self, String> {
         let board = board(&saved.fen)?;
-        let mut state = Self { board, past: saved.past, end: End::Running };
+        let past = if saved.past.is_empty() { vec![key(&board)] } else { saved.past };
+        let mut state = Self { board, past, end: End::Running };
         state.settle();
         Ok(state)
     }
