@@ -8,8 +8,9 @@ use crate::signals;
 use crate::tournament::{film, sheet};
 use crate::tui::live::{Key, key};
 use crate::tui::pane::{self, Theme};
-use agon_core::Scene;
 use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
+use agon_core::game::{Position, Turn};
+use agon_core::{ActionSpec, Scene, Spec};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::{Constraint, Layout};
@@ -106,45 +107,42 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
         return Err(Failure::Check(format!("{}: {version}", path.display())));
     }
     let mut solo = Solo::new(entry.build(&header.settings, 1, 1).map_err(|e| wrong(&e))?);
-    fits(&episode, &solo).map_err(|e| wrong(&e))?;
     solo.reset(header.seed, agon_core::rng::Stream::Env);
     let mut scenes = Vec::with_capacity(episode.steps.len() + 1);
-    let checked = replay(&episode, &mut solo, |_, solo| {
+    let mut before = None;
+    let checked = replay(&episode, &mut solo, |at, solo| {
         let mut scene = Scene::default();
         solo.env().draw(0, solo.view(), &mut scene);
+        let step = at.checked_sub(1).and_then(|i| episode.steps.get(i));
+        scene.caption = step.map_or(String::new(), |s| in_words(&s.action, solo.env().spec(), before.as_ref()));
+        before = solo.env().position(0, solo.view());
         scenes.push(scene);
     });
-    checked.map_err(|e| Failure::Check(format!("{}: {e}", path.display())))?;
+    checked.map_err(|e| match e {
+        ReplayError::Unfit(_) => wrong(&e),
+        differs => Failure::Check(format!("{}: {differs}", path.display())),
+    })?;
     let discount = solo.env().spec().discount;
     Ok(Film::of((episode, scenes), discount))
 }
 
-/// A file from elsewhere must not reach the simulator with actions that it cannot take.
-fn fits(episode: &Episode, solo: &Solo) -> Result<(), String> {
-    let spec = solo.env().spec();
-    let (agents, len, choices) = (spec.agents, spec.agents * spec.action.len(), spec.action.choices());
-    for (i, step) in episode.steps.iter().enumerate() {
-        let fits = step.reward.len() == agents
-            && match &step.action {
-                Action::Discrete(a) if !choices.is_empty() => {
-                    a.len() == len && a.iter().zip(choices.iter().cycle()).all(|(a, n)| *a >= 0 && *a < *n as i64)
-                }
-                Action::Continuous(a) => choices.is_empty() && a.len() == len && a.iter().all(|x| x.is_finite()),
-                // An empty list, or whole numbers where a JSON reader could not tell.
-                Action::Discrete(_) => false,
-            };
-        if !fits {
-            return Err(format!("step {}: this action does not fit {}", i + 1, episode.header.env));
+/// An action as people know it: a game's move in its notation, a choice by its label. `before`: the game's position in
+/// which it was taken.
+fn in_words(action: &Action, spec: &Spec, before: Option<&Position>) -> String {
+    let words: Vec<String> = match (action, before) {
+        (Action::Discrete(a), Some(Position { turn: Turn::Player(mover), seats, moves, .. })) => {
+            let written = moves.iter().find(|(m, _)| a.get(*mover) == Some(&i64::from(*m)));
+            vec![format!("{}: {}", seats[*mover], written.map_or("?", |(_, text)| text))]
         }
-    }
-    Ok(())
-}
-
-fn action_text(action: &Action) -> String {
-    match action {
-        Action::Discrete(a) => a.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        Action::Continuous(a) => a.iter().map(|x| format!("{x:.3}")).collect::<Vec<_>>().join(" "),
-    }
+        (Action::Discrete(a), _) => match &spec.action {
+            ActionSpec::Discrete { labels } => {
+                a.iter().map(|a| labels.get(*a as usize).cloned().unwrap_or_else(|| a.to_string())).collect()
+            }
+            _ => a.iter().map(ToString::to_string).collect(),
+        },
+        (Action::Continuous(a), _) => a.iter().map(|x| format!("{x:.3}")).collect(),
+    };
+    words.join(" ")
 }
 
 fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, keys: &str, theme: Theme) {
@@ -165,7 +163,8 @@ fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, key
         } else {
             ""
         };
-        format!("action {}  reward {:.3}  return {:.2}{end}   ", action_text(&s.action), s.reward[0], film.totals[at])
+        let done = film.scenes.get(at).map_or("", |scene| &scene.caption);
+        format!("{done}   reward {:.3}  return {:.2}{end}   ", s.reward[0], film.totals[at])
     });
     frame.render_widget(Paragraph::new(format!("{told}{keys}")).style(theme.faint()), bottom);
 }

@@ -3,7 +3,7 @@
 use crate::agent::{Agent, AgentError, Saved};
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
-use agon_core::{EpisodeEnd, Scene, VecEnv, View};
+use agon_core::{EpisodeEnd, Scene, Status, VecEnv, View};
 use agon_search::Evaluate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -223,7 +223,10 @@ impl Training for Trainer {
             return Err(broken(format!("it has {} environments, the run {}", envs.len(), self.env.envs())));
         }
         for (i, env) in envs.iter().enumerate() {
-            self.env.restore(i, env).map_err(|e| broken(e.to_string()))?;
+            let status = self.env.restore(i, env).map_err(|e| broken(e.to_string()))?;
+            if status == Status::Terminated {
+                return Err(broken("an episode under way is already over".into()));
+            }
         }
         self.step = rest["step"].as_u64().ok_or_else(|| broken("it has no step".into()))?;
         self.episodes = Episodes::deserialize(&rest["episodes"]).map_err(|e| broken(e.to_string()))?;

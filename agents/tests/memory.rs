@@ -55,6 +55,11 @@ impl Env for Recall {
         Status::Terminated
     }
 
+    fn check(&self, state: &State) -> Result<Status, String> {
+        agon_core::env::ensure(state.t <= BLANKS + 1 && state.sign.abs() == 1.0, "no such sign or time")?;
+        Ok(if state.t > BLANKS { Status::Terminated } else { Status::Running })
+    }
+
     fn observe(&self, state: &State, obs: &mut [f32]) {
         obs[0] = if state.t == 0 { state.sign } else { 0.0 };
     }

@@ -233,6 +233,7 @@ impl Visit for Laws {
                 if back != state || game.hash(&back) != game.hash(&state) {
                     return Err(format!("saving changes the state:\n{state:?}\n{back:?}"));
                 }
+                game.check(&back).map_err(|why| format!("an ordinary position is refused: {why}\n{state:?}"))?;
                 let list = moves(&game, &state);
                 let mut outcomes = Vec::new();
                 game.chance(&state, |a, p| outcomes.push((a, p)));

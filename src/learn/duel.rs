@@ -4,7 +4,7 @@ use crate::networks::Trained;
 use crate::plan::Plan;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, evaluate};
-use agon_core::game::{Action, Game, Turn, Visit, mix};
+use agon_core::game::{Action, Game, Turn, Visit, mix, restore};
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, Stream};
 use agon_core::{ActionsMut, VecEnv, View};
@@ -168,7 +168,7 @@ impl<G: Game> Policy for Duel<G> {
         for i in 0..env.envs() {
             let saved = env.save(i, View::Now);
             // A state that was just saved can be read back.
-            let Ok(state) = serde_json::from_value::<G::State>(saved["state"].clone()) else { continue };
+            let Ok(state) = restore(&self.game, &saved["state"]) else { continue };
             let Turn::Player(mover) = self.game.turn(&state) else { continue };
             let plies = saved["steps"].as_u64().unwrap_or(0) as u32;
             let (own, mind) = (self.seat(i), &mut self.minds[i]);

@@ -162,17 +162,18 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
             game.play(state, outcome);
         }
     };
-    let mut picture = |state: &G::State| {
+    let mut picture = |state: &G::State, caption: String| {
         if let Some(scenes) = &mut scenes {
             let mut scene = Scene::default();
             game.draw(state, &mut scene);
+            scene.caption = caption;
             scenes.push(scene);
         }
     };
     let players = game.spec().players();
     let mut state = agon_core::game::start(game);
     settle(&mut state);
-    picture(&state);
+    picture(&state, String::new());
     let (mut steps, mut earned) = (Vec::with_capacity(record.moves.len()), vec![0.0; players]);
     for (i, action) in record.moves.iter().enumerate() {
         let Turn::Player(mover) = game.turn(&state) else {
@@ -183,11 +184,12 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
         if legal == (last && record.end == End::Illegal) {
             return Err(format!("move {} is {}", i + 1, if legal { "legal" } else { "not legal" }));
         }
+        let written = if legal { game.write(&state, *action) } else { format!("an illegal move, number {action}") };
         if legal {
             game.play(&mut state, *action);
             settle(&mut state);
         }
-        picture(&state);
+        picture(&state, format!("{}: {written}", game.spec().seats[mover]));
         let mut now = vec![0.0; players];
         game.returns(&state, &mut now);
         if last && record.end != End::Rules {

@@ -2,9 +2,11 @@
 
 use crate::env::{Actions, ActionsMut, Env, Measure, Player, Status};
 use crate::error::EnvError;
+use crate::game::Position;
 use crate::model::Model;
 use crate::rng::{Rng, RngState, Stream};
 use crate::scene::Scene;
+use crate::settings::unknown_keys;
 use crate::spec::Spec;
 use crate::vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};
 use serde::Serialize;
@@ -35,6 +37,14 @@ pub trait States: Send + 'static {
     fn observe(&self, i: usize, obs: &mut [f32]);
     /// Writes one environment's masks.
     fn mask(&self, i: usize, mask: &mut [bool]);
+    /// See [`Env::check`].
+    fn check(&self, state: &Self::State) -> Result<Status, String>;
+    /// See [`Env::age`].
+    fn age(&self, _state: &Self::State) -> Option<u32> {
+        None
+    }
+    /// What is observed of a state, `[agents, obs_len]`.
+    fn observe_state(&self, state: &Self::State, obs: &mut [f32]);
     /// A copy of one state.
     fn get(&self, i: usize) -> Self::State;
     /// Replaces one state.
@@ -61,6 +71,10 @@ pub trait States: Send + 'static {
     }
     /// See [`Env::measure`].
     fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
+    /// See [`Env::position`].
+    fn position(&self, _state: &Self::State) -> Option<Position> {
+        None
+    }
 }
 
 /// What a step of all states writes.
@@ -145,6 +159,18 @@ impl<E: Env> States for Each<E> {
         self.env.mask(&self.states[i], mask);
     }
 
+    fn check(&self, state: &E::State) -> Result<Status, String> {
+        self.env.check(state)
+    }
+
+    fn age(&self, state: &E::State) -> Option<u32> {
+        self.env.age(state)
+    }
+
+    fn observe_state(&self, state: &E::State, obs: &mut [f32]) {
+        self.env.observe(state, obs);
+    }
+
     fn get(&self, i: usize) -> E::State {
         self.states[i].clone()
     }
@@ -187,6 +213,10 @@ impl<E: Env> States for Each<E> {
 
     fn measure(&self, state: &E::State, out: &mut [f64]) {
         self.env.measure(state, out);
+    }
+
+    fn position(&self, state: &E::State) -> Option<Position> {
+        self.env.position(state)
     }
 }
 
@@ -387,33 +417,47 @@ impl<S: States> VecEnv for Batch<S> {
         })
     }
 
-    fn restore(&mut self, env: usize, saved: &Value) -> Result<(), EnvError> {
+    fn restore(&mut self, env: usize, saved: &Value) -> Result<Status, EnvError> {
         fn part<T: DeserializeOwned>(saved: &Value, key: &str) -> Result<Option<T>, EnvError> {
             let Some(value) = saved.get(key) else { return Ok(None) };
             T::deserialize(value).map(Some).map_err(|e| EnvError::State(format!("`{key}`: {e}")))
         }
-        if !saved.is_object() {
+        const KEYS: [&str; 4] = ["state", "steps", "total", "rng"];
+        let Some(keys) = saved.as_object() else {
             return Err(EnvError::State("it must be an object with the key `state`".into()));
+        };
+        if let Some(issue) = unknown_keys(keys, &KEYS).first() {
+            return Err(EnvError::State(issue.message.clone()));
         }
-        let agents = self.spec().agents;
-        let state = part::<S::State>(saved, "state")?;
+        let (agents, limit) = (self.spec().agents, self.spec().step_limit);
+        let state = part::<S::State>(saved, "state")?.unwrap_or_else(|| self.states.get(env));
         let steps = part::<u32>(saved, "steps")?;
         let total = part::<Vec<f64>>(saved, "total")?;
         let rng = part::<RngState>(saved, "rng")?;
-        if total.as_ref().is_some_and(|t| t.len() != agents) {
-            return Err(EnvError::State(format!("`total` must hold {agents} numbers")));
+        let mut status = self.sound(&state).map_err(|why| EnvError::State(format!("`state`: {why}")))?;
+        if total.as_ref().is_some_and(|t| t.len() != agents || t.iter().any(|x| !x.is_finite())) {
+            return Err(EnvError::State(format!("`total` must hold {agents} finite numbers")));
         }
-        if let Some(state) = state {
-            self.states.set(env, state);
+        let age = self.states.age(&state);
+        let clock = steps.or(age).unwrap_or(self.clocks[env]);
+        if let Some(age) = age.filter(|age| *age != clock) {
+            return Err(EnvError::State(format!("`steps` is {clock}, but the state is {age} steps old")));
         }
-        self.clocks[env] = steps.unwrap_or(self.clocks[env]);
+        if status == Status::Running && clock >= limit {
+            if age != Some(limit) {
+                return Err(EnvError::State(format!("`steps` must be below {limit}, where an episode is cut off")));
+            }
+            status = Status::Terminated;
+        }
+        self.states.set(env, state);
+        self.clocks[env] = clock;
         if let Some(total) = total {
             self.totals[env * agents..(env + 1) * agents].copy_from_slice(&total);
         }
         if let Some(rng) = rng {
             self.rngs[env] = Rng::restore(rng);
         }
-        Ok(())
+        Ok(status)
     }
 
     fn hash(&self, env: usize, view: View) -> u64 {
@@ -427,9 +471,21 @@ impl<S: States> VecEnv for Batch<S> {
     fn draw(&self, env: usize, view: View, scene: &mut Scene) {
         self.states.draw(&self.view(env, view).0, scene);
     }
+
+    fn position(&self, env: usize, view: View) -> Option<Position> {
+        self.states.position(&self.view(env, view).0)
+    }
 }
 
 impl<S: States> Batch<S> {
+    /// What the environment says of a state, and whether what is seen of it lies where the spec says.
+    fn sound(&self, state: &S::State) -> Result<Status, String> {
+        let (spec, status) = (self.spec(), self.states.check(state)?);
+        let mut obs = vec![0.0; spec.agents * spec.obs_len()];
+        self.states.observe_state(state, &mut obs);
+        spec.admits(&obs).map(|()| status)
+    }
+
     fn view(&self, env: usize, view: View) -> (S::State, u32) {
         match view {
             View::Final if self.keep_finals => self.finals[env].clone(),

@@ -1,12 +1,15 @@
 //! The checks that every environment must pass, as plain functions. An environment is checked by being registered.
 
-use crate::env::{Actions, ActionsMut};
+use crate::damage::damage;
+use crate::env::{Actions, ActionsMut, Status};
 use crate::policy::Random;
 use crate::registry::Entry;
-use crate::rng::Stream;
+use crate::rng::{Rng, Stream};
+use crate::scene::Scene;
 use crate::spec::{ActionSpec, Spec};
 use crate::vec_env::{FirstBuf, StepBuf, VecEnv, View};
-use serde_json::Map;
+use serde_json::{Map, Value};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Buffers for one batch, and a random player who uses them.
 pub struct Harness {
@@ -102,30 +105,20 @@ impl Harness {
 /// A check that did not hold, in words.
 pub type Broken = String;
 
-fn inside(spec: &Spec, obs: &[f32]) -> Result<(), Broken> {
-    for (i, (x, f)) in obs.iter().zip(spec.observation.iter().cycle()).enumerate() {
-        if !(x.is_finite() && *x >= f.low && *x <= f.high) {
-            return Err(format!(
-                "observation {} `{}` = {x} is outside [{}, {}]",
-                i % spec.obs_len(),
-                f.name,
-                f.low,
-                f.high
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// Runs every check on one registered environment with default settings.
 pub fn check(entry: &Entry) -> Result<(), Broken> {
-    let none = Map::new();
-    let build = |envs, threads| entry.build(&none, envs, threads).map_err(|e| e.to_string());
+    check_with(entry, &Map::new())
+}
+
+/// Runs every check on one registered environment.
+pub fn check_with(entry: &Entry, settings: &Map<String, Value>) -> Result<(), Broken> {
+    let build = |envs, threads| entry.build(settings, envs, threads).map_err(|e| e.to_string());
     spec_is_sound(build(1, 1)?.spec())?;
     spaces_and_ends(&mut Harness::new(build(7, 1)?, 1))?;
     threads_do_not_matter(Harness::new(build(13, 1)?, 2), Harness::new(build(13, 3)?, 2))?;
     lanes_are_independent(Harness::new(build(9, 1)?, 3), Harness::new(build(4, 1)?, 3))?;
-    saved_states_go_on(Harness::new(build(5, 1)?, 4), build(5, 1)?)
+    saved_states_go_on(Harness::new(build(5, 1)?, 4), build(5, 1)?)?;
+    damaged_states_do_no_harm(&mut Harness::new(build(1, 1)?, 5), &mut Harness::new(build(1, 1)?, 6), 150)
 }
 
 fn spec_is_sound(spec: &Spec) -> Result<(), Broken> {
@@ -158,7 +151,7 @@ fn spaces_and_ends(h: &mut Harness) -> Result<(), Broken> {
     let spec = h.env.spec().clone();
     let mut lengths = vec![0u32; h.env.rows()];
     for _ in 0..spec.step_limit.saturating_mul(2).clamp(300, 3000) {
-        inside(&spec, &h.obs)?;
+        spec.admits(&h.obs)?;
         leaves_a_choice(&spec, &h.mask)?;
         h.choose();
         h.step();
@@ -172,7 +165,7 @@ fn spaces_and_ends(h: &mut Harness) -> Result<(), Broken> {
                 return Err(format!("row {row}: truncated after {} of {} steps", *length, spec.step_limit));
             }
             if terminated || truncated {
-                inside(&spec, &h.final_obs[row * spec.obs_len()..(row + 1) * spec.obs_len()])?;
+                spec.admits(&h.final_obs[row * spec.obs_len()..(row + 1) * spec.obs_len()])?;
                 let width = h.final_mask.len() / h.env.rows();
                 if truncated {
                     leaves_a_choice(&spec, &h.final_mask[row * width..(row + 1) * width])?;
@@ -248,6 +241,67 @@ fn saved_states_go_on(mut a: Harness, other: Box<dyn VecEnv>) -> Result<(), Brok
         if a.bits() != b.bits() || a.env.hash(0, View::Now) != b.env.hash(0, View::Now) {
             return Err(format!("a restored state goes another way after {} steps", step + 1));
         }
+    }
+    Ok(())
+}
+
+/// A saved state that was damaged is refused, or it is a state like any other: everything can be done with it. `source`
+/// lives an ordinary life whose states are damaged, `count` times; `h` is given them.
+pub fn damaged_states_do_no_harm(source: &mut Harness, h: &mut Harness, count: usize) -> Result<(), Broken> {
+    let mut rng = Rng::new(7, Stream::Eval, 0);
+    let offered: Vec<usize> = (0..h.env.players().len()).filter(|p| h.env.offers(*p).is_ok()).collect();
+    for _ in 0..count {
+        for _ in 0..=rng.below(12) {
+            source.choose();
+            source.step();
+        }
+        let mut saved = source.env.save(0, View::Now);
+        h.env.restore(0, &saved).map_err(|e| format!("an ordinary state is refused: {saved}: {e}"))?;
+        damage(&mut saved, &mut rng);
+        let used = catch_unwind(AssertUnwindSafe(|| use_state(h, &saved, &offered)));
+        let why = used.unwrap_or_else(|_| Err("it panics".into()));
+        why.map_err(|why| format!("given the state {saved}: {why}"))?;
+    }
+    Ok(())
+}
+
+/// Puts a state into an environment and does with it whatever can be done, if it is not refused.
+fn use_state(h: &mut Harness, saved: &Value, offered: &[usize]) -> Result<(), Broken> {
+    let spec = h.env.spec().clone();
+    let Ok(status) = h.env.restore(0, saved) else { return Ok(()) };
+    let again = h.env.save(0, View::Now);
+    let hash = h.env.hash(0, View::Now);
+    h.env.restore(0, &again).map_err(|e| format!("it was taken, but not once it was saved again: {e}"))?;
+    if h.env.hash(0, View::Now) != hash || h.env.save(0, View::Now) != again {
+        return Err("it changes by being saved".into());
+    }
+    h.env.observe(FirstBuf { obs: &mut h.obs, mask: &mut h.mask });
+    spec.admits(&h.obs)?;
+    h.env.draw(0, View::Now, &mut Scene::default());
+    h.env.position(0, View::Now);
+    h.env.measure(0, View::Now, &mut vec![0.0; h.env.measures().len()]);
+    for player in offered {
+        let actions = match spec.action {
+            ActionSpec::Continuous { .. } => ActionsMut::Continuous(&mut h.continuous),
+            _ => ActionsMut::Discrete(&mut h.discrete),
+        };
+        h.env.play(*player, actions);
+        spec.takes(h.actions(), &[])?;
+    }
+    if status == Status::Terminated {
+        return Ok(());
+    }
+    for _ in 0..50 {
+        leaves_a_choice(&spec, &h.mask)?;
+        h.choose();
+        h.step();
+        spec.admits(&h.obs)?;
+        if !h.reward.iter().all(|r| r.is_finite()) {
+            return Err(format!("it earns {:?}", h.reward));
+        }
+        h.env.draw(0, View::Now, &mut Scene::default());
+        let saved = h.env.save(0, View::Now);
+        h.env.restore(0, &saved).map_err(|e| format!("a later state is refused: {saved}: {e}"))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What the author of an environment writes.
 
 use crate::error::EnvError;
+use crate::game::Position;
 use crate::model::Each;
 use crate::rng::Rng;
 use crate::scene::Scene;
@@ -143,6 +144,17 @@ pub trait Env: Clone + Send + Sync + 'static {
     /// One tick. `actions`: `[agents, len]`; `reward`: `[agents]`, zeroed by the caller. Must not allocate.
     fn step(&self, state: &mut Self::State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status;
 
+    /// Whether `state` can have come from these settings, and whether the rules have ended its episode; if it cannot,
+    /// why. States come from files and other programs: every length, index, range and count that another method relies
+    /// on must be checked here, so that none of them can panic, overflow or run for ever on a state that passes.
+    /// NaN and infinity are never part of a state. [`within`] checks a number.
+    fn check(&self, state: &Self::State) -> Result<Status, String>;
+
+    /// The steps since the episode began, where the state itself counts them: a saved clock must say the same.
+    fn age(&self, _state: &Self::State) -> Option<u32> {
+        None
+    }
+
     /// `obs`: `[agents, obs_len]`; every number must be written.
     fn observe(&self, state: &Self::State, obs: &mut [f32]);
 
@@ -184,4 +196,19 @@ pub trait Env: Clone + Send + Sync + 'static {
 
     /// Draws the state for people.
     fn draw(&self, _state: &Self::State, _scene: &mut Scene) {}
+
+    /// What a game tells of the state beside observations; none where the environment is no game.
+    fn position(&self, _state: &Self::State) -> Option<Position> {
+        None
+    }
+}
+
+/// For [`Env::check`]: whether `x` lies in `[low, high]`; NaN lies nowhere. `what` names it.
+pub fn within(what: &str, x: f64, low: f64, high: f64) -> Result<(), String> {
+    if x >= low && x <= high { Ok(()) } else { Err(format!("{what} is {x}, not between {low} and {high}")) }
+}
+
+/// For [`Env::check`]: an error that says `what`, unless it holds.
+pub fn ensure(holds: bool, what: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what.into()) }
 }

@@ -2,7 +2,7 @@
 //!
 //! On disk it is JSON lines: a [`Header`], then one [`Step`] a line.
 
-use crate::env::Actions;
+use crate::env::{Actions, Status};
 use crate::error::EnvError;
 use crate::vec_env::{FirstBuf, StepBuf, VecEnv, View};
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,8 @@ pub struct Solo {
     pub reward: Vec<f32>,
     final_obs: Vec<f32>,
     flags: [Vec<bool>; 2],
+    /// Whether the state it is in is one where an episode has ended.
+    over: bool,
 }
 
 impl Solo {
@@ -120,6 +122,7 @@ impl Solo {
             reward: vec![0.0; agents],
             final_obs: vec![0.0; agents * obs],
             flags: [vec![false; agents], vec![false; agents]],
+            over: false,
             env,
         }
     }
@@ -132,16 +135,46 @@ impl Solo {
     /// Starts an episode.
     pub fn reset(&mut self, seed: u64, stream: crate::rng::Stream) {
         self.env.reset(seed, stream, FirstBuf { obs: &mut self.obs, mask: &mut self.mask });
+        self.here(false);
     }
 
     /// Puts a saved state back.
-    pub fn restore(&mut self, saved: &Value) -> Result<(), EnvError> {
-        self.env.restore(0, saved)?;
+    pub fn restore(&mut self, saved: &Value) -> Result<Status, EnvError> {
+        let status = self.env.restore(0, saved)?;
         self.env.observe(FirstBuf { obs: &mut self.obs, mask: &mut self.mask });
-        Ok(())
+        self.here(status == Status::Terminated);
+        Ok(status)
     }
 
-    /// One step; afterwards `obs` is the last observation of the episode if it ended.
+    /// No step led here.
+    fn here(&mut self, over: bool) {
+        self.flags.iter_mut().for_each(|f| f.fill(false));
+        self.reward.fill(0.0);
+        self.over = over;
+    }
+
+    /// Whether a step can be taken with these actions; if not, why. After an episode's end the next one is meant.
+    pub fn takes(&self, actions: Actions<'_>) -> Result<(), String> {
+        if self.over {
+            return Err("the episode is over in this state".into());
+        }
+        self.env.spec().takes(actions, &self.mask)
+    }
+
+    /// Whether the state of [`Solo::view`] is one where an episode has ended.
+    pub fn over(&self) -> bool {
+        self.over || self.view() == View::Final
+    }
+
+    /// What is observed of the state that the next step starts from, `[agents, obs_len]`: `obs` but after an
+    /// episode's end.
+    pub fn next_obs(&self) -> Vec<f32> {
+        let (mut obs, mut mask) = (self.obs.clone(), self.mask.clone());
+        self.env.observe(FirstBuf { obs: &mut obs, mask: &mut mask });
+        obs
+    }
+
+    /// One step with actions that it [takes](Solo::takes); afterwards `obs` is the last observation of the episode if it ended.
     pub fn step(&mut self, actions: Actions<'_>) -> (bool, bool) {
         let [terminated, truncated] = &mut self.flags;
         self.env.step(
@@ -182,6 +215,9 @@ pub enum ReplayError {
         /// The present one.
         here: u32,
     },
+    /// The start is no state of the environment.
+    #[error("{0}")]
+    Unfit(String),
     /// The start is not what the header says.
     #[error("the starting state does not have the hash that the header says")]
     Start,
@@ -197,11 +233,21 @@ pub enum ReplayError {
 
 /// Simulates an episode again, calling `each` at the start and after every step.
 pub fn replay(episode: &Episode, env: &mut Solo, mut each: impl FnMut(usize, &Solo)) -> Result<(), ReplayError> {
-    if env.restore(&episode.header.start).is_err() || env.env().hash(0, View::Now) != episode.header.hash {
+    env.restore(&episode.header.start).map_err(|e| ReplayError::Unfit(format!("the start: {e}")))?;
+    if env.env().hash(0, View::Now) != episode.header.hash {
         return Err(ReplayError::Start);
     }
+    let agents = env.reward.len();
     each(0, env);
     for (i, step) in episode.steps.iter().enumerate() {
+        let unfit = |what: &str| ReplayError::Unfit(format!("step {}: {what}", i + 1));
+        if env.over() {
+            return Err(unfit("the episode is over before it"));
+        }
+        env.takes(step.action.view()).map_err(|why| unfit(&why))?;
+        if step.reward.len() != agents {
+            return Err(unfit(&format!("{} rewards, where there are {agents} agents", step.reward.len())));
+        }
         let ended = env.step(step.action.view());
         let differs = |what: &str| ReplayError::Step { step: i + 1, what: what.into() };
         if ended != (step.terminated, step.truncated) {

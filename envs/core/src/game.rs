@@ -108,6 +108,11 @@ pub trait Game: Clone + Send + Sync + 'static {
         Map::new()
     }
 
+    /// Whether `state` can be a position of this game; if not, why. Positions come from files and other programs: every
+    /// length, index, range and count that another method relies on must be checked here, so that none of them can
+    /// panic, overflow or run for ever on a position that passes.
+    fn check(&self, state: &Self::State) -> Result<(), String>;
+
     /// Whose decision is next.
     fn turn(&self, state: &Self::State) -> Turn;
 
@@ -208,6 +213,50 @@ pub trait Game: Clone + Send + Sync + 'static {
         });
         chosen
     }
+}
+
+/// What a program that drives a game is told of a position beside observations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Position {
+    /// A name for each player.
+    pub seats: Vec<&'static str>,
+    /// Whose decision is next.
+    pub turn: Turn,
+    /// What each player has earned so far.
+    pub returns: Vec<f32>,
+    /// The legal moves of the player to move, and how players write them.
+    pub moves: Vec<(Action, String)>,
+    /// The possible outcomes on a turn of chance, with their probabilities.
+    pub chance: Vec<(Action, f64)>,
+    /// All that each player knows.
+    pub information: Vec<String>,
+    /// The position as lines of text, everything shown.
+    pub text: String,
+}
+
+impl Position {
+    /// Tells all of it.
+    pub fn of<G: Game>(game: &G, state: &G::State) -> Self {
+        let (spec, mut chance) = (game.spec(), Vec::new());
+        let mut returns = vec![0.0; spec.players()];
+        game.returns(state, &mut returns);
+        game.chance(state, |outcome, p| chance.push((outcome, p)));
+        Self {
+            seats: spec.seats.clone(),
+            turn: game.turn(state),
+            returns,
+            moves: moves(game, state).into_iter().map(|a| (a, game.write(state, a))).collect(),
+            chance,
+            information: (0..spec.players()).map(|p| game.information_state(state, p)).collect(),
+            text: game.text(state),
+        }
+    }
+}
+
+/// A saved position, checked: the way in for whatever was written down elsewhere.
+pub fn restore<G: Game>(game: &G, saved: &Value) -> Result<G::State, String> {
+    let state = serde::Deserialize::deserialize(saved).map_err(|e: serde_json::Error| e.to_string())?;
+    game.check(&state).map(|()| state)
 }
 
 /// Something to be done with a game whose type only the registry knows.

@@ -1,7 +1,7 @@
 //! Environments that are arithmetic only: written once over [`Real`], stepped in SIMD registers.
 
 use crate::batch::{Batch, States, Stepped};
-use crate::env::{Actions, ActionsMut, Player};
+use crate::env::{Actions, ActionsMut, Player, Status};
 use crate::error::EnvError;
 use crate::real::{Lane, Real};
 use crate::rng::Rng;
@@ -32,6 +32,9 @@ pub trait Kernel<const N: usize, const O: usize>: Clone + Send + Sync + 'static 
 
     /// One tick: the new state, the reward, and whether the rules ended the episode. Mark it `#[inline(always)]`.
     fn step<R: Real>(&self, state: [R; N], action: R) -> ([R; N], R, R::Mask);
+
+    /// See [`crate::Env::check`]. The numbers are finite.
+    fn check(&self, state: &[f64; N]) -> Result<Status, String>;
 
     /// The observation of a state. Mark it `#[inline(always)]`.
     fn observe<R: Real>(&self, state: [R; N]) -> [R; O];
@@ -197,12 +200,23 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
     }
 
     fn observe(&self, i: usize, obs: &mut [f32]) {
-        let seen = self.kernel.observe(self.at(i));
-        obs.iter_mut().zip(seen).for_each(|(o, x)| *o = x as f32);
+        self.observe_state(&KernelState(self.at(i)), obs);
     }
 
     fn mask(&self, _: usize, mask: &mut [bool]) {
         mask.fill(true);
+    }
+
+    fn check(&self, state: &KernelState<N>) -> Result<Status, String> {
+        match state.0.iter().position(|x| !x.is_finite()) {
+            Some(at) => Err(format!("number {} is {}", at + 1, state.0[at])),
+            None => self.kernel.check(&state.0),
+        }
+    }
+
+    fn observe_state(&self, state: &KernelState<N>, obs: &mut [f32]) {
+        let seen = self.kernel.observe(state.0);
+        obs.iter_mut().zip(seen).for_each(|(o, x)| *o = x as f32);
     }
 
     fn get(&self, i: usize) -> KernelState<N> {

@@ -12,13 +12,14 @@
 //! | threads that stay for many jobs | [`crew`] |
 //! | saved episodes | [`episode`] |
 //! | what a run says, and to whom | [`event`] |
-//! | the checks that every environment passes | [`contract`] |
+//! | the checks that every environment passes | [`contract`], with [`damage`] |
 //!
 //! Symbols: N environments, `rows` = N × agents lanes, A actions, T steps.
 
 pub mod batch;
 pub mod contract;
 pub mod crew;
+pub mod damage;
 pub mod env;
 pub mod episode;
 pub mod error;

@@ -37,7 +37,22 @@ pub struct Rng {
 
 /// A generator as it is saved: `[seed, stream << 32 | lane, words drawn]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "[u64; 3]")]
 pub struct RngState(pub [u64; 3]);
+
+impl TryFrom<[u64; 3]> for RngState {
+    type Error = String;
+
+    fn try_from(words: [u64; 3]) -> Result<Self, String> {
+        let [_, place, drawn] = words;
+        let streams = Stream::Env as u64..=Stream::Player as u64;
+        if !streams.contains(&(place >> 32)) {
+            return Err(format!("{place} names no stream of random numbers"));
+        }
+        // Nobody draws so many; beyond it the count would overflow.
+        if drawn >> 62 != 0 { Err(format!("{drawn} words cannot have been drawn")) } else { Ok(Self(words)) }
+    }
+}
 
 impl Rng {
     /// The stream named by seed, purpose and lane.

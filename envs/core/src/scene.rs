@@ -63,6 +63,8 @@ pub struct Scene {
     pub notes: Vec<(String, String)>,
     /// A picture made of characters, in place of shapes: rows of cells, all of them or none to be shown.
     pub board: Vec<Vec<Cell>>,
+    /// What was done to come here, in words.
+    pub caption: String,
 }
 
 /// One character of a board.

@@ -1,5 +1,6 @@
 //! What an environment takes and gives: shapes, names, units, bounds.
 
+use crate::env::Actions;
 use serde::{Deserialize, Serialize};
 
 /// One number of an observation or of a continuous action.
@@ -135,5 +136,50 @@ impl Spec {
     /// Numbers in one agent's observation.
     pub fn obs_len(&self) -> usize {
         self.observation.len()
+    }
+
+    /// Whether observations, `[rows, obs_len]`, are finite and lie within their bounds; if not, the first that does not.
+    pub fn admits(&self, obs: &[f32]) -> Result<(), String> {
+        let outside = |(_, (x, f)): &(usize, (&f32, &Field))| !(x.is_finite() && **x >= f.low && **x <= f.high);
+        match obs.iter().zip(self.observation.iter().cycle()).enumerate().find(outside) {
+            None => Ok(()),
+            Some((i, (x, f))) => {
+                let at = i % self.obs_len();
+                Err(format!("observation {at} `{}` = {x} is outside [{}, {}]", f.name, f.low, f.high))
+            }
+        }
+    }
+
+    /// Whether one environment can be given these actions, `[agents, len]`: as many, of the right kind, numbers finite,
+    /// choices in range and, where `mask` (`[agents, mask_len]`) is not empty, allowed by it; if not, why. Environments
+    /// themselves move numbers that are a rounding beyond their bounds to where they may be.
+    pub fn takes(&self, actions: Actions<'_>, mask: &[bool]) -> Result<(), String> {
+        let expected = self.agents * self.action.len();
+        let length = |n: usize| {
+            if n == expected { Ok(()) } else { Err(format!("an action holds {expected} numbers here, not {n}")) }
+        };
+        match (&self.action, actions) {
+            (ActionSpec::Continuous { .. }, Actions::Continuous(numbers)) => {
+                length(numbers.len())?;
+                let finite = numbers.iter().all(|x| x.is_finite());
+                if finite { Ok(()) } else { Err("an action must be finite".into()) }
+            }
+            (ActionSpec::Continuous { .. }, Actions::Discrete(_)) => Err("an action is made of numbers here".into()),
+            (_, Actions::Continuous(_)) => Err("an action is made of whole numbers here".into()),
+            (_, Actions::Discrete(choices)) => {
+                length(choices.len())?;
+                let mut from = 0;
+                for (c, n) in choices.iter().zip(self.action.choices().iter().cycle()) {
+                    if *c < 0 || *c >= *n as i64 {
+                        return Err(format!("choice {c} must be 0 or more and below {n}"));
+                    }
+                    if mask.get(from + *c as usize) == Some(&false) {
+                        return Err(format!("choice {c} is not legal here"));
+                    }
+                    from += n;
+                }
+                Ok(())
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::env::{Actions, Env, Status};
 use crate::error::EnvError;
-use crate::game::{Action, Game, Turn, start};
+use crate::game::{Action, Game, Position, Turn, moves, start};
 use crate::model::Each;
 use crate::rng::Rng;
 use crate::scene::Scene;
@@ -81,23 +81,37 @@ impl<G: Game> Env for Table<G> {
     }
 
     fn step(&self, state: &mut G::State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status {
-        let Turn::Player(mover) = self.game.turn(state) else { return Status::Terminated };
-        let (chosen, mut legal) = (actions.discrete()[mover], false);
-        self.game.moves(state, |a| legal |= i64::from(a) == chosen);
-        let [least, most] = self.game.spec().returns;
-        if !legal {
-            reward.fill(most);
-            reward[mover] = least;
-            return Status::Terminated;
-        }
         let mut before = [0.0; PLAYERS];
         let before = &mut before[..self.spec.agents];
         self.game.returns(state, before);
-        self.game.play(state, chosen as Action);
+        match self.game.turn(state) {
+            Turn::Over => return Status::Terminated,
+            Turn::Chance => {} // only in a state that was put here: nobody has a choice
+            Turn::Player(mover) => {
+                let (chosen, mut legal) = (actions.discrete()[mover], false);
+                self.game.moves(state, |a| legal |= i64::from(a) == chosen);
+                let [least, most] = self.game.spec().returns;
+                if !legal {
+                    reward.fill(most);
+                    reward[mover] = least;
+                    return Status::Terminated;
+                }
+                self.game.play(state, chosen as Action);
+            }
+        }
         self.settle(state, rng);
         self.game.returns(state, reward);
         reward.iter_mut().zip(before).for_each(|(now, before)| *now -= *before);
         if self.game.turn(state) == Turn::Over { Status::Terminated } else { Status::Running }
+    }
+
+    fn check(&self, state: &G::State) -> Result<Status, String> {
+        self.game.check(state)?;
+        match self.game.turn(state) {
+            Turn::Over => Ok(Status::Terminated),
+            Turn::Player(_) if moves(&self.game, state).is_empty() => Err("the player to move has no move".into()),
+            _ => Ok(Status::Running),
+        }
     }
 
     fn observe(&self, state: &G::State, obs: &mut [f32]) {
@@ -150,11 +164,16 @@ impl<G: Game> Env for Table<G> {
         let seats = &self.game.spec().seats;
         match self.game.turn(state) {
             Turn::Player(p) => scene.note("to move", seats[p]),
-            _ => {
+            Turn::Chance => scene.note("to move", "chance"),
+            Turn::Over => {
                 let mut returns = [0.0; PLAYERS];
                 self.game.returns(state, &mut returns[..seats.len()]);
                 seats.iter().zip(returns).for_each(|(s, r)| scene.note(*s, format!("{r:+}")));
             }
         }
+    }
+
+    fn position(&self, state: &G::State) -> Option<Position> {
+        Some(Position::of(&self.game, state))
     }
 }

@@ -3,8 +3,9 @@
 //! **Autoreset, the one rule.** The step that ends an episode returns the first observation of the next one in `obs`;
 //! the last observation of the ended episode goes to `final_obs`. Every row of every step is a real transition.
 
-use crate::env::{Actions, ActionsMut, Measure, Player};
+use crate::env::{Actions, ActionsMut, Measure, Player, Status};
 use crate::error::EnvError;
+use crate::game::Position;
 use crate::model::Model;
 use crate::scene::Scene;
 use crate::spec::Spec;
@@ -117,12 +118,17 @@ pub trait VecEnv: Send {
     /// One environment as plain data: `{state, steps, total, rng}`.
     fn save(&self, env: usize, view: View) -> Value;
 
-    /// Puts an environment back exactly; keys that are left out keep their value.
-    fn restore(&mut self, env: usize, saved: &Value) -> Result<(), EnvError>;
+    /// Puts an environment back exactly, if it can have been saved there: see [`crate::Env::check`]. Keys that are left
+    /// out keep their value, but for a clock that the state tells. Says whether the episode is over there: such a state
+    /// must not be stepped.
+    fn restore(&mut self, env: usize, saved: &Value) -> Result<Status, EnvError>;
 
     /// A hash of one environment's state, the same on every machine.
     fn hash(&self, env: usize, view: View) -> u64;
 
     /// Draws one environment.
     fn draw(&self, env: usize, view: View, scene: &mut Scene);
+
+    /// What a game tells of its position; none where the environment is no game.
+    fn position(&self, env: usize, view: View) -> Option<Position>;
 }

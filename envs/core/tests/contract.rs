@@ -16,6 +16,7 @@ agon_core::settings! {
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Piles {
     left: [u32; 2],
+    turns: u8,
 }
 
 /// Two agents take from two piles at once, each a choice of pile and of how many; a pile that is empty is masked.
@@ -42,7 +43,7 @@ impl<const FAULT: u32> Env for Takers<FAULT> {
     }
 
     fn reset(&self, state: &mut Piles, rng: &mut Rng) {
-        state.left = [20 + rng.below(20), 20 + rng.below(20)];
+        *state = Piles { left: [20 + rng.below(20), 20 + rng.below(20)], turns: 0 };
     }
 
     fn step(&self, state: &mut Piles, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status {
@@ -52,10 +53,18 @@ impl<const FAULT: u32> Env for Takers<FAULT> {
             *pile -= taken;
             reward[agent] += taken as f32;
         }
+        state.turns += 1;
         if FAULT == 1 {
             reward[0] = f32::NAN;
         }
         if state.left == [0, 0] { Status::Terminated } else { Status::Running }
+    }
+
+    fn check(&self, state: &Piles) -> Result<Status, String> {
+        if FAULT != 4 && state.turns > 30 {
+            return Err("an episode has 30 turns".into());
+        }
+        Ok(if state.left == [0, 0] { Status::Terminated } else { Status::Running })
     }
 
     fn observe(&self, state: &Piles, obs: &mut [f32]) {
@@ -84,7 +93,12 @@ fn several_agents_choices_and_masks_fit_the_contract() {
 
 #[test]
 fn breaches_are_found() {
-    for (broken, part) in [(entry::<1>(), "reward"), (entry::<2>(), "is outside"), (entry::<3>(), "allows nothing")] {
+    for (broken, part) in [
+        (entry::<1>(), "reward"),
+        (entry::<2>(), "is outside"),
+        (entry::<3>(), "allows nothing"),
+        (entry::<4>(), "\"turns\":255"), // a state that overflows was taken
+    ] {
         let why = check(&broken).unwrap_err();
         assert!(why.contains(part), "{part} in {why}");
     }

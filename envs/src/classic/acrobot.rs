@@ -6,6 +6,7 @@
 //! the tip one link's length above the hinge.
 
 use super::wrap;
+use agon_core::env::{Status, within};
 use agon_core::real::Real;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, EnvError, Field, Kernel, Rng, Spec};
@@ -47,6 +48,12 @@ fn derivative<R: Real>([t1, t2, w1, w2]: [R; 4], torque: R) -> [R; 4] {
         / (c(CENTRE * CENTRE + INERTIA) - d2 * d2 / d1);
     let a1 = -(d2 * a2 + phi1) / d1;
     [w1, w2, a1, a2]
+}
+
+/// The height of the tip above the hinge.
+#[inline(always)]
+fn tip<R: Real>(t1: R, t2: R) -> R {
+    -Real::sin_cos(t1).1 - Real::sin_cos(t2 + t1).1
 }
 
 #[inline(always)]
@@ -93,9 +100,17 @@ impl Kernel<4, 6> for Acrobot {
             std::array::from_fn(|k| s[k] + c(DT / 6.0) * (k1[k] + c(2.0) * k2[k] + c(2.0) * k3[k] + k4[k]));
         let bound = |x: R, max: f64| x.min(c(max)).max(c(-max));
         let next = [wrap(end[0]), wrap(end[1]), bound(end[2], MAX_SPEED[0]), bound(end[3], MAX_SPEED[1])];
-        let height = -next[0].sin_cos().1 - (next[1] + next[0]).sin_cos().1;
-        let done = height.gt(c(1.0));
+        let done = tip(next[0], next[1]).gt(c(1.0));
         (next, R::pick(done, c(0.0), c(-1.0)), done)
+    }
+
+    fn check(&self, &[t1, t2, w1, w2]: &[f64; 4]) -> Result<Status, String> {
+        for (name, angle) in [("angle 1", t1), ("angle 2", t2)] {
+            within(name, angle, -PI - 1e-9, PI + 1e-9)?;
+        }
+        within("speed 1", w1, -MAX_SPEED[0], MAX_SPEED[0])?;
+        within("speed 2", w2, -MAX_SPEED[1], MAX_SPEED[1])?;
+        Ok(if tip(t1, t2) > 1.0 { Status::Terminated } else { Status::Running })
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@
 //! state. Action: push left or right with 10 N. Reward 1 a step. Ends beyond 2.4 m or 12°.
 
 use super::lqr;
-use agon_core::env::Player;
+use agon_core::env::{Player, Status, within};
 use agon_core::real::Real;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, EnvError, Field, Kernel, Rng, Spec};
@@ -74,6 +74,18 @@ impl Kernel<4, 4> for CartPole {
         let tau = c(TAU);
         let next = [tau.mul_add(v, x), tau.mul_add(accel, v), tau.mul_add(omega, theta), tau.mul_add(alpha, omega)];
         (next, c(1.0), next[0].abs().gt(c(TRACK)) | next[2].abs().gt(c(TILT)))
+    }
+
+    /// On a track of 4.8 m no cart gets faster than 10 m/s, and within 24° no pole faster than 5 rad/s. States beyond that
+    /// are taken as far as they fit together: who moves so fast has left before it can gain more than stands here.
+    fn check(&self, &[x, v, theta, omega]: &[f64; 4]) -> Result<Status, String> {
+        within("position", x, -2.0 * TRACK, 2.0 * TRACK)?;
+        within("angle", theta, -2.0 * TILT, 2.0 * TILT)?;
+        let most = 40.0 + v.signum() * x + 2.0 * TRACK;
+        within("velocity", v, -most, most)?;
+        let most = 8.0 + 3.0 * (omega.signum() * theta + 2.0 * TILT);
+        within("angular velocity", omega, -most, most)?;
+        Ok(if x.abs() > TRACK || theta.abs() > TILT { Status::Terminated } else { Status::Running })
     }
 
     #[inline(always)]

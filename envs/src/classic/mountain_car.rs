@@ -4,6 +4,7 @@
 //! State and observation: position and velocity. Action: push back, nothing, push forward. Reward −1 a step. Ends at
 //! the flag, position 0.5.
 
+use agon_core::env::{Status, within};
 use agon_core::real::Real;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, EnvError, Field, Kernel, Rng, Spec};
@@ -61,6 +62,12 @@ impl Kernel<2, 2> for MountainCar {
         let short = c(FLAG).gt(x) | c(self.goal_velocity).gt(v);
         let there = R::pick(short, c(0.0), c(1.0)).gt(c(0.5));
         ([x, v], c(-1.0), there)
+    }
+
+    fn check(&self, &[x, v]: &[f64; 2]) -> Result<Status, String> {
+        within("position", x, LEFT, RIGHT)?;
+        within("velocity", v, -MAX_SPEED, MAX_SPEED)?;
+        Ok(if x >= FLAG && v >= self.goal_velocity { Status::Terminated } else { Status::Running })
     }
 
     #[inline(always)]

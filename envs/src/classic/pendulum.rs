@@ -4,7 +4,7 @@
 //! [−2, 2] N·m. Reward −(θ² + 0.1 ω² + 0.001 u²) with θ in [−π, π]. Never terminates.
 
 use super::{lqr, wrap};
-use agon_core::env::Player;
+use agon_core::env::{Player, Status, within};
 use agon_core::real::Real;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, EnvError, Field, Kernel, Rng, Spec};
@@ -67,6 +67,14 @@ impl Kernel<2, 3> for Pendulum {
         let speed = omega + (c(1.5 * self.gravity) * theta.sin_cos().0 + (c(3.0) * u).single()) * c(DT);
         let speed = speed.min(c(MAX_SPEED)).max(c(-MAX_SPEED));
         ([theta + speed * c(DT), speed], -cost, c(0.0).gt(c(1.0)))
+    }
+
+    fn check(&self, &[theta, omega]: &[f64; 2]) -> Result<Status, String> {
+        // The angle is not wrapped: it counts turns, as many as an episode has time for.
+        let most = PI + f64::from(self.spec.step_limit) * MAX_SPEED * DT;
+        within("angle", theta, -most, most)?;
+        within("speed", omega, -MAX_SPEED, MAX_SPEED)?;
+        Ok(Status::Running)
     }
 
     #[inline(always)]

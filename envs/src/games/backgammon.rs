@@ -8,7 +8,8 @@
 //! doubles; the first roll is mixed and tells who begins: even ones X, odd ones O.
 
 use super::board::{Ones, nth_one};
-use agon_core::game::{Action, mix};
+use agon_core::env::ensure;
+use agon_core::game::{Action, mix, start};
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,7 @@ pub struct Backgammon {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// Checkers by player and point, its bar first.
     points: [[u8; 25]; 2],
@@ -213,6 +215,21 @@ impl Game for Backgammon {
         for points in &mut state.points {
             (points[1], points[12], points[17], points[19]) = (2, 5, 3, 5);
         }
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        for (points, off) in state.points.iter().zip(state.off) {
+            let checkers = points.iter().map(|n| u32::from(*n)).sum::<u32>() + u32::from(off);
+            ensure(checkers == u32::from(CHECKERS), "a player does not have 15 checkers")?;
+        }
+        let [x, o] = &state.points;
+        ensure((1..=24).all(|i| x[i] == 0 || o[25 - i] == 0), "both players hold a point")?;
+        ensure(state.off != [CHECKERS; 2], "both players have won")?;
+        ensure(state.mover <= 1, "`mover` is neither player")?;
+        ensure(state.dice == [0; 2] || ROLLS.contains(&state.dice), "`dice` is no roll, the lower die first")?;
+        let doubles = state.dice[0] != 0 && state.dice[0] == state.dice[1];
+        ensure(!state.again || doubles, "`again` needs a double")?;
+        ensure(!state.opening || *state == start(self), "`opening` is only true at the beginning")
     }
 
     #[inline]

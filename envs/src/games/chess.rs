@@ -5,6 +5,7 @@
 //! (Silver et al. 2017): 56 for lines (direction × 7 + distance − 1, north first, clockwise), 8 for knights, 9 for
 //! promotions to less than a queen.
 
+use agon_core::env::ensure;
 use agon_core::game::{Action, follow, mix};
 use agon_core::scene::{Ink, Scene};
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
@@ -42,8 +43,11 @@ enum End {
 
 /// A state as it is saved.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Saved {
     fen: String,
+    /// May be left out by who only knows the position.
+    #[serde(default)]
     past: Vec<u64>,
 }
 
@@ -58,7 +62,8 @@ impl TryFrom<Saved> for State {
 
     fn try_from(saved: Saved) -> Result<Self, String> {
         let board = board(&saved.fen)?;
-        let mut state = Self { board, past: saved.past, end: End::Running };
+        let past = if saved.past.is_empty() { vec![key(&board)] } else { saved.past };
+        let mut state = Self { board, past, end: End::Running };
         state.settle();
         Ok(state)
     }
@@ -245,6 +250,22 @@ impl Game for Chess {
         state.past.push(key(&state.board));
     }
 
+    /// The crate has checked the board itself: a king a side, at most 16 pieces, no pawn on the last ranks, nobody in
+    /// check who is not to move.
+    fn check(&self, state: &State) -> Result<(), String> {
+        for colour in Color::ALL {
+            let rights = state.board.castle_rights(colour);
+            let may = rights.short.is_some() || rights.long.is_some();
+            ensure(!may || state.board.king(colour).file() == File::E, "a king may castle that has moved")?;
+        }
+        let positions = 1..=usize::from(state.board.halfmove_clock()) + 1;
+        ensure(
+            positions.contains(&state.past.len()),
+            "`past` does not hold the positions since a capture or pawn move",
+        )?;
+        ensure(state.past.last() == Some(&key(&state.board)), "`past` does not end with this position")
+    }
+
     #[inline]
     fn turn(&self, state: &State) -> Turn {
         if state.end == End::Running { Turn::Player(state.mover()) } else { Turn::Over }
@@ -370,6 +391,7 @@ impl Game for Chess {
         let board = board(fen.trim())?;
         let mut state = State { past: vec![key(&board)], board, end: End::Running };
         state.settle();
+        self.check(&state)?;
         for word in moves.split_whitespace() {
             let action = self.read(&state, word).ok_or_else(|| format!("`{word}` is not legal here"))?;
             self.play(&mut state, action);

@@ -4,6 +4,7 @@
 //! few shifts (Tromp's representation).
 
 use super::board::{hex, letters, symmetry};
+use agon_core::env::ensure;
 use agon_core::game::{Action, mix};
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ pub struct ConnectFour {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     #[serde(with = "hex")]
     stones: [u128; 2],
@@ -96,6 +98,23 @@ impl Game for ConnectFour {
 
     fn start(&self, state: &mut State) {
         *state = State::default();
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        let [x, o] = state.stones;
+        ensure(x & o == 0, "two stones lie in one cell")?;
+        let (height, mut left) = (self.height(), x | o);
+        for column in 0..self.set.columns {
+            let stones = (x | o) >> (column * height) & ((1 << self.set.rows) - 1);
+            ensure(stones & (stones + 1) == 0, "a stone has none below it")?;
+            left &= !(stones << (column * height));
+        }
+        ensure(left == 0, "a stone lies beside the board")?;
+        let [x, o] = [x, o].map(u128::count_ones);
+        ensure(x + o == u32::from(state.plies) && (x == o || x == o + 1), "`plies` or the stones are miscounted")?;
+        let [last, other] = if x > o { state.stones } else { [state.stones[1], state.stones[0]] };
+        ensure(!lines!(other, self.set.line, height), "a stone was placed after the game was won")?;
+        ensure(state.won == lines!(last, self.set.line, height), "`won` is not what the board says")
     }
 
     #[inline]

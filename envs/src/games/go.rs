@@ -4,6 +4,7 @@
 //! never taken, so that shifts cannot wrap.
 
 use super::board::{Ones, fill, hex, letters, square};
+use agon_core::env::ensure;
 use agon_core::game::{Action, follow, mix};
 use agon_core::settings::Settings;
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
@@ -31,6 +32,7 @@ pub struct Go {
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     #[serde(with = "hex")]
     stones: [u128; 2],
@@ -148,6 +150,13 @@ impl Go {
         area(black, white) - area(white, black) - self.set.komi
     }
 
+    /// A stone without a liberty.
+    fn breathless(&self, stones: [u128; 2]) -> Option<u32> {
+        let empty = self.points & !(stones[0] | stones[1]);
+        // Those that are not reached from a liberty.
+        stones.iter().find_map(|&set| Ones(set & !flood(around(empty) & set, set)).next())
+    }
+
     fn bare(&self, state: &mut State) {
         state.stones = [0; 2];
         (state.plies, state.passes, state.most) = (0, 0, 0);
@@ -196,6 +205,20 @@ impl Game for Go {
     fn start(&self, state: &mut State) {
         self.bare(state);
         self.note(state);
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        let [black, white] = state.stones;
+        ensure((black | white) & !self.points == 0 && black & white == 0, "stones lie beside the board or on others")?;
+        ensure(self.breathless(state.stones).is_none(), "stones have no liberty")?;
+        let (plies, most) = (u32::from(state.plies), u32::from(state.most));
+        ensure(plies <= self.spec.max_plies, "`plies` is more than a game has")?;
+        ensure(state.passes <= 2 && u32::from(state.passes) <= plies, "`passes` is too many")?;
+        // Each move that is no pass leaves a position; one more is where it began.
+        let positions = 1..=plies as usize + 1 - usize::from(state.passes);
+        ensure(positions.contains(&state.past.len()), "`past` does not hold the positions of so many plies")?;
+        ensure(state.past.last() == Some(&key(state.stones)), "`past` does not end with this position")?;
+        ensure((u32::from(count(state.stones))..=self.points.count_ones()).contains(&most), "`most` is miscounted")
     }
 
     #[inline]
@@ -300,13 +323,8 @@ impl Game for Go {
                 _ => {}
             }
         }
-        let empty = self.empty(&state);
-        for stones in state.stones {
-            // Stones that are reached from a liberty.
-            let alive = flood(around(empty) & stones, stones);
-            if let Some(bit) = Ones(stones & !alive).next() {
-                return Err(format!("the stones at {} have no liberty", self.write(&state, self.cell(bit))));
-            }
+        if let Some(bit) = self.breathless(state.stones) {
+            return Err(format!("the stones at {} have no liberty", self.write(&state, self.cell(bit))));
         }
         self.note(&mut state);
         Ok(state)

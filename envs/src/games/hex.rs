@@ -4,6 +4,7 @@
 //! owner's edges they are joined to, so that the end of the game is seen at once.
 
 use super::board::{self, letters, symmetry};
+use agon_core::env::ensure;
 use agon_core::game::{Action, mix};
 use agon_core::{EnvError, Game, GameSpec, Turn};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub struct Hex {
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// 0, or [`TAKEN`] with the owner in bit 1 and the edges that the stone is joined to in bits 2 and 3.
     cells: Vec<u8>,
@@ -56,13 +58,21 @@ impl Hex {
         })
     }
 
-    /// Joins all stones of one owner that hang together with `cell` to `edges`.
-    fn spread(&self, cells: &mut [u8], cell: usize, edges: u8) {
+    /// The edges of a player on which a cell lies.
+    #[inline]
+    fn edges(&self, cell: usize, player: u8) -> u8 {
+        let along = if player == 0 { cell / self.size } else { cell % self.size };
+        let near = if along == 0 { NEAR } else { 0 };
+        near | if along == self.size - 1 { FAR } else { 0 }
+    }
+
+    /// Joins all stones of one owner that hang together with `cell`, not through `but`, to `edges`.
+    fn spread_but(&self, cells: &mut [u8], cell: usize, edges: u8, but: Option<usize>) {
         let owner = cells[cell] & (TAKEN | 2);
         for next in self.around(cell) {
-            if cells[next] & (TAKEN | 2) == owner && cells[next] & edges != edges {
+            if cells[next] & (TAKEN | 2) == owner && cells[next] & edges != edges && Some(next) != but {
                 cells[next] |= edges;
-                self.spread(cells, next, edges);
+                self.spread_but(cells, next, edges, but);
             }
         }
     }
@@ -95,6 +105,38 @@ impl Game for Hex {
         (state.plies, state.won) = (0, false);
     }
 
+    fn check(&self, state: &State) -> Result<(), String> {
+        ensure(state.cells.len() == self.size * self.size, "`cells` does not have the size of the board")?;
+        let stone = |c: &u8| *c & TAKEN != 0 && *c < 16;
+        ensure(state.cells.iter().all(|c| *c == 0 || stone(c)), "a cell holds what is no stone")?;
+        let count = |owner: usize| (0..state.cells.len()).filter(|c| Self::owner(state, *c) == Some(owner)).count();
+        let [first, second] = [count(0), count(1)];
+        let fair = first == second || first == second + 1;
+        ensure(fair && first + second == usize::from(state.plies), "`plies` or the stones are miscounted")?;
+        // Only the stone that wins is joined to both edges: it came last, and the others do not know of it.
+        let mut both = (0..state.cells.len()).filter(|c| state.cells[*c] & (NEAR | FAR) == NEAR | FAR);
+        let last = both.next();
+        let placed_last = last.is_none_or(|c| Self::owner(state, c) == Some(usize::from(first == second)));
+        ensure(both.next().is_none() && placed_last, "a stone was placed after the game was won")?;
+        ensure(state.won == last.is_some(), "`won` is not what the board says")?;
+        let mut cells: Vec<u8> = state.cells.iter().map(|c| c & (TAKEN | 2)).collect();
+        for cell in (0..cells.len()).filter(|c| state.cells[*c] != 0 && Some(*c) != last) {
+            let edges = self.edges(cell, state.cells[cell] >> 1 & 1);
+            cells[cell] |= edges;
+            self.spread_but(&mut cells, cell, edges, last);
+        }
+        let joined = |cell: usize| {
+            let own = state.cells[cell] & (TAKEN | 2);
+            let near = self.around(cell).filter(|next| cells[*next] & (TAKEN | 2) == own);
+            near.fold(self.edges(cell, own >> 1), |edges, next| edges | cells[next] & (NEAR | FAR))
+        };
+        let told = |cell: usize| match last == Some(cell) {
+            true => joined(cell) == NEAR | FAR,
+            false => cells[cell] == state.cells[cell],
+        };
+        ensure((0..cells.len()).all(told), "a stone's edges are not what the board says")
+    }
+
     #[inline]
     fn turn(&self, state: &State) -> Turn {
         if state.won || usize::from(state.plies) >= state.cells.len() {
@@ -114,14 +156,7 @@ impl Game for Hex {
     #[inline]
     fn play(&self, state: &mut State, action: Action) {
         let (mover, cell) = (u8::from(state.plies % 2 == 1), usize::from(action));
-        let along = if mover == 0 { cell / self.size } else { cell % self.size };
-        let mut edges = 0;
-        if along == 0 {
-            edges |= NEAR;
-        }
-        if along == self.size - 1 {
-            edges |= FAR;
-        }
+        let mut edges = self.edges(cell, mover);
         for next in self.around(cell) {
             if state.cells[next] & (TAKEN | 2) == TAKEN | mover << 1 {
                 edges |= state.cells[next] & (NEAR | FAR);
@@ -131,7 +166,7 @@ impl Game for Hex {
         state.plies += 1;
         state.won = edges == NEAR | FAR;
         if edges != 0 && !state.won {
-            self.spread(&mut state.cells, cell, edges);
+            self.spread_but(&mut state.cells, cell, edges, None);
         }
     }
 

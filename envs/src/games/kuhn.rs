@@ -2,6 +2,7 @@
 //!
 //! Actions: pass (check or fold), bet (or call). Chance: the card dealt, first to the first player.
 
+use agon_core::env::ensure;
 use agon_core::game::{Action, mix};
 use agon_core::{EnvError, Game, GameSpec, Turn};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub struct Kuhn {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// 1 + card, 0 before the deal.
     cards: [u8; 2],
@@ -62,6 +64,16 @@ impl Game for Kuhn {
 
     fn start(&self, state: &mut State) {
         *state = State::default();
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        let [first, second] = state.cards;
+        ensure(first <= 3 && second <= 3 && (second == 0 || first != 0), "a card is none, or dealt too early")?;
+        ensure(second == 0 || first != second, "both players hold the same card")?;
+        let bets = u32::from(state.bets);
+        ensure(state.plies <= 3 && bets < 1 << state.plies, "there are too many bets")?;
+        ensure(state.plies == 0 || state.dealt(), "a bet was made before the deal")?;
+        ensure(state.plies < 3 || !state.bet(0) && state.bet(1), "the betting goes on after its end")
     }
 
     fn turn(&self, state: &State) -> Turn {

@@ -4,7 +4,8 @@
 //! Actions: fold, call (or check), raise. Chance: the card, 0 to 5; its rank is half of it. Folding is legal only
 //! against a raise. Worth −0.0856064 to the first player.
 
-use agon_core::game::{Action, mix};
+use agon_core::env::ensure;
+use agon_core::game::{Action, mix, moves, start};
 use agon_core::{EnvError, Game, GameSpec, Turn};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ pub struct Leduc {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// 1 + card, 0 before the deal: the players' and the common one.
     cards: [u8; 3],
@@ -88,6 +90,34 @@ impl Game for Leduc {
 
     fn start(&self, state: &mut State) {
         *state = State { paid: [1, 1], ..State::default() };
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        let plies = state.plies.iter().map(|n| usize::from(*n)).sum::<usize>();
+        ensure(plies <= 2 * LONGEST && state.line >> (2 * plies) == 0, "there are more moves than a game has")?;
+        // The game told by the cards and the moves, from its beginning.
+        let (mut told, mut left) = (start(self), plies);
+        loop {
+            match self.turn(&told) {
+                Turn::Chance => {
+                    let card = told.missing().map_or(0, |next| state.cards[next]);
+                    if card == 0 {
+                        break;
+                    }
+                    ensure(card <= 6 && !told.cards.contains(&card), "a card is none, or dealt twice")?;
+                    self.play(&mut told, Action::from(card) - 1);
+                }
+                Turn::Player(_) if left > 0 => {
+                    left -= 1;
+                    let action = (state.line >> (2 * left) & 3) as Action;
+                    let legal = moves(self, &told).contains(&action.wrapping_sub(1));
+                    ensure(legal, "a move of its line is not legal")?;
+                    self.play(&mut told, action - 1);
+                }
+                _ => break,
+            }
+        }
+        ensure(told == *state, "the state is not what its cards and moves lead to")
     }
 
     fn turn(&self, state: &State) -> Turn {

@@ -3,6 +3,7 @@
 //!
 //! Actions: bid (quantity − 1) × sides + face − 1, then liar. Chance: a die's face − 1, the first player's dice first.
 
+use agon_core::env::ensure;
 use agon_core::game::{Action, mix};
 use agon_core::{EnvError, Game, GameSpec, Turn};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ pub struct LiarsDice {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// How many dice of each player show each face.
     shown: [[u8; 6]; 2],
@@ -89,6 +91,19 @@ impl Game for LiarsDice {
 
     fn start(&self, state: &mut State) {
         *state = State::default();
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        let rolled = usize::from(state.rolled);
+        ensure(rolled <= 2 * self.dice, "more dice were rolled than there are")?;
+        for (shown, dice) in state.shown.iter().zip([rolled.min(self.dice), rolled.saturating_sub(self.dice)]) {
+            let sum = shown.iter().map(|n| usize::from(*n)).sum::<usize>();
+            let possible = sum == dice && shown[self.sides..].iter().all(|n| *n == 0);
+            ensure(possible, "the faces shown are not those of the dice rolled")?;
+        }
+        ensure(state.bids >> self.liar() == 0, "a bid is higher than there can be")?;
+        ensure(state.bids == 0 || rolled == 2 * self.dice, "a bid was made before the dice were rolled")?;
+        ensure(!state.over || state.bids != 0, "there was no bid to call a lie")
     }
 
     fn turn(&self, state: &State) -> Turn {

@@ -4,7 +4,8 @@
 //! the upper left of 8×8 bits; lines are found by shifts in eight directions.
 
 use super::board::{self, letters, nth_one};
-use agon_core::game::{Action, mix};
+use agon_core::env::ensure;
+use agon_core::game::{Action, mix, start};
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ pub struct Othello {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     stones: [u64; 2],
     /// Where the player to move can place a stone.
@@ -95,6 +97,18 @@ impl Game for Othello {
         let corner = (self.size / 2 - 1) * 9;
         let stones = [1 << (corner + 1) | 1 << (corner + 8), 1 << corner | 1 << (corner + 9)];
         *state = State { stones, open: self.open(stones[0], stones[1]), mover: 0, over: false };
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        let [black, white] = state.stones;
+        ensure((black | white) & !self.cells == 0 && black & white == 0, "stones lie beside the board or on others")?;
+        let begun = start(self).stones;
+        ensure((begun[0] | begun[1]) & !(black | white) == 0, "the middle is empty")?;
+        ensure(state.mover <= 1, "`mover` is neither player")?;
+        let [own, other] = if state.mover == 0 { [black, white] } else { [white, black] };
+        ensure(state.open == self.open(own, other), "`open` is not what the board says")?;
+        let over = state.open == 0 && self.open(other, own) == 0;
+        ensure(state.over == over, "`over` is not what the board says")
     }
 
     #[inline]

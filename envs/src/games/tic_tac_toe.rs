@@ -1,6 +1,7 @@
 //! Three in a row on 3×3. 255,168 games, 5,478 positions, a draw. Actions: cells row by row.
 
 use super::board;
+use agon_core::env::ensure;
 use agon_core::game::{Action, mix};
 use agon_core::{EnvError, Game, GameSpec, Turn};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub struct TicTacToe {
 
 /// Nine bits a player.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     stones: [u16; 2],
 }
@@ -49,6 +51,21 @@ impl Game for TicTacToe {
 
     fn start(&self, state: &mut State) {
         *state = State::default();
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        let [x, o] = state.stones;
+        ensure((x | o) < 0o1000 && x & o == 0, "the stones lie beside the board or on each other")?;
+        let ahead = x.count_ones().checked_sub(o.count_ones());
+        // Whoever has a line placed the last stone.
+        let wins = |stones: u16| LINES.iter().any(|l| stones & l == *l);
+        let fair = match (wins(x), wins(o)) {
+            (false, false) => matches!(ahead, Some(0 | 1)),
+            (true, false) => ahead == Some(1),
+            (false, true) => ahead == Some(0),
+            (true, true) => false,
+        };
+        ensure(fair, "no order of moves leads there")
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 //!
 //! Actions: up, right, down, left. Chance: 2 × cell for a 2, 2 × cell + 1 for a 4.
 
+use agon_core::env::ensure;
 use agon_core::game::{Action, mix};
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ pub struct Twenty48 {
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// Exponents of two, 0 for a free cell.
     cells: Vec<u8>,
@@ -132,6 +134,25 @@ impl Game for Twenty48 {
         state.cells.clear();
         state.cells.resize(self.rows * self.columns, 0);
         (state.score, state.owed) = (0, 2);
+    }
+
+    fn check(&self, state: &State) -> Result<(), String> {
+        let n = self.rows * self.columns;
+        ensure(state.cells.len() == n, "`cells` does not have the size of the board")?;
+        let mut tiles: Vec<u8> = state.cells.iter().copied().filter(|c| *c > 0).collect();
+        tiles.sort_unstable_by(|a, b| b.cmp(a));
+        // A tile 2^e beside k others took two of 2^(e − 1) beside k, and so on down to a four in the last free cell: it
+        // is at most 2^(n + 1 − k).
+        let possible = (0..).zip(&tiles).all(|(k, e)| usize::from(*e) + k <= n + 1);
+        ensure(possible, "the tiles are larger than they can get on this board")?;
+        // Each merge scored what it made, down to twos or fours.
+        let most = tiles.iter().map(|e| (u64::from(*e) - 1) << e).sum();
+        let least = tiles.iter().map(|e| u64::from(*e).saturating_sub(2) << e).sum();
+        ensure((least..=most).contains(&state.score), "`score` is not what these tiles scored")?;
+        let room = n - tiles.len();
+        ensure(state.owed <= 2 && usize::from(state.owed) <= room, "`owed` is more tiles than can come")?;
+        ensure(state.owed < 2 || tiles.is_empty(), "`owed` is 2 only at the beginning")?;
+        ensure(tiles.len() >= 2 || state.owed > 0 || state.score > 0, "the first tiles are missing")
     }
 
     fn turn(&self, state: &State) -> Turn {

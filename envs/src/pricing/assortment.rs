@@ -89,6 +89,14 @@ impl Env for Assortment {
         self.0.step(state, actions, reward, rng)
     }
 
+    fn check(&self, state: &State) -> Result<Status, String> {
+        self.0.check(state)
+    }
+
+    fn age(&self, state: &State) -> Option<u32> {
+        self.0.age(state)
+    }
+
     fn observe(&self, state: &State, obs: &mut [f32]) {
         self.0.observe(state, obs);
     }

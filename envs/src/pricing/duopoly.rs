@@ -8,7 +8,7 @@
 //!
 //! Rivals are other learners, or scripted; then there is one agent.
 
-use agon_core::env::{Fold, Measure, Player};
+use agon_core::env::{Fold, Measure, Player, ensure};
 use agon_core::model::Each;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
@@ -65,6 +65,7 @@ agon_core::settings! {
 const MOST: usize = 8;
 
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     /// Everybody's last price, as a place on the menu.
     last: [u16; MOST],
@@ -299,6 +300,22 @@ impl Env for Duopoly {
         }
         state.trail.extend_from_slice(&state.last[..n]);
         Status::Running
+    }
+
+    fn check(&self, state: &State) -> Result<Status, String> {
+        let (n, m) = (self.sellers, self.menu.len());
+        let on_menu = |prices: &[u16]| prices.iter().all(|p| usize::from(*p) < m);
+        ensure(on_menu(&state.last[..n]) && on_menu(&state.trail), "a price is not on the menu")?;
+        ensure(state.last[n..].iter().all(|p| *p == 0), "`last` holds prices of sellers who are not there")?;
+        ensure(state.period <= self.settings.periods, "`period` is more than an episode has")?;
+        let shown = state.period.min(self.settings.shown) as usize;
+        ensure(state.trail.len() == shown * n, "`trail` does not hold the prices of the periods shown")?;
+        ensure(shown == 0 || state.trail.ends_with(&state.last[..n]), "`trail` does not end with `last`")?;
+        Ok(Status::Running)
+    }
+
+    fn age(&self, state: &State) -> Option<u32> {
+        Some(state.period)
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {

@@ -7,7 +7,7 @@
 //! sales so far. The scripted players are the bandits of this literature: they see prices and sales, nothing else,
 //! except `clairvoyant`. What they earned less than it is the measure `regret`.
 
-use agon_core::env::{Fold, Measure, Player};
+use agon_core::env::{Fold, Measure, Player, ensure, within};
 use agon_core::rng::Stream;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
@@ -32,6 +32,7 @@ agon_core::settings! {
 
 /// Sums over the sales so far: all that least squares need.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Sales {
     n: f64,
     p: f64,
@@ -53,6 +54,7 @@ impl Sales {
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     alpha: f64,
     beta: f64,
@@ -225,7 +227,7 @@ impl Env for LearnAndEarn {
     }
 
     fn step(&self, state: &mut State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status {
-        let price = f64::from(actions.continuous()[0]);
+        let price = f64::from(actions.continuous()[0].clamp(self.low as f32, self.high as f32));
         let demand = state.alpha - state.beta * price + self.settings.noise * rng.normal();
         state.period += 1;
         (state.price, state.demand) = (price, demand);
@@ -240,6 +242,44 @@ impl Env for LearnAndEarn {
         state.earned[arm] += price * demand;
         reward[0] = (price * demand) as f32;
         if state.period == self.settings.periods { Status::Terminated } else { Status::Running }
+    }
+
+    fn check(&self, state: &State) -> Result<Status, String> {
+        let (set, s, n) = (&self.settings, &state.sales, f64::from(state.period));
+        let between = |what, x: f64, low: f64, high: f64| {
+            let rest = 1e-9 * low.abs().max(high.abs()); // sums are rounded
+            within(what, x, low - rest, high + rest)
+        };
+        ensure(state.period <= set.periods, "`period` is more than an episode has")?;
+        between("alpha", state.alpha, set.intercept[0], set.intercept[1])?;
+        between("beta", state.beta, set.slope[0], set.slope[1])?;
+        let [low, high] = [f64::from(self.low as f32), f64::from(self.high as f32)];
+        let begun = state.period > 0;
+        within("price", state.price, if begun { low } else { 0.0 }, if begun { high } else { 0.0 })?;
+        // No draw of the noise is farther off than 40 deviations.
+        let most = set.intercept[1] + set.slope[1] * high + 40.0 * set.noise;
+        let mean = if begun { state.alpha - state.beta * state.price } else { 0.0 };
+        let away = if begun { 40.0 * set.noise } else { 0.0 };
+        between("demand", state.demand, mean - away - 1e-9 * most, mean + away + 1e-9 * most)?;
+        ensure(s.n == n, "`sales.n` is not the number of periods")?;
+        between("sales.p", s.p, n * low, n * high)?;
+        between("sales.pp", s.pp, (s.p * s.p / n.max(1.0)).min(n * low * low), n * high * high)?;
+        ensure(s.p * s.p <= n * s.pp * (1.0 + 1e-9), "`sales.pp` is too small for `sales.p`")?;
+        between("sales.d", s.d, -n * most, n * most)?;
+        between("sales.pd", s.pd, -n * most * high, n * most * high)?;
+        let arms = set.arms as usize;
+        ensure(state.tried.len() == arms && state.earned.len() == arms, "there must be a number for each arm")?;
+        let tried = state.tried.iter().map(|n| u64::from(*n)).sum::<u64>();
+        ensure(tried == u64::from(state.period), "`tried` does not add up to the periods")?;
+        for (tried, earned) in state.tried.iter().zip(&state.earned) {
+            let top = f64::from(*tried) * most * high;
+            between("`earned` of an arm", *earned, -top, top)?;
+        }
+        Ok(if state.period == set.periods { Status::Terminated } else { Status::Running })
+    }
+
+    fn age(&self, state: &State) -> Option<u32> {
+        Some(state.period)
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {

@@ -5,7 +5,7 @@
 //! λ(p) = scale·e^(−decay·p), or Poisson with that mean; reward is the revenue. The episode ends with the stock or the
 //! deadline. Observation: stock and time left, each as a share of the start.
 
-use agon_core::env::{Fold, Measure, Player};
+use agon_core::env::{Fold, Measure, Player, ensure};
 use agon_core::model::Each;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
@@ -43,6 +43,7 @@ agon_core::settings! {
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     stock: u32,
     period: u32,
@@ -76,7 +77,10 @@ impl Perishable {
     fn price(&self, actions: Actions<'_>) -> f64 {
         match actions {
             Actions::Discrete(a) => self.settings.prices[a[0] as usize],
-            Actions::Continuous(a) => f64::from(a[0]),
+            Actions::Continuous(a) => {
+                let (low, high) = self.range().unwrap_or((0.0, f64::INFINITY));
+                f64::from(a[0].clamp(low as f32, high as f32))
+            }
         }
     }
 
@@ -251,6 +255,28 @@ impl Env for Perishable {
         state.price = price;
         reward[0] = (price * f64::from(state.sold)) as f32;
         if state.stock == 0 || state.period == self.settings.periods { Status::Terminated } else { Status::Running }
+    }
+
+    fn check(&self, state: &State) -> Result<Status, String> {
+        let s = &self.settings;
+        ensure(state.stock <= s.stock && state.period <= s.periods, "there is more stock or time than at the start")?;
+        let gone = s.stock - state.stock;
+        ensure(state.sold <= gone, "`sold` is more than is missing of the stock")?;
+        let single = s.demand == Demand::Single;
+        ensure(!single || state.sold <= 1 && gone <= state.period, "more was sold than one unit a period")?;
+        let charged = match &s.price_range {
+            Some(range) => state.price >= f64::from(range[0] as f32) && state.price <= f64::from(range[1] as f32),
+            None => s.prices.contains(&state.price),
+        };
+        // Before the first period nothing was charged.
+        let begun = state.period > 0;
+        ensure(if begun { charged } else { state.price == 0.0 && gone == 0 }, "`price` was not charged")?;
+        let over = state.stock == 0 || state.period == s.periods;
+        Ok(if over { Status::Terminated } else { Status::Running })
+    }
+
+    fn age(&self, state: &State) -> Option<u32> {
+        Some(state.period)
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {

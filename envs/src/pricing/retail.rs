@@ -10,7 +10,7 @@ pub mod carry;
 pub mod plan;
 
 use super::logit::{Logit, Week};
-use agon_core::env::{Fold, Measure, Player};
+use agon_core::env::{Fold, Measure, Player, ensure, within};
 use agon_core::rng::Stream;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
@@ -92,6 +92,7 @@ agon_core::settings! {
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     week: u32,
     /// The seed of the weeks to come, and how many came: whatever is charged and sold, episodes that begin alike have
@@ -394,6 +395,46 @@ impl Env for Retail {
                 *price = self.charged(carried, k, f64::from(*price)) as f32;
             }
         }
+    }
+
+    fn check(&self, state: &State) -> Result<Status, String> {
+        let (s, n, weeks) = (&self.settings, self.demand.len(), self.settings.customers.len() as u32);
+        ensure(state.week < weeks, "`week` is not in the table")?;
+        ensure(state.prices.len() == n && state.units.len() == n, "there must be a price and units for each product")?;
+        // Before the first week nothing was charged or sold.
+        let begun = state.prices.iter().chain(&state.units).any(|x| *x != 0.0) || state.profit != 0.0;
+        let most = s.customers.iter().copied().fold(0.0, f64::max).ceil();
+        let mut stake = 0.0;
+        for k in (0..n).filter(|_| begun) {
+            within("a price", state.prices[k], s.low[k], s.high[k])?;
+            within("the units sold of a product", state.units[k], 0.0, most)?;
+            let cost = s.costs.iter().map(|row| row[k]).fold(0.0, f64::max);
+            stake += state.units[k] * s.high[k].max(cost);
+        }
+        within("profit", state.profit, -stake * (1.0 + 1e-9), stake * (1.0 + 1e-9))?;
+        let (seed, came) = state.calendar;
+        match s.weeks {
+            Weeks::Replay => ensure(came == 0, "`calendar` counts weeks although they follow the table")?,
+            Weeks::Resample => {
+                let age = state.carried.as_ref().map_or(came as usize, Carried::age);
+                ensure(age == came as usize, "`calendar` does not count the weeks of the episode")?;
+                ensure(came <= self.periods(), "`calendar` counts more weeks than an episode has")?;
+                let drawn = came == 0 || state.week == Rng::new(seed, Stream::Env, came).below(weeks);
+                ensure(drawn, "`week` is not the one that `calendar` drew")?;
+            }
+        }
+        let over = match (&self.carry, &state.carried) {
+            (None, None) => false,
+            (Some(carry), Some(carried)) => carry.check(carried, state.week, s)?,
+            (None, Some(_)) => return Err("nothing carries over: `carried` must be left out".into()),
+            (Some(_), None) => return Err("`carried` is missing".into()),
+        };
+        Ok(if over { Status::Terminated } else { Status::Running })
+    }
+
+    fn age(&self, state: &State) -> Option<u32> {
+        let drawn = (self.settings.weeks == Weeks::Resample).then_some(state.calendar.1);
+        state.carried.as_ref().map(|carried| carried.age() as u32).or(drawn)
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {

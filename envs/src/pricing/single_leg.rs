@@ -4,7 +4,7 @@
 //! The seller accepts, and earns the fare, or refuses. The episode ends with the seats or at departure. Observation:
 //! seats and time left, each as a share of the start, and which class asks (none, or one of them).
 
-use agon_core::env::{Fold, Measure, Player};
+use agon_core::env::{Fold, Measure, Player, ensure};
 use agon_core::model::Each;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
@@ -25,6 +25,7 @@ agon_core::settings! {
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct State {
     seats: u32,
     period: u32,
@@ -187,6 +188,25 @@ impl Env for SingleLeg {
             self.each_asking(&next, &mut |p, next| each(p, reward, Some(next)));
         }
         true
+    }
+
+    fn check(&self, state: &State) -> Result<Status, String> {
+        let s = &self.settings;
+        ensure(
+            state.seats <= s.capacity && state.period <= s.periods,
+            "there are more seats or time than at the start",
+        )?;
+        let gone = s.capacity - state.seats;
+        ensure(state.sold <= 1 && state.sold <= gone && gone <= state.period, "more was sold than a seat a period")?;
+        ensure(state.asks as usize <= s.fares.len(), "`asks` is no class of fares")?;
+        let fare = if state.sold > 0 { s.fares.contains(&state.fare) } else { state.fare == 0.0 };
+        ensure(fare, "`fare` is not what was sold")?;
+        let over = state.seats == 0 || state.period == s.periods;
+        Ok(if over { Status::Terminated } else { Status::Running })
+    }
+
+    fn age(&self, state: &State) -> Option<u32> {
+        Some(state.period)
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {

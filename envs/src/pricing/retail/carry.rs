@@ -1,7 +1,8 @@
 //! What may carry over from one week of a shop to the next, each part off unless its settings say otherwise: a stock,
 //! seasons, prices that customers are used to, a rival who follows, a calendar of promotions.
 
-use super::RetailSettings;
+use super::{RetailSettings, Sales, Weeks};
+use agon_core::env::{ensure, within};
 use agon_core::scene::Scene;
 use agon_core::{EnvError, Field};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ struct Rival {
 
 /// What is carried over.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Carried {
     /// Units left, a product each.
     pub stock: Vec<f64>,
@@ -211,6 +213,30 @@ impl Carry {
     /// Whether the episode is over: what is not sold by the end of the season is lost.
     pub fn is_over(&self, carried: &Carried) -> bool {
         !self.stock.is_empty() && carried.age >= self.periods
+    }
+
+    /// Whether it can have come from these settings in a week of the table, and whether its episode is at its end.
+    pub fn check(&self, carried: &Carried, week: u32, s: &RetailSettings) -> Result<bool, String> {
+        let n = s.names.len();
+        ensure(carried.stock.len() == self.stock.len(), "`stock` must hold a number for each product")?;
+        for (left, start) in carried.stock.iter().zip(&self.stock) {
+            within("a stock", *left, 0.0, *start)?;
+            ensure(s.sales == Sales::Expected || left.fract() == 0.0, "a stock is not in whole units")?;
+        }
+        ensure(carried.reference.len() == n, "`reference` must hold a price for each product")?;
+        for (k, price) in carried.reference.iter().enumerate() {
+            let rest = 1e-9 * s.high[k]; // a mean is rounded
+            within("a usual price", *price, s.low[k] - rest, s.high[k] + rest)?;
+        }
+        let [low, high] = self.rival.as_ref().map_or([0.0; 2], |r| r.prices);
+        within("`rival`", carried.rival, low, high)?;
+        let weeks = s.customers.len() as u32;
+        let first = carried.time.checked_sub(carried.age).filter(|first| *first < weeks);
+        ensure(first.is_some(), "`time` and `age` do not begin in a week of the table")?;
+        ensure(carried.age <= self.periods, "`age` is more weeks than an episode has")?;
+        let followed = s.weeks == Weeks::Resample && carried.age > 0 || week == carried.time % weeks;
+        ensure(followed, "`week` is not the one that `time` tells")?;
+        Ok(self.is_over(carried))
     }
 
     /// Of a shop of one product whose prices lie between `low` and `high`: from where to where its stock, the usual
