@@ -79,3 +79,56 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, title: &str, scene: Option<&Scene
     let lines: Vec<Words<'_>> = scene.notes.iter().map(line).collect();
     frame.render_widget(Paragraph::new(lines), words);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use serde_json::Map;
+
+    fn shown(scene: &Scene, width: u16, height: u16) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        let theme = Theme { colour: true };
+        terminal.draw(|frame| draw(frame, frame.area(), "game", Some(scene), theme)).unwrap();
+        let rows = terminal.backend().buffer().content().chunks(width as usize);
+        rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect()).collect()
+    }
+
+    /// Every cell of every game's board is on the screen, or a notice says why none is.
+    #[test]
+    fn a_board_is_shown_whole_or_not_at_all() {
+        for id in agon_envs::games::NAMES {
+            let env = agon_envs::find(id).unwrap().build(&Map::new(), 1, 1).unwrap();
+            let mut scene = Scene::default();
+            env.draw(0, agon_core::View::Now, &mut scene);
+            let rows: Vec<String> =
+                scene.board.iter().map(|row| row.iter().map(|c| c.letter).collect::<String>()).collect();
+            assert!(!rows.is_empty(), "{id}");
+            for (width, height) in [(80, 21), (40, 9), (24, 6), (3, 3)] {
+                let screen = shown(&scene, width, height);
+                let whole = rows.iter().zip(&screen[1..]).all(|(row, line)| line.contains(row.trim_end()));
+                let notice = screen.iter().any(|line| line.contains("the board"));
+                let room = usize::from(height) >= rows.len() + 2;
+                assert!(width == 3 || (whole && room) != notice, "{id} {width} × {height}: {screen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_move_is_marked_and_players_have_colours_of_their_own() {
+        let scene = |text: &str| {
+            let mut scene = Scene::default();
+            scene.board(text, |_, _, c| if c == 'x' { Ink::Agent } else { Ink::Danger });
+            scene
+        };
+        let (before, mut after) = (scene("x .\n. o"), scene("x .\nx o"));
+        after.mark_changes(&before);
+        let mut terminal = Terminal::new(TestBackend::new(9, 4)).unwrap();
+        let theme = Theme { colour: true };
+        terminal.draw(|frame| draw(frame, frame.area(), "", Some(&after), theme)).unwrap();
+        let cell = |x, y| terminal.backend().buffer()[(x, y)].clone();
+        assert!(cell(1, 2).modifier.contains(Modifier::REVERSED) && !cell(1, 1).modifier.contains(Modifier::REVERSED));
+        assert_ne!(cell(1, 1).fg, cell(3, 2).fg);
+    }
+}
