@@ -10,6 +10,7 @@ pub mod drive;
 pub mod envs;
 pub mod exploit;
 pub mod failure;
+pub mod files;
 pub mod play;
 pub mod replay;
 pub mod run;

@@ -1,7 +1,7 @@
 //! What every on-policy learner does between updates: acts, keeps what happened, and estimates what it was worth.
 
 use crate::actor_critic::{Frozen, FrozenJudge, Nets, Shape, prepare};
-use crate::agent::{AgentError, Saved};
+use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::bridge::{HostTensor, read_f32};
 use crate::dist::Head;
 use crate::net::{Builder, Params};
@@ -29,6 +29,9 @@ pub struct Collecting<'a> {
     /// Rewards are divided by the running deviation of the discounted return.
     pub normalize_reward: bool,
 }
+
+/// Transitions whose values are estimated at once.
+const AT_ONCE: usize = 1 << 17;
 
 /// More than any machine that Agon is meant for has, in bytes: asking for it is a slip of the keyboard.
 pub const TOO_MUCH: f64 = 64e9;
@@ -151,6 +154,8 @@ impl Collector {
     /// See [`crate::Agent::begin`].
     pub fn begin(&mut self) {
         self.rollout.t = 0;
+        self.finals.0.clear();
+        self.finals.1.clear();
         let (raw, out) = self.rollout.newest(0);
         prepare(self.obs_moments.as_ref(), raw, out);
     }
@@ -241,8 +246,8 @@ impl Collector {
         }
     }
 
-    /// Values, advantages and targets of the whole rollout.
-    pub fn estimate(&mut self, gae_lambda: f64) {
+    /// Values, advantages and targets of the whole rollout, unless it is asked to stop.
+    pub fn estimate(&mut self, gae_lambda: f64, stop: Stop<'_>) -> Result<(), AgentError> {
         let (rows, batch) = (self.rollout.rows, self.rollout.reward.len());
         let mut value = vec![0.0; batch + rows];
         let mut final_value = vec![0.0; batch];
@@ -252,7 +257,12 @@ impl Collector {
                 None => obs.flatten(0, 1),
                 Some(m) => self.nets.sequence(&self.params, &obs, &m.fresh.to(self.device), &m.first).flatten(0, 1),
             };
-            read_f32(&self.nets.value(&self.params, &seen), &mut value);
+            // A part at a time: what hidden layers make of all transitions can be many times the rollout.
+            for (part, value) in value.chunks_mut(AT_ONCE).enumerate() {
+                go_on(stop)?;
+                let part = seen.narrow(0, (part * AT_ONCE) as i64, value.len() as i64);
+                read_f32(&self.nets.value(&self.params, &part), value);
+            }
             let (places, obs) = &mut self.finals;
             if !places.is_empty() {
                 let n = places.len();
@@ -269,7 +279,8 @@ impl Collector {
                 read_f32(&self.nets.value(&self.params, &last), &mut values);
                 places.iter().zip(values).for_each(|(&i, v)| final_value[i] = v);
             }
-        });
+            Ok(())
+        })?;
         self.finals.0.clear();
         self.finals.1.clear();
         let earned = Earned {
@@ -282,6 +293,7 @@ impl Collector {
         gae(earned, rows, self.gamma as f32, gae_lambda as f32, self.advantage.slice_mut());
         let (advantage, target) = (self.advantage.slice(), self.target.slice_mut());
         target.iter_mut().zip(advantage).zip(&value).for_each(|((t, a), v)| *t = a + v);
+        Ok(())
     }
 
     /// How well the values foretold: 1 − Var(target − value) / Var(target), 1 for a perfect critic.
@@ -318,10 +330,35 @@ impl Collector {
         }
     }
 
+    /// Begins with what another has learned: weights, and what observations and rewards are normalised by.
+    pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let [obs, returns] = self.moments(saved)?;
+        self.params.load_weights(saved)?;
+        self.obs_moments = obs.or(self.obs_moments.take());
+        self.return_moments = returns.or(self.return_moments.take());
+        self.refresh();
+        Ok(())
+    }
+
+    /// What is normalised, and how, as a save says; it must be what is normalised here.
+    fn moments(&self, saved: &Saved) -> Result<[Option<Moments>; 2], AgentError> {
+        let part = |name: &str, here: &Option<Moments>| {
+            let there: Option<Moments> = saved.part(name)?;
+            match (&there, here) {
+                (None, None) => Ok(None),
+                (Some(there_is), Some(here)) if there_is.fits(here) => Ok(there),
+                _ => Err(AgentError::Checkpoint(format!(
+                    "its `{name}` are of other observations, or only one of the two normalises them"
+                ))),
+            }
+        };
+        Ok([part("obs_moments", &self.obs_moments)?, part("return_moments", &self.return_moments)?])
+    }
+
     /// Goes on from a save; rows come back only where there are as many.
     pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let discounted: Vec<f32> = saved.part("discounted")?;
-        let (moments, returns) = (saved.part("obs_moments")?, saved.part("return_moments")?);
+        let [moments, returns] = self.moments(saved)?;
         self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
         (self.obs_moments, self.return_moments) = (moments, returns);
         if discounted.len() == self.discounted.len() {

@@ -4,7 +4,7 @@
 //! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
 //! losses are [`crate::q_net`] and [`crate::q_loss`].
 
-use crate::agent::{Agent, AgentError, Saved, all_finite};
+use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
 use crate::collect::TOO_MUCH;
 use crate::dense::BLOCK;
@@ -195,6 +195,9 @@ impl Config {
     }
 }
 
+/// More steps than any run makes: beyond it counters would overflow.
+pub(crate) const MOST_STEPS: u64 = 1 << 60;
+
 /// Gradient steps between one look for units that stayed dark and the next.
 const DARK_EVERY: u64 = 128;
 
@@ -360,10 +363,24 @@ impl Dqn {
         told
     }
 
-    fn bout(&mut self, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+    /// What observations are standardised by, as a save says.
+    fn moments(&self, saved: &Saved) -> Result<Option<Moments>, AgentError> {
+        let there: Option<Moments> = saved.part("moments")?;
+        match (&self.moments, &there) {
+            (None, None) => Ok(None),
+            (Some(here), Some(moments)) if moments.fits(here) => Ok(there),
+            _ => Err(AgentError::Checkpoint("its `moments` are of other observations".into())),
+        }
+    }
+
+    fn bout(&mut self, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, self.progress);
         let draws = self.config.gradient_steps / self.config.together() as u64;
-        let parts = (0..draws).map(|_| self.update(rate)).last();
+        let mut parts = None;
+        for _ in 0..draws {
+            go_on(stop)?;
+            parts = Some(self.update(rate));
+        }
         if let Some(parts) = parts {
             report.extend(["loss", "target", "grad_norm"].iter().zip(parts).map(|(n, x)| ((*n).to_owned(), x)));
         }
@@ -421,7 +438,12 @@ impl Agent for Dqn {
         (Actions::Discrete(&self.action), out)
     }
 
-    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+    fn learn(
+        &mut self,
+        progress: f64,
+        report: &mut Vec<(String, f64)>,
+        stop: Stop<'_>,
+    ) -> Result<bool, AgentError> {
         let scale = self.config.reward_scale as f32;
         self.reward.iter_mut().for_each(|r| *r *= scale);
         self.replay.end(Outcome {
@@ -451,9 +473,25 @@ impl Agent for Dqn {
         while self.step >= self.due[0] {
             self.due[0] += self.config.train_every;
             report.clear();
-            self.bout(report)?;
+            self.bout(report, stop)?;
         }
         Ok(true)
+    }
+
+    fn takes_long(&self) -> bool {
+        let c = &self.config;
+        // A bout of so many transitions, where each is more work than putting the memory aside.
+        let bouts = self.envs.div_ceil(c.train_every);
+        let work = (bouts * c.gradient_steps) as f64 * c.minibatch as f64;
+        self.step + self.envs >= self.due[0] && work > 1e4 && work > 0.1 * self.replay.len() as f64
+    }
+
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let moments = self.moments(saved)?;
+        self.params.load_weights(saved)?;
+        self.target.copy(&self.params);
+        self.moments = moments;
+        Ok(())
     }
 
     fn policy(&self) -> Box<dyn Policy> {
@@ -488,16 +526,23 @@ impl Agent for Dqn {
         if target.size() != self.target.flat.size() {
             return Err(AgentError::Checkpoint("its `target` is of another network".into()));
         }
+        let due: [u64; 2] = saved.part("due")?;
+        let moments = self.moments(saved)?;
         self.params.load(&mut self.adam, saved)?;
+        self.moments = moments;
         tch::no_grad(|| self.target.flat.copy_(target));
         self.replay.load(saved, &saved.state["replay"])?;
         self.adam.steps = saved.part("adam_steps")?;
         self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
         self.sample_rng = Rng::restore(saved.part::<RngState>("sample_rng")?);
         self.noise_rng = Rng::restore(saved.part::<RngState>("noise_rng")?);
-        (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, saved.part("due")?);
-        if self.moments.is_some() {
-            self.moments = saved.part("moments")?;
+        (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, due);
+        // What is due lies ahead, unless learning has not begun: else one step would be followed by endless learning.
+        let soon = self.step.saturating_add(self.config.train_every.max(self.config.learning_starts));
+        let late = !self.replay.is_empty() && due[0] <= self.step;
+        let far = due[0] > soon || due[1] > self.step.saturating_add(self.config.target_every);
+        if self.step > MOST_STEPS || late || far {
+            return Err(AgentError::Checkpoint("its `step` and `due` cannot be".into()));
         }
         // Older checkpoints do not say; they go on with other last digits.
         let units = self.net.units();

@@ -7,7 +7,7 @@
 //! episodes are kept here until they end.
 
 use crate::actor_critic::Shape;
-use crate::agent::{Agent, AgentError, Saved, all_finite};
+use crate::agent::{Agent, AgentError, NEVER, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
 use crate::collect::{Collecting, Collector, TOO_MUCH};
 use crate::dist::Taken;
@@ -133,7 +133,7 @@ impl Reinforce {
             return;
         }
         // With one step, advantage + value = r + γ V(last observation) where the step limit ended the episode.
-        self.collector.estimate(1.0);
+        let _ = self.collector.estimate(1.0, NEVER); // one step of all rows
         let r = &self.collector.rollout;
         for row in (0..r.rows).filter(|row| r.terminated[*row] || r.truncated[*row]) {
             let steps = &mut self.open[row];
@@ -193,19 +193,29 @@ impl Agent for Reinforce {
         self.collector.exchange()
     }
 
-    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+    fn learn(
+        &mut self,
+        progress: f64,
+        report: &mut Vec<(String, f64)>,
+        stop: Stop<'_>,
+    ) -> Result<bool, AgentError> {
         self.collector.take();
         self.close();
         self.collector.rewind();
         if self.ended.earned.len() < self.config.batch {
             return Ok(progress >= 1.0);
         }
+        go_on(stop)?;
         self.update(progress, report)?;
         Ok(true)
     }
 
     fn policy(&self) -> Box<dyn Policy> {
         Box::new(self.collector.policy("reinforce"))
+    }
+
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.collector.warm(saved)
     }
 
     fn save(&self) -> Saved {
@@ -234,7 +244,11 @@ impl Agent for Reinforce {
         let (ended, open): (usize, Vec<usize>) = (saved.part("ended")?, saved.part("open")?);
         let (obs, mask, chosen, earned) = (list("obs")?, list("mask")?, list("chosen")?, list("earned")?);
         let n = earned.len();
-        if n != ended + open.iter().sum::<usize>() || [&obs, &mask, &chosen].iter().any(|x| x.len() % n.max(1) != 0) {
+        let r = &self.collector.rollout;
+        let width = |all: usize| n * all / r.rows;
+        let widths = [width(r.raw_obs.len()), width(r.mask.slice().len()), width(r.chosen.slice().len())];
+        let told = open.iter().try_fold(ended, |sum, k| sum.checked_add(*k));
+        if told != Some(n) || [obs.len(), mask.len(), chosen.len()] != widths {
             return Err(AgentError::Checkpoint("its episodes are not whole".into()));
         }
         self.collector.params.load(&mut self.adam, saved)?;

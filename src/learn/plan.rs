@@ -9,11 +9,35 @@ use agon_agents::registry::{self, Start};
 use agon_agents::train::Training;
 use agon_agents::{AgentError, Device};
 use agon_core::game::Visit;
-use agon_core::settings::{Issue, Settings};
+use agon_core::settings::{Issue, Setting, Settings};
 use agon_core::{Entry, EnvError, Game, Spec, VecEnv};
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How many checkpoints are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep(pub usize);
+
+impl Setting for Keep {
+    fn kind() -> String {
+        "whole number or \"all\"".into()
+    }
+    fn from_value(value: &Value) -> Result<Self, String> {
+        if value == "all" {
+            return Ok(Self(usize::MAX));
+        }
+        usize::from_value(value).map(Self).map_err(|_| "must be a whole number or \"all\"".into())
+    }
+    fn to_value(&self) -> Value {
+        if self.0 == usize::MAX { "all".into() } else { self.0.into() }
+    }
+    fn numbers(&self) -> Vec<f64> {
+        if self.0 == usize::MAX { Vec::new() } else { vec![self.0 as f64] }
+    }
+}
 
 agon_core::settings! {
     /// How long and how wide.
@@ -30,6 +54,8 @@ agon_core::settings! {
         env_threads: usize = 1, in [1.0, 1024.0];
         /// Steps between checkpoints; a tenth of `steps` if left out.
         save_every: Option<u64> = None, in [1.0, 1e15];
+        /// Checkpoints that are kept, the newest, beside the best one; or "all".
+        keep: Keep = Keep(3), in [1.0, 1e15];
     }
 }
 
@@ -74,6 +100,8 @@ pub struct Plan {
     pub report: Option<Report>,
     /// The scenario with every default filled in and the fit's results in place of the fit.
     pub resolved: String,
+    /// Set once somebody asks it to stop: evaluations leave off then.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Plan {
@@ -143,7 +171,19 @@ impl Plan {
         let resolved =
             resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, (&eval, changed))?;
         let plan =
-            Self { name, env, env_settings, eval_env_settings, agent, agent_settings, train, eval, report, resolved };
+            Self {
+                stop: Arc::default(),
+                name,
+                env,
+                env_settings,
+                eval_env_settings,
+                agent,
+                agent_settings,
+                train,
+                eval,
+                report,
+                resolved,
+            };
         // Settings that only fail together fail here, with their place.
         let here = |e: EnvError| match e {
             EnvError::Settings(issues) if plan.eval_env_settings != plan.env_settings => {
@@ -177,6 +217,60 @@ impl Plan {
         let start = plan.start_with(probe, game.as_deref(), Device::Cpu);
         plan.agent.check(&plan.agent_settings, start, plan.train.envs).map_err(|e| agent_failure(&source, e))?;
         Ok(plan)
+    }
+
+    /// Whether somebody asked it to stop.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What is odd about it, though it can be done: more steps than were asked for, nothing that is learned.
+    pub fn remarks(&self) -> Vec<String> {
+        let TrainSettings { steps, envs, save_every, .. } = self.train;
+        let number = |key: &str| self.agent_settings.get(key).and_then(Value::as_u64);
+        let mut remarks = Vec::new();
+        let on_policy = ["ppo", "a2c"].contains(&self.agent.kind);
+        // Steps that are made between two moments at which it may end.
+        let bout = match self.agent.kind {
+            "exact" => 1,
+            "alphazero" => number("moves").unwrap_or(1),
+            _ if on_policy => (envs as u64).saturating_mul(number("rollout_steps").unwrap_or(1)),
+            _ => envs as u64,
+        };
+        if bout > steps {
+            let why = match self.agent.kind {
+                "alphazero" => format!("as many moves as `agent.moves` says, {bout}, are played before it learns"),
+                _ if on_policy => format!("one rollout of {envs} environments is {bout} steps"),
+                _ => format!("{envs} environments make {bout} steps at once"),
+            };
+            remarks.push(format!("train.steps = {steps} becomes {bout}: {why}"));
+        }
+        if let Some(starts) = number("learning_starts").filter(|starts| *starts > steps) {
+            remarks.push(format!(
+                "nothing will be learned: agent.learning_starts = {starts} is above train.steps = {steps}"
+            ));
+        }
+        if let (Some(memory), Some(minibatch)) = (number("memory"), number("minibatch"))
+            && self.agent.kind == "dqn"
+            && minibatch > memory
+        {
+            remarks.push(format!(
+                "agent.minibatch = {minibatch} is more than agent.memory = {memory} holds: transitions come many times"
+            ));
+        }
+        if let Some(batch) = number("batch").filter(|batch| self.agent.kind == "reinforce" && *batch > steps) {
+            remarks.push(format!("nothing will be learned: agent.batch = {batch} is above train.steps = {steps}"));
+        }
+        if let Some(every) = self.eval.every.filter(|every| *every > steps.max(bout)) {
+            remarks.push(format!("eval.every = {every} is above train.steps = {steps}: only its end is evaluated"));
+        }
+        if self.eval.stop_at.is_some() && self.eval.every.is_none() {
+            remarks.push("eval.stop_at is never met: without eval.every nothing is evaluated on the way".into());
+        }
+        if let Some(every) = save_every.filter(|every| *every > steps.max(bout)) {
+            remarks.push(format!("train.save_every = {every} is above train.steps = {steps}: only its end is saved"));
+        }
+        remarks
     }
 
     /// A batch of the scenario's environment.

@@ -19,6 +19,7 @@
 pub mod batch;
 pub mod contract;
 pub mod crew;
+pub mod disk;
 pub mod env;
 pub mod episode;
 pub mod error;
