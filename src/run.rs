@@ -268,7 +268,8 @@ impl Logs {
 
         // Derived, so that their loss never stands in the way.
         let old = |name: &str| {
-            let mut bytes = files::open(&run.path(name)).and_then(|f| files::all(f, &run.path(name))).unwrap_or_default();
+            let mut bytes =
+                files::open(&run.path(name)).and_then(|f| files::all(f, &run.path(name))).unwrap_or_default();
             bytes.truncate(length(name_of_length(name)) as usize);
             bytes
         };

@@ -75,17 +75,12 @@ impl A2c {
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
         };
-        collecting.fits_in_memory(context)?;
+        collecting.fits_in_memory(context, usize::MAX)?;
         let collector = Collector::new(&collecting, context);
         Ok(Self { adam: Adam::new(&collector.params, 1e-5), config, collector })
     }
 
-    fn update(
-        &mut self,
-        progress: f64,
-        report: &mut Vec<(String, f64)>,
-        stop: Stop<'_>,
-    ) -> Result<(), AgentError> {
+    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
         let c = &self.config;
         self.collector.estimate(c.gae_lambda, stop)?;
         go_on(stop)?;
@@ -138,12 +133,7 @@ impl Agent for A2c {
         self.collector.exchange()
     }
 
-    fn learn(
-        &mut self,
-        progress: f64,
-        report: &mut Vec<(String, f64)>,
-        stop: Stop<'_>,
-    ) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
         if !self.collector.take() {
             return Ok(false);
         }
@@ -173,7 +163,6 @@ impl Agent for A2c {
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         self.collector.params.load(&mut self.adam, saved)?;
-        self.adam.steps = saved.part("adam_steps")?;
         self.collector.load(saved)
     }
 }

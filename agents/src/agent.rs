@@ -30,6 +30,9 @@ pub enum AgentError {
     Stopped,
 }
 
+/// More steps than any run makes: beyond it counters would overflow.
+pub(crate) const MOST_STEPS: u64 = 1 << 60;
+
 /// Says whether to stop. It is asked often, and from several threads.
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
@@ -97,12 +100,7 @@ pub trait Agent {
     /// Takes the filled slots; learns when due and then reports losses. `progress` goes from 0 to 1 over the run.
     /// True when all there is to know is in [`Agent::save`]: only then may a checkpoint be made. Asked to stop, it may
     /// leave off with [`AgentError::Stopped`]; what it learned so far is then worth nothing.
-    fn learn(
-        &mut self,
-        progress: f64,
-        report: &mut Vec<(String, f64)>,
-        stop: Stop<'_>,
-    ) -> Result<bool, AgentError>;
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError>;
 
     /// Whether the next step may be followed by learning that takes seconds.
     fn takes_long(&self) -> bool {

@@ -4,11 +4,10 @@
 //! Reading order: `Config`, `AlphaZero::advance`, `AlphaZero::update`. The searches and the games are
 //! `agon_search::self_play`, the network is [`crate::board_net`].
 
-use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
-use crate::dqn::MOST_STEPS;
+use crate::agent::{AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
 use crate::bridge::{HostTensor, host_slice};
-use crate::collect::TOO_MUCH;
+use crate::memory;
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, stretch_ends};
 use crate::registry::Start;
@@ -148,23 +147,25 @@ impl Part {
     }
 }
 
+/// Bytes of a position in a search tree, with room to grow.
+const TREE_NODE: f64 = 45.0;
+
 /// Rows of a part: enough for convolutions to be worth their while.
 const PART: usize = 64;
 
 impl Config {
-    fn fits_in_memory(&self, spec: &GameSpec) -> Result<(), AgentError> {
-        let refuse = |name: &str, bytes: f64| {
-            let message = format!("would need {:.0} GB of memory", bytes / 1e9);
-            Err(AgentError::Settings(vec![Issue::value(name, message)]))
-        };
-        let (width, cells) = (self.width as f64, spec.obs_len() as f64);
-        // Weights, two moments and a gradient; activations of a minibatch, kept for the way back.
-        let weights = 16.0 * (18.0 * width * width * self.blocks as f64 + width * (9.0 * cells + spec.actions as f64));
+    fn fits_in_memory(&self, spec: &GameSpec, games: usize) -> Result<(), AgentError> {
+        let (width, cells, actions) = (self.width as f64, spec.obs_len() as f64, spec.actions as f64);
+        // Weights, two moments and a gradient, again where they are put aside; activations of a minibatch, kept for the
+        // way back; searched policies of the window, again where they are written; a tree for each game.
+        let weights = 32.0 * (18.0 * width * width * self.blocks as f64 + width * (9.0 * cells + actions));
         let batch = 4.0 * self.minibatch as f64 * (cells * (1.0 + width * (1.0 + 4.0 * self.blocks as f64)));
-        if weights > TOO_MUCH {
-            return refuse("width", weights);
-        }
-        if batch > TOO_MUCH { refuse("minibatch", batch) } else { Ok(()) }
+        let window = self.window as f64 * (12.0 * actions + 200.0);
+        let trees = games as f64 * TREE_NODE * f64::from(self.simulations) * actions.min(40.0);
+        memory::fits("width", weights, "")?;
+        memory::fits("minibatch", weights + batch, "")?;
+        memory::fits("window", weights + batch + window, "")?;
+        memory::fits("simulations", weights + batch + window + trees, &format!(" with {games} games side by side"))
     }
 
     /// A minibatch in parts. How many there are does not depend on the number of threads, so neither do results.
@@ -214,7 +215,7 @@ impl AlphaZero {
             let message = format!("must be at least the number of games side by side, train.envs = {games}");
             return Err(AgentError::Settings(vec![Issue::value("moves", message)]));
         }
-        config.fits_in_memory(spec)?;
+        config.fits_in_memory(spec, games)?;
         let mut builder = Builder::new(start.seed);
         let net = BoardNet::new(&mut builder, &spec.observation, spec.actions, config.width, config.blocks);
         let params = builder.finish(start.device);
@@ -422,7 +423,6 @@ impl Training for AlphaZero {
 
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
         self.params.load(&mut self.adam, saved)?;
-        self.adam.steps = saved.part("adam_steps")?;
         // Whatever this machine is good at, a run goes on as it began.
         self.kind = if saved.state["bfloat16"] == true { Kind::BFloat16 } else { Kind::Float };
         let Some(rest) = rest else { return Ok(()) };
@@ -436,7 +436,7 @@ impl Training for AlphaZero {
         let broken = |e: serde_json::Error| AgentError::Checkpoint(format!("its counters cannot be read: {e}"));
         self.step = serde_json::from_value(rest["step"].clone()).map_err(broken)?;
         self.owed = serde_json::from_value(rest["owed"].clone()).map_err(broken)?;
-        self.episodes = serde_json::from_value(rest["episodes"].clone()).map_err(broken)?;
+        self.episodes = Episodes::read(&rest["episodes"])?;
         self.rng = Rng::restore(serde_json::from_value::<RngState>(rest["rng"].clone()).map_err(broken)?);
         self.pending = serde_json::from_value(rest["pending"].clone()).map_err(broken)?;
         let new = if self.pending.is_some() { self.games.positions() as f64 * self.config.passes } else { 0.0 };

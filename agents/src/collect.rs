@@ -4,13 +4,13 @@ use crate::actor_critic::{Frozen, FrozenJudge, Nets, Shape, prepare};
 use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::bridge::{HostTensor, read_f32};
 use crate::dist::Head;
+use crate::memory;
 use crate::net::{Builder, Params};
 use crate::normalise::Moments;
 use crate::registry::Context;
 use crate::returns::{Earned, gae};
 use crate::rollout::Rollout;
 use agon_core::rng::{Rng, RngState, Stream};
-use agon_core::settings::Issue;
 use agon_core::{Actions, FirstBuf, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::{Device, Tensor};
@@ -33,32 +33,29 @@ pub struct Collecting<'a> {
 /// Transitions whose values are estimated at once.
 const AT_ONCE: usize = 1 << 17;
 
-/// More than any machine that Agon is meant for has, in bytes: asking for it is a slip of the keyboard.
-pub const TOO_MUCH: f64 = 64e9;
-
 impl Collecting<'_> {
-    /// Refuses what no machine could hold.
-    pub fn fits_in_memory(&self, context: &Context<'_>) -> Result<(), AgentError> {
-        let (spec, rows) = (context.spec, context.rows);
-        let refuse = |name: &str, bytes: f64| {
-            let message = format!("would need {:.0} GB of memory with {rows} environments", bytes / 1e9);
-            Err(AgentError::Settings(vec![Issue::value(name, message)]))
-        };
-        let numbers = spec.obs_len() + spec.action.len() + spec.action.mask_len() + 4;
-        let rollout = 4.0 * numbers as f64 * rows as f64 * self.rollout_steps as f64;
-        if rollout > TOO_MUCH {
-            return refuse("rollout_steps", rollout);
-        }
+    /// Refuses what this machine cannot hold. `together`: transitions that are learned from at once.
+    pub fn fits_in_memory(&self, context: &Context<'_>, together: usize) -> Result<(), AgentError> {
+        let (spec, rows) = (context.spec, context.rows as f64);
+        let steps = rows * self.rollout_steps as f64;
+        // What was seen, done and allowed; rewards, probabilities, values, advantages, targets and two orders of them.
+        let masks = if spec.masked { spec.action.mask_len() } else { 0 };
+        let rollout = steps * (4 * spec.obs_len() + 4 * spec.action.len() + masks + 50) as f64;
         let (memory, outputs) = (self.shape.memory as f64, Head::of(spec).outputs());
         let first = if self.shape.memory > 0 { self.shape.memory } else { spec.obs_len() };
         let sizes = [&[first], self.shape.hidden, &[outputs]].concat();
-        // Weights, two moments and a gradient, for two networks; and the memory's.
-        let weights: f64 = sizes.windows(2).map(|w| 32.0 * w[0] as f64 * w[1] as f64).sum();
-        let gates = 48.0 * memory * (memory + spec.obs_len() as f64);
-        if gates > TOO_MUCH {
-            return refuse("memory", gates);
-        }
-        if weights > TOO_MUCH { refuse("hidden", weights) } else { Ok(()) }
+        // Weights, two moments and a gradient, for two networks, twice where they are put aside; and the memory's.
+        let weights: f64 = sizes.windows(2).map(|w| 64.0 * w[0] as f64 * w[1] as f64).sum();
+        let gates = 96.0 * memory * (memory + spec.obs_len() as f64);
+        // What layers make of transitions, kept for the way back.
+        let width = sizes.iter().sum::<usize>() as f64 + 8.0 * memory;
+        let passes = 24.0 * width * (together as f64).min(steps).max(steps.min(AT_ONCE as f64) / 3.0);
+        let what = format!(" with {rows} rows");
+        memory::fits("memory", gates, "")?;
+        memory::fits("hidden", weights + gates, "")?;
+        memory::fits("rollout_steps", rollout + weights + gates, &what)?;
+        let setting = if self.rollout_steps == 1 { "hidden" } else { "rollout_steps" };
+        memory::fits(setting, rollout + weights + gates + passes, &what)
     }
 }
 

@@ -4,13 +4,13 @@
 //! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
 //! losses are [`crate::q_net`] and [`crate::q_loss`].
 
-use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
-use crate::collect::TOO_MUCH;
 use crate::dense::BLOCK;
 use crate::dist::Head;
 use crate::distinct::Distinct;
 use crate::greedy::{Greedy, see};
+use crate::memory;
 use crate::net::Params;
 use crate::normalise::Moments;
 use crate::optim::{Adam, STRETCH, Schedule};
@@ -146,23 +146,19 @@ impl Config {
         if labels.len() > usize::from(u16::MAX) {
             return refuse("kind", format!("dqn tells at most {} actions apart; here are {}", u16::MAX, labels.len()));
         }
-        let bytes = Replay::bytes(spec, Replay::steps(rows, self.memory, self.n_step) * rows);
-        if bytes > TOO_MUCH {
-            return refuse("memory", format!("would need {:.0} GB of memory", bytes / 1e9));
-        }
+        let kept = Replay::bytes(spec, Replay::steps(rows, self.memory, self.n_step) * rows);
+        memory::fits("memory", kept, ", which is written out in full at every checkpoint")?;
         let batch = 8.0 * spec.obs_len() as f64 * (self.minibatch * self.together()) as f64;
-        if batch > TOO_MUCH {
-            return refuse("minibatch", format!("would need {:.0} GB of memory", batch / 1e9));
-        }
+        memory::fits("minibatch", batch, "")?;
         let atoms = if self.returns == Kinds::Mean { 1 } else { self.atoms };
         let sizes = [&[spec.obs_len()], &self.hidden[..], &[labels.len() * atoms]].concat();
-        // Weights, two moments, a gradient and a copy; with noise, deviations of all of them and noisy weights a part.
-        let noisy = if self.noise > 0.0 { 8.0 * self.parts(Device::Cpu) as f64 + 20.0 } else { 0.0 };
-        let bytes = 20.0 + noisy;
+        // Weights, two moments, a gradient and a copy, again where they are put aside; with noise, deviations of all of
+        // them and noisy weights a part.
+        let noisy = if self.noise > 0.0 { 16.0 * self.parts(Device::Cpu) as f64 + 40.0 } else { 0.0 };
+        let bytes = 40.0 + noisy;
         let weights: f64 = sizes.windows(2).map(|w| bytes * w[0] as f64 * w[1] as f64).sum();
-        if weights > TOO_MUCH {
-            return refuse("hidden", format!("would need {:.0} GB of memory", weights / 1e9));
-        }
+        memory::fits("hidden", weights, "")?;
+        memory::fits("memory", kept + batch + weights, " together with the networks")?;
         if self.returns == Kinds::C51 && self.lowest_return as f32 >= self.highest_return as f32 {
             return refuse("lowest_return", "must be below highest_return".into());
         }
@@ -194,9 +190,6 @@ impl Config {
         if device == Device::Cpu { (self.minibatch / 32).clamp(1, 4) } else { 1 }
     }
 }
-
-/// More steps than any run makes: beyond it counters would overflow.
-pub(crate) const MOST_STEPS: u64 = 1 << 60;
 
 /// Gradient steps between one look for units that stayed dark and the next.
 const DARK_EVERY: u64 = 128;
@@ -438,12 +431,7 @@ impl Agent for Dqn {
         (Actions::Discrete(&self.action), out)
     }
 
-    fn learn(
-        &mut self,
-        progress: f64,
-        report: &mut Vec<(String, f64)>,
-        stop: Stop<'_>,
-    ) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
         let scale = self.config.reward_scale as f32;
         self.reward.iter_mut().for_each(|r| *r *= scale);
         self.replay.end(Outcome {
@@ -532,7 +520,6 @@ impl Agent for Dqn {
         self.moments = moments;
         tch::no_grad(|| self.target.flat.copy_(target));
         self.replay.load(saved, &saved.state["replay"])?;
-        self.adam.steps = saved.part("adam_steps")?;
         self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
         self.sample_rng = Rng::restore(saved.part::<RngState>("sample_rng")?);
         self.noise_rng = Rng::restore(saved.part::<RngState>("noise_rng")?);

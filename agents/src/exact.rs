@@ -4,8 +4,7 @@
 //! States are visited against the order in which they are met, so that in an environment with a deadline one sweep is
 //! the whole backward induction.
 
-use crate::agent::{AgentError, Saved, Stop};
-use crate::dqn::MOST_STEPS;
+use crate::agent::{AgentError, MOST_STEPS, Saved, Stop};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
 use agon_core::policy::Policy;

@@ -1,6 +1,6 @@
 //! Networks over one flat parameter tensor.
 
-use crate::agent::{AgentError, Saved};
+use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::bridge::{host_slice, host_view};
 use crate::optim::Adam;
 use agon_core::rng::{Rng, Stream};
@@ -127,7 +127,12 @@ impl Params {
     /// Weights and moments from a save; nothing is changed unless all of them fit.
     pub fn load(&mut self, adam: &mut Adam, saved: &Saved) -> Result<(), AgentError> {
         let (m, v) = (self.fitting(saved, "adam.m", &adam.m)?, self.fitting(saved, "adam.v", &adam.v)?);
+        let steps: u64 = saved.part("adam_steps")?;
+        if steps > MOST_STEPS {
+            return Err(AgentError::Checkpoint(format!("{steps} cannot be its gradient steps")));
+        }
         self.load_weights(saved)?;
+        adam.steps = steps;
         tch::no_grad(|| {
             adam.m.copy_(&m);
             adam.v.copy_(&v);

@@ -5,9 +5,8 @@
 //! member of the pool in the others; else the learner has all seats. Only the learner's rows are learned from.
 
 use crate::actor_critic::Nets;
-use crate::agent::{AgentError, Saved};
+use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::bridge::read_f32;
-use crate::dqn::MOST_STEPS;
 use crate::net::Params;
 use agon_core::rng::{Rng, RngState, Stream};
 use serde::{Deserialize, Serialize};

@@ -152,7 +152,7 @@ impl Ppo {
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
         };
-        collecting.fits_in_memory(context)?;
+        collecting.fits_in_memory(context, config.minibatch)?;
         let collector = Collector::new(&collecting, context);
         let places = if config.memory > 0 { rows } else { rows * config.rollout_steps };
         let mut order = HostTensor::zeros(&[places]);
@@ -235,12 +235,7 @@ impl Ppo {
         }
     }
 
-    fn update(
-        &mut self,
-        progress: f64,
-        report: &mut Vec<(String, f64)>,
-        stop: Stop<'_>,
-    ) -> Result<(), AgentError> {
+    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
         self.collector.estimate(self.config.gae_lambda, stop)?;
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
         let clip = self.config.clip_range_schedule.at(self.config.clip_range, progress);
@@ -363,12 +358,7 @@ impl Agent for Ppo {
         self.collector.exchange()
     }
 
-    fn learn(
-        &mut self,
-        progress: f64,
-        report: &mut Vec<(String, f64)>,
-        stop: Stop<'_>,
-    ) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
         if let Some(pool) = &mut self.pool {
             let r = &self.collector.rollout;
             let part = r.t * r.rows..(r.t + 1) * r.rows;
@@ -425,7 +415,6 @@ impl Agent for Ppo {
         if let Some(pool) = &mut self.pool {
             pool.load(saved, &saved.state["pool"], &self.collector.params)?;
         }
-        self.adam.steps = saved.part("adam_steps")?;
         self.shuffle_rng = Rng::restore(saved.part::<RngState>("shuffle_rng")?);
         self.collector.load(saved)?;
         // Another number of environments (an evaluation) starts this anew.

@@ -9,14 +9,14 @@
 use crate::actor_critic::Shape;
 use crate::agent::{Agent, AgentError, NEVER, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
-use crate::collect::{Collecting, Collector, TOO_MUCH};
+use crate::collect::{Collecting, Collector};
 use crate::dist::Taken;
+use crate::memory;
 use crate::net::Activation;
 use crate::optim::{Adam, Schedule};
 use crate::registry::Context;
 use crate::returns::discounted;
 use agon_core::policy::Policy;
-use agon_core::settings::Issue;
 use agon_core::{Actions, FirstBuf, StepBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -99,18 +99,12 @@ impl Reinforce {
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
         };
-        collecting.fits_in_memory(context)?;
+        collecting.fits_in_memory(context, config.batch)?;
         let spec = context.spec;
         let width = 4.0 * (spec.obs_len() + spec.action.len() + spec.action.mask_len() + 1) as f64;
         let whole = width * f64::from(spec.step_limit) * context.rows as f64;
-        if whole + width * config.batch as f64 > TOO_MUCH {
-            let message = format!(
-                "reinforce learns from whole episodes; with a step limit of {} they may need {:.0} GB of memory",
-                spec.step_limit,
-                whole / 1e9
-            );
-            return Err(AgentError::Settings(vec![Issue::value("kind", message)]));
-        }
+        let what = format!(" with a step limit of {}: reinforce learns from whole episodes", spec.step_limit);
+        memory::fits("kind", whole + width * config.batch as f64, &what)?;
         let collector = Collector::new(&collecting, context);
         let open = vec![Steps::default(); context.rows];
         Ok(Self { adam: Adam::new(&collector.params, 1e-5), config, collector, open, ended: Steps::default() })
@@ -193,12 +187,7 @@ impl Agent for Reinforce {
         self.collector.exchange()
     }
 
-    fn learn(
-        &mut self,
-        progress: f64,
-        report: &mut Vec<(String, f64)>,
-        stop: Stop<'_>,
-    ) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
         self.collector.take();
         self.close();
         self.collector.rewind();
@@ -252,7 +241,6 @@ impl Agent for Reinforce {
             return Err(AgentError::Checkpoint("its episodes are not whole".into()));
         }
         self.collector.params.load(&mut self.adam, saved)?;
-        self.adam.steps = saved.part("adam_steps")?;
         self.collector.load(saved)?;
         // Another number of environments (an evaluation) starts these anew.
         if open.len() == self.open.len() {

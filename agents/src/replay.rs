@@ -152,10 +152,12 @@ impl Replay {
         capacity.div_ceil(rows).max(n_step) + n_step + 1
     }
 
-    /// Bytes of memory for so many slots.
+    /// Bytes of memory for so many slots, with what it takes to put them aside and to write them: everything as 32-bit
+    /// numbers, three times.
     pub fn bytes(spec: &Spec, capacity: usize) -> f64 {
         let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
-        capacity as f64 * (4 * spec.obs_len() + mask_len + 8 + 5) as f64
+        let (kept, written) = (4 * spec.obs_len() + mask_len + 8 + 5, 4 * (spec.obs_len() + mask_len + 4));
+        capacity as f64 * (kept + 3 * written) as f64
     }
 
     /// Transitions that can be drawn.

@@ -3,8 +3,8 @@
 //!
 //! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `Table::update`.
 
-use crate::agent::{Agent, AgentError, Saved, Stop};
-use crate::dqn::MOST_STEPS;
+use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop};
+use crate::memory;
 use crate::registry::Start;
 use crate::train::{Trainer, Training};
 use agon_core::policy::Policy;
@@ -225,6 +225,8 @@ pub struct Tabular {
     steps: Vec<Step>,
     /// `[rows]` the states acted on.
     now: Vec<usize>,
+    /// Observations for which memory is known to be there.
+    room: usize,
     earned: f64,
     obs: Vec<f32>,
     mask: Vec<bool>,
@@ -281,6 +283,7 @@ impl Tabular {
             stopped: vec![false; rows / spec.agents],
             steps: vec![Step::default(); rows],
             now: vec![0; rows],
+            room: 0,
             earned: 0.0,
             obs: vec![0.0; rows * spec.obs_len()],
             mask: vec![true; rows * mask_len],
@@ -333,6 +336,20 @@ impl Tabular {
         if self.table.update(step.state, table, step.action, target, rate) {
             self.changed[env] = self.t;
         }
+    }
+
+    /// How many observations there will be nobody knows: whenever room for twice as many is taken, it must be there.
+    fn fits_in_memory(&mut self) -> Result<(), AgentError> {
+        let states = self.table.keys.len();
+        if states < self.room {
+            return Ok(());
+        }
+        self.room = 2 * states.max(1 << 15);
+        let width = self.obs.len() / self.rows;
+        let state = self.table.tables * (4 * self.table.actions + 4) + 8 * width + self.table.actions + 100;
+        // As many again, with what doubling copies; and all of it three times where it is put aside and written.
+        let bytes = (4 * self.room * state) as f64;
+        memory::fits("most_states", bytes, &format!(" for {} observations, twice as many as were met", self.room))
     }
 
     fn stop_the_stable(&mut self) {
@@ -430,12 +447,7 @@ impl Agent for Tabular {
         (Actions::Discrete(&self.actions), out)
     }
 
-    fn learn(
-        &mut self,
-        progress: f64,
-        report: &mut Vec<(String, f64)>,
-        _: Stop<'_>,
-    ) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, _: Stop<'_>) -> Result<bool, AgentError> {
         self.t += 1;
         let (width, actions) = (self.obs.len() / self.rows, self.mask.len() / self.rows);
         for row in 0..self.rows {
@@ -461,6 +473,7 @@ impl Agent for Tabular {
             );
             return Err(AgentError::Settings(vec![Issue::value("most_states", message)]));
         }
+        self.fits_in_memory()?;
         self.stop_the_stable();
         if !self.t.is_multiple_of(self.config.report_every) && !self.finished() && progress < 1.0 {
             return Ok(false);

@@ -1,7 +1,6 @@
 //! What every training is, and the loop of an agent in an environment. No algorithm in it, and nobody who listens.
 
-use crate::agent::{Agent, AgentError, NEVER, Saved, Stop, go_on};
-use crate::dqn::MOST_STEPS;
+use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
 use agon_core::{EpisodeEnd, Scene, VecEnv, View};
@@ -26,6 +25,12 @@ pub struct Episodes {
 }
 
 impl Episodes {
+    /// As they were saved.
+    pub(crate) fn read(saved: &Value) -> Result<Self, AgentError> {
+        let read = Self::deserialize(saved).ok().filter(|e| e.count.max(e.length) <= MOST_STEPS);
+        read.ok_or_else(|| AgentError::Checkpoint("its `episodes` cannot be read".into()))
+    }
+
     pub(crate) fn add(&mut self, end: &EpisodeEnd) {
         let first = self.count == 0;
         self.low = if first { end.total } else { self.low.min(end.total) };
@@ -227,7 +232,7 @@ impl Training for Trainer {
             return Err(broken(format!("{step} cannot be its step")));
         }
         self.step = step;
-        self.episodes = Episodes::deserialize(&rest["episodes"]).map_err(|e| broken(e.to_string()))?;
+        self.episodes = Episodes::read(&rest["episodes"])?;
         self.env.observe(self.agent.first());
         self.agent.begin();
         Ok(())

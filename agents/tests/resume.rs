@@ -187,7 +187,7 @@ fn stopped_anywhere_it_ends_in_the_same_bits() {
             other
         };
         let (mut stopped, mut stops) = (fresh(), 0);
-        for question in (1..).step_by(5) {
+        for question in (0..).step_by(5) {
             let asked = AtomicUsize::new(0);
             let stop = || asked.fetch_add(1, Ordering::Relaxed) + 1 >= 1 + question % 23;
             if stopped.advance_until(&stop).unwrap().is_none() {

@@ -33,7 +33,9 @@ pub fn read(what: &str) -> Outcome<(PathBuf, Saved)> {
 fn note_missing_sums(folder: &Path) {
     if !checkpoint::has_checksums(folder) {
         let folder = folder.display();
-        agon::tell!("note: {folder} has no checksums, as an older version of Agon wrote it: not all damage can be seen");
+        agon::tell!(
+            "note: {folder} has no checksums, as an older version of Agon wrote it: not all damage can be seen"
+        );
     }
 }
 

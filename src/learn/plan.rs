@@ -7,10 +7,10 @@ use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::registry::{self, Start};
 use agon_agents::train::Training;
-use agon_agents::{AgentError, Device};
+use agon_agents::{AgentError, Device, memory};
 use agon_core::game::Visit;
 use agon_core::settings::{Issue, Setting, Settings};
-use agon_core::{Entry, EnvError, Game, Spec, VecEnv};
+use agon_core::{Entry, EnvError, Game, Spec, VecEnv, View};
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -170,20 +170,19 @@ impl Plan {
         let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
         let resolved =
             resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, (&eval, changed))?;
-        let plan =
-            Self {
-                stop: Arc::default(),
-                name,
-                env,
-                env_settings,
-                eval_env_settings,
-                agent,
-                agent_settings,
-                train,
-                eval,
-                report,
-                resolved,
-            };
+        let plan = Self {
+            stop: Arc::default(),
+            name,
+            env,
+            env_settings,
+            eval_env_settings,
+            agent,
+            agent_settings,
+            train,
+            eval,
+            report,
+            resolved,
+        };
         // Settings that only fail together fail here, with their place.
         let here = |e: EnvError| match e {
             EnvError::Settings(issues) if plan.eval_env_settings != plan.env_settings => {
@@ -192,6 +191,7 @@ impl Plan {
             other => env_failure(&source, other),
         };
         let probe = plan.env.build(&plan.eval_env_settings, 1, 1).map_err(here)?;
+        plan.fits_in_memory(&*probe).map_err(|(section, issue)| within(section)(vec![issue]))?;
         for player in &plan.eval.baselines {
             agon_core::policy::by_name(&*probe, player, 0)
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
@@ -217,6 +217,30 @@ impl Plan {
         let start = plan.start_with(probe, game.as_deref(), Device::Cpu);
         plan.agent.check(&plan.agent_settings, start, plan.train.envs).map_err(|e| agent_failure(&source, e))?;
         Ok(plan)
+    }
+
+    /// Refuses more environments, or deeper searches, than this machine can hold. `probe`: one environment.
+    fn fits_in_memory(&self, probe: &dyn VecEnv) -> Result<(), (&'static str, Issue)> {
+        let spec = probe.spec();
+        // A state as text is about as long as in memory. A run saves all of them: as a tree of values, put aside once
+        // more, and as text.
+        let state = probe.save(0, View::Now).to_string().len() as f64;
+        let row = (8 * spec.obs_len() + 4 * spec.action.len() + spec.action.mask_len() + 50) as f64;
+        let rows = |envs: usize| envs as f64 * spec.agents as f64 * row;
+        let envs = self.train.envs as f64;
+        let (played, saved) = (envs * (2.0 * state + 200.0) + rows(self.train.envs), envs * (8.0 * state + 1500.0));
+        let refuse = |section, key: &str, bytes: f64, what: &str| match memory::refusal(bytes, what) {
+            Some(why) => Err((section, Issue::value(key, why))),
+            None => Ok(()),
+        };
+        refuse("train", "envs", played + saved, " (environments, and what it takes to save them)")?;
+        for (key, episodes) in [("episodes", self.eval.episodes), ("final_episodes", self.eval.final_episodes)] {
+            let bytes = episodes as f64 * (2.0 * state + 500.0) + rows(episodes);
+            refuse("eval", key, bytes, ": all its episodes are played side by side")?;
+        }
+        // A position of a search tree takes about 45 bytes; each simulation adds those that can follow one.
+        let tree = 45.0 * f64::from(self.eval.simulations) * spec.action.mask_len().min(40) as f64;
+        refuse("eval", "simulations", tree, " for one search")
     }
 
     /// Whether somebody asked it to stop.

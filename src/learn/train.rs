@@ -40,10 +40,7 @@ impl Best {
         let named = || Some(run.checkpoint("best")?.file_name()?.to_string_lossy().into_owned());
         match saved.as_f64() {
             Some(mean) => Self { mean: Some(mean), checkpoint: named() },
-            None => Self {
-                mean: saved["mean"].as_f64(),
-                checkpoint: saved["checkpoint"].as_str().map(String::from),
-            },
+            None => Self { mean: saved["mean"].as_f64(), checkpoint: saved["checkpoint"].as_str().map(String::from) },
         }
     }
 
