@@ -81,17 +81,24 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 pub struct Train {
     /// A scenario: a file, or the name of one that comes with Agon, such as pricing/tuna
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub scenario: Option<PathBuf>,
-    /// Set a value of the scenario: --set train.steps=100000 (may be repeated)
-    #[arg(long, value_name = "TABLE.KEY=VALUE", conflicts_with = "resume")]
+    /// Set a value of the scenario: --set train.steps=100000 (may be repeated). With --resume only what a run may change:
+    /// how long it goes on (train.steps), what it saves, its threads, how it is evaluated
+    #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
     /// The seed (the same as --set train.seed=N)
     #[arg(long, conflicts_with = "resume")]
     pub seed: Option<u64>,
+    /// Train a run for each of these seeds, one after the other, and compare them: 1..5 (both ends) or 1,2,7
+    #[arg(long, value_name = "SEEDS", conflicts_with_all = ["resume", "seed"], value_parser = seeds)]
+    pub seeds: Option<Seeds>,
+    /// Begin with what this run or checkpoint has learned: its weights, and nothing else of it
+    #[arg(long, value_name = "RUN", conflicts_with = "resume")]
+    pub from: Option<String>,
     /// Where tensors live
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
@@ -101,7 +108,7 @@ pub struct Train {
     /// The run's folder, instead of runs/<scenario>/<number>
     #[arg(long, conflicts_with = "resume")]
     pub out: Option<PathBuf>,
-    /// Go on with this run from its latest checkpoint
+    /// Go on with this run from its latest checkpoint, or from a checkpoint of it (RUN/checkpoints/STEP)
     #[arg(long, value_name = "RUN")]
     pub resume: Option<PathBuf>,
 }
@@ -254,6 +261,28 @@ pub struct Exploit {
     pub set: Vec<String>,
     #[command(flatten)]
     pub json: Json,
+}
+
+/// Several seeds.
+#[derive(Clone, Debug)]
+pub struct Seeds(pub Vec<u64>);
+
+fn seeds(text: &str) -> Result<Seeds, String> {
+    let one = |word: &str| word.trim().parse::<u64>().map_err(|_| format!("`{word}` is no seed; write 1..5 or 1,2,7"));
+    let all: Vec<u64> = match text.split_once("..") {
+        Some((first, last)) => {
+            let (first, last) = (one(first)?, one(last.trim_start_matches('='))?);
+            if last < first || last - first >= 10_000 {
+                return Err("seeds go up, and 10,000 of them are enough".into());
+            }
+            (first..=last).collect()
+        }
+        None => text.split(',').map(one).collect::<Result<_, _>>()?,
+    };
+    let mut sorted = all.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() < all.len() { Err("a seed comes twice".into()) } else { Ok(Seeds(all)) }
 }
 
 fn seat(text: &str) -> Result<usize, String> {

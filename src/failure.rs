@@ -37,6 +37,8 @@ impl Failure {
     pub fn write(path: &Path, error: &std::io::Error) -> Self {
         let hint = match error.kind() {
             std::io::ErrorKind::StorageFull => "; free some room and resume",
+            std::io::ErrorKind::QuotaExceeded => "; free some room in your quota and resume",
+            std::io::ErrorKind::FileTooLarge => "; raise the limit of a file's size (ulimit -f) and resume",
             std::io::ErrorKind::PermissionDenied => "; choose another folder with --out",
             _ => "",
         };
@@ -52,6 +54,7 @@ impl Failure {
 /// Runs a program's body, prints its failure, and gives the exit code. A panic is a bug, and still ends with a code of
 /// ours and the terminal in order.
 pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
+    ignore_size_limits();
     let bug = "this is a bug in Agon; what was saved before it is intact";
     std::panic::set_hook(Box::new(|panic| tell(format_args!("{panic}\n"))));
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
@@ -66,8 +69,8 @@ pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
 }
 
 /// A path as it can be pasted into a command.
-pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+pub fn quoted(path: impl AsRef<Path>) -> String {
+    let text = path.as_ref().display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:=@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
@@ -103,6 +106,16 @@ pub fn write_plain(out: &mut impl Write, text: &str) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets a write beyond `ulimit -f` fail as one to a full disk does; unheard, its signal would end the process.
+fn ignore_size_limits() {
+    #[cfg(unix)]
+    {
+        let heard = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        // Where it cannot be listened to, all is as it was.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, heard);
+    }
 }
 
 /// Writes to stdout. A reader that went away (`agon envs | head`) is the ordinary end of the program.

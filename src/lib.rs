@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod envs;
 pub mod exploit;
 pub mod failure;
+pub mod files;
 pub mod play;
 pub mod replay;
 pub mod run;

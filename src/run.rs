@@ -1,7 +1,9 @@
 //! A run on disk: where its files are, writing them so that nothing saved is ever lost, reading them back.
 
 use crate::failure::{Failure, Outcome};
+use crate::files;
 use crate::tensorboard;
+use agon_core::disk;
 use agon_core::episode::{Episode, Header, Step};
 use agon_core::event::Event;
 use serde_json::{Value, json};
@@ -57,6 +59,11 @@ impl Run {
             let folder = self.folder.join(part);
             fs::create_dir_all(&folder).map_err(|e| Failure::write(&folder, &e))?;
         }
+        // The way to it, too, must survive a power cut; folders of others may not be ours to open.
+        for folder in self.folder.ancestors() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let _ = disk::sync_folder(folder);
+        }
         Ok(self)
     }
 
@@ -94,20 +101,50 @@ impl Run {
         self.folder.join(name)
     }
 
-    /// The checkpoint that `latest` or `best` names.
+    /// The checkpoint that `latest` or `best` names. Where `latest` names none, it is the newest that is there.
     pub fn checkpoint(&self, which: &str) -> Option<PathBuf> {
-        let name = fs::read_to_string(self.path("checkpoints").join(which)).ok()?;
-        let folder = self.path("checkpoints").join(name.trim());
-        folder.is_dir().then_some(folder)
+        let name = fs::read_to_string(self.path("checkpoints").join(which)).unwrap_or_default();
+        let named = place(name.trim()).map(|_| self.path("checkpoints").join(name.trim())).filter(|p| p.is_dir());
+        named.or_else(|| if which == "latest" { self.checkpoints().pop() } else { None })
+    }
+
+    /// All checkpoints, oldest first.
+    pub fn checkpoints(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.path("checkpoints")).into_iter().flatten().flatten().map(|e| e.path());
+        let mut all: Vec<_> = all.filter(|p| p.is_dir()).filter_map(|p| Some((step_of(&p)?, p))).collect();
+        all.sort();
+        all.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// Takes away every checkpoint but the newest `keep` up to `newest`, and the best; and drafts that were left behind.
+    pub fn forget(&self, newest: &Path, keep: usize) {
+        let mut kept: Vec<PathBuf> =
+            self.checkpoints().into_iter().filter(|p| step_of(p) <= step_of(newest)).rev().take(keep).collect();
+        kept.extend(self.checkpoint("best"));
+        let all = fs::read_dir(self.path("checkpoints")).into_iter().flatten().flatten().map(|e| e.path());
+        for old in all.filter(|p| p.is_dir() && !kept.contains(p)) {
+            disk::change();
+            // One that cannot be removed only takes room.
+            let _ = fs::remove_dir_all(old);
+        }
     }
 
     /// Writes a small file whole or not at all.
     pub fn write(&self, name: &str, text: &str) -> Outcome {
-        let (path, draft) = (self.path(name), self.path(&format!("{name}.draft")));
-        let written = File::create(&draft)
-            .and_then(|mut f| f.write_all(text.as_bytes()).and_then(|()| f.sync_all()))
-            .and_then(|()| fs::rename(&draft, &path));
-        written.map_err(|e| Failure::write(&path, &e))
+        let path = self.path(name);
+        disk::write(&path, text.as_bytes()).map_err(|e| self.failed(&path, &e))
+    }
+
+    /// What it means that something of the run cannot be written.
+    pub fn failed(&self, path: &Path, error: &std::io::Error) -> Failure {
+        if self.folder.is_dir() {
+            return Failure::write(path, error);
+        }
+        let folder = self.folder.display();
+        Failure::Internal(format!(
+            "the run's folder {folder} is gone: somebody renamed or deleted it. Where it is now, its checkpoints are \
+             whole: go on with agon train --resume FOLDER"
+        ))
     }
 
     /// Points `latest` or `best` at a checkpoint.
@@ -146,9 +183,19 @@ impl Run {
     }
 }
 
+/// The step that a checkpoint's folder is of, and which of several it is: `4096`, or `4096-2` in older runs.
+fn place(name: &str) -> Option<(u64, u64)> {
+    let (step, count) = name.split_once('-').unwrap_or((name, "1"));
+    Some((step.parse().ok()?, count.parse().ok()?))
+}
+
+fn step_of(folder: &Path) -> Option<(u64, u64)> {
+    place(folder.file_name()?.to_str()?)
+}
+
 /// Reads an episode file.
 pub fn read_episode(path: &Path) -> Outcome<Episode> {
-    let file = File::open(path).map_err(|e| Failure::read(path, &e))?;
+    let file = files::open(path)?;
     let mut lines = BufReader::new(file).lines().enumerate();
     let wrong = |line: usize, why: String| {
         Failure::Input(format!("{}:{}: not an episode of this version of Agon: {why}", path.display(), line + 1))
@@ -167,10 +214,14 @@ pub fn read_episode(path: &Path) -> Outcome<Episode> {
     Ok(Episode { header, steps })
 }
 
-/// The files that grow while a run goes on. Their lengths are in the checkpoint, and a resume cuts them back to it.
+/// The files that grow while a run goes on. A resume cuts them back to what they held at its checkpoint, which depends on
+/// `metrics.jsonl` alone; the others are made anew where they are damaged.
 pub struct Logs {
     run: Run,
     metrics: BufWriter<File>,
+    /// Bytes of `metrics.jsonl`, and their CRC-32C.
+    length: u64,
+    sum: u32,
     speed: BufWriter<File>,
     board: tensorboard::Writer<BufWriter<File>>,
     board_path: PathBuf,
@@ -178,48 +229,100 @@ pub struct Logs {
 }
 
 const BOARD: &str = "events.out.tfevents.0000000001.agon";
+const METRICS: &str = "metrics.jsonl";
+const SPEED: &str = "speed.jsonl";
 
 fn open_at(path: &Path, length: u64) -> Outcome<BufWriter<File>> {
     let open = || -> std::io::Result<File> {
         let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
-        if file.metadata()?.len() < length {
-            return Err(std::io::Error::other(format!("it should hold at least {length} bytes by its checkpoint")));
-        }
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;
         Ok(file)
     };
+    if path.exists() && !path.is_file() {
+        return Err(Failure::Input(format!("{} is no ordinary file", path.display())));
+    }
     open().map(BufWriter::new).map_err(|e| Failure::write(path, &e))
 }
 
+/// What `metrics.jsonl` held at a checkpoint, given its `logs`; why not, where it does not any more.
+pub fn metrics_at(run: &Run, lengths: &Value) -> Result<Vec<u8>, String> {
+    let length = lengths["metrics"].as_u64().unwrap_or(0);
+    let mut bytes = Vec::new();
+    if length > 0 {
+        let file = files::open(&run.path(METRICS)).map_err(|e| e.to_string())?;
+        file.take(length).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    }
+    if (bytes.len() as u64) < length {
+        return Err(format!("its {METRICS} has {} bytes of {length}", bytes.len()));
+    }
+    // Older checkpoints do not say the sum.
+    match lengths["metrics_crc32c"].as_u64() {
+        Some(sum) if sum != u64::from(crc32c::crc32c(&bytes)) => Err(format!("its {METRICS} was changed")),
+        _ => Ok(bytes),
+    }
+}
+
 impl Logs {
-    /// Opens a run's logs at the lengths its checkpoint says, or empty.
-    pub fn open(run: &Run, lengths: Option<&Value>) -> Outcome<Self> {
-        let length = |name: &str| lengths.and_then(|l| l[name].as_u64()).unwrap_or(0);
-        let board_path = run.path(BOARD);
-        let mut board = tensorboard::Writer::new(open_at(&board_path, length("board"))?);
-        if length("board") == 0 {
-            board.start().map_err(|e| Failure::write(&board_path, &e))?;
+    /// Opens a run's logs as they were at its checkpoint, which says `lengths`, or empty.
+    pub fn open(run: &Run, lengths: &Value) -> Outcome<Self> {
+        let length = |name: &str| lengths[name].as_u64().unwrap_or(0);
+        let kept = metrics_at(run, lengths)
+            .map_err(|why| Failure::Input(format!("{} cannot be gone on with: {why}", run.folder.display())))?;
+        let metrics = open_at(&run.path(METRICS), kept.len() as u64)?;
+
+        // Derived, so that their loss never stands in the way.
+        let old = |name: &str| {
+            let mut bytes =
+                files::open(&run.path(name)).and_then(|f| files::all(f, &run.path(name))).unwrap_or_default();
+            bytes.truncate(length(name_of_length(name)) as usize);
+            bytes
+        };
+        let (speed, board) = (old(SPEED), old(BOARD));
+        let speed_length = speed.iter().rposition(|b| *b == b'\n').map_or(0, |i| i as u64 + 1);
+        if speed_length < length("speed") {
+            crate::tell!("note: {SPEED} is damaged; {speed_length} bytes of it are kept");
         }
-        Ok(Self {
-            metrics: open_at(&run.path("metrics.jsonl"), length("metrics"))?,
-            speed: open_at(&run.path("speed.jsonl"), length("speed"))?,
-            board,
+        let board_path = run.path(BOARD);
+        let whole = tensorboard::whole(&board) as u64 == length("board") && length("board") > 0;
+        let mut logs = Self {
+            metrics,
+            length: kept.len() as u64,
+            sum: crc32c::crc32c(&kept),
+            speed: open_at(&run.path(SPEED), speed_length)?,
+            board: tensorboard::Writer::new(open_at(&board_path, if whole { length("board") } else { 0 })?),
             board_path,
             run: run.clone(),
             failed: None,
-        })
+        };
+        if !whole {
+            logs.start_board(&kept).map_err(|e| Failure::write(&logs.board_path, &e))?;
+            if length("board") > 0 {
+                crate::tell!("note: the TensorBoard file was damaged; it is made anew from {METRICS}");
+            }
+        }
+        disk::sync_folder(&run.folder).map_err(|e| run.failed(&run.folder, &e))?;
+        Ok(logs)
     }
 
-    /// Flushes, and says how long each file is now.
+    /// Begins the TensorBoard file with what `metrics.jsonl` holds.
+    fn start_board(&mut self, metrics: &[u8]) -> std::io::Result<()> {
+        self.board.start()?;
+        let events = metrics.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        events.into_iter().try_for_each(|event: Event| self.draw(&event))
+    }
+
+    /// Flushes, and says how long each file is now. What a checkpoint depends on is synced then.
     pub fn lengths(&mut self) -> Outcome<Value> {
         self.flush()?;
-        self.metrics.get_ref().sync_data().map_err(|e| Failure::write(&self.run.path("metrics.jsonl"), &e))?;
-        let length = |path: PathBuf| fs::metadata(&path).map(|m| m.len()).map_err(|e| Failure::read(&path, &e));
+        disk::change();
+        self.metrics.get_ref().sync_all().map_err(|e| self.run.failed(&self.run.path(METRICS), &e))?;
+        let length = |file: &BufWriter<File>| file.get_ref().metadata().map_or(0, |m| m.len());
         Ok(json!({
-            "metrics": length(self.run.path("metrics.jsonl"))?,
-            "speed": length(self.run.path("speed.jsonl"))?,
-            "board": length(self.board_path.clone())?,
+            "metrics": self.length,
+            "metrics_crc32c": self.sum,
+            "speed": length(&self.speed),
+            "board": length(self.board.get_ref()),
         }))
     }
 
@@ -228,31 +331,47 @@ impl Logs {
         if let Some(failure) = self.failed.take() {
             return Err(failure);
         }
-        self.metrics.flush().map_err(|e| Failure::write(&self.run.path("metrics.jsonl"), &e))?;
-        self.speed.flush().map_err(|e| Failure::write(&self.run.path("speed.jsonl"), &e))?;
-        self.board.flush().map_err(|e| Failure::write(&self.board_path, &e))
+        disk::change();
+        self.metrics.flush().map_err(|e| self.run.failed(&self.run.path(METRICS), &e))?;
+        disk::change();
+        self.speed.flush().map_err(|e| self.run.failed(&self.run.path(SPEED), &e))?;
+        disk::change();
+        self.board.flush().map_err(|e| self.run.failed(&self.board_path, &e))
+    }
+
+    /// The curves of TensorBoard.
+    fn draw(&mut self, event: &Event) -> std::io::Result<()> {
+        match event {
+            Event::Speed { step, steps_per_second, .. } => {
+                self.board.scalar(*step, "speed/steps_per_second", *steps_per_second)
+            }
+            Event::Scalars { step, values } => {
+                values.iter().try_for_each(|(name, v)| self.board.scalar(*step, &format!("losses/{name}"), *v))
+            }
+            Event::Episodes { step, mean, length, .. } => {
+                self.board.scalar(*step, "charts/episodic_return", *mean)?;
+                self.board.scalar(*step, "charts/episodic_length", *length)
+            }
+            Event::Evaluated { step, mean, .. } => self.board.scalar(*step, "charts/evaluation", *mean),
+            _ => Ok(()),
+        }
     }
 
     fn write(&mut self, event: &Event) -> std::io::Result<()> {
         let line = json!(event).to_string() + "\n";
-        match event {
-            Event::Saved { .. } => return self.speed.write_all(line.as_bytes()),
-            Event::Speed { step, steps_per_second, .. } => {
-                self.board.scalar(*step, "speed/steps_per_second", *steps_per_second)?;
-                return self.speed.write_all(line.as_bytes());
-            }
-            Event::Scalars { step, values } => {
-                values.iter().try_for_each(|(name, v)| self.board.scalar(*step, &format!("losses/{name}"), *v))?;
-            }
-            Event::Episodes { step, mean, length, .. } => {
-                self.board.scalar(*step, "charts/episodic_return", *mean)?;
-                self.board.scalar(*step, "charts/episodic_length", *length)?;
-            }
-            Event::Evaluated { step, mean, .. } => self.board.scalar(*step, "charts/evaluation", *mean)?,
-            _ => {}
+        self.draw(event)?;
+        if matches!(event, Event::Saved { .. } | Event::Speed { .. }) {
+            return self.speed.write_all(line.as_bytes());
         }
+        self.length += line.len() as u64;
+        self.sum = crc32c::crc32c_append(self.sum, line.as_bytes());
         self.metrics.write_all(line.as_bytes())
     }
+}
+
+/// How a checkpoint calls the length of a log.
+fn name_of_length(file: &str) -> &'static str {
+    if file == SPEED { "speed" } else { "board" }
 }
 
 impl agon_core::Sink for Logs {
@@ -261,7 +380,7 @@ impl agon_core::Sink for Logs {
             return;
         }
         if let Err(e) = self.write(event) {
-            self.failed = Some(Failure::write(&self.run.folder, &e));
+            self.failed = Some(self.run.failed(&self.run.folder, &e));
         }
     }
 }

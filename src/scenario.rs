@@ -1,6 +1,7 @@
 //! Scenario files as text: TOML with the place of every key, `--set`, and errors with line, caret and suggestion.
 
 use crate::failure::{Failure, Outcome};
+use crate::files;
 use agon_core::settings::{Issue, hint};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -26,12 +27,10 @@ const TABLES: [&str; 9] = ["name", "about", "env", "agent", "train", "eval", "fi
 impl Source {
     /// Reads a file and applies `--set a.b=c` in order.
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                Failure::Input(format!("no scenario at {}{}", path.display(), crate::embedded::instead(path)))
-            }
-            _ => Failure::read(path, &e),
-        })?;
+        if !path.exists() {
+            return Err(Failure::Input(format!("no scenario at {}{}", path.display(), crate::embedded::instead(path))));
+        }
+        let text = files::read_text(path)?;
         Self::parse(path, text, sets)
     }
 

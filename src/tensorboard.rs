@@ -3,6 +3,22 @@
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Bytes of the records at the front that are whole.
+pub fn whole(bytes: &[u8]) -> usize {
+    let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+    let mut at = 0;
+    loop {
+        let Some(head) = bytes.get(at..at + 8) else { return at };
+        let length = head.try_into().map_or(0, u64::from_le_bytes) as usize;
+        let end = at.saturating_add(length).saturating_add(16);
+        let Some(data) = bytes.get(at + 12..end.saturating_sub(4)) else { return at };
+        if word(at + 8) != Some(masked_crc(head)) || word(end - 4) != Some(masked_crc(data)) {
+            return at;
+        }
+        at = end;
+    }
+}
+
 /// Writes scalars where TensorBoard finds them.
 pub struct Writer<W: Write> {
     out: W,
@@ -66,6 +82,11 @@ impl<W: Write> Writer<W> {
         record.extend(&event);
         record.extend(masked_crc(&event).to_le_bytes());
         self.out.write_all(&record)
+    }
+
+    /// Where it writes to.
+    pub fn get_ref(&self) -> &W {
+        &self.out
     }
 
     /// Hands everything to the system.

@@ -379,10 +379,11 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     }
     let wide = scenario(dir.path(), &SMALL.replace("hidden = [8]", "hidden = [9]"));
     ok(dir.path(), &["train", &wide, "--ui", "plain", "--out", "w"]);
-    std::fs::copy(latest("w").join("weights.safetensors"), &weights).unwrap();
+    for name in ["weights.safetensors", "state.json", "checksums"] {
+        std::fs::copy(latest("w").join(name), folder.join(name)).unwrap();
+    }
     assert!(fails(dir.path(), &["eval", "r"], 2).contains("shape"));
     let other = root().join("scenarios/classic/pendulum.toml");
-    std::fs::write(&weights, &good_weights).unwrap();
     let told = fails(dir.path(), &["eval", "r", "--scenario", &other.to_string_lossy()], 2);
     assert!(told.contains("was trained on classic/cartpole"), "{told}");
 }

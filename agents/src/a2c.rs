@@ -3,7 +3,7 @@
 //! Reading order: `Config`, `A2c::update`. Acting and advantages are [`crate::collect`]'s, as PPO's are.
 
 use crate::actor_critic::Shape;
-use crate::agent::{Agent, AgentError, Saved, all_finite};
+use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
 use crate::collect::{Collecting, Collector};
 use crate::dist::Taken;
 use crate::net::Activation;
@@ -75,14 +75,15 @@ impl A2c {
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
         };
-        collecting.fits_in_memory(context)?;
+        collecting.fits_in_memory(context, usize::MAX)?;
         let collector = Collector::new(&collecting, context);
         Ok(Self { adam: Adam::new(&collector.params, 1e-5), config, collector })
     }
 
-    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
         let c = &self.config;
-        self.collector.estimate(c.gae_lambda);
+        self.collector.estimate(c.gae_lambda, stop)?;
+        go_on(stop)?;
         let Collector { rollout, device, nets, params, head, .. } = &self.collector;
         let (device, steps) = (*device, rollout.steps as i64);
         let (out, value) = nets.both(params, &rollout.obs.to(device).narrow(0, 0, steps).flatten(0, 1));
@@ -132,11 +133,11 @@ impl Agent for A2c {
         self.collector.exchange()
     }
 
-    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
         if !self.collector.take() {
             return Ok(false);
         }
-        self.update(progress, report)?;
+        self.update(progress, report, stop)?;
         self.collector.rewind();
         Ok(true)
     }
@@ -149,6 +150,10 @@ impl Agent for A2c {
         self.collector.judge("a2c").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
     }
 
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.collector.warm(saved)
+    }
+
     fn save(&self) -> Saved {
         let mut state = Map::new();
         self.collector.save(&mut state);
@@ -158,7 +163,6 @@ impl Agent for A2c {
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         self.collector.params.load(&mut self.adam, saved)?;
-        self.adam.steps = saved.part("adam_steps")?;
         self.collector.load(saved)
     }
 }

@@ -19,9 +19,29 @@ pub enum AgentError {
     /// Settings that do not fit.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<Issue>),
-    /// A checkpoint of something else, or a broken one.
+    /// A checkpoint of something else.
     #[error("the checkpoint does not fit: {0}")]
     Checkpoint(String),
+    /// A checkpoint whose files are not what was written.
+    #[error("{0}")]
+    Damaged(String),
+    /// Someone asked it to stop; not a fault.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// More steps than any run makes: beyond it counters would overflow.
+pub(crate) const MOST_STEPS: u64 = 1 << 60;
+
+/// Says whether to stop. It is asked often, and from several threads.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// Nobody asks for a stop.
+pub const NEVER: Stop<'static> = &|| false;
+
+/// Goes on unless it was asked to stop.
+pub fn go_on(stop: Stop<'_>) -> Result<(), AgentError> {
+    if stop() { Err(AgentError::Stopped) } else { Ok(()) }
 }
 
 /// Refuses a report in which something is no longer a number: what was learned is lost.
@@ -53,6 +73,12 @@ impl Saved {
         let wrong = |e| AgentError::Checkpoint(format!("its `{key}` cannot be read: {e}"));
         T::deserialize(&self.state[key]).map_err(wrong)
     }
+
+    /// The same in memory of its own: what is saved shares the learner's.
+    pub(crate) fn apart(mut self) -> Self {
+        self.tensors.iter_mut().for_each(|(_, tensor)| *tensor = tensor.copy());
+        self
+    }
 }
 
 /// A learner that owns its storage and lends it to the environment, so that nothing is copied twice.
@@ -72,8 +98,17 @@ pub trait Agent {
     fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>);
 
     /// Takes the filled slots; learns when due and then reports losses. `progress` goes from 0 to 1 over the run.
-    /// True when all there is to know is in [`Agent::save`]: only then may a checkpoint be made.
-    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError>;
+    /// True when all there is to know is in [`Agent::save`]: only then may a checkpoint be made. Asked to stop, it may
+    /// leave off with [`AgentError::Stopped`]; what it learned so far is then worth nothing.
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError>;
+
+    /// Whether the next step may be followed by learning that takes seconds.
+    fn takes_long(&self) -> bool {
+        false
+    }
+
+    /// Begins with what another learner of the same kind has learned, and with nothing else of it.
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError>;
 
     /// Whether it may come to a point where there is nothing left to learn, however many steps are left.
     fn may_finish(&self) -> bool {

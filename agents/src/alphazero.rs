@@ -4,10 +4,10 @@
 //! Reading order: `Config`, `AlphaZero::advance`, `AlphaZero::update`. The searches and the games are
 //! `agon_search::self_play`, the network is [`crate::board_net`].
 
-use crate::agent::{AgentError, Saved, all_finite};
+use crate::agent::{AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
 use crate::bridge::{HostTensor, host_slice};
-use crate::collect::TOO_MUCH;
+use crate::memory;
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, stretch_ends};
 use crate::registry::Start;
@@ -98,6 +98,8 @@ pub struct AlphaZero {
     steps: u64,
     /// Positions that the network owes to learn from.
     owed: f64,
+    /// What was reported of games that it has not learned from yet: it was asked to stop before it had.
+    pending: Option<Vec<(String, f64)>>,
     /// A minibatch, in parts that are learned from side by side, and who does.
     parts: Vec<Part>,
     crew: Crew,
@@ -145,23 +147,25 @@ impl Part {
     }
 }
 
+/// Bytes of a position in a search tree, with room to grow.
+const TREE_NODE: f64 = 45.0;
+
 /// Rows of a part: enough for convolutions to be worth their while.
 const PART: usize = 64;
 
 impl Config {
-    fn fits_in_memory(&self, spec: &GameSpec) -> Result<(), AgentError> {
-        let refuse = |name: &str, bytes: f64| {
-            let message = format!("would need {:.0} GB of memory", bytes / 1e9);
-            Err(AgentError::Settings(vec![Issue::value(name, message)]))
-        };
-        let (width, cells) = (self.width as f64, spec.obs_len() as f64);
-        // Weights, two moments and a gradient; activations of a minibatch, kept for the way back.
-        let weights = 16.0 * (18.0 * width * width * self.blocks as f64 + width * (9.0 * cells + spec.actions as f64));
+    fn fits_in_memory(&self, spec: &GameSpec, games: usize) -> Result<(), AgentError> {
+        let (width, cells, actions) = (self.width as f64, spec.obs_len() as f64, spec.actions as f64);
+        // Weights, two moments and a gradient, again where they are put aside; activations of a minibatch, kept for the
+        // way back; searched policies of the window, again where they are written; a tree for each game.
+        let weights = 32.0 * (18.0 * width * width * self.blocks as f64 + width * (9.0 * cells + actions));
         let batch = 4.0 * self.minibatch as f64 * (cells * (1.0 + width * (1.0 + 4.0 * self.blocks as f64)));
-        if weights > TOO_MUCH {
-            return refuse("width", weights);
-        }
-        if batch > TOO_MUCH { refuse("minibatch", batch) } else { Ok(()) }
+        let window = self.window as f64 * (12.0 * actions + 200.0);
+        let trees = games as f64 * TREE_NODE * f64::from(self.simulations) * actions.min(40.0);
+        memory::fits("width", weights, "")?;
+        memory::fits("minibatch", weights + batch, "")?;
+        memory::fits("window", weights + batch + window, "")?;
+        memory::fits("simulations", weights + batch + window + trees, &format!(" with {games} games side by side"))
     }
 
     /// A minibatch in parts. How many there are does not depend on the number of threads, so neither do results.
@@ -211,7 +215,7 @@ impl AlphaZero {
             let message = format!("must be at least the number of games side by side, train.envs = {games}");
             return Err(AgentError::Settings(vec![Issue::value("moves", message)]));
         }
-        config.fits_in_memory(spec)?;
+        config.fits_in_memory(spec, games)?;
         let mut builder = Builder::new(start.seed);
         let net = BoardNet::new(&mut builder, &spec.observation, spec.actions, config.width, config.blocks);
         let params = builder.finish(start.device);
@@ -229,6 +233,7 @@ impl AlphaZero {
             step: 0,
             steps: start.steps,
             owed: 0.0,
+            pending: None,
             times: Times::default(),
             episodes: Episodes::default(),
             config,
@@ -277,13 +282,14 @@ impl AlphaZero {
         [loss(0), loss(1), norm]
     }
 
-    fn learn(&mut self, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+    fn learn(&mut self, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
         let progress = self.step as f64 / self.steps as f64;
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
         let size = self.config.minibatch as f64;
         let mut sums: Option<[Tensor; 3]> = None;
         let mut count = 0.0;
         while self.owed >= size && self.games.positions() > 0 {
+            go_on(stop)?;
             self.owed -= size;
             let parts = self.update(rate);
             count += 1.0;
@@ -298,6 +304,25 @@ impl AlphaZero {
         }
         report.push(("learning_rate".into(), rate));
         all_finite(report)
+    }
+
+    /// Plays games and reports of them; none where it was asked to stop, and then none were played.
+    fn play(&mut self, stop: Stop<'_>) -> Option<Vec<(String, f64)>> {
+        let mut report = Vec::new();
+        let judge = |_| -> Box<dyn Evaluate> { Box::new(Judge::new(&self.params, &self.net, self.kind)) };
+        let mut networks: Vec<_> = (0..self.searchers).map(judge).collect();
+        let played = self.games.play(self.config.moves, &mut networks, stop)?;
+        self.step += played.moves;
+        self.owed += played.kept as f64 * self.config.passes;
+        for &(total, length) in &played.games {
+            let total = f64::from(total);
+            self.episodes.add(&EpisodeEnd { row: 0, total, length, truncated: false });
+        }
+        self.tell(&played, &mut report);
+        let [network, all] = played.times;
+        self.times.infer += network;
+        self.times.simulate += all.saturating_sub(network);
+        Some(report)
     }
 
     fn tell(&self, played: &Played, report: &mut Vec<(String, f64)>) {
@@ -327,25 +352,37 @@ impl Training for AlphaZero {
         self.steps
     }
 
-    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
-        let mut report = Vec::new();
-        let judge = |_| -> Box<dyn Evaluate> { Box::new(Judge::new(&self.params, &self.net, self.kind)) };
-        let mut networks: Vec<_> = (0..self.searchers).map(judge).collect();
-        let played = self.games.play(self.config.moves, &mut networks);
+    /// What was learned since games were last played is dropped where it is asked to stop, and learned again later.
+    fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {
+        let played = match self.pending.take() {
+            Some(report) => Some(report),
+            None => self.play(stop),
+        };
+        let Some(mut report) = played else { return Ok(None) };
         let begun = Instant::now();
-        self.step += played.moves;
-        self.owed += played.kept as f64 * self.config.passes;
-        for &(total, length) in &played.games {
-            let total = f64::from(total);
-            self.episodes.add(&EpisodeEnd { row: 0, total, length, truncated: false });
+        let told = report.clone();
+        let before = (self.params.flat.copy(), self.adam.m.copy(), self.adam.v.copy(), self.adam.steps);
+        let (rng, owed) = (self.rng.state(), self.owed);
+        match self.learn(&mut report, stop) {
+            Err(AgentError::Stopped) => {
+                let (flat, m, v, steps) = before;
+                tch::no_grad(|| {
+                    self.params.flat.copy_(&flat);
+                    self.adam.m.copy_(&m);
+                    self.adam.v.copy_(&v);
+                });
+                (self.adam.steps, self.rng, self.owed) = (steps, Rng::restore(rng), owed);
+                self.pending = Some(told);
+                return Ok(None);
+            }
+            other => other?,
         }
-        self.tell(&played, &mut report);
-        self.learn(&mut report)?;
-        let [network, all] = played.times;
-        self.times.infer += network;
-        self.times.simulate += all.saturating_sub(network);
         self.times.learn += begun.elapsed();
-        Ok(report)
+        Ok(Some(report))
+    }
+
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.params.load_weights(saved)
     }
 
     fn take_episodes(&mut self) -> Episodes {
@@ -379,13 +416,13 @@ impl Training for AlphaZero {
         let state = json!({ "adam_steps": self.adam.steps, "bfloat16": self.kind == Kind::BFloat16 });
         let rest = json!({
             "step": self.step, "owed": self.owed, "rng": self.rng.state(), "games": games, "episodes": self.episodes,
+            "pending": self.pending,
         });
         (Saved { tensors, state }, rest)
     }
 
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
         self.params.load(&mut self.adam, saved)?;
-        self.adam.steps = saved.part("adam_steps")?;
         // Whatever this machine is good at, a run goes on as it began.
         self.kind = if saved.state["bfloat16"] == true { Kind::BFloat16 } else { Kind::Float };
         let Some(rest) = rest else { return Ok(()) };
@@ -399,8 +436,15 @@ impl Training for AlphaZero {
         let broken = |e: serde_json::Error| AgentError::Checkpoint(format!("its counters cannot be read: {e}"));
         self.step = serde_json::from_value(rest["step"].clone()).map_err(broken)?;
         self.owed = serde_json::from_value(rest["owed"].clone()).map_err(broken)?;
-        self.episodes = serde_json::from_value(rest["episodes"].clone()).map_err(broken)?;
+        self.episodes = Episodes::read(&rest["episodes"])?;
         self.rng = Rng::restore(serde_json::from_value::<RngState>(rest["rng"].clone()).map_err(broken)?);
+        self.pending = serde_json::from_value(rest["pending"].clone()).map_err(broken)?;
+        let new = if self.pending.is_some() { self.games.positions() as f64 * self.config.passes } else { 0.0 };
+        // It learns until it owes less than a minibatch, where there is anything to learn from.
+        let most = self.config.minibatch as f64 + new;
+        if self.step > MOST_STEPS || !(0.0..=most).contains(&self.owed) {
+            return Err(AgentError::Checkpoint("its `step` or what it `owed` cannot be".into()));
+        }
         Ok(())
     }
 }

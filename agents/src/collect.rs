@@ -1,16 +1,16 @@
 //! What every on-policy learner does between updates: acts, keeps what happened, and estimates what it was worth.
 
 use crate::actor_critic::{Frozen, FrozenJudge, Nets, Shape, prepare};
-use crate::agent::{AgentError, Saved};
+use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::bridge::{HostTensor, read_f32};
 use crate::dist::Head;
+use crate::memory;
 use crate::net::{Builder, Params};
 use crate::normalise::Moments;
 use crate::registry::Context;
 use crate::returns::{Earned, gae};
 use crate::rollout::Rollout;
 use agon_core::rng::{Rng, RngState, Stream};
-use agon_core::settings::Issue;
 use agon_core::{Actions, FirstBuf, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::{Device, Tensor};
@@ -30,32 +30,32 @@ pub struct Collecting<'a> {
     pub normalize_reward: bool,
 }
 
-/// More than any machine that Agon is meant for has, in bytes: asking for it is a slip of the keyboard.
-pub const TOO_MUCH: f64 = 64e9;
+/// Transitions whose values are estimated at once.
+const AT_ONCE: usize = 1 << 17;
 
 impl Collecting<'_> {
-    /// Refuses what no machine could hold.
-    pub fn fits_in_memory(&self, context: &Context<'_>) -> Result<(), AgentError> {
-        let (spec, rows) = (context.spec, context.rows);
-        let refuse = |name: &str, bytes: f64| {
-            let message = format!("would need {:.0} GB of memory with {rows} environments", bytes / 1e9);
-            Err(AgentError::Settings(vec![Issue::value(name, message)]))
-        };
-        let numbers = spec.obs_len() + spec.action.len() + spec.action.mask_len() + 4;
-        let rollout = 4.0 * numbers as f64 * rows as f64 * self.rollout_steps as f64;
-        if rollout > TOO_MUCH {
-            return refuse("rollout_steps", rollout);
-        }
+    /// Refuses what this machine cannot hold. `together`: transitions that are learned from at once.
+    pub fn fits_in_memory(&self, context: &Context<'_>, together: usize) -> Result<(), AgentError> {
+        let (spec, rows) = (context.spec, context.rows as f64);
+        let steps = rows * self.rollout_steps as f64;
+        // What was seen, done and allowed; rewards, probabilities, values, advantages, targets and two orders of them.
+        let masks = if spec.masked { spec.action.mask_len() } else { 0 };
+        let rollout = steps * (4 * spec.obs_len() + 4 * spec.action.len() + masks + 50) as f64;
         let (memory, outputs) = (self.shape.memory as f64, Head::of(spec).outputs());
         let first = if self.shape.memory > 0 { self.shape.memory } else { spec.obs_len() };
         let sizes = [&[first], self.shape.hidden, &[outputs]].concat();
-        // Weights, two moments and a gradient, for two networks; and the memory's.
-        let weights: f64 = sizes.windows(2).map(|w| 32.0 * w[0] as f64 * w[1] as f64).sum();
-        let gates = 48.0 * memory * (memory + spec.obs_len() as f64);
-        if gates > TOO_MUCH {
-            return refuse("memory", gates);
-        }
-        if weights > TOO_MUCH { refuse("hidden", weights) } else { Ok(()) }
+        // Weights, two moments and a gradient, for two networks, twice where they are put aside; and the memory's.
+        let weights: f64 = sizes.windows(2).map(|w| 64.0 * w[0] as f64 * w[1] as f64).sum();
+        let gates = 96.0 * memory * (memory + spec.obs_len() as f64);
+        // What layers make of transitions, kept for the way back.
+        let width = sizes.iter().sum::<usize>() as f64 + 8.0 * memory;
+        let passes = 24.0 * width * (together as f64).min(steps).max(steps.min(AT_ONCE as f64) / 3.0);
+        let what = format!(" with {rows} rows");
+        memory::fits("memory", gates, "")?;
+        memory::fits("hidden", weights + gates, "")?;
+        memory::fits("rollout_steps", rollout + weights + gates, &what)?;
+        let setting = if self.rollout_steps == 1 { "hidden" } else { "rollout_steps" };
+        memory::fits(setting, rollout + weights + gates + passes, &what)
     }
 }
 
@@ -151,6 +151,8 @@ impl Collector {
     /// See [`crate::Agent::begin`].
     pub fn begin(&mut self) {
         self.rollout.t = 0;
+        self.finals.0.clear();
+        self.finals.1.clear();
         let (raw, out) = self.rollout.newest(0);
         prepare(self.obs_moments.as_ref(), raw, out);
     }
@@ -241,8 +243,8 @@ impl Collector {
         }
     }
 
-    /// Values, advantages and targets of the whole rollout.
-    pub fn estimate(&mut self, gae_lambda: f64) {
+    /// Values, advantages and targets of the whole rollout, unless it is asked to stop.
+    pub fn estimate(&mut self, gae_lambda: f64, stop: Stop<'_>) -> Result<(), AgentError> {
         let (rows, batch) = (self.rollout.rows, self.rollout.reward.len());
         let mut value = vec![0.0; batch + rows];
         let mut final_value = vec![0.0; batch];
@@ -252,7 +254,12 @@ impl Collector {
                 None => obs.flatten(0, 1),
                 Some(m) => self.nets.sequence(&self.params, &obs, &m.fresh.to(self.device), &m.first).flatten(0, 1),
             };
-            read_f32(&self.nets.value(&self.params, &seen), &mut value);
+            // A part at a time: what hidden layers make of all transitions can be many times the rollout.
+            for (part, value) in value.chunks_mut(AT_ONCE).enumerate() {
+                go_on(stop)?;
+                let part = seen.narrow(0, (part * AT_ONCE) as i64, value.len() as i64);
+                read_f32(&self.nets.value(&self.params, &part), value);
+            }
             let (places, obs) = &mut self.finals;
             if !places.is_empty() {
                 let n = places.len();
@@ -269,7 +276,8 @@ impl Collector {
                 read_f32(&self.nets.value(&self.params, &last), &mut values);
                 places.iter().zip(values).for_each(|(&i, v)| final_value[i] = v);
             }
-        });
+            Ok(())
+        })?;
         self.finals.0.clear();
         self.finals.1.clear();
         let earned = Earned {
@@ -282,6 +290,7 @@ impl Collector {
         gae(earned, rows, self.gamma as f32, gae_lambda as f32, self.advantage.slice_mut());
         let (advantage, target) = (self.advantage.slice(), self.target.slice_mut());
         target.iter_mut().zip(advantage).zip(&value).for_each(|((t, a), v)| *t = a + v);
+        Ok(())
     }
 
     /// How well the values foretold: 1 − Var(target − value) / Var(target), 1 for a perfect critic.
@@ -318,10 +327,35 @@ impl Collector {
         }
     }
 
+    /// Begins with what another has learned: weights, and what observations and rewards are normalised by.
+    pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let [obs, returns] = self.moments(saved)?;
+        self.params.load_weights(saved)?;
+        self.obs_moments = obs.or(self.obs_moments.take());
+        self.return_moments = returns.or(self.return_moments.take());
+        self.refresh();
+        Ok(())
+    }
+
+    /// What is normalised, and how, as a save says; it must be what is normalised here.
+    fn moments(&self, saved: &Saved) -> Result<[Option<Moments>; 2], AgentError> {
+        let part = |name: &str, here: &Option<Moments>| {
+            let there: Option<Moments> = saved.part(name)?;
+            match (&there, here) {
+                (None, None) => Ok(None),
+                (Some(there_is), Some(here)) if there_is.fits(here) => Ok(there),
+                _ => Err(AgentError::Checkpoint(format!(
+                    "its `{name}` are of other observations, or only one of the two normalises them"
+                ))),
+            }
+        };
+        Ok([part("obs_moments", &self.obs_moments)?, part("return_moments", &self.return_moments)?])
+    }
+
     /// Goes on from a save; rows come back only where there are as many.
     pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let discounted: Vec<f32> = saved.part("discounted")?;
-        let (moments, returns) = (saved.part("obs_moments")?, saved.part("return_moments")?);
+        let [moments, returns] = self.moments(saved)?;
         self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
         (self.obs_moments, self.return_moments) = (moments, returns);
         if discounted.len() == self.discounted.len() {

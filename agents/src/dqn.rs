@@ -4,13 +4,13 @@
 //! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
 //! losses are [`crate::q_net`] and [`crate::q_loss`].
 
-use crate::agent::{Agent, AgentError, Saved, all_finite};
+use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
-use crate::collect::TOO_MUCH;
 use crate::dense::BLOCK;
 use crate::dist::Head;
 use crate::distinct::Distinct;
 use crate::greedy::{Greedy, see};
+use crate::memory;
 use crate::net::Params;
 use crate::normalise::Moments;
 use crate::optim::{Adam, STRETCH, Schedule};
@@ -146,23 +146,19 @@ impl Config {
         if labels.len() > usize::from(u16::MAX) {
             return refuse("kind", format!("dqn tells at most {} actions apart; here are {}", u16::MAX, labels.len()));
         }
-        let bytes = Replay::bytes(spec, Replay::steps(rows, self.memory, self.n_step) * rows);
-        if bytes > TOO_MUCH {
-            return refuse("memory", format!("would need {:.0} GB of memory", bytes / 1e9));
-        }
+        let kept = Replay::bytes(spec, Replay::steps(rows, self.memory, self.n_step) * rows);
+        memory::fits("memory", kept, ", which is written out in full at every checkpoint")?;
         let batch = 8.0 * spec.obs_len() as f64 * (self.minibatch * self.together()) as f64;
-        if batch > TOO_MUCH {
-            return refuse("minibatch", format!("would need {:.0} GB of memory", batch / 1e9));
-        }
+        memory::fits("minibatch", batch, "")?;
         let atoms = if self.returns == Kinds::Mean { 1 } else { self.atoms };
         let sizes = [&[spec.obs_len()], &self.hidden[..], &[labels.len() * atoms]].concat();
-        // Weights, two moments, a gradient and a copy; with noise, deviations of all of them and noisy weights a part.
-        let noisy = if self.noise > 0.0 { 8.0 * self.parts(Device::Cpu) as f64 + 20.0 } else { 0.0 };
-        let bytes = 20.0 + noisy;
+        // Weights, two moments, a gradient and a copy, again where they are put aside; with noise, deviations of all of
+        // them and noisy weights a part.
+        let noisy = if self.noise > 0.0 { 16.0 * self.parts(Device::Cpu) as f64 + 40.0 } else { 0.0 };
+        let bytes = 40.0 + noisy;
         let weights: f64 = sizes.windows(2).map(|w| bytes * w[0] as f64 * w[1] as f64).sum();
-        if weights > TOO_MUCH {
-            return refuse("hidden", format!("would need {:.0} GB of memory", weights / 1e9));
-        }
+        memory::fits("hidden", weights, "")?;
+        memory::fits("memory", kept + batch + weights, " together with the networks")?;
         if self.returns == Kinds::C51 && self.lowest_return as f32 >= self.highest_return as f32 {
             return refuse("lowest_return", "must be below highest_return".into());
         }
@@ -360,10 +356,24 @@ impl Dqn {
         told
     }
 
-    fn bout(&mut self, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+    /// What observations are standardised by, as a save says.
+    fn moments(&self, saved: &Saved) -> Result<Option<Moments>, AgentError> {
+        let there: Option<Moments> = saved.part("moments")?;
+        match (&self.moments, &there) {
+            (None, None) => Ok(None),
+            (Some(here), Some(moments)) if moments.fits(here) => Ok(there),
+            _ => Err(AgentError::Checkpoint("its `moments` are of other observations".into())),
+        }
+    }
+
+    fn bout(&mut self, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, self.progress);
         let draws = self.config.gradient_steps / self.config.together() as u64;
-        let parts = (0..draws).map(|_| self.update(rate)).last();
+        let mut parts = None;
+        for _ in 0..draws {
+            go_on(stop)?;
+            parts = Some(self.update(rate));
+        }
         if let Some(parts) = parts {
             report.extend(["loss", "target", "grad_norm"].iter().zip(parts).map(|(n, x)| ((*n).to_owned(), x)));
         }
@@ -421,7 +431,7 @@ impl Agent for Dqn {
         (Actions::Discrete(&self.action), out)
     }
 
-    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
         let scale = self.config.reward_scale as f32;
         self.reward.iter_mut().for_each(|r| *r *= scale);
         self.replay.end(Outcome {
@@ -451,9 +461,25 @@ impl Agent for Dqn {
         while self.step >= self.due[0] {
             self.due[0] += self.config.train_every;
             report.clear();
-            self.bout(report)?;
+            self.bout(report, stop)?;
         }
         Ok(true)
+    }
+
+    fn takes_long(&self) -> bool {
+        let c = &self.config;
+        // A bout of so many transitions, where each is more work than putting the memory aside.
+        let bouts = self.envs.div_ceil(c.train_every);
+        let work = (bouts * c.gradient_steps) as f64 * c.minibatch as f64;
+        self.step + self.envs >= self.due[0] && work > 1e4 && work > 0.1 * self.replay.len() as f64
+    }
+
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let moments = self.moments(saved)?;
+        self.params.load_weights(saved)?;
+        self.target.copy(&self.params);
+        self.moments = moments;
+        Ok(())
     }
 
     fn policy(&self) -> Box<dyn Policy> {
@@ -488,16 +514,22 @@ impl Agent for Dqn {
         if target.size() != self.target.flat.size() {
             return Err(AgentError::Checkpoint("its `target` is of another network".into()));
         }
+        let due: [u64; 2] = saved.part("due")?;
+        let moments = self.moments(saved)?;
         self.params.load(&mut self.adam, saved)?;
+        self.moments = moments;
         tch::no_grad(|| self.target.flat.copy_(target));
         self.replay.load(saved, &saved.state["replay"])?;
-        self.adam.steps = saved.part("adam_steps")?;
         self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
         self.sample_rng = Rng::restore(saved.part::<RngState>("sample_rng")?);
         self.noise_rng = Rng::restore(saved.part::<RngState>("noise_rng")?);
-        (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, saved.part("due")?);
-        if self.moments.is_some() {
-            self.moments = saved.part("moments")?;
+        (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, due);
+        // What is due lies ahead, unless learning has not begun: else one step would be followed by endless learning.
+        let soon = self.step.saturating_add(self.config.train_every.max(self.config.learning_starts));
+        let late = !self.replay.is_empty() && due[0] <= self.step;
+        let far = due[0] > soon || due[1] > self.step.saturating_add(self.config.target_every);
+        if self.step > MOST_STEPS || late || far {
+            return Err(AgentError::Checkpoint("its `step` and `due` cannot be".into()));
         }
         // Older checkpoints do not say; they go on with other last digits.
         let units = self.net.units();

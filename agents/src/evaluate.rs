@@ -1,5 +1,6 @@
 //! Evaluation: whole episodes of a fixed policy, with a 95 % interval.
 
+use crate::agent::{NEVER, Stop};
 use agon_core::env::{Fold, Measure};
 use agon_core::episode::{Action, Step};
 use agon_core::policy::Policy;
@@ -82,6 +83,18 @@ pub fn evaluate(
     record: usize,
     watch: &mut dyn FnMut(Seen<'_>),
 ) -> Evaluation {
+    evaluate_until(env, policy, seed, record, watch, NEVER).expect("nobody stops it")
+}
+
+/// The same; none where it was asked to stop before it was done.
+pub fn evaluate_until(
+    env: &mut dyn VecEnv,
+    policy: &mut dyn Policy,
+    seed: u64,
+    record: usize,
+    watch: &mut dyn FnMut(Seen<'_>),
+    stop: Stop<'_>,
+) -> Option<Evaluation> {
     let (rows, agents, width) = (env.rows(), env.spec().agents, env.spec().action.len());
     let spec = env.spec();
     let obs_len = spec.obs_len();
@@ -105,6 +118,9 @@ pub fn evaluate(
     let mut ends: Vec<Option<(f64, u32)>> = vec![None; env.envs()];
     let (mut left, mut step) = (env.envs(), 0);
     while left > 0 {
+        if stop() {
+            return None;
+        }
         acted_on.copy_from_slice(&obs);
         let actions =
             if continuous { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) };
@@ -168,7 +184,7 @@ pub fn evaluate(
     let length = ends.iter().map(|e| f64::from(e.1)).sum::<f64>() / ends.len() as f64;
     let all = |k: usize| (measures[k], folded.iter().skip(k).step_by(m).copied().collect());
     let measures = (0..m).map(all).collect();
-    Evaluation { returns: ends.into_iter().map(|e| e.0).collect(), length, measures, recorded }
+    Some(Evaluation { returns: ends.into_iter().map(|e| e.0).collect(), length, measures, recorded })
 }
 
 #[cfg(test)]

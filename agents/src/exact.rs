@@ -4,7 +4,7 @@
 //! States are visited against the order in which they are met, so that in an environment with a deadline one sweep is
 //! the whole backward induction.
 
-use crate::agent::{AgentError, Saved};
+use crate::agent::{AgentError, MOST_STEPS, Saved, Stop};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
 use agon_core::policy::Policy;
@@ -129,7 +129,17 @@ impl Training for Exact {
         self.done || self.step >= self.steps
     }
 
-    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.load(saved, None)?;
+        self.done = false;
+        Ok(())
+    }
+
+    /// A sweep is over before anybody waits.
+    fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {
+        if stop() {
+            return Ok(None);
+        }
         let begun = Instant::now();
         self.step += 1;
         let moved = self.sweep();
@@ -143,11 +153,11 @@ impl Training for Exact {
                 self.step
             )));
         }
-        Ok(vec![
+        Ok(Some(vec![
             ("change".into(), moved),
             ("value".into(), self.start_value()),
             ("states".into(), self.value.len() as f64),
-        ])
+        ]))
     }
 
     fn take_episodes(&mut self) -> Episodes {
@@ -203,7 +213,7 @@ impl Training for Exact {
         (self.value, self.choice, self.done) = (value, choice, saved.part("done")?);
         if let Some(rest) = rest {
             let none = || AgentError::Checkpoint("it has no step".into());
-            self.step = rest["step"].as_u64().ok_or_else(none)?;
+            self.step = rest["step"].as_u64().filter(|step| *step <= MOST_STEPS).ok_or_else(none)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Networks over one flat parameter tensor.
 
-use crate::agent::{AgentError, Saved};
+use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::bridge::{host_slice, host_view};
 use crate::optim::Adam;
 use agon_core::rng::{Rng, Stream};
@@ -126,25 +126,39 @@ impl Params {
 
     /// Weights and moments from a save; nothing is changed unless all of them fit.
     pub fn load(&mut self, adam: &mut Adam, saved: &Saved) -> Result<(), AgentError> {
-        let device = self.flat.device();
-        let fits = |name: &str, here: &Tensor| {
-            let there = saved.tensor(name)?;
-            if there.size() == here.size() {
-                return Ok(there.to_device(device));
-            }
-            let message = format!("`{name}` has shape {:?}, this agent needs {:?}", there.size(), here.size());
-            Err(AgentError::Checkpoint(message))
-        };
-        let weights = self.named().map(|(name, t)| fits(name, &t)).collect::<Result<Vec<_>, _>>()?;
-        let (m, v) = (fits("adam.m", &adam.m)?, fits("adam.v", &adam.v)?);
+        let (m, v) = (self.fitting(saved, "adam.m", &adam.m)?, self.fitting(saved, "adam.v", &adam.v)?);
+        let steps: u64 = saved.part("adam_steps")?;
+        if steps > MOST_STEPS {
+            return Err(AgentError::Checkpoint(format!("{steps} cannot be its gradient steps")));
+        }
+        self.load_weights(saved)?;
+        adam.steps = steps;
         tch::no_grad(|| {
-            for ((_, mut here), there) in self.named().zip(&weights) {
-                here.copy_(there);
-            }
             adam.m.copy_(&m);
             adam.v.copy_(&v);
         });
         Ok(())
+    }
+
+    /// Weights alone from a save; nothing is changed unless all of them fit.
+    pub fn load_weights(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let weights = self.named().map(|(name, t)| self.fitting(saved, name, &t)).collect::<Result<Vec<_>, _>>()?;
+        tch::no_grad(|| {
+            for ((_, mut here), there) in self.named().zip(&weights) {
+                here.copy_(there);
+            }
+        });
+        Ok(())
+    }
+
+    /// A tensor of a save, if it has the shape of its place here.
+    fn fitting(&self, saved: &Saved, name: &str, here: &Tensor) -> Result<Tensor, AgentError> {
+        let there = saved.tensor(name)?;
+        if there.size() == here.size() {
+            return Ok(there.to_device(self.flat.device()));
+        }
+        let message = format!("`{name}` has shape {:?}, this agent needs {:?}", there.size(), here.size());
+        Err(AgentError::Checkpoint(message))
     }
 
     /// A zero for every parameter: gradients, moments. `place`: 1, 2, 3 for vectors that are walked side by side with

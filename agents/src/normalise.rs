@@ -16,6 +16,17 @@ impl Moments {
         Self { count: 1e-4, mean: vec![0.0; width], variance: vec![1.0; width] }
     }
 
+    /// Whether it holds what these could have become: as many numbers, none of them impossible.
+    pub fn fits(&self, other: &Self) -> bool {
+        let sane = |x: &f64| x.is_finite();
+        self.mean.len() == other.mean.len()
+            && self.variance.len() == other.mean.len()
+            && self.count.is_finite()
+            && self.count > 0.0
+            && self.mean.iter().all(sane)
+            && self.variance.iter().all(|v| sane(v) && *v >= 0.0)
+    }
+
     /// Takes a batch `[rows, width]` in.
     pub fn update(&mut self, batch: &[f32]) {
         let width = self.mean.len();

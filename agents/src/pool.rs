@@ -5,7 +5,7 @@
 //! member of the pool in the others; else the learner has all seats. Only the learner's rows are learned from.
 
 use crate::actor_critic::Nets;
-use crate::agent::{AgentError, Saved};
+use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::bridge::read_f32;
 use crate::net::Params;
 use agon_core::rng::{Rng, RngState, Stream};
@@ -191,6 +191,10 @@ impl Pool {
         }
         let records: Vec<Record> = part(state, "records")?;
         let (seats, totals): (Vec<usize>, Vec<f32>) = (part(state, "seats")?, part(state, "totals")?);
+        let seated = seats.iter().all(|seat| *seat <= records.len());
+        if records.len() > self.set.size || !seated {
+            return Err(AgentError::Checkpoint("its pool has other members than seats name".into()));
+        }
         let mut members = Vec::new();
         for (k, record) in records.into_iter().enumerate() {
             let mut member = params.frozen();
@@ -201,9 +205,13 @@ impl Pool {
             tch::no_grad(|| member.flat.copy_(flat));
             members.push((member, record));
         }
+        let (updates, joined): (u64, u64) = (part(state, "updates")?, part(state, "joined")?);
+        if updates > MOST_STEPS || joined > updates || members.len() as u64 != joined.min(self.set.size as u64) {
+            return Err(AgentError::Checkpoint("its pool's members are not as many as joined".into()));
+        }
         self.members = members;
         self.rng = Rng::restore(part::<RngState>(state, "rng")?);
-        (self.updates, self.joined) = (part(state, "updates")?, part(state, "joined")?);
+        (self.updates, self.joined) = (updates, joined);
         // Another number of environments (an evaluation) starts these anew.
         if seats.len() == self.seats.len() && totals.len() == self.totals.len() {
             (self.seats, self.totals) = (seats, totals);

@@ -4,7 +4,7 @@
 //! Reading order: `Config`, `Ppo::act`, `Ppo::learn`, `Ppo::update`, `Ppo::loss`.
 
 use crate::actor_critic::Shape;
-use crate::agent::{Agent, AgentError, Saved, all_finite};
+use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::HostTensor;
 use crate::collect::{Collecting, Collector};
 use crate::dist::Taken;
@@ -152,7 +152,7 @@ impl Ppo {
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
         };
-        collecting.fits_in_memory(context)?;
+        collecting.fits_in_memory(context, config.minibatch)?;
         let collector = Collector::new(&collecting, context);
         let places = if config.memory > 0 { rows } else { rows * config.rollout_steps };
         let mut order = HostTensor::zeros(&[places]);
@@ -235,8 +235,8 @@ impl Ppo {
         }
     }
 
-    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
-        self.collector.estimate(self.config.gae_lambda);
+    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
+        self.collector.estimate(self.config.gae_lambda, stop)?;
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
         let clip = self.config.clip_range_schedule.at(self.config.clip_range, progress);
         let bonus = self.config.entropy_coef_schedule.at(self.config.entropy_coef, progress);
@@ -252,6 +252,7 @@ impl Ppo {
             let batch = order.size()[0] as usize;
             let mut from = 0;
             while from < batch {
+                go_on(stop)?;
                 let n = size.min(batch - from);
                 // A rest too short to have a deviation is left for the next pass.
                 if self.config.normalize_advantage && n * transitions < 2 && batch > 1 {
@@ -339,6 +340,7 @@ impl Agent for Ppo {
     }
 
     fn begin(&mut self) {
+        self.learned.clear();
         self.collector.begin();
     }
 
@@ -356,7 +358,7 @@ impl Agent for Ppo {
         self.collector.exchange()
     }
 
-    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
         if let Some(pool) = &mut self.pool {
             let r = &self.collector.rollout;
             let part = r.t * r.rows..(r.t + 1) * r.rows;
@@ -365,7 +367,7 @@ impl Agent for Ppo {
         if !self.collector.take() {
             return Ok(false);
         }
-        self.update(progress, report)?;
+        self.update(progress, report, stop)?;
         self.collector.rewind();
         Ok(true)
     }
@@ -378,25 +380,41 @@ impl Agent for Ppo {
         self.collector.judge("ppo").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
     }
 
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.collector.warm(saved)
+    }
+
     fn save(&self) -> Saved {
         let mut tensors = self.collector.params.saved(&self.adam);
         let pool = self.pool.as_ref().map(|pool| pool.save(&mut tensors));
+        tensors.push(("order".into(), self.order.tensor().shallow_clone()));
         let mut state = Map::new();
         self.collector.save(&mut state);
         state.insert("adam_steps".into(), json!(self.adam.steps));
         state.insert("shuffle_rng".into(), json!(self.shuffle_rng.state()));
-        state.insert("order".into(), json!(self.order.slice()));
         state.insert("pool".into(), json!(pool));
         Saved { tensors, state: Value::Object(state) }
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let order: Vec<i64> = saved.part("order")?;
+        // Older checkpoints have it as text.
+        let order: Vec<i64> = match saved.tensor("order") {
+            Ok(order) if order.kind() == Kind::Int64 => {
+                let mut places = vec![0; order.numel()];
+                order.copy_data(&mut places, order.numel());
+                places
+            }
+            _ => saved.part("order")?,
+        };
+        let mut seen = vec![false; order.len()];
+        let mut once = |i: &i64| seen.get_mut(*i as usize).is_some_and(|seen| !std::mem::replace(seen, true));
+        if !order.iter().all(|i| once(i)) {
+            return Err(AgentError::Checkpoint("its `order` is not one of all places".into()));
+        }
         self.collector.params.load(&mut self.adam, saved)?;
         if let Some(pool) = &mut self.pool {
             pool.load(saved, &saved.state["pool"], &self.collector.params)?;
         }
-        self.adam.steps = saved.part("adam_steps")?;
         self.shuffle_rng = Rng::restore(saved.part::<RngState>("shuffle_rng")?);
         self.collector.load(saved)?;
         // Another number of environments (an evaluation) starts this anew.

@@ -7,16 +7,16 @@
 //! episodes are kept here until they end.
 
 use crate::actor_critic::Shape;
-use crate::agent::{Agent, AgentError, Saved, all_finite};
+use crate::agent::{Agent, AgentError, NEVER, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
-use crate::collect::{Collecting, Collector, TOO_MUCH};
+use crate::collect::{Collecting, Collector};
 use crate::dist::Taken;
+use crate::memory;
 use crate::net::Activation;
 use crate::optim::{Adam, Schedule};
 use crate::registry::Context;
 use crate::returns::discounted;
 use agon_core::policy::Policy;
-use agon_core::settings::Issue;
 use agon_core::{Actions, FirstBuf, StepBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -99,18 +99,12 @@ impl Reinforce {
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
         };
-        collecting.fits_in_memory(context)?;
+        collecting.fits_in_memory(context, config.batch)?;
         let spec = context.spec;
         let width = 4.0 * (spec.obs_len() + spec.action.len() + spec.action.mask_len() + 1) as f64;
         let whole = width * f64::from(spec.step_limit) * context.rows as f64;
-        if whole + width * config.batch as f64 > TOO_MUCH {
-            let message = format!(
-                "reinforce learns from whole episodes; with a step limit of {} they may need {:.0} GB of memory",
-                spec.step_limit,
-                whole / 1e9
-            );
-            return Err(AgentError::Settings(vec![Issue::value("kind", message)]));
-        }
+        let what = format!(" with a step limit of {}: reinforce learns from whole episodes", spec.step_limit);
+        memory::fits("kind", whole + width * config.batch as f64, &what)?;
         let collector = Collector::new(&collecting, context);
         let open = vec![Steps::default(); context.rows];
         Ok(Self { adam: Adam::new(&collector.params, 1e-5), config, collector, open, ended: Steps::default() })
@@ -133,7 +127,7 @@ impl Reinforce {
             return;
         }
         // With one step, advantage + value = r + γ V(last observation) where the step limit ended the episode.
-        self.collector.estimate(1.0);
+        let _ = self.collector.estimate(1.0, NEVER); // one step of all rows
         let r = &self.collector.rollout;
         for row in (0..r.rows).filter(|row| r.terminated[*row] || r.truncated[*row]) {
             let steps = &mut self.open[row];
@@ -193,19 +187,24 @@ impl Agent for Reinforce {
         self.collector.exchange()
     }
 
-    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
         self.collector.take();
         self.close();
         self.collector.rewind();
         if self.ended.earned.len() < self.config.batch {
             return Ok(progress >= 1.0);
         }
+        go_on(stop)?;
         self.update(progress, report)?;
         Ok(true)
     }
 
     fn policy(&self) -> Box<dyn Policy> {
         Box::new(self.collector.policy("reinforce"))
+    }
+
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.collector.warm(saved)
     }
 
     fn save(&self) -> Saved {
@@ -234,11 +233,14 @@ impl Agent for Reinforce {
         let (ended, open): (usize, Vec<usize>) = (saved.part("ended")?, saved.part("open")?);
         let (obs, mask, chosen, earned) = (list("obs")?, list("mask")?, list("chosen")?, list("earned")?);
         let n = earned.len();
-        if n != ended + open.iter().sum::<usize>() || [&obs, &mask, &chosen].iter().any(|x| x.len() % n.max(1) != 0) {
+        let r = &self.collector.rollout;
+        let width = |all: usize| n * all / r.rows;
+        let widths = [width(r.raw_obs.len()), width(r.mask.slice().len()), width(r.chosen.slice().len())];
+        let told = open.iter().try_fold(ended, |sum, k| sum.checked_add(*k));
+        if told != Some(n) || [obs.len(), mask.len(), chosen.len()] != widths {
             return Err(AgentError::Checkpoint("its episodes are not whole".into()));
         }
         self.collector.params.load(&mut self.adam, saved)?;
-        self.adam.steps = saved.part("adam_steps")?;
         self.collector.load(saved)?;
         // Another number of environments (an evaluation) starts these anew.
         if open.len() == self.open.len() {

@@ -84,6 +84,7 @@ pub struct Replay {
     steps: usize,
     obs_len: usize,
     mask_len: usize,
+    actions: usize,
     n_step: usize,
     gamma: f32,
     obs: Vec<f32>,
@@ -133,6 +134,7 @@ impl Replay {
             steps,
             obs_len: spec.obs_len(),
             mask_len,
+            actions: spec.action.mask_len(),
             n_step,
             gamma: gamma as f32,
             obs: vec![0.0; slots * spec.obs_len()],
@@ -150,10 +152,12 @@ impl Replay {
         capacity.div_ceil(rows).max(n_step) + n_step + 1
     }
 
-    /// Bytes of memory for so many slots.
+    /// Bytes of memory for so many slots, with what it takes to put them aside and to write them: everything as 32-bit
+    /// numbers, three times.
     pub fn bytes(spec: &Spec, capacity: usize) -> f64 {
         let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
-        capacity as f64 * (4 * spec.obs_len() + mask_len + 8 + 5) as f64
+        let (kept, written) = (4 * spec.obs_len() + mask_len + 8 + 5, 4 * (spec.obs_len() + mask_len + 4));
+        capacity as f64 * (kept + 3 * written) as f64
     }
 
     /// Transitions that can be drawn.
@@ -330,11 +334,23 @@ impl Replay {
             Ok(_) => part("final_masks", places.len() * self.mask_len)?.into_iter().map(|m| m != 0.0).collect(),
             Err(_) => vec![true; places.len() * self.mask_len],
         };
-        if places.iter().any(|p| *p >= slots) {
+        if places.iter().any(|p| *p >= slots || end[*p] != f32::from(TRUNCATED)) {
             return Err(broken("finals"));
+        }
+        let begun = state["begun"].as_u64().filter(|n| *n < 1 << 60).ok_or_else(|| broken("begun"))?;
+        let top = state["top"].as_f64().filter(|t| *t > 0.0 && *t < 1e30).ok_or_else(|| broken("top"))? as f32;
+        let whole = |x: &f32, most: usize| *x >= 0.0 && x.fract() == 0.0 && *x < most as f32;
+        if !action.iter().all(|a| whole(a, self.actions)) {
+            return Err(broken("action"));
+        }
+        if !end.iter().all(|e| whole(e, 3)) {
+            return Err(broken("end"));
         }
         if let Some((tree, _)) = &mut self.tree {
             let priority = part("priority", tree.leaves().len())?;
+            if priority.iter().any(|p| *p < 0.0) {
+                return Err(broken("priority"));
+            }
             *tree = SumTree::new(slots);
             tree.set(&(0..slots).collect::<Vec<_>>(), |i| priority[i]);
         }
@@ -345,8 +361,7 @@ impl Replay {
         let (w, m) = (self.obs_len, self.mask_len);
         let last = |i: usize| Final { obs: finals[i * w..][..w].into(), mask: final_masks[i * m..][..m].into() };
         self.finals = places.into_iter().enumerate().map(|(i, place)| (place, last(i))).collect();
-        self.begun = state["begun"].as_u64().ok_or_else(|| broken("begun"))?;
-        self.top = state["top"].as_f64().ok_or_else(|| broken("top"))? as f32;
+        (self.begun, self.top) = (begun, top);
         Ok(())
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `Table::update`.
 
-use crate::agent::{Agent, AgentError, Saved};
+use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop};
+use crate::memory;
 use crate::registry::Start;
 use crate::train::{Trainer, Training};
 use agon_core::policy::Policy;
@@ -224,6 +225,8 @@ pub struct Tabular {
     steps: Vec<Step>,
     /// `[rows]` the states acted on.
     now: Vec<usize>,
+    /// Observations for which memory is known to be there.
+    room: usize,
     earned: f64,
     obs: Vec<f32>,
     mask: Vec<bool>,
@@ -280,6 +283,7 @@ impl Tabular {
             stopped: vec![false; rows / spec.agents],
             steps: vec![Step::default(); rows],
             now: vec![0; rows],
+            room: 0,
             earned: 0.0,
             obs: vec![0.0; rows * spec.obs_len()],
             mask: vec![true; rows * mask_len],
@@ -332,6 +336,20 @@ impl Tabular {
         if self.table.update(step.state, table, step.action, target, rate) {
             self.changed[env] = self.t;
         }
+    }
+
+    /// How many observations there will be nobody knows: whenever room for twice as many is taken, it must be there.
+    fn fits_in_memory(&mut self) -> Result<(), AgentError> {
+        let states = self.table.keys.len();
+        if states < self.room {
+            return Ok(());
+        }
+        self.room = 2 * states.max(1 << 15);
+        let width = self.obs.len() / self.rows;
+        let state = self.table.tables * (4 * self.table.actions + 4) + 8 * width + self.table.actions + 100;
+        // As many again, with what doubling copies; and all of it three times where it is put aside and written.
+        let bytes = (4 * self.room * state) as f64;
+        memory::fits("most_states", bytes, &format!(" for {} observations, twice as many as were met", self.room))
     }
 
     fn stop_the_stable(&mut self) {
@@ -429,7 +447,7 @@ impl Agent for Tabular {
         (Actions::Discrete(&self.actions), out)
     }
 
-    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<bool, AgentError> {
+    fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, _: Stop<'_>) -> Result<bool, AgentError> {
         self.t += 1;
         let (width, actions) = (self.obs.len() / self.rows, self.mask.len() / self.rows);
         for row in 0..self.rows {
@@ -455,6 +473,7 @@ impl Agent for Tabular {
             );
             return Err(AgentError::Settings(vec![Issue::value("most_states", message)]));
         }
+        self.fits_in_memory()?;
         self.stop_the_stable();
         if !self.t.is_multiple_of(self.config.report_every) && !self.finished() && progress < 1.0 {
             return Ok(false);
@@ -485,6 +504,13 @@ impl Agent for Tabular {
         Box::new(Greedy { table: self.table.clone() })
     }
 
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.load_table(saved)?;
+        // What was placed before is of the old table.
+        self.begin();
+        Ok(())
+    }
+
     fn save(&self) -> Saved {
         let table = &self.table;
         let keys: Vec<f32> = table.keys.iter().flat_map(|k| k.iter().map(|x| f32::from_bits(*x))).collect();
@@ -506,36 +532,16 @@ impl Agent for Tabular {
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let numbers = |name: &str| -> Result<Vec<f32>, AgentError> {
-            let tensor = saved.tensor(name)?;
-            let mut numbers = vec![0.0; tensor.numel()];
-            crate::bridge::read_f32(tensor, &mut numbers);
-            Ok(numbers)
-        };
+        let states = self.load_table(saved)?;
+        let actions = self.table.actions;
         let broken = |what: &str| AgentError::Checkpoint(format!("its table's {what} are not whole"));
-        let (keys, q, legal) = (numbers("keys")?, numbers("q")?, numbers("legal")?);
-        let (best, told): (Vec<u32>, Vec<bool>) = (saved.part("best")?, saved.part("told")?);
-        let (width, actions) = (self.obs.len() / self.rows, self.table.actions);
-        let states = keys.len() / width;
-        let tables = q.len().checked_div(states * actions).unwrap_or(self.table.tables);
-        let whole = keys.len() == states * width && q.len() == states * tables * actions;
-        if !whole || best.len() != states * tables || best.iter().any(|b| *b as usize >= actions) {
-            return Err(broken("values"));
-        }
-        let masks = if self.table.masked { states } else { 0 };
-        if legal.len() != masks * actions || told.len() != masks {
-            return Err(broken("masks"));
-        }
-        let table = &mut self.table;
-        table.keys = keys.chunks_exact(width).map(|k| k.iter().map(|x| x.to_bits()).collect()).collect();
-        table.places = table.keys.iter().enumerate().map(|(i, k)| (k.clone(), i as u32)).collect();
-        (table.q, table.best, table.tables) = (q, best, tables);
-        table.legal = legal.iter().map(|l| *l != 0.0).collect();
-        table.told = told;
         self.t = saved.part("t")?;
         self.rng = Rng::restore(saved.part::<RngState>("rng")?);
         self.earned = saved.part("earned")?;
         let (changed, stopped): (Vec<u64>, Vec<bool>) = (saved.part("changed")?, saved.part("stopped")?);
+        if self.t > MOST_STEPS || changed.iter().any(|at| *at > self.t) {
+            return Err(broken("steps"));
+        }
         let pending: Vec<(usize, usize, f32, Option<usize>, bool, bool)> = saved.part("pending")?;
         // Another number of environments (an evaluation) starts these anew.
         if changed.len() == self.changed.len() && stopped.len() == changed.len() && pending.len() == self.rows {
@@ -556,6 +562,40 @@ impl Agent for Tabular {
                 .collect();
         }
         Ok(())
+    }
+}
+
+impl Tabular {
+    /// The table of a save; the number of its states.
+    fn load_table(&mut self, saved: &Saved) -> Result<usize, AgentError> {
+        let numbers = |name: &str| -> Result<Vec<f32>, AgentError> {
+            let tensor = saved.tensor(name)?;
+            let mut numbers = vec![0.0; tensor.numel()];
+            crate::bridge::read_f32(tensor, &mut numbers);
+            Ok(numbers)
+        };
+        let broken = |what: &str| AgentError::Checkpoint(format!("its table's {what} are not whole"));
+        let (keys, q, legal) = (numbers("keys")?, numbers("q")?, numbers("legal")?);
+        let (best, told): (Vec<u32>, Vec<bool>) = (saved.part("best")?, saved.part("told")?);
+        let (width, actions) = (self.obs.len() / self.rows, self.table.actions);
+        let states = keys.len() / width;
+        let tables = q.len().checked_div(states * actions).unwrap_or(self.table.tables);
+        let whole = keys.len() == states * width && q.len() == states * tables * actions;
+        // A table each, or one; whoever only plays (another number of rows) may have as many as there are.
+        if !whole || tables == 0 || best.len() != states * tables || best.iter().any(|b| *b as usize >= actions) {
+            return Err(broken("values"));
+        }
+        let masks = if self.table.masked { states } else { 0 };
+        if legal.len() != masks * actions || told.len() != masks {
+            return Err(broken("masks"));
+        }
+        let table = &mut self.table;
+        table.keys = keys.chunks_exact(width).map(|k| k.iter().map(|x| x.to_bits()).collect()).collect();
+        table.places = table.keys.iter().enumerate().map(|(i, k)| (k.clone(), i as u32)).collect();
+        (table.q, table.best, table.tables) = (q, best, tables);
+        table.legal = legal.iter().map(|l| *l != 0.0).collect();
+        table.told = told;
+        Ok(states)
     }
 }
 

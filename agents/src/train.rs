@@ -1,6 +1,6 @@
 //! What every training is, and the loop of an agent in an environment. No algorithm in it, and nobody who listens.
 
-use crate::agent::{Agent, AgentError, Saved};
+use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
 use agon_core::{EpisodeEnd, Scene, Status, VecEnv, View};
@@ -25,6 +25,12 @@ pub struct Episodes {
 }
 
 impl Episodes {
+    /// As they were saved.
+    pub(crate) fn read(saved: &Value) -> Result<Self, AgentError> {
+        let read = Self::deserialize(saved).ok().filter(|e| e.count.max(e.length) <= MOST_STEPS);
+        read.ok_or_else(|| AgentError::Checkpoint("its `episodes` cannot be read".into()))
+    }
+
     pub(crate) fn add(&mut self, end: &EpisodeEnd) {
         let first = self.count == 0;
         self.low = if first { end.total } else { self.low.min(end.total) };
@@ -59,8 +65,17 @@ pub trait Training {
         self.step() >= self.steps()
     }
 
-    /// Goes on to the next moment at which everything can be saved; losses and the like, by name.
-    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError>;
+    /// Goes on to the next moment at which everything can be saved; losses and the like, by name. None where it was
+    /// asked to stop before: it can be saved then too, and going on from there ends in the same bits.
+    fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError>;
+
+    /// The same where nobody asks for a stop.
+    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
+        Ok(self.advance_until(NEVER)?.unwrap_or_default())
+    }
+
+    /// Begins with what another training of the same kind has learned, and with nothing else of it.
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError>;
 
     /// The episodes that ended since this was called last.
     fn take_episodes(&mut self) -> Episodes;
@@ -110,14 +125,45 @@ pub struct Trainer {
     /// Where the time of this process went.
     pub times: Times,
     episodes: Episodes,
+    /// Whether it took long to advance the last time.
+    slow: bool,
 }
+
+/// What may pass between asking for a stop and stopping without more ado.
+const SOON: Duration = Duration::from_millis(200);
 
 impl Trainer {
     /// A fresh start.
     pub fn new(mut env: Box<dyn VecEnv>, mut agent: Box<dyn Agent>, seed: u64, steps: u64) -> Self {
         env.reset(seed, Stream::Env, agent.first());
         agent.begin();
-        Self { env, agent, step: 0, steps, times: Times::default(), episodes: Episodes::default() }
+        Self { env, agent, step: 0, steps, times: Times::default(), episodes: Episodes::default(), slow: true }
+    }
+
+    fn walk(&mut self, stop: Stop<'_>) -> Result<Vec<(String, f64)>, AgentError> {
+        let mut report = Vec::new();
+        loop {
+            go_on(stop)?;
+            let start = Instant::now();
+            self.agent.act();
+            let acted = Instant::now();
+            let (actions, out) = self.agent.exchange();
+            self.env.step(actions, out);
+            let stepped = Instant::now();
+            self.step += self.env.envs() as u64;
+            self.env.ended().iter().for_each(|end| self.episodes.add(end));
+            let progress = self.step as f64 / self.steps as f64;
+            let boundary = self.agent.learn(progress, &mut report, stop)?;
+            self.times.infer += acted - start;
+            self.times.simulate += stepped - acted;
+            self.times.learn += stepped.elapsed();
+            if boundary {
+                if !self.episodes_end() {
+                    self.measure(&mut report);
+                }
+                return Ok(report);
+            }
+        }
     }
 
     /// Whether any episode is over before the run is.
@@ -184,29 +230,24 @@ impl Training for Trainer {
         self.env.draw(0, View::Now, scene);
     }
 
-    fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
-        let mut report = Vec::new();
-        loop {
-            let start = Instant::now();
-            self.agent.act();
-            let acted = Instant::now();
-            let (actions, out) = self.agent.exchange();
-            self.env.step(actions, out);
-            let stepped = Instant::now();
-            self.step += self.env.envs() as u64;
-            self.env.ended().iter().for_each(|end| self.episodes.add(end));
-            let progress = self.step as f64 / self.steps as f64;
-            let boundary = self.agent.learn(progress, &mut report)?;
-            self.times.infer += acted - start;
-            self.times.simulate += stepped - acted;
-            self.times.learn += stepped.elapsed();
-            if boundary {
-                if !self.episodes_end() {
-                    self.measure(&mut report);
-                }
-                return Ok(report);
-            }
+    /// Between two moments at which everything can be saved there is only one to go back to: the first. Everything is
+    /// put aside there, where the way to the second is long enough for somebody to wait.
+    fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {
+        let before = (self.slow || self.agent.takes_long()).then(|| {
+            let (saved, rest) = self.save();
+            (saved.apart(), rest)
+        });
+        let begun = Instant::now();
+        let walked = self.walk(if before.is_some() { stop } else { NEVER });
+        self.slow = begun.elapsed() > SOON;
+        match (walked, before) {
+            (Err(AgentError::Stopped), Some((saved, rest))) => self.load(&saved, Some(&rest)).map(|()| None),
+            (walked, _) => walked.map(Some),
         }
+    }
+
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.agent.warm(saved)
     }
 
     fn save(&self) -> (Saved, Value) {
@@ -228,8 +269,12 @@ impl Training for Trainer {
                 return Err(broken("an episode under way is already over".into()));
             }
         }
-        self.step = rest["step"].as_u64().ok_or_else(|| broken("it has no step".into()))?;
-        self.episodes = Episodes::deserialize(&rest["episodes"]).map_err(|e| broken(e.to_string()))?;
+        let step = rest["step"].as_u64().ok_or_else(|| broken("it has no step".into()))?;
+        if step > MOST_STEPS || !step.is_multiple_of(self.env.envs() as u64) {
+            return Err(broken(format!("{step} cannot be its step")));
+        }
+        self.step = step;
+        self.episodes = Episodes::read(&rest["episodes"])?;
         self.env.observe(self.agent.first());
         self.agent.begin();
         Ok(())

@@ -1,10 +1,15 @@
 //! A training that is saved, dropped and loaded goes on in the same bits as one that never stopped.
 
-use agon_agents::Device;
 use agon_agents::checkpoint;
 use agon_agents::registry::{self, Start};
 use agon_agents::train::Training;
+use agon_agents::{AgentError, Device};
+use agon_core::Game;
+use agon_core::game::Visit;
+use agon_search::self_play::Rules;
 use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn start(env: &str, set: &Value, kind: &str, agent: &Value, steps: u64) -> Box<dyn Training> {
     threaded(env, set, kind, agent, steps, 1)
@@ -13,8 +18,16 @@ fn start(env: &str, set: &Value, kind: &str, agent: &Value, steps: u64) -> Box<d
 fn threaded(env: &str, set: &Value, kind: &str, agent: &Value, steps: u64, threads: usize) -> Box<dyn Training> {
     agon_agents::set_threads(1);
     let map = |v: &Value| v.as_object().cloned().unwrap();
+    struct Host;
+    impl Visit for Host {
+        type Out = Box<dyn Rules>;
+        fn visit<G: Game>(self, game: G) -> Self::Out {
+            Box::new(game)
+        }
+    }
+    let game = (kind == "alphazero").then(|| agon_envs::games::visit(env, &map(set), Host).unwrap());
     let env = agon_envs::find(env).unwrap().build(&map(set), 4, 1).unwrap();
-    let start = Start { env, game: None, seed: 3, steps, device: Device::Cpu, threads, env_threads: 1 };
+    let start = Start { env, game: game.as_deref(), seed: 3, steps, device: Device::Cpu, threads, env_threads: 1 };
     registry::find(kind).unwrap().start(&map(agent), start).unwrap()
 }
 
@@ -24,7 +37,7 @@ fn bits(training: &dyn Training) -> (Map<String, Value>, Value, Value) {
     let mut tensors = Map::new();
     for (name, tensor) in &saved.tensors {
         let mut numbers = vec![0.0; tensor.numel()];
-        agon_agents::bridge::read_f32(tensor, &mut numbers);
+        agon_agents::bridge::read_f32(&tensor.to_kind(tch::Kind::Float), &mut numbers);
         let numbers: Vec<u32> = numbers.iter().map(|x| x.to_bits()).collect();
         tensors.insert(name.clone(), json!(numbers));
     }
@@ -123,5 +136,149 @@ fn a2c_and_reinforce_resume_exactly() {
     resumes("classic/pendulum", &json!({}), "a2c", &json!({"hidden": [16]}));
     for env in ["classic/pendulum", "pricing/single-leg"] {
         resumes(env, &json!({}), "reinforce", &json!({"hidden": [16], "batch": 700}));
+    }
+}
+
+/// Small trainings of every kind, with everything that has a state of its own.
+fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
+    let none = json!({});
+    let ppo = json!({"hidden": [8], "rollout_steps": 16, "epochs": 2, "minibatch": 24});
+    let recurrent = json!({"hidden": [8], "rollout_steps": 16, "epochs": 2, "minibatch": 24, "memory": 4});
+    let pool = json!({"hidden": [8], "rollout_steps": 16, "epochs": 2, "minibatch": 24, "pool_size": 2, "pool_every": 2,
+                      "normalize_observation": false});
+    let dqn = json!({"hidden": [8], "memory": 200, "learning_starts": 60, "train_every": 16, "gradient_steps": 3,
+                     "minibatch": 8, "target_every": 50});
+    let rainbow = json!({"hidden": [8], "memory": 200, "learning_starts": 60, "train_every": 16, "gradient_steps": 3,
+                         "minibatch": 8, "target_every": 50, "n_step": 3, "priority_exponent": 0.6, "noise": 0.5,
+                         "normalize_observation": true});
+    let alphazero = json!({"width": 8, "blocks": 1, "simulations": 4, "moves": 40, "window": 200, "minibatch": 16,
+                           "passes": 2.0});
+    vec![
+        ("classic/cartpole", none.clone(), "ppo", ppo),
+        ("classic/pendulum", none.clone(), "ppo", recurrent),
+        ("games/tic-tac-toe", none.clone(), "ppo", pool),
+        ("classic/pendulum", none.clone(), "a2c", json!({"hidden": [8]})),
+        ("pricing/single-leg", none.clone(), "reinforce", json!({"hidden": [8], "batch": 100})),
+        ("classic/cartpole", none.clone(), "dqn", dqn),
+        ("pricing/single-leg", none.clone(), "dqn", rainbow),
+        ("pricing/single-leg", json!({"capacity": 3, "periods": 9}), "tabular", json!({"report_every": 20})),
+        ("pricing/single-leg", json!({"capacity": 3, "periods": 9}), "exact", json!({"method": "policy-iteration"})),
+        ("games/tic-tac-toe", none, "alphazero", alphazero),
+    ]
+}
+
+/// Asked to stop at any moment, a training is as it was at the last one at which it could be saved, or can go on from
+/// where it is: saved and loaded it ends in the same bits.
+#[test]
+fn stopped_anywhere_it_ends_in_the_same_bits() {
+    for (env, set, kind, agent) in all_kinds() {
+        let fresh = || start(env, &set, kind, &agent, 500);
+        let mut straight = fresh();
+        while !straight.done() {
+            straight.advance().unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let reopened = |training: &dyn Training| {
+            let (saved, rest) = training.save();
+            checkpoint::write(&folder.path().join("now"), &saved, &rest).unwrap();
+            let (saved, rest) = checkpoint::read(&folder.path().join("now")).unwrap();
+            let mut other = fresh();
+            other.load(&saved, Some(&rest)).unwrap();
+            other
+        };
+        let (mut stopped, mut stops) = (fresh(), 0);
+        for question in (0..).step_by(5) {
+            let asked = AtomicUsize::new(0);
+            let stop = || asked.fetch_add(1, Ordering::Relaxed) + 1 >= 1 + question % 23;
+            if stopped.advance_until(&stop).unwrap().is_none() {
+                stops += 1;
+                stopped = reopened(&*stopped);
+                stopped.advance().unwrap();
+            }
+            if stopped.done() {
+                break;
+            }
+            stopped = reopened(&*stopped);
+        }
+        assert!(stops > 0, "{kind} on {env} was never stopped");
+        assert!(bits(&*straight) == bits(&*stopped), "{kind} on {env} differs after {stops} stops");
+    }
+}
+
+/// Damage of any kind is told: with checksums always, without them (as older versions wrote) it is at least never a
+/// panic, an endless loop, or numbers that are none.
+#[test]
+fn damage_is_told() {
+    for (env, set, kind, agent) in all_kinds() {
+        let fresh = || start(env, &set, kind, &agent, 500);
+        let mut training = fresh();
+        while !training.done() && training.step() < 250 {
+            training.advance().unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("now");
+        let (saved, rest) = training.save();
+        checkpoint::write(&at, &saved, &rest).unwrap();
+        let file = |name: &str| std::fs::read(at.join(name)).unwrap();
+        for name in ["weights.safetensors", "state.json", "checksums"] {
+            let good = file(name);
+            for i in 0..40 {
+                let mut bad = good.clone();
+                let bit = i * good.len() * 8 / 40 + i % 8;
+                bad[bit / 8] ^= 1 << (bit % 8);
+                std::fs::write(at.join(name), &bad).unwrap();
+                let told = checkpoint::read(&at);
+                assert!(matches!(told, Err(AgentError::Damaged(_))), "{kind}: bit {bit} of {name}");
+            }
+            std::fs::write(at.join(name), &good[..good.len() - 1]).unwrap();
+            assert!(matches!(checkpoint::read(&at), Err(AgentError::Damaged(_))), "{kind}: {name} cut");
+            std::fs::remove_file(at.join(name)).unwrap();
+            assert!(matches!(checkpoint::read(&at), Err(AgentError::Damaged(_))), "{kind}: {name} gone");
+            std::fs::write(at.join(name), &good).unwrap();
+        }
+        // As older versions wrote it, and every number of the state in turn something else.
+        let whole: Value = serde_json::from_slice(&file("state.json")).unwrap();
+        std::fs::remove_file(at.join("checksums")).unwrap();
+        let mut places = Vec::new();
+        walk(&whole, String::new(), &mut places);
+        let stride = places.len().div_ceil(60);
+        for place in places.iter().step_by(stride) {
+            for other in [json!(u64::MAX), json!(1u64 << 62), json!(-1), json!(1e300), json!("x"), Value::Null] {
+                let mut state = whole.clone();
+                *state.pointer_mut(place).unwrap() = other;
+                state.as_object_mut().unwrap().remove("checksums");
+                std::fs::write(at.join("state.json"), state.to_string()).unwrap();
+                goes_on_or_is_refused(&at, &mut *fresh());
+            }
+        }
+        // A weight that is no number.
+        let mut weights = file("weights.safetensors");
+        let last = weights.len() - 4;
+        weights[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+        let mut state = whole;
+        state.as_object_mut().unwrap().remove("checksums");
+        std::fs::write(at.join("state.json"), state.to_string()).unwrap();
+        std::fs::write(at.join("weights.safetensors"), &weights).unwrap();
+        if !saved.tensors.iter().any(|(_, t)| t.kind() == tch::Kind::Int64) {
+            assert!(checkpoint::read(&at).is_err_and(|e| e.to_string().contains("no number")), "{kind}");
+        }
+    }
+}
+
+/// The places of all leaves of a value.
+fn walk(value: &Value, at: String, places: &mut Vec<String>) {
+    match value {
+        Value::Object(table) => table.iter().for_each(|(k, v)| walk(v, format!("{at}/{k}"), places)),
+        Value::Array(list) => list.iter().enumerate().for_each(|(i, v)| walk(v, format!("{at}/{i}"), places)),
+        _ => places.push(at),
+    }
+}
+
+fn goes_on_or_is_refused(folder: &Path, training: &mut dyn Training) {
+    let Ok((saved, rest)) = checkpoint::read(folder) else { return };
+    if training.load(&saved, Some(&rest)).is_ok() && !training.done() {
+        let asked = AtomicUsize::new(0);
+        let _ = training.advance_until(&|| asked.fetch_add(1, Ordering::Relaxed) > 3000);
+        assert!(asked.load(Ordering::Relaxed) <= 3001, "it went on and on");
     }
 }

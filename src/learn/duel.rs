@@ -1,15 +1,18 @@
 //! How agents of games of two are judged: by games against other players, from both seats in turn.
 
+use crate::eval;
 use crate::networks::Trained;
 use crate::plan::Plan;
 use agon::{Failure, Outcome};
-use agon_agents::evaluate::{Evaluation, evaluate};
+use agon_agents::evaluate::{Evaluation, evaluate_until};
 use agon_core::game::{Action, Game, Turn, Visit, mix, restore};
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, Stream};
 use agon_core::{ActionsMut, VecEnv, View};
 use agon_search::guided::{self, Guided, GuidedSettings};
 use agon_search::{Evaluate, Player, player};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An agent that meets others at a game.
 pub trait Contender {
@@ -108,11 +111,13 @@ impl<G: Game> Contender for Entered<G> {
             over: vec![false; episodes],
             seed,
             failed: None,
+            stop: plan.stop.clone(),
         };
-        let evaluation = evaluate(&mut *env, &mut table, seed, record, &mut |_| {});
+        let stop = || plan.stopped();
+        let evaluation = evaluate_until(&mut *env, &mut table, seed, record, &mut |_| {}, &stop);
         let [agent, _] = table.players;
         self.agent = Some(agent);
-        table.failed.map_or(Ok(evaluation), |why| Err(Failure::Internal(why)))
+        table.failed.map_or(evaluation.ok_or_else(eval::stopped), |why| Err(Failure::Internal(why)))
     }
 
     fn solve(&mut self, text: &str, seed: u64) -> Result<Vec<bool>, String> {
@@ -143,6 +148,8 @@ struct Duel<G: Game> {
     over: Vec<bool>,
     seed: u64,
     failed: Option<String>,
+    /// Once it is set nobody waits for good moves any more.
+    stop: Arc<AtomicBool>,
 }
 
 impl<G: Game> Duel<G> {
@@ -172,7 +179,7 @@ impl<G: Game> Policy for Duel<G> {
             let Turn::Player(mover) = self.game.turn(&state) else { continue };
             let plies = saved["steps"].as_u64().unwrap_or(0) as u32;
             let (own, mind) = (self.seat(i), &mut self.minds[i]);
-            let action = if self.over[i] {
+            let action = if self.over[i] || self.stop.load(Ordering::Relaxed) {
                 // Its game is counted; it goes on only because the others do.
                 self.game.random_move(&state, mind)
             } else if plies < self.openings {

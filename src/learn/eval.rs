@@ -1,6 +1,7 @@
 //! `agon eval`, and the table at the end of a training run: mean returns with 95 % intervals, beside the scenario's
 //! baselines and its exact optimum.
 
+use crate::checkpoints;
 use crate::device;
 use crate::duel::{self, Contender, Who};
 use crate::plan::Plan;
@@ -8,8 +9,7 @@ use crate::tables::Tables;
 use agon::cli;
 use agon::run::Run;
 use agon::{Failure, Outcome};
-use agon_agents::checkpoint;
-use agon_agents::evaluate::{Evaluation, Seen, evaluate, mean_ci95};
+use agon_agents::evaluate::{Evaluation, Seen, evaluate_until, mean_ci95};
 use agon_agents::train::Training;
 use agon_core::episode::{Episode, FORMAT, Header};
 use agon_core::policy::{self, Policy};
@@ -103,7 +103,8 @@ impl Judged {
         match self {
             Self::Policy(who) => {
                 let mut env = plan.eval_env(episodes)?;
-                Ok(vec![(None, evaluate(&mut *env, &mut **who, seed, record, watch))])
+                let done = evaluate_until(&mut *env, &mut **who, seed, record, watch, &|| plan.stopped());
+                Ok(vec![(None, done.ok_or_else(stopped)?)])
             }
             Self::Contender(who) => {
                 let meet = |rival: &String| Ok((Some(rival.clone()), who.meet(plan, rival, episodes, seed, record)?));
@@ -249,6 +250,11 @@ pub fn save_episodes(
     Ok(())
 }
 
+/// An evaluation that somebody stopped.
+pub fn stopped() -> Failure {
+    Failure::Interrupted("the evaluation was stopped".into())
+}
+
 /// What a name on the command line means.
 pub enum Target {
     Checkpoint { scenario: PathBuf, folder: PathBuf, name: String },
@@ -309,9 +315,9 @@ pub fn run(args: &cli::Eval) -> Outcome {
     let seed = args.seed.unwrap_or(plan.eval.seed);
     let mut step = None;
     let (mut who, name) = match target {
-        Target::Checkpoint { folder, name, .. } => {
+        Target::Checkpoint { name, .. } => {
             let mut training = plan.start(device)?;
-            let (saved, state) = checkpoint::read(&folder).map_err(|e| Failure::Input(e.to_string()))?;
+            let (folder, saved, state) = checkpoints::read(&args.what)?;
             training.load(&saved, None).map_err(|e| Failure::Input(format!("{}: {e}", folder.display())))?;
             step = state["trainer"]["step"].as_u64();
             if let Some(step) = step {
@@ -344,7 +350,7 @@ fn solve(who: &mut Judged, name: &str, file: &Path, seed: u64, json: bool) -> Ou
     let Judged::Contender(who) = who else {
         return Err(Failure::Input("--positions is for games of two".into()));
     };
-    let text = std::fs::read_to_string(file).map_err(|e| Failure::read(file, &e))?;
+    let text = agon::files::read_text(file)?;
     let solved = who.solve(&text, seed).map_err(|why| Failure::Input(format!("{}:{why}", file.display())))?;
     let (n, right) = (solved.len(), solved.iter().filter(|s| **s).count());
     if n == 0 {

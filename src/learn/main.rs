@@ -3,6 +3,7 @@
 
 mod agents;
 mod bench;
+mod checkpoints;
 mod device;
 mod doctor;
 mod duel;

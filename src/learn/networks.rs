@@ -1,8 +1,9 @@
 //! Networks that were trained, as players of tournaments.
 
+use crate::checkpoints;
 use crate::eval::{Target, locate};
 use crate::plan::Plan;
-use agon_agents::{Device, checkpoint};
+use agon_agents::Device;
 use agon_core::GameSpec;
 use agon_core::game::{Game, Visit};
 use agon_search::{Evaluate, Networks};
@@ -31,7 +32,7 @@ impl Visit for SpecOf {
 
 impl Networks for Trained {
     fn open(&self, path: &str, game: &GameSpec) -> Result<Box<dyn Evaluate>, String> {
-        let Target::Checkpoint { scenario, folder, .. } = locate(path).map_err(|e| e.to_string())? else {
+        let Target::Checkpoint { scenario, .. } = locate(path).map_err(|e| e.to_string())? else {
             return Err("there is no such run or checkpoint".into());
         };
         let plan = Plan::read_agent(&scenario).map_err(|e| e.to_string())?;
@@ -40,7 +41,7 @@ impl Networks for Trained {
             return Err(format!("it was trained on {} with other settings or another game", plan.env.id));
         }
         let mut training = plan.start(self.device).map_err(|e| e.to_string())?;
-        let (saved, _) = checkpoint::read(&folder).map_err(|e| e.to_string())?;
+        let (_, saved, _) = checkpoints::read(path).map_err(|e| e.to_string())?;
         training.load(&saved, None).map_err(|e| e.to_string())?;
         training.network().ok_or_else(|| format!("{} has no network that plays", plan.agent.kind))
     }

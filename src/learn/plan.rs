@@ -7,13 +7,37 @@ use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::registry::{self, Start};
 use agon_agents::train::Training;
-use agon_agents::{AgentError, Device};
+use agon_agents::{AgentError, Device, memory};
 use agon_core::game::Visit;
-use agon_core::settings::{Issue, Settings};
-use agon_core::{Entry, EnvError, Game, Spec, VecEnv};
+use agon_core::settings::{Issue, Setting, Settings};
+use agon_core::{Entry, EnvError, Game, Spec, VecEnv, View};
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How many checkpoints are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep(pub usize);
+
+impl Setting for Keep {
+    fn kind() -> String {
+        "whole number or \"all\"".into()
+    }
+    fn from_value(value: &Value) -> Result<Self, String> {
+        if value == "all" {
+            return Ok(Self(usize::MAX));
+        }
+        usize::from_value(value).map(Self).map_err(|_| "must be a whole number or \"all\"".into())
+    }
+    fn to_value(&self) -> Value {
+        if self.0 == usize::MAX { "all".into() } else { self.0.into() }
+    }
+    fn numbers(&self) -> Vec<f64> {
+        if self.0 == usize::MAX { Vec::new() } else { vec![self.0 as f64] }
+    }
+}
 
 agon_core::settings! {
     /// How long and how wide.
@@ -30,6 +54,8 @@ agon_core::settings! {
         env_threads: usize = 1, in [1.0, 1024.0];
         /// Steps between checkpoints; a tenth of `steps` if left out.
         save_every: Option<u64> = None, in [1.0, 1e15];
+        /// Checkpoints that are kept, the newest, beside the best one; or "all".
+        keep: Keep = Keep(3), in [1.0, 1e15];
     }
 }
 
@@ -74,6 +100,8 @@ pub struct Plan {
     pub report: Option<Report>,
     /// The scenario with every default filled in and the fit's results in place of the fit.
     pub resolved: String,
+    /// Set once somebody asks it to stop: evaluations leave off then.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Plan {
@@ -143,8 +171,19 @@ impl Plan {
         let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
         let resolved =
             resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, (&eval, changed))?;
-        let plan =
-            Self { name, env, env_settings, eval_env_settings, agent, agent_settings, train, eval, report, resolved };
+        let plan = Self {
+            stop: Arc::default(),
+            name,
+            env,
+            env_settings,
+            eval_env_settings,
+            agent,
+            agent_settings,
+            train,
+            eval,
+            report,
+            resolved,
+        };
         // Settings that only fail together fail here, with their place.
         let here = |e: EnvError| match e {
             EnvError::Settings(issues) if plan.eval_env_settings != plan.env_settings => {
@@ -153,6 +192,7 @@ impl Plan {
             other => env_failure(&source, other),
         };
         let probe = plan.env.build(&plan.eval_env_settings, 1, 1).map_err(here)?;
+        plan.fits_in_memory(&*probe).map_err(|(section, issue)| within(section)(vec![issue]))?;
         for player in &plan.eval.baselines {
             agon_core::policy::by_name(&*probe, player, 0)
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
@@ -178,6 +218,84 @@ impl Plan {
         let start = plan.start_with(probe, game.as_deref(), Device::Cpu);
         plan.agent.check(&plan.agent_settings, start, plan.train.envs).map_err(|e| agent_failure(&source, e))?;
         Ok(plan)
+    }
+
+    /// Refuses more environments, or deeper searches, than this machine can hold. `probe`: one environment.
+    fn fits_in_memory(&self, probe: &dyn VecEnv) -> Result<(), (&'static str, Issue)> {
+        let spec = probe.spec();
+        // A state as text is about as long as in memory. A run saves all of them: as a tree of values, put aside once
+        // more, and as text.
+        let state = probe.save(0, View::Now).to_string().len() as f64;
+        let row = (8 * spec.obs_len() + 4 * spec.action.len() + spec.action.mask_len() + 50) as f64;
+        let rows = |envs: usize| envs as f64 * spec.agents as f64 * row;
+        let envs = self.train.envs as f64;
+        let (played, saved) = (envs * (2.0 * state + 200.0) + rows(self.train.envs), envs * (8.0 * state + 1500.0));
+        let refuse = |section, key: &str, bytes: f64, what: &str| match memory::refusal(bytes, what) {
+            Some(why) => Err((section, Issue::value(key, why))),
+            None => Ok(()),
+        };
+        refuse("train", "envs", played + saved, " (environments, and what it takes to save them)")?;
+        for (key, episodes) in [("episodes", self.eval.episodes), ("final_episodes", self.eval.final_episodes)] {
+            let bytes = episodes as f64 * (2.0 * state + 500.0) + rows(episodes);
+            refuse("eval", key, bytes, ": all its episodes are played side by side")?;
+        }
+        // A position of a search tree takes about 45 bytes; each simulation adds those that can follow one.
+        let tree = 45.0 * f64::from(self.eval.simulations) * spec.action.mask_len().min(40) as f64;
+        refuse("eval", "simulations", tree, " for one search")
+    }
+
+    /// Whether somebody asked it to stop.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What is odd about it, though it can be done: more steps than were asked for, nothing that is learned.
+    pub fn remarks(&self) -> Vec<String> {
+        let TrainSettings { steps, envs, save_every, .. } = self.train;
+        let number = |key: &str| self.agent_settings.get(key).and_then(Value::as_u64);
+        let mut remarks = Vec::new();
+        let on_policy = ["ppo", "a2c"].contains(&self.agent.kind);
+        // Steps that are made between two moments at which it may end.
+        let bout = match self.agent.kind {
+            "exact" => 1,
+            "alphazero" => number("moves").unwrap_or(1),
+            _ if on_policy => (envs as u64).saturating_mul(number("rollout_steps").unwrap_or(1)),
+            _ => envs as u64,
+        };
+        if bout > steps {
+            let why = match self.agent.kind {
+                "alphazero" => format!("as many moves as `agent.moves` says, {bout}, are played before it learns"),
+                _ if on_policy => format!("one rollout of {envs} environments is {bout} steps"),
+                _ => format!("{envs} environments make {bout} steps at once"),
+            };
+            remarks.push(format!("train.steps = {steps} becomes {bout}: {why}"));
+        }
+        if let Some(starts) = number("learning_starts").filter(|starts| *starts > steps) {
+            remarks.push(format!(
+                "nothing will be learned: agent.learning_starts = {starts} is above train.steps = {steps}"
+            ));
+        }
+        if let (Some(memory), Some(minibatch)) = (number("memory"), number("minibatch"))
+            && self.agent.kind == "dqn"
+            && minibatch > memory
+        {
+            remarks.push(format!(
+                "agent.minibatch = {minibatch} is more than agent.memory = {memory} holds: transitions come many times"
+            ));
+        }
+        if let Some(batch) = number("batch").filter(|batch| self.agent.kind == "reinforce" && *batch > steps) {
+            remarks.push(format!("nothing will be learned: agent.batch = {batch} is above train.steps = {steps}"));
+        }
+        if let Some(every) = self.eval.every.filter(|every| *every > steps.max(bout)) {
+            remarks.push(format!("eval.every = {every} is above train.steps = {steps}: only its end is evaluated"));
+        }
+        if self.eval.stop_at.is_some() && self.eval.every.is_none() {
+            remarks.push("eval.stop_at is never met: without eval.every nothing is evaluated on the way".into());
+        }
+        if let Some(every) = save_every.filter(|every| *every > steps.max(bout)) {
+            remarks.push(format!("train.save_every = {every} is above train.steps = {steps}: only its end is saved"));
+        }
+        remarks
     }
 
     /// A batch of the scenario's environment.

@@ -1,6 +1,7 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
-use crate::eval::{self, Judged};
+use crate::checkpoints;
+use crate::eval::{self, Judged, Target};
 use crate::faces::Faces;
 use crate::plan::Plan;
 use crate::{device, duel};
@@ -8,15 +9,17 @@ use agon::cli;
 use agon::failure::quoted;
 use agon::run::{Lock, Logs, Run, Tail};
 use agon::tui::model::Model;
+use agon::tui::pane::number;
 use agon::{Failure, Outcome};
 use agon::{screen, signals};
+use agon_agents::agent::Saved;
 use agon_agents::evaluate::mean_ci95;
 use agon_agents::train::Training;
 use agon_agents::{AgentError, Device, checkpoint};
 use agon_core::event::{self, Chart, Event};
 use agon_core::{Scene, Sink};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +27,36 @@ use std::time::{Duration, Instant};
 /// Reports a run makes at most: more would slow it down and nobody could tell them apart.
 const REPORTS: u64 = 2000;
 const SPEED_EVERY: Duration = Duration::from_millis(250);
+
+/// The best evaluation so far, and the checkpoint that was made of it.
+struct Best {
+    mean: Option<f64>,
+    checkpoint: Option<String>,
+}
+
+impl Best {
+    /// As a checkpoint says; of older ones the checkpoint's name is in a file alone.
+    fn read(run: &Run, saved: &Value) -> Self {
+        let named = || Some(run.checkpoint("best")?.file_name()?.to_string_lossy().into_owned());
+        match saved.as_f64() {
+            Some(mean) => Self { mean: Some(mean), checkpoint: named() },
+            None => Self { mean: saved["mean"].as_f64(), checkpoint: saved["checkpoint"].as_str().map(String::from) },
+        }
+    }
+
+    /// Makes `checkpoints/best` say the same.
+    fn mark(&self, run: &Run) -> Outcome {
+        let there = |name: &&String| run.path("checkpoints").join(name).is_dir();
+        match self.checkpoint.as_ref().filter(there) {
+            Some(name) => run.mark("best", name),
+            None => {
+                // Gone, because a better one came after what the run goes on from now: that will come again.
+                let _ = std::fs::remove_file(run.path("checkpoints/best"));
+                Ok(())
+            }
+        }
+    }
+}
 
 /// A run under way.
 struct Session {
@@ -33,10 +66,15 @@ struct Session {
     trainer: Box<dyn Training>,
     faces: Faces,
     stop: Arc<AtomicBool>,
-    /// The best evaluation so far.
-    best: Option<f64>,
-    /// The newest checkpoint of this process: its step and name.
-    saved: Option<(u64, String)>,
+    /// The step up to which everything that was due was done.
+    settled: u64,
+    /// Whether the trainer is ahead of that, and what it did was reported: what is left is to judge it.
+    judging: bool,
+    /// Whether it reached the goal of its evaluations.
+    reached: bool,
+    best: Best,
+    /// The step of the newest checkpoint of this process.
+    saved: Option<u64>,
     /// Seconds of earlier processes of this run.
     before: f64,
     started: Instant,
@@ -45,7 +83,15 @@ struct Session {
 
 pub fn run(args: &cli::Train) -> Outcome {
     let stop = signals::for_run()?;
-    let mut session = Session::open(args, stop)?;
+    match &args.seeds {
+        None => train(args, &stop).map(drop),
+        Some(seeds) => several(args, &seeds.0, &stop),
+    }
+}
+
+/// One run, from where it begins to its table; its folder and what it earned.
+fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64)> {
+    let mut session = Session::open(args, stop.clone())?;
     let outcome = session.train();
     let ended = match &outcome {
         Ok(outcome) => *outcome,
@@ -63,56 +109,172 @@ pub fn run(args: &cli::Train) -> Outcome {
     let _ = session.run.status(word, session.trainer.step(), session.plan.train.steps);
     outcome?;
     flushed?;
-    let folder = quoted(&session.run.folder);
+    let folder = session.run.folder.clone();
     if ended == event::Outcome::Interrupted {
-        let step = session.trainer.step();
+        let (step, folder) = (session.trainer.step(), quoted(&folder.display().to_string()));
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
-    session.finish(args.ui == cli::Ui::Json)
+    Ok((folder, session.finish(args.ui == cli::Ui::Json)?))
+}
+
+/// A run for each seed, one after the other, and what they have in common.
+fn several(args: &cli::Train, seeds: &[u64], stop: &Arc<AtomicBool>) -> Outcome {
+    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
+        return Err(Failure::Input(format!("{} is there already: choose another --out", out.display())));
+    }
+    let mut done: Vec<(u64, PathBuf, f64)> = Vec::new();
+    let mut ended = Ok(());
+    for &seed in seeds {
+        agon::tell!("seed {seed}, {} of {}", done.len() + 1, seeds.len());
+        let out = args.out.as_ref().map(|out| out.join(format!("seed-{seed}")));
+        let one = cli::Train { seed: Some(seed), seeds: None, out, ..args.clone() };
+        match train(&one, stop) {
+            Ok((folder, mean)) => done.push((seed, folder, mean)),
+            Err(failure) => {
+                ended = Err(failure);
+                break;
+            }
+        }
+    }
+    let means: Vec<f64> = done.iter().map(|(_, _, mean)| *mean).collect();
+    if means.is_empty() {
+        return ended;
+    }
+    let n = means.len() as f64;
+    let mean = means.iter().sum::<f64>() / n;
+    let worst = means.iter().copied().fold(f64::INFINITY, f64::min);
+    let best = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let spread = (n > 1.0).then(|| (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt());
+    if args.ui == cli::Ui::Json {
+        let runs: Vec<Value> =
+            done.iter().map(|(seed, run, mean)| json!({"seed": seed, "run": run, "mean_return": mean})).collect();
+        agon::say!(
+            "{}",
+            json!({"kind": "seeds", "runs": runs, "mean": mean, "worst": worst, "best": best, "deviation": spread})
+        );
+        return ended;
+    }
+    agon::say!("\n{:>20}{:>16}  run", "seed", "mean return");
+    for (seed, run, mean) in &done {
+        agon::say!("{seed:>20}{:>16}  {}", number(*mean), run.display());
+    }
+    for (name, value) in [("mean", Some(mean)), ("worst", Some(worst)), ("best", Some(best)), ("deviation", spread)] {
+        if let Some(value) = value {
+            agon::say!("{name:>20}{:>16}", number(value));
+        }
+    }
+    ended
+}
+
+/// What `--set` may change of a run that has begun; everything else would make it another run.
+const CHANGEABLE: [&str; 13] = [
+    "train.steps",
+    "train.save_every",
+    "train.keep",
+    "train.threads",
+    "train.env_threads",
+    "eval.every",
+    "eval.episodes",
+    "eval.final_episodes",
+    "eval.baselines",
+    "eval.opponents",
+    "eval.simulations",
+    "eval.stop_at",
+    "eval.record",
+];
+
+fn may_change(sets: &[String]) -> Outcome {
+    for set in sets {
+        let key: String = set.split('=').next().unwrap_or_default().split_whitespace().collect();
+        if !CHANGEABLE.contains(&key.as_str()) {
+            let all = CHANGEABLE.join(", ");
+            return Err(Failure::Input(format!(
+                "--set {set}: a run that has begun cannot change `{key}`, only {all}; for a new run with its weights \
+                 there is `agon train SCENARIO --from RUN`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Where a session begins.
+enum Begin {
+    /// With a new run.
+    New,
+    /// With a run that has saved nothing yet.
+    Anew(Run, Lock),
+    /// With a checkpoint of a run.
+    From(Run, Lock, PathBuf, Saved, Value),
 }
 
 impl Session {
     fn open(args: &cli::Train, stop: Arc<AtomicBool>) -> Outcome<Self> {
-        let (plan, resumed) = match (&args.resume, &args.scenario) {
-            (Some(folder), _) => {
-                let run = Run::open(folder)?;
+        let (mut plan, begin) = match (&args.resume, &args.scenario) {
+            (Some(path), _) => {
+                let (run, asked) = checkpoints::named(path)?;
                 // Before anything is read that another process might replace.
                 let lock = run.lock()?;
-                let plan = Plan::read(&run.path("scenario.toml"), &[])?;
-                let none =
-                    || Failure::Input(format!("{} has no checkpoint to go on from; train it anew", folder.display()));
-                let checkpoint = run.checkpoint("latest").ok_or_else(none)?;
-                (plan, Some((run, lock, checkpoint)))
+                may_change(&args.set)?;
+                let plan = Plan::read(&run.path("scenario.toml"), &args.set)?;
+                let begin = match checkpoints::to_resume(&run, asked)? {
+                    Some((folder, saved, state)) => Begin::From(run, lock, folder, saved, state),
+                    None => Begin::Anew(run, lock),
+                };
+                (plan, begin)
             }
             (None, Some(scenario)) => {
                 let mut sets = args.set.clone();
                 sets.extend(args.seed.map(|s| format!("train.seed={s}")));
-                (Plan::read(scenario, &sets)?, None)
+                (Plan::read(scenario, &sets)?, Begin::New)
             }
             (None, None) => return Err(Failure::Input("name a scenario, or --resume a run".into())),
         };
+        plan.stop = stop.clone();
         if args.ui == cli::Ui::Tui && !screen::is_terminal() {
             return Err(Failure::Input("--ui tui: there is no terminal here; use --ui plain".into()));
         }
+        plan.remarks().iter().for_each(|remark| agon::tell!("note: {remark}"));
         let device = device::open(args.device)?;
         agon_agents::set_threads(plan.train.threads);
+        if plan.train.envs >= 10_000 {
+            agon::tell!("preparing {} environments", plan.train.envs);
+        }
         let mut trainer = plan.start(device)?;
         Judged::of(&plan, &*trainer)?; // whoever cannot be judged is told so now
-        let (run, lock, state) = match resumed {
-            None => {
+        let resumed = matches!(begin, Begin::From(..));
+        let (run, lock, state) = match begin {
+            Begin::New => {
+                let learned = args.from.as_deref().map(|from| warm(&plan, &mut *trainer, from)).transpose()?;
                 let run = Run::create(&plan.name, args.out.as_deref())?;
                 let lock = run.lock()?;
-                describe(&run, &plan, device)?;
+                describe(&run, &plan, device, learned.as_deref())?;
                 (run, lock, Value::Null)
             }
-            Some((run, lock, folder)) => {
+            Begin::Anew(run, lock) => {
+                if !args.set.is_empty() {
+                    run.write("scenario.toml", &plan.resolved)?;
+                }
+                (run, lock, Value::Null)
+            }
+            Begin::From(run, lock, folder, saved, state) => {
                 let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
-                let (saved, state) = checkpoint::read(&folder).map_err(unfit)?;
                 trainer.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
+                if !args.set.is_empty() {
+                    run.write("scenario.toml", &plan.resolved)?;
+                    tell_schedules(&plan, &args.set, trainer.step());
+                }
+                let name = folder.file_name().unwrap_or_default().to_string_lossy();
+                if run.checkpoint("latest").as_ref() != Some(&folder) || !run.path("checkpoints/latest").is_file() {
+                    run.mark("latest", &name)?;
+                }
                 (run, lock, state)
             }
         };
-        let logs = Logs::open(&run, Some(&state["logs"]))?;
+        let best = Best::read(&run, &state["best"]);
+        if resumed {
+            best.mark(&run)?;
+        }
+        let logs = Logs::open(&run, &state["logs"])?;
         let mut model = Model {
             name: plan.name.clone(),
             run: run.folder.display().to_string(),
@@ -136,20 +298,24 @@ impl Session {
         }
         let faces = Faces::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
         let now = Instant::now();
+        let goal_moved = args.set.iter().any(|set| set.contains("eval.stop_at") || set.contains("train.steps"));
         let mut session = Self {
             told: (now, trainer.step()),
+            settled: state["settled"].as_u64().unwrap_or(trainer.step()),
+            judging: state["judging"] == true,
+            reached: state["reached"] == true && !goal_moved,
             plan,
             run,
             _lock: lock,
             trainer,
             faces,
             stop,
-            best: state["best"].as_f64(),
+            best,
             saved: None,
             before: state["seconds"].as_f64().unwrap_or(0.0),
             started: now,
         };
-        if session.trainer.step() == 0 {
+        if !resumed {
             let (plan, trainer) = (&session.plan, &session.trainer);
             let scalars = trainer.task_scalars();
             let chart = match () {
@@ -168,10 +334,14 @@ impl Session {
             session.faces.emit(&started);
         }
         session.run.status("running", session.trainer.step(), session.plan.train.steps)?;
+        if args.from.is_some() {
+            // What it began with is nowhere else in the run.
+            session.save()?;
+        }
         Ok(session)
     }
 
-    /// Whether a multiple of `every` lies in (before, now].
+    /// Whether a multiple of `every` lies between where everything was settled last and now.
     fn due(&self, before: u64, every: u64) -> bool {
         before / every != self.trainer.step() / every
     }
@@ -180,22 +350,33 @@ impl Session {
         let steps = self.plan.train.steps;
         let report_every = (steps / REPORTS).max(1);
         let save_every = self.plan.train.save_every.unwrap_or((steps / 10).max(1));
-        let mut reached = false;
-        while !self.trainer.done() && !reached {
-            if self.stop.load(Ordering::Relaxed) {
+        loop {
+            if !self.judging {
+                if self.trainer.done() || self.reached {
+                    break;
+                }
+                let stop = self.stop.clone();
+                let stop = || stop.load(Ordering::Relaxed);
+                let advanced = if stop() { Ok(None) } else { self.trainer.advance_until(&stop) };
+                let Some(report) = advanced.map_err(|e| Failure::Internal(e.to_string()))? else {
+                    self.save()?;
+                    return Ok(event::Outcome::Interrupted);
+                };
+                if self.due(self.settled, report_every) {
+                    self.report(report);
+                }
+                self.judging = true;
+            }
+            // Whoever goes on from a checkpoint made in between comes here first.
+            let before = self.settled;
+            if let Some(every) = self.plan.eval.every
+                && self.due(before, every)
+                && !self.evaluate()?
+            {
                 self.save()?;
                 return Ok(event::Outcome::Interrupted);
             }
-            let before = self.trainer.step();
-            let report = self.trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?;
-            if self.due(before, report_every) {
-                self.report(report);
-            }
-            if let Some(every) = self.plan.eval.every
-                && self.due(before, every)
-            {
-                reached = self.evaluate()?;
-            }
+            (self.judging, self.settled) = (false, self.trainer.step());
             if self.due(before, save_every) {
                 self.save()?;
             }
@@ -247,78 +428,84 @@ impl Session {
         self.before + self.started.elapsed().as_secs_f64()
     }
 
-    /// Evaluates the policy as it is now; true if it reached the goal.
+    /// Evaluates the policy as it is now; false if it was asked to stop, and then nothing came of it.
     fn evaluate(&mut self) -> Outcome<bool> {
         let (step, eval) = (self.trainer.step(), &self.plan.eval);
         let mut judged = Judged::of(&self.plan, &*self.trainer)?;
-        let meetings = judged.meet(&self.plan, eval.episodes, eval.seed, eval.record, &mut |_| {})?;
+        let meetings = judged.meet(&self.plan, eval.episodes, eval.seed, eval.record, &mut |_| {});
         // Networks that were asked one by one told this thread to work alone.
         agon_agents::set_threads(self.plan.train.threads);
+        let meetings = match meetings {
+            Err(Failure::Interrupted(_)) => return Ok(false),
+            other => other?,
+        };
         let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
         let (mean, ci95) = mean_ci95(&returns);
         let (goal, episodes) = (eval.stop_at, returns.len() as u64);
         let actor = format!("{} at step {step}", self.plan.agent.kind);
         eval::save_episodes(&self.run, &self.plan, meetings, eval.seed, &actor, &format!("{step:012}"))?;
         self.faces.emit(&Event::Evaluated { step, mean, ci95, episodes });
-        if self.best.is_none_or(|b| mean > b) {
-            self.best = Some(mean);
-            let name = self.save()?;
-            self.run.mark("best", &name)?;
+        self.reached = goal.is_some_and(|g| mean >= g);
+        (self.judging, self.settled) = (false, step);
+        if self.best.mean.is_none_or(|b| mean > b) {
+            self.best = Best { mean: Some(mean), checkpoint: Some(step.to_string()) };
+            // A checkpoint of this step that was made before it was judged does not say so.
+            self.saved = None;
+            self.save()?;
+            self.best.mark(&self.run)?;
+            self.run.forget(&self.run.path(&format!("checkpoints/{step}")), self.plan.train.keep.0);
         }
-        Ok(goal.is_some_and(|g| mean >= g))
+        Ok(true)
     }
 
-    /// Makes a checkpoint and gives its name; those that neither `latest` nor `best` names are taken away afterwards.
-    fn save(&mut self) -> Outcome<String> {
+    /// Makes a checkpoint. Older ones than `train.keep` says are taken away, but for the best.
+    fn save(&mut self) -> Outcome {
         let step = self.trainer.step();
-        if let Some((at, name)) = &self.saved
-            && *at == step
-        {
-            return Ok(name.clone());
-        }
-        let checkpoints = self.run.path("checkpoints");
-        // Never over one that is there: between taking it away and the new one's coming, there would be none.
-        let mut name = format!("{step}");
-        let mut count = 1;
-        while checkpoints.join(&name).exists() {
-            count += 1;
-            name = format!("{step}-{count}");
+        if self.saved == Some(step) {
+            return Ok(());
         }
         let (saved, trainer) = self.trainer.save();
         let state = json!({
             "trainer": trainer,
             "logs": self.faces.logs.lengths()?,
-            "best": self.best,
+            "best": self.best.mean.map(|mean| json!({"mean": mean, "checkpoint": self.best.checkpoint})),
+            "settled": self.settled,
+            "judging": self.judging,
+            "reached": self.reached,
             "seconds": self.seconds(),
         });
-        let folder = checkpoints.join(&name);
-        checkpoint::write(&folder, &saved, &state).map_err(|e| Failure::write(&folder, &e))?;
-        self.run.mark("latest", &name)?;
+        let folder = self.run.path(&format!("checkpoints/{step}"));
+        checkpoint::write(&folder, &saved, &state).map_err(|e| self.run.failed(&folder, &e))?;
+        self.run.mark("latest", &step.to_string())?;
         self.run.status("running", step, self.plan.train.steps)?;
-        let keep = [Some(folder.clone()), self.run.checkpoint("best")];
-        let all = std::fs::read_dir(checkpoints).into_iter().flatten().flatten().map(|e| e.path());
-        for old in all.filter(|p| p.is_dir() && !keep.contains(&Some(p.clone()))) {
-            // One that cannot be removed only takes room.
-            let _ = std::fs::remove_dir_all(old);
+        if self.best.checkpoint != Some(step.to_string()) {
+            self.run.forget(&folder, self.plan.train.keep.0);
         }
         self.faces.emit(&Event::Saved { step, path: folder.display().to_string() });
-        self.saved = Some((step, name.clone()));
-        Ok(name)
+        self.saved = Some(step);
+        Ok(())
     }
 
     /// The last evaluation, the table, and what to do next.
-    fn finish(mut self, json: bool) -> Outcome {
+    fn finish(mut self, json: bool) -> Outcome<f64> {
+        let folder = quoted(&self.run.folder.display().to_string());
+        let said = |failure| match failure {
+            Failure::Interrupted(_) => Failure::Interrupted(format!(
+                "all its steps are made and saved, only the last evaluation was stopped; it is made by\n  agon eval {folder}"
+            )),
+            other => other,
+        };
         let (eval, seconds) = (&self.plan.eval, self.seconds());
         let mut judged = Judged::of(&self.plan, &*self.trainer)?;
-        let scores = judged.compare(&self.plan, self.plan.agent.kind, eval.final_episodes, eval.seed, &mut |_| {})?;
+        let scores = judged.compare(&self.plan, self.plan.agent.kind, eval.final_episodes, eval.seed, &mut |_| {});
+        let scores = scores.map_err(said)?;
         if eval.record > 0 {
-            let recorded = judged.meet(&self.plan, eval.record, eval.seed, eval.record, &mut |_| {})?;
+            let recorded = judged.meet(&self.plan, eval.record, eval.seed, eval.record, &mut |_| {}).map_err(said)?;
             let actor = format!("{} at step {}", self.plan.agent.kind, self.trainer.step());
             eval::save_episodes(&self.run, &self.plan, recorded, eval.seed, &actor, "final")?;
         }
         self.run.write("evaluation.json", &format!("{}\n", scores.json()))?;
         self.faces.logs.flush()?;
-        let folder: PathBuf = self.run.folder.clone();
         agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step(), device::memory().1);
         if json {
             agon::say!("{}", serde_json::json!({"kind": "scores", "scores": scores.json()}));
@@ -326,14 +513,13 @@ impl Session {
             agon::failure::say(format_args!("{}", scores.table()));
         }
         agon::tell!("\nnext:");
-        agon::tell!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", quoted(&folder));
-        Ok(())
+        agon::tell!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", folder);
+        Ok(scores.agent.mean)
     }
 }
 
 /// The files that say what this run is.
-fn describe(run: &Run, plan: &Plan, device: Device) -> Outcome {
-    run.write("scenario.toml", &plan.resolved)?;
+fn describe(run: &Run, plan: &Plan, device: Device, from: Option<&Path>) -> Outcome {
     if let Some(report) = &plan.report {
         run.write("fit.json", &format!("{:#}\n", report.json))?;
     }
@@ -350,7 +536,45 @@ fn describe(run: &Run, plan: &Plan, device: Device) -> Outcome {
         "threads": plan.train.threads,
         "env_threads": plan.train.env_threads,
         "seed": plan.train.seed,
+        "from": from,
         "command": command[1..],
     });
-    run.write("provenance.json", &format!("{provenance:#}\n"))
+    run.write("provenance.json", &format!("{provenance:#}\n"))?;
+    // The last one: where it is, there is a run.
+    run.write("scenario.toml", &plan.resolved)
+}
+
+/// Begins with what another run has learned; the checkpoint that it was read from.
+fn warm(plan: &Plan, trainer: &mut dyn Training, from: &str) -> Outcome<PathBuf> {
+    let Target::Checkpoint { scenario, .. } = eval::locate(from)? else {
+        return Err(Failure::Input(format!("--from {from}: there is no such run or checkpoint")));
+    };
+    let other = Plan::read_agent(&scenario)?.agent.kind;
+    if other != plan.agent.kind {
+        return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {}", plan.agent.kind)));
+    }
+    let (folder, saved, _) = checkpoints::read(from)?;
+    trainer.warm(&saved).map_err(|e| Failure::Input(format!("--from {from}: {e}")))?;
+    agon::tell!("it begins with the weights of {}", folder.display());
+    Ok(folder)
+}
+
+/// Says which rates a change of the run's length moves.
+fn tell_schedules(plan: &Plan, sets: &[String], step: u64) {
+    if !sets.iter().any(|set| set.trim_start().starts_with("train.steps")) {
+        return;
+    }
+    let falls = |(key, value): (&String, &Value)| {
+        key.strip_suffix("_schedule").filter(|_| value != "constant").map(String::from)
+    };
+    let mut rates: Vec<String> = plan.agent_settings.iter().filter_map(falls).collect();
+    rates.extend(plan.agent_settings.contains_key("epsilon_share").then(|| "epsilon".into()));
+    if !rates.is_empty() {
+        agon::tell!(
+            "note: {} now change over {} steps: from step {step} on they are what they would be there in a run of that \
+             length, and up to there they were not",
+            rates.join(", "),
+            plan.train.steps
+        );
+    }
 }

@@ -70,6 +70,30 @@ struct Lane<S> {
     would_resign: Option<usize>,
 }
 
+/// A game under way without its tree, which is grown anew in every call of [`SelfPlay::play`].
+struct Paused<S> {
+    rng: RngState,
+    steps: Vec<Step<S>>,
+    state: S,
+    opening: u32,
+    may_resign: bool,
+    would_resign: Option<usize>,
+}
+
+impl<S: Clone + Default + PartialEq> Lane<S> {
+    fn game(&self) -> Paused<S> {
+        let (rng, steps, state) = (self.rng.state(), self.steps.clone(), self.state.clone());
+        let Self { opening, may_resign, would_resign, .. } = *self;
+        Paused { rng, steps, state, opening, may_resign, would_resign }
+    }
+
+    fn go_back(&mut self, game: Paused<S>) {
+        (self.rng, self.steps, self.state) = (Rng::restore(game.rng), game.steps, game.state);
+        (self.opening, self.may_resign, self.would_resign) = (game.opening, game.may_resign, game.would_resign);
+        self.tree.plant(&self.state);
+    }
+}
+
 /// What happened in a call of [`SelfPlay::play`].
 #[derive(Clone, Debug, Default)]
 pub struct Played {
@@ -89,8 +113,14 @@ pub struct Played {
 
 /// Self-play of one game, whichever it is.
 pub trait SelfPlay {
-    /// Plays about `moves` searched moves, a share in each thread; one thread a network.
-    fn play(&mut self, moves: u64, networks: &mut [Box<dyn Evaluate>]) -> Played;
+    /// Plays about `moves` searched moves, a share in each thread; one thread a network. None where it was asked to
+    /// stop: then everything is as it was before.
+    fn play(
+        &mut self,
+        moves: u64,
+        networks: &mut [Box<dyn Evaluate>],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Played>;
 
     /// Searched positions in the window.
     fn positions(&self) -> usize;
@@ -295,7 +325,8 @@ fn run<G: Game>(
     lanes: &mut [Lane<G::State>],
     moves: u64,
     network: &mut dyn Evaluate,
-) -> (Played, Vec<Vec<Step<G::State>>>) {
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Option<(Played, Vec<Vec<Step<G::State>>>)> {
     let (begun, mut played, mut finished) = (Instant::now(), Played::default(), Vec::new());
     let (width, actions, n) = (game.spec().obs_len(), game.spec().actions, lanes.len());
     let (mut obs, mut logits, mut value) = (vec![0.0; n * width], vec![0.0; n * actions], vec![0.0; n]);
@@ -303,6 +334,9 @@ fn run<G: Game>(
     // Lanes whose leaves wait to be judged, a row each.
     let mut waiting: Vec<(usize, u64)> = Vec::with_capacity(n);
     'waves: loop {
+        if stop() {
+            return None;
+        }
         waiting.clear();
         for (i, lane) in lanes.iter_mut().enumerate() {
             let obs = &mut obs[waiting.len() * width..][..width];
@@ -346,11 +380,17 @@ fn run<G: Game>(
     }
     lanes.iter_mut().for_each(|lane| lane.tree.plant(&lane.state));
     played.times[1] = begun.elapsed();
-    (played, finished)
+    Some((played, finished))
 }
 
 impl<G: Game> SelfPlay for Games<G> {
-    fn play(&mut self, moves: u64, networks: &mut [Box<dyn Evaluate>]) -> Played {
+    fn play(
+        &mut self,
+        moves: u64,
+        networks: &mut [Box<dyn Evaluate>],
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Played> {
+        let before: Vec<_> = self.lanes.iter().map(Lane::game).collect();
         let share = self.lanes.len().div_ceil(networks.len());
         let threads = self.lanes.len().div_ceil(share);
         if threads != self.threads {
@@ -360,9 +400,13 @@ impl<G: Game> SelfPlay for Games<G> {
         let shares = self.lanes.chunks_mut(share).zip(networks);
         let mut shares: Vec<_> = shares.map(|(lanes, network)| (lanes, network, None)).collect();
         self.crew.each(&mut shares, |_, (lanes, network, result)| {
-            *result = Some(run(game, set, lanes, moves, &mut ***network));
+            *result = Some(run(game, set, lanes, moves, &mut ***network, stop));
         });
-        let results: Vec<_> = shares.into_iter().filter_map(|(_, _, result)| result).collect();
+        let results: Option<Vec<_>> = shares.into_iter().filter_map(|(_, _, result)| result).collect();
+        let Some(results) = results else {
+            self.lanes.iter_mut().zip(before).for_each(|(lane, game)| lane.go_back(game));
+            return None;
+        };
         let mut all = Played::default();
         for (played, finished) in results {
             all.kept += finished.into_iter().map(|steps| self.keep(steps)).sum::<u64>();
@@ -372,7 +416,7 @@ impl<G: Game> SelfPlay for Games<G> {
             (0..2).for_each(|i| all.judged[i] += played.judged[i]);
             (0..2).for_each(|i| all.times[i] = all.times[i].max(played.times[i]));
         }
-        all
+        Some(all)
     }
 
     fn positions(&self) -> usize {
@@ -461,7 +505,10 @@ impl<G: Game> SelfPlay for Games<G> {
             at += count;
             if steps.len() == count { Ok((steps, state.clone())) } else { Err("its games are not whole".into()) }
         };
-        let count = |value: &Value| value.as_u64().map(|n| n as usize).ok_or("its list of games cannot be read");
+        let count = |value: &Value| {
+            let count = value.as_u64().map(|count| count as usize).filter(|count| *count <= n);
+            count.ok_or("its list of games cannot be read")
+        };
         let window = next(count(&rest["window"])?)?.0;
         let saved = rest["lanes"].as_array().ok_or("it has no games under way")?;
         if saved.len() != self.lanes.len() {
@@ -474,6 +521,9 @@ impl<G: Game> SelfPlay for Games<G> {
             lane.opening = serde_json::from_value(saved["opening"].clone()).map_err(broken)?;
             lane.may_resign = serde_json::from_value(saved["may_resign"].clone()).map_err(broken)?;
             lane.would_resign = serde_json::from_value(saved["would_resign"].clone()).map_err(broken)?;
+            if lane.would_resign.is_some_and(|player| player > 1) {
+                return Err("a game under way would be given up by nobody who plays it".into());
+            }
             lane.tree.plant(&lane.state);
         }
         self.searched = window.iter().filter(|s| !s.policy.is_empty()).count();

@@ -43,7 +43,7 @@ fn settings(rule: Rule) -> SelfPlaySettings {
 
 fn play(games: &mut dyn SelfPlay, moves: u64, threads: usize) {
     let mut networks: Vec<Box<dyn Evaluate>> = (0..threads).map(|_| Box::new(Fake) as Box<dyn Evaluate>).collect();
-    assert!(games.play(moves, &mut networks).moves >= moves);
+    assert!(games.play(moves, &mut networks, &|| false).unwrap().moves >= moves);
 }
 
 fn same(a: &dyn SelfPlay, b: &dyn SelfPlay) -> bool {

@@ -20,6 +20,7 @@ pub mod batch;
 pub mod contract;
 pub mod crew;
 pub mod damage;
+pub mod disk;
 pub mod env;
 pub mod episode;
 pub mod error;

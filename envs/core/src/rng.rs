@@ -178,7 +178,7 @@ impl Rng {
         if at == 0 {
             self.block = self.compute(self.drawn / 4);
         }
-        self.drawn += 1;
+        self.drawn = self.drawn.wrapping_add(1);
         self.block[at]
     }
 }

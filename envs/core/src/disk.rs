@@ -1,0 +1,58 @@
+//! Writing files so that whatever happens, a power cut too, leaves the old or the new one whole.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Names the n-th change of the disk, counted from 1, at which a debug build ends as if it were killed: how tests stop
+/// a run at every moment at which its files could be caught half done.
+pub const EXIT_AT: &str = "AGON_EXIT_AT_CHANGE";
+
+/// To be called before every change of the disk that others depend on.
+pub fn change() {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    if cfg!(debug_assertions)
+        && let Some(at) = std::env::var(EXIT_AT).ok().and_then(|at| at.parse::<u64>().ok())
+        && MADE.fetch_add(1, Ordering::Relaxed) + 1 == at
+    {
+        std::process::exit(137);
+    }
+}
+
+/// Writes a file whole or not at all: to a draft beside it, synced, renamed, and the folder synced.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = OsString::from(path);
+    draft.push(".draft");
+    create(Path::new(&draft), bytes)?;
+    rename(Path::new(&draft), path)
+}
+
+/// Writes a file that nobody looks for yet, and syncs it.
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    change();
+    let mut file = File::create(path)?;
+    change();
+    file.write_all(bytes)?;
+    change();
+    file.sync_all()
+}
+
+/// Renames, in the place of what may be there, and syncs the folder.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    change();
+    fs::rename(from, to)?;
+    change();
+    sync_folder(&parent(to))
+}
+
+/// The folder that a path is in.
+pub fn parent(path: &Path) -> PathBuf {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Makes the names in a folder survive a power cut.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}

@@ -1,0 +1,33 @@
+//! Files that people name: opened here, so that what is no ordinary file is refused before anybody waits for it.
+
+use crate::failure::{Failure, Outcome};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+/// Opens a file to read.
+///
+/// # Errors
+/// Where there is none, or where it is a folder, a pipe or a device: those may never end, or never begin.
+pub fn open(path: &Path) -> Outcome<File> {
+    let meta = fs::metadata(path).map_err(|e| Failure::read(path, &e))?;
+    if !meta.is_file() {
+        let what = if meta.is_dir() { "a folder" } else { "a pipe or a device" };
+        return Err(Failure::Input(format!("cannot read {}: it is {what}, not an ordinary file", path.display())));
+    }
+    File::open(path).map_err(|e| Failure::read(path, &e))
+}
+
+/// Everything that is left of it.
+pub fn all(mut file: File, path: &Path) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|e| Failure::read(path, &e))?;
+    Ok(bytes)
+}
+
+/// A whole file of text.
+pub fn read_text(path: &Path) -> Outcome<String> {
+    let bytes = all(open(path)?, path)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::Input(format!("cannot read {}: it is not UTF-8 text", path.display())))
+}

@@ -1,0 +1,358 @@
+//! Nothing of a run may be lost: power cuts, kills at any moment, damage, full disks, longer runs.
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const SMALL: &str = r#"
+env   = { id = "classic/cartpole" }
+agent = { kind = "ppo", rollout_steps = 16, minibatch = 64, epochs = 1, hidden = [4], normalize_observation = true }
+train = { steps = 640, envs = 4, save_every = 128 }
+eval  = { every = 192, episodes = 2, final_episodes = 2 }
+"#;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(scenario: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("s.toml"), scenario).unwrap();
+        Self(dir)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agon"));
+        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn agon(&self, args: &[&str], code: i32) -> String {
+        self.ended(&self.command(args).output().unwrap(), args, code)
+    }
+
+    fn ended(&self, out: &Output, args: &[&str], code: i32) -> String {
+        let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        assert_eq!(out.status.code(), Some(code), "agon {args:?}: {told}");
+        assert!(!told.contains("panicked"), "agon {args:?}: {told}");
+        told
+    }
+
+    fn train(&self, out: &str) {
+        self.agon(&["train", "s.toml", "--ui", "plain", "--out", out], 0);
+    }
+
+    fn resume(&self, run: &str) -> String {
+        self.agon(&["train", "--resume", run, "--ui", "plain"], 0)
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let all = [self.at(from).to_string_lossy().into_owned(), self.at(to).to_string_lossy().into_owned()];
+        assert!(Command::new("cp").arg("-r").args(all).status().unwrap().success());
+    }
+}
+
+/// Every file of a run that must be the same bits, by name: all but those about the clock and the machine.
+fn exact(run: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![run.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let clock = ["provenance.json", "speed.jsonl", "status.json", "lock", "log.txt", "checksums"];
+            if clock.contains(&name.as_str()) || name.starts_with("events") {
+                continue;
+            }
+            let mut bytes = std::fs::read(&path).unwrap();
+            if name == "state.json" {
+                let mut state: Value = serde_json::from_slice(&bytes).unwrap();
+                for part in ["seconds", "logs"] {
+                    let metrics = state["run"]["logs"]["metrics_crc32c"].clone();
+                    state["run"][part] = if part == "logs" { json!({"metrics_crc32c": metrics}) } else { Value::Null };
+                }
+                bytes = state.to_string().into_bytes();
+            }
+            let hash = format!("{:x} of {}", crc32c::crc32c(&bytes), bytes.len());
+            files.push((path.strip_prefix(run).unwrap().to_string_lossy().into_owned(), hash));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Ended without warning at some changes of the disk, and resumed, a run ends in the same bits as one that was never
+/// stopped: weights, states, what is best, metrics, episodes. `every`: how many changes lie between two that are tried.
+fn killed(every: usize) {
+    let place = Place::new(SMALL);
+    place.train("whole");
+    let whole = exact(&place.at("whole"));
+    assert!(whole.iter().any(|(name, _)| name == "checkpoints/best"), "{whole:?}");
+    for n in (1..).step_by(every) {
+        let run = format!("killed-{n}");
+        let begin = ["train", "s.toml", "--ui", "plain", "--out", &run];
+        let out = place.command(&begin).env(agon_core::disk::EXIT_AT, n.to_string()).output().unwrap();
+        if out.status.code() != Some(137) {
+            assert!(n > 100, "a run changes the disk more often than {n} times");
+            return;
+        }
+        if place.at(&run).join("scenario.toml").exists() {
+            place.resume(&run);
+        } else {
+            let _ = std::fs::remove_dir_all(place.at(&run));
+            place.train(&run);
+        }
+        assert_eq!(whole, exact(&place.at(&run)), "killed at change {n}");
+        std::fs::remove_dir_all(place.at(&run)).unwrap();
+    }
+}
+
+#[test]
+fn killed_at_many_changes_of_the_disk_it_ends_in_the_same_bits() {
+    killed(13);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn killed_at_every_change_of_the_disk_it_ends_in_the_same_bits() {
+    killed(1);
+}
+
+/// What is derived never stands in the way of going on: it is made anew.
+#[test]
+fn derived_logs_are_made_anew() {
+    let place = Place::new(SMALL);
+    place.train("whole");
+    let whole = exact(&place.at("whole"));
+    let board = "events.out.tfevents.0000000001.agon";
+    let bytes = std::fs::read(place.at("whole").join(board)).unwrap();
+    for (i, (file, kept)) in [
+        (board, None),
+        (board, Some(0)),
+        (board, Some(bytes.len() / 2)),
+        ("speed.jsonl", None),
+        ("speed.jsonl", Some(0)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let run = format!("cut-{i}");
+        place.copy("whole", &run);
+        let path = place.at(&run).join(file);
+        match kept {
+            None => std::fs::remove_file(&path).unwrap(),
+            Some(length) => {
+                std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length as u64).unwrap()
+            }
+        }
+        let told = place.resume(&run);
+        assert!(told.contains("note: "), "{told}");
+        assert_eq!(whole, exact(&place.at(&run)), "{file} cut to {kept:?}");
+        let made = std::fs::read(place.at(&run).join(board)).unwrap();
+        assert_eq!(agon::tensorboard::whole(&made), made.len(), "{file} cut to {kept:?}");
+        if file == board {
+            let curves = |b: &[u8]| b.windows(17).filter(|w| w == b"charts/evaluation").count();
+            assert_eq!(curves(&made), curves(&bytes), "every evaluation is in it again");
+        }
+    }
+    // Without what a checkpoint depends on, an older one that does not is gone on from; and that is said.
+    place.copy("whole", "short");
+    let path = place.at("short/metrics.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let cut: String = text.split_inclusive('\n').take_while(|line| !line.contains("\"step\":640")).collect();
+    std::fs::write(&path, cut).unwrap();
+    let told = place.resume("short");
+    assert!(told.contains("does not fit the run any more"), "{told}");
+    assert_eq!(whole, exact(&place.at("short")));
+    // Where none fits, it is told what can be done.
+    std::fs::write(&path, "").unwrap();
+    let told = place.agon(&["train", "--resume", "short", "--ui", "plain"], 2);
+    assert!(told.contains("--from"), "{told}");
+}
+
+#[test]
+fn a_damaged_checkpoint_names_one_that_is_whole() {
+    let place = Place::new(SMALL);
+    place.train("whole");
+    let run = agon::run::Run { folder: place.at("whole") };
+    assert_eq!(run.checkpoints().len(), 3 + usize::from(!run.checkpoints().contains(&run.checkpoint("best").unwrap())));
+    let whole = exact(&place.at("whole"));
+    // Lost and empty names are found again.
+    for text in [None, Some(""), Some("77\n"), Some("../..\n")] {
+        match text {
+            None => std::fs::remove_file(place.at("whole/checkpoints/latest")).unwrap(),
+            Some(text) => std::fs::write(place.at("whole/checkpoints/latest"), text).unwrap(),
+        }
+        assert!(run.checkpoint("latest").unwrap().ends_with("640"));
+        place.resume("whole");
+        assert_eq!(whole, exact(&place.at("whole")), "{text:?}");
+    }
+    let state = place.at("whole/checkpoints/640/state.json");
+    let good = std::fs::read(&state).unwrap();
+    let mut bad = good.clone();
+    bad[good.len() / 2] ^= 1;
+    std::fs::write(&state, bad).unwrap();
+    for args in [&["eval", "whole"][..], &["train", "--resume", "whole", "--ui", "plain"]] {
+        let told = place.agon(args, 2);
+        assert!(told.contains("state.json is damaged"), "{told}");
+        assert!(told.contains("agon train --resume whole/checkpoints/5"), "{told}");
+    }
+    let older = run.checkpoints().into_iter().rev().nth(1).unwrap();
+    place.resume(&older.to_string_lossy());
+    assert_eq!(whole, exact(&place.at("whole")));
+}
+
+/// A signal before the first step, and one in the middle of a rollout, of an update or of an evaluation.
+#[cfg(unix)]
+#[test]
+fn signals_at_any_moment_lose_nothing() {
+    // Long rollouts, updates and evaluations: most signals fall into one of them.
+    let long = SMALL
+        .replace("rollout_steps = 16", "rollout_steps = 1024")
+        .replace("epochs = 1", "epochs = 8")
+        .replace("minibatch = 64", "minibatch = 32")
+        .replace("steps = 640", "steps = 12288")
+        .replace("every = 192, episodes = 2", "every = 4096, episodes = 300");
+    let place = Place::new(&long);
+    place.train("whole");
+    let whole = |run: &str| {
+        let last = |(name, _): &(String, String)| name.contains("12288") || !name.starts_with("checkpoints/");
+        exact(&place.at(run)).into_iter().filter(last).collect::<Vec<_>>()
+    };
+    for signal in ["-INT", "-TERM"] {
+        let run = format!("stopped{signal}");
+        let mut args = vec!["train", "s.toml", "--ui", "plain", "--out", &run];
+        let mut stops = 0;
+        loop {
+            let child = place.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let status = place.at(&run).join("status.json");
+            let running = || std::fs::read_to_string(&status).is_ok_and(|s| s.contains(&child.id().to_string()));
+            let mut child_ended = false;
+            while !running() && !child_ended {
+                child_ended = !Path::new(&format!("/proc/{}", child.id())).join("exe").exists();
+            }
+            // Each one who goes on is left in peace a little longer, or nothing would ever come of it.
+            std::thread::sleep(std::time::Duration::from_millis(stops * 60));
+            let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
+            let out = child.wait_with_output().unwrap();
+            if out.status.code() != Some(130) {
+                place.ended(&out, &args, 0);
+                break;
+            }
+            stops += 1;
+            args = vec!["train", "--resume", &run, "--ui", "plain"];
+        }
+        assert!(stops > 0);
+        assert_eq!(whole("whole"), whole(&run), "{stops} times {signal}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_longer_but_not_otherwise() {
+    let place = Place::new(SMALL);
+    place.train("r");
+    let told = place.agon(&["train", "--resume", "r", "--ui", "plain", "--set", "train.steps=1000"], 0);
+    assert!(told.contains("learning_rate now change over 1000 steps"), "{told}");
+    assert!(std::fs::read_to_string(place.at("r/scenario.toml")).unwrap().contains("steps = 1000"));
+    let told = place.agon(&["train", "--resume", "r", "--set", "agent.gamma=1"], 2);
+    assert!(told.contains("cannot change `agent.gamma`") && told.contains("train.steps"), "{told}");
+    let told = place.agon(&["train", "s.toml", "--ui", "plain", "--out", "all", "--set", "train.keep=all"], 0);
+    assert!(told.contains("ppo"));
+    assert!(agon::run::Run { folder: place.at("all") }.checkpoints().len() > 4);
+
+    let told = place.agon(&["train", "s.toml", "--from", "r", "--out", "warm", "--ui", "plain"], 0);
+    assert!(told.contains("it begins with the weights of r"), "{told}");
+    let other = ["train", "s.toml", "--from", "r", "--out", "wide", "--ui", "plain", "--set", "agent.hidden=[5]"];
+    assert!(place.agon(&other, 2).contains("shape"));
+    let other = ["train", "s.toml", "--from", "r", "--out", "wide", "--set", "agent={kind=\"a2c\"}"];
+    place.agon(&other, 2);
+
+    let told = place.agon(&["train", "s.toml", "--seeds", "1..3", "--out", "seeds", "--ui", "plain"], 0);
+    for part in ["seeds/seed-1", "seeds/seed-3", "mean", "worst", "deviation"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(place.agon(&["train", "s.toml", "--seeds", "3..1"], 2).contains("seeds go up"));
+}
+
+/// What this machine cannot hold is refused with a figure, before any of it is asked for.
+#[test]
+fn what_does_not_fit_in_memory_is_refused() {
+    let place = Place::new(SMALL);
+    let pole = "env = { id = 'classic/cartpole' }\n";
+    let four = "env = { id = 'games/connect-four' }\n";
+    for (env, rest, key) in [
+        (pole, "agent = { kind = 'dqn', memory = 1e9 }\ntrain = { envs = 1000 }", "memory = 1e9"),
+        (pole, "agent = { kind = 'ppo', rollout_steps = 100_000 }\ntrain = { envs = 1e6 }", "rollout_steps"),
+        (pole, "agent = { kind = 'a2c', rollout_steps = 1000 }\ntrain = { envs = 1e6 }", "rollout_steps"),
+        (pole, "agent = { kind = 'ppo', hidden = [65536, 65536] }", "hidden"),
+        (four, "agent = { kind = 'alphazero', window = 1e9 }", "window"),
+        (four, "agent = { kind = 'alphazero', simulations = 1e6 }\ntrain = { envs = 4096 }", "simulations"),
+    ] {
+        std::fs::write(place.at("big.toml"), format!("{env}{rest}\n")).unwrap();
+        let told = place.agon(&["train", "big.toml", "--ui", "plain", "--out", "big"], 2);
+        assert!(told.contains("GB of memory") && told.contains("GB are there") && told.contains(key), "{rest}: {told}");
+        assert!(!place.at("big").exists());
+    }
+}
+
+#[test]
+fn what_is_odd_is_said_and_what_is_no_file_is_refused() {
+    let place = Place::new(SMALL);
+    for (sets, part) in [
+        (&["train.steps=10", "train.envs=500"][..], "train.steps = 10 becomes 8000"),
+        (&["train.steps=64", "eval.every=900"][..], "eval.every = 900 is above"),
+        (&["eval={stop_at=1e9,episodes=2,final_episodes=2}"][..], "never met"),
+    ] {
+        let mut args = vec!["train", "s.toml", "--ui", "plain"];
+        sets.iter().for_each(|set| args.extend(["--set", *set]));
+        let told = place.agon(&args, 0);
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let dqn = "env = { id = 'classic/cartpole' }\nagent = { kind = 'dqn', learning_starts = 500 }\ntrain.steps = 100\n";
+    std::fs::write(place.at("dqn.toml"), dqn).unwrap();
+    assert!(place.agon(&["train", "dqn.toml", "--ui", "plain"], 0).contains("nothing will be learned"));
+    #[cfg(unix)]
+    {
+        assert!(Command::new("mkfifo").arg(place.at("pipe")).status().unwrap().success());
+        for file in ["pipe", "/dev/zero", "."] {
+            for args in [&["train", file][..], &["replay", file], &["eval", "random", "--scenario", file]] {
+                place.agon(args, 2);
+            }
+        }
+    }
+}
+
+/// A limit on the size of files is a full disk: an error, and what was saved stays.
+#[cfg(unix)]
+#[test]
+fn size_limits_and_lost_folders_are_told() {
+    let place = Place::new(&SMALL.replace("steps = 640", "steps = 100_000").replace("every = 192", "every = 100_000"));
+    let agon = env!("CARGO_BIN_EXE_agon");
+    let out = Command::new("bash")
+        .args(["-c", &format!("ulimit -f 20; exec {agon} train s.toml --ui plain --out r")])
+        .current_dir(place.0.path())
+        .output()
+        .unwrap();
+    let told = place.ended(&out, &["ulimit"], 1);
+    assert!(told.contains("ulimit -f"), "{told}");
+    let child = place
+        .command(&["train", "s.toml", "--ui", "plain", "--out", "moved"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !place.at("moved/checkpoints/latest").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    std::fs::rename(place.at("moved"), place.at("elsewhere")).unwrap();
+    let told = place.ended(&child.wait_with_output().unwrap(), &["moved"], 1);
+    assert!(told.contains("renamed or deleted"), "{told}");
+    assert!(!place.at("moved").exists(), "it is not made anew");
+    place.agon(&["train", "--resume", "elsewhere", "--ui", "plain", "--set", "train.steps=300"], 0);
+}
