@@ -25,14 +25,17 @@ pub fn run(args: &cli::Drive) -> Outcome {
     let mut out = std::io::BufWriter::new(stdout);
     for line in stdin.split(b'\n') {
         let line = line.map_err(|e| Failure::Input(format!("stdin: {e}")))?;
-        let line = String::from_utf8_lossy(&line);
-        if line.trim().is_empty() {
-            continue;
-        }
-        let answer = driver.answer(&line).unwrap_or_else(|why| json!({ "error": why }));
-        // A reader that went away is the ordinary end.
-        if writeln!(out, "{answer}").and_then(|()| out.flush()).is_err() {
-            return Ok(());
+        let text = crate::text::line(&line);
+        let requests = match &text {
+            Ok(text) => text.lines().filter(|l| !l.trim().is_empty()).map(Ok).collect(),
+            Err(why) => vec![Err(why.clone())],
+        };
+        for request in requests {
+            let answer = request.and_then(|l| driver.answer(l)).unwrap_or_else(|why| json!({ "error": why }));
+            // A reader that went away is the ordinary end.
+            if writeln!(out, "{answer}").and_then(|()| out.flush()).is_err() {
+                return Ok(());
+            }
         }
     }
     Ok(())

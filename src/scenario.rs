@@ -26,12 +26,10 @@ const TABLES: [&str; 9] = ["name", "about", "env", "agent", "train", "eval", "fi
 impl Source {
     /// Reads a file and applies `--set a.b=c` in order.
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                Failure::Input(format!("no scenario at {}{}", path.display(), near_files(path)))
-            }
-            _ => Failure::read(path, &e),
-        })?;
+        if !path.exists() {
+            return Err(Failure::Input(format!("no scenario at {}{}", path.display(), near_files(path))));
+        }
+        let text = crate::text::read(path)?;
         Self::parse(path, text, sets)
     }
 

@@ -5,7 +5,8 @@
 //! | what a scenario can say | [`plan`] |
 //! | who plays the n-th pair | [`schedule`] |
 //! | one pair of games | [`game`] |
-//! | games that both players hold for decided | [`judge`] |
+//! | books of openings | [`book`] |
+//! | games that players hold for decided | [`judge`] |
 //! | workers, the file of games, resuming | [`play`] |
 //! | Elo with intervals | [`ratings`] |
 //! | sequential tests | [`sprt`] |
@@ -13,6 +14,7 @@
 //! | PGN and SGF | [`sheet`] |
 //! | Nash averaging, α-rank, cycles | [`equilibrium`] |
 
+pub mod book;
 pub mod equilibrium;
 pub mod film;
 pub mod game;
@@ -35,6 +37,7 @@ use agon_search::{Networks, guided, player};
 use plan::Plan;
 use play::Played;
 use serde_json::json;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,6 +82,13 @@ pub fn wants_network(words: &str) -> bool {
     player::parse(words).is_ok_and(|(name, _)| guided::is_path(&name))
 }
 
+/// Whether somebody (`nohup`) has said that a closed terminal is no reason to stop.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:"));
+    mask.and_then(|m| u64::from_str_radix(m.trim(), 16).ok()).is_some_and(|m| m & 1 == 1)
+}
+
 struct Contest<'a> {
     plan: &'a Plan,
     args: &'a cli::Tournament,
@@ -90,7 +100,7 @@ impl Visit for Contest<'_> {
 
     fn visit<G: Game>(self, game: G) -> Outcome {
         let Self { plan, args, networks } = self;
-        play::board(&game, plan, networks)?; // whoever cannot play says so before anything is written
+        play::check(&game, plan, networks)?; // whoever cannot play says so before anything is written
         let run = match &args.resume {
             Some(folder) => Run::open(folder)?,
             None => Run::create(&plan.name, args.out.as_deref())?,
@@ -107,7 +117,8 @@ impl Visit for Contest<'_> {
             run.write("provenance.json", &format!("{provenance:#}\n"))?;
         }
         let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let hangup = Some(signal_hook::consts::SIGHUP).filter(|_| !hangup_is_ignored());
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM].into_iter().chain(hangup) {
             // The first one ends the games under way; the second one, where an engine thinks for long, waits for nobody.
             let registered = signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
                 .and_then(|_| signal_hook::flag::register(signal, stop.clone()));
@@ -129,10 +140,12 @@ impl Visit for Contest<'_> {
         run.status(state, played.pairs, played.schedule.total())?;
         let report = report::as_json(plan, &played);
         run.write("standings.json", &format!("{report:#}\n"))?;
-        if args.json.json {
-            crate::say!("{report}");
+        let text = if args.json.json { report.to_string() } else { report::as_text(plan, &played) };
+        if state == "interrupted" {
+            // Its terminal may be closed; that it was stopped is told by its exit code all the same.
+            let _ = writeln!(std::io::stdout(), "{text}");
         } else {
-            crate::say!("{}", report::as_text(plan, &played));
+            crate::say!("{text}");
         }
         if stop.load(Ordering::Relaxed) && !played.schedule.over() {
             let folder = run.folder.display();
