@@ -491,7 +491,7 @@ fn books_of_chess_are_read_in_every_format() {
         ("d.txt", pgn.clone(), vec![(None, 4), (Some(black), 2)]),
     ] {
         let set = book(name, bytes.as_bytes());
-        let (out, _) = play(folder.path(), &scenario, name, &[&["--set", &set], &two[..]].concat());
+        let (out, _) = play(folder.path(), &scenario, &format!("{name}-1"), &[&["--set", &set], &two[..]].concat());
         for record in records(&out) {
             let (from, plies) = openings[record["pair"].as_u64().unwrap() as usize / 3 % openings.len()];
             assert_eq!((record["from"].as_str(), record["opening"].as_u64()), (from, Some(plies)), "{name}: {record}");

@@ -428,7 +428,7 @@ mod tests {
         let game = TicTacToe::new(Default::default()).unwrap();
         for (values, end, score, plies) in [
             ([Some(1.0), Some(1.0)], End::Adjudicated, Score::Win, 4),
-            ([Some(-0.99), Some(-0.96)], End::Adjudicated, Score::Loss, 4),
+            ([Some(-0.99), Some(-0.96)], End::Adjudicated, Score::Loss, 3),
             ([Some(0.0), Some(0.05)], End::Adjudicated, Score::Draw, 4),
         ] {
             let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
@@ -441,7 +441,10 @@ mod tests {
                 assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
             }
         }
-        for values in [[None, None], [Some(1.0), None], [Some(1.0), Some(-1.0)], [Some(1.0), Some(0.0)]] {
+        // Where both are asked, what one alone says ends no game.
+        let sets = ["tournament.resign_twosided=true".to_owned()];
+        let plan = Plan::read(&path, &sets).unwrap();
+        for values in [[None, None], [Some(1.0), None], [Some(1.0), Some(0.0)]] {
             let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
             let mut board = Board::new(game.clone(), players.into(), Vec::new());
             assert!(board.pair(&plan, pairing(3), &GO_ON).unwrap().iter().all(|r| r.end == End::Rules));

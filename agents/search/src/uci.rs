@@ -202,20 +202,26 @@ impl<G: Game> Protocol<G> for Uci {
         (self.thoughts, self.scores) = (Thoughts::default(), [None; 2]);
         let clock = Instant::now() + Duration::from_millis(milliseconds + margin_ms);
         let deadline = if milliseconds > 0 { clock } else { engine.deadline() };
+        let mut stale = false;
         loop {
             let answer = wait(engine, "bestmove", deadline, |line| {
                 if line.split_whitespace().next() == Some("info") {
                     self.note(question, &Info::read(line));
                 }
-            })?;
+            });
+            let answer = match answer {
+                // All that came was the answer before: it was meant for this position.
+                Err(Fault::Time) if stale => return Err(Fault::Illegal(quote(&self.answered))),
+                answer => answer?,
+            };
             let word = answer.split_whitespace().nth(1).unwrap_or_default();
             match question.game.read(question.state, word) {
                 Some(action) => {
                     self.answered = word.into();
                     return Ok(Some(action));
                 }
-                // Its answer to the position before, said again.
-                None if !word.is_empty() && word == self.answered => self.answered.clear(),
+                // Its answer to the position before, said again: no piece can make the same move twice in a row.
+                None if !word.is_empty() && word == self.answered => stale = true,
                 None => return Err(Fault::Illegal(quote(word))),
             }
         }

@@ -108,6 +108,8 @@ def uci():
             say("\ufeff  id   name\tfake\r\n\toption  name\tSkill   Level\ttype  spin default 20\r\n\t uciok \r\n")
         elif words[0] == "uci":
             say("id name fake\noption name Skill Level type spin default 20\nuciok\n")
+        elif words[0] == "ucinewgame":
+            again = ""
         elif words[0] == "isready":
             asked = True
             if how == "late":

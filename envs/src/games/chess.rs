@@ -90,6 +90,10 @@ fn word(text: &str) -> (&str, &str) {
 }
 
 fn board(fen: &str) -> Result<Board, String> {
+    // The crate does not count ranks.
+    if word(fen).0.split('/').count() != 8 {
+        return Err(format!("`{fen}` is not a position of chess: there must be 8 ranks"));
+    }
     Board::from_fen(fen, false).map_err(|e| format!("`{fen}` is not a position of chess: {e}"))
 }
 
