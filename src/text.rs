@@ -9,6 +9,21 @@ use std::path::Path;
 /// # Errors
 /// It cannot be read, is no ordinary file, or is not text; with the line where that shows.
 pub fn read(path: &Path) -> Outcome<String> {
+    read_as(path, decode)
+}
+
+/// Reads a file that is ISO 8859-1 where it is not UTF-8, as the PGN standard has it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_latin(path: &Path) -> Outcome<String> {
+    read_as(path, |bytes| match std::str::from_utf8(bytes) {
+        Err(_) if utf16(bytes).is_none() => tidy(&bytes.iter().map(|b| char::from(*b)).collect::<String>()),
+        _ => decode(bytes),
+    })
+}
+
+fn read_as(path: &Path, decode: fn(&[u8]) -> Result<String, (usize, String)>) -> Outcome<String> {
     let about = std::fs::metadata(path).map_err(|e| Failure::read(path, &e))?;
     if !about.is_file() {
         return Err(Failure::Input(format!("{} is not an ordinary file", path.display())));

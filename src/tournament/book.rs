@@ -26,9 +26,9 @@ impl Entry {
 
 /// Reads a book. Of PGN games at most `plies` moves are taken, all where it is 0.
 pub fn read(path: &Path, plies: u32) -> Outcome<Vec<Entry>> {
-    let text = text::read(path)?;
-    let first = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with(['%', ';', '#']));
     let is_pgn = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("pgn"));
+    let text = if is_pgn { text::read_latin(path)? } else { text::read(path)? };
+    let first = text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with(['%', ';', '#']));
     let entries = if is_pgn || first.is_some_and(|l| l.starts_with('[')) { pgn(&text, plies) } else { Ok(list(&text)) };
     let entries = entries.map_err(|(line, why)| Failure::Input(format!("{}:{line}: {why}", path.display())))?;
     if entries.is_empty() {

@@ -311,7 +311,7 @@ impl<G: Game> Board<G> {
 mod tests {
     use super::*;
     use crate::tournament::film::again;
-    use agon_envs::games::tic_tac_toe::TicTacToe;
+    use agon_envs::games::{chess::Chess, tic_tac_toe::TicTacToe};
     use agon_search::player::Random;
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -448,6 +448,60 @@ mod tests {
             let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
             let mut board = Board::new(game.clone(), players.into(), Vec::new());
             assert!(board.pair(&plan, pairing(3), &GO_ON).unwrap().iter().all(|r| r.end == End::Rules));
+        }
+    }
+
+    /// Plays given moves of chess, both sides, and holds them for even.
+    struct Even(&'static [&'static str], usize);
+
+    impl Player<Chess> for Even {
+        fn begin(&mut self, _: &Chess, _: &<Chess as Game>::State) {
+            self.1 = 0;
+        }
+
+        fn played(&mut self, _: &Chess, _: &<Chess as Game>::State, _: Action) {
+            self.1 += 1;
+        }
+
+        fn choose(&mut self, game: &Chess, state: &<Chess as Game>::State, _: &mut Rng) -> Result<Action, Fault> {
+            game.read(state, self.0[self.1]).ok_or(Fault::Time)
+        }
+
+        fn value(&self) -> Option<f32> {
+            Some(0.0)
+        }
+    }
+
+    /// Captures and pawns' moves begin the count of draws anew; the plies before a position of the book count.
+    #[test]
+    fn chess_is_drawn_as_fastchess_draws_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let body = "env = { id = 'games/chess' }\n[tournament]\ndraw_moves = 2\n[entrants]\na = 'random'\nb = 'random'";
+        std::fs::write(&path, body).unwrap();
+        let game = Chess::new(Default::default()).unwrap();
+        let shuffle = &["g1f3", "g8f6", "f3g1", "f6g8"][..];
+        let late = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 41";
+        for (from, moves, after, plies) in [
+            ("", shuffle, 4, 4),
+            ("", &["g1f3", "g8f6", "e2e4", "f6g8", "f3g1", "g8f6"], 0, 6),
+            ("", &["b1c3", "d7d5", "c3d5", "d8d6", "g1f3", "g8f6"], 0, 6),
+            (late, shuffle, 80, 4),
+            (late, shuffle, 85, 0),
+        ] {
+            let plan =
+                Plan::read(&path, &[format!("tournament.draw_after={after}"), "tournament.opening_plies=0".into()]);
+            let players: Vec<Box<dyn Player<Chess>>> = vec![Box::new(Even(moves, 0)), Box::new(Even(moves, 0))];
+            let mut board = Board::new(game.clone(), players, vec![Opening::read(&game, from, 0).unwrap()]);
+            let pair =
+                catch_unwind(AssertUnwindSafe(|| board.pair(plan.as_ref().unwrap(), pairing(0), &GO_ON).unwrap()));
+            let pair = pair.map(|pair| pair.map(|r| (r.end, r.moves.len())));
+            if plies == 0 {
+                // There are no more moves than four, and they are not enough.
+                assert!(pair.is_ok_and(|p| p.iter().all(|(end, _)| *end == End::Crash)), "{from} {after}");
+            } else {
+                assert_eq!(pair.unwrap(), [(End::Adjudicated, plies); 2], "{from} {after}");
+            }
         }
     }
 

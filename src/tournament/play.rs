@@ -138,7 +138,7 @@ pub fn check<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome
         let players = game.spec().players();
         return Err(plan.wrong_game(format!("tournaments are for games of two; `{}` has {players}", plan.game)));
     }
-    let mut board = board(game, plan, networks, None)?;
+    let mut board = board(game, plan, networks, openings(game, plan)?, None)?;
     for (player, entrant) in board.players.iter_mut().zip(&plan.entrants) {
         player.check(game).map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?;
         player.rest();
@@ -152,7 +152,13 @@ pub fn check<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome
 }
 
 /// A worker's board. Engines write their logs below the run.
-fn board<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks, logs: Option<&Run>) -> Outcome<Board<G>> {
+fn board<G: Game>(
+    game: &G,
+    plan: &Plan,
+    networks: &dyn Networks,
+    book: Vec<Opening<G>>,
+    logs: Option<&Run>,
+) -> Outcome<Board<G>> {
     let mut players = Vec::new();
     for (number, entrant) in plan.entrants.iter().enumerate() {
         let made = player::parse(&entrant.player).and_then(|(name, mut set)| {
@@ -166,6 +172,11 @@ fn board<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks, logs: Option<&
         });
         players.push(made.map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?);
     }
+    Ok(Board::new(game.clone(), players, book))
+}
+
+/// The openings in the order in which they are taken.
+fn openings<G: Game>(game: &G, plan: &Plan) -> Outcome<Vec<Opening<G>>> {
     let mut book = Vec::new();
     for (number, text) in plan.set.openings.iter().enumerate() {
         let opening = Opening::read(game, text, plan.set.book_plies);
@@ -175,7 +186,7 @@ fn board<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks, logs: Option<&
         let mut rng = Rng::new(plan.set.seed, Stream::Shuffle, 0);
         (1..book.len()).rev().for_each(|i| book.swap(i, rng.below(i as u32 + 1) as usize));
     }
-    Ok(Board::new(game.clone(), players, book))
+    Ok(book)
 }
 
 /// Reads what was committed, and cuts off what was not: half a line, half a pair.
@@ -251,9 +262,9 @@ pub fn play<G: Game>(
     let mut file = open(&path, length)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if plan.set.concurrency == 0 { cores } else { plan.set.concurrency };
-    let mut boards = Vec::new();
+    let (mut boards, book) = (Vec::new(), openings(game, plan)?);
     for _ in 0..workers {
-        boards.push(board(game, plan, networks, Some(run))?);
+        boards.push(board(game, plan, networks, book.clone(), Some(run))?);
     }
     // Small enough that all have work to the end, and large enough that handing over costs nothing: they grow as long as
     // they are played in no time, as what comes first is written first.
