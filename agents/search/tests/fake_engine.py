@@ -41,9 +41,11 @@ def say(text):
 
 def misbehave(number):
     """What it answers instead of its move; None where it behaves."""
+    if how == "daemon":
+        time.sleep(1000)
     if number != when or how in ("fine", "twice", "late", "after", "odd"):
         return None
-    if how in ("hang", "daemon"):
+    if how == "hang":
         time.sleep(1000)
     if how == "die":
         sys.stderr.write("loading\nfatal: no luck\n\n")
