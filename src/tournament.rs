@@ -119,7 +119,7 @@ impl Visit for Contest<'_> {
         let stop = Arc::new(AtomicBool::new(false));
         let hangup = Some(signal_hook::consts::SIGHUP).filter(|_| !hangup_is_ignored());
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM].into_iter().chain(hangup) {
-            // The first one ends the games under way; the second one, where an engine thinks for long, waits for nobody.
+            // The first one ends the games under way; the second one, where a player thinks for long, waits for nobody.
             let registered = signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())
                 .and_then(|_| signal_hook::flag::register(signal, stop.clone()));
             registered.map_err(|e| Failure::Internal(format!("cannot listen for signals: {e}")))?;

@@ -245,6 +245,8 @@ impl<G: Game> Board<G> {
             } else {
                 match self.ask(plan, seats, mover, &mut minds[mover]) {
                     Ok(action) => action,
+                    // Nobody waited for the move to the end.
+                    Err(_) if stop.load(Ordering::Relaxed) => return None,
                     Err(lost) => {
                         // An illegal move that is one of the game's is found out below.
                         moves.extend((lost.end == End::Illegal).then_some(NO_MOVE));

@@ -301,6 +301,7 @@ pub fn play<G: Game>(
             // Who is told to stop takes in what is played already, and nothing new.
             if stop.load(Ordering::Relaxed) {
                 enough.store(true, Ordering::Relaxed);
+                agon_search::engine::enough();
                 jobs = None;
             }
             while let Some(jobs) = &jobs

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
@@ -24,6 +25,14 @@ const LINE: u64 = 1 << 16;
 const LINES: usize = 1 << 10;
 /// How long an engine may take to end after `quit`.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Set once nobody waits for engines any more.
+static ENOUGH: AtomicBool = AtomicBool::new(false);
+
+/// From now on no engine is waited for: the program is about to end.
+pub fn enough() {
+    ENOUGH.store(true, Ordering::Relaxed);
+}
 
 /// How an engine is started.
 #[derive(Clone, Debug)]
@@ -152,10 +161,17 @@ impl Engine {
         if Instant::now() >= deadline {
             return Err(Fault::Time);
         }
-        self.from.recv_deadline(deadline).map_err(|e| match e {
-            RecvTimeoutError::Timeout => Fault::Time,
-            RecvTimeoutError::Disconnected => Fault::Crash(self.obituary()),
-        })
+        loop {
+            let soon = deadline.min(Instant::now() + GRACE / 20);
+            match self.from.recv_deadline(soon) {
+                Ok(line) => return Ok(line),
+                Err(RecvTimeoutError::Disconnected) => return Err(Fault::Crash(self.obituary())),
+                Err(RecvTimeoutError::Timeout) if soon == deadline || ENOUGH.load(Ordering::Relaxed) => {
+                    return Err(Fault::Time);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 
     /// Passes over what it has said and nobody asked for.
