@@ -24,6 +24,9 @@ impl Entry {
     }
 }
 
+/// How the moves of a game in PGN end.
+const RESULTS: [&str; 4] = ["1-0", "0-1", "1/2-1/2", "*"];
+
 /// Reads a book. Of PGN games at most `plies` moves are taken, all where it is 0.
 pub fn read(path: &Path, plies: u32) -> Outcome<Vec<Entry>> {
     let is_pgn = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("pgn"));
@@ -42,7 +45,8 @@ fn list(text: &str) -> Vec<Entry> {
     let lines = text.lines().map(str::trim).zip(1..).filter(|(l, _)| !l.is_empty() && !l.starts_with('#'));
     let entry = |(text, line): (&str, usize)| {
         let position = text.split_whitespace().next().is_some_and(|w| w.contains('/'));
-        let moves = || text.split_whitespace().filter_map(bare).collect::<Vec<_>>().join(" ");
+        let moves =
+            || text.split_whitespace().filter(|w| !RESULTS.contains(w)).filter_map(bare).collect::<Vec<_>>().join(" ");
         Entry { text: if position { text.into() } else { moves() }, line, lines: Vec::new() }
     };
     lines.map(entry).collect()
@@ -132,7 +136,7 @@ fn pgn(text: &str, plies: u32) -> Result<Vec<Entry>, (usize, String)> {
                     continue;
                 }
                 game.begun.get_or_insert(line);
-                if ["1-0", "0-1", "1/2-1/2", "*"].contains(&word.as_str()) {
+                if RESULTS.contains(&word.as_str()) {
                     entries.extend(game.finish()?);
                 } else if let Some(word) = bare(&word)
                     && word != "e.p."
@@ -257,7 +261,7 @@ mod tests {
     #[test]
     fn lists_hold_moves_and_positions() {
         let fen = "4k3/8/8/8/8/8/4P3/4K3 w - - 5 30";
-        let entries = list(&format!("# a remark\n1. e4 e5 2.Nf3\n\n  e2e4   e7e5\n{fen}\n"));
+        let entries = list(&format!("# a remark\n1. e4 e5 2.Nf3 1-0\n\n  e2e4   e7e5\n{fen}\n"));
         let all: Vec<(&str, usize)> = entries.iter().map(|e| (e.text.as_str(), e.line)).collect();
         assert_eq!(all, [("e4 e5 Nf3", 2), ("e2e4 e7e5", 4), (fen, 5)]);
     }
