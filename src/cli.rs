@@ -42,6 +42,9 @@ pub enum Command {
     Runs(Runs),
     /// Drive an environment by JSON lines on stdin and stdout
     Drive(Drive),
+    /// Ends the engines of a process when that is gone; Agon starts it itself
+    #[command(hide = true)]
+    Guard { process: u32 },
     /// The speeds that the README quotes
     Bench(Bench),
     /// What was found: libtorch, CUDA, threads, terminal, run folder, a two-second speed test

@@ -3,6 +3,7 @@
 
 use crate::cli;
 use crate::failure::{Failure, Outcome, write_plain};
+use crate::text;
 use agon_core::episode::Solo;
 use agon_core::game::{Position, Turn};
 use agon_core::rng::Stream;
@@ -32,33 +33,28 @@ pub fn run(args: &cli::Drive) -> Outcome {
 
 /// Answers every line of `input` until its end, until `close`, or until nobody reads the answers.
 pub fn serve(mut driver: Driver, mut input: impl BufRead, mut out: impl Write) -> std::io::Result<()> {
-    let (mut line, mut first) = (Vec::new(), true);
+    let mut line = Vec::new();
     loop {
         line.clear();
         if input.by_ref().take(LONGEST as u64 + 1).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
         let whole = line.len() <= LONGEST || line.ends_with(b"\n");
-        let text = if first { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line) } else { &line };
-        first = false;
-        let answer = if whole {
-            if text.trim_ascii().is_empty() {
-                continue;
-            }
-            driver.answer(text)
-        } else {
+        if !whole {
             skip_line(&mut input)?;
-            json!({ "error": format!("a line must not be longer than {LONGEST} bytes") })
+        }
+        let requests = match text::line(&line) {
+            _ if !whole => Err(format!("a line must not be longer than {LONGEST} bytes")),
+            other => other,
         };
+        // Where lines end with a carriage return alone, several come at once.
+        let answers: Vec<Value> = match &requests {
+            Ok(text) => text.lines().filter(|l| !l.trim().is_empty()).map(|l| driver.answer(l.as_bytes())).collect(),
+            Err(why) => vec![json!({ "error": why })],
+        };
+        let text: String = answers.iter().map(|answer| format!("{answer}\n")).collect();
         // A reader that went away is the ordinary end.
-        let written = write_plain(
-            &mut out,
-            &format!(
-                "{answer}
-"
-            ),
-        )
-        .and_then(|()| out.flush());
+        let written = write_plain(&mut out, &text).and_then(|()| out.flush());
         if written.is_err() || driver.closed {
             return Ok(());
         }

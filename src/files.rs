@@ -24,10 +24,3 @@ pub fn all(mut file: File, path: &Path) -> Outcome<Vec<u8>> {
     file.read_to_end(&mut bytes).map_err(|e| Failure::read(path, &e))?;
     Ok(bytes)
 }
-
-/// A whole file of text.
-pub fn read_text(path: &Path) -> Outcome<String> {
-    let bytes = all(open(path)?, path)?;
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::Input(format!("cannot read {}: it is not UTF-8 text", path.display())))
-}

@@ -20,8 +20,16 @@ pub mod scenario;
 pub mod screen;
 pub mod signals;
 pub mod tensorboard;
+pub mod text;
 pub mod tournament;
 pub mod tui;
 pub mod watch;
 
 pub use failure::{Failure, Outcome};
+
+/// Engines that this process starts will end with it, however it ends: `agon guard` sees to it.
+pub fn guard_engines() {
+    if let Ok(here) = std::env::current_exe() {
+        agon_search::strays::guarded_by(&here.with_file_name(format!("agon{}", std::env::consts::EXE_SUFFIX)));
+    }
+}

@@ -11,7 +11,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Outcome {
+    agon::guard_engines();
     match cli.command {
+        Some(Command::Guard { process }) => {
+            agon_search::strays::watch(process);
+            Ok(())
+        }
         None => {
             agon::say!("Three commands to start with:\n");
             agon::say!("  agon train classic/cartpole    trains an agent in a few seconds");

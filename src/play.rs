@@ -128,7 +128,7 @@ impl<'a, G: Game> Table<'a, G> {
     /// Tells the rival what it does not know yet.
     fn tell(&mut self, rival: &mut dyn Player<G>) {
         let told = self.told.unwrap_or_else(|| {
-            rival.begin(self.game);
+            rival.begin(self.game, &agon_core::game::start(self.game));
             0
         });
         self.past[told..].iter().for_each(|(before, action)| rival.played(self.game, before, *action));
@@ -171,7 +171,8 @@ fn ask<G: Game>(
             crate::say!("");
             return Ok(false);
         }
-        let line = String::from_utf8_lossy(&line).trim().to_owned();
+        let line = crate::text::line(&line).unwrap_or_else(|_| String::from_utf8_lossy(&line).into());
+        let line = line.trim().to_owned();
         match line.as_str() {
             "" => {}
             "quit" | "q" | "exit" => return Ok(false),

@@ -1,7 +1,7 @@
 //! Scenario files as text: TOML with the place of every key, `--set`, and errors with line, caret and suggestion.
 
 use crate::failure::{Failure, Outcome};
-use crate::files;
+use crate::text;
 use agon_core::settings::{Issue, hint};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ impl Source {
         if !path.exists() {
             return Err(Failure::Input(format!("no scenario at {}{}", path.display(), crate::embedded::instead(path))));
         }
-        let text = files::read_text(path)?;
+        let text = text::read(path)?;
         Self::parse(path, text, sets)
     }
 

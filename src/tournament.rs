@@ -5,7 +5,8 @@
 //! | what a scenario can say | [`plan`] |
 //! | who plays the n-th pair | [`schedule`] |
 //! | one pair of games | [`game`] |
-//! | games that both players hold for decided | [`judge`] |
+//! | books of openings | [`book`] |
+//! | games that players hold for decided | [`judge`] |
 //! | workers, the file of games, resuming | [`play`] |
 //! | Elo with intervals | [`ratings`] |
 //! | sequential tests | [`sprt`] |
@@ -13,6 +14,7 @@
 //! | PGN and SGF | [`sheet`] |
 //! | Nash averaging, α-rank, cycles | [`equilibrium`] |
 
+pub mod book;
 pub mod equilibrium;
 pub mod film;
 pub mod game;
@@ -36,6 +38,7 @@ use agon_search::{Networks, guided, player};
 use plan::Plan;
 use play::Played;
 use serde_json::json;
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -91,7 +94,7 @@ impl Visit for Contest<'_> {
 
     fn visit<G: Game>(self, game: G) -> Outcome {
         let Self { plan, args, networks } = self;
-        play::board(&game, plan, networks)?; // whoever cannot play says so before anything is written
+        play::check(&game, plan, networks)?; // whoever cannot play says so before anything is written
         let run = match &args.resume {
             Some(folder) => Run::open(folder)?,
             None => Run::create(&plan.name, args.out.as_deref())?,
@@ -125,10 +128,12 @@ impl Visit for Contest<'_> {
         run.status(state, played.pairs, played.schedule.total())?;
         let report = report::as_json(plan, &played);
         run.write("standings.json", &format!("{report:#}\n"))?;
-        if args.json.json {
-            crate::say!("{report}");
+        let text = if args.json.json { report.to_string() } else { report::as_text(plan, &played) };
+        if state == "interrupted" {
+            // Its terminal may be closed; that it was stopped is told by its exit code all the same.
+            let _ = writeln!(std::io::stdout(), "{text}");
         } else {
-            crate::say!("{}", report::as_text(plan, &played));
+            crate::say!("{text}");
         }
         if stop.load(Ordering::Relaxed) && !played.schedule.over() {
             let folder = crate::failure::quoted(&run.folder);

@@ -324,3 +324,21 @@ fn damaged_requests_do_no_harm() {
         }
     }
 }
+
+/// Marks at the beginning and ends of lines of any kind are not part of a request; UTF-16 is refused by name.
+#[test]
+fn lines_may_come_from_any_editor() {
+    let (reset, step) = ("{\"op\": \"reset\"}", "{\"op\": \"step\", \"action\": 0}");
+    let answers = drive(&["classic/cartpole"], &[format!("\u{feff}{reset}\r"), format!("{step}\r")]);
+    assert!(answers.iter().all(|a| a["observation"].is_array()), "{answers:?}");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_agon"));
+    child.args(["drive", "classic/cartpole"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let utf16: Vec<u8> = format!("\u{feff}{reset}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let lines = [&utf16[..], b"\n", format!("{reset}\r{step}\r").as_bytes()].concat();
+    child.stdin.take().unwrap().write_all(&lines).unwrap();
+    let told = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let answers: Vec<Value> = told.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(answers[0]["error"].as_str().unwrap().contains("UTF-16"), "{told}");
+    assert!(answers.len() == 3 && answers[2]["reward"] == 1.0, "{told}");
+}

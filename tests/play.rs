@@ -43,7 +43,11 @@ fn an_engine_at_the_other_side_of_the_board() {
     for (how, part, code) in [
         ("fine", "plays c1", 0),
         ("resign 2", "o resigns", 0),
-        ("die 2", "fake_engine.py' gtp die 2: it ended with exit code 7; the game ends here\n", 1),
+        (
+            "die 2",
+            "fake_engine.py' gtp die 2: it ended with exit code 7; the last line of its standard error: `fatal: no luck`; the game ends here\n",
+            1,
+        ),
     ] {
         let rival = format!("gtp:command=python3 '{script}' gtp {how}");
         let (said, told, ended) = play(&["games/tic-tac-toe", "--against", &rival], typed);

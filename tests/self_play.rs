@@ -113,7 +113,7 @@ fn what_was_learned_is_judged_and_plays() {
     ok(at, &["replay", "runs/zero", "--verify"]);
     ok(at, &["replay", "runs/ppo", "--verify"]);
 
-    std::fs::write(at.join("p.txt"), "# the only way to win at once\na1 b1 a2 b2 => a3\n").unwrap();
+    std::fs::write(at.join("p.txt"), "\u{feff}# the only way to win at once\r\na1 b1 a2 b2 => a3\r\n").unwrap();
     let args = ["eval", "minimax:depth=9", "--scenario", "zero.toml", "--positions", "p.txt"];
     assert!(ok(at, &args).contains("1 of 1 positions solved"));
     std::fs::write(at.join("p.txt"), "a1 a1 => a3\n").unwrap();

@@ -143,7 +143,8 @@ fn the_better_player_is_rated_so_and_a_test_ends_early() {
 #[test]
 fn all_meetings_have_the_same_openings() {
     for format in ["round-robin", "swiss"] {
-        let (folder, scenario) = scenario("id = 'games/connect-four'", "pairs = 6\nopening_plies = 0");
+        // A book given, no random plies follow unless they are asked for.
+        let (folder, scenario) = scenario("id = 'games/connect-four'", "pairs = 6");
         std::fs::write(folder.path().join("book.txt"), "# three\n1\n\n4 4\n 7 \n").unwrap();
         let set = |set: String| ["--set".to_owned(), set];
         let sets: Vec<String> = [
@@ -369,9 +370,10 @@ fn a_game_that_both_hold_for_decided_ends_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.toml");
     let set = "pairs = 1\nopening_plies = 0\nresign_moves = 1\ndraw_moves = 1\ndraw_after = 2";
-    // What the engines think of the first seat's game, in hundredths of a pawn, and how many plies it lasts.
+    // What the engines think of the first seat's game, in hundredths of a pawn, and how many plies it lasts; pawns move
+    // in all but the last, and begin the count of draws anew.
     for (worth, end, returns, plies) in
-        [(2000, "adjudicated", [1.0, -1.0], 2), (0, "adjudicated", [0.0, 0.0], 2), (300, "rules", [-1.0, 1.0], 4)]
+        [(2000, "adjudicated", [1.0, -1.0], 2), (0, "rules", [-1.0, 1.0], 4), (300, "rules", [-1.0, 1.0], 4)]
     {
         let engine = engine("uci", &format!("fine 1 {worth}"), ",nodes=1");
         let body = format!(
@@ -395,6 +397,144 @@ fn a_game_that_both_hold_for_decided_ends_there() {
         std::fs::write(out.join("games.jsonl"), told.replace(&given, "[1.0,0.5]")).unwrap();
         assert!(fails(&["replay", &text(&out), "--verify"], 3).contains("returns"));
     }
+}
+
+/// Engines run only for the games that are under way.
+#[test]
+fn no_more_engines_run_than_games_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.toml");
+    let engine = engine("gtp", "fine", "");
+    let body = format!(
+        "env = {{ id = 'games/tic-tac-toe' }}\n[tournament]\npairs = 2\nconcurrency = 2\nengine_logs = true\n\
+         [entrants]\n'a/1' = \"{engine}\"\nb = \"{engine}\"\nc = \"{engine}\"\nd = \"{engine}\"\n"
+    );
+    std::fs::write(&path, body).unwrap();
+    let (count, out) = (folder.path().join("count"), folder.path().join("t"));
+    std::fs::create_dir(&count).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agon"));
+    command.args(["tournament", &text(&path), "--out", &text(&out)]).env("AGON_TEST_COUNT", &count);
+    assert!(command.stdin(Stdio::null()).output().unwrap().status.success());
+    let counts = std::fs::read_to_string(folder.path().join("count.counts")).unwrap();
+    assert!(counts.lines().all(|n| n.parse::<u32>().unwrap() <= 4), "{counts}");
+    assert_eq!(std::fs::read_dir(&count).unwrap().count(), 0, "who was not asked to quit");
+    for (number, name) in ["a_1", "b", "c", "d"].iter().enumerate() {
+        let log = std::fs::read_to_string(out.join(format!("engines/{}-{name}.log", number + 1))).unwrap();
+        assert!(log.contains(" > genmove b\n") && log.contains(" < =") && log.contains(" ! good bye\n"), "{log}");
+    }
+}
+
+/// Killed, hung up on, or asked twice to stop, Agon leaves no engine behind, nor what one has started.
+#[cfg(target_os = "linux")]
+#[test]
+fn engines_end_with_agon_however_it_ends() {
+    for (round, signal) in ["KILL", "HUP", "TERM", "INT INT"].iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, out) = (folder.path().join("s.toml"), folder.path().join("t"));
+        let mark = 10 * u64::from(200_000 + std::process::id()) + round as u64;
+        // It is not waited for: that would take longer than any test.
+        let words = engine("gtp", &format!("daemon {mark}"), "").replace("timeout_ms=2000", "timeout_ms=600000");
+        let body = format!(
+            "env = {{ id = 'games/tic-tac-toe' }}\n[tournament]\nconcurrency = 1\nengine_logs = true\n[entrants]\n\
+             a = \"{words}\"\nb = 'random'\n"
+        );
+        std::fs::write(&path, body).unwrap();
+        let running = || {
+            let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+            let lines = all.filter_map(|d| std::fs::read_to_string(d.path().join("cmdline")).ok());
+            lines.filter(|l| l.contains(&mark.to_string()) && !l.contains("tournament")).count()
+        };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agon"));
+        command.args(["tournament", &text(&path), "--out", &text(&out)]).stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // It thinks when it was asked for a move.
+        let log = out.join("engines/1-a.log");
+        let waited = |holds: &dyn Fn() -> bool| {
+            (0..500).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                holds()
+            })
+        };
+        assert!(waited(&|| std::fs::read_to_string(&log).is_ok_and(|l| l.contains("> genmove"))), "{signal}");
+        assert_eq!(running(), 2, "{signal}: the engine and what it started");
+        for signal in signal.split(' ') {
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let code = child.wait().unwrap().code();
+        assert_eq!(code, if *signal == "KILL" { None } else { Some(130) }, "{signal}");
+        assert!(waited(&|| running() == 0), "{signal}: {} left", running());
+    }
+}
+
+#[test]
+fn books_of_chess_are_read_in_every_format() {
+    let (folder, scenario) = scenario("id = 'games/chess'", "pairs = 3\nmax_plies = 12");
+    let book = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+        format!("tournament.book={name}")
+    };
+    let two = ["--set", "entrants.greedy=random", "--set", "entrants.search=random"];
+    let black = "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1";
+    let epd = "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - bm O-O; id \"x\"; fmvn 30;";
+    let fen = "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 30";
+    let pgn = format!(
+        "[Event \"x\"]\r\n\r\n1. e4 {{best}} e5 (1... c5) 2. Nf3 $1 Nc6 1-0\r\n\r\n[SetUp \"1\"]\r\n[FEN \"{black}\"]\r\n\r\n\
+         1... c5 2. Nf3 *\r\n"
+    );
+    for (name, bytes, openings) in [
+        ("a.txt", "\u{feff}e2e4 e7e5\r\n1. d4 d5\r\n# no more\r\n".into(), vec![(None, 2), (None, 2)]),
+        ("b.epd", format!("\u{feff}{epd}\r\n{black}\r\n"), vec![(Some(fen), 0), (Some(black), 0)]),
+        ("c.pgn", pgn.clone(), vec![(None, 4), (Some(black), 2)]),
+        ("d.txt", pgn.clone(), vec![(None, 4), (Some(black), 2)]),
+    ] {
+        // Names in PGN may be ISO 8859-1.
+        let latin = |c: char| if name == "c.pgn" && c == 'x' { 0xe9 } else { 0 };
+        let bytes = bytes.chars().flat_map(|c| match latin(c) {
+            0 => c.to_string().into_bytes(),
+            byte => vec![byte],
+        });
+        let set = book(name, &bytes.collect::<Vec<_>>());
+        let (out, _) = play(folder.path(), &scenario, &format!("{name}-1"), &[&["--set", &set], &two[..]].concat());
+        for record in records(&out) {
+            let (from, plies) = openings[record["pair"].as_u64().unwrap() as usize / 3 % openings.len()];
+            assert_eq!((record["from"].as_str(), record["opening"].as_u64()), (from, Some(plies)), "{name}: {record}");
+        }
+        ok(&["replay", &text(&out), "--verify"]);
+        ok(&["tournament", "--resume", &text(&out)]);
+        let sheet = folder.path().join("out.pgn");
+        ok(&["replay", &text(&out), "--export", &text(&sheet)]);
+        let told = std::fs::read_to_string(&sheet).unwrap();
+        assert_eq!(told.contains(&format!("[SetUp \"1\"]\n[FEN \"{black}\"]\n\n1... ")), name != "a.txt", "{told}");
+        // What is exported is a book again, the same games.
+        let again = book("again.pgn", told.as_bytes());
+        ok(&[
+            &["tournament", &scenario, "--out", &text(&folder.path().join(format!("{name}-again")))],
+            &two[..],
+            &["--set", &again, "--set", "tournament.book_plies=6"],
+        ]
+        .concat());
+    }
+    let utf16: Vec<u8> = "\u{feff}e2e4\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes, part) in [
+        ("e.txt", &b"# nothing\n\n"[..], "e.txt: there is no opening"),
+        ("f.pgn", b"", "f.pgn: there is no opening"),
+        ("g.pgn", b"[Event \"x\"]\n\n1. e4 e5\n2. Qh6 *\n", "g.pgn:4: `Qh6` is not legal"),
+        ("h.txt", b"e4\nf3 e5 g4 Qh4#\n", "h.txt:2: the game is over"),
+        ("i.epd", b"8/8/8/8/8/8/8/K1k5 w - - 0 1\n", "i.epd:1: the game is over"),
+        ("j.epd", b"\n4k3/9/8/8/8/8/8/4K2R w K - 0 1\n", "j.epd:2: "),
+        ("k.txt", b"e4\n\xe9\n", "k.txt:2: this is not UTF-8"),
+    ] {
+        let out = text(&folder.path().join("out"));
+        let told = fails(&["tournament", &scenario, "--set", &book(name, bytes), "--out", &out], 2);
+        assert!(told.contains(part), "{name}: {told}");
+        assert!(!Path::new(&out).exists(), "{name}");
+    }
+    play(folder.path(), &scenario, "utf16", &[&["--set", &book("l.txt", &utf16)], &two[..]].concat());
+    let set = book("m.epd", black.as_bytes());
+    let told = fails(&["tournament", &scenario, "--set", &set, "--set", "entrants.greedy='gtp:command=cat'"], 2);
+    assert!(told.contains("entrants.greedy"), "{told}");
 }
 
 #[test]

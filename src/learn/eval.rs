@@ -350,7 +350,7 @@ fn solve(who: &mut Judged, name: &str, file: &Path, seed: u64, json: bool) -> Ou
     let Judged::Contender(who) = who else {
         return Err(Failure::Input("--positions is for games of two".into()));
     };
-    let text = agon::files::read_text(file)?;
+    let text = agon::text::read(file)?;
     let solved = who.solve(&text, seed).map_err(|why| Failure::Input(format!("{}:{why}", file.display())))?;
     let (n, right) = (solved.len(), solved.iter().filter(|s| **s).count());
     if n == 0 {

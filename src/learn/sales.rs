@@ -68,7 +68,7 @@ struct Week {
 /// Reads and cleans a table.
 pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
-    let text = agon::files::read_text(path)?;
+    let text = agon::text::read(path)?;
     if text.trim().is_empty() {
         return Err(wrong("the file is empty".into()));
     }

@@ -126,7 +126,8 @@ fn possible(plan: &Plan, limit: u32, record: &Record, first: Option<&Record>) ->
         return Err("its seed is not the pair's".into());
     }
     let opening = |r: &Record| r.moves[..(r.opening as usize).min(r.moves.len())].to_vec();
-    if first.is_some_and(|f| record.game == 1 && f.opening == record.opening && opening(f) != opening(record)) {
+    let same = |f: &Record| f.from == record.from && (f.opening != record.opening || opening(f) == opening(record));
+    if first.is_some_and(|f| record.game == 1 && !same(f)) {
         return Err("its opening is not that of the pair's first game".into());
     }
     match record.end {
@@ -153,6 +154,16 @@ fn episode<G: Game>(plan: &Plan, game: &G, record: &Record, steps: Vec<Step>) ->
     Episode { header, steps }
 }
 
+/// The position that a game began with.
+pub fn begin<G: Game>(game: &G, record: &Record) -> Result<G::State, String> {
+    let Some(from) = &record.from else { return Ok(agon_core::game::start(game)) };
+    match game.opening(from) {
+        Ok((state, "")) if game.notation(&state).as_ref() == Some(from) => Ok(state),
+        Ok(_) => Err(format!("`{from}` is no position that a game begins with")),
+        Err(why) => Err(why),
+    }
+}
+
 /// Plays a record again and checks it: legal moves, the end, the returns, the last position.
 pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Scene>>) -> Result<Vec<Step>, String> {
     let mut chance = Rng::new(record.seed, Stream::Env, 0);
@@ -171,7 +182,7 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
         }
     };
     let players = game.spec().players();
-    let mut state = agon_core::game::start(game);
+    let mut state = begin(game, record)?;
     settle(&mut state);
     picture(&state, String::new());
     let (mut steps, mut earned) = (Vec::with_capacity(record.moves.len()), vec![0.0; players]);

@@ -1,5 +1,6 @@
 //! One pair of games: the same opening and the same chance, seats swapped.
 
+use super::book::Opening;
 use super::judge::{Judge, Verdict};
 use super::plan::Plan;
 use super::ratings::Score;
@@ -22,7 +23,7 @@ pub enum End {
     Length,
     /// A player gave it up.
     Resigned,
-    /// Both players held it for decided.
+    /// One player held it for lost, or both for decided or even.
     Adjudicated,
     /// Forfeit: the last move is not legal.
     Illegal,
@@ -41,6 +42,9 @@ pub struct Record {
     pub game: u8,
     /// Who sat where.
     pub seats: [u32; 2],
+    /// The position that it began with, in the game's notation, where that is not the game's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// Plies that the opening gave.
     pub opening: u32,
     /// Players' moves, the opening's included. Chance follows from `seed`.
@@ -77,8 +81,8 @@ pub struct Board<G: Game> {
     pub game: G,
     /// One of each entrant.
     pub players: Vec<Box<dyn Player<G>>>,
-    /// Openings from the book, as moves.
-    pub book: Vec<Vec<Action>>,
+    /// Openings from the book.
+    pub book: Vec<Opening<G>>,
     state: G::State,
     /// By seat: who broke down at being told something, and forfeits at its next turn.
     broken: [bool; 2],
@@ -91,7 +95,7 @@ struct Lost {
 }
 
 impl<G: Game> Board<G> {
-    pub fn new(game: G, players: Vec<Box<dyn Player<G>>>, book: Vec<Vec<Action>>) -> Self {
+    pub fn new(game: G, players: Vec<Box<dyn Player<G>>>, book: Vec<Opening<G>>) -> Self {
         Self { game, players, book, state: G::State::default(), broken: [false; 2] }
     }
 
@@ -99,27 +103,27 @@ impl<G: Game> Board<G> {
     pub fn opens(&mut self, plan: &Plan) -> bool {
         (0..20).any(|number| {
             let pairing = Pairing { number, turn: number, entrants: (0, 1) };
-            self.opening(plan, pairing, &mut Vec::new())
+            self.opening(plan, pairing).1
         })
     }
 
-    /// The moves that a pair begins with; false, and none but the book's, if the game would be over.
-    fn opening(&mut self, plan: &Plan, pairing: Pairing, moves: &mut Vec<Action>) -> bool {
+    /// What a pair begins with; false, and no moves but the book's, if the game would be over.
+    fn opening(&mut self, plan: &Plan, pairing: Pairing) -> (Opening<G>, bool) {
         let seed = mix(plan.set.seed, pairing.number);
-        moves.clear();
-        if !self.book.is_empty() {
-            moves.extend(&self.book[(pairing.turn % self.book.len() as u64) as usize]);
-        }
-        let book = moves.len();
+        let mut opening = match self.book.len() as u64 {
+            0 => Opening::default(),
+            n => self.book[(pairing.turn % n) as usize].clone(),
+        };
+        let book = opening.moves.len();
         let mut rng = Rng::new(seed, Stream::Eval, 0);
-        (0..100).any(|_| {
-            moves.truncate(book);
-            let good = self.open(seed, moves, plan.set.opening_plies, &mut rng);
-            if !good {
-                moves.truncate(book);
-            }
-            good
-        })
+        let good = (0..100).any(|_| {
+            opening.moves.truncate(book);
+            self.open(seed, &mut opening, plan.set.opening_plies, &mut rng)
+        });
+        if !good {
+            opening.moves.truncate(book);
+        }
+        (opening, good)
     }
 
     /// Plays a pair; none if it was stopped. Everything random in it follows from the tournament's seed and the pair's
@@ -127,10 +131,17 @@ impl<G: Game> Board<G> {
     pub fn pair(&mut self, plan: &Plan, pairing: Pairing, stop: &AtomicBool) -> Option<[Record; 2]> {
         let Pairing { number: pair, entrants: (a, b), .. } = pairing;
         let seed = mix(plan.set.seed, pair);
-        let mut opening = Vec::new();
-        self.opening(plan, pairing, &mut opening);
+        let (opening, _) = self.opening(plan, pairing);
+        // Engines run only for games that are under way.
+        self.rest(&[a, b]);
         let mut play = |game, seats| self.play(plan, (pair, game), seats, seed, &opening, stop);
         Some([play(0, [a, b])?, play(1, [b, a])?])
+    }
+
+    /// Tells all players but these that they do not play now.
+    pub fn rest(&mut self, but: &[usize]) {
+        let resting = self.players.iter_mut().enumerate().filter(|(i, _)| !but.contains(i));
+        resting.for_each(|(_, player)| player.rest());
     }
 
     /// Lets chance decide until a player must.
@@ -142,9 +153,10 @@ impl<G: Game> Board<G> {
     }
 
     /// The opening's moves and as many random ones after them; false if the game is over then.
-    fn open(&mut self, seed: u64, moves: &mut Vec<Action>, random: u32, rng: &mut Rng) -> bool {
+    fn open(&mut self, seed: u64, opening: &mut Opening<G>, random: u32, rng: &mut Rng) -> bool {
         let mut chance = Rng::new(seed, Stream::Env, 0);
-        self.game.start(&mut self.state);
+        opening.begin(&self.game, &mut self.state);
+        let moves = &mut opening.moves;
         self.settle(&mut chance);
         for i in 0..moves.len() + random as usize {
             if self.game.turn(&self.state) == Turn::Over {
@@ -192,15 +204,17 @@ impl<G: Game> Board<G> {
         (pair, number): (u64, u8),
         seats: [usize; 2],
         seed: u64,
-        opening: &[Action],
+        opening: &Opening<G>,
         stop: &AtomicBool,
     ) -> Option<Record> {
         let mut chance = Rng::new(seed, Stream::Env, 0);
         let mut minds = [0, 1].map(|seat| Rng::new(seed, Stream::Player, 2 * u32::from(number) + seat));
-        self.game.start(&mut self.state);
+        opening.begin(&self.game, &mut self.state);
+        let from = opening.from.as_ref().and_then(|from| self.game.notation(from));
+        let before = opening.from.as_ref().map_or(0, |from| self.game.plies_before(from));
         for (seat, broken) in seats.iter().zip(&mut self.broken) {
-            let (game, player) = (&self.game, &mut self.players[*seat]);
-            *broken = catch_unwind(AssertUnwindSafe(|| player.begin(game))).is_err();
+            let (game, state, player) = (&self.game, &self.state, &mut self.players[*seat]);
+            *broken = catch_unwind(AssertUnwindSafe(|| player.begin(game, state))).is_err();
         }
         self.roll(seats, &mut chance);
         let mut moves: Vec<Action> = Vec::with_capacity(64);
@@ -213,7 +227,7 @@ impl<G: Game> Board<G> {
                 self.game.returns(&self.state, &mut returns);
                 break End::Rules;
             };
-            if let Some(verdict) = judged.then(|| judge.verdict(moves.len())).flatten() {
+            if let Some(verdict) = judged.then(|| judge.verdict(before as usize + moves.len())).flatten() {
                 if let Verdict::Win(seat) = verdict {
                     returns = self.forfeit(1 - seat);
                 }
@@ -225,12 +239,14 @@ impl<G: Game> Board<G> {
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
-            let given = moves.len() < opening.len();
-            let action = if let Some(action) = opening.get(moves.len()) {
+            let given = moves.len() < opening.moves.len();
+            let action = if let Some(action) = opening.moves.get(moves.len()) {
                 *action
             } else {
                 match self.ask(plan, seats, mover, &mut minds[mover]) {
                     Ok(action) => action,
+                    // Nobody waited for the move to the end.
+                    Err(_) if stop.load(Ordering::Relaxed) => return None,
                     Err(lost) => {
                         // An illegal move that is one of the game's is found out below.
                         moves.extend((lost.end == End::Illegal).then_some(NO_MOVE));
@@ -246,17 +262,18 @@ impl<G: Game> Board<G> {
                 returns = self.forfeit(mover);
                 break End::Illegal;
             }
-            if judged && !given {
-                let player = &self.players[seats[mover]];
-                judge.hear(mover, catch_unwind(AssertUnwindSafe(|| player.value())).unwrap_or(None));
-            }
+            let player = &self.players[seats[mover]];
+            let value = (judged && !given).then(|| catch_unwind(AssertUnwindSafe(|| player.value())).unwrap_or(None));
             self.happen(seats, action);
+            if let Some(value) = value {
+                judge.hear(mover, value, self.game.irreversible(&self.state));
+            }
             self.roll(seats, &mut chance);
         };
         let hash = self.game.hash(&self.state);
         let seats = seats.map(|s| s as u32);
-        let opening = opening.len().min(moves.len()) as u32;
-        Some(Record { pair, game: number, seats, opening, moves, seed, returns, end, hash, fault })
+        let opening = opening.moves.len().min(moves.len()) as u32;
+        Some(Record { pair, game: number, seats, from, opening, moves, seed, returns, end, hash, fault })
     }
 
     fn forfeit(&self, loser: usize) -> [f32; 2] {
@@ -296,7 +313,7 @@ impl<G: Game> Board<G> {
 mod tests {
     use super::*;
     use crate::tournament::film::again;
-    use agon_envs::games::tic_tac_toe::TicTacToe;
+    use agon_envs::games::{chess::Chess, tic_tac_toe::TicTacToe};
     use agon_search::player::Random;
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -413,7 +430,7 @@ mod tests {
         let game = TicTacToe::new(Default::default()).unwrap();
         for (values, end, score, plies) in [
             ([Some(1.0), Some(1.0)], End::Adjudicated, Score::Win, 4),
-            ([Some(-0.99), Some(-0.96)], End::Adjudicated, Score::Loss, 4),
+            ([Some(-0.99), Some(-0.96)], End::Adjudicated, Score::Loss, 3),
             ([Some(0.0), Some(0.05)], End::Adjudicated, Score::Draw, 4),
         ] {
             let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
@@ -426,10 +443,67 @@ mod tests {
                 assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
             }
         }
-        for values in [[None, None], [Some(1.0), None], [Some(1.0), Some(-1.0)], [Some(1.0), Some(0.0)]] {
+        // Where both are asked, what one alone says ends no game.
+        let sets = ["tournament.resign_twosided=true".to_owned()];
+        let plan = Plan::read(&path, &sets).unwrap();
+        for values in [[None, None], [Some(1.0), None], [Some(1.0), Some(0.0)]] {
             let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
             let mut board = Board::new(game.clone(), players.into(), Vec::new());
             assert!(board.pair(&plan, pairing(3), &GO_ON).unwrap().iter().all(|r| r.end == End::Rules));
+        }
+    }
+
+    /// Plays given moves of chess, both sides, and holds them for even.
+    struct Even(&'static [&'static str], usize);
+
+    impl Player<Chess> for Even {
+        fn begin(&mut self, _: &Chess, _: &<Chess as Game>::State) {
+            self.1 = 0;
+        }
+
+        fn played(&mut self, _: &Chess, _: &<Chess as Game>::State, _: Action) {
+            self.1 += 1;
+        }
+
+        fn choose(&mut self, game: &Chess, state: &<Chess as Game>::State, _: &mut Rng) -> Result<Action, Fault> {
+            game.read(state, self.0[self.1]).ok_or(Fault::Time)
+        }
+
+        fn value(&self) -> Option<f32> {
+            Some(0.0)
+        }
+    }
+
+    /// Captures and pawns' moves begin the count of draws anew; the plies before a position of the book count.
+    #[test]
+    fn chess_is_drawn_as_fastchess_draws_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let body = "env = { id = 'games/chess' }\n[tournament]\ndraw_moves = 2\n[entrants]\na = 'random'\nb = 'random'";
+        std::fs::write(&path, body).unwrap();
+        let game = Chess::new(Default::default()).unwrap();
+        let shuffle = &["g1f3", "g8f6", "f3g1", "f6g8"][..];
+        let late = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 41";
+        for (from, moves, after, plies) in [
+            ("", shuffle, 4, 4),
+            ("", &["g1f3", "g8f6", "e2e4", "f6g8", "f3g1", "g8f6"], 0, 6),
+            ("", &["b1c3", "d7d5", "c3d5", "d8d6", "g1f3", "g8f6"], 0, 6),
+            (late, shuffle, 80, 4),
+            (late, shuffle, 85, 0),
+        ] {
+            let plan =
+                Plan::read(&path, &[format!("tournament.draw_after={after}"), "tournament.opening_plies=0".into()]);
+            let players: Vec<Box<dyn Player<Chess>>> = vec![Box::new(Even(moves, 0)), Box::new(Even(moves, 0))];
+            let mut board = Board::new(game.clone(), players, vec![Opening::read(&game, from, 0).unwrap()]);
+            let pair =
+                catch_unwind(AssertUnwindSafe(|| board.pair(plan.as_ref().unwrap(), pairing(0), &GO_ON).unwrap()));
+            let pair = pair.map(|pair| pair.map(|r| (r.end, r.moves.len())));
+            if plies == 0 {
+                // There are no more moves than four, and they are not enough.
+                assert!(pair.is_ok_and(|p| p.iter().all(|(end, _)| *end == End::Crash)), "{from} {after}");
+            } else {
+                assert_eq!(pair.unwrap(), [(End::Adjudicated, plies); 2], "{from} {after}");
+            }
         }
     }
 

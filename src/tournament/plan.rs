@@ -1,5 +1,6 @@
 //! A tournament as its scenario says it: who, how many pairs, which format, when it stops.
 
+use super::book::{self, Entry};
 use super::sprt::{Model, Test};
 use crate::failure::{Failure, Outcome};
 use crate::scenario::Source;
@@ -33,12 +34,14 @@ agon_core::settings! {
         seed: u64 = 1;
         /// Games at a time; 0 for one on each core. The games are the same for any number.
         concurrency: usize = 0, in [0.0, 256.0];
-        /// Random plies that open a pair.
+        /// Random plies that open a pair, after its opening; left out they are 0 where openings or a book are given.
         opening_plies: u32 = 2, in [0.0, 1000.0];
-        /// Openings as moves in the game's notation, taken in turn; random plies follow.
+        /// Openings as moves in the game's notation, or positions of chess (FEN, EPD), taken in turn.
         openings: Vec<String> = Vec::new();
-        /// A file of more of them, one a line, beside the scenario.
+        /// A file of more of them beside the scenario: one a line, or games in PGN.
         book: String = String::new();
+        /// Plies that are taken of every opening; 0 for all.
+        book_plies: u32 = 0, in [0.0, 1000.0];
         /// Whether they are taken in the order they stand in or in one drawn from the seed.
         order: Order = Order::Sequential;
         /// A game that has more plies is a draw; 0 for no limit but the game's own.
@@ -47,16 +50,24 @@ agon_core::settings! {
         move_ms: u64 = 0, in [0.0, 1e9];
         /// Milliseconds beyond them that cost nothing yet.
         margin_ms: u64 = 20, in [0.0, 1e9];
-        /// Moves of each player in a row after which a game is lost whose values agree on it; 0 for never.
+        /// Moves in a row by whose values the player itself has lost, after which it has; 0 for never.
         resign_moves: u32 = 0, in [0.0, 1000.0];
         /// The values that count for that, as a share of the way from an even game to a won one.
         resign_value: f64 = 0.95, in [0.01, 1.0];
+        /// The same in hundredths of a pawn, in place of `resign_value`; 0 for none.
+        resign_score: u32 = 0, in [0.0, 2500.0];
+        /// Whether the other player's values must be as far from even, for as many moves.
+        resign_twosided: bool = false;
         /// Moves of each player in a row after which a game is drawn that both hold for even; 0 for never.
         draw_moves: u32 = 0, in [0.0, 1000.0];
         /// The values that count for that at most, as such a share.
         draw_value: f64 = 0.05, in [0.0, 1.0];
-        /// Plies before which no game is drawn so.
+        /// The same in hundredths of a pawn, in place of `draw_value`; 0 for none.
+        draw_score: u32 = 0, in [0.0, 2500.0];
+        /// Plies before which no game is drawn so: twice the number of moves.
         draw_after: u32 = 80, in [0.0, 1e6];
+        /// Whether what engines are told and say is written to files in the tournament's folder `engines`.
+        engine_logs: bool = false;
         /// The entrant whose rating is `anchor_elo`; empty for an average of 0.
         anchor: String = String::new();
         /// The anchor's rating.
@@ -93,6 +104,8 @@ pub struct Plan {
     /// The scenario with every default filled in.
     pub resolved: String,
     source: Source,
+    /// The book, whose entries are the last of `openings`.
+    book: Option<(PathBuf, Vec<Entry>)>,
 }
 
 impl Plan {
@@ -155,14 +168,18 @@ impl Plan {
             EnvError::Settings(issues) => within("env", issues),
             other => Failure::Input(other.to_string()),
         })?;
-        let mut set =
-            TournamentSettings::read(&source.section("tournament")?).map_err(|issues| within("tournament", issues))?;
+        let given = source.section("tournament")?;
+        let mut set = TournamentSettings::read(&given).map_err(|issues| within("tournament", issues))?;
+        let mut book = None;
         if !set.book.is_empty() {
-            // Its lines become part of the scenario: a run needs nothing beside itself.
+            // Its openings become part of the scenario: a run needs nothing beside itself.
             let file = path.with_file_name(std::mem::take(&mut set.book));
-            let text = std::fs::read_to_string(&file).map_err(|e| Failure::read(&file, &e))?;
-            let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-            set.openings.extend(lines.map(String::from));
+            let entries = book::read(&file, set.book_plies)?;
+            set.openings.extend(entries.iter().map(|e| e.text.clone()));
+            book = Some((file, entries));
+        }
+        if !set.openings.is_empty() && !given.contains_key("opening_plies") {
+            set.opening_plies = 0;
         }
         let mut entrants = Vec::new();
         for (name, player) in source.section("entrants")? {
@@ -209,7 +226,7 @@ impl Plan {
         whole.insert("entrants".into(), Value::Object(listed.collect()));
         let resolved =
             toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))?;
-        Ok(Self { name, game, game_settings, entrants, set, resolved, source })
+        Ok(Self { name, game, game_settings, entrants, set, resolved, source, book })
     }
 
     /// Something is wrong with an entrant.
@@ -217,8 +234,15 @@ impl Plan {
         self.source.wrong(&[Issue::value(name, message).within("entrants")])
     }
 
-    /// Something is wrong with an opening.
-    pub fn wrong_opening(&self, message: String) -> Failure {
+    /// Something is wrong with an opening, counted from 0, or with one of its moves.
+    pub fn wrong_opening(&self, number: usize, word: Option<usize>, why: &str) -> Failure {
+        if let Some((file, entries)) = &self.book
+            && let Some(entry) =
+                (number + entries.len()).checked_sub(self.set.openings.len()).and_then(|i| entries.get(i))
+        {
+            return Failure::Input(format!("{}:{}: {why}", file.display(), entry.line_of(word)));
+        }
+        let message = format!("\"{}\": {why}", self.set.openings[number]);
         self.source.wrong(&[Issue::value("openings", message).within("tournament")])
     }
 

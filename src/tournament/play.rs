@@ -4,13 +4,14 @@
 //! asks the schedule what is next. What a pair holds depends on the seed and its number alone, so the file is the same
 //! for any number of workers and any number of interruptions.
 
+use super::book::Opening;
 use super::game::{Board, End, Record};
 use super::plan::{Order, Plan};
 use super::ratings::{Score, Table};
 use super::schedule::{Pairing, Schedule};
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
-use agon_core::game::{Action, Game, Turn, mix};
+use agon_core::game::{Game, mix};
 use agon_core::rng::{Rng, Stream};
 use agon_search::{Networks, player};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -132,41 +133,60 @@ struct Done {
 }
 
 /// A game's players and openings, checked before anything is written.
-pub fn board<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome<Board<G>> {
+pub fn check<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome {
     if game.spec().players() != 2 {
         let players = game.spec().players();
         return Err(plan.wrong_game(format!("tournaments are for games of two; `{}` has {players}", plan.game)));
     }
+    let mut board = board(game, plan, networks, openings(game, plan)?, None)?;
+    for (player, entrant) in board.players.iter_mut().zip(&plan.entrants) {
+        player.check(game).map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?;
+        player.rest();
+        if board.book.iter().any(|o| o.from.is_some()) && player::parse(&entrant.player).is_ok_and(|p| p.0 == "gtp") {
+            let message =
+                "positions of the book cannot be told to a program that speaks GTP; it understands moves alone";
+            return Err(plan.wrong_entrant(&entrant.name, message.into()));
+        }
+    }
+    if board.opens(plan) { Ok(()) } else { Err(plan.wrong_plies()) }
+}
+
+/// A worker's board. Engines write their logs below the run.
+fn board<G: Game>(
+    game: &G,
+    plan: &Plan,
+    networks: &dyn Networks,
+    book: Vec<Opening<G>>,
+    logs: Option<&Run>,
+) -> Outcome<Board<G>> {
     let mut players = Vec::new();
-    for entrant in &plan.entrants {
-        let made = player::from_words(game, &entrant.player, networks);
+    for (number, entrant) in plan.entrants.iter().enumerate() {
+        let made = player::parse(&entrant.player).and_then(|(name, mut set)| {
+            if let Some(run) = logs.filter(|_| plan.set.engine_logs && ["gtp", "uci"].contains(&name.as_str())) {
+                let plain = |c: char| if c.is_alphanumeric() || "-._".contains(c) { c } else { '_' };
+                let file = format!("{}-{}.log", number + 1, entrant.name.chars().map(plain).collect::<String>());
+                let path = run.path("engines").join(file).to_string_lossy().into_owned();
+                set.entry("log").or_insert(path.into());
+            }
+            player::make(game, &name, &set, networks)
+        });
         players.push(made.map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?);
     }
+    Ok(Board::new(game.clone(), players, book))
+}
+
+/// The openings in the order in which they are taken.
+fn openings<G: Game>(game: &G, plan: &Plan) -> Outcome<Vec<Opening<G>>> {
     let mut book = Vec::new();
-    for line in &plan.set.openings {
-        book.push(opening(game, line).map_err(|why| plan.wrong_opening(format!("\"{line}\": {why}")))?);
+    for (number, text) in plan.set.openings.iter().enumerate() {
+        let opening = Opening::read(game, text, plan.set.book_plies);
+        book.push(opening.map_err(|(word, why)| plan.wrong_opening(number, word, &why))?);
     }
     if plan.set.order == Order::Random {
         let mut rng = Rng::new(plan.set.seed, Stream::Shuffle, 0);
         (1..book.len()).rev().for_each(|i| book.swap(i, rng.below(i as u32 + 1) as usize));
     }
-    let mut board = Board::new(game.clone(), players, book);
-    if board.opens(plan) { Ok(board) } else { Err(plan.wrong_plies()) }
-}
-
-/// The moves of an opening in the game's notation.
-fn opening<G: Game>(game: &G, line: &str) -> Result<Vec<Action>, String> {
-    if game.spec().chance {
-        return Err("a game with chance has no fixed openings".into());
-    }
-    let (mut state, mut moves) = (agon_core::game::start(game), Vec::new());
-    for word in line.split_whitespace() {
-        let action = game.read(&state, word).filter(|_| matches!(game.turn(&state), Turn::Player(_)));
-        let action = action.ok_or_else(|| format!("`{word}` is not legal there"))?;
-        game.play(&mut state, action);
-        moves.push(action);
-    }
-    if game.turn(&state) == Turn::Over { Err("the game is over after it".into()) } else { Ok(moves) }
+    Ok(book)
 }
 
 /// Reads what was committed, and cuts off what was not: half a line, half a pair.
@@ -242,9 +262,9 @@ pub fn play<G: Game>(
     let mut file = open(&path, length)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if plan.set.concurrency == 0 { cores } else { plan.set.concurrency };
-    let mut boards = Vec::new();
+    let (mut boards, book) = (Vec::new(), openings(game, plan)?);
     for _ in 0..workers {
-        boards.push(board(game, plan, networks)?);
+        boards.push(board(game, plan, networks, book.clone(), Some(run))?);
     }
     // Small enough that all have work to the end, and large enough that handing over costs nothing: they grow as long as
     // they are played in no time, as what comes first is written first.
@@ -259,7 +279,13 @@ pub fn play<G: Game>(
         for mut board in boards {
             let (todo, done) = (todo.clone(), done.clone());
             scope.spawn(move || {
-                for pairs in todo {
+                loop {
+                    // Whoever waits for a pair has no game under way.
+                    let pairs = todo.try_recv().or_else(|_| {
+                        board.rest(&[]);
+                        todo.recv()
+                    });
+                    let Ok(pairs) = pairs else { return };
                     if !work(&mut board, plan, &pairs, enough, &mut |chunk| done.send(chunk).is_ok()) {
                         return;
                     }
@@ -275,6 +301,7 @@ pub fn play<G: Game>(
             // Who is told to stop takes in what is played already, and nothing new.
             if stop.load(Ordering::Relaxed) {
                 enough.store(true, Ordering::Relaxed);
+                agon_search::engine::enough();
                 jobs = None;
             }
             while let Some(jobs) = &jobs

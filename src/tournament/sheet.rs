@@ -1,7 +1,7 @@
 //! The games of a tournament for other programs: PGN (Portable Game Notation, with tags for every game) and SGF (Smart
 //! Game Format, FF\[4\]) for Go.
 
-use super::film::{Checked, Lines, open, visit};
+use super::film::{Checked, Lines, begin, open, visit};
 use super::game::{End, Record};
 use super::plan::Plan;
 use super::play::GAMES;
@@ -102,22 +102,27 @@ fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
         ("OpeningPlies", &opening),
         ("Termination", termination),
     ];
+    let from = record.from.as_deref();
+    let begun = [("SetUp", "1"), ("FEN", from.unwrap_or_default())].into_iter().filter(|_| from.is_some());
     let mut out = String::new();
-    for (name, value) in tags {
+    for (name, value) in tags.into_iter().chain(begun) {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "[{name} \"{}\"]", value.replace('\\', "\\\\").replace('"', "\\\""));
     }
     let mut words = Vec::new();
     let mut chance = Rng::new(record.seed, Stream::Env, 0);
-    let mut state = agon_core::game::start(game);
+    // What cannot be played again is never written.
+    let mut state = begin(game, record).unwrap_or_else(|_| agon_core::game::start(game));
+    let before = if record.from.is_some() { game.plies_before(&state) as usize } else { 0 };
     let legal = record.moves.len().saturating_sub(usize::from(record.end == End::Illegal));
     for (i, action) in record.moves[..legal].iter().enumerate() {
         while game.turn(&state) == Turn::Chance {
             let outcome = game.roll(&state, &mut chance);
             game.play(&mut state, outcome);
         }
-        if i % 2 == 0 {
-            words.push(format!("{}.", i / 2 + 1));
+        let ply = before + i;
+        if ply % 2 == 0 || i == 0 {
+            words.push(format!("{}{}", ply / 2 + 1, if ply % 2 == 0 { "." } else { "..." }));
         }
         words.push(game.sheet(&state, *action));
         game.play(&mut state, *action);

@@ -2,15 +2,20 @@
 //! their kind. [`crate::gtp`] and [`crate::uci`] know what is said; here is what both have in common.
 //!
 //! What an engine does is not in our hands: it may hang, die, or answer anything. Whatever it does ends one game with a
-//! [`Fault`]; then it is killed, and the next game begins with a new one. Two threads carry its lines, so that neither
-//! a silent nor a deaf program holds anybody up for longer than its time.
+//! [`Fault`]; then it is ended, and the next game begins with a new one. Threads carry its lines, so that neither a
+//! silent nor a deaf program holds anybody up for longer than its time.
 
 use crate::player::{Fault, Player, PlayerError, Thoughts};
+use crate::strays;
 use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::Rng;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -18,15 +23,64 @@ use std::time::{Duration, Instant};
 const LINE: u64 = 1 << 16;
 /// Lines that wait to be read; an engine that writes more than that is made to wait.
 const LINES: usize = 1 << 10;
+/// How long an engine may take to end after `quit`.
+const GRACE: Duration = Duration::from_secs(1);
 
-/// A running program with which lines are exchanged. Dropping it kills it.
+/// Set once nobody waits for engines any more.
+static ENOUGH: AtomicBool = AtomicBool::new(false);
+
+/// From now on no engine is waited for: the program is about to end.
+pub fn enough() {
+    ENOUGH.store(true, Ordering::Relaxed);
+}
+
+/// How an engine is started.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program and its arguments.
+    pub command: String,
+    /// Milliseconds that it has for a reply.
+    pub timeout_ms: u64,
+    /// A file to which its lines are added; empty for none.
+    pub log: String,
+}
+
+/// A running program with which lines are exchanged. Dropping it says `quit`, and ends it if it does not end itself.
 pub struct Engine {
     child: Child,
-    to: Sender<String>,
+    /// None once it was told to quit.
+    to: Option<Sender<String>>,
     from: Receiver<String>,
+    /// The last line that it wrote to its standard error; the channel closes when there will be no more.
+    complaint: (Arc<Mutex<String>>, Receiver<String>),
     timeout: Duration,
+    mark: String,
     /// Set once it is dead and its number free for others.
     status: Option<ExitStatus>,
+}
+
+/// A file of what an engine is told and says: milliseconds since its start, its process, the direction, the line.
+#[derive(Clone)]
+struct Log(Option<(Arc<File>, u32, Instant)>);
+
+impl Log {
+    fn open(path: &str) -> Result<Option<File>, String> {
+        if path.is_empty() {
+            return Ok(None);
+        }
+        let path = Path::new(path);
+        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let file = folder.and_then(|()| File::options().create(true).append(true).open(path));
+        file.map(Some).map_err(|e| format!("its log {} cannot be written: {e}", path.display()))
+    }
+
+    fn add(&self, direction: &str, line: &str) {
+        if let Some((file, process, begun)) = &self.0 {
+            let entry = format!("{:>8} {process} {direction} {}\n", begun.elapsed().as_millis(), line.trim_end());
+            // A log that cannot be written stops no game; several processes may add to it, whole lines each.
+            let _ = (&**file).write_all(entry.as_bytes());
+        }
+    }
 }
 
 impl Engine {
@@ -34,25 +88,52 @@ impl Engine {
     ///
     /// # Errors
     /// Why it cannot be started.
-    pub fn start(command: &str, timeout_ms: u64) -> Result<Self, String> {
-        let words = words(command)?;
-        let (program, arguments) = words.split_first().ok_or("no program is named; write command=PROGRAM")?;
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    pub fn start(program: &Program) -> Result<Self, String> {
+        let words = words(&program.command)?;
+        let (name, arguments) = words.split_first().ok_or("no program is named; write command=PROGRAM")?;
+        let log = Log::open(&program.log)?;
+        strays::guard();
+        let mark = strays::mark();
+        let mut command = Command::new(name);
+        command.args(arguments).env(strays::MARK, &mark);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // In a group of its own: Ctrl-C is meant for Agon, and what the program starts can be ended with it.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|e| format!("it cannot be started: {e}"))?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let ((to, outgoing), (incoming, from)) = (unbounded(), bounded(LINES));
-        let engine = Self { child, to, from, timeout: Duration::from_millis(timeout_ms), status: None };
-        // Both threads end when the engine's ends of the pipes do, which is when it is killed.
+        let log = Log(log.map(|file| (Arc::new(file), child.id(), Instant::now())));
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let ((to, outgoing), (incoming, from)) = (unbounded::<String>(), bounded(LINES));
+        let (last, (complaints, silence)) = (Arc::new(Mutex::new(String::new())), bounded(0));
+        let complaint = (last.clone(), silence);
+        let timeout = Duration::from_millis(program.timeout_ms);
+        let engine = Self { child, to: Some(to), from, complaint, timeout, mark, status: None };
+        // The threads end when the engine's ends of the pipes do, which is when it does.
         let threads = || -> std::io::Result<()> {
             if let Some(stdin) = stdin {
-                Builder::new().spawn(move || speak(stdin, &outgoing))?;
+                let log = log.clone();
+                Builder::new().spawn(move || speak(stdin, &outgoing, &log))?;
             }
             if let Some(stdout) = stdout {
-                Builder::new().spawn(move || listen(stdout, &incoming))?;
+                let log = log.clone();
+                Builder::new().spawn(move || {
+                    listen(stdout, |line| {
+                        log.add("<", &line);
+                        incoming.send(line).is_ok()
+                    });
+                })?;
+            }
+            if let Some(stderr) = stderr {
+                Builder::new().spawn(move || {
+                    let _complaints = complaints; // closes with the thread
+                    listen(stderr, |line| {
+                        log.add("!", &line);
+                        if !line.trim().is_empty() {
+                            *last.lock().unwrap_or_else(PoisonError::into_inner) = line;
+                        }
+                        true
+                    });
+                })?;
             }
             Ok(())
         };
@@ -63,15 +144,15 @@ impl Engine {
     /// Says a line; it is not waited for.
     pub fn say(&self, line: &str) {
         // Whether it is still there shows when it is to answer.
-        let _ = self.to.send(format!("{line}\n"));
+        let _ = self.to.as_ref().map(|to| to.send(format!("{line}\n")));
     }
 
-    /// When a reply must be there, `more_ms` beside the time that any reply has.
-    pub fn deadline(&self, more_ms: u64) -> Instant {
-        Instant::now() + self.timeout + Duration::from_millis(more_ms)
+    /// When a reply must be there.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
     }
 
-    /// The next line, without the white space at its end.
+    /// The next line, without the white space around it.
     ///
     /// # Errors
     /// [`Fault::Time`] where none comes before the deadline, [`Fault::Crash`] where none can come any more.
@@ -80,21 +161,64 @@ impl Engine {
         if Instant::now() >= deadline {
             return Err(Fault::Time);
         }
-        self.from.recv_deadline(deadline).map_err(|e| match e {
-            RecvTimeoutError::Timeout => Fault::Time,
-            RecvTimeoutError::Disconnected => {
-                // Its output closes an instant before its status is known.
-                std::thread::sleep(Duration::from_millis(20));
-                let status = self.end().and_then(|s| s.code());
-                Fault::Crash(status.map_or("it ended".into(), |code| format!("it ended with exit code {code}")))
+        loop {
+            let soon = deadline.min(Instant::now() + GRACE / 20);
+            match self.from.recv_deadline(soon) {
+                Ok(line) => return Ok(line),
+                Err(RecvTimeoutError::Disconnected) => return Err(Fault::Crash(self.obituary())),
+                Err(RecvTimeoutError::Timeout) if soon == deadline || ENOUGH.load(Ordering::Relaxed) => {
+                    return Err(Fault::Time);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
-        })
+        }
     }
 
-    /// Kills it, and waits until it is gone.
+    /// Passes over what it has said and nobody asked for.
+    pub fn forget(&self) {
+        while self.from.try_recv().is_ok() {}
+    }
+
+    /// How it ended, and the last that it complained of.
+    fn obituary(&mut self) -> String {
+        // Its output closes an instant before its status is known.
+        let ended = self.ends_within(GRACE / 2);
+        let _ = self.complaint.1.recv_timeout(GRACE / 10);
+        let status = self.end().filter(|_| ended);
+        let how = match status.map(|s| (s.code(), signal(s))) {
+            Some((Some(code), _)) => format!("it ended with exit code {code}"),
+            Some((_, Some(signal))) => format!("it was ended by signal {signal}"),
+            Some(_) => "it ended".into(),
+            None => "it closed its output".into(),
+        };
+        let last = clean(&self.complaint.0.lock().unwrap_or_else(PoisonError::into_inner), 200);
+        if last.is_empty() { how } else { format!("{how}; the last line of its standard error: `{last}`") }
+    }
+
+    /// Whether it ends by itself in so much time. Its number stays its own.
+    fn ends_within(&mut self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            if gone(&mut self.child) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            // One that waits to be read must not wait for ever.
+            self.forget();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Says `quit`, waits a little, ends it and all that it started, and waits until it is gone.
     fn end(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
-            // A program that has already ended has no use for a signal, but those that it started may.
+            self.say("quit");
+            // Its input closes behind the last line.
+            self.to = None;
+            self.ends_within(GRACE);
+            // A program that has ended has no use for a signal, but those that it started may.
             #[cfg(unix)]
             let _ = rustix::process::kill_process_group(
                 rustix::process::Pid::from_child(&self.child),
@@ -102,6 +226,7 @@ impl Engine {
             );
             let _ = self.child.kill();
             self.status = self.child.wait().ok();
+            strays::end(&self.mark);
         }
         self.status
     }
@@ -113,17 +238,68 @@ impl Drop for Engine {
     }
 }
 
-fn speak(mut stdin: ChildStdin, lines: &Receiver<String>) {
-    while lines.recv().is_ok_and(|line| stdin.write_all(line.as_bytes()).is_ok()) {}
+/// Whether a program has ended; its number is not given back yet.
+#[cfg(unix)]
+fn gone(child: &mut Child) -> bool {
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(Pid::from_child(child)), options), Ok(None))
 }
 
-fn listen(stdout: ChildStdout, lines: &Sender<String>) {
-    let mut stdout = BufReader::new(stdout);
+#[cfg(not(unix))]
+fn gone(child: &mut Child) -> bool {
+    !matches!(child.try_wait(), Ok(None))
+}
+
+/// The number and the name of the signal that ended a program.
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<String> {
+    use rustix::process::Signal;
+    let number = std::os::unix::process::ExitStatusExt::signal(&status)?;
+    let names = [
+        (Signal::HUP, "HUP"),
+        (Signal::INT, "INT"),
+        (Signal::QUIT, "QUIT"),
+        (Signal::ILL, "ILL"),
+        (Signal::TRAP, "TRAP"),
+        (Signal::ABORT, "ABRT"),
+        (Signal::BUS, "BUS"),
+        (Signal::FPE, "FPE"),
+        (Signal::KILL, "KILL"),
+        (Signal::SEGV, "SEGV"),
+        (Signal::PIPE, "PIPE"),
+        (Signal::ALARM, "ALRM"),
+        (Signal::TERM, "TERM"),
+        (Signal::XCPU, "XCPU"),
+        (Signal::XFSZ, "XFSZ"),
+        (Signal::SYS, "SYS"),
+    ];
+    let name = names.iter().find(|(s, _)| s.as_raw() == number).map(|(_, name)| format!(" (SIG{name})"));
+    Some(format!("{number}{}", name.unwrap_or_default()))
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<String> {
+    None
+}
+
+fn speak(mut stdin: ChildStdin, lines: &Receiver<String>, log: &Log) {
+    while let Ok(line) = lines.recv() {
+        log.add(">", &line);
+        if stdin.write_all(line.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// Gives every line away until nobody wants them.
+fn listen(pipe: impl Read, mut each: impl FnMut(String) -> bool) {
+    let mut pipe = BufReader::new(pipe);
     loop {
         let mut line = Vec::new();
-        let read = stdout.by_ref().take(LINE).read_until(b'\n', &mut line);
-        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-        if !read.is_ok_and(|n| n > 0) || lines.send(text).is_err() {
+        let read = pipe.by_ref().take(LINE).read_until(b'\n', &mut line);
+        let text = String::from_utf8_lossy(&line).trim_start_matches('\u{feff}').trim().to_owned();
+        if !read.is_ok_and(|n| n > 0) || !each(text) {
             return;
         }
     }
@@ -149,8 +325,12 @@ fn words(command: &str) -> Result<Vec<String>, String> {
 
 /// Part of what an engine said, fit for a message.
 pub fn quote(line: &str) -> String {
-    let mut text: String = line.chars().map(|c| if c.is_control() { '?' } else { c }).take(60).collect();
-    if line.chars().nth(60).is_some() {
+    clean(line, 60)
+}
+
+fn clean(line: &str, most: usize) -> String {
+    let mut text: String = line.chars().map(|c| if c.is_control() { '?' } else { c }).take(most).collect();
+    if line.chars().nth(most).is_some() {
         text.push('…');
     }
     text
@@ -167,6 +347,8 @@ pub struct Question<'a, G: Game> {
     pub state: &'a G::State,
     /// Who moves.
     pub mover: usize,
+    /// What the game began with, in the game's notation, where that is not its start.
+    pub from: Option<&'a str>,
     /// All moves of the game so far; none where the position did not come from those that were told.
     pub moves: Option<&'a [Made]>,
 }
@@ -189,15 +371,20 @@ pub trait Protocol<G: Game>: Send {
     fn thoughts(&self) -> Thoughts {
         Thoughts::default()
     }
+
+    /// The return that it expects by its last score.
+    fn value(&self) -> Option<f32> {
+        None
+    }
 }
 
 /// The player.
 pub struct External<G: Game, P> {
     protocol: P,
-    command: String,
-    timeout_ms: u64,
-    /// None after a fault.
+    program: Program,
+    /// None after a fault, and while no game is under way.
     engine: Option<Engine>,
+    from: Option<String>,
     moves: Vec<Made>,
     /// The position after them.
     now: G::State,
@@ -207,25 +394,22 @@ pub struct External<G: Game, P> {
 }
 
 impl<G: Game, P: Protocol<G>> External<G, P> {
-    /// Starts the engine, so that one that cannot be had is known at once.
-    pub fn new(game: &G, protocol: P, command: &str, timeout_ms: u64) -> Result<Self, PlayerError> {
-        let mut player = Self {
+    /// The engine starts when it is checked, or with its first game.
+    pub fn new(game: &G, protocol: P, program: Program) -> Self {
+        Self {
             protocol,
-            command: command.into(),
-            timeout_ms,
+            program,
             engine: None,
+            from: None,
             moves: Vec::new(),
             now: agon_core::game::start(game),
             fault: None,
             resigns: false,
-        };
-        let why = |why| PlayerError::Engine { player: P::NAME, command: command.into(), why };
-        player.engine = Some(player.start(game).map_err(why)?);
-        Ok(player)
+        }
     }
 
     fn start(&mut self, game: &G) -> Result<Engine, String> {
-        let mut engine = Engine::start(&self.command, self.timeout_ms)?;
+        let mut engine = Engine::start(&self.program)?;
         self.protocol.greet(&mut engine, game)?;
         Ok(engine)
     }
@@ -247,16 +431,28 @@ impl<G: Game, P: Protocol<G>> Player<G> for External<G, P> {
             return Err(fault);
         }
         let mut engine = self.engine(game)?;
-        let moves = (self.now == *state).then_some(&self.moves[..]);
-        let chosen = self.protocol.think(&mut engine, &Question { game, state, mover, moves })?;
+        let (from, moves) = (self.from.as_deref(), (self.now == *state).then_some(&self.moves[..]));
+        let chosen = self.protocol.think(&mut engine, &Question { game, state, mover, from, moves })?;
         self.engine = Some(engine);
         self.resigns = chosen.is_none();
         Ok(chosen.unwrap_or_else(|| game.random_move(state, rng)))
     }
 
-    fn begin(&mut self, game: &G) {
+    fn check(&mut self, game: &G) -> Result<(), PlayerError> {
+        let command = self.program.command.clone();
+        let why = |why| PlayerError::Engine { player: P::NAME, command, why };
+        self.engine = Some(self.start(game).map_err(why)?);
+        Ok(())
+    }
+
+    fn rest(&mut self) {
+        self.engine = None;
+    }
+
+    fn begin(&mut self, game: &G, start: &G::State) {
         self.moves.clear();
-        game.start(&mut self.now);
+        self.from = if *start == agon_core::game::start(game) { None } else { game.notation(start) };
+        self.now.clone_from(start);
         self.resigns = false;
         let ready = self.engine(game).and_then(|mut engine| {
             self.protocol.fresh(&mut engine)?;
@@ -278,6 +474,10 @@ impl<G: Game, P: Protocol<G>> Player<G> for External<G, P> {
 
     fn thoughts(&self) -> Thoughts {
         self.protocol.thoughts()
+    }
+
+    fn value(&self) -> Option<f32> {
+        self.protocol.value()
     }
 
     fn resigns(&self) -> bool {

@@ -4,9 +4,10 @@
 //! superko say; a move of the other player that it does not accept ends the game as its fault, one of its own that the
 //! game does not allow as an illegal move.
 
-use crate::engine::{Engine, External, Made, Protocol, Question, quote};
+use crate::engine::{Engine, External, Made, Program, Protocol, Question, quote};
 use crate::player::{Fault, PlayerError};
 use agon_core::game::{Action, Game};
+use std::time::Instant;
 
 agon_core::settings! {
     /// What can be set.
@@ -15,6 +16,8 @@ agon_core::settings! {
         command: String = String::new();
         /// Milliseconds to wait for a reply.
         timeout_ms: u64 = 10_000, in [1.0, 1e9];
+        /// A file to which every line is added that it is told or says; empty for none.
+        log: String = String::new();
     }
 }
 
@@ -22,6 +25,8 @@ agon_core::settings! {
 pub struct Gtp {
     /// The moves that stand on the engine's board.
     told: Vec<Made>,
+    /// Its last move, which may come again.
+    answered: String,
 }
 
 /// A player that speaks it, if the game is one of boards.
@@ -36,33 +41,60 @@ pub fn player<G: Game>(game: &G, set: &GtpSettings) -> Result<External<G, Gtp>, 
     if let Some(why) = why {
         return Err(PlayerError::Game { player: "gtp", why });
     }
-    External::new(game, Gtp { told: Vec::new() }, &set.command, set.timeout_ms)
+    let program = Program { command: set.command.clone(), timeout_ms: set.timeout_ms, log: set.log.clone() };
+    Ok(External::new(game, Gtp { told: Vec::new(), answered: String::new() }, program))
 }
 
 /// What came of a command: an answer, or that it was refused and why.
 type Reply = Result<String, String>;
 
 /// Says a command, and waits for the reply.
-fn tell(engine: &mut Engine, command: &str) -> Result<Reply, Fault> {
+fn tell(engine: &mut Engine, command: &str, deadline: Instant) -> Result<Reply, Fault> {
+    // Replies that nobody asked for are not this one.
+    engine.forget();
     engine.say(command);
-    let deadline = engine.deadline(0);
+    reply(engine, command, deadline)
+}
+
+/// Waits for a reply: the sign, then text on that line or below it, up to an empty line.
+fn reply(engine: &mut Engine, command: &str, deadline: Instant) -> Result<Reply, Fault> {
     let mut first = engine.line(deadline)?;
     while first.is_empty() {
         first = engine.line(deadline)?;
     }
-    let reply = match (first.strip_prefix('='), first.strip_prefix('?')) {
-        (Some(answer), _) => Ok(answer.trim().to_owned()),
-        (_, Some(why)) => Err(quote(why.trim())),
+    let (fine, rest) = match (first.strip_prefix('='), first.strip_prefix('?')) {
+        (Some(rest), _) => (true, rest),
+        (_, Some(rest)) => (false, rest),
         _ => return Err(Fault::Crash(format!("to `{command}` it said `{}`", quote(&first)))),
     };
-    // An empty line ends a reply of however many lines.
-    while !engine.line(deadline)?.is_empty() {}
-    Ok(reply)
+    let mut text = rest.trim().to_owned();
+    loop {
+        let more = engine.line(deadline)?;
+        if more.is_empty() {
+            return Ok(if fine { Ok(text) } else { Err(quote(&text)) });
+        }
+        if text.is_empty() {
+            text = more;
+        }
+    }
 }
 
-/// The same where the command must not be refused.
-fn must(engine: &mut Engine, command: &str) -> Result<String, Fault> {
-    tell(engine, command)?.map_err(|why| Fault::Crash(format!("it refused `{command}`: {why}")))
+impl Gtp {
+    /// The reply to a command that must not be refused, and has an answer or has none. One of the other kind is its
+    /// last move said again, or what came after that instead.
+    fn must(&mut self, engine: &mut Engine, command: &str, answers: bool) -> Result<String, Fault> {
+        let deadline = engine.deadline();
+        let mut said = tell(engine, command, deadline)?;
+        let stale = |said: &Reply| match said {
+            Ok(text) if answers => text.is_empty(),
+            Ok(text) => !text.is_empty() && *text == self.answered,
+            Err(_) => false,
+        };
+        if stale(&said) {
+            said = reply(engine, command, deadline)?;
+        }
+        said.map_err(|why| Fault::Crash(format!("it refused `{command}`: {why}")))
+    }
 }
 
 impl<G: Game> Protocol<G> for Gtp {
@@ -73,34 +105,36 @@ impl<G: Game> Protocol<G> for Gtp {
         if let [_, rows, columns] = game.spec().observation[..]
             && rows == columns
         {
-            must(engine, &format!("boardsize {rows}")).map_err(|e| e.to_string())?;
+            self.must(engine, &format!("boardsize {rows}"), false).map_err(|e| e.to_string())?;
         }
         if let Some(komi) = rules.get("komi") {
-            must(engine, &format!("komi {komi}")).map_err(|e| e.to_string())?;
+            self.must(engine, &format!("komi {komi}"), false).map_err(|e| e.to_string())?;
         }
         self.told.clear();
-        must(engine, "clear_board").map_err(|e| e.to_string())?;
-        Ok(())
+        self.must(engine, "clear_board", false).map_err(|e| e.to_string()).map(drop)
     }
 
     fn fresh(&mut self, engine: &mut Engine) -> Result<(), Fault> {
         self.told.clear();
-        must(engine, "clear_board").map(|_| ())
+        self.must(engine, "clear_board", false)?;
+        self.answered.clear();
+        Ok(())
     }
 
     fn think(&mut self, engine: &mut Engine, question: &Question<'_, G>) -> Result<Option<Action>, Fault> {
         let strange = || Fault::Crash("it does not know how the game came to this position".into());
-        let moves = question.moves.ok_or_else(strange)?;
+        let moves = question.moves.filter(|_| question.from.is_none()).ok_or_else(strange)?;
         let colour = |mover: usize| if mover == 0 { "b" } else { "w" };
         // A move that was taken back, or one of its own that was not played.
         if !moves.starts_with(&self.told) {
             Protocol::<G>::fresh(self, engine)?;
         }
         for (mover, text) in &moves[self.told.len()..] {
-            must(engine, &format!("play {} {text}", colour(*mover)))?;
+            self.must(engine, &format!("play {} {text}", colour(*mover)), false)?;
         }
         self.told = moves.to_vec();
-        let answer = must(engine, &format!("genmove {}", colour(question.mover)))?;
+        let answer = self.must(engine, &format!("genmove {}", colour(question.mover)), true)?;
+        self.answered.clone_from(&answer);
         if answer.eq_ignore_ascii_case("resign") {
             return Ok(None);
         }

@@ -172,7 +172,7 @@ impl<G: Game> Player<G> for Guided<G> {
         Ok(draw(&self.policy, self.set.temperature, rng))
     }
 
-    fn begin(&mut self, _: &G) {
+    fn begin(&mut self, _: &G, _: &G::State) {
         self.known = false;
     }
 

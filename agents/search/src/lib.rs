@@ -8,6 +8,7 @@
 //! | Monte Carlo tree search | [`mcts`] |
 //! | regret minimisation for hidden cards | [`cfr`] |
 //! | programs that play: what they have in common, Go, chess | [`engine`], [`gtp`], [`uci`] |
+//! | what ends with an engine, and with Agon | [`strays`] |
 //! | search guided by a network | [`puct`], [`guided`] |
 //! | self-play with it, and what it remembers of judgements | [`self_play`], [`memory`] |
 
@@ -21,6 +22,7 @@ pub mod minimax;
 pub mod player;
 pub mod puct;
 pub mod self_play;
+pub mod strays;
 pub mod uci;
 
 pub use guided::{Evaluate, Networks};

@@ -33,8 +33,19 @@ pub trait Player<G: Game>: Send {
     /// Why there is none; the game is lost then. The player is fit for the next one.
     fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault>;
 
-    /// A new game begins.
-    fn begin(&mut self, _game: &G) {}
+    /// Whether it is able to play: a program that it needs is started.
+    ///
+    /// # Errors
+    /// Why it is not.
+    fn check(&mut self, _game: &G) -> Result<(), PlayerError> {
+        Ok(())
+    }
+
+    /// A new game begins, at its start or from another position.
+    fn begin(&mut self, _game: &G, _start: &G::State) {}
+
+    /// It plays in no game for now: a program that it needs may end until the next one begins.
+    fn rest(&mut self) {}
 
     /// Every move and outcome of chance that is made in the game, one's own and the opening's included.
     fn played(&mut self, _game: &G, _before: &G::State, _action: Action) {}
@@ -250,6 +261,18 @@ pub fn declared(name: &str) -> Vec<Declared> {
 
 /// A player by name, if it can play the game. A name that is a path is a run or a checkpoint, opened by `networks`.
 pub fn by_name<G: Game>(
+    game: &G,
+    name: &str,
+    settings: &Map<String, Value>,
+    networks: &dyn Networks,
+) -> Result<Box<dyn Player<G>>, PlayerError> {
+    let mut player = make(game, name, settings, networks)?;
+    player.check(game)?;
+    Ok(player)
+}
+
+/// The same, not checked yet: no program is started before [`Player::check`] or the first game.
+pub fn make<G: Game>(
     game: &G,
     name: &str,
     settings: &Map<String, Value>,

@@ -35,7 +35,7 @@ fn rng() -> Rng {
 /// One game against who always takes the last move of the list; how it ended for the engine.
 fn play<G: Game>(game: &G, player: &mut dyn Player<G>, seat: usize) -> Result<Vec<Action>, Fault> {
     let (mut state, mut moves, mut rng) = (start(game), Vec::new(), rng());
-    player.begin(game);
+    player.begin(game, &state);
     while let Turn::Player(mover) = game.turn(&state) {
         let action = match mover == seat {
             true => player.choose(game, &state, &mut rng)?,
@@ -65,7 +65,7 @@ fn an_engine_plays_from_both_seats() {
     for line in ["", "f2f3 e7e5"] {
         let state = chess.position(line).unwrap();
         let mut before = start(&chess);
-        player.begin(&chess);
+        player.begin(&chess, &start(&chess));
         for word in line.split_whitespace() {
             let action = chess.read(&before, word).unwrap();
             player.played(&chess, &before, action);
@@ -85,7 +85,7 @@ fn moves_that_are_taken_back_are_taken_back() {
     let game: TicTacToe = new();
     let mut player = make(&game, &words("gtp", "fine", "")).unwrap();
     let mut rng = rng();
-    player.begin(&game);
+    player.begin(&game, &start(&game));
     // A hint: what the engine would play stays on no board.
     let first = start(&game);
     let hint = player.choose(&game, &first, &mut rng).unwrap();
@@ -105,11 +105,12 @@ fn every_way_to_fail_is_told_apart_and_the_next_game_goes_on() {
     let is = |how: &str, fault: &Fault| match (how, fault) {
         ("hang" | "flood", Fault::Time) => true,
         ("illegal", Fault::Illegal(text)) => text == "Z9",
-        ("die", Fault::Crash(text)) => text.contains("exit code 7"),
+        ("die", Fault::Crash(text)) => text.contains("exit code 7; ") && text.ends_with("`fatal: no luck`"),
+        ("crash", Fault::Crash(text)) => text.contains("signal 6 (SIGABRT)"),
         ("garbage", Fault::Crash(text)) => text.contains("? no reply at all"),
         _ => false,
     };
-    for how in ["hang", "flood", "die", "illegal", "garbage"] {
+    for how in ["hang", "flood", "die", "crash", "illegal", "garbage"] {
         let mut player = make(&game, &words("gtp", &format!("{how} 2"), ",timeout_ms=2000")).unwrap();
         // The engine that failed is gone, and so is the count of its moves: the second game ends like the first.
         for _ in 0..if how == "flood" { 1 } else { 2 } {
@@ -127,19 +128,90 @@ fn every_way_to_fail_is_told_apart_and_the_next_game_goes_on() {
     }
 }
 
+/// Answers that come twice, late, or among other lines are never taken for the next one.
+#[test]
+fn who_answers_twice_or_oddly_is_understood() {
+    let chess: Chess = new();
+    let line = ["f2f3", "e7e5", "g2g4", "d8h4"];
+    for how in ["fine", "twice", "late", "after", "odd"] {
+        for seat in [0, 1] {
+            let mut player = make(&chess, &words("uci", how, ",nodes=5,options=Skill  Level : 3")).unwrap();
+            for _ in 0..2 {
+                let mut state = start(&chess);
+                player.begin(&chess, &state);
+                for (ply, known) in line.iter().enumerate() {
+                    let action = match ply % 2 == seat {
+                        true => player.choose(&chess, &state, &mut rng()),
+                        false => Ok(chess.read(&state, known).unwrap()),
+                    };
+                    let action = action.unwrap_or_else(|e| panic!("{how}, ply {ply}: {e}"));
+                    assert_eq!(chess.write(&state, action), *known, "{how}");
+                    if ply % 2 == seat {
+                        assert!((player.value().unwrap().abs() - 0.055).abs() < 0.001, "{how}: {:?}", player.value());
+                    }
+                    player.played(&chess, &state, action);
+                    chess.play(&mut state, action);
+                }
+            }
+        }
+    }
+    let game: TicTacToe = new();
+    for how in ["twice", "odd"] {
+        let mut player = make(&game, &words("gtp", how, "")).unwrap();
+        for _ in 0..2 {
+            assert_eq!(play(&game, &mut *player, 0), Ok(vec![0, 8, 1, 7, 2]), "{how}");
+            assert_eq!(play(&game, &mut *player, 1), Ok(vec![8, 0, 7, 1, 6]), "{how}");
+        }
+    }
+}
+
+/// A game from another position is told as that and the moves since, so that repetitions are known.
+#[test]
+fn a_game_may_begin_elsewhere() {
+    let chess: Chess = new();
+    let folder = std::env::temp_dir().join(format!("agon-engine-{}", std::process::id()));
+    let log = folder.join("one.log");
+    let more = format!(",nodes=5,log={}", log.display());
+    let mut player = make(&chess, &words("uci", "fine", &more)).unwrap();
+    let fen = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQ - 3 9";
+    let mut state = chess.position(fen).unwrap();
+    player.begin(&chess, &state);
+    for _ in 0..2 {
+        let action = player.choose(&chess, &state, &mut rng()).unwrap();
+        player.played(&chess, &state, action);
+        chess.play(&mut state, action);
+    }
+    drop(player);
+    let told = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    assert!(told.contains(&format!("> position fen {fen}\n")), "{told}");
+    assert!(told.contains(&format!("> position fen {fen} moves f2f3\n")), "{told}");
+    assert!(told.contains("< bestmove f2f3\n"), "{told}");
+    // It was asked to go before it was made to, and went.
+    assert!(told.contains("> quit\n") && told.contains("! good bye\n"), "{told}");
+}
+
+#[test]
+fn a_move_has_a_margin_of_its_own() {
+    let chess: Chess = new();
+    let words = words("uci", "hang 1", ",milliseconds=50,timeout_ms=1000000");
+    let fault = play(&chess, &mut *make(&chess, &words).unwrap(), 0).unwrap_err();
+    assert_eq!(fault, Fault::Time);
+}
+
 #[test]
 fn an_engine_may_give_up() {
     let game: TicTacToe = new();
     let mut player = make(&game, &words("gtp", "resign 2", "")).unwrap();
     let mut state = start(&game);
-    player.begin(&game);
+    player.begin(&game, &start(&game));
     let action = player.choose(&game, &state, &mut rng()).unwrap();
     assert!(!player.resigns());
     player.played(&game, &state, action);
     game.play(&mut state, action);
     let regardless = player.choose(&game, &state, &mut rng()).unwrap();
     assert!(player.resigns() && regardless != action);
-    player.begin(&game);
+    player.begin(&game, &start(&game));
     assert!(!player.resigns());
 }
 
@@ -188,9 +260,19 @@ fn nothing_is_left_of_an_engine() {
         lines.filter(|l| l.starts_with("sleep") && l.contains(&mark)).count()
     };
     // Orphans are buried by somebody else, and not at once.
-    let gone = (0..50).any(|_| {
-        std::thread::sleep(Duration::from_millis(20));
-        running() == 0
-    });
-    assert!(gone, "{} left", running());
+    let come_to = |count: usize| {
+        (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            running() == count
+        })
+    };
+    assert!(come_to(0), "{} left", running());
+    // Who left its group and lost its parent ends as well, and so does who does not want to.
+    for how in ["daemon", "stay"] {
+        let how = format!("{how} {}", mark.trim_end_matches(".5"));
+        let player = make(&game, &words("gtp", &how, "")).unwrap();
+        assert!(come_to(usize::from(how.starts_with("daemon"))), "{how}: {} run", running());
+        drop(player);
+        assert!(come_to(0), "{how}: {} left", running());
+    }
 }

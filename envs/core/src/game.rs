@@ -169,6 +169,31 @@ pub trait Game: Clone + Send + Sync + 'static {
         follow(self, text)
     }
 
+    /// Where a game may begin, and the moves that follow: the start and the whole text, unless the game has a notation
+    /// of its own for positions.
+    ///
+    /// # Errors
+    /// What is wrong with the position.
+    fn opening<'a>(&self, text: &'a str) -> Result<(Self::State, &'a str), String> {
+        Ok((start(self), text))
+    }
+
+    /// The position in that notation; none where the game has no such.
+    fn notation(&self, _state: &Self::State) -> Option<String> {
+        None
+    }
+
+    /// Plies that a position in that notation says were played before it.
+    fn plies_before(&self, _state: &Self::State) -> u32 {
+        0
+    }
+
+    /// Whether the last move can never be taken back by later ones, where the rules of draws count from such moves on:
+    /// captures and pawns' moves at chess.
+    fn irreversible(&self, _state: &Self::State) -> bool {
+        false
+    }
+
     /// The position as lines of text, everything shown.
     fn text(&self, state: &Self::State) -> String;
 
@@ -283,7 +308,11 @@ pub fn moves<G: Game>(game: &G, state: &G::State) -> Vec<Action> {
 
 /// The position after moves in the game's notation, separated by spaces. Chance cannot be written so.
 pub fn follow<G: Game>(game: &G, text: &str) -> Result<G::State, String> {
-    let mut state = start(game);
+    follow_from(game, start(game), text)
+}
+
+/// The same from another position.
+pub fn follow_from<G: Game>(game: &G, mut state: G::State, text: &str) -> Result<G::State, String> {
     for (i, word) in text.split_whitespace().enumerate() {
         let at = i + 1;
         match game.turn(&state) {

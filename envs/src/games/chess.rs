@@ -6,7 +6,7 @@
 //! promotions to less than a queen.
 
 use agon_core::env::ensure;
-use agon_core::game::{Action, follow, mix};
+use agon_core::game::{Action, follow_from, mix, start};
 use agon_core::scene::{Ink, Scene};
 use agon_core::{EnvError, Game, GameSpec, Rng, Turn};
 use cozy_chess::{Board, Color, File, Move, Piece, PieceMoves, Rank, Square, get_pawn_attacks, util};
@@ -88,7 +88,18 @@ impl Clone for State {
     }
 }
 
+/// The first word of a text and what stands behind it.
+fn word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim_start())
+}
+
 fn board(fen: &str) -> Result<Board, String> {
+    // The crate does not count ranks.
+    if word(fen).0.split('/').count() != 8 {
+        return Err(format!("`{fen}` is not a position of chess: there must be 8 ranks"));
+    }
     Board::from_fen(fen, false).map_err(|e| format!("`{fen}` is not a position of chess: {e}"))
 }
 
@@ -384,19 +395,60 @@ impl Game for Chess {
 
     /// Moves from the beginning, or Forsyth-Edwards notation, or that with the word `moves` and moves.
     fn position(&self, text: &str) -> Result<State, String> {
-        if !text.contains('/') {
-            return follow(self, text.trim_start_matches("startpos").trim_start().trim_start_matches("moves"));
+        let (state, moves) = self.opening(text)?;
+        follow_from(self, state, moves)
+    }
+
+    /// A position in FEN or EPD, with `moves` and moves after it or operations, which are passed over but for the clocks
+    /// (`hmvc`, `fmvn`); or moves alone. `position`, `fen` and `startpos` may stand before it, as in UCI.
+    fn opening<'a>(&self, text: &'a str) -> Result<(State, &'a str), String> {
+        let mut rest = text.trim_start();
+        while let ("position" | "fen" | "startpos", after) = word(rest) {
+            rest = after;
         }
-        let (fen, moves) = text.split_once("moves").unwrap_or((text, ""));
-        let board = board(fen.trim())?;
+        if !word(rest).0.contains('/') {
+            return Ok((start(self), if let ("moves", after) = word(rest) { after } else { rest }));
+        }
+        let mut fields = [""; 4];
+        for field in &mut fields {
+            (*field, rest) = word(rest);
+        }
+        let mut clocks = [0, 1];
+        for (clock, name) in clocks.iter_mut().zip(["hmvc", "fmvn"]) {
+            let number = |text: &str| text.trim_end_matches(';').parse::<u32>().ok();
+            let (next, after) = word(rest);
+            if let Some(n) = number(next) {
+                (*clock, rest) = (n, after);
+            } else if let Some((_, after)) = rest.split_once(name) {
+                *clock = number(word(after).0).unwrap_or(*clock);
+            }
+        }
+        let [half, full] = clocks;
+        // Many programs begin to count at 0.
+        let board = board(&format!("{} {half} {}", fields.join(" ").trim_end(), full.max(1)))?;
+        let moves = match word(rest) {
+            ("moves", after) => after,
+            ("" | "bm" | "am" | "id", _) => "",
+            _ if rest.contains(';') => "",
+            (other, _) => return Err(format!("`{other}` after a position: moves stand behind the word `moves`")),
+        };
         let mut state = State { past: vec![key(&board)], board, end: End::Running };
         state.settle();
         self.check(&state)?;
-        for word in moves.split_whitespace() {
-            let action = self.read(&state, word).ok_or_else(|| format!("`{word}` is not legal here"))?;
-            self.play(&mut state, action);
-        }
-        Ok(state)
+        Ok((state, moves))
+    }
+
+    /// Forsyth-Edwards notation.
+    fn notation(&self, state: &State) -> Option<String> {
+        Some(state.board.to_string())
+    }
+
+    fn plies_before(&self, state: &State) -> u32 {
+        2 * (u32::from(state.board.fullmove_number()) - 1) + state.mover() as u32
+    }
+
+    fn irreversible(&self, state: &State) -> bool {
+        state.board.halfmove_clock() == 0
     }
 
     fn text(&self, state: &State) -> String {
