@@ -376,7 +376,7 @@ fn name_of_length(file: &str) -> &'static str {
 
 impl agon_core::Sink for Logs {
     fn emit(&mut self, event: &Event) {
-        if matches!(event, Event::Frame(_)) || self.failed.is_some() {
+        if matches!(event, Event::Frame(_) | Event::Note(_)) || self.failed.is_some() {
             return;
         }
         if let Err(e) = self.write(event) {

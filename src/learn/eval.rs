@@ -121,23 +121,31 @@ impl Judged {
         episodes: usize,
         seed: u64,
         watch: &mut dyn FnMut(Seen<'_>),
+        progress: &mut dyn FnMut(String),
     ) -> Outcome<Scores> {
+        let baselines: Vec<&String> = plan.eval.baselines.iter().filter(|b| *b != name).collect();
+        let games = matches!(self, Self::Contender(_));
+        let players = if games { 1 } else { 1 + baselines.len() };
+        let mut tell = |i: usize, who: &str| {
+            progress(format!("final evaluation: {episodes} episodes by {who}, player {i} of {players}"));
+        };
+        tell(1, name);
         let meetings = self.meet(plan, episodes, seed, 0, watch)?;
         let all: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
-        let games = matches!(self, Self::Contender(_));
-        let mut baselines = Vec::new();
+        let mut scores = Vec::new();
         if games {
             for (rival, evaluation) in &meetings {
                 let name = format!("against {}", rival.as_deref().unwrap_or_default());
-                baselines.push(Score::of(&name, &evaluation.returns, true));
+                scores.push(Score::of(&name, &evaluation.returns, true));
             }
         } else {
-            for player in plan.eval.baselines.iter().filter(|b| *b != name) {
+            for (i, player) in baselines.into_iter().enumerate() {
+                tell(i + 2, player);
                 let meetings = Self::player(plan, player, seed)?.meet(plan, episodes, seed, 0, &mut |_| {})?;
                 let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
                 let pairs: Vec<f64> = all.iter().zip(&returns).map(|(own, other)| own - other).collect();
                 let lift = (pairs.len() > 1).then(|| mean_ci95(&pairs));
-                baselines.push(Score { lift, ..Score::of(player, &returns, false) });
+                scores.push(Score { lift, ..Score::of(player, &returns, false) });
             }
         }
         let counted = meetings.iter().flat_map(|(_, e)| &e.measures).map(|(measure, x)| {
@@ -147,7 +155,8 @@ impl Judged {
         });
         // What does not apply, as a rest of what has no end, is no number.
         let counted = counted.filter(|c: &Counted| !c.mean.is_nan()).collect();
-        Ok(Scores { agent: Score::of(name, &all, games), baselines, optimum: plan.eval_env(1)?.optimum(), counted })
+        let optimum = plan.eval_env(1)?.optimum();
+        Ok(Scores { agent: Score::of(name, &all, games), baselines: scores, optimum, counted })
     }
 }
 
@@ -334,7 +343,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
         return Err(Failure::Input("--export and --path are not for games of two".into()));
     }
     let mut tables = Tables::new(args, &plan)?;
-    let scores = who.compare(&plan, &name, episodes, seed, &mut |seen| tables.see(seen))?;
+    let scores = who.compare(&plan, &name, episodes, seed, &mut |seen| tables.see(seen), &mut |_| {})?;
     if args.json.json {
         let mut json = scores.json();
         json["step"] = step.into();

@@ -68,6 +68,7 @@ impl Plain {
             Event::Evaluated { step, mean, ci95, episodes } => {
                 agon::tell!("{step:>10}  evaluation {} ± {} over {episodes} episodes", number(*mean), number(*ci95));
             }
+            Event::Note(note) => agon::tell!("{note}"),
             Event::Speed { step, steps_per_second, .. } if Instant::now() >= self.next => {
                 self.next = Instant::now() + Duration::from_secs(1);
                 let last = model.returns.last().map_or("-".into(), number);
@@ -101,7 +102,7 @@ impl Sink for Faces {
                 self.model.apply(event);
                 plain.say(&self.model, event);
             }
-            Some(Face::Json) if !matches!(event, Event::Frame(_)) => {
+            Some(Face::Json) if !matches!(event, Event::Frame(_) | Event::Note(_)) => {
                 // A reader that went away does not end the run.
                 let _ = write_plain(&mut std::io::stdout().lock(), &format!("{}\n", serde_json::json!(event)));
             }

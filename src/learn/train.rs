@@ -1,7 +1,7 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
 use crate::checkpoints;
-use crate::eval::{self, Judged, Target};
+use crate::eval::{self, Judged, Scores, Target};
 use crate::faces::Faces;
 use crate::plan::Plan;
 use crate::{device, duel};
@@ -99,7 +99,6 @@ fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64)> {
     };
     session.faces.emit(&Event::Finished { step: session.trainer.step(), outcome: ended });
     let flushed = session.faces.logs.flush();
-    session.faces.close();
     let word = match ended {
         event::Outcome::Done => "done",
         event::Outcome::Interrupted => "interrupted",
@@ -107,14 +106,18 @@ fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64)> {
     };
     // A full disk must not hide what went wrong first.
     let _ = session.run.status(word, session.trainer.step(), session.plan.train.steps);
+    // The last evaluation takes its time: whoever looks on sees how far it is.
+    let scores = (outcome.is_ok() && ended == event::Outcome::Done).then(|| session.judge());
+    session.faces.close();
     outcome?;
     flushed?;
     let folder = session.run.folder.clone();
     if ended == event::Outcome::Interrupted {
-        let (step, folder) = (session.trainer.step(), quoted(&folder.display().to_string()));
+        let (step, folder) = (session.trainer.step(), quoted(&folder));
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
-    Ok((folder, session.finish(args.ui == cli::Ui::Json)?))
+    let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not judged".into())))?;
+    Ok((folder, session.finish(&scores, args.ui == cli::Ui::Json)?))
 }
 
 /// A run for each seed, one after the other, and what they have in common.
@@ -486,18 +489,20 @@ impl Session {
         Ok(())
     }
 
-    /// The last evaluation, the table, and what to do next.
-    fn finish(mut self, json: bool) -> Outcome<f64> {
-        let folder = quoted(&self.run.folder.display().to_string());
+    /// The last evaluation, beside the baselines, and the episodes that are kept of it.
+    fn judge(&mut self) -> Outcome<Scores> {
+        let folder = quoted(&self.run.folder);
         let said = |failure| match failure {
             Failure::Interrupted(_) => Failure::Interrupted(format!(
                 "all its steps are made and saved, only the last evaluation was stopped; it is made by\n  agon eval {folder}"
             )),
             other => other,
         };
-        let (eval, seconds) = (&self.plan.eval, self.seconds());
+        let eval = &self.plan.eval;
         let mut judged = Judged::of(&self.plan, &*self.trainer)?;
-        let scores = judged.compare(&self.plan, self.plan.agent.kind, eval.final_episodes, eval.seed, &mut |_| {});
+        let (kind, faces) = (self.plan.agent.kind, &mut self.faces);
+        let mut tell = |note| faces.emit(&Event::Note(note));
+        let scores = judged.compare(&self.plan, kind, eval.final_episodes, eval.seed, &mut |_| {}, &mut tell);
         let scores = scores.map_err(said)?;
         if eval.record > 0 {
             let recorded = judged.meet(&self.plan, eval.record, eval.seed, eval.record, &mut |_| {}).map_err(said)?;
@@ -505,6 +510,12 @@ impl Session {
             eval::save_episodes(&self.run, &self.plan, recorded, eval.seed, &actor, "final")?;
         }
         self.run.write("evaluation.json", &format!("{}\n", scores.json()))?;
+        Ok(scores)
+    }
+
+    /// The table, and what to do next.
+    fn finish(mut self, scores: &Scores, json: bool) -> Outcome<f64> {
+        let (folder, seconds) = (quoted(&self.run.folder), self.seconds());
         self.faces.logs.flush()?;
         agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step(), device::memory().1);
         if json {
