@@ -49,6 +49,11 @@ impl Faces {
         Ok(Self { logs, face: Some(face), model })
     }
 
+    /// Whether plain lines are what is shown.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.face, Some(Face::Plain(_)))
+    }
+
     /// Closes the dashboard, if there is one, and gives the terminal back.
     pub fn close(&mut self) -> Outcome {
         match self.face.take() {
