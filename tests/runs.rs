@@ -148,7 +148,7 @@ fn derived_logs_are_made_anew() {
         match kept {
             None => std::fs::remove_file(&path).unwrap(),
             Some(length) => {
-                std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length as u64).unwrap()
+                std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length as u64).unwrap();
             }
         }
         let told = place.resume(&run);
@@ -307,13 +307,14 @@ fn what_is_odd_is_said_and_what_is_no_file_is_refused() {
     for (sets, part) in [
         (&["train.steps=10", "train.envs=500"][..], "train.steps = 10 becomes 8000"),
         (&["train.steps=64", "eval.every=900"][..], "eval.every = 900 is above"),
-        (&["eval={stop_at=1e9,episodes=2,final_episodes=2}"][..], "never met"),
     ] {
         let mut args = vec!["train", "s.toml", "--ui", "plain"];
         sets.iter().for_each(|set| args.extend(["--set", *set]));
         let told = place.agon(&args, 0);
         assert!(told.contains(part), "{part} in {told}");
     }
+    std::fs::write(place.at("goal.toml"), SMALL.replace("every = 192", "stop_at = 1e9")).unwrap();
+    assert!(place.agon(&["train", "goal.toml", "--ui", "plain"], 0).contains("never met"));
     let dqn = "env = { id = 'classic/cartpole' }\nagent = { kind = 'dqn', learning_starts = 500 }\ntrain.steps = 100\n";
     std::fs::write(place.at("dqn.toml"), dqn).unwrap();
     assert!(place.agon(&["train", "dqn.toml", "--ui", "plain"], 0).contains("nothing will be learned"));

@@ -46,6 +46,7 @@ pub mod registry;
 pub mod reinforce;
 pub mod replay;
 pub mod returns;
+mod rivals;
 pub mod rollout;
 pub mod sum_tree;
 pub mod tabular;

@@ -408,7 +408,7 @@ impl Agent for Ppo {
         };
         let mut seen = vec![false; order.len()];
         let mut once = |i: &i64| seen.get_mut(*i as usize).is_some_and(|seen| !std::mem::replace(seen, true));
-        if !order.iter().all(|i| once(i)) {
+        if !order.iter().all(&mut once) {
             return Err(AgentError::Checkpoint("its `order` is not one of all places".into()));
         }
         self.collector.params.load(&mut self.adam, saved)?;

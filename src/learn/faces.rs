@@ -50,6 +50,11 @@ impl Faces {
         Ok(Self { logs, face: Some(face), model, stop })
     }
 
+    /// Whether plain lines are what is shown.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.face, Some(Face::Plain(_)))
+    }
+
     /// Closes the dashboard, if there is one, and gives the terminal back.
     pub fn close(&mut self) {
         if let Some(Face::Dashboard(dashboard)) = self.face.take() {

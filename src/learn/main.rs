@@ -13,6 +13,7 @@ mod market;
 mod networks;
 mod plan;
 mod sales;
+mod seeds;
 mod tables;
 mod train;
 

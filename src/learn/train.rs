@@ -4,12 +4,12 @@ use crate::checkpoints;
 use crate::eval::{self, Judged, Scores, Target};
 use crate::faces::Faces;
 use crate::plan::Plan;
+use crate::seeds;
 use crate::{device, duel};
 use agon::cli;
 use agon::failure::quoted;
 use agon::run::{Lock, Logs, Run, Tail};
 use agon::tui::model::Model;
-use agon::tui::pane::number;
 use agon::{Failure, Outcome};
 use agon::{screen, signals};
 use agon_agents::agent::Saved;
@@ -21,7 +21,7 @@ use agon_core::{Scene, Sink};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Reports a run makes at most: more would slow it down and nobody could tell them apart.
@@ -85,12 +85,12 @@ pub fn run(args: &cli::Train) -> Outcome {
     let stop = signals::for_run()?;
     match &args.seeds {
         None => train(args, &stop).map(drop),
-        Some(seeds) => several(args, &seeds.0, &stop),
+        Some(seeds) => seeds::run(args, &seeds.0, &stop),
     }
 }
 
 /// One run, from where it begins to its table; its folder and what it earned.
-fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64)> {
+pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64)> {
     let mut session = Session::open(args, stop.clone())?;
     let outcome = session.train();
     let ended = match &outcome {
@@ -118,55 +118,6 @@ fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64)> {
     }
     let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not judged".into())))?;
     Ok((folder, session.finish(&scores, args.ui == cli::Ui::Json)?))
-}
-
-/// A run for each seed, one after the other, and what they have in common.
-fn several(args: &cli::Train, seeds: &[u64], stop: &Arc<AtomicBool>) -> Outcome {
-    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
-        return Err(Failure::Input(format!("{} is there already: choose another --out", out.display())));
-    }
-    let mut done: Vec<(u64, PathBuf, f64)> = Vec::new();
-    let mut ended = Ok(());
-    for &seed in seeds {
-        agon::tell!("seed {seed}, {} of {}", done.len() + 1, seeds.len());
-        let out = args.out.as_ref().map(|out| out.join(format!("seed-{seed}")));
-        let one = cli::Train { seed: Some(seed), seeds: None, out, ..args.clone() };
-        match train(&one, stop) {
-            Ok((folder, mean)) => done.push((seed, folder, mean)),
-            Err(failure) => {
-                ended = Err(failure);
-                break;
-            }
-        }
-    }
-    let means: Vec<f64> = done.iter().map(|(_, _, mean)| *mean).collect();
-    if means.is_empty() {
-        return ended;
-    }
-    let n = means.len() as f64;
-    let mean = means.iter().sum::<f64>() / n;
-    let worst = means.iter().copied().fold(f64::INFINITY, f64::min);
-    let best = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let spread = (n > 1.0).then(|| (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt());
-    if args.ui == cli::Ui::Json {
-        let runs: Vec<Value> =
-            done.iter().map(|(seed, run, mean)| json!({"seed": seed, "run": run, "mean_return": mean})).collect();
-        agon::say!(
-            "{}",
-            json!({"kind": "seeds", "runs": runs, "mean": mean, "worst": worst, "best": best, "deviation": spread})
-        );
-        return ended;
-    }
-    agon::say!("\n{:>20}{:>16}  run", "seed", "mean return");
-    for (seed, run, mean) in &done {
-        agon::say!("{seed:>20}{:>16}  {}", number(*mean), run.display());
-    }
-    for (name, value) in [("mean", Some(mean)), ("worst", Some(worst)), ("best", Some(best)), ("deviation", spread)] {
-        if let Some(value) = value {
-            agon::say!("{name:>20}{:>16}", number(value));
-        }
-    }
-    ended
 }
 
 /// What `--set` may change of a run that has begun; everything else would make it another run.
@@ -358,8 +309,7 @@ impl Session {
                 if self.trainer.done() || self.reached {
                     break;
                 }
-                let stop = self.stop.clone();
-                let stop = || stop.load(Ordering::Relaxed);
+                let stop = self.patience();
                 let advanced = if stop() { Ok(None) } else { self.trainer.advance_until(&stop) };
                 let Some(report) = advanced.map_err(|e| Failure::Internal(e.to_string()))? else {
                     self.save()?;
@@ -387,6 +337,21 @@ impl Session {
         }
         self.save()?;
         Ok(event::Outcome::Done)
+    }
+
+    /// Whether somebody asked for a stop. It is asked so often that it also says that something goes on, where an update
+    /// takes so long that nothing else does.
+    fn patience(&self) -> impl Fn() -> bool + Sync + use<> {
+        const EVERY: u64 = 10;
+        let (stop, plain, step) = (self.stop.clone(), self.faces.is_plain(), self.trainer.step());
+        let (begun, told) = (Instant::now(), AtomicU64::new(0));
+        move || {
+            let now = begun.elapsed().as_secs() / EVERY;
+            if plain && told.fetch_max(now, Ordering::Relaxed) < now {
+                agon::tell!("{step:>10}  the update under way takes {} s so far", now * EVERY);
+            }
+            stop.load(Ordering::Relaxed)
+        }
     }
 
     fn report(&mut self, values: Vec<(String, f64)>) {

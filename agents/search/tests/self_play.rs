@@ -139,7 +139,7 @@ fn a_memory_changes_no_search() {
     let game = TicTacToe::new(Default::default()).unwrap();
     let set = SelfPlaySettings { noise: Noise::default(), opening_plies: 0, window: 100_000, ..settings(Rule::Gumbel) };
     let (search, mut games) = (set.search.clone(), game.self_play(set).unwrap());
-    let played = games.play(2000, &mut [Box::new(Fake) as Box<dyn Evaluate>]);
+    let played = games.play(2000, &mut [Box::new(Fake) as Box<dyn Evaluate>], &|| false).unwrap();
     assert!(played.judged[0] > 100 && played.judged[1] > 5 * played.judged[0], "{:?}", played.judged);
     let (numbers, rest) = games.save();
     let drawn: Vec<u64> = rest["lanes"].as_array().unwrap().iter().map(|l| l["rng"][2].as_u64().unwrap()).collect();

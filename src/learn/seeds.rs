@@ -1,0 +1,59 @@
+//! `agon train --seeds`: the same scenario with several seeds, and what the runs have in common.
+
+use crate::train::train;
+use agon::cli;
+use agon::tui::pane::number;
+use agon::{Failure, Outcome};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A run for each seed, one after the other, and what they have in common.
+pub fn run(args: &cli::Train, seeds: &[u64], stop: &Arc<AtomicBool>) -> Outcome {
+    if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
+        return Err(Failure::Input(format!("{} is there already: choose another --out", out.display())));
+    }
+    let mut done: Vec<(u64, PathBuf, f64)> = Vec::new();
+    let mut ended = Ok(());
+    for &seed in seeds {
+        agon::tell!("seed {seed}, {} of {}", done.len() + 1, seeds.len());
+        let out = args.out.as_ref().map(|out| out.join(format!("seed-{seed}")));
+        let one = cli::Train { seed: Some(seed), seeds: None, out, ..args.clone() };
+        match train(&one, stop) {
+            Ok((folder, mean)) => done.push((seed, folder, mean)),
+            Err(failure) => {
+                ended = Err(failure);
+                break;
+            }
+        }
+    }
+    let means: Vec<f64> = done.iter().map(|(_, _, mean)| *mean).collect();
+    if means.is_empty() {
+        return ended;
+    }
+    let n = means.len() as f64;
+    let mean = means.iter().sum::<f64>() / n;
+    let worst = means.iter().copied().fold(f64::INFINITY, f64::min);
+    let best = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let spread = (n > 1.0).then(|| (means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt());
+    if args.ui == cli::Ui::Json {
+        let runs: Vec<Value> =
+            done.iter().map(|(seed, run, mean)| json!({"seed": seed, "run": run, "mean_return": mean})).collect();
+        agon::say!(
+            "{}",
+            json!({"kind": "seeds", "runs": runs, "mean": mean, "worst": worst, "best": best, "deviation": spread})
+        );
+        return ended;
+    }
+    agon::say!("\n{:>20}{:>16}  run", "seed", "mean return");
+    for (seed, run, mean) in &done {
+        agon::say!("{seed:>20}{:>16}  {}", number(*mean), run.display());
+    }
+    for (name, value) in [("mean", Some(mean)), ("worst", Some(worst)), ("best", Some(best)), ("deviation", spread)] {
+        if let Some(value) = value {
+            agon::say!("{name:>20}{:>16}", number(value));
+        }
+    }
+    ended
+}
