@@ -32,11 +32,12 @@ fn number(rng: &mut Rng) -> Value {
     const WHOLE: [u64; 16] =
         [0, 1, 2, 3, 7, 9, 64, 127, 255, 256, 65_535, 65_536, 1 << 31, u32::MAX as u64, 1 << 63, u64::MAX];
     const REAL: [f64; 12] =
-        [0.5, -0.5, 1e-300, 1e300, -1e300, 3.5e38, 1e17, -1e9, -0.0, f64::MAX, f64::MIN_POSITIVE, 1e5];
-    match rng.below(4) {
+        [0.5, -0.5, 1e-300, 1e300, -1e300, 3.5e38, 1e17, -1e9, -0.0, f64::MAX, f64::MIN_POSITIVE, 1e6];
+    match rng.below(5) {
         0 => json!(-(rng.below(300) as i64)),
         1 => json!(REAL[rng.below(REAL.len() as u32) as usize]),
         2 => json!(rng.below(12)),
+        3 => json!(rng.below(300)),
         _ => json!(WHOLE[rng.below(WHOLE.len() as u32) as usize]),
     }
 }

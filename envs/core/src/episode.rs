@@ -161,6 +161,22 @@ impl Solo {
         self.env.spec().takes(actions, &self.mask)
     }
 
+    /// The mask, open where there is no choice: whoever is not asked may have written down anything.
+    fn asked(&self) -> Vec<bool> {
+        let (mut mask, choices) = (self.mask.clone(), self.env.spec().action.choices());
+        for row in mask.chunks_mut(choices.iter().sum::<usize>().max(1)) {
+            let mut rest = row;
+            for n in &choices {
+                let (part, after) = rest.split_at_mut(*n);
+                if part.iter().filter(|m| **m).count() == 1 {
+                    part.fill(true);
+                }
+                rest = after;
+            }
+        }
+        mask
+    }
+
     /// Whether the state of [`Solo::view`] is one where an episode has ended.
     pub fn over(&self) -> bool {
         self.over || self.view() == View::Final
@@ -244,7 +260,7 @@ pub fn replay(episode: &Episode, env: &mut Solo, mut each: impl FnMut(usize, &So
         if env.over() {
             return Err(unfit("the episode is over before it"));
         }
-        env.takes(step.action.view()).map_err(|why| unfit(&why))?;
+        env.env().spec().takes(step.action.view(), &env.asked()).map_err(|why| unfit(&why))?;
         if step.reward.len() != agents {
             return Err(unfit(&format!("{} rewards, where there are {agents} agents", step.reward.len())));
         }

@@ -70,8 +70,8 @@ impl Kernel<2, 3> for Pendulum {
     }
 
     fn check(&self, &[theta, omega]: &[f64; 2]) -> Result<Status, String> {
-        // The angle is not wrapped: it counts turns, as many as an episode has time for.
-        let most = PI + f64::from(self.spec.step_limit) * MAX_SPEED * DT;
+        // The angle is not wrapped: it counts turns, as many as an episode has time for. Up to 10⁵ sines are exact.
+        let most = (PI + f64::from(self.spec.step_limit) * MAX_SPEED * DT).max(1e5);
         within("angle", theta, -most, most)?;
         within("speed", omega, -MAX_SPEED, MAX_SPEED)?;
         Ok(Status::Running)
