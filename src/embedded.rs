@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_scenario_says_what_it_is() {
-        assert!(names().count() > 30);
+        assert!(names().count() >= 30);
         for (file, text) in FILES.iter().filter(|(file, _)| file.ends_with(".toml")) {
             assert!(!about(text).is_empty(), "{file}");
         }

@@ -1,4 +1,5 @@
-//! `agon play`: a person against a player, line by line, with the player's thoughts beside the board.
+//! `agon play`: a person against a player, line by line, with the player's thoughts beside the board. Where cards are
+//! hidden they wait until the end: what a player thinks of its move depends on its cards.
 
 use crate::cli;
 use crate::failure::{Failure, Outcome};
@@ -53,17 +54,30 @@ impl Visit for Sitting<'_> {
         crate::say!("{}: you are {}", args.game, seats[person]);
         crate::say!("type a move, or: moves, hint, undo, quit\n");
         let mut table = Table::new(&game, args.seed);
+        let hidden = game.spec().hidden;
         let mut said = Vec::new();
+        // What may only be told when the game is over, and after how many moves it was thought.
+        let mut kept: Vec<(usize, Vec<String>)> = Vec::new();
         while let Turn::Player(mover) = table.turn() {
             if mover != person {
                 let action = table.ask(&mut *rival, &args.against)?;
-                said = thoughts(&game, &table.state, &rival.thoughts());
+                let mut thought = thoughts(&game, &table.state, &rival.thoughts());
+                kept.retain(|(at, _)| *at < table.past.len()); // what was taken back
                 if rival.resigns() {
+                    kept.push((table.past.len(), thought));
+                    said = kept.into_iter().flat_map(|(_, thought)| thought).collect();
                     crate::say!("{}", beside(&view(&game, &table.state, person), &said));
                     crate::say!("{} resigns", seats[mover]);
                     return Ok(());
                 }
-                said.insert(0, format!("{} plays {}", seats[mover], game.write(&table.state, action)));
+                let plays = format!("{} plays {}", seats[mover], game.write(&table.state, action));
+                said = vec![plays.clone()];
+                if !hidden {
+                    said.append(&mut thought);
+                } else if !thought.is_empty() {
+                    thought.insert(0, format!("when {plays}:"));
+                    kept.push((table.past.len(), thought));
+                }
                 table.play(action);
                 continue;
             }
@@ -74,6 +88,8 @@ impl Visit for Sitting<'_> {
             }
         }
         table.tell(&mut *rival);
+        kept.retain(|(at, _)| *at < table.past.len());
+        said.extend(kept.into_iter().flat_map(|(_, thought)| thought));
         crate::say!("{}", beside(&view(&game, &table.state, person), &said));
         let mut returns = vec![0.0; seats.len()];
         game.returns(&table.state, &mut returns);
@@ -180,6 +196,10 @@ fn ask<G: Game>(
                 let list: Vec<String> =
                     moves(game, &table.state).iter().map(|a| game.write(&table.state, *a)).collect();
                 crate::say!("{}", list.join(" "));
+            }
+            // Only who plays by the mover's information alone can give one where cards are hidden.
+            "hint" if game.spec().hidden && !rival.policy(game, &table.state, &mut vec![0.0; game.spec().actions]) => {
+                crate::say!("no hint: {name} would look at all cards, and you may not");
             }
             "hint" => {
                 let action = table.ask(rival, name)?;

@@ -9,6 +9,7 @@ use ratatui::crossterm::{cursor, execute, terminal};
 use ratatui::{Frame, Terminal};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom};
+use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +36,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A full-screen view. Dropping it gives the terminal back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<File>>,
+    /// Never dropped: it would show the cursor again by itself, and panic where the terminal is gone.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<File>>>,
 }
 
 /// Whether a full-screen view can be opened.
@@ -78,7 +80,7 @@ impl Screen {
             enter(&mut screen)?;
             rustix::stdio::dup2_stdout(&out)?;
             rustix::stdio::dup2_stderr(&out)?;
-            Ok(Self { terminal: Terminal::new(CrosstermBackend::new(screen))? })
+            Ok(Self { terminal: ManuallyDrop::new(Terminal::new(CrosstermBackend::new(screen))?) })
         };
         static HOOK: std::sync::Once = std::sync::Once::new();
         HOOK.call_once(|| {
@@ -102,7 +104,7 @@ impl Screen {
         }
         let fresh = || Terminal::new(CrosstermBackend::new(OpenOptions::new().write(true).open("/dev/tty")?));
         // `Terminal::clear` would wait for the terminal to say where its cursor is.
-        let ready = if STALE.swap(false, Ordering::SeqCst) { fresh().map(|t| self.terminal = t) } else { Ok(()) };
+        let ready = if STALE.swap(false, Ordering::SeqCst) { fresh().map(|t| *self.terminal = t) } else { Ok(()) };
         let drawn = ready.and_then(|()| self.terminal.draw(picture).map(drop));
         drawn.map_err(|e| Failure::Interrupted(format!("the terminal went away: {e}")))
     }

@@ -44,7 +44,8 @@ pub fn for_view() -> Outcome {
 /// Gives the terminal back and ends the process; what was saved before stays.
 pub fn end(code: i32) -> ! {
     screen::restore_for_good();
-    std::process::exit(code)
+    // Not `std::process::exit`: it would take libraries down whose threads are still at work.
+    signal_hook::low_level::exit(code)
 }
 
 /// Ends the process as a second Ctrl-C does.

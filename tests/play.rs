@@ -64,6 +64,66 @@ fn hidden_cards_stay_hidden() {
     }
 }
 
+/// What is printed before the end is the same whatever the rival holds, as long as it moves alike.
+#[test]
+fn nothing_that_the_rival_thinks_tells_its_cards() {
+    let games: [(&[&str], &str, &str); 4] = [
+        (&["games/kuhn-poker"], "cfr:iterations=200", "hint\ncheck\n"),
+        (&["games/kuhn-poker", "--seat", "2"], "cfr:iterations=200", "hint\n"),
+        (&["games/leduc-poker"], "cfr:iterations=5", "hint\ncheck\nhint\n"),
+        (&["games/liars-dice", "--set", "sides=3"], "cfr:iterations=20", "hint\n1-1\nhint\n"),
+    ];
+    for (args, rival, typed) in games {
+        // By what the person could know anyway: all that was printed, and the cards that this was printed for.
+        let mut told = std::collections::BTreeMap::new();
+        for seed in 0..60 {
+            let seed = seed.to_string();
+            let args = [args, &["--against", rival, "--seed", &seed]].concat();
+            let (said, _, code) = play(&args, typed);
+            assert_eq!(code, 0, "{args:?}");
+            if said.contains("(you)") {
+                // The end: now everything is said, if the rival thought at all.
+                assert!(!said.contains(" plays ") || said.contains("when "), "{said}");
+                continue;
+            }
+            // Before it: the words of a hint are drawn, its probabilities are the person's own.
+            let lines: Vec<&str> = said.lines().map(|l| l.split("it would").next().unwrap_or(l)).collect();
+            let known = lines.iter().filter(|l| !l.contains("visits") && !l.trim_start().starts_with('0'));
+            let known = known.copied().collect::<Vec<_>>().join("\n");
+            let whole = lines.join("\n");
+            assert!(!whole.contains("when "), "{whole}");
+            let (first, cards) =
+                told.entry(known).or_insert_with(|| (whole.clone(), std::collections::BTreeSet::new()));
+            assert_eq!(*first, whole, "{args:?}");
+            // The same game played on to its end shows both cards.
+            let on = play(&args, &format!("{typed}{}", "call\nliar\ncheck\n".repeat(4))).0;
+            let ends = on.lines().rev().filter_map(|l| l.rsplit("> ").next());
+            let shown = ends.into_iter().find(|l| l.starts_with("first ") && l.contains("  second "));
+            cards.insert(shown.expect("a board").split("  ").take(2).collect::<Vec<_>>().join(" "));
+        }
+        assert!(told.values().any(|(_, cards)| cards.len() > 1), "{args:?}: {told:?}");
+    }
+    // Who looks at all cards gives no hint.
+    let (said, _, _) = play(&["games/kuhn-poker", "--against", "greedy"], "hint\n");
+    assert!(said.contains("no hint: greedy") && !said.contains("it would"), "{said}");
+}
+
+#[test]
+fn a_draw_is_a_zero_without_a_sign() {
+    // The first empty square again and again, until nobody can move: whatever comes, no zero has a minus.
+    let squares: String = ('a'..='d').flat_map(|c| (1..=4).map(move |r| format!("{c}{r}\n"))).collect();
+    let typed = (squares + "pass\n").repeat(16);
+    let mut draws = 0;
+    for seed in 0..12 {
+        let seed = seed.to_string();
+        let args = ["games/othello", "--set", "size=4", "--against", "random", "--seed", &seed];
+        let (said, _, _) = play(&args, &typed);
+        assert!(said.contains("(you): ") && !said.contains("-0"), "{said}");
+        draws += usize::from(said.contains("(you): +0"));
+    }
+    println!("{draws} draws");
+}
+
 #[test]
 fn wrong_input_is_named() {
     for (args, part) in [

@@ -16,7 +16,7 @@ use agon_core::crew::Crew;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
-use agon_core::{EpisodeEnd, GameSpec, Scene};
+use agon_core::{EpisodeEnd, GameSpec, Scene, Score};
 use agon_search::Evaluate;
 use agon_search::puct::{Noise, Rule, SearchSettings};
 use agon_search::self_play::{Played, SelfPlay, SelfPlaySettings};
@@ -327,10 +327,11 @@ impl AlphaZero {
 
     fn tell(&self, played: &Played, report: &mut Vec<(String, f64)>) {
         let games = played.games.len() as f64;
-        let share = |sign: f32| played.games.iter().filter(|g| g.0 * sign > 0.0).count() as f64 / games.max(1.0);
+        let of = |value: f32| Score::of(value.into(), (-value).into());
+        let share = |score| played.games.iter().filter(|g| of(g.0) == score).count() as f64 / games.max(1.0);
         if games > 0.0 {
-            report.push(("first_wins".into(), share(1.0)));
-            report.push(("second_wins".into(), share(-1.0)));
+            report.push(("first_wins".into(), share(Score::Win)));
+            report.push(("second_wins".into(), share(Score::Loss)));
         }
         report.push(("window".into(), self.games.positions() as f64));
         let [judged, remembered] = played.judged.map(|n| n as f64);

@@ -8,6 +8,7 @@ use crate::actor_critic::Nets;
 use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::bridge::read_f32;
 use crate::net::Params;
+use agon_core::Score;
 use agon_core::rng::{Rng, RngState, Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -117,10 +118,10 @@ impl Pool {
         let (Some(learner), true) = (learner, member > 0) else { return };
         let others = rows.filter(|r| *r != learner).map(|r| self.totals[r]).fold(f32::NEG_INFINITY, f32::max);
         let record = &mut self.members[member - 1].1;
-        let points = match self.totals[learner].total_cmp(&others) {
-            std::cmp::Ordering::Greater => 1.0,
-            std::cmp::Ordering::Equal => 0.5,
-            std::cmp::Ordering::Less => 0.0,
+        let points = match Score::of(self.totals[learner].into(), others.into()) {
+            Score::Win => 1.0,
+            Score::Draw => 0.5,
+            Score::Loss => 0.0,
         };
         record.episodes = 0.99 * record.episodes + 1.0;
         record.points = 0.99 * record.points + points;

@@ -284,6 +284,9 @@ impl Visit for Laws {
                 }
             }
             game.returns(&state, &mut returns);
+            if returns.iter().any(|r| *r == 0.0 && r.is_sign_negative()) {
+                return Err(format!("round {round}: a zero with a minus: {returns:?}"));
+            }
             let sum: f32 = returns.iter().sum();
             if returns.iter().any(|r| *r < least || *r > most) || spec.players() == 2 && sum != 0.0 {
                 return Err(format!("round {round}: returns {returns:?}"));
@@ -300,6 +303,18 @@ impl Visit for Laws {
 fn every_game_keeps_the_laws() {
     for id in NAMES {
         games::visit(id, &Map::new(), Laws).unwrap().unwrap_or_else(|e| panic!("{id}: {e}"));
+    }
+}
+
+/// Boards so small that many games are drawn.
+#[test]
+fn drawn_games_keep_the_laws() {
+    for (id, settings) in [
+        ("games/othello", json!({"size": 4})),
+        ("games/go", json!({"size": 2, "komi": 0})),
+        ("games/connect-four", json!({"rows": 4, "columns": 4})),
+    ] {
+        games::visit(id, &table(settings), Laws).unwrap().unwrap_or_else(|e| panic!("{id}: {e}"));
     }
 }
 

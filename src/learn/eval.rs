@@ -12,6 +12,7 @@ use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, Seen, evaluate_until, mean_ci95};
 use agon_agents::train::Training;
 use agon_core::episode::{Episode, FORMAT, Header};
+use agon_core::game;
 use agon_core::policy::{self, Policy};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -33,8 +34,9 @@ pub struct Score {
 impl Score {
     fn of(name: &str, returns: &[f64], games: bool) -> Self {
         let (mean, ci95) = mean_ci95(returns);
-        let count = |holds: fn(f64) -> bool| returns.iter().filter(|r| holds(**r)).count();
-        let results = games.then(|| [count(|r| r > 0.0), count(|r| r == 0.0), count(|r| r < 0.0)]);
+        // At games of two what one earns the other loses.
+        let count = |score| returns.iter().filter(|r| game::Score::of(**r, -**r) == score).count();
+        let results = games.then(|| [game::Score::Win, game::Score::Draw, game::Score::Loss].map(count));
         Self {
             name: name.into(),
             mean,

@@ -1,8 +1,10 @@
 //! The games of a tournament, played again: every move checked, every position drawn.
 
-use super::game::{End, Record};
+use super::book::Opening;
+use super::game::{Board, End, Record};
 use super::plan::Plan;
 use super::play::{self, GAMES};
+use super::schedule::Schedule;
 use crate::failure::{Failure, Outcome};
 use crate::run::Run;
 use agon_core::Scene;
@@ -35,7 +37,7 @@ pub fn film(folder: &Path, number: Option<u64>) -> Outcome<(Episode, Vec<Scene>)
     let (None, Some(line)) = (number.filter(|n| *n != count), found) else {
         return Err(Failure::Input(format!("{} holds {count} games", folder.display())));
     };
-    let again = Again { plan: &plan, lines: vec![(count, line)].into_iter().map(Ok), path: &path, pictures: true };
+    let again = Again { plan: &plan, lines: vec![(count, line)].into_iter().map(Ok), path: &path, whole: false };
     let (_, film) = visit(&plan, again)?;
     film.ok_or_else(|| Failure::Internal("a game without pictures".into()))
 }
@@ -47,7 +49,7 @@ pub fn verify(folder: &Path) -> Outcome<u64> {
     // That every game is where it belongs, and then each for itself.
     play::follow(&Run::open(folder)?, &mut play::nothing(&plan), 0)?;
     let lines = lines.zip(1..).map(|(line, n)| line.map(|l| (n, l)));
-    Ok(visit(&plan, Again { plan: &plan, lines, path: &path, pictures: false })?.0)
+    Ok(visit(&plan, Again { plan: &plan, lines, path: &path, whole: true })?.0)
 }
 
 /// The lines of a file of games.
@@ -92,26 +94,33 @@ struct Again<'a, L> {
     plan: &'a Plan,
     lines: L,
     path: &'a Path,
-    pictures: bool,
+    /// All lines from the first on, and what only follows from all: or one game, with pictures.
+    whole: bool,
 }
 
 impl<L: Iterator<Item = std::io::Result<(u64, String)>>> Visit for Again<'_, L> {
     type Out = Checked;
 
     fn visit<G: Game>(self, game: G) -> Checked {
-        let (mut games, mut film, mut before) = (0, None, None);
+        let (mut games, mut film) = (0, None);
+        let mut course = self.whole.then(|| Course::new(&game, self.plan)).transpose()?;
         for line in self.lines {
             let (number, line) = line.map_err(|e| Failure::read(self.path, &e))?;
             let at = |why: String| format!("{}:{number}: {why}", self.path.display());
             let record: Record = serde_json::from_str(&line).map_err(|e| Failure::Input(at(e.to_string())))?;
             let mut scenes = Vec::new();
             let limit = self.plan.most_plies(game.spec().max_plies);
-            possible(self.plan, limit, &record, before.as_ref()).map_err(|why| Failure::Check(at(why)))?;
-            let steps = again(&game, &record, self.pictures.then_some(&mut scenes));
+            possible(self.plan, limit, &record).map_err(|why| Failure::Check(at(why)))?;
+            if let Some(course) = &mut course {
+                course.next(self.plan, &record).map_err(|why| Failure::Check(at(why)))?;
+            }
+            let steps = again(&game, &record, (!self.whole).then_some(&mut scenes));
             let steps = steps.map_err(|why| Failure::Check(at(why)))?;
+            if !record.is_whole() {
+                return Err(Failure::Check(at("it is not as it was written: its digest is another one".into())));
+            }
             games += 1;
-            before = (record.game == 0).then(|| record.clone());
-            if self.pictures {
+            if !self.whole {
                 film = Some((episode(self.plan, &game, &record, steps), scenes));
             }
         }
@@ -119,20 +128,68 @@ impl<L: Iterator<Item = std::io::Result<(u64, String)>>> Visit for Again<'_, L> 
     }
 }
 
-/// Whether a game can have been played so in this tournament; `first` is the pair's other game, where it came before.
-fn possible(plan: &Plan, limit: u32, record: &Record, first: Option<&Record>) -> Result<(), String> {
+/// What else a game must be by those before it: its opening follows from who met whom how often.
+struct Course<G: Game> {
+    schedule: Schedule,
+    /// Nobody plays at it: it knows the openings.
+    board: Board<G>,
+    opening: Opening<G>,
+    first: Option<Record>,
+    pairs: u64,
+    /// Whether a line had a digest: then all after it have. Those of older versions had none.
+    digests: bool,
+}
+
+impl<G: Game> Course<G> {
+    fn new(game: &G, plan: &Plan) -> Outcome<Self> {
+        let board = Board::new(game.clone(), Vec::new(), play::openings(game, plan)?);
+        let (schedule, opening) = (Schedule::new(plan), Opening::default());
+        Ok(Self { schedule, board, opening, first: None, pairs: 0, digests: false })
+    }
+
+    fn next(&mut self, plan: &Plan, record: &Record) -> Result<(), String> {
+        let first = self.first.take();
+        if first.is_none() {
+            self.opening = self.board.opening(plan, self.schedule.pairing(self.pairs)).0;
+        }
+        let (moves, from) = (&self.opening.moves, self.opening.from.as_ref());
+        let plies = moves.len().min(record.moves.len());
+        let given = record.from == from.and_then(|state| self.board.game.notation(state));
+        if !given || record.opening as usize != plies || record.moves[..plies] != moves[..plies] {
+            return Err("its opening is not the one that the tournament gave it".into());
+        }
+        if self.digests && record.digest.is_none() {
+            return Err("it has no digest, and games before it have".into());
+        }
+        self.digests = record.digest.is_some();
+        match first {
+            None => self.first = Some(record.clone()),
+            Some(first) => {
+                self.schedule.add([first.score_then(0), record.score_then(1)]);
+                self.pairs += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a game can have ended so in this tournament.
+fn possible(plan: &Plan, limit: u32, record: &Record) -> Result<(), String> {
     let (set, plies) = (&plan.set, record.moves.len());
     if record.seed != mix(set.seed, record.pair) {
         return Err("its seed is not the pair's".into());
     }
-    let opening = |r: &Record| r.moves[..(r.opening as usize).min(r.moves.len())].to_vec();
-    let same = |f: &Record| f.from == record.from && (f.opening != record.opening || opening(f) == opening(record));
-    if first.is_some_and(|f| record.game == 1 && !same(f)) {
-        return Err("its opening is not that of the pair's first game".into());
-    }
+    // Of one seat, the opening's not counted.
+    let moves = plies.saturating_sub(record.opening as usize).div_ceil(2);
+    let drawn = record.returns[0] == record.returns[1];
+    // A position of a book comes with moves of its own before it.
+    let late = record.from.is_some() || plies >= set.draw_after as usize;
+    let long = |moves_asked: u32| moves_asked > 0 && moves >= moves_asked as usize;
     match record.end {
+        _ if plies > limit as usize => Err(format!("it has more than {limit} plies")),
         End::Length if plies != limit as usize => Err(format!("it was cut off after {plies} plies, not {limit}")),
-        End::Adjudicated if set.resign_moves == 0 && set.draw_moves == 0 => Err("nobody adjudicates here".into()),
+        End::Adjudicated if drawn && !(long(set.draw_moves) && late) => Err("no game can be drawn so here".into()),
+        End::Adjudicated if !drawn && !long(set.resign_moves) => Err("no game can be won so here".into()),
         End::Time if set.move_ms == 0 && record.fault.is_none() => Err("nobody has a clock here".into()),
         _ => Ok(()),
     }
@@ -233,6 +290,10 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
     };
     if !possible.contains(&record.returns) {
         return Err(format!("returns of {:?} do not go with its end", record.returns));
+    }
+    let forfeit = matches!(record.end, End::Illegal | End::Crash | End::Time);
+    if record.fault.is_some() && !forfeit || record.fault.is_none() && record.end == End::Crash {
+        return Err("what the player did does not go with its end".into());
     }
     if record.end == End::Illegal && record.moves.is_empty() {
         return Err("it ended by an illegal move and has none".into());

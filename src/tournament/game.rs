@@ -59,6 +59,9 @@ pub struct Record {
     /// Of a forfeit: what the player did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// Of everything else in the line, so that a change shows that the rules of the game allow. Older files have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<u64>,
 }
 
 /// In a record: an illegal move that is none at all, such as an engine's words. No game has so many actions.
@@ -67,12 +70,37 @@ const NO_MOVE: Action = Action::MAX;
 impl Record {
     /// The result of a seat.
     pub fn score(&self, seat: usize) -> Score {
+        Score::of(self.returns[seat].into(), self.returns[1 - seat].into())
+    }
+
+    /// The result by which the games after it were arranged. Older files hold drawn games of Go and Othello as 0 and
+    /// −0, and their tournaments took the 0 for a win: who met whom in them follows from that, and nothing else does.
+    pub fn score_then(&self, seat: usize) -> Score {
         let [own, other] = [self.returns[seat], self.returns[1 - seat]];
-        match own.total_cmp(&other) {
-            std::cmp::Ordering::Less => Score::Loss,
-            std::cmp::Ordering::Equal => Score::Draw,
-            std::cmp::Ordering::Greater => Score::Win,
+        if own == 0.0 && other == 0.0 && own.is_sign_negative() != other.is_sign_negative() {
+            return if own.is_sign_positive() { Score::Win } else { Score::Loss };
         }
+        self.score(seat)
+    }
+
+    /// The record with its [`Record::digest`].
+    pub fn sealed(mut self) -> Self {
+        self.digest = Some(self.sum());
+        self
+    }
+
+    /// The digest of everything else in it.
+    fn sum(&self) -> u64 {
+        let rest = Self { digest: None, ..self.clone() };
+        // A record has nothing that is no JSON.
+        let text = serde_json::to_vec(&rest).unwrap_or_default();
+        let word = |bytes: &[u8]| bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        text.chunks(8).fold(text.len() as u64, |sum, bytes| mix(sum, word(bytes)))
+    }
+
+    /// Whether it is as it was written, if it has a digest.
+    pub fn is_whole(&self) -> bool {
+        self.digest.is_none_or(|digest| digest == self.sum())
     }
 }
 
@@ -108,7 +136,7 @@ impl<G: Game> Board<G> {
     }
 
     /// What a pair begins with; false, and no moves but the book's, if the game would be over.
-    fn opening(&mut self, plan: &Plan, pairing: Pairing) -> (Opening<G>, bool) {
+    pub fn opening(&mut self, plan: &Plan, pairing: Pairing) -> (Opening<G>, bool) {
         let seed = mix(plan.set.seed, pairing.number);
         let mut opening = match self.book.len() as u64 {
             0 => Opening::default(),
@@ -273,7 +301,9 @@ impl<G: Game> Board<G> {
         let hash = self.game.hash(&self.state);
         let seats = seats.map(|s| s as u32);
         let opening = opening.moves.len().min(moves.len()) as u32;
-        Some(Record { pair, game: number, seats, from, opening, moves, seed, returns, end, hash, fault })
+        let record =
+            Record { pair, game: number, seats, from, opening, moves, seed, returns, end, hash, fault, digest: None };
+        Some(record.sealed())
     }
 
     fn forfeit(&self, loser: usize) -> [f32; 2] {
@@ -397,6 +427,17 @@ mod tests {
                 assert!(again(&game, &record, None).is_err(), "{record:?}");
             }
         }
+    }
+
+    /// Drawn games of older files: their results are draws, and what followed from them is known too.
+    #[test]
+    fn a_zero_with_a_minus_is_a_draw_that_was_taken_for_a_win() {
+        let line = r#"{"pair":0,"game":0,"seats":[0,1],"opening":0,"moves":[],"seed":1,"returns":[0.0,-0.0],"end":"rules","hash":1}"#;
+        let record: Record = serde_json::from_str(line).unwrap();
+        assert_eq!([0, 1].map(|seat| record.score(seat)), [Score::Draw; 2]);
+        assert_eq!([0, 1].map(|seat| record.score_then(seat)), [Score::Win, Score::Loss]);
+        let even = Record { returns: [0.0; 2], ..record };
+        assert_eq!(even.score_then(0), Score::Draw);
     }
 
     /// Plays at random and is sure of what comes: the first seat's return, if it has one.

@@ -38,8 +38,6 @@ pub struct Played {
     pub resigned: u64,
     /// Games that both players held for decided.
     pub adjudicated: u64,
-    /// Games that were won by more or less than others, or lost.
-    pub graded: u64,
     /// A number for every game that differs from all others: by who sat where, by moves, and by chance.
     different: HashSet<u64>,
 }
@@ -56,7 +54,6 @@ impl Played {
             cut: 0,
             resigned: 0,
             adjudicated: 0,
-            graded: 0,
             different: HashSet::new(),
         }
     }
@@ -77,9 +74,8 @@ impl Played {
             self.resigned += u64::from(end == End::Resigned);
             self.adjudicated += u64::from(end == End::Adjudicated);
         }
-        self.graded += games.graded;
         self.different.extend(games.marks);
-        self.schedule.add(games.scores);
+        self.schedule.add(games.scores_then);
         self.pairs += 1;
     }
 }
@@ -88,10 +84,11 @@ impl Played {
 struct Brief {
     /// The first-named's, where it sat first and second.
     scores: [Score; 2],
+    /// What they were arranged by: see [`Record::score_then`].
+    scores_then: [Score; 2],
     earned: f32,
     forfeits: [Option<(u32, u8)>; 2],
     ends: [End; 2],
-    graded: u64,
     marks: [u64; 2],
 }
 
@@ -108,10 +105,10 @@ impl Brief {
         };
         Self {
             scores: [games[0].score(0), games[1].score(1)],
+            scores_then: [games[0].score_then(0), games[1].score_then(1)],
             earned: games[0].returns[0] + games[1].returns[1],
             forfeits: [forfeit(&games[0]), forfeit(&games[1])],
             ends: [games[0].end, games[1].end],
-            graded: games.iter().filter(|g| g.returns.iter().any(|r| ![0.0, 1.0].contains(&r.abs()))).count() as u64,
             marks: games.each_ref().map(|g| {
                 let who = u64::from(g.seats[0]) << 32 | u64::from(g.seats[1]);
                 g.moves.iter().fold(mix(g.hash, who), |mark, a| mix(mark, u64::from(*a)))
@@ -176,7 +173,7 @@ fn board<G: Game>(
 }
 
 /// The openings in the order in which they are taken.
-fn openings<G: Game>(game: &G, plan: &Plan) -> Outcome<Vec<Opening<G>>> {
+pub fn openings<G: Game>(game: &G, plan: &Plan) -> Outcome<Vec<Opening<G>>> {
     let mut book = Vec::new();
     for (number, text) in plan.set.openings.iter().enumerate() {
         let opening = Opening::read(game, text, plan.set.book_plies);

@@ -5,8 +5,9 @@
 //! and ln ν the likelihood is concave. A wide normal prior keeps the rating of who never lost finite. Intervals come
 //! from resampling pairs, never single games: the two games of an opening are not independent.
 
-use super::sprt::{Pairs, normal_below};
+use super::sprt::Pairs;
 use agon_core::Rng;
+pub use agon_core::Score;
 use agon_core::rng::Stream;
 use rand_distr::{Binomial, Distribution};
 
@@ -17,40 +18,21 @@ const PRIOR: f64 = 6.0;
 /// Resamplings behind an interval.
 const RESAMPLES: u32 = 1000;
 
-/// How a game ended for one player.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Score {
-    Loss,
-    Draw,
-    Win,
-}
-
-impl Score {
-    /// The same game for the other player.
-    pub fn other(self) -> Self {
-        match self {
-            Self::Loss => Self::Win,
-            Self::Draw => Self::Draw,
-            Self::Win => Self::Loss,
-        }
-    }
-}
-
 /// The results of all pairs, each counted once for its two players i < j.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     players: usize,
     /// By matchup: pairs by i's result in the game where it sat first (× 3) and in the other one.
     cells: Vec<[u64; 9]>,
-    /// By matchup: the sum of i's returns over both games.
-    earned: Vec<f64>,
+    /// By matchup: what i earned over both games of a pair, rising, and how many pairs earned it.
+    earned: Vec<Vec<(f64, u64)>>,
 }
 
 impl Table {
     /// Nothing played yet.
     pub fn new(players: usize) -> Self {
         let matchups = players * players.saturating_sub(1) / 2;
-        Self { players, cells: vec![[0; 9]; matchups], earned: vec![0.0; matchups] }
+        Self { players, cells: vec![[0; 9]; matchups], earned: vec![Vec::new(); matchups] }
     }
 
     pub fn players(&self) -> usize {
@@ -65,15 +47,16 @@ impl Table {
     /// Counts one pair: `scores` are `a`'s in the game where it sat first and in the other, `earned` its returns.
     pub fn add(&mut self, a: usize, b: usize, scores: [Score; 2], earned: f64) {
         let [first, second] = scores.map(|s| s as usize);
-        if a < b {
-            let at = self.index(a, b);
-            self.cells[at][3 * first + second] += 1;
-            self.earned[at] += earned;
+        // Who sat first in a's second game is b.
+        let (at, cell, earned) = if a < b {
+            (self.index(a, b), 3 * first + second, earned + 0.0)
         } else {
-            let at = self.index(b, a);
-            // Who sat first in a's second game is b.
-            self.cells[at][3 * (2 - second) + (2 - first)] += 1;
-            self.earned[at] -= earned;
+            (self.index(b, a), 3 * (2 - second) + (2 - first), 0.0 - earned)
+        };
+        self.cells[at][cell] += 1;
+        match self.earned[at].binary_search_by(|(x, _)| x.total_cmp(&earned)) {
+            Ok(known) => self.earned[at][known].1 += 1,
+            Err(between) => self.earned[at].insert(between, (earned, 1)),
         }
     }
 
@@ -123,8 +106,9 @@ impl Table {
         if games == 0 {
             return None;
         }
-        let earned = self.earned[self.index(a.min(b), a.max(b))] / games as f64;
-        Some(if a < b { earned } else { -earned })
+        let all = &self.earned[self.index(a.min(b), a.max(b))];
+        let earned = all.iter().map(|(x, n)| x * *n as f64).sum::<f64>() / games as f64;
+        Some(if a < b { earned } else { 0.0 - earned })
     }
 }
 
@@ -247,6 +231,15 @@ pub struct Estimate {
     pub high: f64,
 }
 
+impl Estimate {
+    /// A value with the middle 95 % of its resampled ones.
+    fn of(value: f64, mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let at = |q: f64| samples[(q * (samples.len() - 1) as f64).round() as usize];
+        Self { value, low: at(0.025).min(value), high: at(0.975).max(value) }
+    }
+}
+
 /// What the games say of the players' strength.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ratings {
@@ -256,8 +249,6 @@ pub struct Ratings {
     pub first: Estimate,
     /// The chance of a draw between equals, seats swapped.
     pub draws: Estimate,
-    /// The probability that a player is better than another: `los[a][b]`.
-    pub los: Vec<Vec<f64>>,
 }
 
 /// Rates all players. `anchor` is a player whose rating is known. The seed is that of the resampling.
@@ -278,23 +269,50 @@ pub fn rate(table: &Table, anchor: Option<(usize, f64)>, seed: u64) -> Ratings {
     let samples: Vec<Vec<f64>> =
         (0..RESAMPLES).map(|_| read(&fit.clone().fit(table, &resample(table, &fit, &mut rng)))).collect();
     let values = read(&fit);
-    let estimate = |k: usize| {
-        let mut all: Vec<f64> = samples.iter().map(|s| s[k]).collect();
-        all.sort_by(f64::total_cmp);
-        let at = |q: f64| all[(q * (all.len() - 1) as f64).round() as usize];
-        let value = values[k];
-        Estimate { value, low: at(0.025).min(value), high: at(0.975).max(value) }
+    let estimate = |k: usize| Estimate::of(values[k], samples.iter().map(|s| s[k]).collect());
+    Ratings { elo: (0..n).map(estimate).collect(), first: estimate(n), draws: estimate(n + 1) }
+}
+
+/// Each player's mean return a game, with an interval from resampling its pairs; for games with stakes, where how much
+/// is won counts.
+///
+/// To the pairs of a meeting one more is added when they are resampled, half won and half lost at the size they had so
+/// far (the root of their mean square; one unit where nothing was earned), so that one pair does not look certain.
+pub fn mean_returns(table: &Table, seed: u64) -> Vec<Estimate> {
+    let n = table.players;
+    let games: Vec<f64> = (0..n).map(|a| 2.0 * (0..n).map(|b| table.pairs(a, b)).sum::<u64>() as f64).collect();
+    let means = |sums: &[f64]| -> Vec<f64> {
+        let mut earned = vec![0.0; n];
+        for (i, j, k) in table.matchups() {
+            earned[i] += sums[k];
+            earned[j] -= sums[k];
+        }
+        earned.iter().zip(&games).map(|(sum, games)| sum / games.max(1.0) + 0.0).collect()
     };
-    let los = (0..n).map(|a| {
-        let better = |b: usize| {
-            let apart = |x: &Vec<f64>| x[a] - x[b];
-            let mean = samples.iter().map(apart).sum::<f64>() / samples.len() as f64;
-            let variance = samples.iter().map(|s| (apart(s) - mean).powi(2)).sum::<f64>() / samples.len() as f64;
-            if a == b || variance == 0.0 { 0.5 } else { normal_below(apart(&values) / variance.sqrt()) }
+    let likely: Vec<Vec<(f64, f64)>> = table.earned.iter().map(|seen| likely(seen)).collect();
+    let mut rng = Rng::new(seed, Stream::Eval, 1);
+    let mut sample = || -> Vec<f64> {
+        let sum = |(seen, likely): (&Vec<(f64, u64)>, &Vec<(f64, f64)>)| -> f64 {
+            let pairs = seen.iter().map(|(_, n)| n).sum();
+            let drawn = multinomial(pairs, likely.iter().map(|(_, p)| *p), &mut rng);
+            drawn.iter().zip(likely).map(|(n, (x, _))| *n as f64 * x).sum()
         };
-        (0..n).map(better).collect()
-    });
-    Ratings { elo: (0..n).map(estimate).collect(), first: estimate(n), draws: estimate(n + 1), los: los.collect() }
+        means(&table.earned.iter().zip(&likely).map(sum).collect::<Vec<_>>())
+    };
+    let samples: Vec<Vec<f64>> = (0..RESAMPLES).map(|_| sample()).collect();
+    let sums: Vec<f64> = table.earned.iter().map(|seen| seen.iter().map(|(x, n)| x * *n as f64).sum::<f64>()).collect();
+    let values = means(&sums);
+    (0..n).map(|a| Estimate::of(values[a], samples.iter().map(|s| s[a]).collect())).collect()
+}
+
+/// What a pair may earn and how likely that is, by those that were played and the one that is added.
+fn likely(seen: &[(f64, u64)]) -> Vec<(f64, f64)> {
+    let pairs: u64 = seen.iter().map(|(_, n)| n).sum();
+    let square = seen.iter().map(|(x, n)| x * x * *n as f64).sum::<f64>() / pairs.max(1) as f64;
+    let size = if square > 0.0 { square.sqrt() } else { 1.0 };
+    let all = (pairs + 1) as f64;
+    let played = seen.iter().map(|(x, n)| (*x, *n as f64 / all));
+    played.chain([(size, 0.5 / all), (-size, 0.5 / all)]).collect()
 }
 
 /// As many pairs for each matchup, drawn from those that were played, half a pair that the model expects and half a
@@ -307,20 +325,30 @@ fn resample(table: &Table, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
             return out;
         }
         let (own, other) = (fit.chances(i, j), fit.chances(j, i));
-        let (mut left, mut rest) = (pairs, 1.0);
-        for cell in 0..9 {
+        let p = (0..9).map(|cell| {
             let expected = (own[cell / 3] * other[2 - cell % 3] + 1.0 / 9.0) / 2.0;
-            let p = (cells[cell] as f64 + expected) / (pairs + 1) as f64;
-            let share = if cell == 8 { 1.0 } else { (p / rest).clamp(0.0, 1.0) };
-            // A share within 0 and 1 is all that Binomial asks for.
-            let n = Binomial::new(left, share).map_or(0, |b| b.sample(rng));
-            out[cell] = n as f64;
-            left -= n;
-            rest = (rest - p).max(1e-300);
+            (cells[cell] as f64 + expected) / (pairs + 1) as f64
+        });
+        for (out, n) in out.iter_mut().zip(multinomial(pairs, p, rng)) {
+            *out = n as f64;
         }
         out
     };
     table.matchups().map(draw).collect()
+}
+
+/// How often each of some cases comes up in `left` draws; their chances sum to 1.
+fn multinomial(mut left: u64, chances: impl ExactSizeIterator<Item = f64>, rng: &mut Rng) -> Vec<u64> {
+    let (last, mut rest) = (chances.len().saturating_sub(1), 1.0);
+    let draw = |(i, p): (usize, f64)| {
+        let share = if i == last { 1.0 } else { (p / rest).clamp(0.0, 1.0) };
+        // A share within 0 and 1 is all that Binomial asks for.
+        let n = Binomial::new(left, share).map_or(0, |b| b.sample(rng));
+        left -= n;
+        rest = (rest - p).max(1e-300);
+        n
+    };
+    chances.enumerate().map(draw).collect()
 }
 
 #[cfg(test)]
@@ -397,8 +425,7 @@ mod tests {
         }
         let r = rate(&table, None, 1);
         assert!(r.elo.iter().all(|e| e.value.is_finite() && e.low.is_finite() && e.high.is_finite()), "{r:?}");
-        assert!(r.elo[0].value > 300.0 && r.elo[0].low < r.elo[0].value && r.los[0][1] > 0.95, "{r:?}");
-        assert_eq!(r.los[0][0], 0.5);
+        assert!(r.elo[0].value > 300.0 && r.elo[0].low < r.elo[0].value, "{r:?}");
         rate(&Table::new(1), None, 1);
     }
 
@@ -424,5 +451,43 @@ mod tests {
         for share in covered.map(|c| f64::from(c) / f64::from(all)) {
             assert!((0.90..=0.98).contains(&share), "{covered:?} of {all}");
         }
+    }
+
+    /// Pairs that earn −4 to 6 units, more small ones than large ones: how often the interval of the mean return holds
+    /// the truth, over 1,000 matches of each length.
+    #[test]
+    fn intervals_of_mean_returns_cover_the_truth() {
+        let worth = [(-4.0, 0.15), (-2.0, 0.2), (0.0, 0.3), (1.0, 0.2), (6.0, 0.15)];
+        let truth = worth.iter().map(|(x, p)| x * p).sum::<f64>() / 2.0;
+        let mut rng = Rng::new(4, Stream::Eval, 1);
+        for pairs in [1, 3, 10, 40] {
+            let covered = (0..1000).filter(|run| {
+                let mut table = Table::new(2);
+                for _ in 0..pairs {
+                    let mut x = rng.f64();
+                    let drawn = worth.iter().find(|(_, p)| {
+                        x -= p;
+                        x < 0.0
+                    });
+                    table.add(1, 0, [Score::Draw; 2], drawn.map_or(0.0, |d| d.0));
+                }
+                let [other, own] = mean_returns(&table, *run)[..] else { unreachable!("two players") };
+                assert!((own.value + other.value).abs() < 1e-12);
+                own.low <= truth && truth <= own.high
+            });
+            let covered = covered.count();
+            println!("{pairs} pairs: the truth is covered in {covered} of 1000");
+            assert!(covered >= 880, "{pairs} pairs: {covered} of 1000");
+        }
+    }
+
+    #[test]
+    fn mean_returns_of_no_and_of_even_games_are_numbers() {
+        let mut table = Table::new(3);
+        table.add(0, 1, [Score::Draw; 2], -0.0);
+        let found = mean_returns(&table, 1);
+        assert!(found[0].value == 0.0 && found[0].low < 0.0 && found[0].high > 0.0, "{found:?}");
+        assert_eq!(found[2], Estimate { value: 0.0, low: 0.0, high: 0.0 });
+        assert!(found.iter().all(|e| e.value.is_sign_positive()));
     }
 }

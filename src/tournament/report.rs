@@ -3,10 +3,12 @@
 use super::equilibrium::{alpha_rank, cyclic, nash};
 use super::plan::Plan;
 use super::play::Played;
-use super::ratings::{Estimate, Ratings, rate};
-use super::sprt::{Model, Pairs, Test, Verdict, summary};
+use super::ratings::{Estimate, Ratings, mean_returns, rate};
+use super::sprt::{Model, Pairs, Test, Verdict, summary, superiority};
 use crate::cli;
 use crate::failure::{Failure, Outcome};
+use agon_core::Game;
+use agon_core::game::Visit;
 use agon_core::settings::Setting;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -121,10 +123,44 @@ fn wdl(played: &Played, a: usize) -> [u64; 3] {
     sum
 }
 
+/// Whether a win can be worth more than another: then who earns most is best, not who wins most games.
+fn has_stakes(plan: &Plan) -> bool {
+    struct Stakes;
+    impl Visit for Stakes {
+        type Out = bool;
+        fn visit<G: Game>(self, game: G) -> bool {
+            game.spec().returns != [-1.0, 1.0]
+        }
+    }
+    agon_envs::games::visit(&plan.game, &plan.game_settings, Stakes).unwrap_or(false)
+}
+
+/// How strong everyone is, and the order of that.
+struct Standings {
+    ratings: Ratings,
+    /// Mean return a game.
+    returns: Vec<Estimate>,
+    /// Whether the order is that of the mean returns.
+    stakes: bool,
+    /// The best first.
+    order: Vec<usize>,
+}
+
+impl Standings {
+    fn of(plan: &Plan, played: &Played) -> Self {
+        let ratings = rate(&played.table, plan.anchor(), plan.set.seed);
+        let (returns, stakes) = (mean_returns(&played.table, plan.set.seed), has_stakes(plan));
+        let mut order: Vec<usize> = (0..returns.len()).collect();
+        let worth = |a: usize| if stakes { returns[a].value } else { ratings.elo[a].value };
+        order.sort_by(|a, b| worth(*b).total_cmp(&worth(*a)).then(a.cmp(b)));
+        Self { ratings, returns, stakes, order }
+    }
+}
+
 /// Everything as JSON.
 pub fn as_json(plan: &Plan, played: &Played) -> Value {
     let n = plan.entrants.len();
-    let ratings = rate(&played.table, plan.anchor(), plan.set.seed);
+    let Standings { ratings, returns, stakes, order } = Standings::of(plan, played);
     let mixed = mixed(played);
     let interval = |e: Estimate| json!({"value": e.value, "low": e.low, "high": e.high});
     let standing = |a: &usize| {
@@ -133,6 +169,7 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
         let [illegal, crash, time] = played.forfeits[a];
         json!({
             "name": plan.entrants[a].name, "player": plan.entrants[a].player, "elo": interval(ratings.elo[a]),
+            "mean_return": interval(returns[a]),
             "wins": wins, "draws": draws, "losses": losses,
             "nash": mixed.as_ref().map(|m| m.nash[a]), "alpha_rank": mixed.as_ref().map(|m| m.alpha_rank[a]),
             "forfeits": {"illegal": illegal, "crash": crash, "time": time},
@@ -145,7 +182,8 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
             meetings.push(json!({
                 "player": name(a), "opponent": name(b), "pairs": played.table.pairs(a, b),
                 "first_wdl": played.table.by_seat(a, b)[0], "second_wdl": played.table.by_seat(a, b)[1],
-                "ptnml": played.table.pentanomial(a, b), "payoff": played.table.payoff(a, b), "los": ratings.los[a][b],
+                "ptnml": played.table.pentanomial(a, b), "payoff": played.table.payoff(a, b),
+                "los": superiority(&played.table.pentanomial(a, b)),
             }));
         }
     }
@@ -153,7 +191,8 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
         "name": plan.name, "game": plan.game, "format": plan.set.format.to_value(), "pairs": played.pairs,
         "games": 2 * played.pairs, "finished": played.schedule.over(), "cut": played.cut, "different_games": played.different(),
         "resigned": played.resigned, "adjudicated": played.adjudicated,
-        "standings": order(&ratings).iter().map(standing).collect::<Vec<_>>(),
+        "ordered_by": if stakes { "mean_return" } else { "elo" },
+        "standings": order.iter().map(standing).collect::<Vec<_>>(),
         "first_seat_elo": interval(ratings.first), "draws_between_equals": interval(ratings.draws),
         "meetings": meetings, "cyclic": mixed.as_ref().map(|m| m.cyclic),
     });
@@ -163,39 +202,40 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
     out
 }
 
-/// The best first.
-fn order(ratings: &Ratings) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..ratings.elo.len()).collect();
-    order.sort_by(|a, b| ratings.elo[*b].value.total_cmp(&ratings.elo[*a].value).then(a.cmp(b)));
-    order
-}
-
 /// Everything as text.
 pub fn as_text(plan: &Plan, played: &Played) -> String {
     let n = plan.entrants.len();
-    let ratings = rate(&played.table, plan.anchor(), plan.set.seed);
+    let Standings { ratings, returns, stakes, order } = Standings::of(plan, played);
     let mixed = mixed(played);
-    let order = order(&ratings);
     let name = |a: usize| plan.entrants[a].name.as_str();
     let width = plan.entrants.iter().map(|e| e.name.chars().count()).max().unwrap_or(0).max(6);
     let mut out = format!("{} ({}), {} games\n\n", plan.name, plan.game, 2 * played.pairs);
+    // What the order is by comes first, with its interval; the other one after it. No minus before what is shown as 0.
+    let shown = |x: f64, digits: i32| (10f64.powi(digits) * x).round() / 10f64.powi(digits) + 0.0;
+    let elo = |e: f64| format!("{:.1}", shown(e, 1));
+    let earned = |e: f64| format!("{:.3}", shown(e, 3));
+    let (first, second) = if stakes { ("return", format!(" {:>8}", "Elo")) } else { ("Elo", String::new()) };
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "  # {:<width$} {:>8} {:>19} {:>8} {:>7} {:>8} {:>8} {:>8} {:>6} {:>7}",
-        "player", "Elo", "95 %", "games", "score", "wins", "draws", "losses", "Nash", "α-rank"
+        "  # {:<width$} {first:>8} {:>19}{second} {:>8} {:>7} {:>8} {:>8} {:>8} {:>6} {:>7}",
+        "player", "95 %", "games", "score", "wins", "draws", "losses", "Nash", "α-rank"
     );
     for (place, a) in order.iter().enumerate() {
-        let (e, [w, d, l]) = (ratings.elo[*a], wdl(played, *a));
+        let (rating, mean, [w, d, l]) = (ratings.elo[*a], returns[*a], wdl(played, *a));
+        let ([value, low, high], beside) = if stakes {
+            ([mean.value, mean.low, mean.high].map(earned), format!(" {:>8}", elo(rating.value)))
+        } else {
+            ([rating.value, rating.low, rating.high].map(elo), String::new())
+        };
         let games = w + d + l;
         let share = 100.0 * (w as f64 + d as f64 / 2.0) / games.max(1) as f64;
-        let interval = format!("{:.1} to {:.1}", e.low, e.high);
+        let interval = format!("{low} to {high}");
         let _ = writeln!(
             out,
-            "{:>3} {:<width$} {:>8.1} {interval:>19} {games:>8} {share:>5.1} % {w:>8} {d:>8} {l:>8} {:>6} {:>7}",
+            "{:>3} {:<width$} {value:>8} {interval:>19}{beside} {games:>8} {share:>5.1} % {w:>8} {d:>8} {l:>8} {:>6} {:>7}",
             place + 1,
             name(*a),
-            e.value,
             mixed.as_ref().map_or("–".into(), |m| format!("{:.3}", m.nash[*a])),
             mixed.as_ref().map_or("–".into(), |m| format!("{:.3}", m.alpha_rank[*a])),
         );
@@ -204,8 +244,15 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
             let _ = writeln!(out, "    forfeits: {illegal} illegal moves, {crash} crashes, {time} on time");
         }
     }
+    out.push('\n');
+    if stakes {
+        let _ =
+            writeln!(out, "ordered by mean return a game, what this game is played for; its 95 % by resampling pairs");
+        let _ = writeln!(out, "Elo, LOS and tests count games won, not by how much");
+    }
     let (first, draws) = (ratings.first, ratings.draws);
-    let _ = writeln!(out, "\nsitting first is worth {:.1} Elo ({:.1} to {:.1})", first.value, first.low, first.high);
+    let [worth, low, high] = [first.value, first.low, first.high].map(elo);
+    let _ = writeln!(out, "sitting first is worth {worth} Elo ({low} to {high})");
     let percent = [draws.value, draws.low, draws.high].map(|x| 100.0 * x);
     let _ = writeln!(out, "draws between equals: {:.1} % ({:.1} to {:.1})", percent[0], percent[1], percent[2]);
     if played.cut > 0 {
@@ -224,12 +271,9 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
             "{different} of {games} games differ; intervals take every pair for a new one (more openings make them so)"
         );
     }
-    if played.graded > 0 {
-        let _ = writeln!(out, "Elo, intervals and tests count games won, not by how much: that is in the mean return");
-    }
     if n == 2 {
-        let payoff = played.table.payoff(0, 1).unwrap_or(0.0) + 0.0;
-        let _ = writeln!(out, "mean return of {}: {payoff:.4}", name(0));
+        let [value, low, high] = [returns[0].value, returns[0].low, returns[0].high].map(|x| shown(x, 4));
+        let _ = writeln!(out, "mean return of {}: {value:.4} ({low:.4} to {high:.4})", name(0));
         let pairs = played.table.pentanomial(0, 1);
         let block = head_to_head(&pairs, Some(wdl(played, 0)), plan.test().as_ref());
         let _ = write!(out, "\nResults of {} vs {}\n{block}", name(0), name(1));
@@ -246,9 +290,9 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
     for a in &order {
         for b in order.iter().filter(|b| *b != a) {
             let Some(payoff) = played.table.payoff(*a, *b) else { continue };
-            let payoff = payoff + 0.0; // no minus before a 0
+            let payoff = shown(payoff, 3);
             let [first, second] = played.table.by_seat(*a, *b).map(|[w, d, l]| format!("+{w} ={d} -{l}"));
-            let los = 100.0 * ratings.los[*a][*b];
+            let los = 100.0 * superiority(&played.table.pentanomial(*a, *b));
             let _ = writeln!(
                 out,
                 "  {:<width$} {:<width$} {payoff:>7.3}  {first} / {second}  {los:.1} %",

@@ -178,3 +178,93 @@ fn sgf(plan: &Plan, record: &Record) -> String {
     }
     out + ")\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tournament::film::again;
+    use crate::tournament::game::Board;
+    use crate::tournament::schedule::Pairing;
+    use agon_core::Score;
+    use agon_core::episode::Solo;
+    use agon_search::player::Random;
+    use std::sync::atomic::AtomicBool;
+
+    /// Random players at a game of two; what everyone says of the same games. How many were drawn.
+    struct Law(Plan);
+
+    impl Visit for Law {
+        type Out = u32;
+
+        fn visit<G: Game>(self, game: G) -> u32 {
+            let plan = self.0;
+            let mut board = Board::new(game.clone(), vec![Box::new(Random), Box::new(Random)], Vec::new());
+            let mut env = Solo::new(agon_envs::find(&plan.game).unwrap().build(&plan.game_settings, 1, 1).unwrap());
+            let mut drawn = 0;
+            for number in 0..12 {
+                let pairing = Pairing { number, turn: number, entrants: (0, 1) };
+                for record in board.pair(&plan, pairing, &AtomicBool::new(false)).unwrap() {
+                    let score = record.score(0);
+                    drawn += u32::from(score == Score::Draw);
+                    assert_eq!(record.score(1), score.other(), "{record:?}");
+                    assert_eq!(record.score_then(0), score, "{record:?}");
+                    assert!(record.returns.iter().all(|r| *r != 0.0 || r.is_sign_positive()), "{record:?}");
+                    // The file's line, read again.
+                    let line = serde_json::to_string(&record).unwrap();
+                    assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
+                    // The sheets.
+                    let (result, letter) = match score {
+                        Score::Win => ("1-0", "B+"),
+                        Score::Draw => ("1/2-1/2", "0"),
+                        Score::Loss => ("0-1", "W+"),
+                    };
+                    let told = pgn(&plan, &game, &record);
+                    assert!(
+                        told.contains(&format!("[Result \"{result}\"]")) && told.trim_end().ends_with(result),
+                        "{told}"
+                    );
+                    if plan.game == "games/go" {
+                        assert!(sgf(&plan, &record).contains(&format!("RE[{letter}]")), "{record:?}");
+                    }
+                    // The replay, and the environment that evaluations count by.
+                    let steps = again(&game, &record, None).unwrap();
+                    let replayed: f32 = steps.iter().map(|s| s.reward[0]).sum();
+                    env.reset(record.seed, Stream::Env);
+                    let mut total = 0.0;
+                    for step in &steps {
+                        env.step(step.action.view());
+                        total += f64::from(env.reward[0]);
+                        assert!(env.reward.iter().all(|r| *r != 0.0 || r.is_sign_positive()), "{record:?}");
+                    }
+                    let counted = [f64::from(replayed), total].map(|own| Score::of(own, -own));
+                    assert_eq!(counted, [score; 2], "{}: {record:?}", plan.game);
+                }
+            }
+            drawn
+        }
+    }
+
+    #[test]
+    fn all_say_the_same_of_a_game() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        let law = |id: &str, settings: &str| {
+            let env = format!("env = {{ id = '{id}'{settings} }}\n[tournament]\nopening_plies = 0\n");
+            std::fs::write(&path, env + "[entrants]\na = 'random'\nb = 'random'").unwrap();
+            let plan = Plan::read(&path, &[]).unwrap();
+            let (id, settings) = (plan.game.clone(), plan.game_settings.clone());
+            agon_envs::games::visit(&id, &settings, Law(plan)).unwrap()
+        };
+        for id in agon_envs::games::NAMES.iter().filter(|id| **id != "games/2048") {
+            law(id, "");
+        }
+        for (id, settings) in [
+            ("games/othello", ", size = 4"),
+            ("games/go", ", size = 2, komi = 0.0"),
+            ("games/connect-four", ", rows = 4, columns = 4"),
+            ("games/leduc-poker", ""),
+        ] {
+            assert!(law(id, settings) > 0, "{id}: no game was drawn");
+        }
+    }
+}

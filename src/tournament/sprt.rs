@@ -5,10 +5,14 @@
 //! not independent, the pairs are. Sources: Van den Bergh, "Comments on Normalized Elo" and "The Generalized Maximum
 //! Likelihood Ratio for the Expectation Value of a Distribution" (2020); Wald 1945.
 
+use agon_core::stats::student_975;
+
 /// Normalized Elo of one standard deviation of a game's score.
 const NORMALIZED: f64 = 800.0 / std::f64::consts::LN_10;
 /// A count of 0 is taken for this, so that no likelihood is 0.
 const TRACE: f64 = 1e-3;
+/// Pairs from which on nothing is added to what was seen; see [`doubt`].
+const PLENTY: f64 = 200.0;
 /// The 97.5 % point of the normal distribution.
 const Z95: f64 = 1.959_963_984_540_054;
 
@@ -175,19 +179,52 @@ pub fn normal_below(x: f64) -> f64 {
     if x > 0.0 { 1.0 - tail } else { tail }
 }
 
+/// How few the pairs are: 1 for none, 0 for [`PLENTY`] and more, where all figures are fastchess's.
+///
+/// The spread of few pairs says little: those that all ended alike have none. Three things mend that, each the less the
+/// more was played. To the pairs behind Elo, normalized Elo and their intervals one more is added, with the results of
+/// even chances. The intervals take Student's t for the normal distribution. And the likelihood of superiority takes
+/// the spread about one point a pair, which is that between equals, for the one about the mean: the score test for
+/// Wald's. Between equals it then passes 99.9 % about as rarely as it says, however many games are drawn.
+fn doubt(count: f64) -> f64 {
+    (1.0 - count / PLENTY).max(0.0)
+}
+
+/// The probability that the first player is the better one, by its pairs: of every table and of `agon sprt`.
+pub fn superiority(pairs: &Pairs) -> f64 {
+    let count = pairs.iter().sum::<u64>() as f64;
+    let (_, scores) = regular(pairs);
+    let lead = mean(&scores) - 0.5;
+    let spread = variance(&scores) + doubt(count) * lead * lead;
+    if count == 0.0 { 0.5 } else { normal_below(lead * (count / spread).sqrt()) }
+}
+
 /// Sums pairs up.
 pub fn summary(pairs: &Pairs) -> Summary {
-    let (_, scores) = regular(pairs);
     let count: u64 = pairs.iter().sum();
+    let doubt = doubt(count as f64);
+    let (seen, scores) = regular(pairs);
+    // A pair of even chances: a third each of wins, draws and losses.
+    let even = [1.0, 2.0, 3.0, 2.0, 1.0].map(|x| doubt * x / 9.0);
+    let scores: Scores = std::array::from_fn(|i| (scores[i].0, (scores[i].1 * seen + even[i]) / (seen + doubt)));
     let (mean, sigma) = (mean(&scores), variance(&scores).sqrt());
-    let error = if count == 0 { 0.0 } else { sigma / (count as f64).sqrt() };
-    let [low, high] = [mean - Z95 * error, mean + Z95 * error];
-    let normal = |score: f64| (score - 0.5) / (std::f64::consts::SQRT_2 * sigma) * NORMALIZED;
+    let n = count as f64;
+    let wide = if doubt > 0.0 { Z95 + doubt * (student_975(n) - Z95) } else { Z95 };
+    let error = if count == 0 { 0.0 } else { wide * sigma / n.sqrt() };
+    let [low, high] = [mean - error, mean + error];
+    let normal = |lead: f64| lead / (std::f64::consts::SQRT_2 * sigma) * NORMALIZED;
+    // Normalized Elo divides by a spread that is uncertain itself, the more it matters the more one-sided the pairs are:
+    // the variance of the quotient, in units of that of the mean alone (by the delta method).
+    let uncertain = scores.iter().map(|(a, p)| {
+        let z = (a - mean) / sigma;
+        p * (z - (mean - 0.5) / sigma * (z * z - 1.0) / 2.0).powi(2)
+    });
+    let factor = (1.0 + doubt * (uncertain.sum::<f64>() - 1.0).max(0.0)).sqrt();
     let [lost, won] = [pairs[0] + pairs[1], pairs[3] + pairs[4]];
     Summary {
         elo: [elo_of(mean), (elo_of(high) - elo_of(low)) / 2.0],
-        normalized: [normal(mean), (normal(high) - normal(low)) / 2.0],
-        los: if error == 0.0 { 0.5 } else { normal_below((mean - 0.5) / error) },
+        normalized: [normal(mean - 0.5), normal(error) * factor],
+        los: superiority(pairs),
         points: pairs.iter().enumerate().map(|(i, n)| i as f64 / 2.0 * *n as f64).sum(),
         games: 2 * count,
         pairs_ratio: won as f64 / (lost as f64).max(1.0),
@@ -235,6 +272,63 @@ mod tests {
         }
     }
 
+    /// Draws one of five by its share.
+    fn drawn(share: [f64; 5], rng: &mut agon_core::Rng) -> usize {
+        let mut x = rng.f64();
+        let at = share.iter().position(|p| {
+            x -= p;
+            x < 0.0
+        });
+        at.unwrap_or(2)
+    }
+
+    /// Between equals, LOS beyond 99.9 % or 0.1 % in 0.4 % of matches at most; and intervals that hold the truth in about
+    /// 95 %: for few pairs and many, with draws, without, and where few pairs or all of them are decided.
+    #[test]
+    fn few_pairs_between_equals_prove_nothing() {
+        let shares = [
+            [0.05, 0.25, 0.4, 0.25, 0.05], // as engines draw
+            [0.25, 0.0, 0.5, 0.0, 0.25],   // no draws
+            [0.05, 0.0, 0.9, 0.0, 0.05],   // no draws, but who sits first wins
+            [0.5, 0.0, 0.0, 0.0, 0.5],     // no draws, and the opening decides
+            [0.0, 0.02, 0.96, 0.02, 0.0],  // hardly anything but draws
+            [0.0, 0.45, 0.1, 0.45, 0.0],   // two cells
+            [0.111, 0.222, 0.334, 0.222, 0.111],
+            [0.0, 0.02, 0.05, 0.2, 0.73], // not equals: for the intervals
+            [0.04, 0.0, 0.32, 0.0, 0.64],
+        ];
+        for (k, share) in shares.into_iter().enumerate() {
+            for n in [1, 2, 3, 5, 7, 9, 10, 20, 50, 100, 250] {
+                let mut rng = agon_core::Rng::new(7, agon_core::rng::Stream::Eval, (1000 * k + n) as u32);
+                let (mut sure, mut held) = (0, 0);
+                let truth = elo_of(share.iter().enumerate().map(|(i, p)| i as f64 / 4.0 * p).sum());
+                let equal = truth.abs() < 1e-9;
+                for _ in 0..2000 {
+                    let mut pairs = [0; 5];
+                    (0..n).for_each(|_| pairs[drawn(share, &mut rng)] += 1);
+                    let s = summary(&pairs);
+                    sure += u32::from(!(0.001..=0.999).contains(&s.los));
+                    let normal = !equal || s.normalized[0].abs() <= s.normalized[1];
+                    held += u32::from(normal && (s.elo[0] - truth).abs() <= s.elo[1]);
+                }
+                assert!(!equal || sure <= 8, "{share:?}, {n} pairs: LOS passes 99.9 % in {sure} of 2000");
+                assert!(held >= 1840, "{share:?}, {n} pairs: the truth is held in {held} of 2000");
+            }
+        }
+    }
+
+    /// What one player's every pair says, and that the same is said from the other side.
+    #[test]
+    fn a_sweep_grows_sure_slowly() {
+        let los = |n: u64| superiority(&[0, 0, 0, 0, n]);
+        for (n, low, high) in [(1, 0.8, 0.9), (2, 0.9, 0.95), (5, 0.98, 0.99), (9, 0.998, 0.999), (10, 0.999, 1.0)] {
+            assert!((low..high).contains(&los(n)), "{n}: {}", los(n));
+            assert!((los(n) + superiority(&[n, 0, 0, 0, 0]) - 1.0).abs() < 1e-7);
+        }
+        let one = summary(&[0, 0, 0, 0, 1]);
+        assert!(one.elo[0] < 250.0 && one.elo[1] > 1000.0 && one.normalized[0] < one.normalized[1], "{one:?}");
+    }
+
     #[test]
     fn swapping_the_players_swaps_every_sign() {
         let mut other = KNOWN;
@@ -280,12 +374,7 @@ mod tests {
         let accepted = (0..300).filter(|run| {
             let (mut rng, mut pairs) = (Rng::new(1, Stream::Eval, *run), [0; 5]);
             loop {
-                let mut x = rng.f64();
-                let at = share.iter().position(|p| {
-                    x -= p;
-                    x < 0.0
-                });
-                pairs[at.unwrap_or(2)] += 1;
+                pairs[drawn(share, &mut rng)] += 1;
                 match test.verdict(&pairs) {
                     Verdict::Open => {}
                     verdict => return verdict == Verdict::H1,

@@ -231,7 +231,9 @@ impl<G: Game> Mcts<G> {
             }
         }
         lines.iter_mut().for_each(|l| l.value /= l.visits.max(1) as f32);
-        lines.sort_by(|a, b| b.visits.cmp(&a.visits).then(b.value.total_cmp(&a.value)).then(a.moves.cmp(&b.moves)));
+        // 0 and −0 are equals.
+        let worth = |line: &Line| line.value + 0.0;
+        lines.sort_by(|a, b| b.visits.cmp(&a.visits).then(worth(b).total_cmp(&worth(a))).then(a.moves.cmp(&b.moves)));
         let searched = self.workers.iter().map(|w| w.simulations).sum();
         self.thoughts = Thoughts { lines, searched, depth: 0 };
     }

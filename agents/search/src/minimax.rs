@@ -222,7 +222,7 @@ impl<G: Game> Player<G> for Minimax<G> {
                 break;
             }
             // The order is random, and the sort keeps it among equals.
-            found.sort_by(|a, b| b.0.total_cmp(&a.0));
+            found.sort_by(|a, b| (b.0 + 0.0).total_cmp(&(a.0 + 0.0))); // 0 and −0 are equals
             order = found.iter().map(|f| f.1).collect();
             (done, reached) = (found, depth);
             // A forced end needs no deeper look.

@@ -487,7 +487,8 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
                         [[a, b].map(|c| u32::from(self.nodes.proven[*c] >= 0)), [a, b].map(|c| self.nodes.visits[*c])];
                     let ((va, pa), (vb, pb)) = (key(*a), key(*b));
                     let known = open[0].cmp(&open[1]).then(visits[0].cmp(&visits[1]));
-                    known.then(va.total_cmp(&vb)).then(pa.total_cmp(&pb)).then(b.cmp(a))
+                    // 0 and −0 are equals.
+                    known.then((va + 0.0).total_cmp(&(vb + 0.0))).then(pa.total_cmp(&pb)).then(b.cmp(a))
                 })
                 .unwrap_or(0),
         };

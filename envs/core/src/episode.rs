@@ -269,7 +269,8 @@ pub fn replay(episode: &Episode, env: &mut Solo, mut each: impl FnMut(usize, &So
         if ended != (step.terminated, step.truncated) {
             return Err(differs("the episode ends elsewhere"));
         }
-        if env.reward.iter().zip(&step.reward).any(|(a, b)| a.to_bits() != b.to_bits()) {
+        // Bits, so that NaN equals itself; but older files may hold −0 where the game now says 0.
+        if env.reward.iter().zip(&step.reward).any(|(a, b)| (a + 0.0).to_bits() != (b + 0.0).to_bits()) {
             return Err(differs("the reward"));
         }
         if env.env().hash(0, env.view()) != step.hash {

@@ -27,6 +27,38 @@ pub enum Turn {
     Over,
 }
 
+/// How a game ended for one player.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Score {
+    /// Somebody else earned more.
+    Loss,
+    /// It earned as much as the best of the others.
+    Draw,
+    /// It earned most.
+    Win,
+}
+
+impl Score {
+    /// The result of who earned `own` where the best of the others earned `best`. Everything that counts results asks
+    /// here. The comparison is by number: 0 and −0 are a draw.
+    pub fn of(own: f64, best: f64) -> Self {
+        match own.partial_cmp(&best) {
+            Some(std::cmp::Ordering::Greater) => Self::Win,
+            Some(std::cmp::Ordering::Less) => Self::Loss,
+            _ => Self::Draw,
+        }
+    }
+
+    /// The same game for the other player.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Loss => Self::Win,
+            Self::Draw => Self::Draw,
+            Self::Win => Self::Loss,
+        }
+    }
+}
+
 /// A symmetry of the rules: the same game with places renamed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Symmetry {
@@ -125,7 +157,7 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// Plays a legal move, or lets a possible outcome of chance happen.
     fn play(&self, state: &mut Self::State, action: Action);
 
-    /// What each player has earned so far: for most games 0 before the end.
+    /// What each player has earned so far: for most games 0 before the end. A zero is 0, never −0.
     fn returns(&self, state: &Self::State, returns: &mut [f32]);
 
     /// A quick guess of what `player` will still earn, for searches that must stop early. Strictly between the least

@@ -11,6 +11,7 @@
 //! | random numbers | [`rng`] |
 //! | threads that stay for many jobs | [`crew`] |
 //! | saved episodes | [`episode`] |
+//! | intervals of few numbers | [`stats`] |
 //! | what a run says, and to whom | [`event`] |
 //! | the checks that every environment passes | [`contract`], with [`damage`] |
 //!
@@ -35,6 +36,7 @@ pub mod rng;
 pub mod scene;
 pub mod settings;
 pub mod spec;
+pub mod stats;
 pub mod table;
 pub mod vec_env;
 
@@ -45,7 +47,7 @@ pub use batch::Batch;
 pub use env::{Actions, ActionsMut, Env, Status};
 pub use error::EnvError;
 pub use event::{Event, Sink};
-pub use game::{Game, GameSpec, Turn};
+pub use game::{Game, GameSpec, Score, Turn};
 pub use kernel::{Kernel, Lanes};
 pub use model::Model;
 pub use registry::Entry;

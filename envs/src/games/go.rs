@@ -271,8 +271,10 @@ impl Game for Go {
         returns.fill(0.0);
         if self.turn(state) == Turn::Over {
             let score = self.score(state);
-            let sign = if score == 0.0 { 0.0 } else { score.signum() as f32 };
-            returns.copy_from_slice(&[sign, -sign]);
+            if score != 0.0 {
+                let sign = score.signum() as f32;
+                returns.copy_from_slice(&[sign, -sign]);
+            }
         }
     }
 

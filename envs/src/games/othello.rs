@@ -154,8 +154,9 @@ impl Game for Othello {
         returns.fill(0.0);
         if state.over {
             let lead = state.stones[0].count_ones() as f32 - state.stones[1].count_ones() as f32;
-            let sign = if lead == 0.0 { 0.0 } else { lead.signum() };
-            returns.copy_from_slice(&[sign, -sign]);
+            if lead != 0.0 {
+                returns.copy_from_slice(&[lead.signum(), -lead.signum()]);
+            }
         }
     }
 

@@ -100,8 +100,10 @@ mod tests {
     fn a_board_is_shown_whole_or_not_at_all() {
         for id in agon_envs::games::NAMES {
             let env = agon_envs::find(id).unwrap().build(&Map::new(), 1, 1).unwrap();
+            let mut solo = agon_core::episode::Solo::new(env);
+            solo.reset(1, agon_core::rng::Stream::Env);
             let mut scene = Scene::default();
-            env.draw(0, agon_core::View::Now, &mut scene);
+            solo.env().draw(0, agon_core::View::Now, &mut scene);
             let rows: Vec<String> =
                 scene.board.iter().map(|row| row.iter().map(|c| c.letter).collect::<String>()).collect();
             assert!(!rows.is_empty(), "{id}");
