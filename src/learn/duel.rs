@@ -103,9 +103,11 @@ impl<G: Game> Contender for Entered<G> {
         let rival = by_words(&self.game, rival)?;
         let mut env = plan.eval_env(episodes)?;
         let Some(agent) = self.agent.take() else { return Err(Failure::Internal("it is playing already".into())) };
+        let mut players = [agent, rival];
+        players.iter_mut().for_each(|player| player.heed(&plan.stop));
         let mut table = Duel {
             game: self.game.clone(),
-            players: [agent, rival],
+            players,
             openings: plan.eval.opening_plies,
             minds: (0..episodes).map(|i| Rng::new(seed, Stream::Player, i as u32)).collect(),
             over: vec![false; episodes],

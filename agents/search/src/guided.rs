@@ -1,11 +1,12 @@
 //! A player guided by a network that somebody else computes.
 
-use crate::player::{Fault, Line, Player, PlayerError, Thoughts};
+use crate::player::{Fault, Halt, Line, Player, PlayerError, Thoughts};
 use crate::puct::{Noise, Rule, SearchSettings, Tree};
 use agon_core::GameSpec;
 use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Judges positions.
@@ -71,6 +72,7 @@ pub struct Guided<G: Game> {
     value: f32,
     /// Whether the tree is of the game under way.
     known: bool,
+    halt: Halt,
 }
 
 impl<G: Game> Guided<G> {
@@ -100,6 +102,7 @@ impl<G: Game> Guided<G> {
             thoughts: Thoughts::default(),
             value: 0.0,
             known: false,
+            halt: Halt::default(),
             network,
             set,
         })
@@ -139,6 +142,10 @@ pub fn check<G: Game>(game: &G) -> Result<(), &'static str> {
 }
 
 impl<G: Game> Player<G> for Guided<G> {
+    fn heed(&mut self, halt: &Halt) {
+        self.halt = halt.clone();
+    }
+
     fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
         if !self.known || self.tree.root() != state {
             self.tree.plant(state);
@@ -146,7 +153,8 @@ impl<G: Game> Player<G> for Guided<G> {
         self.known = true;
         let deadline =
             (self.set.milliseconds > 0).then(|| Instant::now() + Duration::from_millis(self.set.milliseconds));
-        let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let halt = self.halt.clone();
+        let late = || halt.load(Ordering::Relaxed) || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         // One simulation at least: before it, all moves look alike.
         while !(self.tree.finished() || self.tree.simulations() > 0 && late()) {
             if self.tree.select(game, rng) {

@@ -6,7 +6,7 @@
 //! loop over arrays. With several threads each grows a tree of its own and the counts at the root are added up, so that
 //! the choice depends on the seed and the number of threads, never on their timing (unless time is the budget).
 
-use crate::player::{Budget, Fault, Line, Player, PlayerError, Thoughts};
+use crate::player::{Budget, Fault, Halt, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, playout};
 use agon_core::rng::{Rng, Stream};
 
@@ -183,6 +183,7 @@ pub struct Mcts<G: Game> {
     exploration: f32,
     workers: Vec<Worker<G::State>>,
     thoughts: Thoughts,
+    halt: Halt,
 }
 
 impl<G: Game> Mcts<G> {
@@ -206,14 +207,20 @@ impl<G: Game> Mcts<G> {
             simulations: 0,
         };
         let workers = (0..set.threads).map(|_| worker()).collect();
-        Ok(Self { exploration: set.exploration as f32 * span, set, workers, thoughts: Thoughts::default() })
+        Ok(Self {
+            exploration: set.exploration as f32 * span,
+            set,
+            workers,
+            thoughts: Thoughts::default(),
+            halt: Halt::default(),
+        })
     }
 
     fn budget(&self, thread: usize) -> Budget {
         let (all, threads) = (self.set.simulations, self.workers.len() as u64);
         // The first threads take what does not divide; each has at least one.
         let share = all / threads + u64::from((thread as u64) < all % threads);
-        Budget::new(if all == 0 { 0 } else { share.max(1) }, self.set.milliseconds)
+        Budget::new(if all == 0 { 0 } else { share.max(1) }, self.set.milliseconds, &self.halt)
     }
 
     /// Adds the roots up.
@@ -246,7 +253,7 @@ impl<G: Game> Player<G> for Mcts<G> {
         let exploration = self.exploration;
         let run = |i: usize, worker: &mut Worker<G::State>| {
             let mut rng = Rng::new(seed, Stream::Player, i as u32);
-            worker.search(game, state, exploration, budgets[i], &mut rng);
+            worker.search(game, state, exploration, budgets[i].clone(), &mut rng);
         };
         if let [worker] = &mut self.workers[..] {
             run(0, worker);
@@ -262,6 +269,10 @@ impl<G: Game> Player<G> for Mcts<G> {
         }
         self.conclude();
         Ok(self.thoughts.lines[0].moves[0])
+    }
+
+    fn heed(&mut self, halt: &Halt) {
+        self.halt = halt.clone();
     }
 
     fn thoughts(&self) -> Thoughts {

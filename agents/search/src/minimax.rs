@@ -3,7 +3,7 @@
 //!
 //! A value shrinks by a little at every ply on its way to the root, so that wins are sought soon and losses late.
 
-use crate::player::{Budget, Fault, Line, Player, PlayerError, Thoughts};
+use crate::player::{Budget, Fault, Halt, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, mix};
 use agon_core::rng::Rng;
 
@@ -52,6 +52,7 @@ pub struct Minimax<G: Game> {
     /// A state and a list of moves for each ply.
     plies: Vec<(G::State, Vec<Action>)>,
     budget: Budget,
+    halt: Halt,
     searched: u64,
     thoughts: Thoughts,
 }
@@ -74,7 +75,8 @@ impl<G: Game> Minimax<G> {
             search: 0,
             set,
             plies: Vec::new(),
-            budget: Budget::new(0, 0),
+            budget: Budget::new(0, 0, &Halt::default()),
+            halt: Halt::default(),
             searched: 0,
             thoughts: Thoughts::default(),
         })
@@ -191,10 +193,14 @@ impl<G: Game> Minimax<G> {
 }
 
 impl<G: Game> Player<G> for Minimax<G> {
+    fn heed(&mut self, halt: &Halt) {
+        self.halt = halt.clone();
+    }
+
     fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
         let Turn::Player(mover) = game.turn(state) else { return Ok(0) };
         self.search = self.search.wrapping_add(1);
-        self.budget = Budget::new(self.set.nodes, self.set.milliseconds);
+        self.budget = Budget::new(self.set.nodes, self.set.milliseconds, &self.halt);
         self.searched = 0;
         if self.plies.is_empty() {
             self.plies.push(Default::default());

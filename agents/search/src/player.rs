@@ -6,6 +6,8 @@ use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::Rng;
 use agon_core::settings::{Declared, Issue, Settings, hint, nearest};
 use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Why a player gave no legal move.
@@ -22,6 +24,9 @@ pub enum Fault {
     Time,
 }
 
+/// Set by whoever waits for nobody any more.
+pub type Halt = Arc<AtomicBool>;
+
 /// Someone who moves.
 ///
 /// Whoever lets it play says so: [`Player::begin`], [`Player::played`] for everything that happens, and
@@ -32,6 +37,9 @@ pub trait Player<G: Game>: Send {
     /// # Errors
     /// Why there is none; the game is lost then. The player is fit for the next one.
     fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault>;
+
+    /// Leaves off thinking as soon as this is set; what it chooses then is worth nothing.
+    fn heed(&mut self, _halt: &Halt) {}
 
     /// Whether it is able to play: a program that it needs is started.
     ///
@@ -137,17 +145,18 @@ pub enum PlayerError {
 }
 
 /// When a search must stop.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Budget {
     deadline: Option<Instant>,
+    halt: Halt,
     left: u64,
 }
 
 impl Budget {
-    /// At most `count` units of work and `milliseconds`; 0 means no such limit.
-    pub fn new(count: u64, milliseconds: u64) -> Self {
+    /// At most `count` units of work and `milliseconds`; 0 means no such limit. Nothing is left once `halt` is set.
+    pub fn new(count: u64, milliseconds: u64, halt: &Halt) -> Self {
         let deadline = (milliseconds > 0).then(|| Instant::now() + Duration::from_millis(milliseconds));
-        Self { deadline, left: if count == 0 { u64::MAX } else { count } }
+        Self { deadline, halt: halt.clone(), left: if count == 0 { u64::MAX } else { count } }
     }
 
     /// Takes one unit; false when nothing is left. Looks at the clock every 64 units.
@@ -157,8 +166,11 @@ impl Budget {
             return false;
         }
         self.left -= 1;
-        if self.left.is_multiple_of(64) && self.deadline.is_some_and(|d| Instant::now() >= d) {
-            self.left = 0;
+        if self.left.is_multiple_of(64) {
+            let late = self.deadline.is_some_and(|d| Instant::now() >= d);
+            if late || self.halt.load(Ordering::Relaxed) {
+                self.left = 0;
+            }
         }
         true
     }

@@ -169,3 +169,29 @@ fn a_memory_changes_no_search() {
         game.play(&mut state, *action as u16);
     }
 }
+
+/// Whoever is asked to stop leaves off thinking, however much there was to think about; games played so far are dropped.
+#[test]
+fn nobody_thinks_on_once_it_is_asked_to_stop() {
+    let game = ConnectFour::new(Default::default()).unwrap();
+    let (state, mut rng) = (agon_core::game::start(&game), Rng::new(1, Stream::Player, 0));
+    let halt = agon_search::player::Halt::default();
+    halt.store(true, std::sync::atomic::Ordering::Relaxed);
+    let set = GuidedSettings { simulations: 1_000_000_000, ..GuidedSettings::default() };
+    let mut players: Vec<Box<dyn Player<ConnectFour>>> =
+        vec![Box::new(Guided::new(&game, set, Box::new(Fake)).unwrap())];
+    for words in ["mcts:simulations=1000000000", "minimax:depth=40"] {
+        players.push(agon_search::player::from_words(&game, words, &agon_search::guided::NoNetworks).unwrap());
+    }
+    for mut player in players {
+        player.heed(&halt);
+        player.choose(&game, &state, &mut rng).unwrap();
+    }
+    let mut games = game.self_play(settings(Rule::Puct)).unwrap();
+    play(&mut *games, 200, 2);
+    let before = games.save();
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let stop = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 40;
+    assert!(games.play(100_000, &mut [Box::new(Fake) as Box<dyn Evaluate>], &stop).is_none());
+    assert!(before == games.save());
+}

@@ -4,19 +4,19 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Names the n-th change of the disk, counted from 1, at which a debug build ends as if it were killed: how tests stop
-/// a run at every moment at which its files could be caught half done.
+/// Names the n-th change of the disk, counted from 1, at which the process ends as if it were killed: how tests stop a
+/// run at every moment at which its files could be caught half done.
 pub const EXIT_AT: &str = "AGON_EXIT_AT_CHANGE";
 
 /// To be called before every change of the disk that others depend on.
 pub fn change() {
+    static AT: OnceLock<Option<u64>> = OnceLock::new();
     static MADE: AtomicU64 = AtomicU64::new(0);
-    if cfg!(debug_assertions)
-        && let Some(at) = std::env::var(EXIT_AT).ok().and_then(|at| at.parse::<u64>().ok())
-        && MADE.fetch_add(1, Ordering::Relaxed) + 1 == at
-    {
+    let at = AT.get_or_init(|| std::env::var(EXIT_AT).ok()?.parse().ok());
+    if at.is_some_and(|at| MADE.fetch_add(1, Ordering::Relaxed) + 1 == at) {
         std::process::exit(137);
     }
 }
