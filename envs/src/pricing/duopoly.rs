@@ -387,13 +387,14 @@ impl Env for Duopoly {
         let sum = self.sum(prices);
         let mean = prices.iter().map(|p| self.profit(*p, sum)).sum::<f64>() / self.sellers as f64;
         let [nash, monopoly] = self.benchmark;
-        let second = usize::from(self.sellers > 1);
+        // Where there is one seller, nobody colludes and nobody is second.
+        let second = |x: fn(&Self, u16, f64) -> f64| if self.sellers > 1 { x(self, prices[1], sum) } else { f64::NAN };
         out.copy_from_slice(&[
-            if self.sellers > 1 { (mean - nash) / (monopoly - nash) } else { 0.0 },
+            if self.sellers > 1 { (mean - nash) / (monopoly - nash) } else { f64::NAN },
             self.profit(prices[0], sum),
-            self.profit(prices[second], sum),
+            second(Self::profit),
             self.menu[usize::from(prices[0])],
-            self.menu[usize::from(prices[second])],
+            second(|market, price, _| market.menu[usize::from(price)]),
         ]);
     }
 
