@@ -428,4 +428,32 @@ mod tests {
             assert!((a - low).abs() < 1e-4 && (b - high).abs() < 1e-4, "{a} {b}");
         }
     }
+
+    /// A difference is a percentage only of what is surely above zero and not far smaller.
+    #[test]
+    fn percentages_are_of_something() {
+        for (mean, ci95, lift, shown) in [
+            (100.0, Some(5.0), 50.0, "(+50.00 %)"),
+            (100.0, Some(5.0), -150.0, "(-150.00 %)"),
+            (100.0, Some(120.0), 50.0, ""),
+            (0.01, Some(0.001), 84.0, ""),
+            (-10.0, Some(1.0), 50.0, ""),
+            (100.0, None, 50.0, ""),
+        ] {
+            let base = Score { mean, ci95, lift: Some((lift, 1.0)), ..Score::of("base", &[], false) };
+            let agent = Score::of("agent", &[mean + lift], false);
+            let table = Scores { agent, baselines: vec![base], optimum: None, counted: Vec::new() }.table();
+            let line = table.lines().find(|l| l.starts_with("earned")).unwrap();
+            assert!(line.ends_with(shown) && line.contains('%') != shown.is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn one_episode_has_no_interval() {
+        let counted = vec![Counted { name: "price".into(), mean: 2.0, ci95: mean_ci95(&[2.0]).1 }];
+        let scores = Scores { agent: Score::of("a", &[109.0], false), baselines: Vec::new(), optimum: None, counted };
+        assert!(!scores.table().contains('±'), "{}", scores.table());
+        assert!(scores.json()["ci95"].is_null() && scores.json()["counted"][0]["ci95"].is_null());
+        assert!(Score::of("a", &[1.0, 1.0], false).ci95 == Some(0.0), "two that agree have one, of no width");
+    }
 }

@@ -487,6 +487,18 @@ mod tests {
         }
     }
 
+    /// NaN is what does not apply: it is neither shown nor counted.
+    #[test]
+    fn one_seller_has_no_second() {
+        for (sellers, applies) in [(1, false), (2, true)] {
+            let m = market(DuopolySettings { sellers, start: Some(3), ..Default::default() });
+            let (mut state, mut out) = (State::default(), [0.0; 5]);
+            m.reset(&mut state, &mut Rng::new(0, agon_core::rng::Stream::Env, 0));
+            m.measure(&state, &mut out);
+            assert_eq!(out.map(f64::is_finite), [applies, true, applies, true, applies], "{sellers}: {out:?}");
+        }
+    }
+
     #[test]
     fn a_deviation_is_forced_once() {
         let m = market(DuopolySettings { deviate_at: Some(2), start: Some(12), ..Default::default() });

@@ -394,6 +394,28 @@ mod tests {
         assert!(growth("epsilon-greedy") > 0.6, "a menu and random prices cost more than √T");
     }
 
+    /// The index of UCB1 by hand, at two arms: the greatest revenue is 1.3² / (4 · 0.4) = 1.05625.
+    #[test]
+    fn ucb_is_its_papers() {
+        let market = LearnAndEarn::new(LearnAndEarnSettings { arms: 2, ..Default::default() }).unwrap();
+        let index = |mean: f64, n: f64, tried: f64| mean / 1.056_25 + (2.0 * n.ln() / tried).sqrt();
+        for (tried, means) in
+            [([5, 95], [0.3, 0.9]), ([30, 70], [0.3, 0.9]), ([40, 60], [0.5, 0.52]), ([1, 3], [0.4, 0.8])]
+        {
+            let n = f64::from(tried[0] + tried[1]);
+            let state = State {
+                sales: Sales { n, ..Sales::default() },
+                tried: tried.to_vec(),
+                earned: (0..2).map(|k| means[k] * f64::from(tried[k])).collect(),
+                ..State::default()
+            };
+            let first = index(means[0], n, f64::from(tried[0])) > index(means[1], n, f64::from(tried[1]));
+            assert_eq!(market.ucb(&state), if first { 0.5 } else { 2.0 }, "{tried:?} {means:?}");
+        }
+        let untried = State { tried: vec![4, 0], earned: vec![4.0, 0.0], ..State::default() };
+        assert_eq!(market.ucb(&untried), 2.0, "each arm once");
+    }
+
     #[test]
     fn least_squares_by_hand() {
         let mut sales = Sales::default();

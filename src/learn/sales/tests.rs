@@ -70,7 +70,7 @@ fn what_cannot_be_read_is_an_error_with_its_place() {
         (HEADER.replace("price_a", "prize_a"), "did you mean `price_a`"),
         (HEADER.replace("units_a", "sold"), "no column looks like `units_{}`"),
         (HEADER.replace("display_a", "price_a"), "two columns are called `price_a`"),
-        (format!("{HEADER}1,10,0,1,0,100\n2,10,0,1,0,100\n3,10,2,1,0,100\n"), "2 of its 3 weeks cannot be true"),
+        (format!("{HEADER}1,200,2,1,0,100\n2,200,2,1,0,100\n3,10,2,1,0,100\n"), "2 of its 3 weeks cannot be true"),
         (format!("{HEADER}1,10,2,1,0,100\n1,10,2,1,0,100\n1,10,2,1,0,100\n"), "week 1 stands at lines 2 and 3"),
         (format!("{HEADER}1.5,10,2,1,0,100\n"), "line 2, column `week`: 1.5 is no number of a week"),
         (HEADER.replace(',', ";"), "parted by ';'"),
