@@ -33,7 +33,7 @@ struct Row {
     step: u64,
     steps: u64,
     /// The newest evaluation: mean and half the width of its 95 % interval.
-    score: Option<(f64, f64)>,
+    score: Option<(f64, Option<f64>)>,
     age: u64,
 }
 
@@ -48,10 +48,10 @@ fn row((told, folder): (SystemTime, PathBuf)) -> Option<Row> {
         Event::Evaluated { mean, ci95, .. } => Some((*mean, *ci95)),
         _ => None,
     });
-    let final_score = || -> Option<(f64, f64)> {
+    let final_score = || -> Option<(f64, Option<f64>)> {
         let text = std::fs::read_to_string(run.path("evaluation.json")).ok()?;
         let scores: Value = serde_json::from_str(&text).ok()?;
-        Some((scores["mean_return"].as_f64()?, scores["ci95"].as_f64().unwrap_or(f64::NAN)))
+        Some((scores["mean_return"].as_f64()?, scores["ci95"].as_f64()))
     };
     Some(Row {
         state,
@@ -79,7 +79,7 @@ pub fn run(args: &cli::Runs) -> Outcome {
     if args.json.json {
         let one = |r: &Row| {
             json!({"run": r.folder, "state": r.state, "step": r.step, "steps": r.steps, "seconds_ago": r.age,
-                   "mean_return": r.score.map(|s| s.0), "ci95": r.score.map(|s| s.1).filter(|c| c.is_finite())})
+                   "mean_return": r.score.map(|s| s.0), "ci95": r.score.and_then(|s| s.1)})
         };
         crate::say!("{}", Value::Array(rows.iter().map(one).collect()));
         return Ok(());
@@ -90,7 +90,7 @@ pub fn run(args: &cli::Runs) -> Outcome {
     }
     for r in &rows {
         let score = r.score.map_or(String::new(), |(mean, ci95)| {
-            let half = if ci95.is_finite() { format!(" ± {ci95:.2}") } else { String::new() };
+            let half = ci95.map_or(String::new(), |half| format!(" ± {half:.2}"));
             format!("{mean:.2}{half}")
         });
         let done = format!("{} of {}", r.step, r.steps);

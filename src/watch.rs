@@ -142,6 +142,7 @@ fn summary(w: &Watched) {
         crate::say!("  episode return {last:.2} over {} episodes", m.episodes);
     }
     if let Some(e) = m.evaluations.last() {
-        crate::say!("  evaluation at {:.0}: {:.2} ± {:.2}", e.step, e.mean, e.high - e.mean);
+        let half = if e.high > e.mean { format!(" ± {:.2}", e.high - e.mean) } else { String::new() };
+        crate::say!("  evaluation at {:.0}: {:.2}{half}", e.step, e.mean);
     }
 }

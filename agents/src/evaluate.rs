@@ -47,15 +47,15 @@ pub struct Recorded {
     pub steps: Vec<Step>,
 }
 
-/// Mean, and half the width of its 95 % interval by Student's t (0 for fewer than two numbers).
-pub fn mean_ci95(x: &[f64]) -> (f64, f64) {
+/// Mean, and half the width of its 95 % interval by Student's t; fewer than two numbers have none.
+pub fn mean_ci95(x: &[f64]) -> (f64, Option<f64>) {
     let n = x.len() as f64;
     let mean = x.iter().sum::<f64>() / n.max(1.0);
     if x.len() < 2 {
-        return (mean, 0.0);
+        return (mean, None);
     }
     let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, student_975(n - 1.0) * (variance / n).sqrt())
+    (mean, Some(student_975(n - 1.0) * (variance / n).sqrt()))
 }
 
 /// Plays one episode in every environment of the batch; the first `record` of them are recorded, and `watch` sees every
@@ -178,6 +178,7 @@ mod tests {
     #[test]
     fn the_interval_is_students() {
         let (mean, half) = mean_ci95(&[1.0, 2.0, 3.0, 4.0, 5.0]);
-        assert!((mean - 3.0).abs() < 1e-12 && (half - 1.9632).abs() < 1e-2, "{half}");
+        assert!((mean - 3.0).abs() < 1e-12 && (half.unwrap() - 1.9632).abs() < 1e-2, "{half:?}");
+        assert_eq!(mean_ci95(&[7.0]), (7.0, None), "one number says nothing of how far others lie");
     }
 }

@@ -237,6 +237,6 @@ fn tables_collude() {
         let found = evaluate(&mut *judge, &mut *trainer.policy().unwrap(), 77, 0, &mut |_| {});
         let (_, all) = found.measures.iter().find(|(m, _)| m.name == "collusion index").unwrap();
         let (mean, ci95) = mean_ci95(all);
-        assert!((mean - index).abs() <= within, "δ = {patience}: {mean} ± {ci95}, not {index} ± {within}");
+        assert!((mean - index).abs() <= within, "δ = {patience}: {mean} ± {ci95:?}, not {index} ± {within}");
     }
 }

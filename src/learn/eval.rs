@@ -11,6 +11,7 @@ use agon::run::Run;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, Seen, evaluate_until, mean_ci95};
 use agon_agents::train::Training;
+use agon_core::env::Measure;
 use agon_core::episode::{Episode, FORMAT, Header};
 use agon_core::game;
 use agon_core::policy::{self, Policy};
@@ -29,6 +30,29 @@ pub struct Score {
     pub results: Option<[usize; 3]>,
     /// What the agent earned more than this one on the same seeds, with half the width of the 95 % interval.
     pub lift: Option<(f64, f64)>,
+    /// What was lost against whoever knows everything, where the environment counts it.
+    pub regret: Option<Regret>,
+}
+
+/// What a player is expected to lose against the clairvoyant in the same episodes (see [`Measure::REGRET`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Regret {
+    pub mean: f64,
+    pub ci95: Option<f64>,
+    /// What was not lost, as a share of the clairvoyant's expected revenue in these episodes.
+    pub kept: f64,
+}
+
+impl Regret {
+    fn of(evaluation: &Evaluation) -> Option<Self> {
+        let find = |name| evaluation.measures.iter().find(|(m, _)| m.name == name).map(|(_, x)| mean_ci95(x));
+        let ((mean, ci95), (best, _)) = (find(Measure::REGRET)?, find(Measure::CLAIRVOYANT)?);
+        Some(Self { mean, ci95, kept: 1.0 - mean / best })
+    }
+
+    fn json(&self) -> Value {
+        json!({"mean": self.mean, "ci95": self.ci95, "of_clairvoyant": self.kept})
+    }
 }
 
 impl Score {
@@ -37,14 +61,7 @@ impl Score {
         // At games of two what one earns the other loses.
         let count = |score| returns.iter().filter(|r| game::Score::of(**r, -**r) == score).count();
         let results = games.then(|| [game::Score::Win, game::Score::Draw, game::Score::Loss].map(count));
-        Self {
-            name: name.into(),
-            mean,
-            ci95: (returns.len() > 1).then_some(ci95),
-            episodes: returns.len(),
-            results,
-            lift: None,
-        }
+        Self { name: name.into(), mean, ci95, episodes: returns.len(), results, lift: None, regret: None }
     }
 }
 
@@ -53,7 +70,7 @@ impl Score {
 pub struct Counted {
     pub name: String,
     pub mean: f64,
-    pub ci95: f64,
+    pub ci95: Option<f64>,
 }
 
 /// Everyone's scores on the same episodes, and the optimum.
@@ -146,8 +163,10 @@ impl Judged {
                 let meetings = Self::player(plan, player, seed)?.meet(plan, episodes, seed, 0, &mut |_| {})?;
                 let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
                 let pairs: Vec<f64> = all.iter().zip(&returns).map(|(own, other)| own - other).collect();
-                let lift = (pairs.len() > 1).then(|| mean_ci95(&pairs));
-                scores.push(Score { lift, ..Score::of(player, &returns, false) });
+                let (more, half) = mean_ci95(&pairs);
+                let lift = half.map(|half| (more, half));
+                let regret = meetings.first().and_then(|(_, e)| Regret::of(e));
+                scores.push(Score { lift, regret, ..Score::of(player, &returns, false) });
             }
         }
         let counted = meetings.iter().flat_map(|(_, e)| &e.measures).map(|(measure, x)| {
@@ -157,8 +176,10 @@ impl Judged {
         });
         // What does not apply, as a rest of what has no end, is no number.
         let counted = counted.filter(|c: &Counted| !c.mean.is_nan()).collect();
+        let regret = meetings.first().and_then(|(_, e)| Regret::of(e));
+        let agent = Score { regret, ..Score::of(name, &all, games) };
         let optimum = plan.eval_env(1)?.optimum();
-        Ok(Scores { agent: Score::of(name, &all, games), baselines: scores, optimum, counted })
+        Ok(Scores { agent, baselines: scores, optimum, counted })
     }
 }
 
@@ -174,10 +195,13 @@ impl Scores {
             if let Some((mean, ci95)) = s.lift {
                 score["lift"] = json!({"mean": mean, "ci95": ci95});
             }
+            if let Some(regret) = &s.regret {
+                score["regret"] = regret.json();
+            }
             score
         };
         let baselines: Map<String, Value> = self.baselines.iter().map(|s| (s.name.clone(), one(s))).collect();
-        json!({
+        let mut scores = json!({
             "agent": self.agent.name,
             "mean_return": self.agent.mean,
             "ci95": self.agent.ci95,
@@ -185,40 +209,62 @@ impl Scores {
             "optimum": self.optimum,
             "baselines": baselines,
             "counted": self.counted.iter().map(|c| json!({"name": c.name, "mean": c.mean, "ci95": c.ci95})).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(regret) = &self.agent.regret {
+            scores["regret"] = regret.json();
+        }
+        scores
     }
 
     /// The table for people.
     pub fn table(&self) -> String {
-        let mut rows: Vec<(&str, f64, Option<f64>, Option<[usize; 3]>)> =
-            self.baselines.iter().chain([&self.agent]).map(|s| (s.name.as_str(), s.mean, s.ci95, s.results)).collect();
-        if let Some(optimum) = self.optimum {
-            rows.push(("exact optimum", optimum, None, None));
-        }
-        rows.sort_by(|a, b| a.1.total_cmp(&b.1));
-        let digits = if rows.iter().any(|r| r.1.abs() >= 10_000.0) { 0 } else { 2 };
-        let wide = rows.iter().map(|r| r.0.chars().count() + 1).max().unwrap_or(0).max(22);
+        let mut scores: Vec<&Score> = self.baselines.iter().chain([&self.agent]).collect();
+        let optimum = self.optimum.map(|mean| Score { mean, ..Score::of("exact optimum", &[], false) });
+        // Where each episode has an optimum of its own, this one is the mean over all that can be.
+        let optimum = optimum.map(|o| match self.agent.regret {
+            Some(_) => Score { name: "optimum over all draws".into(), ..o },
+            None => o,
+        });
+        scores.extend(&optimum);
+        scores.sort_by(|a, b| a.mean.total_cmp(&b.mean));
+        let digits = if scores.iter().any(|s| s.mean.abs() >= 10_000.0) { 0 } else { 2 };
+        let wide = scores.iter().map(|s| s.name.chars().count() + 1).max().unwrap_or(0).max(22);
         let mut out = format!("{:<wide$}{:>14}{:>14}", "", "mean return", "95 %");
-        out += if self.optimum.is_some() { "    of optimum" } else { "" };
+        out += match (&self.agent.regret, &optimum) {
+            (Some(_), _) => "        regret          95 %  of clairvoyant",
+            (None, Some(_)) => "    of optimum",
+            (None, None) => "",
+        };
         out += if self.agent.results.is_some() { "      wins     draws    losses\n" } else { "\n" };
-        for (name, mean, ci95, results) in rows {
-            let ci95 = ci95.map_or(String::new(), |c| format!("± {c:.digits$}"));
-            out += &format!("{name:<wide$}{mean:>14.digits$}{ci95:>14}");
-            let share = self.optimum.filter(|o| *o > 0.0).map(|o| format!("{:>12.2} %", 100.0 * mean / o));
-            out += &share.unwrap_or_default();
-            out += &results.map_or(String::new(), |[w, d, l]| format!("{w:>10}{d:>10}{l:>10}"));
+        let half = |ci95: Option<f64>, d: usize| ci95.map_or(String::new(), |half| format!("± {half:.d$}"));
+        for s in scores {
+            let mut line = format!("{:<wide$}{:>14.digits$}{:>14}", s.name, s.mean, half(s.ci95, digits));
+            if let Some(Regret { mean, ci95, kept }) = s.regret {
+                let d = decimals(mean);
+                line += &format!("{mean:>14.d$}{:>14}{:>14.2} %", half(ci95, d), 100.0 * kept);
+            } else if let Some(optimum) = self.optimum.filter(|o| *o > 0.0 && self.agent.regret.is_none()) {
+                line += &format!("{:>12.2} %", 100.0 * s.mean / optimum);
+            }
+            line += &s.results.map_or(String::new(), |[w, d, l]| format!("{w:>10}{d:>10}{l:>10}"));
+            out += line.trim_end();
             out += "\n";
         }
+        if self.agent.regret.is_some() {
+            out += "regret and shares are expected ones, against the clairvoyant in the same episodes\n";
+        }
         for (score, (mean, ci95)) in self.baselines.iter().filter_map(|s| s.lift.map(|lift| (s, lift))) {
-            let share =
-                if score.mean > 0.0 { format!("  ({:+.2} %)", 100.0 * mean / score.mean) } else { String::new() };
+            // Of what may be zero, or is a small part of the difference, a percentage says nothing.
+            let sure = score.ci95.is_some_and(|half| score.mean > half) && mean.abs() < 10.0 * score.mean;
+            let share = if sure { format!("  ({:+.2} %)", 100.0 * mean / score.mean) } else { String::new() };
             let d = decimals(mean);
             let (word, by) = if mean < 0.0 { ("less", -mean) } else { ("more", mean) };
             out += &format!("earned {word} than {:<wide$}{by:>14.d$} ± {ci95:.d$}{share}\n", score.name);
         }
         for counted in &self.counted {
             let d = decimals(counted.mean);
-            out += &format!("{:<wide$}{:>14.d$} ± {:.d$}\n", counted.name, counted.mean, counted.ci95);
+            let line = format!("{:<wide$}{:>14.d$} {}", counted.name, counted.mean, half(counted.ci95, d));
+            out += line.trim_end();
+            out += "\n";
         }
         out
     }
@@ -321,6 +367,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
         }
         (plan.agent, plan.agent_settings) = (trained.agent, trained.agent_settings);
     }
+    plan.tell_fit();
     agon_agents::set_threads(plan.train.threads);
     let episodes = args.episodes.map_or(plan.eval.final_episodes, |e| e as usize);
     let seed = args.seed.unwrap_or(plan.eval.seed);
@@ -397,5 +444,33 @@ mod tests {
             let [a, b] = wilson(right, n);
             assert!((a - low).abs() < 1e-4 && (b - high).abs() < 1e-4, "{a} {b}");
         }
+    }
+
+    /// A difference is a percentage only of what is surely above zero and not far smaller.
+    #[test]
+    fn percentages_are_of_something() {
+        for (mean, ci95, lift, shown) in [
+            (100.0, Some(5.0), 50.0, "(+50.00 %)"),
+            (100.0, Some(5.0), -150.0, "(-150.00 %)"),
+            (100.0, Some(120.0), 50.0, ""),
+            (0.01, Some(0.001), 84.0, ""),
+            (-10.0, Some(1.0), 50.0, ""),
+            (100.0, None, 50.0, ""),
+        ] {
+            let base = Score { mean, ci95, lift: Some((lift, 1.0)), ..Score::of("base", &[], false) };
+            let agent = Score::of("agent", &[mean + lift], false);
+            let table = Scores { agent, baselines: vec![base], optimum: None, counted: Vec::new() }.table();
+            let line = table.lines().find(|l| l.starts_with("earned")).unwrap();
+            assert!(line.ends_with(shown) && line.contains('%') != shown.is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn one_episode_has_no_interval() {
+        let counted = vec![Counted { name: "price".into(), mean: 2.0, ci95: mean_ci95(&[2.0]).1 }];
+        let scores = Scores { agent: Score::of("a", &[109.0], false), baselines: Vec::new(), optimum: None, counted };
+        assert!(!scores.table().contains('±'), "{}", scores.table());
+        assert!(scores.json()["ci95"].is_null() && scores.json()["counted"][0]["ci95"].is_null());
+        assert!(Score::of("a", &[1.0, 1.0], false).ci95 == Some(0.0), "two that agree have one, of no width");
     }
 }

@@ -71,7 +71,9 @@ impl Plain {
     fn say(&mut self, model: &Model, event: &Event) {
         match event {
             Event::Evaluated { step, mean, ci95, episodes } => {
-                agon::tell!("{step:>10}  evaluation {} ± {} over {episodes} episodes", number(*mean), number(*ci95));
+                let half = ci95.map_or(String::new(), |half| format!(" ± {}", number(half)));
+                let over = if *episodes == 1 { "1 episode".into() } else { format!("{episodes} episodes") };
+                agon::tell!("{step:>10}  evaluation {}{half} over {over}", number(*mean));
             }
             Event::Note(note) => agon::tell!("{note}"),
             Event::Speed { step, steps_per_second, .. } if Instant::now() >= self.next => {

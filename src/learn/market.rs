@@ -45,6 +45,7 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         ("displays", json!(table.sales.displays)),
         ("customers", json!(table.sales.customers)),
         ("charged", json!(table.sales.prices)),
+        ("week_numbers", json!(table.weeks)),
     ];
     for (key, value) in found {
         env.entry(key).or_insert(value);

@@ -298,6 +298,12 @@ impl Plan {
         remarks
     }
 
+    /// Tells what was fitted, what was left out, and what looks odd.
+    pub fn tell_fit(&self) {
+        let lines = self.report.iter().flat_map(|report| &report.lines);
+        lines.for_each(|line| agon::tell!("{line}"));
+    }
+
     /// A batch of the scenario's environment.
     pub fn build_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
         let built = self.env.build(&self.env_settings, envs, self.train.env_threads);

@@ -121,7 +121,10 @@ impl Tables {
             let names = self.measures.iter().map(|m| (*m).to_owned());
             let head: Vec<String> = ["step".into(), "episodes".into()].into_iter().chain(names).collect();
             let rows = steps.iter().enumerate().map(|(t, step)| {
-                let means = step.sums.iter().map(|sum| (sum / step.episodes as f64).to_string());
+                // What does not apply, as a rest of what has no end, is no number.
+                let mean =
+                    |sum: &f64| if sum.is_nan() { String::new() } else { (sum / step.episodes as f64).to_string() };
+                let means = step.sums.iter().map(mean);
                 [t.to_string(), step.episodes.to_string()].into_iter().chain(means).collect()
             });
             save(file, &head, rows)?;

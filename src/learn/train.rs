@@ -243,9 +243,7 @@ impl Session {
         // A resumed run's curves go on where they were.
         Tail::new(run.path("metrics.jsonl")).poll().1.iter().for_each(|event| model.apply(event));
         model.outcome = None;
-        if let Some(report) = &plan.report {
-            report.lines.iter().for_each(|line| agon::tell!("{line}"));
-        }
+        plan.tell_fit();
         agon::tell!("run {} on {}", run.folder.display(), device::name(device));
         if trainer.done() {
             agon::tell!("all its {} steps were made already; this only evaluates it again", trainer.steps());

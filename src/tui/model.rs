@@ -133,7 +133,8 @@ impl Model {
                 self.returns.push(Point { step: *step as f64, mean: *mean, low: *low, high: *high });
             }
             Event::Evaluated { step, mean, ci95, .. } => {
-                self.evaluations.push(Point { step: *step as f64, mean: *mean, low: mean - ci95, high: mean + ci95 });
+                let half = ci95.unwrap_or(0.0);
+                self.evaluations.push(Point { step: *step as f64, mean: *mean, low: mean - half, high: mean + half });
             }
             Event::Saved { step, .. } => self.saved = Some(*step),
             Event::Speed { step, seconds, steps_per_second, shares, memory } => {

@@ -115,6 +115,14 @@ pub struct Measure {
     pub fold: Fold,
 }
 
+impl Measure {
+    /// What is expected to be lost against whoever knows everything from the start, in the same episode. An environment
+    /// that counts it counts [`Self::CLAIRVOYANT`] too, and is judged by the two.
+    pub const REGRET: &'static str = "regret";
+    /// What whoever knows everything is expected to earn in the same episode.
+    pub const CLAIRVOYANT: &'static str = "the clairvoyant's expected revenue";
+}
+
 /// The rules of one simulator. `self` holds the settings and never changes; the state holds all that does.
 pub trait Env: Clone + Send + Sync + 'static {
     /// What a scenario can set.

@@ -79,8 +79,8 @@ pub enum Event {
         step: u64,
         /// Mean return.
         mean: f64,
-        /// Half the width of its 95 % interval.
-        ci95: f64,
+        /// Half the width of its 95 % interval; one episode has none.
+        ci95: Option<f64>,
         /// Episodes it was taken over.
         episodes: u64,
     },

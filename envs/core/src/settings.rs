@@ -47,11 +47,23 @@ pub fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or(String::new(), |n| format!(", did you mean `{n}`?"))
 }
 
+/// A name without what people spell differently: case, spaces, hyphens, underscores.
+pub fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether two names are the same but for their spelling (see [`plain`]), or one letter of four or more.
+pub fn alike(a: &str, b: &str) -> bool {
+    let (a, b) = (plain(a), plain(b));
+    a == b || a.chars().count().min(b.chars().count()) >= 4 && strsim::damerau_levenshtein(&a, &b) <= 1
+}
+
 /// The nearest of some names, if it is near enough to be meant.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let small = name.to_lowercase();
     names
         .into_iter()
-        .map(|n| (strsim::normalized_damerau_levenshtein(name, n), n))
+        .map(|n| (strsim::normalized_damerau_levenshtein(&small, &n.to_lowercase()), n))
         .filter(|(score, n)| *score > 0.5 || n.contains(name) || name.contains(n))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, n)| n.to_owned())

@@ -387,13 +387,14 @@ impl Env for Duopoly {
         let sum = self.sum(prices);
         let mean = prices.iter().map(|p| self.profit(*p, sum)).sum::<f64>() / self.sellers as f64;
         let [nash, monopoly] = self.benchmark;
-        let second = usize::from(self.sellers > 1);
+        // Where there is one seller, nobody colludes and nobody is second.
+        let second = |x: fn(&Self, u16, f64) -> f64| if self.sellers > 1 { x(self, prices[1], sum) } else { f64::NAN };
         out.copy_from_slice(&[
-            if self.sellers > 1 { (mean - nash) / (monopoly - nash) } else { 0.0 },
+            if self.sellers > 1 { (mean - nash) / (monopoly - nash) } else { f64::NAN },
             self.profit(prices[0], sum),
-            self.profit(prices[second], sum),
+            second(Self::profit),
             self.menu[usize::from(prices[0])],
-            self.menu[usize::from(prices[second])],
+            second(|market, price, _| market.menu[usize::from(price)]),
         ]);
     }
 
@@ -483,6 +484,18 @@ mod tests {
                 weight *= 0.95;
             }
             assert!((total - m.optimum().unwrap()).abs() < 1e-5, "{rivals:?} {total}");
+        }
+    }
+
+    /// NaN is what does not apply: it is neither shown nor counted.
+    #[test]
+    fn one_seller_has_no_second() {
+        for (sellers, applies) in [(1, false), (2, true)] {
+            let m = market(DuopolySettings { sellers, start: Some(3), ..Default::default() });
+            let (mut state, mut out) = (State::default(), [0.0; 5]);
+            m.reset(&mut state, &mut Rng::new(0, agon_core::rng::Stream::Env, 0));
+            m.measure(&state, &mut out);
+            assert_eq!(out.map(f64::is_finite), [applies, true, applies, true, applies], "{sellers}: {out:?}");
         }
     }
 

@@ -5,7 +5,8 @@
 //! revenue p (α − β p + noise). As in these papers the line is the line: where it or its noise falls below zero, so does
 //! demand, and what was sold comes back. Observation: time left, the last price and demand, and what least squares make of all
 //! sales so far. The scripted players are the bandits of this literature: they see prices and sales, nothing else,
-//! except `clairvoyant`. What they earned less than it is the measure `regret`.
+//! except `clairvoyant`. The measure `regret` is what they are expected to earn less than it in the same episode, at the
+//! same α and β: no luck of draws or of noise is in it.
 
 use agon_core::env::{Fold, Measure, Player, ensure, within};
 use agon_core::rng::Stream;
@@ -137,9 +138,11 @@ impl LearnAndEarn {
         self.arm(arms.max_by(|a, b| score(*a).total_cmp(&score(*b))).unwrap_or(0))
     }
 
-    /// UCB1 (Auer et al. 2002), with revenues as shares of the greatest one that can be expected.
+    /// UCB1 (Auer, Cesa-Bianchi and Fischer 2002, figure 1): after each arm once, the arm of the greatest
+    /// x̄ⱼ + √(2 ln n / nⱼ), where rewards x lie in [0, 1], n counts all plays and nⱼ those of arm j. Here x is a revenue as
+    /// a share of the greatest one that can be expected, α² / (4 β) at the greatest α and the least β.
     fn ucb(&self, state: &State) -> f64 {
-        let scale = self.high * self.settings.intercept[1];
+        let scale = self.settings.intercept[1].powi(2) / (4.0 * self.settings.slope[0]);
         let t = state.sales.n.max(1.0);
         self.best_arm(|k| match state.tried[k] {
             0 => f64::INFINITY,
@@ -170,7 +173,8 @@ impl Env for LearnAndEarn {
         Player { name: "clairvoyant", about: "the best price, known from the start" },
     ];
     const MEASURES: &'static [Measure] = &[
-        Measure { name: "regret", unit: "", fold: Fold::Sum },
+        Measure { name: Measure::REGRET, unit: "", fold: Fold::Sum },
+        Measure { name: Measure::CLAIRVOYANT, unit: "", fold: Fold::Sum },
         Measure { name: "revenue", unit: "", fold: Fold::Sum },
         Measure { name: "mean price asked", unit: "", fold: Fold::Mean },
         Measure { name: "last price asked", unit: "", fold: Fold::Last },
@@ -324,7 +328,8 @@ impl Env for LearnAndEarn {
     fn measure(&self, state: &State, out: &mut [f64]) {
         let revenue = |p: f64| p * (state.alpha - state.beta * p);
         let best = revenue(state.alpha / (2.0 * state.beta));
-        out.copy_from_slice(&[best - revenue(state.price), state.price * state.demand, state.price, state.price]);
+        let regret = best - revenue(state.price);
+        out.copy_from_slice(&[regret, best, state.price * state.demand, state.price, state.price]);
     }
 
     fn draw(&self, state: &State, scene: &mut Scene) {
@@ -360,7 +365,7 @@ mod tests {
             let mut rng = Rng::new(7, Stream::Env, episode);
             market.reset(&mut state, &mut rng);
             loop {
-                let (mut action, mut reward, mut counted) = ([0f32], [0f32], [0.0; 4]);
+                let (mut action, mut reward, mut counted) = ([0f32], [0f32], [0.0; 5]);
                 market.play(player, &state, ActionsMut::Continuous(&mut action));
                 let status = market.step(&mut state, Actions::Continuous(&action), &mut reward, &mut rng);
                 market.measure(&state, &mut counted);
@@ -387,6 +392,28 @@ mod tests {
         }
         // Uniform prices lose a fixed amount a period.
         assert!(growth("epsilon-greedy") > 0.6, "a menu and random prices cost more than √T");
+    }
+
+    /// The index of UCB1 by hand, at two arms: the greatest revenue is 1.3² / (4 · 0.4) = 1.05625.
+    #[test]
+    fn ucb_is_its_papers() {
+        let market = LearnAndEarn::new(LearnAndEarnSettings { arms: 2, ..Default::default() }).unwrap();
+        let index = |mean: f64, n: f64, tried: f64| mean / 1.056_25 + (2.0 * n.ln() / tried).sqrt();
+        for (tried, means) in
+            [([5, 95], [0.3, 0.9]), ([30, 70], [0.3, 0.9]), ([40, 60], [0.5, 0.52]), ([1, 3], [0.4, 0.8])]
+        {
+            let n = f64::from(tried[0] + tried[1]);
+            let state = State {
+                sales: Sales { n, ..Sales::default() },
+                tried: tried.to_vec(),
+                earned: (0..2).map(|k| means[k] * f64::from(tried[k])).collect(),
+                ..State::default()
+            };
+            let first = index(means[0], n, f64::from(tried[0])) > index(means[1], n, f64::from(tried[1]));
+            assert_eq!(market.ucb(&state), if first { 0.5 } else { 2.0 }, "{tried:?} {means:?}");
+        }
+        let untried = State { tried: vec![4, 0], earned: vec![4.0, 0.0], ..State::default() };
+        assert_eq!(market.ucb(&untried), 2.0, "each arm once");
     }
 
     #[test]

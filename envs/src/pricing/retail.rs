@@ -62,6 +62,8 @@ agon_core::settings! {
         customers: Vec<f64> = vec![1000.0, 1200.0], in [1.0, 1e12];
         /// Prices really charged: a row a week; may be left out.
         charged: Vec<Vec<f64>> = Vec::new(), in [0.0, 1e9];
+        /// The calendar's week of each row of the table, from 0: what seasons and promotions follow. Row after row if left out.
+        week_numbers: Vec<u32> = Vec::new(), in [0.0, 4e9];
         /// Weeks an episode; the whole table if left out.
         periods: Option<u32> = None, in [1.0, 1e6];
         /// Which week follows.
@@ -166,11 +168,12 @@ impl Retail {
     /// which it can begin.
     fn calendar_optimum(&self, carry: &Carry) -> f64 {
         let (weeks, cycle) = (self.settings.customers.len(), carry.cycle());
+        let by_time = Self { carry: Some(carry.by_rows()), ..self.clone() };
         let mut prices = vec![0.0; self.demand.len()];
         let mut profit = |week: usize, time: usize| {
             let mut state = State { week: week as u32, ..State::default() };
             carry.reset(state.carried.get_or_insert_default(), time as u32);
-            self.week(week).customers * self.myopic(&state, &mut prices)
+            self.week(week).customers * by_time.myopic(&state, &mut prices)
         };
         let table: Vec<f64> = (0..weeks * cycle).map(|i| profit(i / cycle, i % cycle)).collect();
         // Of every week of the table at a time of the cycle, and their mean.
@@ -180,10 +183,10 @@ impl Retail {
         let mut total = 0.0;
         for first in 0..weeks {
             for age in 0..self.periods() as usize {
-                let time = first + age;
+                let time = carry.moment(first, age);
                 total += match self.settings.weeks {
                     Weeks::Resample if age > 0 => means[time % cycle],
-                    _ => at(time % weeks, time),
+                    _ => at((first + age) % weeks, time),
                 };
             }
         }
@@ -258,6 +261,15 @@ impl Env for Retail {
             return Err(EnvError::setting("intercepts", "a market needs at least one product and one week"));
         }
         length("names", s.names.len(), n, "product")?;
+        if let Some(name) = s.names.iter().enumerate().find(|(k, name)| s.names[..*k].contains(name)).map(|(_, n)| n) {
+            return Err(EnvError::setting(
+                "names",
+                format!("holds `{name}` twice; each product needs a name of its own"),
+            ));
+        }
+        if !s.week_numbers.is_empty() {
+            length("week_numbers", s.week_numbers.len(), weeks, "week")?;
+        }
         for (k, units) in s.stock.iter().enumerate().filter(|(k, _)| *k < n) {
             if *units < 1.0 || (s.sales == Sales::Sampled && units.fract() != 0.0) {
                 let message = format!("of {} is {units}: it must be one unit or more, in whole units", s.names[k]);

@@ -19,6 +19,8 @@ pub struct Carry {
     promotions: Vec<bool>,
     regular_low: Vec<f64>,
     periods: u32,
+    week_numbers: Vec<u32>,
+    replay: bool,
 }
 
 /// One more product that is not ours.
@@ -117,6 +119,8 @@ impl Carry {
             promotions: s.promotions.clone(),
             regular_low: s.regular_low.clone(),
             periods: s.periods.unwrap_or(s.customers.len() as u32),
+            week_numbers: s.week_numbers.clone(),
+            replay: s.weeks == Weeks::Replay,
         }))
     }
 
@@ -174,12 +178,29 @@ impl Carry {
         carried.rival = self.rival.as_ref().map_or(0.0, |r| 0.5 * (r.prices[0] + r.prices[1]));
     }
 
+    /// The calendar's week at an age of an episode that began in a row of the table: replayed rows keep the week they are
+    /// of, whatever weeks are missing between them; drawn ones only lend their costs and customers to the next week.
+    pub fn moment(&self, first: usize, age: usize) -> usize {
+        match self.week_numbers.len() {
+            0 => first + age,
+            rows if self.replay => self.week_numbers[(first + age) % rows] as usize,
+            _ => self.week_numbers[first] as usize + age,
+        }
+    }
+
+    /// The same, its rows being the calendar's weeks.
+    pub fn by_rows(&self) -> Self {
+        Self { week_numbers: Vec::new(), ..self.clone() }
+    }
+
     fn season(&self, carried: &Carried) -> f64 {
-        if self.seasons.is_empty() { 0.0 } else { self.seasons[carried.time as usize % self.seasons.len()] }
+        let now = self.moment(carried.first(), carried.age());
+        if self.seasons.is_empty() { 0.0 } else { self.seasons[now % self.seasons.len()] }
     }
 
     fn promotes(&self, carried: &Carried) -> bool {
-        self.promotions.is_empty() || self.promotions[carried.time as usize % self.promotions.len()]
+        let now = self.moment(carried.first(), carried.age());
+        self.promotions.is_empty() || self.promotions[now % self.promotions.len()]
     }
 
     /// The lowest price of a product this week.

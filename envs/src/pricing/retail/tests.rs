@@ -179,3 +179,57 @@ fn weeks_do_not_depend_on_what_is_sold() {
     weeks.iter().for_each(|week| met[*week as usize] += 1);
     assert!(met.iter().filter(|times| **times > 0).count() > 40 && met.iter().all(|times| *times < 15), "{met:?}");
 }
+
+/// Seasons belong to the calendar's weeks: those that are missing from the table shift none, in what is sold, in what is
+/// shown, and in the exact optimum.
+#[test]
+fn seasons_follow_the_calendar() {
+    let numbers = [0, 1, 2, 4, 5, 6, 8, 9];
+    let n = numbers.len();
+    let seasons = vec![0.4, -0.1, 0.2, -5.0];
+    let set = |weeks: Weeks, week_numbers: Vec<u32>| RetailSettings {
+        costs: vec![vec![0.5, 0.4, 0.3]; n],
+        displays: vec![vec![0.0; 3]; n],
+        customers: (0..n).map(|i| 1000.0 + 10.0 * i as f64).collect(),
+        seasons: seasons.clone(),
+        weeks,
+        week_numbers,
+        ..Default::default()
+    };
+    let missing = shop(set(Weeks::Replay, numbers.to_vec()));
+    let mut state = start(&missing);
+    for lap in [0, 1] {
+        for (i, number) in numbers.iter().enumerate() {
+            let carried = state.carried.as_ref().unwrap();
+            let added = missing.carry.as_ref().unwrap().tilt(carried, 0).0;
+            assert_eq!(added, seasons[*number as usize % 4], "row {i} of lap {lap}");
+            week(&missing, &mut state, [1.0; 3]);
+        }
+    }
+    // By hand: each row's own best prices in its own week of the calendar.
+    let mut prices = vec![0.0; 3];
+    let best: f64 = (0..n)
+        .map(|i| {
+            let mut demand = missing.demand.clone();
+            demand.intercepts.iter_mut().for_each(|a| *a += seasons[numbers[i] as usize % 4]);
+            let (s, row) = (&missing.settings, missing.week(i));
+            row.customers * demand.optimum(row, &s.low, &s.high, &mut prices)
+        })
+        .sum();
+    assert!((missing.optimum().unwrap() / best - 1.0).abs() < 1e-12, "{:?} is not {best}", missing.optimum());
+    // Where nothing is missing, rows are weeks; drawn rows lend their costs to the weeks that follow the first.
+    let rows = |weeks| shop(set(weeks, Vec::new())).optimum().unwrap();
+    for weeks in [Weeks::Replay, Weeks::Resample] {
+        let told = shop(set(weeks, (0..n as u32).collect())).optimum().unwrap();
+        assert!((told / rows(weeks) - 1.0).abs() < 1e-12, "{told} is not {}", rows(weeks));
+    }
+    let wrong = RetailSettings { week_numbers: vec![1], ..set(Weeks::Replay, Vec::new()) };
+    assert!(Retail::new(wrong).is_err());
+}
+
+#[test]
+fn names_are_told_apart() {
+    let names = ["x", "y", "x"].map(String::from).to_vec();
+    let why = Retail::new(RetailSettings { names, ..Default::default() }).err().unwrap().to_string();
+    assert!(why.contains("`x` twice"), "{why}");
+}

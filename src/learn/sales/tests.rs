@@ -1,0 +1,196 @@
+use super::*;
+
+fn read_text(text: &str) -> Outcome<Table> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    read(file.path(), &FitSettings::default())
+}
+
+const HEADER: &str = "week,units_a,price_a,wholesale_a,display_a,customers\n";
+
+#[test]
+fn untrue_weeks_are_left_out_and_named() {
+    let rows = "1,10,2,1,0,100\n2,10,2,0,0,100\n3,200,2,1,0,100\n4,10,2,1,0.5,100\n4,10,2,1,0,100\n\
+                5,10,20,1,2,100\n6,10,2,1,0,100\n7,10,2,1,0,100\n";
+    let table = read_text(&format!("{HEADER}{rows}")).unwrap();
+    assert_eq!(table.weeks, [0, 3, 5, 6]);
+    let text = table.left_out.join("\n");
+    for part in
+        ["week 2: the cost of a is 0", "week 3: 200 units", "line 6, week 4: line 5 is of the same week", "above 1"]
+    {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn a_column_is_one_thing() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = "week,units_a,units_b,price_a,price_b,cost,display_a,display_b,customers\n1,5,5,2,2,1,0,0,100\n";
+    std::fs::write(file.path(), text).unwrap();
+    for (settings, part) in [
+        (FitSettings { cost: "cost".into(), ..Default::default() }, "`cost` would be two things"),
+        (FitSettings { cost: "price_{}".into(), ..Default::default() }, "`price_a` would be two things"),
+        (FitSettings { products: vec!["a".into(), "a".into()], ..Default::default() }, "names `a` twice"),
+    ] {
+        let failure = read(file.path(), &settings).unwrap_err();
+        assert!(failure.code() == 2 && failure.to_string().contains(part), "{part} in {failure}");
+    }
+}
+
+#[test]
+fn weeks_may_be_dates() {
+    assert_eq!(day("2024-03-01").unwrap() - day("2024-02-28").unwrap(), 2);
+    assert_eq!(day("2023-03-01").unwrap() - day("2023-02-28").unwrap(), 1);
+    assert_eq!(day("2001-01-01").unwrap() - day("1901-01-01").unwrap(), 36_525);
+    for none in ["7", "-3", "2024-13-01", "2023-02-29", "2024-04-31", "99999999999999999-01-01"] {
+        assert!(day(none).is_none(), "{none}");
+    }
+    let mixed = read_text(&format!("{HEADER}2026-12-28,10,2,1,0,100\n53,10,2,1,0,100\n")).unwrap_err();
+    assert!(mixed.to_string().contains("line 3: `53` is no date"), "{mixed}");
+    let table = read_text(&format!("{HEADER}2026-12-28,10,2,1,0,100\n2027-01-04,10,2,1,0,100\n")).unwrap();
+    assert_eq!(table.weeks, [0, 1]);
+    // A Monday and the Sunday after it are of one week.
+    assert_eq!((day("2026-03-02").unwrap() - MONDAY) % 7, 0);
+    let daily = |d: u32| format!("2026-03-{d:02},10,2,1,0,100\n");
+    let days = read_text(&format!("{HEADER}{}", (2..20).map(daily).collect::<String>())).unwrap_err();
+    assert!(days.to_string().contains("week 2026-03-03 stands at lines 2 and 3"), "{days}");
+    // What is left out at the beginning moves no week.
+    let first = "2026-03-02,10,2,0,0,100\n2026-03-09,10,2,1,0,100\n2026-03-23,10,2,1,0,100\n";
+    assert_eq!(read_text(&format!("{HEADER}{first}")).unwrap().weeks, [1, 3]);
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_with_its_place() {
+    for (text, part) in [
+        (String::new(), "empty"),
+        (HEADER.into(), "no rows"),
+        (format!("{HEADER}1,10,two,1,0,100\n"), "line 2, column `price_a`: `two` is not a number"),
+        (format!("{HEADER}1,10,-2,1,0,100\n"), "-2 cannot be"),
+        (format!("{HEADER}1,10,2\n"), "fields"),
+        (HEADER.replace("price_a", "prize_a"), "did you mean `price_a`"),
+        (HEADER.replace("units_a", "sold"), "no column looks like `units_{}`"),
+        (HEADER.replace("display_a", "price_a"), "two columns are called `price_a`"),
+        (format!("{HEADER}1,200,2,1,0,100\n2,200,2,1,0,100\n3,10,2,1,0,100\n"), "2 of its 3 weeks cannot be true"),
+        (format!("{HEADER}1,10,2,1,0,100\n1,10,2,1,0,100\n1,10,2,1,0,100\n"), "week 1 stands at lines 2 and 3"),
+        (format!("{HEADER}1.5,10,2,1,0,100\n"), "line 2, column `week`: 1.5 is no number of a week"),
+        (HEADER.replace(',', ";"), "parted by ';'"),
+    ] {
+        let failure = read_text(&text).unwrap_err();
+        assert!(failure.code() == 2 && failure.to_string().contains(part), "{part} in {failure}");
+    }
+}
+
+/// Rows of a valid table of one product, by week.
+fn rows(weeks: impl IntoIterator<Item = u32>) -> Vec<String> {
+    weeks.into_iter().map(|w| format!("{w},{},{},1,0,100", 10 + w % 3, 2.0 + f64::from(w % 4) / 10.0)).collect()
+}
+
+fn table_of(rows: &[String]) -> Outcome<Table> {
+    read_text(&format!("{HEADER}{}\n", rows.join("\n")))
+}
+
+#[test]
+fn the_fewest_weeks_are_left_out_and_named() {
+    let table = table_of(&rows([1, 2, 3, 4, 50, 6, 7, 8])).unwrap();
+    assert_eq!(table.weeks, [0, 1, 2, 3, 5, 6, 7]);
+    assert_eq!(table.left_out, ["line 6, week 50: it is out of order with the weeks around it"]);
+    assert!(table.remarks[0].contains("1 week is missing between those kept, first between 4 and 6"), "{table:?}");
+    // Newest first, one of them mistyped: turned round, its lines still those of the file.
+    let table = table_of(&rows([8, 7, 6, 50, 4, 3, 2, 1])).unwrap();
+    assert_eq!(table.weeks, [0, 1, 2, 3, 5, 6, 7]);
+    assert!(table.left_out[0].starts_with("line 5, week 50") && table.remarks[0].contains("newest"), "{table:?}");
+    assert_eq!(table.sales.prices[0], [2.1], "week 1 comes first now");
+    assert_eq!(table_of(&rows(0..4)).unwrap().weeks, [0, 1, 2, 3], "a table may count from 0");
+    assert_eq!(table_of(&rows([5, 10, 15, 33])).unwrap().weeks, [4, 9, 14, 32]);
+}
+
+#[test]
+fn a_column_that_tells_shops_apart_is_named() {
+    let header = format!("shop,{HEADER}");
+    for (order, part) in [(0, "begin again at line 14: after 12 comes 1"), (1, "week 1 stands at lines 2 and 3")] {
+        let row = |i: u32| {
+            let (shop, week) = if order == 0 { (i / 12, i % 12) } else { (i % 2, i / 2) };
+            format!("{},{}\n", ["north", "south"][shop as usize], rows([week + 1])[0])
+        };
+        let why = read_text(&(header.clone() + &(0..24).map(row).collect::<String>())).unwrap_err().to_string();
+        assert!(why.contains(part) && why.contains("keep the rows of one `shop`"), "{why}");
+    }
+}
+
+#[test]
+fn names_are_each_a_name_of_its_own() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let header = "week,units_a,price_a,wholesale_a,units_b,price_b,wholesale_b,customers\n";
+    std::fs::write(file.path(), format!("{header}1,5,2,1,5,2,1,100\n")).unwrap();
+    let names = ["x", "x"].map(String::from).to_vec();
+    let settings = FitSettings { names, display: String::new(), ..Default::default() };
+    let why = read(file.path(), &settings).unwrap_err().to_string();
+    assert!(why.contains("[fit] names holds `x` twice"), "{why}");
+}
+
+/// A valid table, damaged in a thousand ways: it is read, or refused with its file and a place or what to do about it.
+#[test]
+fn damaged_tables_are_read_or_refused_with_their_place() {
+    let mut rng = agon_core::Rng::new(1, agon_core::rng::Stream::Player, 0);
+    let mut pick = |n: usize| rng.below(n as u32) as usize;
+    let columns: Vec<&str> =
+        "week,units_a,price_a,wholesale_a,display_a,units_b,price_b,wholesale_b,display_b,customers"
+            .split(',')
+            .collect();
+    let cells =
+        ["", "0", "-1", "1e300", "1e999", "NaN", "inf", "two", "3,5", "\"", "1.5", "\u{1b}[2J", "0x10", "٣", " 7 "];
+    let (mut read_ones, mut refused) = (0, 0);
+    for _ in 0..1000 {
+        let mut table: Vec<Vec<String>> = vec![columns.iter().map(|c| (*c).to_owned()).collect()];
+        for w in 1..=24 {
+            let w = f64::from(w);
+            let row =
+                [w, 20.0 + (w * 1.3).sin(), 2.0 + 0.3 * w.sin(), 1.0, 0.0, 15.0, 3.0 + 0.3 * w.cos(), 1.5, 1.0, 200.0];
+            table.push(row.iter().map(f64::to_string).collect());
+        }
+        let (mut end, mut before) = ("\n", "");
+        for _ in 0..=pick(3) {
+            let (row, column) = (pick(table.len()), pick(columns.len()));
+            let column = column.min(table[row].len().saturating_sub(1));
+            let cell = cells[pick(cells.len())].to_owned();
+            match pick(14) {
+                0 => table[row].truncate(column),
+                1 => table[row].push(cell),
+                2 => table.iter_mut().for_each(|r| drop((column < r.len()).then(|| r.remove(column)))),
+                3 => table[0][0] = cell,
+                4 => table
+                    .iter_mut()
+                    .skip(1)
+                    .for_each(|r| r.iter_mut().skip(column).take(1).for_each(|c| *c = cell.clone())),
+                5 => table[1..].reverse(),
+                6 => (1..table.len()).for_each(|i| table.swap(i, 1 + (i * 7) % 24)),
+                7 => end = "\r\n",
+                8 => before = "\u{feff}",
+                9 => table.iter_mut().for_each(|r| r.extend([String::new(), String::new()])),
+                10 => table.extend_from_within(1..),
+                11 => table.insert(1, Vec::new()),
+                12 => table.truncate(row),
+                _ => table[row].iter_mut().skip(column).take(1).for_each(|c| c.clone_from(&cell)),
+            }
+            if table.len() < 25 {
+                break;
+            }
+        }
+        let text: String = table.iter().map(|r| r.join(",") + end).collect();
+        match read_text(&format!("{before}{text}")) {
+            Ok(table) => {
+                read_ones += 1;
+                assert!(table.weeks.windows(2).all(|w| w[0] < w[1]), "{text}");
+                assert_eq!(table.weeks.len(), table.sales.customers.len());
+            }
+            Err(failure) => {
+                refused += 1;
+                let why = failure.to_string();
+                let place = ["line", "column", "week", "empty", "no rows", "product", "fields"];
+                assert!(failure.code() == 2 && place.iter().any(|p| why.contains(p)), "{why}\n{text}");
+                assert!(why.starts_with('/') || why.contains(".tmp"), "{why}");
+            }
+        }
+    }
+    assert!(read_ones > 100 && refused > 100, "{read_ones} read, {refused} refused");
+}
