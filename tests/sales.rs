@@ -66,12 +66,44 @@ fn what_is_not_one_row_a_week_is_refused() {
         (plain.replace("customers", "Customers"), "", "did you mean `Customers`"),
         (plain.replace("units_b", "pieces"), "", "product `b` has a column `price_b`"),
         (plain.clone(), ", names = ['x', 'x']", "names holds `x` twice"),
+        // Week 102 of the file, whatever week of those kept it is.
+        (
+            table(101..=130).replace("\n102,40,", "\n102,0,").replace("\n101,", "\n900,"),
+            ", method = 'least-squares'",
+            "line 3, week 102: no sales of a",
+        ),
         (plain.replace("\n9,", "\nnine,"), "", "line 10, column `week`: `nine` is not a number"),
     ] {
         let out = eval(dir.path(), &table, fit, &[]);
         let told = text(&out.stderr);
         assert_eq!(out.status.code(), Some(2), "{part}: {told}");
         assert!(told.contains(part) && told.contains("sales.csv"), "{part} in {told}");
+    }
+}
+
+/// Whatever is in a cell or a column, the table is used or refused: exit code 0 or 2, never a panic.
+#[test]
+fn damaged_tables_end_cleanly() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = table(1..=12);
+    let columns = HEADER.split(',').count();
+    let damaged = |column: usize, cell: &str, all: bool| -> String {
+        let change = |(i, line): (usize, &str)| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            if i == 4 || all && i > 0 {
+                cells[column] = cell;
+            }
+            cells.join(",") + "\n"
+        };
+        plain.lines().enumerate().map(change).collect()
+    };
+    for column in 0..columns {
+        for (cell, all) in [("1e300", false), ("0", false), ("", false), ("1", true)] {
+            let out = eval(dir.path(), &damaged(column, cell, all), "", &[]);
+            let told = text(&out.stderr);
+            assert!(matches!(out.status.code(), Some(0 | 2)), "column {column}, `{cell}`: {told}");
+            assert!(out.status.success() || told.contains("sales.csv") || told.contains("s.toml"), "{told}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::sales::{self, FitSettings, Table};
 use agon::{Failure, Outcome};
-use agon_agents::demand::{self, Fit, Method};
+use agon_agents::demand::{self, DemandError, Fit, Method};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -19,6 +19,13 @@ pub struct Report {
 pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -> Outcome<Report> {
     let table = sales::read(path, settings)?;
     let fit = demand::fit(&table.sales, settings.method, settings.price_effect)
+        .map_err(|e| match e {
+            DemandError::NoSales { week, name } => {
+                let how = "and least squares needs the logarithm: use maximum-likelihood";
+                format!("{}: no sales of {name}, {how}", table.places[week - 1])
+            }
+            other => other.to_string(),
+        })
         .map_err(|e| Failure::Input(format!("{}: {e}", path.display())))?;
     let names = &table.sales.names;
     let wrong: Vec<String> = fit.wrong_prices(names).map(|(name, b)| format!("{name} ({:.3})", b.value)).collect();

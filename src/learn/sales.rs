@@ -54,6 +54,8 @@ pub struct Table {
     pub costs: Vec<Vec<f64>>,
     /// The weeks that were kept, counted from week 1, or from the file's first date: what seasons follow.
     pub weeks: Vec<u32>,
+    /// Where each of them stands in the file, such as `line 3, week 102`.
+    pub places: Vec<String>,
     /// What was left out and why.
     pub left_out: Vec<String>,
     /// What looks odd but was kept.
@@ -73,6 +75,12 @@ struct Week {
     displays: Vec<f64>,
     /// Of the columns that are nothing of these.
     rest: Vec<String>,
+}
+
+impl Week {
+    fn place(&self) -> String {
+        format!("line {}, week {}", self.line, self.label)
+    }
 }
 
 /// Reads and cleans a table.
@@ -206,9 +214,11 @@ fn median(numbers: impl Iterator<Item = f64>) -> f64 {
 /// Leaves out what cannot be true: first weeks that contradict themselves, then the fewest whose number is out of order.
 fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Result<Table, String> {
     let n = names.len();
+    let middle = |x: fn(&Week, usize) -> f64, k: usize| median(weeks.iter().map(|w| x(w, k)));
+    let crowd = middle(|w, _| w.customers, 0);
     let medians: Vec<[f64; 2]> =
-        (0..n).map(|k| [median(weeks.iter().map(|w| w.prices[k])), median(weeks.iter().map(|w| w.costs[k]))]).collect();
-    let mut why: Vec<Vec<String>> = weeks.iter().map(|w| untrue(w, &names, &medians, factor)).collect();
+        (0..n).map(|k| [middle(|w, k| w.prices[k], k), middle(|w, k| w.costs[k], k)]).collect();
+    let mut why: Vec<Vec<String>> = weeks.iter().map(|w| untrue(w, &names, crowd, &medians, factor)).collect();
     let numbers: Vec<i64> = weeks.iter().map(|w| w.week).collect();
     let sound: Vec<usize> = (0..weeks.len()).filter(|i| why[*i].is_empty()).collect();
     let run = order::rising(&sound.iter().map(|i| numbers[*i]).collect::<Vec<_>>());
@@ -220,17 +230,15 @@ fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Resu
             None => "it is out of order with the weeks around it".into(),
         });
     }
-    // What is left out at the beginning shifts no season: numbers count from week 1, or 0 where there is one.
-    let first = match order::rising(&numbers).first().map(|i| numbers[*i]) {
-        Some(first) if dates => kept.first().map_or(first, |k| first.min(numbers[*k])),
-        _ => i64::from(!numbers.contains(&0)),
-    };
+    // What is left out at the beginning shifts no season: numbers count from week 1, or 0 if they begin there, dates from the first.
+    let begins = [order::rising(&numbers).first(), kept.first()].into_iter().flatten().map(|i| numbers[*i]).min();
+    let first = begins.map_or(0, |begins| if dates { begins } else { i64::from(begins > 0) });
     let (total, lost) = (weeks.len(), weeks.len() - kept.len());
     let mut left_out: Vec<(u64, String)> = weeks
         .iter()
         .zip(&why)
         .filter(|(_, why)| !why.is_empty())
-        .map(|(w, why)| (w.line, format!("line {}, week {}: {}", w.line, w.label, why.join("; "))))
+        .map(|(w, why)| (w.line, format!("{}: {}", w.place(), why.join("; "))))
         .collect();
     left_out.sort_by_key(|(line, _)| *line);
     let left_out: Vec<String> = left_out.into_iter().map(|(_, text)| text).collect();
@@ -254,6 +262,7 @@ fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Resu
         sales: Sales { names, ..Sales::default() },
         costs: Vec::new(),
         weeks: kept.iter().map(|i| u32::try_from(numbers[*i] - first).unwrap_or(0)).collect(),
+        places: kept.iter().map(|i| weeks[*i].place()).collect(),
         left_out,
         remarks,
     };
@@ -273,23 +282,35 @@ fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Resu
 }
 
 /// Why a week cannot be true, whatever the others are.
-fn untrue(w: &Week, names: &[String], medians: &[[f64; 2]], factor: f64) -> Vec<String> {
+fn untrue(w: &Week, names: &[String], crowd: f64, medians: &[[f64; 2]], factor: f64) -> Vec<String> {
     let mut why = Vec::new();
     let sold: f64 = w.units.iter().sum();
     if sold >= w.customers {
-        why.push(format!("{sold} units were sold to {} customers", w.customers));
+        why.push(format!("{} units were sold to {} customers", show(sold), show(w.customers)));
+    } else if !(1.0..=MOST_CUSTOMERS.min(CROWDED * crowd)).contains(&w.customers) {
+        why.push(format!("{} customers came, the median is {}", show(w.customers), show(crowd)));
     }
     for (k, name) in names.iter().enumerate() {
         for (what, x, median) in [("price", w.prices[k], medians[k][0]), ("cost", w.costs[k], medians[k][1])] {
             if x <= 0.0 {
                 why.push(format!("the {what} of {name} is {x}"));
             } else if x > median * factor || x < median / factor {
-                why.push(format!("the {what} of {name} is {x}, its median {median:.4}"));
+                why.push(format!("the {what} of {name} is {}, its median {}", show(x), show(median)));
             }
         }
         if w.displays[k] > 1.0 {
-            why.push(format!("the display of {name} is {}, above 1", w.displays[k]));
+            why.push(format!("the display of {name} is {}, above 1", show(w.displays[k])));
         }
     }
     why
+}
+
+/// More customers than so many times their median are a recording error.
+const CROWDED: f64 = 100.0;
+/// The most customers that a market can have in a week.
+const MOST_CUSTOMERS: f64 = 1e12;
+
+/// A number of a table, short whatever it is.
+fn show(x: f64) -> String {
+    if x != 0.0 && !(1e-4..1e15).contains(&x.abs()) { format!("{x:e}") } else { format!("{}", (x * 1e4).round() / 1e4) }
 }

@@ -120,7 +120,7 @@ impl Measure {
     /// that counts it counts [`Self::CLAIRVOYANT`] too, and is judged by the two.
     pub const REGRET: &'static str = "regret";
     /// What whoever knows everything is expected to earn in the same episode.
-    pub const CLAIRVOYANT: &'static str = "the clairvoyant's expected revenue";
+    pub const CLAIRVOYANT: &'static str = "clairvoyant's revenue";
 }
 
 /// The rules of one simulator. `self` holds the settings and never changes; the state holds all that does.

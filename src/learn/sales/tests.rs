@@ -14,6 +14,9 @@ fn untrue_weeks_are_left_out_and_named() {
                 5,10,20,1,2,100\n6,10,2,1,0,100\n7,10,2,1,0,100\n";
     let table = read_text(&format!("{HEADER}{rows}")).unwrap();
     assert_eq!(table.weeks, [0, 3, 5, 6]);
+    let crowded = format!("{HEADER}1,10,2,1,0,100\n2,10,2,1,0,1e15\n3,10,2,1,0,100\n");
+    let crowded = read_text(&crowded).unwrap();
+    assert_eq!(crowded.left_out, ["line 3, week 2: 1e15 customers came, the median is 100"]);
     let text = table.left_out.join("\n");
     for part in
         ["week 2: the cost of a is 0", "week 3: 200 units", "line 6, week 4: line 5 is of the same week", "above 1"]
@@ -100,6 +103,7 @@ fn the_fewest_weeks_are_left_out_and_named() {
     assert_eq!(table.weeks, [0, 1, 2, 3, 5, 6, 7]);
     assert!(table.left_out[0].starts_with("line 5, week 50") && table.remarks[0].contains("newest"), "{table:?}");
     assert_eq!(table.sales.prices[0], [2.1], "week 1 comes first now");
+    assert_eq!(table_of(&rows([1, 2, 3, 4, 0, 6, 7, 8])).unwrap().weeks, table.weeks, "a slip to 0 moves no week");
     assert_eq!(table_of(&rows(0..4)).unwrap().weeks, [0, 1, 2, 3], "a table may count from 0");
     assert_eq!(table_of(&rows([5, 10, 15, 33])).unwrap().weeks, [4, 9, 14, 32]);
 }
