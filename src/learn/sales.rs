@@ -43,6 +43,8 @@ agon_core::settings! {
 pub struct Table {
     /// What demand is estimated from.
     pub sales: Sales,
+    /// What stands for `{}` in columns' names, a product each.
+    pub products: Vec<String>,
     /// Unit costs, `[weeks][products]`.
     pub costs: Vec<Vec<f64>>,
     /// The weeks that were kept.
@@ -143,11 +145,12 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     if weeks.is_empty() {
         return Err(wrong("it has a header but no rows".into()));
     }
-    let names = if settings.names.is_empty() { products } else { settings.names.clone() };
+    let names = if settings.names.is_empty() { products.clone() } else { settings.names.clone() };
     if names.len() != units.len() {
         return Err(wrong(format!("[fit] names has {} entries for {} products", names.len(), units.len())));
     }
-    clean(weeks, names, settings.outlier_factor).map_err(wrong)
+    let table = clean(weeks, names, settings.outlier_factor).map_err(wrong)?;
+    Ok(Table { products, ..table })
 }
 
 /// A name that comes twice.
@@ -191,7 +194,7 @@ fn products(header: &[String], settings: &FitSettings) -> Result<Vec<String>, St
     Ok(found)
 }
 
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+pub fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = numbers.collect();
     all.sort_by(f64::total_cmp);
     let n = all.len();
@@ -204,6 +207,7 @@ fn clean(weeks: Vec<Week>, names: Vec<String>, factor: f64) -> Result<Table, Str
         (0..n).map(|k| [median(weeks.iter().map(|w| w.prices[k])), median(weeks.iter().map(|w| w.costs[k]))]).collect();
     let mut table = Table {
         sales: Sales { names: names.clone(), ..Sales::default() },
+        products: Vec::new(),
         costs: Vec::new(),
         weeks: Vec::new(),
         left_out: Vec::new(),
@@ -220,6 +224,7 @@ fn clean(weeks: Vec<Week>, names: Vec<String>, factor: f64) -> Result<Table, Str
         }
         losses += (0..n).filter(|&k| week.prices[k] < week.costs[k]).count();
         table.weeks.push(week.week);
+        table.sales.labels.push(format!("line {}, week {}", week.line, week.label));
         table.costs.push(week.costs);
         table.sales.customers.push(week.customers);
         table.sales.units.push(week.units);
