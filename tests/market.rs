@@ -130,3 +130,114 @@ fn optima_agree_with_an_independent_optimiser() {
         close("profit", &[profit], &numbers(&sample["profit_per_customer"]), 1e-9);
     }
 }
+
+/// Weeks of `a`: units and prices; `b`, if there, sells 20 or 21 at a price that moves by a rule of its own.
+fn table(units: &[f64], prices: &[f64], second: Option<&[f64]>) -> String {
+    let mut text = String::from("week,units_a,price_a,wholesale_a");
+    text += if second.is_some() { ",units_b,price_b,wholesale_b,customers\n" } else { ",customers\n" };
+    for (t, (u, p)) in units.iter().zip(prices).enumerate() {
+        text += &format!("{},{u},{p},1", 101 + t);
+        if let Some(second) = second {
+            text += &format!(",{},{},1", 20 + t % 2, second[t]);
+        }
+        text += ",100\n";
+    }
+    text
+}
+
+/// The exit code, what was told, and `fit.json` if a run was made of this table.
+fn train(table: &str, fit: &str, env: &str) -> (Option<i32>, String, Option<Value>) {
+    let dir = tempfile::tempdir().unwrap();
+    let body = format!(
+        "fit = {{ data = 'sales.csv', display = ''{fit} }}\nenv = {{ id = 'pricing/retail'{env} }}\n\
+         agent = {{ kind = 'ppo', hidden = [2], rollout_steps = 1, epochs = 1 }}\ntrain = {{ steps = 1 }}\n\
+         eval = {{ final_episodes = 1 }}\n"
+    );
+    std::fs::write(dir.path().join("s.toml"), body).unwrap();
+    std::fs::write(dir.path().join("sales.csv"), table).unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_agon"))
+        .args(["train", "s.toml", "--ui", "plain", "--out", "r"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let told = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    let fitted = std::fs::read_to_string(dir.path().join("r/fit.json")).ok();
+    (out.status.code(), told, fitted.map(|text| serde_json::from_str(&text).unwrap()))
+}
+
+const UNITS: [f64; 8] = [30.0, 28.0, 17.0, 33.0, 18.0, 31.0, 16.0, 29.0];
+const PRICES: [f64; 8] = [2.0, 2.0, 3.0, 2.0, 3.0, 2.0, 3.0, 2.0];
+
+#[test]
+fn tables_that_say_too_little_are_refused_by_name() {
+    let zeros = UNITS.map(|u| if u < 20.0 { 0.0 } else { u });
+    let least = ", method = 'least-squares'";
+    let common = ", price_effect = 'common'";
+    let still = [2.5; 8];
+    let moving = PRICES.map(|p| p / 2.0);
+    let fractions = PRICES.map(|p| p + 0.49);
+    for (table, fit, parts) in [
+        (table(&zeros, &PRICES, None), "", ["no units of a were sold", "line 4, week 103"]),
+        (table(&zeros, &PRICES, None), common, ["no units of a were sold", "separation"]),
+        (table(&zeros, &PRICES, None), least, ["line 4, week 103: no sales of a", "maximum-likelihood"]),
+        (table(&UNITS, &PRICES, Some(&still)), "", ["price of b (column `price_b`) is 2.5", "`products`"]),
+        (table(&UNITS, &PRICES, Some(&still)), common, ["price of b (column `price_b`) is 2.5", "`low` and `high`"]),
+        (table(&UNITS, &still, None), common, ["price of a (column `price_a`)", "prices that were changed"]),
+        (
+            table(&UNITS[..3], &PRICES[..3], Some(&moving)),
+            "",
+            ["3 weeks are too few for 4 coefficients", "effect of b"],
+        ),
+        (table(&UNITS[1..3], &PRICES[1..3], None), least, ["2 weeks are too few for 2 coefficients", "of a"]),
+        (table(&PRICES, &UNITS, None), "", ["units and prices of a seem to be swapped", "`units_a`"]),
+        (table(&fractions, &UNITS, None), least, ["units and prices of a seem to be swapped", "units = \"price_{}\""]),
+    ] {
+        let (code, told, _) = train(&table, fit, "");
+        assert_eq!(code, Some(2), "{told}");
+        for part in parts {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+        assert!(!told.contains("NaN") && told.contains("sales.csv"), "{told}");
+    }
+}
+
+#[test]
+fn estimates_are_told_with_significant_digits_whatever_the_unit() {
+    let told = |scale: f64| {
+        let prices = PRICES.map(|p| p * scale);
+        let costs = table(&UNITS, &prices, None).replace(",1,100", &format!(",{scale},100"));
+        let (code, told, fit) = train(&costs, "", "");
+        assert_eq!(code, Some(0), "{told}");
+        let line = told.lines().find(|l| l.contains("elasticity") && l.contains('±')).unwrap().to_owned();
+        (line, fit.unwrap())
+    };
+    let (dollars, fit) = told(1.0);
+    let (cents, _) = told(100.0);
+    let (yen, yen_fit) = told(15_000.0);
+    assert!(dollars.contains("0.71 ± 0.16") || dollars.contains("0.711 ± 0.161"), "{dollars}");
+    let elasticity = |line: &str| line.split("elasticity").nth(1).unwrap().to_owned();
+    assert_eq!(elasticity(&dollars), elasticity(&cents));
+    assert_eq!(elasticity(&dollars), elasticity(&yen));
+    for line in [&cents, &yen] {
+        assert!(!line.contains("± 0.000 ") && !line.contains(" 0.000 ±"), "{line}");
+    }
+    let value = |fit: &Value, name: &str| fit[name][0][0].as_f64().unwrap();
+    assert!((value(&fit, "elasticities") / value(&yen_fit, "elasticities") - 1.0).abs() < 1e-9);
+    assert!((value(&fit, "price_effects") / value(&yen_fit, "price_effects") / 15_000.0 - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_price_that_stands_still_may_be_priced_within_bounds_that_are_given() {
+    let table = table(&UNITS, &PRICES, Some(&[2.5; 8]));
+    let (code, told, fit) = train(&table, ", price_effect = 'common'", ", low = [1.5, 2.0], high = [3.5, 3.0]");
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(fit.unwrap()["price_effects"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn real_tables_seem_not_swapped() {
+    // The tuna table is fitted above, its units being far above its prices; here units are few and margins wide.
+    let units = UNITS.map(|u| (u / 10.0).round());
+    let (code, told, _) = train(&table(&units, &PRICES.map(|p| p * 4.99), None), ", method = 'least-squares'", "");
+    assert_eq!(code, Some(0), "{told}");
+}

@@ -1,8 +1,8 @@
 //! From a sales table to a market: `[fit]` becomes the settings of `pricing/retail`, and a report.
 
-use crate::sales::{self, FitSettings, Table};
+use crate::sales::{self, FitSettings, Table, median};
 use agon::{Failure, Outcome};
-use agon_agents::demand::{self, DemandError, Fit, Method};
+use agon_agents::demand::{self, Fit, Method, PriceEffect};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -18,21 +18,16 @@ pub struct Report {
 /// Reads sales, estimates demand, and fills in whatever of the market's settings the scenario leaves open.
 pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -> Outcome<Report> {
     let table = sales::read(path, settings)?;
-    let fit = demand::fit(&table.sales, settings.method, settings.price_effect)
-        .map_err(|e| match e {
-            DemandError::NoSales { week, name } => {
-                let how = "and least squares needs the logarithm: use maximum-likelihood";
-                format!("{}: no sales of {name}, {how}", table.places[week - 1])
-            }
-            other => other.to_string(),
-        })
-        .map_err(|e| Failure::Input(format!("{}: {e}", path.display())))?;
+    let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
+    if let Some(why) = swapped(&table, settings).or_else(|| still(&table, settings, env)) {
+        return Err(wrong(why));
+    }
+    let fit = demand::fit(&table.sales, settings.method, settings.price_effect).map_err(|e| wrong(e.to_string()))?;
     let names = &table.sales.names;
-    let wrong: Vec<String> = fit.wrong_prices(names).map(|(name, b)| format!("{name} ({:.3})", b.value)).collect();
-    if !wrong.is_empty() {
+    let upward: Vec<String> = fit.wrong_prices(names).map(|(name, b)| format!("{name} ({b})")).collect();
+    if !upward.is_empty() {
         let how = "no best price exists for them; try price_effect = \"common\", method = \"maximum-likelihood\", or leave them out with `products`";
-        let message = format!("{}: sales would rise with the price of {}: {how}", path.display(), wrong.join(", "));
-        return Err(Failure::Input(message));
+        return Err(wrong(format!("sales would rise with the price of {}: {how}", upward.join(", "))));
     }
     let list = |values: &[f64]| Value::from(values.to_vec());
     let values = |all: &[demand::Estimate]| all.iter().map(|e| e.value).collect::<Vec<f64>>();
@@ -60,6 +55,60 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
     Ok(Report { lines: lines(path, settings, &table, &fit), json: as_json(settings, &table, &fit) })
 }
 
+/// Why units and prices seem to be in each other's columns: numbers under `units` would be prices at such costs, and
+/// those under `price` would not, or are whole where everything else about money is not.
+fn swapped(table: &Table, settings: &FitSettings) -> Option<String> {
+    let column = |list: &[Vec<f64>], k: usize| list.iter().map(|week| week[k]).collect::<Vec<f64>>();
+    let whole = |list: &[f64]| list.iter().all(|x| x.fract() == 0.0);
+    // The spread beside the mean.
+    let spread = |list: &[f64]| {
+        let mean = list.iter().sum::<f64>() / list.len() as f64;
+        (list.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / list.len() as f64).sqrt() / mean
+    };
+    let k = (0..table.products.len()).find(|&k| {
+        let (units, prices) = (column(&table.sales.units, k), column(&table.sales.prices, k));
+        let costs = column(&table.costs, k);
+        let beside = |list: &[f64]| median(list.iter().zip(&costs).map(|(x, c)| x / c));
+        let units_could_be = (0.8..=5.0).contains(&beside(&units)) && !(whole(&units) && !whole(&prices));
+        let prices_could_not = !(0.2..=8.0).contains(&beside(&prices));
+        let prices_count = whole(&prices) && !whole(&units) && !whole(&costs) && spread(&units) < spread(&prices);
+        units_could_be && (prices_could_not || prices_count)
+    })?;
+    let [units, price, cost] =
+        [&settings.units, &settings.price, &settings.cost].map(|c| c.replace("{}", &table.products[k]));
+    let name = &table.sales.names[k];
+    let how = format!("set units = {:?} and price = {:?} in the scenario's [fit]", settings.price, settings.units);
+    Some(format!(
+        "units and prices of {name} seem to be swapped: beside its costs in `{cost}`, numbers in `{units}` are those of \
+         a price and numbers in `{price}` are not; {how}, or correct the table"
+    ))
+}
+
+/// Why a price that never moves stands in the way: nothing is known of its effect, or of its bounds.
+fn still(table: &Table, settings: &FitSettings, env: &Map<String, Value>) -> Option<String> {
+    let (common, n) = (settings.price_effect == PriceEffect::Common, table.products.len());
+    let bounded = ["low", "high"].iter().all(|key| env.contains_key(*key));
+    let none_moves = (0..n).all(|k| table.sales.price_stands_still(k));
+    if common && bounded && !none_moves {
+        return None;
+    }
+    let k = (0..n).find(|k| table.sales.price_stands_still(*k))?;
+    let (name, column) = (&table.sales.names[k], settings.price.replace("{}", &table.products[k]));
+    let price = table.sales.prices[0][k];
+    let how = match (none_moves, common) {
+        (true, _) => "demand can only be estimated from prices that were changed".into(),
+        (_, true) => format!("leave {name} out with `products` in [fit], or set `low` and `high` in [env]"),
+        (_, false) => format!(
+            "leave {name} out with `products` in [fit], or use price_effect = \"common\" with `low` and `high` in [env]"
+        ),
+    };
+    Some(format!(
+        "the price of {name} (column `{column}`) is {price} in all {} weeks kept, so that nothing is known of other \
+         prices: {how}",
+        table.sales.prices.len()
+    ))
+}
+
 fn lines(path: &Path, settings: &FitSettings, table: &Table, fit: &Fit) -> Vec<String> {
     let (kept, lost) = (table.weeks.len(), table.left_out.len());
     let mut lines = vec![format!("demand fitted from {}: {kept} weeks kept, {lost} left out", path.display())];
@@ -69,9 +118,11 @@ fn lines(path: &Path, settings: &FitSettings, table: &Table, fit: &Fit) -> Vec<S
         Method::LeastSquares => format!("R² {:.3}", fit.quality),
         Method::Likelihood => format!("log-likelihood {:.6} a customer", fit.quality),
     };
-    lines.push(format!("  {quality}; price effects (± week-clustered errors):"));
-    for (name, b) in table.sales.names.iter().zip(&fit.price_effects) {
-        lines.push(format!("    {name:<12} {:>8.3} ± {:.3}", b.value, b.error));
+    lines
+        .push(format!("  {quality}; price effects and own-price elasticities (± standard errors, clustered by week):"));
+    let wide = table.sales.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    for ((name, b), e) in table.sales.names.iter().zip(&fit.price_effects).zip(&fit.elasticities) {
+        lines.push(format!("    {name:<wide$}  {b:<20} elasticity {e}"));
     }
     lines.extend(fit.remarks.iter().map(|r| format!("  note: {r}")));
     lines
@@ -90,6 +141,7 @@ fn as_json(settings: &FitSettings, table: &Table, fit: &Fit) -> Value {
         "remarks": remarks,
         "intercepts": all(&fit.intercepts),
         "price_effects": all(&fit.price_effects),
+        "elasticities": all(&fit.elasticities),
         "display_effect": [fit.display_effect.value, fit.display_effect.error],
         "quality": fit.quality,
         "gradient": fit.gradient,

@@ -50,12 +50,12 @@ agon_core::settings! {
 pub struct Table {
     /// What demand is estimated from.
     pub sales: Sales,
+    /// What stands for `{}` in columns' names, a product each.
+    pub products: Vec<String>,
     /// Unit costs, `[weeks][products]`.
     pub costs: Vec<Vec<f64>>,
     /// The weeks that were kept, counted from week 1, or from the file's first date: what seasons follow.
     pub weeks: Vec<u32>,
-    /// Where each of them stands in the file, such as `line 3, week 102`.
-    pub places: Vec<String>,
     /// What was left out and why.
     pub left_out: Vec<String>,
     /// What looks odd but was kept.
@@ -166,6 +166,7 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     let apart = (0..columns.rest.len()).find(|c| tells_apart(&weeks, *c)).map(|c| header[columns.rest[c]].as_str());
     order::check(&rows, apart).map_err(wrong)?;
     let mut table = clean(weeks, dates == Some(true), names, settings.outlier_factor).map_err(wrong)?;
+    table.products = columns.products;
     if newest_first {
         table.remarks.insert(0, "the newest week comes first: its rows were turned round".into());
     }
@@ -204,7 +205,7 @@ fn day(cell: &str) -> Option<i64> {
 /// A Monday, by [`day`]: weeks of dates begin on Mondays, as ISO 8601 has it.
 const MONDAY: i64 = 6;
 
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+pub fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = numbers.collect();
     all.sort_by(f64::total_cmp);
     let n = all.len();
@@ -260,15 +261,16 @@ fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Resu
     }
     let mut table = Table {
         sales: Sales { names, ..Sales::default() },
+        products: Vec::new(),
         costs: Vec::new(),
         weeks: kept.iter().map(|i| u32::try_from(numbers[*i] - first).unwrap_or(0)).collect(),
-        places: kept.iter().map(|i| weeks[*i].place()).collect(),
         left_out,
         remarks,
     };
     let mut losses = 0;
     for (_, week) in weeks.into_iter().enumerate().filter(|(i, _)| kept.binary_search(i).is_ok()) {
         losses += (0..n).filter(|&k| week.prices[k] < week.costs[k]).count();
+        table.sales.labels.push(week.place());
         table.costs.push(week.costs);
         table.sales.customers.push(week.customers);
         table.sales.units.push(week.units);
