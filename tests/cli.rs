@@ -210,7 +210,7 @@ fn wrong_tables_are_told_with_their_place() {
     let file = scenario(dir.path(), body);
     for (data, part) in [
         (String::new(), "empty"),
-        (tuna.replacen("price_3", "prize_3", 1), "did you mean `price_3`"),
+        (tuna.replacen("price_3", "prize_3", 1), "column `prize_3` nearly fits `price_{}`, did you mean `price_3`"),
         (tuna.replacen("0.9138", "cheap", 1), "line 2, column `price_1`: `cheap` is not a number"),
         (tuna.replacen("0.9138", "-0.9138", 1), "-0.9138 cannot be"),
     ] {

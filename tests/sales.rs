@@ -153,3 +153,21 @@ fn regret_is_against_the_clairvoyant_in_the_same_episodes() {
     let table = run("1", "1", false);
     assert!(table.contains("of clairvoyant") && !table.contains("exact optimum") && !table.contains('±'), "{table}");
 }
+
+/// What there is none of is in no table, and one episode has no interval.
+#[test]
+fn one_seller_has_no_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = "env = { id = 'pricing/duopoly', sellers = 1, periods = 5 }\nagent = { kind = 'tabular' }\n";
+    std::fs::write(dir.path().join("d.toml"), body).unwrap();
+    for more in [&["--path", "path.csv"][..], &["--json"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agon"));
+        command.args(["eval", "monopoly", "--scenario", "d.toml", "--episodes", "1"]).args(more);
+        let out = command.current_dir(dir.path()).output().unwrap();
+        let told = text(&out.stdout);
+        assert!(out.status.success() && told.contains("price of seller 1"), "{}", text(&out.stderr));
+        assert!(!["seller 2", "collusion", "NaN", "±"].iter().any(|word| told.contains(word)), "{told}");
+    }
+    let path = std::fs::read_to_string(dir.path().join("path.csv")).unwrap();
+    assert!(path.starts_with("step,episodes,profit of seller 1,price of seller 1\n0,1,"), "{path}");
+}

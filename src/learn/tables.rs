@@ -118,13 +118,13 @@ impl Tables {
                 let message = format!("episodes have {MOST} steps or more: too many for a table");
                 return Err(Failure::Input(message));
             }
-            let names = self.measures.iter().map(|m| (*m).to_owned());
+            // What does not apply, as a rest of what has no end or a second seller where there is one, is no number.
+            let applies = |k: &usize| steps.iter().any(|step| !step.sums[*k].is_nan());
+            let columns: Vec<usize> = (0..self.measures.len()).filter(applies).collect();
+            let names = columns.iter().map(|k| self.measures[*k].to_owned());
             let head: Vec<String> = ["step".into(), "episodes".into()].into_iter().chain(names).collect();
             let rows = steps.iter().enumerate().map(|(t, step)| {
-                // What does not apply, as a rest of what has no end, is no number.
-                let mean =
-                    |sum: &f64| if sum.is_nan() { String::new() } else { (sum / step.episodes as f64).to_string() };
-                let means = step.sums.iter().map(mean);
+                let means = columns.iter().map(|k| (step.sums[*k] / step.episodes as f64).to_string());
                 [t.to_string(), step.episodes.to_string()].into_iter().chain(means).collect()
             });
             save(file, &head, rows)?;
