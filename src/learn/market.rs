@@ -68,7 +68,7 @@ fn swapped(table: &Table, settings: &FitSettings) -> Option<String> {
         let (units, prices) = (column(&table.sales.units, k), column(&table.sales.prices, k));
         let costs = column(&table.costs, k);
         let beside = |list: &[f64]| median(list.iter().zip(&costs).map(|(x, c)| x / c));
-        let units_could_be = (0.8..=5.0).contains(&beside(&units)) && !(whole(&units) && !whole(&prices));
+        let units_could_be = (0.8..=5.0).contains(&beside(&units)) && (!whole(&units) || whole(&prices));
         let prices_could_not = !(0.2..=8.0).contains(&beside(&prices));
         let prices_count = whole(&prices) && !whole(&units) && !whole(&costs) && spread(&units) < spread(&prices);
         units_could_be && (prices_could_not || prices_count)
