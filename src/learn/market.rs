@@ -29,6 +29,9 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         let how = "no best price exists for them; try price_effect = \"common\", method = \"maximum-likelihood\", or leave them out with `products`";
         return Err(wrong(format!("sales would rise with the price of {}: {how}", upward.join(", "))));
     }
+    if let Some(why) = too_large(&table, settings, &fit) {
+        return Err(wrong(why));
+    }
     let list = |values: &[f64]| Value::from(values.to_vec());
     let values = |all: &[demand::Estimate]| all.iter().map(|e| e.value).collect::<Vec<f64>>();
     // Prices that were never tried say nothing: the market's bounds are the range seen.
@@ -69,7 +72,7 @@ fn swapped(table: &Table, settings: &FitSettings) -> Option<String> {
         let (units, prices) = (column(&table.sales.units, k), column(&table.sales.prices, k));
         let costs = column(&table.costs, k);
         let beside = |list: &[f64]| median(list.iter().zip(&costs).map(|(x, c)| x / c));
-        let units_could_be = (0.8..=5.0).contains(&beside(&units)) && !(whole(&units) && !whole(&prices));
+        let units_could_be = (0.8..=5.0).contains(&beside(&units)) && (!whole(&units) || whole(&prices));
         let prices_could_not = !(0.2..=8.0).contains(&beside(&prices));
         let prices_count = whole(&prices) && !whole(&units) && !whole(&costs) && spread(&units) < spread(&prices);
         units_could_be && (prices_could_not || prices_count)
@@ -107,6 +110,30 @@ fn still(table: &Table, settings: &FitSettings, env: &Map<String, Value>) -> Opt
          prices: {how}",
         table.sales.prices.len()
     ))
+}
+
+/// Why numbers are beyond what the market's settings may be, which the scenario does not hold and cannot be blamed for.
+fn too_large(table: &Table, settings: &FitSettings, fit: &Fit) -> Option<String> {
+    let range = 1e-9..=1e9;
+    for (k, product) in table.products.iter().enumerate() {
+        for (pattern, list) in [(&settings.price, &table.sales.prices), (&settings.cost, &table.costs)] {
+            if let Some(week) = list.iter().find(|week| week[k] > *range.end()) {
+                let column = pattern.replace("{}", product);
+                return Some(format!("column `{column}` holds {:e}, above 1e9: give money in a larger unit", week[k]));
+            }
+        }
+        let b = fit.price_effects[k];
+        if !range.contains(&b.value) {
+            let (name, column) = (&table.sales.names[k], settings.price.replace("{}", product));
+            let how = "give money in another unit";
+            return Some(format!(
+                "the price effect of {name} (column `{column}`) is {b}, not within 1e-9 to 1e9: {how}"
+            ));
+        }
+    }
+    let t = table.sales.customers.iter().position(|c| !(1.0..=1e12).contains(c))?;
+    let (place, customers) = (&table.sales.labels[t], table.sales.customers[t]);
+    Some(format!("{place}: {customers} in column `{}`, not within 1 to 1e12", settings.customers))
 }
 
 fn lines(path: &Path, settings: &FitSettings, table: &Table, fit: &Fit) -> Vec<String> {
