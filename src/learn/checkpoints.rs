@@ -92,8 +92,8 @@ pub fn to_resume(run: &Run, asked: Option<PathBuf>) -> Outcome<Option<(PathBuf, 
             "{} is whole, but {why}, and no older checkpoint fits that; a new run can begin with its weights:\n  \
              agon train {} --from {}",
             folder.display(),
-            quoted(&run.path("scenario.toml").display().to_string()),
-            quoted(&folder.display().to_string())
+            quoted(run.path("scenario.toml")),
+            quoted(&folder)
         )));
     };
     agon::tell!("note: {} does not fit the run any more ({why}); {} does", folder.display(), found.0.display());
