@@ -178,6 +178,12 @@ fn tables_that_say_too_little_are_refused_by_name() {
     let fractions = PRICES.map(|p| p + 0.49);
     let large = table(&UNITS, &PRICES.map(|p| p * 1e9), None);
     for (table, fit, parts) in [
+        (
+            table(&UNITS, &PRICES, None).replace(",1,100", ",9,100"),
+            "",
+            ["a costs 9 at least (column `wholesale_a`)", "for more than 3 (column `price_a`)"],
+        ),
+        (table(&UNITS, &PRICES, None), ", cost = 'price_{}', price = 'wholesale_{}'", ["price of a", "wholesale_a"]),
         (large, "", ["column `price_a` holds 2e9", "a larger unit"]),
         (table(&zeros, &PRICES, None), "", ["no units of a were sold", "line 4, week 103"]),
         (table(&zeros, &PRICES, None), common, ["no units of a were sold", "separation"]),

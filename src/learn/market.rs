@@ -19,7 +19,9 @@ pub struct Report {
 pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -> Outcome<Report> {
     let table = sales::read(path, settings)?;
     let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
-    if let Some(why) = swapped(&table, settings).or_else(|| still(&table, settings, env)) {
+    if let Some(why) =
+        swapped(&table, settings).or_else(|| still(&table, settings, env)).or_else(|| at_a_loss(&table, settings, env))
+    {
         return Err(wrong(why));
     }
     let fit = demand::fit(&table.sales, settings.method, settings.price_effect).map_err(|e| wrong(e.to_string()))?;
@@ -109,6 +111,25 @@ fn still(table: &Table, settings: &FitSettings, env: &Map<String, Value>) -> Opt
         "the price of {name} (column `{column}`) is {price} in all {} weeks kept, so that nothing is known of other \
          prices: {how}",
         table.sales.prices.len()
+    ))
+}
+
+/// Why nothing can be earned with a product: no week's cost is below the highest price seen.
+fn at_a_loss(table: &Table, settings: &FitSettings, env: &Map<String, Value>) -> Option<String> {
+    if ["high", "costs"].iter().any(|key| env.contains_key(*key)) {
+        return None; // theirs, and judged there
+    }
+    let highest = |k: usize| table.sales.prices.iter().map(|week| week[k]).fold(0.0, f64::max);
+    let lowest = |k: usize| table.costs.iter().map(|week| week[k]).fold(f64::INFINITY, f64::min);
+    let k = (0..table.products.len()).find(|&k| lowest(k) >= highest(k))?;
+    let [price, cost] = [&settings.price, &settings.cost].map(|c| c.replace("{}", &table.products[k]));
+    let name = &table.sales.names[k];
+    Some(format!(
+        "{name} costs {} at least (column `{cost}`) and was never sold for more than {} (column `{price}`), so \
+         that nothing can be earned: are the two columns mapped to each other, or in other units? Correct them, or leave \
+         {name} out with `products` in [fit]",
+        lowest(k),
+        highest(k)
     ))
 }
 

@@ -102,7 +102,10 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     if names.len() != columns.units.len() {
         return Err(wrong(format!("[fit] names has {} entries for {} products", names.len(), columns.units.len())));
     }
-    if let Some(name) = twice(&names) {
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err(wrong("[fit] names holds an empty name; each product needs a name of its own".into()));
+    }
+    if let Some(name) = twice(&names.iter().map(|name| name.trim().to_owned()).collect::<Vec<_>>()) {
         return Err(wrong(format!("[fit] names holds `{name}` twice; each product needs a name of its own")));
     }
 
@@ -133,9 +136,12 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
                     day(week).ok_or_else(|| wrong(format!("line {line}: `{week}` is no date as those before it")))?;
                 return Ok((day - MONDAY).div_euclid(7));
             }
+            let how = "number the weeks 1, 2, 3, or write dates such as 2026-03-02";
+            if week.parse::<f64>().is_err() {
+                return Err(wrong(format!("{}: `{week}` is not a number; {how}", place(columns.week))));
+            }
             let number = number(columns.week)?;
             if number.fract() != 0.0 || number > LAST_WEEK {
-                let how = "number the weeks 1, 2, 3, or write dates such as 2026-03-02";
                 return Err(wrong(format!("{}: {week} is no number of a week; {how}", place(columns.week))));
             }
             Ok(number as i64)
@@ -157,6 +163,12 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     if weeks.is_empty() {
         return Err(wrong("it has a header but no rows".into()));
     }
+    // What most weeks look like they are: one that is mistyped stays the number it is, and is out of order.
+    let in_years = weeks.iter().filter_map(|w| week_of_year(w.week)).count();
+    let years = dates == Some(false) && in_years > 1 && 2 * in_years > weeks.len();
+    if years {
+        weeks.iter_mut().for_each(|w| w.week = week_of_year(w.week).unwrap_or(w.week));
+    }
     let numbers: Vec<i64> = weeks.iter().map(|w| w.week).collect();
     let newest_first = order::newest_first(&numbers);
     if newest_first {
@@ -165,7 +177,7 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     let rows: Vec<Row> = weeks.iter().map(|w| Row { line: w.line, label: &w.label, week: w.week }).collect();
     let apart = (0..columns.rest.len()).find(|c| tells_apart(&weeks, *c)).map(|c| header[columns.rest[c]].as_str());
     order::check(&rows, apart).map_err(wrong)?;
-    let mut table = clean(weeks, dates == Some(true), names, settings.outlier_factor).map_err(wrong)?;
+    let mut table = clean(weeks, years || dates == Some(true), names, settings.outlier_factor).map_err(wrong)?;
     table.products = columns.products;
     if newest_first {
         table.remarks.insert(0, "the newest week comes first: its rows were turned round".into());
@@ -200,6 +212,16 @@ fn day(cell: &str) -> Option<i64> {
     let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     Some(days + (153 * month + 2) / 5 + day)
+}
+
+/// A week such as 202501, the first of 2025 by ISO 8601, as dates have it: weeks since the first Monday.
+fn week_of_year(number: i64) -> Option<i64> {
+    let (year, week) = (number / 100, number % 100);
+    if !(1900..=2100).contains(&year) || !(1..=53).contains(&week) {
+        return None;
+    }
+    // The fourth of January lies in the first week.
+    Some((day(&format!("{year}-01-04"))? - MONDAY).div_euclid(7) + week - 1)
 }
 
 /// A Monday, by [`day`]: weeks of dates begin on Mondays, as ISO 8601 has it.

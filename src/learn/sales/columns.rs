@@ -34,7 +34,8 @@ impl Columns {
             header.iter().position(|h| h == name).ok_or_else(|| {
                 let near = named.iter().find(|h| alike(h, name)).cloned();
                 let near = near.or_else(|| nearest(name, named.iter().map(String::as_str)));
-                format!("no column is called `{name}`{}; map it in the scenario's [fit]", hint(&near))
+                let how = if near.is_some() { " Rename it, or map it" } else { "; map it" };
+                format!("no column is called `{name}`{}{how} in the scenario's [fit]", hint(&near))
             })
         };
         let each = |pattern: &str| -> Result<Vec<usize>, String> {

@@ -67,6 +67,8 @@ fn what_cannot_be_read_is_an_error_with_its_place() {
     for (text, part) in [
         (String::new(), "empty"),
         (HEADER.into(), "no rows"),
+        (HEADER.replace("week", "Week"), "did you mean `Week`? Rename it"),
+        (format!("{HEADER}02.03.2026,10,2,1,0,100\n"), "line 2, column `week`: `02.03.2026` is not a number; number"),
         (format!("{HEADER}1,10,two,1,0,100\n"), "line 2, column `price_a`: `two` is not a number"),
         (format!("{HEADER}1,10,-2,1,0,100\n"), "-2 cannot be"),
         (format!("{HEADER}1,10,2\n"), "fields"),
@@ -126,10 +128,12 @@ fn names_are_each_a_name_of_its_own() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let header = "week,units_a,price_a,wholesale_a,units_b,price_b,wholesale_b,customers\n";
     std::fs::write(file.path(), format!("{header}1,5,2,1,5,2,1,100\n")).unwrap();
-    let names = ["x", "x"].map(String::from).to_vec();
-    let settings = FitSettings { names, display: String::new(), ..Default::default() };
-    let why = read(file.path(), &settings).unwrap_err().to_string();
-    assert!(why.contains("[fit] names holds `x` twice"), "{why}");
+    for (names, part) in [(["x", "x"], "`x` twice"), (["x", "x "], "`x` twice"), ([" ", "y"], "an empty name")] {
+        let names = names.map(String::from).to_vec();
+        let settings = FitSettings { names, display: String::new(), ..Default::default() };
+        let why = read(file.path(), &settings).unwrap_err().to_string();
+        assert!(why.contains(&format!("[fit] names holds {part}")), "{why}");
+    }
 }
 
 /// A valid table, damaged in a thousand ways: it is read, or refused with its file and a place or what to do about it.
@@ -197,4 +201,20 @@ fn damaged_tables_are_read_or_refused_with_their_place() {
         }
     }
     assert!(read_ones > 100 && refused > 100, "{read_ones} read, {refused} refused");
+}
+
+/// ISO 8601 weeks: 2020 had 53, 2024 had 52.
+#[test]
+fn weeks_of_a_year_go_on_in_the_next() {
+    let read = |weeks: &[&str]| {
+        let rows: String = weeks.iter().map(|w| format!("{w},10,2,1,0,100\n")).collect();
+        read_text(&format!("{HEADER}{rows}")).unwrap()
+    };
+    assert_eq!(read(&["202451", "202452", "202501", "202503"]).weeks, [0, 1, 2, 4]);
+    assert_eq!(read(&["202052", "202053", "202101"]).weeks, [0, 1, 2]);
+    let mistyped = read(&["202450", "202451", "202482", "202501", "202502"]);
+    assert_eq!(mistyped.weeks, [0, 1, 3, 4]);
+    assert!(mistyped.left_out[0].contains("line 4, week 202482"), "{:?}", mistyped.left_out);
+    assert_eq!(week_of_year(202_601), Some((day("2025-12-29").unwrap() - MONDAY) / 7));
+    assert!([202_400, 202_454, 24_01, 1, 210_101].map(week_of_year).iter().all(Option::is_none));
 }
