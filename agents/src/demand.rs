@@ -248,12 +248,13 @@ impl Design {
         // Displays that are nowhere say nothing; their effect is then zero by decree, not by estimate.
         let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
         let mut names: Vec<String> = sales.names.iter().map(|p| format!("the intercept of {p}")).collect();
+        let all = sales.names.join(", ");
         match effect {
-            PriceEffect::Common => names.push("the price effect".into()),
+            PriceEffect::Common => names.push(format!("the price effect of all of {all}")),
             PriceEffect::ByProduct => names.extend(sales.names.iter().map(|p| format!("the price effect of {p}"))),
         }
         if shown {
-            names.push("the display effect".into());
+            names.push(format!("the display effect of all of {all}"));
         }
         let count = names.len();
         let still_prices: Vec<String> =

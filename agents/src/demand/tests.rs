@@ -248,7 +248,7 @@ fn any_table_is_estimated_or_refused() {
         let scale = 10f64.powi(below(25) as i32 - 12);
         let customers = 10f64.powi(2 + below(10) as i32);
         let (levels, zeros, share, shown, twins) = (1 + below(4), below(4), below(4), below(4), below(4));
-        let names = ["x", "y", "z"][..n].iter().map(|s| String::from(*s)).collect();
+        let names = ["alder", "birch", "cedar"][..n].iter().map(|s| String::from(*s)).collect();
         let mut sales = Sales { names, ..Sales::default() };
         for _ in 0..weeks {
             let mut prices: Vec<f64> = (0..n).map(|k| (1.0 + k as f64 + below(levels) as f64) * scale).collect();
