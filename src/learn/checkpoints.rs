@@ -45,8 +45,10 @@ fn told(folder: &Path, error: &AgentError) -> Failure {
     let whole = run.and_then(|run| older(&run, folder));
     let way_on = match whole {
         Some((older, ..)) => {
-            let older = older.display().to_string();
-            format!("{older} is whole; go on from it with\n  agon train --resume {}", quoted(&older))
+            let older = quoted(older);
+            format!(
+                "{older} is whole: name it in place of the run, or go on from it with\n  agon train --resume {older}"
+            )
         }
         None => "no other checkpoint of the run is whole: train it anew".into(),
     };
