@@ -18,6 +18,11 @@ pub fn open(path: &Path) -> Outcome<File> {
     File::open(path).map_err(|e| Failure::read(path, &e))
 }
 
+/// The text of a small file of ours; none where it is not there, no ordinary file, or no text.
+pub fn text(path: &Path) -> Option<String> {
+    String::from_utf8(all(open(path).ok()?, path).ok()?).ok()
+}
+
 /// Everything that is left of it.
 pub fn all(mut file: File, path: &Path) -> Outcome<Vec<u8>> {
     let mut bytes = Vec::new();

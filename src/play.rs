@@ -240,7 +240,10 @@ fn thoughts<G: Game>(game: &G, state: &G::State, thoughts: &Thoughts) -> Vec<Str
         let depth = if thoughts.depth > 0 { format!(", {} plies deep", thoughts.depth) } else { String::new() };
         out.push(format!("searched {}{depth}", thoughts.searched));
     }
-    out.push(format!("{:>8} {:>8}  line", "visits", "value"));
+    let chances = thoughts.chances;
+    let head =
+        if chances { format!("{:>11}  move", "probability") } else { format!("{:>8} {:>8}  line", "visits", "value") };
+    out.push(head);
     for line in thoughts.lines.iter().take(6) {
         let (mut at, mut words) = (state.clone(), Vec::new());
         for action in line.moves.iter().take(8) {
@@ -250,7 +253,11 @@ fn thoughts<G: Game>(game: &G, state: &G::State, thoughts: &Thoughts) -> Vec<Str
             words.push(game.write(&at, *action));
             game.play(&mut at, *action);
         }
-        out.push(format!("{:>8} {:>+8.3}  {}", line.visits, line.value + 0.0, words.join(" ")));
+        let words = words.join(" ");
+        out.push(match chances {
+            true => format!("{:>9.1} %  {words}", 100.0 * line.value),
+            false => format!("{:>8} {:>+8.3}  {words}", line.visits, line.value + 0.0),
+        });
     }
     out
 }

@@ -10,6 +10,7 @@ use crate::tui::live::{Key, key};
 use crate::tui::pane::{self, Theme};
 use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
 use agon_core::game::{Position, Turn};
+use agon_core::scene::digits;
 use agon_core::{ActionSpec, Scene, Spec};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -140,14 +141,14 @@ fn in_words(action: &Action, spec: &Spec, before: Option<&Position>) -> String {
             }
             _ => a.iter().map(ToString::to_string).collect(),
         },
-        (Action::Continuous(a), _) => a.iter().map(|x| format!("{x:.3}")).collect(),
+        (Action::Continuous(a), _) => a.iter().map(|x| format!("{x:.*}", digits((*x).into(), 3))).collect(),
     };
     words.join(" ")
 }
 
 fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, keys: &str, theme: Theme) {
     let [top, body, bar, bottom] =
-        Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(1)])
+        Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(2)])
             .areas(frame.area());
     frame.render_widget(Paragraph::new(title).style(theme.strong()), top);
     pane::scene::draw(frame, body, &film.episode.header.env, film.scenes.get(at), theme);
@@ -164,9 +165,11 @@ fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, key
             ""
         };
         let done = film.scenes.get(at).map_or("", |scene| &scene.caption);
-        format!("{done}   reward {:.3}  return {:.2}{end}   ", s.reward[0], film.totals[at])
+        let (reward, total) = (f64::from(s.reward[0]), film.totals[at]);
+        let [after, behind] = [digits(reward, 3), digits(total, 2)];
+        format!("{done}   reward {reward:.after$}  return {total:.behind$}{end}   ")
     });
-    frame.render_widget(Paragraph::new(format!("{told}{keys}")).style(theme.faint()), bottom);
+    frame.render_widget(Paragraph::new(format!("{told}\n{keys}")).style(theme.faint()), bottom);
 }
 
 fn show(film: &Film, title: &str) -> Outcome {

@@ -81,7 +81,11 @@ impl Run {
 
     /// Takes the right to write; only one process can have it.
     pub fn lock(&self) -> Outcome<Lock> {
-        let file = self.lock_file().map_err(|e| Failure::write(&self.path("lock"), &e))?;
+        let path = self.path("lock");
+        if path.exists() && !path.is_file() {
+            return Err(Failure::Input(format!("{} is no ordinary file: remove it", path.display())));
+        }
+        let file = self.lock_file().map_err(|e| Failure::write(&path, &e))?;
         // A watcher's look takes it for a moment.
         for _ in 0..20 {
             if file.try_lock().is_ok() {
@@ -94,7 +98,7 @@ impl Run {
 
     /// Whether a process is writing to it now.
     pub fn is_live(&self) -> bool {
-        self.path("lock").exists() && self.lock_file().is_ok_and(|file| file.try_lock_shared().is_err())
+        self.path("lock").is_file() && self.lock_file().is_ok_and(|file| file.try_lock_shared().is_err())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -103,7 +107,7 @@ impl Run {
 
     /// The checkpoint that `latest` or `best` names. Where `latest` names none, it is the newest that is there.
     pub fn checkpoint(&self, which: &str) -> Option<PathBuf> {
-        let name = fs::read_to_string(self.path("checkpoints").join(which)).unwrap_or_default();
+        let name = files::text(&self.path("checkpoints").join(which)).unwrap_or_default();
         let named = place(name.trim()).map(|_| self.path("checkpoints").join(name.trim())).filter(|p| p.is_dir());
         named.or_else(|| if which == "latest" { self.checkpoints().pop() } else { None })
     }
@@ -137,7 +141,8 @@ impl Run {
 
     /// What it means that something of the run cannot be written.
     pub fn failed(&self, path: &Path, error: &std::io::Error) -> Failure {
-        if self.folder.is_dir() {
+        // What was written meanwhile may have made a part of it again.
+        if self.path("checkpoints").is_dir() {
             return Failure::write(path, error);
         }
         let folder = self.folder.display();
@@ -160,7 +165,7 @@ impl Run {
 
     /// The status file's content, if it can be read.
     pub fn read_status(&self) -> Option<Value> {
-        serde_json::from_str(&fs::read_to_string(self.path("status.json")).ok()?).ok()
+        serde_json::from_str(&files::text(&self.path("status.json"))?).ok()
     }
 
     /// Saves an episode.
@@ -169,6 +174,8 @@ impl Run {
         for step in &episode.steps {
             text += &(json!(step).to_string() + "\n");
         }
+        // They may have been cleared away. Where the run itself is gone, this fails too, and the next line says so.
+        let _ = fs::create_dir(self.path("episodes"));
         let name = format!("episodes/{name}.jsonl");
         self.write(&name, &text)?;
         Ok(self.path(&name))
@@ -272,6 +279,9 @@ impl Logs {
         let metrics = open_at(&run.path(METRICS), kept.len() as u64)?;
 
         // Derived, so that their loss never stands in the way.
+        for name in [SPEED, BOARD] {
+            set_aside(&run.path(name))?;
+        }
         let old = |name: &str| {
             let mut bytes =
                 files::open(&run.path(name)).and_then(|f| files::all(f, &run.path(name))).unwrap_or_default();
@@ -369,6 +379,17 @@ impl Logs {
     }
 }
 
+/// Moves what is no ordinary file out of the way of a log that is made anew.
+fn set_aside(path: &Path) -> Outcome {
+    if !path.exists() || path.is_file() {
+        return Ok(());
+    }
+    let aside = path.with_file_name(format!("not-a-log-{}", std::process::id()));
+    fs::rename(path, &aside).map_err(|e| Failure::write(&aside, &e))?;
+    crate::tell!("note: {} is no ordinary file; it was moved to {}", path.display(), aside.display());
+    Ok(())
+}
+
 /// How a checkpoint calls the length of a log.
 fn name_of_length(file: &str) -> &'static str {
     if file == SPEED { "speed" } else { "board" }
@@ -399,7 +420,7 @@ impl Tail {
 
     /// The events that were added since the last call. A file that became shorter was resumed: `true` says to start over.
     pub fn poll(&mut self) -> (bool, Vec<Event>) {
-        let Ok(mut file) = File::open(&self.file) else { return (false, Vec::new()) };
+        let Ok(mut file) = files::open(&self.file) else { return (false, Vec::new()) };
         let length = file.metadata().map_or(0, |m| m.len());
         let again = length < self.at;
         if again {

@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::failure::{Outcome, quoted};
+use crate::files;
 use crate::run::{Run, Tail, root};
 use agon_core::event::Event;
 use serde_json::{Value, json};
@@ -49,7 +50,7 @@ fn row((told, folder): (SystemTime, PathBuf)) -> Option<Row> {
         _ => None,
     });
     let final_score = || -> Option<(f64, Option<f64>)> {
-        let text = std::fs::read_to_string(run.path("evaluation.json")).ok()?;
+        let text = files::text(&run.path("evaluation.json"))?;
         let scores: Value = serde_json::from_str(&text).ok()?;
         Some((scores["mean_return"].as_f64()?, scores["ci95"].as_f64()))
     };

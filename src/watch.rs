@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::failure::{Failure, Outcome, quoted};
+use crate::files;
 use crate::replay::Film;
 use crate::run::{Run, Tail, root};
 use crate::screen::{self, Screen};
@@ -28,7 +29,7 @@ struct Watched {
 
 impl Watched {
     fn new(run: Run) -> Self {
-        let device = std::fs::read_to_string(run.path("provenance.json")).ok();
+        let device = files::text(&run.path("provenance.json"));
         let device = device.and_then(|t| serde_json::from_str::<serde_json::Value>(&t).ok());
         let device = device.and_then(|p| p["device"].as_str().map(String::from)).unwrap_or_default();
         let (folder, frame_of) = (run.folder.display().to_string(), "newest saved episode".into());

@@ -103,6 +103,9 @@ fn nothing_that_the_rival_thinks_tells_its_cards() {
         }
         assert!(told.values().any(|(_, cards)| cards.len() > 1), "{args:?}: {told:?}");
     }
+    // What is shown of a strategy are its probabilities: they are no values.
+    let (said, _, _) = play(&["games/kuhn-poker", "--against", "cfr:iterations=200", "--seat", "2"], "hint\n");
+    assert!(said.contains("probability") && said.contains(" %  ") && !said.contains("visits"), "{said}");
     // Who looks at all cards gives no hint.
     let (said, _, _) = play(&["games/kuhn-poker", "--against", "greedy"], "hint\n");
     assert!(said.contains("no hint: greedy") && !said.contains("it would"), "{said}");

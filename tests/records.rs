@@ -236,3 +236,19 @@ fn others(field: &str, value: &Value) -> Vec<Value> {
         }
     }
 }
+
+/// Games that are no longer in the file are missed, however many are left.
+#[test]
+fn a_file_that_was_cut_is_not_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, _) = played(folder.path(), "id = 'games/tic-tac-toe'", "pairs = 4", "a = 'random'\nb = 'random'\n");
+    let (file, told) = (out.join("games.jsonl"), ok(&["replay", &text(&out), "--verify"]));
+    assert!(told.contains("8 games"), "{told}");
+    let all = std::fs::read_to_string(&file).unwrap();
+    for kept in [0, 1, 4, 7] {
+        std::fs::write(&file, all.lines().take(kept).map(|l| format!("{l}\n")).collect::<String>()).unwrap();
+        let cut = agon(&["replay", &text(&out), "--verify"]);
+        let told = String::from_utf8_lossy(&cut.stderr).into_owned();
+        assert!(cut.status.code() == Some(3) && told.contains(&format!("{kept} of 8 games")), "{kept}: {told}");
+    }
+}

@@ -67,7 +67,7 @@ fn exact(run: &Path) -> Vec<(String, String)> {
                 continue;
             }
             let clock = ["provenance.json", "speed.jsonl", "status.json", "lock", "log.txt", "checksums"];
-            if clock.contains(&name.as_str()) || name.starts_with("events") {
+            if clock.contains(&name.as_str()) || ["events", "not-a-log"].iter().any(|start| name.starts_with(start)) {
                 continue;
             }
             let mut bytes = std::fs::read(&path).unwrap();
@@ -253,6 +253,43 @@ fn signals_at_any_moment_lose_nothing() {
     }
 }
 
+/// Pipes and folders where a run has its own files, and episodes that were cleared away.
+#[cfg(unix)]
+#[test]
+fn what_lies_in_the_place_of_a_run_s_files_is_no_obstacle() {
+    let place = Place::new(SMALL);
+    place.train("r");
+    let whole = exact(&place.at("r"));
+    let pipe = |name: &str| {
+        std::fs::remove_file(place.at(name)).unwrap();
+        assert!(Command::new("mkfifo").arg(place.at(name)).status().unwrap().success());
+    };
+    let copies = ["latest", "best", "speed", "board", "lock", "status"];
+    copies.iter().for_each(|to| place.copy("r", to));
+    pipe("latest/checkpoints/latest");
+    place.agon(&["eval", "latest", "--episodes", "2"], 0);
+    pipe("best/checkpoints/best");
+    pipe("speed/speed.jsonl");
+    let board = std::fs::read_dir(place.at("board")).unwrap().flatten().map(|e| e.path());
+    let board = board.into_iter().find(|p| p.to_string_lossy().contains("tfevents")).unwrap();
+    std::fs::remove_file(&board).unwrap();
+    std::fs::create_dir(&board).unwrap();
+    std::fs::remove_dir_all(place.at("board/episodes")).unwrap();
+    pipe("status/status.json");
+    for run in ["latest", "best", "speed", "board"] {
+        place.resume(run);
+        let again = exact(&place.at(run));
+        let named = |all: &[(String, String)]| all.iter().map(|f| f.0.clone()).collect::<Vec<_>>();
+        // Episodes of evaluations that were made before are not made again.
+        let kept: Vec<_> = whole.iter().filter(|f| again.iter().any(|a| a.0 == f.0)).cloned().collect();
+        assert_eq!(kept, again, "{run}: {:?} {:?}", named(&whole), named(&again));
+    }
+    assert!(place.agon(&["runs", "status"], 0).contains("unknown"));
+    pipe("lock/lock");
+    assert!(place.agon(&["train", "--resume", "lock"], 2).contains("lock is no ordinary file"));
+    place.agon(&["watch", "lock"], 0);
+}
+
 #[test]
 fn a_run_goes_on_longer_but_not_otherwise() {
     let place = Place::new(SMALL);
@@ -260,6 +297,10 @@ fn a_run_goes_on_longer_but_not_otherwise() {
     let told = place.agon(&["train", "--resume", "r", "--ui", "plain", "--set", "train.steps=1000"], 0);
     assert!(told.contains("learning_rate now change over 1000 steps"), "{told}");
     assert!(std::fs::read_to_string(place.at("r/scenario.toml")).unwrap().contains("steps = 1000"));
+    let before = std::fs::read_to_string(place.at("r/scenario.toml")).unwrap();
+    let told = place.agon(&["train", "--resume", "r", "--ui", "plain", "--set", "train.steps=10"], 2);
+    assert!(told.contains("steps are made already") && !told.contains("becomes"), "{told}");
+    assert_eq!(std::fs::read_to_string(place.at("r/scenario.toml")).unwrap(), before, "nothing is written");
     let told = place.agon(&["train", "--resume", "r", "--set", "agent.gamma=1"], 2);
     assert!(told.contains("cannot change `agent.gamma`") && told.contains("train.steps"), "{told}");
     let told = place.agon(&["train", "s.toml", "--ui", "plain", "--out", "all", "--set", "train.keep=all"], 0);

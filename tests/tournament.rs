@@ -249,9 +249,9 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
     assert!(fails(&["tournament", "--resume", &text(&out)], 2).contains("games.jsonl:1"));
     std::fs::write(out.join("games.jsonl"), games.replacen("\"pair\"", "\"pear\"", 1)).unwrap();
     assert!(fails(&["tournament", "--resume", &text(&out)], 2).contains("games.jsonl:1"));
-    // Half a line is not there yet; a game that is missing, or ended as it cannot have, is found out.
+    // Half a line is no game; a game that is missing, or ended as it cannot have, is found out.
     std::fs::write(out.join("games.jsonl"), &games[..games.len() - 5]).unwrap();
-    assert!(ok(&["replay", &text(&out), "--verify"]).contains("11 games"));
+    assert!(fails(&["replay", &text(&out), "--verify"], 3).contains("11 of 12 games"));
     let second = games.find('\n').unwrap() + 1;
     std::fs::write(out.join("games.jsonl"), &games[second..]).unwrap();
     fails(&["replay", &text(&out), "--verify"], 2);

@@ -15,6 +15,7 @@ use agon_core::env::Measure;
 use agon_core::episode::{Episode, FORMAT, Header};
 use agon_core::game;
 use agon_core::policy::{self, Policy};
+use agon_core::scene::digits;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -227,7 +228,8 @@ impl Scores {
         });
         scores.extend(&optimum);
         scores.sort_by(|a, b| a.mean.total_cmp(&b.mean));
-        let digits = if scores.iter().any(|s| s.mean.abs() >= 10_000.0) { 0 } else { 2 };
+        let most = scores.iter().map(|s| s.mean.abs()).fold(0.0, f64::max);
+        let digits = if most >= 10_000.0 { 0 } else { digits(most, 2) };
         let wide = scores.iter().map(|s| s.name.chars().count() + 1).max().unwrap_or(0).max(22);
         let mut out = format!("{:<wide$}{:>14}{:>14}", "", "mean return", "95 %");
         out += match (&self.agent.regret, &optimum) {
@@ -277,7 +279,7 @@ fn decimals(x: f64) -> usize {
     } else if x.abs() >= 10.0 {
         2
     } else {
-        4
+        digits(x, 4)
     }
 }
 

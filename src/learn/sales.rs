@@ -166,6 +166,15 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     // What most weeks look like they are: one that is mistyped stays the number it is, and is out of order.
     let in_years = weeks.iter().filter_map(|w| week_of_year(w.week)).count();
     let years = dates == Some(false) && in_years > 1 && 2 * in_years > weeks.len();
+    let months = weeks.iter().all(|w| w.week % 100 <= 12);
+    let (first, last) = (weeks.first().map(|w| w.week / 100), weeks.last().map(|w| w.week / 100));
+    if years && months && first != last {
+        let what = "numbers of weeks such as 202512 end in 12 at most: they may be months as well";
+        return Err(wrong(format!(
+            "column `{}`: {what}; write dates, or number the weeks 1, 2, 3",
+            header[columns.week]
+        )));
+    }
     if years {
         weeks.iter_mut().for_each(|w| w.week = week_of_year(w.week).unwrap_or(w.week));
     }

@@ -187,7 +187,6 @@ impl Session {
         if args.ui == cli::Ui::Tui && !screen::is_terminal() {
             return Err(Failure::Input("--ui tui: there is no terminal here; use --ui plain".into()));
         }
-        plan.remarks().iter().for_each(|remark| agon::tell!("note: {remark}"));
         let device = device::open(args.device)?;
         agon_agents::set_threads(plan.train.threads);
         if plan.train.envs >= 10_000 {
@@ -213,6 +212,11 @@ impl Session {
             Begin::From(run, lock, folder, saved, state) => {
                 let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
                 trainer.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
+                let shorter = |set: &&String| set.split('=').next().map(str::trim) == Some("train.steps");
+                if let Some(set) = args.set.iter().find(shorter).filter(|_| plan.train.steps < trainer.step()) {
+                    let made = trainer.step();
+                    return Err(Failure::Input(format!("--set {set}: {made} steps are made already; ask for more")));
+                }
                 if !args.set.is_empty() {
                     run.write("scenario.toml", &plan.resolved)?;
                     tell_schedules(&plan, &args.set, trainer.step());
@@ -224,6 +228,9 @@ impl Session {
                 (run, lock, state)
             }
         };
+        if trainer.step() == 0 {
+            plan.remarks().iter().for_each(|remark| agon::tell!("note: {remark}"));
+        }
         let best = Best::read(&run, &state["best"]);
         if resumed {
             best.mark(&run)?;

@@ -5,7 +5,8 @@ use super::game::{Board, End, Record};
 use super::plan::Plan;
 use super::play::{self, GAMES};
 use super::schedule::Schedule;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, quoted};
+use crate::files;
 use crate::run::Run;
 use agon_core::Scene;
 use agon_core::episode::{Action, Episode, FORMAT, Header, Step};
@@ -49,7 +50,20 @@ pub fn verify(folder: &Path) -> Outcome<u64> {
     // That every game is where it belongs, and then each for itself.
     play::follow(&Run::open(folder)?, &mut play::nothing(&plan), 0)?;
     let lines = lines.zip(1..).map(|(line, n)| line.map(|l| (n, l)));
-    Ok(visit(&plan, Again { plan: &plan, lines, path: &path, whole: true })?.0)
+    let games = visit(&plan, Again { plan: &plan, lines, path: &path, whole: true })?.0;
+    // How many were played is told beside them; while more are played, it may be told before they are written.
+    let run = Run::open(folder)?;
+    let told = run.read_status().and_then(|status| status["step"].as_u64()).unwrap_or(0);
+    if games < 2 * told && !run.is_live() {
+        let message = format!(
+            "{}: {games} of {} games are here; the others are lost, and played again by\n  agon tournament --resume {}",
+            path.display(),
+            2 * told,
+            quoted(folder)
+        );
+        return Err(Failure::Check(message));
+    }
+    Ok(games)
 }
 
 /// The lines of a file of games.
@@ -59,7 +73,7 @@ pub type Lines = std::io::Lines<BufReader<Take<File>>>;
 pub fn open(folder: &Path) -> Outcome<(Plan, Lines)> {
     let plan = Plan::read(&Run::open(folder)?.path("scenario.toml"), &[])?;
     let path = folder.join(GAMES);
-    let mut file = File::open(&path).map_err(|e| Failure::read(&path, &e))?;
+    let mut file = files::open(&path)?;
     let whole = whole_lines(&mut file).map_err(|e| Failure::read(&path, &e))?;
     Ok((plan, BufReader::new(file.take(whole)).lines()))
 }

@@ -10,6 +10,7 @@ use super::plan::{Order, Plan};
 use super::ratings::{Score, Table};
 use super::schedule::{Pairing, Schedule};
 use crate::failure::{Failure, Outcome};
+use crate::files;
 use crate::run::Run;
 use agon_core::game::{Game, mix};
 use agon_core::rng::{Rng, Stream};
@@ -205,11 +206,10 @@ pub fn nothing(plan: &Plan) -> Played {
 /// Reads the whole pairs that stand in the file from a length on; the length up to which it is read now.
 pub fn follow(run: &Run, played: &mut Played, mut length: u64) -> Outcome<u64> {
     let path = run.path(GAMES);
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(length),
-        Err(e) => return Err(Failure::read(&path, &e)),
-    };
+    if !path.exists() {
+        return Ok(length);
+    }
+    let mut file = files::open(&path)?;
     file.seek(SeekFrom::Start(length)).map_err(|e| Failure::read(&path, &e))?;
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let (mut line, mut lines, mut size) = (Vec::new(), 2 * played.pairs, 0);

@@ -70,6 +70,9 @@ fn draw_ratio(pairs: &Pairs) -> f64 {
 
 /// The block that fastchess prints. `games` are wins, draws and losses where they are known.
 fn head_to_head(pairs: &Pairs, games: Option<[u64; 3]>, test: Option<&Test>) -> String {
+    if pairs.iter().all(|n| *n == 0) {
+        return "no games yet".into();
+    }
     let s = summary(pairs);
     // No minus before what is shown as 0.
     let shown = |x: f64| (100.0 * x).round() / 100.0 + 0.0;
@@ -277,6 +280,7 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
         let pairs = played.table.pentanomial(0, 1);
         let block = head_to_head(&pairs, Some(wdl(played, 0)), plan.test().as_ref());
         let _ = write!(out, "\nResults of {} vs {}\n{block}", name(0), name(1));
+        out += "\nElo here is that of the score alone; ratings above also weigh draws and who sits first.";
         return out;
     }
     let _ = match mixed {

@@ -402,7 +402,11 @@ impl Cfr {
         let rng = set.sampling.then(|| Rng::new(set.seed, Stream::Player, 0));
         let mut solver = Solver::new(Tree::new(game)?, rng);
         (0..set.iterations).for_each(|_| solver.step());
-        Ok(Self { policy: solver.average(), tree: solver.tree, thoughts: Thoughts::default() })
+        Ok(Self {
+            policy: solver.average(),
+            tree: solver.tree,
+            thoughts: Thoughts { chances: true, ..Thoughts::default() },
+        })
     }
 }
 

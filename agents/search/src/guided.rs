@@ -172,7 +172,7 @@ impl<G: Game> Player<G> for Guided<G> {
         let first = lines.iter().position(|l| l.moves[0] == best).unwrap_or(0);
         lines[..=first].rotate_right(1);
         self.value = earned(self.tree.value());
-        self.thoughts = Thoughts { lines, searched: u64::from(self.tree.simulations()), depth: 0 };
+        self.thoughts = Thoughts { lines, searched: u64::from(self.tree.simulations()), depth: 0, chances: false };
         if self.set.temperature == 0.0 {
             return Ok(best);
         }

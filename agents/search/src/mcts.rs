@@ -242,7 +242,7 @@ impl<G: Game> Mcts<G> {
         let worth = |line: &Line| line.value + 0.0;
         lines.sort_by(|a, b| b.visits.cmp(&a.visits).then(worth(b).total_cmp(&worth(a))).then(a.moves.cmp(&b.moves)));
         let searched = self.workers.iter().map(|w| w.simulations).sum();
-        self.thoughts = Thoughts { lines, searched, depth: 0 };
+        self.thoughts = Thoughts { lines, searched, depth: 0, chances: false };
     }
 }
 

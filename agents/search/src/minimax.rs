@@ -242,7 +242,7 @@ impl<G: Game> Player<G> for Minimax<G> {
             visits: 0,
             value: *value,
         });
-        self.thoughts = Thoughts { lines: lines.collect(), searched: self.searched, depth: reached };
+        self.thoughts = Thoughts { lines: lines.collect(), searched: self.searched, depth: reached, chances: false };
         if !self.set.random_ties {
             // The first in the game's own order among the best.
             return Ok(done.iter().filter(|d| d.0 == done[0].0).map(|d| d.1).min().unwrap_or(done[0].1));

@@ -89,6 +89,8 @@ pub struct Thoughts {
     pub searched: u64,
     /// Plies looked ahead, where the search has such a number.
     pub depth: u32,
+    /// Whether the lines' values are the probabilities by which it chooses, and not the returns that it expects.
+    pub chances: bool,
 }
 
 /// One move that was considered.

@@ -1,5 +1,19 @@
 //! A picture of a state in world units, for any front end to draw. No drawing library here.
 
+/// Digits behind the point that say something of a number: `usual`, or more where it is too small for them.
+pub fn digits(x: f64, usual: usize) -> usize {
+    let size = x.abs();
+    if !size.is_normal() || size >= 10f64.powi(1 - usual as i32) {
+        return usual;
+    }
+    usual.max((2.0 - size.log10().floor()) as usize)
+}
+
+/// An amount of money, in whatever currency: two digits behind the point, or more where it is small.
+pub fn money(x: f64) -> String {
+    format!("{x:.*}", digits(x, 2))
+}
+
 /// What colour means, not what it is: a front end chooses, and may have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
@@ -121,5 +135,26 @@ impl Scene {
     /// Adds a named value.
     pub fn note(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.notes.push((name.into(), value.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_amounts_keep_their_digits() {
+        let shown = [
+            (0.61, "0.61"),
+            (12.0, "12.00"),
+            (0.0, "0.00"),
+            (-0.012, "-0.0120"),
+            (2.123e-5, "0.0000212"),
+            (-3.5, "-3.50"),
+        ];
+        for (x, text) in shown {
+            assert_eq!(money(x), text);
+        }
+        assert_eq!((digits(0.05, 3), digits(0.0005, 4), digits(f64::NAN, 2)), (3, 6, 2));
     }
 }

@@ -7,7 +7,7 @@
 
 use agon_core::env::{Fold, Measure, Player, ensure};
 use agon_core::model::Each;
-use agon_core::scene::{Ink, Scene};
+use agon_core::scene::{Ink, Scene, money};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use rand_distr::{Distribution, Poisson};
 use serde::{Deserialize, Serialize};
@@ -347,7 +347,7 @@ impl Env for Perishable {
         scene.circle(now, f64::from(state.stock) / stock, 0.02, Ink::Agent);
         scene.note("stock", format!("{} of {stock}", state.stock));
         scene.note("period", format!("{} of {periods}", state.period));
-        scene.note("price", format!("{:.2}", state.price));
+        scene.note("price", money(state.price));
         scene.note("sold", state.sold.to_string());
     }
 }

@@ -12,7 +12,7 @@ pub mod plan;
 use super::logit::{Logit, Week};
 use agon_core::env::{Fold, Measure, Player, ensure, within};
 use agon_core::rng::Stream;
-use agon_core::scene::{Ink, Scene};
+use agon_core::scene::{Ink, Scene, money};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use carry::{Carried, Carry};
 use plan::Plan;
@@ -532,13 +532,20 @@ impl Env for Retail {
             scene.rect(x + 0.2, 0.0, 0.6, at(*p).max(0.01), Ink::Agent);
             scene.line(x + 0.1, at(week.costs[k]), x + 0.9, at(week.costs[k]), Ink::Danger);
             scene.text(x + 0.2, -0.1, &s.names[k], Ink::Frame);
-            scene.note(s.names[k].clone(), format!("{p:.2} $ × {:.0}", state.units[k]));
+            scene.note(s.names[k].clone(), format!("{} $ × {:.0}", money(*p), state.units[k]));
         }
         match self.carry.as_ref().zip(state.carried.as_ref()) {
             Some((carry, carried)) => carry.draw(carried, &s.names, scene),
             None => scene.note("week", format!("{} of {}", state.week + 1, s.customers.len())),
         }
-        scene.note("profit", format!("{:.0} $", state.profit));
+        scene.note(
+            "profit",
+            if state.profit.abs() < 10.0 {
+                format!("{} $", money(state.profit))
+            } else {
+                format!("{:.0} $", state.profit)
+            },
+        );
     }
 }
 

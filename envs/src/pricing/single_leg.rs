@@ -6,7 +6,7 @@
 
 use agon_core::env::{Fold, Measure, Player, ensure};
 use agon_core::model::Each;
-use agon_core::scene::{Ink, Scene};
+use agon_core::scene::{Ink, Scene, money};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -264,8 +264,8 @@ impl Env for SingleLeg {
         scene.note("seats", format!("{} of {seats}", state.seats));
         scene.note("period", format!("{} of {periods}", state.period));
         let asks = self.settings.fares.get((state.asks as usize).wrapping_sub(1));
-        scene.note("asked for", asks.map_or("nothing".into(), |f| format!("{f:.2}")));
-        scene.note("sold for", format!("{:.2}", state.fare));
+        scene.note("asked for", asks.map_or("nothing".into(), |f| money(*f)));
+        scene.note("sold for", money(state.fare));
     }
 }
 

@@ -215,6 +215,10 @@ fn weeks_of_a_year_go_on_in_the_next() {
     let mistyped = read(&["202450", "202451", "202482", "202501", "202502"]);
     assert_eq!(mistyped.weeks, [0, 1, 3, 4]);
     assert!(mistyped.left_out[0].contains("line 4, week 202482"), "{:?}", mistyped.left_out);
+    // Months look like weeks, and go on over the year's end at another place.
+    let rows = ["202510", "202511", "202512", "202601"].map(|w| format!("{w},10,2,1,0,100\n")).concat();
+    let told = read_text(&format!("{HEADER}{rows}")).err().unwrap().to_string();
+    assert!(told.contains("may be months"), "{told}");
     assert_eq!(week_of_year(202_601), Some((day("2025-12-29").unwrap() - MONDAY) / 7));
     assert!([202_400, 202_454, 24_01, 1, 210_101].map(week_of_year).iter().all(Option::is_none));
 }

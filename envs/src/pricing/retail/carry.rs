@@ -3,7 +3,7 @@
 
 use super::{RetailSettings, Sales, Weeks};
 use agon_core::env::{ensure, within};
-use agon_core::scene::Scene;
+use agon_core::scene::{Scene, money};
 use agon_core::{EnvError, Field};
 use serde::{Deserialize, Serialize};
 
@@ -295,11 +295,11 @@ impl Carry {
         }
         if self.reference_effect > 0.0 {
             for (name, price) in names.iter().zip(&carried.reference) {
-                scene.note(format!("{name} usually"), format!("{price:.2} $"));
+                scene.note(format!("{name} usually"), format!("{} $", money(*price)));
             }
         }
         if self.rival.is_some() {
-            scene.note("rival", format!("{:.2} $", carried.rival));
+            scene.note("rival", format!("{} $", money(carried.rival)));
         }
     }
 
