@@ -258,12 +258,12 @@ impl Scores {
             // Of what may be zero, or is a small part of the difference, a percentage says nothing.
             let sure = score.ci95.is_some_and(|half| score.mean > half) && mean.abs() < 10.0 * score.mean;
             let share = if sure { format!("  ({:+.2} %)", 100.0 * mean / score.mean) } else { String::new() };
-            let d = decimals(mean);
+            let d = told_apart(mean, Some(ci95));
             let (word, by) = if mean < 0.0 { ("less", -mean) } else { ("more", mean) };
             out += &format!("earned {word} than {:<wide$}{by:>14.d$} ± {ci95:.d$}{share}\n", score.name);
         }
         for counted in &self.counted {
-            let d = decimals(counted.mean);
+            let d = told_apart(counted.mean, counted.ci95);
             let line = format!("{:<wide$}{:>14.d$} {}", counted.name, counted.mean, half(counted.ci95, d));
             out += line.trim_end();
             out += "\n";
@@ -280,6 +280,17 @@ fn decimals(x: f64) -> usize {
         2
     } else {
         digits(x, 4)
+    }
+}
+
+/// The same of a mean with half the width of its interval, which is not to be shown as 0 unless it is nothing.
+fn told_apart(mean: f64, half: Option<f64>) -> usize {
+    let d = decimals(mean);
+    match half {
+        Some(half) if half > 1e-9 * mean.abs() && half < 0.5 * 10f64.powi(-(d as i32)) => {
+            (-half.log10()).ceil() as usize
+        }
+        _ => d,
     }
 }
 
@@ -474,5 +485,17 @@ mod tests {
         assert!(!scores.table().contains('±'), "{}", scores.table());
         assert!(scores.json()["ci95"].is_null() && scores.json()["counted"][0]["ci95"].is_null());
         assert!(Score::of("a", &[1.0, 1.0], false).ci95 == Some(0.0), "two that agree have one, of no width");
+    }
+
+    #[test]
+    fn no_interval_is_shown_as_nothing_that_is_something() {
+        let shown = |mean: f64, half: f64| {
+            let d = told_apart(mean, Some(half));
+            format!("{mean:.d$} ± {half:.d$}")
+        };
+        assert_eq!(shown(1.2795, 0.00003), "1.27950 ± 0.00003");
+        assert_eq!(shown(0.000_025_2, 0.000_000_04), "0.00002520 ± 0.00000004");
+        assert_eq!(shown(1485104.0, 214.0), "1485104 ± 214");
+        assert_eq!((shown(4.4, 0.0), shown(4.4, 1e-15)), ("4.4000 ± 0.0000".into(), "4.4000 ± 0.0000".into()));
     }
 }
