@@ -131,12 +131,12 @@ fn leave() {
 /// Stops the process, as Ctrl-Z does, with the terminal in order meanwhile.
 pub fn suspend() {
     let _drawing = lock(&DRAWING);
-    let open = lock(&TAKEN).is_some();
-    if open {
+    let taken = lock(&TAKEN); // held throughout, so that a view that ends meanwhile leaves the terminal last
+    if taken.is_some() {
         leave();
     }
     let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP);
-    if open {
+    if taken.is_some() {
         again();
     }
 }
@@ -144,7 +144,8 @@ pub fn suspend() {
 /// Takes the terminal again after the process was stopped by a signal that cannot be caught.
 pub fn resume() {
     let _drawing = lock(&DRAWING);
-    if lock(&TAKEN).is_some() {
+    let taken = lock(&TAKEN);
+    if taken.is_some() {
         again();
     }
 }
@@ -172,10 +173,12 @@ pub fn restore_for_good() {
 
 /// Gives the terminal back and shows what was printed meanwhile. Does nothing if no view is open.
 pub fn restore() {
-    let Some(mut taken) = lock(&TAKEN).take() else { return };
+    let mut open = lock(&TAKEN);
+    let Some(mut taken) = open.take() else { return };
     leave();
     let _ = rustix::stdio::dup2_stdout(&taken.stdout);
     let _ = rustix::stdio::dup2_stderr(&taken.stderr);
+    drop(open);
     let mut fresh = Vec::new();
     if taken.log.seek(SeekFrom::Start(taken.from)).is_ok()
         && std::io::Read::read_to_end(&mut taken.log, &mut fresh).is_ok()

@@ -39,6 +39,13 @@ def main():
             except OSError:
                 pass
 
+    def drain():
+        """What was written before now: a stopped process writes no more."""
+        before = -1
+        while before < len(seen):
+            before = len(seen)
+            pump(0.05)
+
     def ended(flags=os.WNOHANG):
         if state["code"] is None:
             done, status = os.waitpid(pid, flags)
@@ -65,6 +72,7 @@ def main():
         elif kind == "stopped":
             while not ended(os.WNOHANG | os.WUNTRACED) and time.monotonic() < end:
                 pump(0.02)
+            drain()
             state["left_while_stopped"] = seen.rfind(b"\x1b[?1049l") > seen.rfind(b"\x1b[?1049h")
         elif kind == "forget":
             pump(0)
@@ -77,7 +85,7 @@ def main():
     if state["code"] is None:
         os.kill(pid, signal.SIGKILL)
     if not state["closed"]:
-        pump(0.05)
+        drain()
     after = before if state["closed"] else termios.tcgetattr(slave)
     print(json.dumps({
         "code": state["code"],
