@@ -188,7 +188,8 @@ fn show(film: &Film, title: &str) -> Outcome {
             Duration::from_millis(200)
         };
         match key(wait.min(Duration::from_millis(200)))? {
-            Some(Key::Char('q') | Key::Stop) => break,
+            Some(Key::Stop) => signals::end_at_once(),
+            Some(Key::Char('q')) => break,
             Some(Key::Char(' ')) if at == last => (at, playing) = (0, true),
             Some(Key::Char(' ')) => playing = !playing,
             Some(Key::Left) => (at, playing) = (at.saturating_sub(1), false),

@@ -271,9 +271,10 @@ pub fn metrics_at(run: &Run, lengths: &Value) -> Result<Vec<u8>, String> {
 }
 
 impl Logs {
-    /// Opens a run's logs as they were at its checkpoint, which says `lengths`, or empty.
-    pub fn open(run: &Run, lengths: &Value) -> Outcome<Self> {
-        let length = |name: &str| lengths[name].as_u64().unwrap_or(0);
+    /// Opens a run's logs as they were at its checkpoint, or empty. It says how long `metrics.jsonl` was, and that is
+    /// held to; and how long the `derived` ones were, where it knows.
+    pub fn open(run: &Run, lengths: &Value, derived: &Value) -> Outcome<Self> {
+        let length = |name: &str| derived[name].as_u64().unwrap_or(0);
         let kept = metrics_at(run, lengths)
             .map_err(|why| Failure::Input(format!("{} cannot be gone on with: {why}", run.folder.display())))?;
         let metrics = open_at(&run.path(METRICS), kept.len() as u64)?;
@@ -322,18 +323,18 @@ impl Logs {
         events.into_iter().try_for_each(|event: Event| self.draw(&event))
     }
 
-    /// Flushes, and says how long each file is now. What a checkpoint depends on is synced then.
+    /// How long the logs are that nothing depends on.
+    pub fn derived(&self) -> Value {
+        let length = |file: &BufWriter<File>| file.get_ref().metadata().map_or(0, |m| m.len());
+        json!({"speed": length(&self.speed), "board": length(self.board.get_ref())})
+    }
+
+    /// Flushes, and says how long `metrics.jsonl` is now. What a checkpoint depends on is synced then.
     pub fn lengths(&mut self) -> Outcome<Value> {
         self.flush()?;
         disk::change();
         self.metrics.get_ref().sync_all().map_err(|e| self.run.failed(&self.run.path(METRICS), &e))?;
-        let length = |file: &BufWriter<File>| file.get_ref().metadata().map_or(0, |m| m.len());
-        Ok(json!({
-            "metrics": self.length,
-            "metrics_crc32c": self.sum,
-            "speed": length(&self.speed),
-            "board": length(self.board.get_ref()),
-        }))
+        Ok(json!({"metrics": self.length, "metrics_crc32c": self.sum}))
     }
 
     /// Hands everything to the system; the first error since the last call comes out here.

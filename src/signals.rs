@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | SIGINT, SIGTERM | asks it to save and stop; the second one ends it at once | ends it |
 //! | SIGHUP: the terminal was closed | asks it to save and stop | ends it |
+//! | any of them while it is set up | ends it: there is nothing to save | |
 //! | SIGQUIT | ends it at once | ends it |
 //! | SIGTSTP, SIGCONT | the terminal is given back, and taken again | the same |
 
@@ -22,14 +23,23 @@ const INTERRUPTED: i32 = 130;
 /// Ended by SIGQUIT, as shells count.
 const QUIT: i32 = 131;
 
+/// Whether a run is being set up.
+static SETTING_UP: AtomicBool = AtomicBool::new(false);
+
+/// Says whether a run is being set up, which may take long and leaves nothing that should be saved.
+pub fn set_up(under_way: bool) {
+    SETTING_UP.store(under_way, Ordering::SeqCst);
+}
+
 /// Listens for a run: the flag is set once it should save and stop.
 pub fn for_run() -> Outcome<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
     listen(move |signal| match signal {
+        SIGQUIT => end(QUIT),
+        _ if SETTING_UP.load(Ordering::SeqCst) => end(INTERRUPTED),
         // A closed terminal may be told twice, by the kernel and by the shell: that is no impatience.
         SIGHUP => asked.store(true, Ordering::SeqCst),
-        SIGQUIT => end(QUIT),
         _ if asked.swap(true, Ordering::SeqCst) => end(INTERRUPTED),
         _ => {}
     })?;

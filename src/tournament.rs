@@ -106,6 +106,7 @@ impl Visit for Contest<'_> {
                 "agon": env!("CARGO_PKG_VERSION"),
                 "command": std::env::args().collect::<Vec<_>>(),
                 "seed": plan.set.seed,
+                "digests": true, // every game has one
                 "threads": std::thread::available_parallelism().map_or(1, usize::from),
             });
             run.write("provenance.json", &format!("{provenance:#}\n"))?;

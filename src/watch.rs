@@ -123,7 +123,8 @@ pub fn run(args: &cli::Watch) -> Outcome {
         model.help = help;
         screen.draw(|frame| view::draw(frame, model, theme, keys))?;
         match key(Duration::from_millis(100))? {
-            Some(Key::Char('q') | Key::Stop) => break,
+            Some(Key::Stop) => signals::end_at_once(),
+            Some(Key::Char('q')) => break,
             Some(Key::Tab) => shown = (shown + 1) % watched.len(),
             Some(Key::Char('?')) => help = !help,
             Some(_) => help = false,

@@ -1,6 +1,5 @@
 //! Nothing of a run may be lost: power cuts, kills at any moment, damage, full disks, longer runs.
 
-use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -66,19 +65,11 @@ fn exact(run: &Path) -> Vec<(String, String)> {
                 folders.push(path);
                 continue;
             }
-            let clock = ["provenance.json", "speed.jsonl", "status.json", "lock", "log.txt", "checksums"];
+            let clock = ["provenance.json", "speed.jsonl", "status.json", "lock", "log.txt", "clock.json"];
             if clock.contains(&name.as_str()) || ["events", "not-a-log"].iter().any(|start| name.starts_with(start)) {
                 continue;
             }
-            let mut bytes = std::fs::read(&path).unwrap();
-            if name == "state.json" {
-                let mut state: Value = serde_json::from_slice(&bytes).unwrap();
-                for part in ["seconds", "logs"] {
-                    let metrics = state["run"]["logs"]["metrics_crc32c"].clone();
-                    state["run"][part] = if part == "logs" { json!({"metrics_crc32c": metrics}) } else { Value::Null };
-                }
-                bytes = state.to_string().into_bytes();
-            }
+            let bytes = std::fs::read(&path).unwrap();
             let hash = format!("{:x} of {}", crc32c::crc32c(&bytes), bytes.len());
             files.push((path.strip_prefix(run).unwrap().to_string_lossy().into_owned(), hash));
         }
@@ -160,6 +151,26 @@ fn derived_logs_are_made_anew() {
             let curves = |b: &[u8]| b.windows(17).filter(|w| w == b"charts/evaluation").count();
             assert_eq!(curves(&made), curves(&bytes), "every evaluation is in it again");
         }
+    }
+    // What a checkpoint says of time is derived as well.
+    for (i, change) in [None, Some((b"clock", b"clocc")), Some((b"peed\"", b"peid\""))].into_iter().enumerate() {
+        let run = format!("clock-{i}");
+        place.copy("whole", &run);
+        let path = place.at(&run).join("checkpoints/640/clock.json");
+        let text = std::fs::read(&path).unwrap();
+        match change {
+            None => std::fs::remove_file(&path).unwrap(),
+            Some((from, to)) => {
+                let at = text.windows(5).position(|w| w == from).unwrap();
+                std::fs::write(&path, [&text[..at], &to[..], &text[at + 5..]].concat()).unwrap();
+            }
+        }
+        let told = place.resume(&run);
+        assert!(told.contains("clock.json is damaged"), "{told}");
+        let other = |files: Vec<(String, String)>| -> Vec<_> {
+            files.into_iter().filter(|(name, _)| !name.ends_with("clock.json")).collect()
+        };
+        assert_eq!(whole, other(exact(&place.at(&run))));
     }
     // Without what a checkpoint depends on, an older one that does not is gone on from; and that is said.
     place.copy("whole", "short");

@@ -63,6 +63,8 @@ fn a_view_gives_the_terminal_back() {
         }
         let report = session(folder.path(), args, &[shown, "key:q"]);
         assert!(report["code"] == 0 && is_restored(&report), "{args:?} q: {report}");
+        let report = session(folder.path(), args, &[shown, "key:\\x03"]);
+        assert!(report["code"] == 130 && is_restored(&report), "{args:?} Ctrl-C: {report}");
         let report = session(folder.path(), args, &[shown, "close"]);
         assert_eq!(report["code"], 130, "{args:?} close: {report}");
         for stop in ["signal:TSTP", "key:\\x1a"] {

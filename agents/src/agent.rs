@@ -30,6 +30,12 @@ pub enum AgentError {
     Stopped,
 }
 
+impl From<Issue> for AgentError {
+    fn from(issue: Issue) -> Self {
+        Self::Settings(vec![issue])
+    }
+}
+
 /// More steps than any run makes: beyond it counters would overflow.
 pub(crate) const MOST_STEPS: u64 = 1 << 60;
 

@@ -7,12 +7,12 @@
 use crate::agent::{AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
 use crate::bridge::{HostTensor, host_slice};
-use crate::memory;
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, stretch_ends};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
 use agon_core::crew::Crew;
+use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
@@ -165,7 +165,8 @@ impl Config {
         memory::fits("width", weights, "")?;
         memory::fits("minibatch", weights + batch, "")?;
         memory::fits("window", weights + batch + window, "")?;
-        memory::fits("simulations", weights + batch + window + trees, &format!(" with {games} games side by side"))
+        memory::fits("simulations", weights + batch + window + trees, &format!(" with {games} games side by side"))?;
+        Ok(())
     }
 
     /// A minibatch in parts. How many there are does not depend on the number of threads, so neither do results.

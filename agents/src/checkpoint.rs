@@ -1,4 +1,6 @@
 //! Checkpoints: `weights.safetensors`, `state.json` and their `checksums` in a folder that appears whole or not at all.
+//! `clock.json` beside them holds what differs between two runs that do the same: time, and where logs of speed end.
+//! Nothing depends on it, and it carries its own sum.
 
 use crate::agent::{AgentError, Saved};
 use crate::bridge::read_f32;
@@ -13,10 +15,11 @@ use tch::{Kind, Tensor};
 const WEIGHTS: &str = "weights.safetensors";
 const STATE: &str = "state.json";
 const SUMS: &str = "checksums";
+const CLOCK: &str = "clock.json";
 
 /// Writes a checkpoint: to a new name, synced, then renamed, in the place of an older one of that name if there is one.
-/// `state` holds what is not the agent's. The folder that it goes into must exist.
-pub fn write(folder: &Path, agent: &Saved, state: &Value) -> io::Result<()> {
+/// `state` holds what is not the agent's, `clock` what depends on time. The folder that it goes into must exist.
+pub fn write(folder: &Path, agent: &Saved, state: &Value, clock: &Value) -> io::Result<()> {
     let parent = disk::parent(folder);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let draft = parent.join(format!(".{name}.draft"));
@@ -26,7 +29,7 @@ pub fn write(folder: &Path, agent: &Saved, state: &Value) -> io::Result<()> {
     }
     disk::change();
     fs::create_dir(&draft)?;
-    let written = fill(&draft, agent, state).and_then(|()| place(&draft, folder));
+    let written = fill(&draft, agent, state, clock).and_then(|()| place(&draft, folder));
     if written.is_err() || draft.exists() {
         // Whatever was there before is untouched, or replaced: the draft only takes room.
         let _ = fs::remove_dir_all(&draft);
@@ -34,7 +37,7 @@ pub fn write(folder: &Path, agent: &Saved, state: &Value) -> io::Result<()> {
     written
 }
 
-fn fill(draft: &Path, agent: &Saved, state: &Value) -> io::Result<()> {
+fn fill(draft: &Path, agent: &Saved, state: &Value, clock: &Value) -> io::Result<()> {
     let views: Vec<_> = agent.tensors.iter().map(|(name, t)| (name, bytes_of(t))).collect();
     let views = views.iter().map(|(name, (dtype, shape, bytes))| {
         TensorView::new(*dtype, shape.clone(), bytes).map(|view| ((*name).clone(), view))
@@ -45,6 +48,9 @@ fn fill(draft: &Path, agent: &Saved, state: &Value) -> io::Result<()> {
     for (name, bytes) in [(WEIGHTS, &weights), (STATE, &state), (SUMS, &sums(&weights, &state).into_bytes())] {
         disk::create(&draft.join(name), bytes)?;
     }
+    let text = clock.to_string();
+    let clock = json!({"clock": clock, "crc32c": crc32c::crc32c(text.as_bytes())});
+    disk::create(&draft.join(CLOCK), clock.to_string().as_bytes())?;
     disk::change();
     disk::sync_folder(draft)
 }
@@ -87,6 +93,15 @@ fn sum(name: &str, bytes: &[u8]) -> String {
 
 fn sums(weights: &[u8], state: &[u8]) -> String {
     sum(WEIGHTS, weights) + &sum(STATE, state)
+}
+
+/// What a checkpoint's [`write`] was given as its clock; `Null` where that is gone or damaged.
+pub fn read_clock(folder: &Path) -> Value {
+    let path = folder.join(CLOCK);
+    let text = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+    let read: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let sum = crc32c::crc32c(read["clock"].to_string().as_bytes());
+    if read["crc32c"] == sum { read["clock"].clone() } else { Value::Null }
 }
 
 /// Whether a checkpoint has checksums; those of older versions have none, and not all damage to them can be seen.

@@ -4,12 +4,12 @@ use crate::actor_critic::{Frozen, FrozenJudge, Nets, Shape, prepare};
 use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::bridge::{HostTensor, read_f32};
 use crate::dist::Head;
-use crate::memory;
 use crate::net::{Builder, Params};
 use crate::normalise::Moments;
 use crate::registry::Context;
 use crate::returns::{Earned, gae};
 use crate::rollout::Rollout;
+use agon_core::memory;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::{Actions, FirstBuf, StepBuf};
 use serde_json::{Map, Value, json};
@@ -55,7 +55,8 @@ impl Collecting<'_> {
         memory::fits("hidden", weights + gates, "")?;
         memory::fits("rollout_steps", rollout + weights + gates, &what)?;
         let setting = if self.rollout_steps == 1 { "hidden" } else { "rollout_steps" };
-        memory::fits(setting, rollout + weights + gates + passes, &what)
+        memory::fits(setting, rollout + weights + gates + passes, &what)?;
+        Ok(())
     }
 }
 
@@ -276,7 +277,7 @@ impl Collector {
                 read_f32(&self.nets.value(&self.params, &last), &mut values);
                 places.iter().zip(values).for_each(|(&i, v)| final_value[i] = v);
             }
-            Ok(())
+            Ok::<_, AgentError>(())
         })?;
         self.finals.0.clear();
         self.finals.1.clear();

@@ -14,7 +14,6 @@
 //! | small networks without tensors | [`dense`] |
 //! | memory shared by tensors and slices | [`bridge`] |
 //! | evaluation | [`evaluate`] |
-//! | how much memory there is | [`memory`] |
 //! | demand from sales data | [`demand`] |
 
 pub mod a2c;
@@ -33,7 +32,6 @@ pub mod dqn;
 pub mod evaluate;
 pub mod exact;
 pub mod greedy;
-pub mod memory;
 pub mod net;
 pub mod normalise;
 pub mod optim;

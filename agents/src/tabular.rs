@@ -4,10 +4,10 @@
 //! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `Table::update`.
 
 use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop};
-use crate::memory;
 use crate::registry::Start;
 use crate::rivals::random_rivals;
 use crate::train::{Trainer, Training};
+use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
@@ -350,7 +350,8 @@ impl Tabular {
         let state = self.table.tables * (4 * self.table.actions + 4) + 8 * width + self.table.actions + 100;
         // As many again, with what doubling copies; and all of it three times where it is put aside and written.
         let bytes = (4 * self.room * state) as f64;
-        memory::fits("most_states", bytes, &format!(" for {} observations, twice as many as were met", self.room))
+        memory::fits("most_states", bytes, &format!(" for {} observations, twice as many as were met", self.room))?;
+        Ok(())
     }
 
     fn stop_the_stable(&mut self) {

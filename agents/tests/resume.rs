@@ -55,7 +55,7 @@ fn resumes(env: &str, set: &Value, kind: &str, agent: &Value) -> Value {
         straight.advance().unwrap();
         if saved_at.is_none() && straight.step() >= half {
             let (saved, rest) = straight.save();
-            checkpoint::write(&folder.path().join("half"), &saved, &rest).unwrap();
+            checkpoint::write(&folder.path().join("half"), &saved, &rest, &Value::Null).unwrap();
             saved_at = Some(straight.step());
         }
     }
@@ -180,7 +180,7 @@ fn stopped_anywhere_it_ends_in_the_same_bits() {
         let folder = tempfile::tempdir().unwrap();
         let reopened = |training: &dyn Training| {
             let (saved, rest) = training.save();
-            checkpoint::write(&folder.path().join("now"), &saved, &rest).unwrap();
+            checkpoint::write(&folder.path().join("now"), &saved, &rest, &Value::Null).unwrap();
             let (saved, rest) = checkpoint::read(&folder.path().join("now")).unwrap();
             let mut other = fresh();
             other.load(&saved, Some(&rest)).unwrap();
@@ -218,7 +218,7 @@ fn damage_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join("now");
         let (saved, rest) = training.save();
-        checkpoint::write(&at, &saved, &rest).unwrap();
+        checkpoint::write(&at, &saved, &rest, &Value::Null).unwrap();
         let file = |name: &str| std::fs::read(at.join(name)).unwrap();
         for name in ["weights.safetensors", "state.json", "checksums"] {
             let good = file(name);

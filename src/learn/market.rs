@@ -172,6 +172,9 @@ fn lines(path: &Path, settings: &FitSettings, table: &Table, fit: &Fit) -> Vec<S
     for ((name, b), e) in table.sales.names.iter().zip(&fit.price_effects).zip(&fit.elasticities) {
         lines.push(format!("    {name:<wide$}  {b:<20} elasticity {e}"));
     }
+    if !settings.display.is_empty() && fit.display_effect.value != 0.0 {
+        lines.push(format!("    display effect, the same for all: {}", fit.display_effect));
+    }
     lines.extend(fit.remarks.iter().map(|r| format!("  note: {r}")));
     lines
 }

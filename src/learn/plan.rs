@@ -7,8 +7,9 @@ use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::registry::{self, Start};
 use agon_agents::train::Training;
-use agon_agents::{AgentError, Device, memory};
+use agon_agents::{AgentError, Device};
 use agon_core::game::Visit;
+use agon_core::memory;
 use agon_core::settings::{Issue, Setting, Settings};
 use agon_core::{Entry, EnvError, Game, Spec, VecEnv, View};
 use agon_search::self_play::Rules;
@@ -152,7 +153,7 @@ impl Plan {
             Some(_) => {
                 let fit = FitSettings::read(&source.section("fit")?).map_err(within("fit"))?;
                 let data = path.parent().unwrap_or(Path::new(".")).join(&fit.data);
-                if fit.data.is_empty() || !data.is_file() {
+                if fit.data.is_empty() || !data.exists() {
                     let message = format!("no file at {}", data.display());
                     return Err(source.wrong(&[Issue::value("data", message).within("fit")]));
                 }

@@ -183,11 +183,13 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     if newest_first {
         weeks.reverse();
     }
+    let swapped = order::swap_neighbours(&mut weeks);
     let rows: Vec<Row> = weeks.iter().map(|w| Row { line: w.line, label: &w.label, week: w.week }).collect();
     let apart = (0..columns.rest.len()).find(|c| tells_apart(&weeks, *c)).map(|c| header[columns.rest[c]].as_str());
     order::check(&rows, apart).map_err(wrong)?;
     let mut table = clean(weeks, years || dates == Some(true), names, settings.outlier_factor).map_err(wrong)?;
     table.products = columns.products;
+    table.remarks.extend(swapped);
     if newest_first {
         table.remarks.insert(0, "the newest week comes first: its rows were turned round".into());
     }

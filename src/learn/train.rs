@@ -91,7 +91,10 @@ pub fn run(args: &cli::Train) -> Outcome {
 
 /// One run, from where it begins to its table; its folder and what it earned.
 pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64)> {
-    let mut session = Session::open(args, stop.clone())?;
+    signals::set_up(true);
+    let session = Session::open(args, stop.clone());
+    signals::set_up(false);
+    let mut session = session?;
     let outcome = session.train();
     let ended = match &outcome {
         Ok(outcome) => *outcome,
@@ -195,19 +198,19 @@ impl Session {
         let mut trainer = plan.start(device)?;
         Judged::of(&plan, &*trainer)?; // whoever cannot be judged is told so now
         let resumed = matches!(begin, Begin::From(..));
-        let (run, lock, state) = match begin {
+        let (run, lock, state, clock) = match begin {
             Begin::New => {
                 let learned = args.from.as_deref().map(|from| warm(&plan, &mut *trainer, from)).transpose()?;
                 let run = Run::create(&plan.name, args.out.as_deref())?;
                 let lock = run.lock()?;
                 describe(&run, &plan, device, learned.as_deref())?;
-                (run, lock, Value::Null)
+                (run, lock, Value::Null, Value::Null)
             }
             Begin::Anew(run, lock) => {
                 if !args.set.is_empty() {
                     run.write("scenario.toml", &plan.resolved)?;
                 }
-                (run, lock, Value::Null)
+                (run, lock, Value::Null, Value::Null)
             }
             Begin::From(run, lock, folder, saved, state) => {
                 let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
@@ -225,7 +228,18 @@ impl Session {
                 if run.checkpoint("latest").as_ref() != Some(&folder) || !run.path("checkpoints/latest").is_file() {
                     run.mark("latest", &name)?;
                 }
-                (run, lock, state)
+                let clock = match checkpoint::read_clock(&folder) {
+                    // Older versions kept it in the state.
+                    Value::Null if state["seconds"].is_f64() => {
+                        json!({"seconds": state["seconds"], "logs": state["logs"]})
+                    }
+                    Value::Null => {
+                        agon::tell!("note: the checkpoint's clock.json is damaged: time and speed are counted anew");
+                        Value::Null
+                    }
+                    clock => clock,
+                };
+                (run, lock, state, clock)
             }
         };
         if trainer.step() == 0 {
@@ -235,7 +249,7 @@ impl Session {
         if resumed {
             best.mark(&run)?;
         }
-        let logs = Logs::open(&run, &state["logs"])?;
+        let logs = Logs::open(&run, &state["logs"], &clock["logs"])?;
         let mut model = Model {
             name: plan.name.clone(),
             run: run.folder.display().to_string(),
@@ -271,7 +285,7 @@ impl Session {
             stop,
             best,
             saved: None,
-            before: state["seconds"].as_f64().unwrap_or(0.0),
+            before: clock["seconds"].as_f64().unwrap_or(0.0),
             started: now,
         };
         if !resumed {
@@ -445,10 +459,10 @@ impl Session {
             "settled": self.settled,
             "judging": self.judging,
             "reached": self.reached,
-            "seconds": self.seconds(),
         });
+        let clock = json!({"seconds": self.seconds(), "logs": self.faces.logs.derived()});
         let folder = self.run.path(&format!("checkpoints/{step}"));
-        checkpoint::write(&folder, &saved, &state).map_err(|e| self.run.failed(&folder, &e))?;
+        checkpoint::write(&folder, &saved, &state, &clock).map_err(|e| self.run.failed(&folder, &e))?;
         self.run.mark("latest", &step.to_string())?;
         self.run.status("running", step, self.plan.train.steps)?;
         if self.best.checkpoint != Some(step.to_string()) {

@@ -117,7 +117,7 @@ impl<L: Iterator<Item = std::io::Result<(u64, String)>>> Visit for Again<'_, L> 
 
     fn visit<G: Game>(self, game: G) -> Checked {
         let (mut games, mut film) = (0, None);
-        let mut course = self.whole.then(|| Course::new(&game, self.plan)).transpose()?;
+        let mut course = self.whole.then(|| Course::new(&game, self.plan, has_digests(self.path))).transpose()?;
         for line in self.lines {
             let (number, line) = line.map_err(|e| Failure::read(self.path, &e))?;
             let at = |why: String| format!("{}:{number}: {why}", self.path.display());
@@ -150,15 +150,21 @@ struct Course<G: Game> {
     opening: Opening<G>,
     first: Option<Record>,
     pairs: u64,
-    /// Whether a line had a digest: then all after it have. Those of older versions had none.
+    /// Whether the tournament was begun by a version that writes digests, or a line had one: then all after it have.
     digests: bool,
 }
 
+/// Whether a tournament was begun by a version that writes a digest with every game.
+fn has_digests(games: &Path) -> bool {
+    let text = files::text(&games.with_file_name("provenance.json")).unwrap_or_default();
+    serde_json::from_str(&text).is_ok_and(|told: Value| told["digests"] == true)
+}
+
 impl<G: Game> Course<G> {
-    fn new(game: &G, plan: &Plan) -> Outcome<Self> {
+    fn new(game: &G, plan: &Plan, digests: bool) -> Outcome<Self> {
         let board = Board::new(game.clone(), Vec::new(), play::openings(game, plan)?);
         let (schedule, opening) = (Schedule::new(plan), Opening::default());
-        Ok(Self { schedule, board, opening, first: None, pairs: 0, digests: false })
+        Ok(Self { schedule, board, opening, first: None, pairs: 0, digests })
     }
 
     fn next(&mut self, plan: &Plan, record: &Record) -> Result<(), String> {
@@ -173,7 +179,7 @@ impl<G: Game> Course<G> {
             return Err("its opening is not the one that the tournament gave it".into());
         }
         if self.digests && record.digest.is_none() {
-            return Err("it has no digest, and games before it have".into());
+            return Err("it has no digest: it is not as it was written".into());
         }
         self.digests = record.digest.is_some();
         match first {

@@ -119,7 +119,11 @@ impl Plan {
     pub fn of_players(players: &[String], sets: &[String]) -> Outcome<Self> {
         let runs = players.iter().filter_map(|words| scenario_of(words));
         let Some(path) = runs.into_iter().next() else {
-            return Err(Failure::Input(format!("{}: none of these is a scenario or a run", players.join(" "))));
+            return Err(Failure::Input(format!(
+                "{}: none of these is a scenario or a run, and so nothing says which game is played; write a scenario \
+                 with [players], or name a run among them",
+                players.join(" ")
+            )));
         };
         let run = Source::read(&path, &[])?;
         let trained_on = run.section("env")?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();

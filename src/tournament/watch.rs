@@ -28,7 +28,7 @@ pub fn run(folder: &Path) -> Outcome {
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
     let theme = Theme { colour: screen::has_colour() };
-    let (mut text, mut due, mut top) = (as_text(&plan, &played), Instant::now(), 0u16);
+    let (mut text, mut due, mut at) = (as_text(&plan, &played), Instant::now(), (0u16, 0u16));
     loop {
         if Instant::now() >= due {
             let begun = Instant::now();
@@ -46,29 +46,41 @@ pub fn run(folder: &Path) -> Outcome {
             (false, false) => format!("stopped: agon tournament --resume {} goes on", crate::failure::quoted(folder)),
         };
         let progress = (played.pairs, played.schedule.total());
-        screen.draw(|frame| draw(frame, &text, progress, &state, &mut top, theme))?;
+        screen.draw(|frame| draw(frame, &text, progress, &state, &mut at, theme))?;
         match key(Duration::from_millis(200))? {
-            Some(Key::Char('q') | Key::Stop) => break,
-            Some(Key::Down) => top = top.saturating_add(1),
-            Some(Key::Up) => top = top.saturating_sub(1),
-            Some(Key::Home) => top = 0,
-            Some(Key::End) => top = u16::MAX,
+            Some(Key::Stop) => signals::end_at_once(),
+            Some(Key::Char('q')) => break,
+            Some(Key::Down) => at.0 = at.0.saturating_add(1),
+            Some(Key::Up) => at.0 = at.0.saturating_sub(1),
+            Some(Key::Right) => at.1 = at.1.saturating_add(8),
+            Some(Key::Left) => at.1 = at.1.saturating_sub(8),
+            Some(Key::Home) => at = (0, 0),
+            Some(Key::End) => at.0 = u16::MAX,
             _ => {}
         }
     }
     Ok(())
 }
 
-fn draw(frame: &mut Frame<'_>, text: &str, (pairs, total): (u64, u64), state: &str, top: &mut u16, theme: Theme) {
+/// Draws the standings from line and column `at` on, which are kept within the text.
+fn draw(frame: &mut Frame<'_>, text: &str, (pairs, total): (u64, u64), state: &str, at: &mut (u16, u16), theme: Theme) {
     let [bar, body, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(frame.area());
     let share = if total == 0 { 1.0 } else { pairs as f64 / total as f64 };
     frame.render_widget(theme.bar(share, format!("{pairs} of {total} pairs")), bar);
-    let most = (text.lines().count() as u16).saturating_sub(body.height.saturating_sub(2));
-    *top = (*top).min(most);
+    let (high, wide) = (text.lines().count(), text.lines().map(|line| line.chars().count()).max().unwrap_or(0));
+    let below = (high as u16).saturating_sub(body.height.saturating_sub(2));
+    let beside = (wide as u16).saturating_sub(body.width.saturating_sub(2));
+    *at = (at.0.min(below), at.1.min(beside));
     let block = Block::bordered().title(" standings ");
-    frame.render_widget(Paragraph::new(text).scroll((*top, 0)).block(block), body);
-    frame.render_widget(Paragraph::new(format!("{state}   q quit   ↑ ↓")).style(theme.faint()), bottom);
+    frame.render_widget(Paragraph::new(text).scroll(*at).block(block), body);
+    let more = match (below > 0, beside > 0) {
+        (false, false) => "",
+        (true, false) => "   ↑ ↓ more lines",
+        (false, true) => "   ← → more columns",
+        (true, true) => "   ↑ ↓ ← → more lines and columns",
+    };
+    frame.render_widget(Paragraph::new(format!("{state}   q quit{more}")).style(theme.faint()), bottom);
 }
 
 #[cfg(test)]
@@ -82,13 +94,28 @@ mod tests {
         let text: String = (0..50).map(|i| format!("line {i}\n")).collect();
         for (width, height) in [(1, 1), (20, 4), (80, 24), (200, 80)] {
             let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-            for (mut top, part) in [(0, "line 0"), (u16::MAX, "line 49")] {
+            for (mut at, part) in [((0, 0), "line 0"), ((u16::MAX, 0), "line 49")] {
                 let theme = Theme { colour: false };
-                terminal.draw(|frame| draw(frame, &text, (3, 9), "playing", &mut top, theme)).unwrap();
+                terminal.draw(|frame| draw(frame, &text, (3, 9), "playing", &mut at, theme)).unwrap();
                 let cells = terminal.backend().buffer().content();
                 let shown: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
                 assert!(height < 24 || shown.contains(part) && shown.contains("3 of 9 pairs"), "{shown}");
             }
         }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_and_can_be_reached() {
+        let text = format!("first{}last", " ".repeat(100));
+        let shown = |at: &mut (u16, u16), width| {
+            let mut terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
+            terminal.draw(|f| draw(f, &text, (3, 9), "playing", at, Theme { colour: false })).unwrap();
+            terminal.backend().buffer().content().iter().map(ratatui::buffer::Cell::symbol).collect::<String>()
+        };
+        let left = shown(&mut (0, 0), 80);
+        assert!(left.contains("first") && !left.contains("last") && left.contains("more columns"), "{left}");
+        let right = shown(&mut (0, u16::MAX), 80);
+        assert!(!right.contains("first") && right.contains("last"), "{right}");
+        assert!(!shown(&mut (0, 0), 200).contains("more"), "all of it fits");
     }
 }

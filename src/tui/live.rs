@@ -143,12 +143,16 @@ fn show(
     wants: &AtomicBool,
 ) -> Outcome {
     let theme = Theme { colour: has_colour() };
+    let mut heard = Instant::now();
     loop {
         let next = Instant::now() + FRAME;
         let mut closed = false;
         loop {
             match events.try_recv() {
-                Ok(event) => model.apply(&event),
+                Ok(event) => {
+                    model.apply(&event);
+                    heard = Instant::now();
+                }
                 Err(crossbeam::channel::TryRecvError::Empty) => break,
                 Err(crossbeam::channel::TryRecvError::Disconnected) => {
                     closed = true;
@@ -156,6 +160,7 @@ fn show(
                 }
             }
         }
+        model.quiet = heard.elapsed().as_secs();
         screen.draw(|frame| view::draw(frame, model, theme, "q quit   ? help"))?;
         if closed {
             return Ok(());

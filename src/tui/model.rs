@@ -108,6 +108,8 @@ pub struct Model {
     pub help: bool,
     pub asking: bool,
     pub note: String,
+    /// Seconds since anything was heard of the run.
+    pub quiet: u64,
 }
 
 impl Model {

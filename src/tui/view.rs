@@ -37,7 +37,9 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
         Layout::vertical([Constraint::Min(0), Constraint::Length(13.min(right.height * 6 / 10))]).areas(right);
     pane::scene::draw(frame, scene, &model.frame_of, model.frame.as_ref(), theme);
     pane::speed::draw(frame, speed, model, theme);
-    let note = if model.note.is_empty() { keys } else { &model.note };
+    // An update may take long; whoever looks on sees that it goes on.
+    let slow = (model.quiet > 2).then(|| format!("{keys}   the update under way takes {} s so far", model.quiet));
+    let note = if model.note.is_empty() { slow.as_deref().unwrap_or(keys) } else { &model.note };
     frame.render_widget(Paragraph::new(note).style(theme.faint()), bottom);
     if model.asking {
         let text = vec![
@@ -147,6 +149,25 @@ mod tests {
         {
             assert!(text.contains(part), "{part} in\n{text}");
         }
+    }
+
+    #[test]
+    fn every_curve_is_named() {
+        let names = ["price of seller 1", "price of seller 2", "collusion index"].map(String::from);
+        let mut model = Model { chart: Chart::Scalars(names.to_vec()), ..Model::default() };
+        model.apply(&Event::Scalars { step: 1, values: names.iter().map(|n| (n.clone(), 1.5)).collect() });
+        for width in [80, 120] {
+            let text = screen(width, 24, &model);
+            assert!(names.iter().all(|name| text.contains(&format!("{name} 1.5"))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_update_is_seen_to_go_on() {
+        let mut model = Model { quiet: 2, ..Model::default() };
+        assert!(!screen(80, 24, &model).contains("so far"));
+        model.quiet = 65;
+        assert!(screen(80, 24, &model).contains("the update under way takes 65 s so far"));
     }
 
     #[test]

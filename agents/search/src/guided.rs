@@ -4,6 +4,7 @@ use crate::player::{Fault, Halt, Line, Player, PlayerError, Thoughts};
 use crate::puct::{Noise, Rule, SearchSettings, Tree};
 use agon_core::GameSpec;
 use agon_core::game::{Action, Game, Turn};
+use agon_core::memory;
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use std::sync::atomic::Ordering;
@@ -85,6 +86,11 @@ impl<G: Game> Guided<G> {
         if set.milliseconds > 0 && set.rule == Rule::Gumbel {
             let why = "halving needs to know how many simulations there will be: use rule=puct";
             return Err(PlayerError::Settings(vec![Issue::value("milliseconds", why)]));
+        }
+        if set.milliseconds == 0 {
+            // As a run's own search is counted: a simulation adds the positions that can follow one.
+            let bytes = 45.0 * f64::from(set.simulations) * spec.actions.min(40) as f64;
+            memory::fits("simulations", bytes, " for one search")?;
         }
         let search = SearchSettings {
             simulations: set.simulations,

@@ -8,6 +8,7 @@
 
 use crate::player::{Budget, Fault, Halt, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, playout};
+use agon_core::memory;
 use agon_core::rng::{Rng, Stream};
 
 agon_core::settings! {
@@ -19,10 +20,15 @@ agon_core::settings! {
         milliseconds: u64 = 0, in [0.0, 1e9];
         /// The constant c of the exploration term, in units of half the span of returns.
         exploration: f64 = 1.4, in [0.0, 100.0];
+        /// Positions that a tree holds at most; simulations go on from those it holds.
+        nodes: usize = 50_000_000, in [1000.0, 4e9];
         /// Threads, each with a tree and an equal share of the simulations.
         threads: usize = 1, in [1.0, 256.0];
     }
 }
+
+/// Bytes of a node.
+const NODE: f64 = 18.0;
 
 /// Nodes in arrays. The root is 0; the children of a node follow each other.
 #[derive(Default)]
@@ -125,6 +131,8 @@ struct Worker<S> {
     path: Vec<(usize, usize)>,
     returns: Vec<f32>,
     simulations: u64,
+    /// Positions that the tree may hold.
+    nodes: usize,
 }
 
 /// In a path: a step that chance took.
@@ -143,8 +151,13 @@ impl<S> Worker<S> {
             self.path.clear();
             let mut node = 0;
             loop {
+                let full = self.tree.children[node] == 0 && self.tree.action.len() >= self.nodes;
                 match game.turn(&self.state) {
                     Turn::Over => break,
+                    _ if full => {
+                        playout(game, &mut self.state, rng);
+                        break;
+                    }
                     Turn::Chance => {
                         let outcome = game.roll(&self.state, rng);
                         node = self.tree.outcome(game, &self.state, node, outcome);
@@ -197,6 +210,11 @@ impl<G: Game> Mcts<G> {
             let issue = "there must be a limit of simulations or of milliseconds";
             return Err(PlayerError::Settings(vec![agon_core::settings::Issue::value("simulations", issue)]));
         }
+        // A simulation adds the positions that can follow one, about 40 at most. Arrays that grow are copied, old and new side by side.
+        let grown =
+            if set.simulations == 0 { f64::INFINITY } else { (set.simulations * spec.actions.min(40) as u64) as f64 };
+        let held = grown.min(set.nodes as f64) * set.threads as f64;
+        memory::fits("nodes", 2.0 * NODE * held, " for the trees of one search (`nodes` bounds them)")?;
         let [least, most] = spec.returns;
         let span = if most.is_finite() { (most - least) / 2.0 } else { 1.0 };
         let worker = || Worker {
@@ -205,6 +223,7 @@ impl<G: Game> Mcts<G> {
             path: Vec::new(),
             returns: vec![0.0; spec.players()],
             simulations: 0,
+            nodes: set.nodes,
         };
         let workers = (0..set.threads).map(|_| worker()).collect();
         Ok(Self {

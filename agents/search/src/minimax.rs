@@ -5,6 +5,7 @@
 
 use crate::player::{Budget, Fault, Halt, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, mix};
+use agon_core::memory;
 use agon_core::rng::Rng;
 
 agon_core::settings! {
@@ -70,6 +71,8 @@ impl<G: Game> Minimax<G> {
         if let Some(why) = why {
             return Err(PlayerError::Game { player: "minimax", why });
         }
+        let bytes = (size_of::<Option<Known>>() << set.table_bits) as f64;
+        memory::fits("table_bits", bytes, " for the table")?;
         Ok(Self {
             table: vec![None; 1 << set.table_bits],
             search: 0,

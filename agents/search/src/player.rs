@@ -146,6 +146,12 @@ pub enum PlayerError {
     },
 }
 
+impl From<Issue> for PlayerError {
+    fn from(issue: Issue) -> Self {
+        Self::Settings(vec![issue])
+    }
+}
+
 /// When a search must stop.
 #[derive(Clone, Debug)]
 pub struct Budget {

@@ -204,6 +204,28 @@ fn what_cannot_be_is_said() {
     assert!(error(by_name(&game, &name, &settings, &NoNetworks)).contains("must be a limit"));
 }
 
+/// A tree that is full is gone on with, and one that could not be held is refused before it grows.
+#[test]
+fn trees_stay_within_their_bounds() {
+    let game = ConnectFour::new(Default::default()).unwrap();
+    let state = follow(&game, "4 4 4 4 4 1 2 1 2 1").unwrap(); // three in the first column: it must be closed
+    let think = |nodes| {
+        let settings = MctsSettings { simulations: 20_000, nodes, ..Default::default() };
+        let mut player = Mcts::new(&game, settings).unwrap();
+        let action = player.choose(&game, &state, &mut Rng::new(1, Stream::Eval, 0)).unwrap();
+        (action, player.thoughts())
+    };
+    let ((small, held), (large, grown)) = (think(1000), think(50_000_000));
+    assert_eq!((small, large), (0, 0));
+    assert_eq!((held.searched, grown.searched), (20_000, 20_000));
+    assert_ne!(held, grown, "the bound is felt");
+    for words in ["mcts:simulations=1e9,threads=256", "mcts:milliseconds=50,nodes=4e9,threads=256"] {
+        let (name, settings) = parse(words).unwrap();
+        let why = by_name(&game, &name, &settings, &NoNetworks).err().unwrap().to_string();
+        assert!(why.contains("nodes") && why.contains("GB of memory"), "{words}: {why}");
+    }
+}
+
 /// Who is given time or positions uses them, whatever the other limit's default is.
 #[test]
 fn one_limit_takes_the_place_of_anothers_default() {

@@ -177,7 +177,7 @@ fn nobody_thinks_on_once_it_is_asked_to_stop() {
     let (state, mut rng) = (agon_core::game::start(&game), Rng::new(1, Stream::Player, 0));
     let halt = agon_search::player::Halt::default();
     halt.store(true, std::sync::atomic::Ordering::Relaxed);
-    let set = GuidedSettings { simulations: 1_000_000_000, ..GuidedSettings::default() };
+    let set = GuidedSettings { simulations: 4_000_000, ..GuidedSettings::default() };
     let mut players: Vec<Box<dyn Player<ConnectFour>>> =
         vec![Box::new(Guided::new(&game, set, Box::new(Fake)).unwrap())];
     for words in ["mcts:simulations=1000000000", "minimax:depth=40"] {

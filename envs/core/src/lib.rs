@@ -10,6 +10,7 @@
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
 //! | threads that stay for many jobs | [`crew`] |
+//! | how much memory there is | [`memory`] |
 //! | saved episodes | [`episode`] |
 //! | intervals of few numbers | [`stats`] |
 //! | what a run says, and to whom | [`event`] |
@@ -28,6 +29,7 @@ pub mod error;
 pub mod event;
 pub mod game;
 pub mod kernel;
+pub mod memory;
 pub mod model;
 pub mod policy;
 pub mod real;

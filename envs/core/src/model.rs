@@ -1,6 +1,7 @@
 //! A small environment as a table: every state, what can be done there, and where it leads. What exact methods work on.
 
 use crate::env::Env;
+use crate::memory;
 use std::collections::HashMap;
 
 /// More outcomes would fill a few gigabytes.
@@ -76,6 +77,13 @@ impl Model {
                     walk.model.outcomes.extend(found);
                 }
                 walk.model.from.push(walk.model.outcomes.len());
+            }
+            if at.is_multiple_of(1 << 14) {
+                let held = walk.model.outcomes.len() * size_of::<Outcome>() + at * size_of::<E::State>();
+                // An array that grows is copied, so that as much again must be there.
+                if held as f64 > memory::available() {
+                    return Err(format!("the memory that is there does not hold it ({at} states so far)"));
+                }
             }
             if walk.model.outcomes.len() > MOST_OUTCOMES {
                 return Err(format!("its choices have more than {MOST_OUTCOMES} outcomes"));

@@ -285,7 +285,8 @@ impl Env for Perishable {
     }
 
     fn offers(&self, _: usize) -> Result<(), String> {
-        let large = "the exact program over stock, periods and prices would be too large";
+        let large =
+            "the exact program over stock, periods and prices would be too large: lower `stock`, `periods` or `prices`";
         self.plans().map(|_| ()).ok_or_else(|| large.into())
     }
 

@@ -114,6 +114,10 @@ fn products(header: &[String], settings: &FitSettings) -> Result<Vec<String>, St
     }
     if let Some(product) = priced.iter().find(|p| !found.contains(p)) {
         let [has, lacks] = [price, units].map(|pattern| pattern.replace("{}", product));
+        if let Some(meant) = found.iter().find(|f| plain(f) == plain(product)) {
+            let meant = units.replace("{}", meant);
+            return Err(format!("columns `{has}` and `{meant}` write one product in two ways: rename one, {list}"));
+        }
         return Err(format!("product `{product}` has a column `{has}` but none called `{lacks}`: add it, {list}"));
     }
     Ok(found)
@@ -213,6 +217,10 @@ mod tests {
         let more = format!("{FULL} shop displayed weekday unit_cost holiday unit_price_of_sales prices customer_age");
         let found = find(&header(&more)).unwrap();
         assert_eq!((found.products.len(), found.rest.len()), (2, 8));
+        let mut spelt = header(FULL);
+        spelt[1] = "units_A".into();
+        let why = find(&spelt).unwrap_err();
+        assert!(why.contains("columns `price_a` and `units_A` write one product in two ways"), "{why}");
         let settings = FitSettings { products: vec!["b".into()], ..Default::default() };
         let found = Columns::find(&header(&FULL.replace("units_a", "Units_a")), &settings).unwrap();
         assert_eq!(found.products, ["b"], "what is listed is all that is wanted");

@@ -1,6 +1,8 @@
 //! The order of a table's weeks. One mistyped week is told apart from a column that begins again, comes several times a
 //! week, or was never in order: the first is left out, the others are refused.
 
+use super::Week;
+
 /// Where a row stands in the file, and its week.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
@@ -32,6 +34,22 @@ pub fn rising(weeks: &[i64]) -> Vec<usize> {
 pub fn newest_first(weeks: &[i64]) -> bool {
     let back: Vec<i64> = weeks.iter().rev().copied().collect();
     rising(&back).len() > rising(weeks).len()
+}
+
+/// Puts two neighbouring weeks that stand the wrong way round in order, where nothing else can be meant, and says so.
+pub fn swap_neighbours(weeks: &mut [Week]) -> Vec<String> {
+    let mut told = Vec::new();
+    for i in 1..weeks.len() {
+        let number = |at: Option<usize>| at.and_then(|at| weeks.get(at)).map(|w| w.week);
+        let (later, earlier) = (weeks[i - 1].week, weeks[i].week);
+        let after = number(i.checked_sub(2)).is_none_or(|before| before < earlier);
+        if later == earlier + 1 && after && number(Some(i + 1)).is_none_or(|next| next > later) {
+            weeks.swap(i - 1, i);
+            let (one, two) = (weeks[i - 1].line.min(weeks[i].line), weeks[i - 1].line.max(weeks[i].line));
+            told.push(format!("lines {one} and {two} stood the wrong way round: they were swapped"));
+        }
+    }
+    told
 }
 
 /// Refuses weeks that are not one row a week in rising order, but for a few mistyped ones. `apart` names a column that
@@ -92,6 +110,34 @@ mod tests {
         let labels: Vec<String> = weeks.iter().map(i64::to_string).collect();
         let row = |(i, week): (usize, &i64)| Row { line: i as u64 + 2, label: &labels[i], week: *week };
         check(&weeks.iter().enumerate().map(row).collect::<Vec<_>>(), None)
+    }
+
+    #[test]
+    fn only_neighbours_that_fit_are_swapped() {
+        let order = |numbers: &[i64]| {
+            let week = |(i, week): (usize, &i64)| Week {
+                line: i as u64 + 2,
+                label: week.to_string(),
+                week: *week,
+                customers: 1.0,
+                units: vec![],
+                prices: vec![],
+                costs: vec![],
+                displays: vec![],
+                rest: vec![],
+            };
+            let mut weeks: Vec<Week> = numbers.iter().enumerate().map(week).collect();
+            let told = swap_neighbours(&mut weeks);
+            (weeks.iter().map(|w| w.week).collect::<Vec<i64>>(), told)
+        };
+        let (weeks, told) = order(&[1, 2, 4, 3, 5]);
+        assert_eq!(weeks, [1, 2, 3, 4, 5]);
+        assert_eq!(told, ["lines 4 and 5 stood the wrong way round: they were swapped"]);
+        assert_eq!(order(&[2, 1, 3, 5, 4]).0, [1, 2, 3, 4, 5]);
+        // Mistyped, not swapped.
+        for weeks in [&[1, 2, 3, 4, 50, 6, 7, 8][..], &[10, 12, 12, 13], &[10, 35, 30, 40], &[3, 2, 1], &[1, 2, 2, 3]] {
+            assert_eq!(order(weeks), (weeks.to_vec(), vec![]), "{weeks:?}");
+        }
     }
 
     /// Against all subsets of permutations and repetitions of six numbers.

@@ -108,8 +108,14 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     }
     let margin = ((top - bottom) * 0.05).max(1e-9 + top.abs() * 1e-3);
     (bottom, top) = (bottom - margin, top + margin);
+    // What the line above does not hold is in the one below.
+    let (mut above, mut below) = (Line::default(), Line::default());
+    for word in title.spans {
+        let fits = below.spans.is_empty() && above.width() + word.width() + 2 <= usize::from(area.width);
+        if fits { &mut above } else { &mut below }.push_span(word);
+    }
     let chart = Chart::new(all.iter().map(|d| d.set(theme)).collect())
-        .block(Block::bordered().title(title))
+        .block(Block::bordered().title(above).title_bottom(below))
         .x_axis(Axis::default().bounds([0.0, right]).labels(["0".into(), number(right / 2.0), number(right)]))
         .y_axis(Axis::default().bounds([bottom, top]).labels([bottom, (bottom + top) / 2.0, top].map(number)));
     frame.render_widget(chart, area);

@@ -1,7 +1,6 @@
 //! How much memory there is, and refusing what would need more before any of it is asked for.
 
-use crate::agent::AgentError;
-use agon_core::settings::Issue;
+use crate::settings::Issue;
 use std::fs;
 use std::path::Path;
 
@@ -51,11 +50,11 @@ pub fn refusal(bytes: f64, what: &str) -> Option<String> {
 }
 
 /// Refuses a setting that needs more memory than there is.
-pub fn fits(setting: &str, bytes: f64, what: &str) -> Result<(), AgentError> {
-    match refusal(bytes, what) {
-        Some(why) => Err(AgentError::Settings(vec![Issue::value(setting, why)])),
-        None => Ok(()),
-    }
+///
+/// # Errors
+/// What is wrong with the setting.
+pub fn fits(setting: &str, bytes: f64, what: &str) -> Result<(), Issue> {
+    refusal(bytes, what).map_or(Ok(()), |why| Err(Issue::value(setting, why)))
 }
 
 #[cfg(test)]
