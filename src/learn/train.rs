@@ -265,6 +265,7 @@ impl Session {
         Tail::new(run.path("metrics.jsonl")).poll().1.iter().for_each(|event| model.apply(event));
         model.outcome = None;
         plan.tell_fit();
+        signals::set_up(false); // from here on there is somebody who saves
         agon::tell!("run {} on {}", run.folder.display(), device::name(device));
         if trainer.done() {
             agon::tell!("all its {} steps were made already; this only evaluates it again", trainer.steps());
