@@ -9,7 +9,7 @@
 //!
 //! The only `unsafe` of this file is the call of the matrix product, which takes pointers; [`product`] checks them.
 
-use crate::net::Params;
+use crate::net::{Activation, Params};
 use gemm_common::Parallelism;
 
 /// Rows that a large batch is worked on at a time: activations stay in the nearest caches.
@@ -128,9 +128,10 @@ fn sum(xs: &[f32]) -> f32 {
     sums[0] + rest.iter().sum::<f32>()
 }
 
-/// A perceptron with rectified hidden layers (ReLU) and one linear last layer or several side by side.
+/// A perceptron with hidden layers of one activation and one linear last layer or several side by side.
 #[derive(Clone, Debug)]
 pub struct Dense {
+    activation: Activation,
     hidden: Vec<Layer>,
     heads: Vec<Layer>,
 }
@@ -172,13 +173,14 @@ impl Tape {
 
 impl Dense {
     /// The network whose layers' weights and biases are these of [`Params::leaves`].
-    pub fn new(params: &Params, hidden: &[(usize, usize)], heads: &[(usize, usize)]) -> Self {
+    pub fn new(params: &Params, hidden: &[(usize, usize)], heads: &[(usize, usize)], activation: Activation) -> Self {
         let layer = |&(weight, bias): &(usize, usize)| {
             let shape = params.leaves[weight].size();
             let (inputs, outputs) = (shape[0] as usize, shape[1] as usize);
             Layer { weight: params.place(weight).start, bias: params.place(bias).start, inputs, outputs }
         };
-        Self { hidden: hidden.iter().map(layer).collect(), heads: heads.iter().map(layer).collect() }
+        let all = |layers: &[(usize, usize)]| layers.iter().map(layer).collect();
+        Self { activation, hidden: all(hidden), heads: all(heads) }
     }
 
     /// Numbers in a row of input.
@@ -209,8 +211,16 @@ impl Dense {
             let input = self.input(i, x, &tape.hidden, rows);
             let weight = layer.weight(flat, input.shape.0, layer.outputs);
             product(&mut h, (rows, 1), weight.transposed(), input, false);
-            rectify(&mut h, layer.bias(flat));
-            let dark = h.rchunks_exact(rows).take_while(|unit| is_dark(unit)).count();
+            let dark = match self.activation {
+                Activation::Relu => {
+                    rectify(&mut h, layer.bias(flat));
+                    h.rchunks_exact(rows).take_while(|unit| is_dark(unit)).count()
+                }
+                Activation::Tanh => {
+                    squash(&mut h, layer.bias(flat));
+                    0
+                }
+            };
             tape.hidden[i] = (h, (layer.outputs - dark).max(1));
         }
         let (input, mut from) = (self.input(self.hidden.len(), x, &tape.hidden, rows), 0);
@@ -250,7 +260,10 @@ impl Dense {
                     }
                 }
             }
-            silence(here, h);
+            match self.activation {
+                Activation::Relu => silence(here, h),
+                Activation::Tanh => flatten(here, h),
+            }
         }
     }
 
@@ -264,6 +277,15 @@ impl Dense {
         };
         let from: usize = self.heads[..head].iter().map(|h| h.outputs).sum();
         [input, View::part(&slope[from..], rows, self.heads[head].outputs, width).transposed()]
+    }
+
+    /// Adds the gradient of all weights and biases over the rows that both passes have seen, `gradient` beside the flat
+    /// parameters.
+    pub fn gradient(&self, seen: Seen<'_>, gradient: &mut [f32]) {
+        for (i, layer) in self.hidden.iter().chain(&self.heads).enumerate() {
+            self.weights(i, 0, &[seen], &mut gradient[layer.weight..layer.weight + layer.inputs * layer.outputs]);
+            self.biases(i, &[seen], &mut gradient[layer.bias..layer.bias + layer.outputs]);
+        }
     }
 
     /// Adds the gradient of a layer's weights from input number `from` on, `[inputs, outputs]`, over all rows seen.
@@ -308,6 +330,48 @@ fn rectify(h: &mut [f32], bias: &[f32]) {
     );
 }
 
+/// `tanh(h + bias)`; `h` is `[units, rows]`, `bias` `[units]`.
+fn squash(h: &mut [f32], bias: &[f32]) {
+    let rows = h.len() / bias.len().max(1);
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (h, b) in h.chunks_exact_mut(rows.max(1)).zip(bias) {
+                h.iter_mut().for_each(|h| *h = tanh(*h + b));
+            }
+        },
+    );
+}
+
+/// The slope of a squashed sum is 1 − tanh².
+fn flatten(slope: &mut [f32], h: &[f32]) {
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || slope.iter_mut().zip(h).for_each(|(s, h)| *s *= 1.0 - h * h),
+    );
+}
+
+/// tanh x = e / (e + 2) with e = exp(2x) − 1, without branches, so that many are worked out side by side; right to a few
+/// units in the last place, also near 0. The same bits on every machine.
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    // Beyond 9 it is ±1 in f32. A comparison with what is no number is false: that stays none.
+    let y = if x > 9.0 { 9.0 } else { x };
+    let y = 2.0 * if y < -9.0 { -9.0 } else { y };
+    // y = n ln 2 + r, |r| ≤ ln 2 / 2. Adding and taking away 1.5 · 2²³ rounds to the nearest integer.
+    const ROUND: f32 = 12_582_912.0;
+    let shifted = y * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    // ln 2 in two parts, the first of few bits, so that n times it is exact.
+    let r = (y - n * 0.693_359_4) - n * -2.121_944_4e-4;
+    // exp(r) − 1 by Taylor's series: what is left out is below 2⁻²⁷ of it.
+    let tail = 1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0))));
+    let less = r + r * r * (0.5 + r * tail);
+    let power = f32::from_bits((shifted.to_bits().wrapping_shl(23)).wrapping_add(127 << 23));
+    let e = power * less + (power - 1.0);
+    e / (e + 2.0)
+}
+
 /// Slopes end where the unit was silent.
 fn silence(slope: &mut [f32], h: &[f32]) {
     pulp::Arch::new().dispatch(
@@ -337,7 +401,7 @@ mod tests {
     fn both_passes_are_libtorchs() {
         let mut rng = Rng::new(3, Stream::Act, 0);
         // Sizes from the input on, heads, rows, and how many units of each hidden layer are dark behind the others.
-        for (sizes, heads, rows, dark) in [
+        let cases = [
             (vec![4], vec![2], 3, 0),
             (vec![4], vec![1], 5, 0),
             (vec![4, 8], vec![1], 5, 0),
@@ -347,7 +411,10 @@ mod tests {
             (vec![4, 256, 256], vec![2], 32, 100),
             (vec![3, 33, 19], vec![6, 51], 67, 7),
             (vec![3, 8, 8], vec![2], 5, 8),
-        ] {
+        ];
+        let both = [Activation::Relu, Activation::Tanh];
+        for ((sizes, heads, rows, dark), activation) in cases.iter().flat_map(|case| both.map(|a| (case, a))) {
+            let (rows, dark) = (*rows, *dark);
             let mut b = Builder::new(7);
             let mut layer = |name: &str, i: usize, o: usize| {
                 (b.orthogonal(name, i, o, 1.0), b.constant(&format!("{name}.bias"), &[o as i64], 0.1))
@@ -355,18 +422,19 @@ mod tests {
             let hidden: Vec<_> = sizes.windows(2).map(|w| layer("hidden", w[0], w[1])).collect();
             let heads: Vec<_> = heads.iter().map(|&o| layer("head", sizes[sizes.len() - 1], o)).collect();
             let params = b.finish(Device::Cpu);
-            for &(_, bias) in &hidden {
+            for &(_, bias) in hidden.iter().filter(|_| activation == Activation::Relu) {
                 let bias = tch::no_grad(|| params.leaves[bias].shallow_clone());
                 let units = bias.numel() as i64;
                 let _ = tch::no_grad(|| bias.narrow(0, units - dark, dark).fill_(-100.0));
             }
-            let net = Dense::new(&params, &hidden, &heads);
+            let net = Dense::new(&params, &hidden, &heads, activation);
             let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
             let (x, slope) = (drawn(rows * net.inputs()), drawn(rows * net.outputs()));
 
             let mut h = Tensor::from_slice(&x).view([rows as i64, -1]);
             for (w, b) in hidden {
-                h = params.leaves[b].addmm(&h, &params.leaves[w]).relu();
+                let sum = params.leaves[b].addmm(&h, &params.leaves[w]);
+                h = if activation == Activation::Tanh { sum.tanh() } else { sum.relu() };
             }
             let outs: Vec<_> = heads.iter().map(|&(w, b)| params.leaves[b].addmm(&h, &params.leaves[w])).collect();
             let out = Tensor::cat(&outs, 1);
@@ -376,7 +444,9 @@ mod tests {
             let (flat, mut flow) = (host_view(&params.flat).unwrap(), vec![0.0; params.count() as usize]);
             net.forward(flat, &x, &mut mine, &mut tape);
             close(&mine, &out.detach());
-            assert!(tape.hidden.iter().all(|(h, lit)| *lit <= (h.len() / rows - dark as usize).max(1)));
+            if activation == Activation::Relu {
+                assert!(tape.hidden.iter().all(|(h, lit)| *lit <= (h.len() / rows - dark as usize).max(1)));
+            }
             net.backward(flat, &slope, &mut tape);
             let seen = [Seen { x: &x, slope: &slope, tape: &tape }];
             for (i, layer) in net.hidden.iter().chain(&net.heads).enumerate() {
@@ -389,7 +459,23 @@ mod tests {
                 net.biases(i, &seen, &mut flow[layer.bias..layer.bias + layer.outputs]);
             }
             close(&flow, &gradient);
+            flow.fill(0.0);
+            net.gradient(seen[0], &mut flow);
+            close(&flow, &gradient);
         }
+    }
+
+    #[test]
+    fn tanh_is_right_to_the_last_places() {
+        for i in -200_000..=200_000 {
+            let x = i as f32 * 5e-5;
+            let right = f64::from(x).tanh();
+            assert!((f64::from(tanh(x)) - right).abs() <= 3e-7 * right.abs(), "tanh {x} is {}, not {right}", tanh(x));
+        }
+        for (x, y) in [(0.0, 0.0), (1e-30, 1e-30), (-50.0, -1.0), (f32::INFINITY, 1.0), (f32::NEG_INFINITY, -1.0)] {
+            assert_eq!(tanh(x), y);
+        }
+        assert!(tanh(f32::NAN).is_nan());
     }
 
     #[test]
@@ -398,7 +484,7 @@ mod tests {
         let hidden = (b.orthogonal("hidden", 2, 3, 1.0), b.constant("bias", &[3], 0.0));
         let head = (b.orthogonal("head", 3, 1, 1.0), b.constant("bias", &[1], 0.0));
         let params = b.finish(Device::Cpu);
-        let net = Dense::new(&params, &[hidden], &[head]);
+        let net = Dense::new(&params, &[hidden], &[head], Activation::Relu);
         let mut out = [0.0; 2];
         net.forward(host_view(&params.flat).unwrap(), &[f32::NAN, 1.0, 2.0, 3.0], &mut out, &mut Tape::default());
         assert!(out[0].is_nan() && out[1].is_finite());

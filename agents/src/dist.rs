@@ -1,17 +1,14 @@
 //! What a policy's outputs mean: categorical choices under masks, or a Gaussian.
 //!
-//! Sampling runs on the host with Agon's own random numbers; the same formulas over tensors give the loss its
-//! gradients.
+//! Sampling and the gradients of log-probabilities and entropies are on the host, wherever the network computes: an
+//! action's numbers are few beside a network's.
 
 use agon_core::rng::Rng;
 use agon_core::spec::ActionSpec;
 use agon_core::{ActionsMut, Spec};
-use tch::{Kind, Tensor};
 
 /// ln √(2π)
 const HALF_LN_TAU: f64 = 0.918_938_533_204_672_7;
-/// What a forbidden choice's logit becomes: its probability is exactly zero in f32.
-const FORBIDDEN: f64 = -1e9;
 
 /// The kind of distribution a spec asks for.
 #[derive(Clone, Debug)]
@@ -142,54 +139,106 @@ impl Head {
         }
     }
 
-    /// Log-probabilities `[rows]` of `raw` actions `[rows, len]`, and the mean entropy where it is asked for.
-    pub fn evaluate(&self, out: &Tensor, b: &Taken<'_>, entropy: bool) -> (Tensor, Option<Tensor>) {
+    /// The log-probability of one row's action and the entropy of what it was drawn from. Leaves in `choices` what
+    /// [`Head::differentiate`] needs.
+    pub fn judge(&self, row: Row<'_>, choices: &mut Vec<Choice>) -> [f64; 2] {
+        let Row { out, log_std, raw, mask } = row;
+        choices.clear();
         match self {
             Self::Categorical { sizes } => {
-                let logits = match b.mask {
-                    Some(mask) => out.masked_fill(&mask.logical_not(), FORBIDDEN),
-                    None => out.shallow_clone(),
-                };
-                let choice = b.raw.to_kind(Kind::Int64);
-                let part = |logits: &Tensor, choice: &Tensor| {
-                    let log_p = logits.log_softmax(-1, None);
-                    let mean = || -(log_p.exp() * &log_p).sum(Kind::Float) / log_p.size()[0] as f64;
-                    (log_p.gather(1, choice, false).squeeze_dim(1), entropy.then(mean))
-                };
-                if sizes.len() == 1 {
-                    return part(&logits, &choice);
+                let (mut from, mut log_prob, mut entropy) = (0, 0.0, 0.0);
+                for (&n, raw) in sizes.iter().zip(raw) {
+                    let legal = |i: usize| mask.is_empty() || mask[from + i];
+                    let logit = |i: usize| f64::from(out[from + i]);
+                    let top = (0..n).filter(|i| legal(*i)).map(logit).fold(f64::NEG_INFINITY, f64::max);
+                    choices.extend((0..n).map(|i| match legal(i) {
+                        true => Choice { log_p: logit(i) - top, p: (logit(i) - top).exp() },
+                        false => Choice { log_p: f64::NEG_INFINITY, p: 0.0 },
+                    }));
+                    let part = &mut choices[from..from + n];
+                    let sum: f64 = part.iter().map(|c| c.p).sum();
+                    let ln = sum.ln();
+                    for c in &mut *part {
+                        (c.log_p, c.p) = (c.log_p - ln, c.p / sum);
+                        entropy -= if c.p > 0.0 { c.p * c.log_p } else { 0.0 };
+                    }
+                    log_prob += part[*raw as usize].log_p;
+                    from += n;
                 }
-                let mut from = 0;
-                let parts = sizes.iter().enumerate().map(|(k, &n)| {
-                    let logits = logits.narrow(1, from, n as i64);
-                    from += n as i64;
-                    part(&logits, &choice.narrow(1, k as i64, 1))
-                });
-                let join = |a: (Tensor, Option<Tensor>), b: (Tensor, Option<Tensor>)| {
-                    (a.0 + b.0, a.1.zip(b.1).map(|(a, b)| a + b))
-                };
-                parts.reduce(join).expect("a spec has at least one choice")
+                [log_prob, entropy]
             }
-            Self::Gaussian { scale } => {
-                let log_std = b.log_std.expect("a Gaussian has deviations");
-                let z = (b.raw - out) * (-log_std).exp();
-                let log_p: Tensor = z.square() * -0.5 - log_std - HALF_LN_TAU;
-                let mean = || log_std.sum(Kind::Float) + scale.len() as f64 * (0.5 + HALF_LN_TAU);
-                (log_p.sum_dim_intlist([-1i64].as_slice(), false, None), entropy.then(mean))
+            Self::Gaussian { .. } => {
+                let (mut log_prob, mut entropy) = (0.0, 0.0);
+                for ((mean, raw), log_std) in out.iter().zip(raw).zip(log_std) {
+                    let log_std = f64::from(*log_std);
+                    let z = (f64::from(*raw) - f64::from(*mean)) * (-log_std).exp();
+                    log_prob -= 0.5 * z * z + log_std + HALF_LN_TAU;
+                    entropy += log_std + 0.5 + HALF_LN_TAU;
+                }
+                [log_prob, entropy]
+            }
+        }
+    }
+
+    /// Adds the gradient of `of_log_prob · log-probability + of_entropy · entropy` of a row that was just judged to
+    /// those at its outputs and at the logarithms of deviations.
+    pub fn differentiate(
+        &self,
+        row: Row<'_>,
+        choices: &[Choice],
+        [of_log_prob, of_entropy]: [f64; 2],
+        at_out: &mut [f32],
+        at_log_std: &mut [f64],
+    ) {
+        let Row { out, log_std, raw, .. } = row;
+        match self {
+            // ∂ log p(a) / ∂ logit_i = [i = a] − p_i;  ∂ H / ∂ logit_i = −p_i (log p_i + H)
+            Self::Categorical { sizes } => {
+                let mut from = 0;
+                for (&n, raw) in sizes.iter().zip(raw) {
+                    let part = &choices[from..from + n];
+                    let minus_entropy: f64 = part.iter().filter(|c| c.p > 0.0).map(|c| c.p * c.log_p).sum();
+                    for (i, (c, at)) in part.iter().zip(&mut at_out[from..from + n]).enumerate() {
+                        if c.p > 0.0 {
+                            let chosen = f64::from(u8::from(i == *raw as usize));
+                            let entropy = -c.p * (c.log_p - minus_entropy);
+                            *at += (of_log_prob * (chosen - c.p) + of_entropy * entropy) as f32;
+                        }
+                    }
+                    from += n;
+                }
+            }
+            // ∂ log p / ∂ μ = z / σ;  ∂ log p / ∂ ln σ = z² − 1;  ∂ H / ∂ ln σ = 1
+            Self::Gaussian { .. } => {
+                for (k, (mean, raw)) in out.iter().zip(raw).enumerate() {
+                    let precision = (-f64::from(log_std[k])).exp();
+                    let z = (f64::from(*raw) - f64::from(*mean)) * precision;
+                    at_out[k] += (of_log_prob * z * precision) as f32;
+                    at_log_std[k] += of_log_prob * (z * z - 1.0) + of_entropy;
+                }
             }
         }
     }
 }
 
-/// Actions that were taken, as tensors.
+/// One row's outputs, and the action that was taken.
 #[derive(Clone, Copy, Debug)]
-pub struct Taken<'a> {
-    /// `[rows, len]`
-    pub raw: &'a Tensor,
-    /// `[rows, mask_len]`
-    pub mask: Option<&'a Tensor>,
-    /// `[len]`, of a Gaussian.
-    pub log_std: Option<&'a Tensor>,
+pub struct Row<'a> {
+    /// `[outputs]`
+    pub out: &'a [f32],
+    /// `[outputs]` of a Gaussian, else empty.
+    pub log_std: &'a [f32],
+    /// `[len]`: choices, or normals before scaling.
+    pub raw: &'a [f32],
+    /// `[outputs]`, or empty where everything is allowed.
+    pub mask: &'a [bool],
+}
+
+/// A choice and its probability.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    log_p: f64,
+    p: f64,
 }
 
 #[cfg(test)]
@@ -197,9 +246,10 @@ mod tests {
     use super::*;
     use agon_core::rng::Stream;
 
-    /// The host's log-probabilities are the tensor's, for every kind of head.
+    /// What is drawn has the log-probability that it was drawn with, and gradients are those of differences, for every
+    /// kind of head.
     #[test]
-    fn both_forms_agree() {
+    fn gradients_are_those_of_differences() {
         let masked = [true, false, true, true, true, false, true, true, true, true];
         let heads: [(Head, &[bool]); 3] = [
             (Head::Categorical { sizes: vec![5] }, &masked),
@@ -208,31 +258,46 @@ mod tests {
         ];
         for (head, mask) in heads {
             let out: Vec<f32> = (0..10).map(|i| (i as f32 * 1.7).sin()).collect();
-            let log_std = [0.1f32, -0.3, 0.2, 0.0, -1.0];
+            let gaussian = matches!(head, Head::Gaussian { .. });
+            let log_std = if gaussian { vec![0.1f32, -0.3, 0.2, 0.0, -1.0] } else { Vec::new() };
             let width = head.width();
             let (mut raw, mut log_prob) = (vec![0.0; 2 * width], vec![0.0; 2]);
             let (mut choices, mut numbers) = (vec![0i64; 2 * width], vec![0f32; 2 * width]);
-            let actions = match head {
-                Head::Gaussian { .. } => ActionsMut::Continuous(&mut numbers),
-                _ => ActionsMut::Discrete(&mut choices),
-            };
+            let actions =
+                if gaussian { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) };
             let mut rng = Rng::new(3, Stream::Act, 0);
             let drawn = Drawn { raw: &mut raw, actions, log_prob: &mut log_prob };
             head.sample(&out, &log_std, mask, &mut rng, drawn);
-            let tensor = |x: &[f32], w: usize| Tensor::from_slice(x).view([2, w as i64]);
-            let allowed = (!mask.is_empty()).then(|| Tensor::from_slice(mask).view([2, 5]));
-            let log_std = Tensor::from_slice(&log_std);
-            let raw = tensor(&raw, width);
-            let taken = Taken { raw: &raw, mask: allowed.as_ref(), log_std: Some(&log_std) };
-            let (log_p, _) = head.evaluate(&tensor(&out, 5), &taken, false);
-            for (row, host) in log_prob.iter().enumerate() {
-                assert!((f64::from(*host) - log_p.double_value(&[row as i64])).abs() < 1e-5, "{head:?}");
+            for r in 0..2 {
+                let given = Row {
+                    out: &[],
+                    log_std: &log_std,
+                    raw: &raw[r * width..(r + 1) * width],
+                    mask: if mask.is_empty() { &[] } else { &mask[r * 5..(r + 1) * 5] },
+                };
+                let (here, mut scratch) = (&out[r * 5..(r + 1) * 5], Vec::new());
+                let judged = head.judge(Row { out: here, ..given }, &mut scratch);
+                assert!((f64::from(log_prob[r]) - judged[0]).abs() < 1e-5, "{head:?}");
+                let (mut at_out, mut at_log_std) = (vec![0.0; 5], vec![0.0; log_std.len()]);
+                head.differentiate(Row { out: here, ..given }, &scratch, [2.0, 3.0], &mut at_out, &mut at_log_std);
+                for i in 0..5 {
+                    let with = |h: f32| {
+                        let mut moved = here.to_vec();
+                        moved[i] += h;
+                        let [log_prob, entropy] = head.judge(Row { out: &moved, ..given }, &mut Vec::new());
+                        2.0 * log_prob + 3.0 * entropy
+                    };
+                    let (h, allowed) = (2f32.powi(-8), mask.is_empty() || mask[r * 5 + i]);
+                    let difference = (with(h) - with(-h)) / f64::from(2.0 * h);
+                    assert!((f64::from(at_out[i]) - difference).abs() < 1e-3, "{head:?} {i}");
+                    assert!(allowed || at_out[i] == 0.0, "what is forbidden has no gradient");
+                }
             }
         }
     }
 
     #[test]
-    fn forbidden_choices_are_never_drawn_and_get_no_gradient() {
+    fn forbidden_choices_are_never_drawn() {
         let head = Head::Categorical { sizes: vec![3] };
         let mut rng = Rng::new(1, Stream::Act, 0);
         let mask = [false, true, true];
@@ -243,13 +308,5 @@ mod tests {
             head.sample(&[50.0, 0.0, -3.0], &[], &mask, &mut rng, drawn);
             assert_ne!(choice[0], 0);
         }
-        let logits = Tensor::from_slice(&[50.0f32, 0.0, -3.0]).view([1, 3]).set_requires_grad(true);
-        let raw = Tensor::from_slice(&[1.0f32]).view([1, 1]);
-        let mask = Tensor::from_slice(&mask).view([1, 3]);
-        let taken = Taken { raw: &raw, mask: Some(&mask), log_std: None };
-        let (log_p, entropy) = head.evaluate(&logits, &taken, true);
-        (log_p + entropy.unwrap()).sum(Kind::Float).backward();
-        assert_eq!(logits.grad().double_value(&[0, 0]), 0.0);
-        assert_ne!(logits.grad().double_value(&[0, 2]), 0.0);
     }
 }

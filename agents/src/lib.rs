@@ -4,11 +4,10 @@
 //! | --- | --- |
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
-//! | PPO | [`ppo`], with [`collect`], [`actor_critic`], [`pool`] (self-play), [`rollout`], [`returns`], [`dist`], [`normalise`] |
+//! | PPO, A2C, REINFORCE | [`on_policy`], with [`dist`], [`normalise`] |
 //! | DQN | [`dqn`], with [`q_task`], [`q_net`], [`q_loss`], [`replay`], [`distinct`], [`greedy`] |
 //! | Q-learning and SARSA over a table | [`tabular`] |
 //! | value and policy iteration | [`exact`] |
-//! | A2C, REINFORCE | [`a2c`], [`reinforce`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
 //! | small networks without tensors | [`dense`] |
@@ -16,14 +15,11 @@
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
 
-pub mod a2c;
-pub mod actor_critic;
 pub mod agent;
 pub mod alphazero;
 pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
-pub mod collect;
 pub mod demand;
 pub mod dense;
 pub mod dist;
@@ -34,18 +30,14 @@ pub mod exact;
 pub mod greedy;
 pub mod net;
 pub mod normalise;
+pub mod on_policy;
 pub mod optim;
-pub mod pool;
-pub mod ppo;
 pub mod q_loss;
 pub mod q_net;
 pub mod q_task;
 pub mod registry;
-pub mod reinforce;
 pub mod replay;
-pub mod returns;
 mod rivals;
-pub mod rollout;
 pub mod sum_tree;
 pub mod tabular;
 pub mod train;

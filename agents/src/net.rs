@@ -230,6 +230,16 @@ impl Mlp {
         Self { layers: layers.collect(), activation, activate_last: matches!(last, Last::Hidden) }
     }
 
+    /// Its weights and biases, layer by layer: places in [`Params::leaves`].
+    pub fn layers(&self) -> &[(usize, usize)] {
+        &self.layers
+    }
+
+    /// What follows its hidden layers.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
     /// `[rows, inputs]` to `[rows, outputs]`.
     pub fn forward(&self, p: &Params, x: &Tensor) -> Tensor {
         let mut h = x.shallow_clone();

@@ -3,7 +3,7 @@
 
 use crate::bridge::{host_view, read_f32};
 use crate::dense::{BLOCK, Dense, Seen, Tape};
-use crate::net::{Builder, Params};
+use crate::net::{Activation, Builder, Params};
 use crate::q_loss::{Kinds, Outputs};
 use agon_core::rng::Rng;
 use tch::{Device, Kind, Tensor};
@@ -111,7 +111,7 @@ impl QNet {
         let params = b.finish(device);
         let pairs: Vec<_> = layers.iter().map(|(_, _, [weight, bias], _)| (*weight, *bias)).collect();
         let (hidden, heads) = pairs.split_at(shape.hidden.len());
-        let dense = Dense::new(&params, hidden, heads);
+        let dense = Dense::new(&params, hidden, heads, Activation::Relu);
         let spot = |leaf: usize| Spot { leaf, place: params.place(leaf).start };
         let layers = layers.into_iter().map(|(inputs, outputs, mean, deviation)| {
             let deviation = deviation.map(|leaves: [usize; 2]| leaves.map(spot));

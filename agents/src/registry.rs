@@ -1,12 +1,12 @@
 //! One row an agent. To add one: a file, a `mod` line, a row.
 
-use crate::a2c::{self, A2c};
 use crate::agent::{Agent, AgentError};
 use crate::alphazero::{self, AlphaZero};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
-use crate::ppo::{self, Ppo};
-use crate::reinforce::{self, Reinforce};
+use crate::on_policy::a2c::{self, A2c};
+use crate::on_policy::ppo::{self, Ppo};
+use crate::on_policy::reinforce::{self, Reinforce};
 use crate::tabular::{self, Tabular};
 use crate::train::{Trainer, Training};
 use agon_core::settings::{Declared, Settings};
@@ -116,7 +116,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "ppo",
         about: "Proximal policy optimisation: discrete, multi-discrete and continuous actions, masks",
-        verified: "hand-computed losses and advantages; learning on the classic set, several seeds",
+        verified: "loss, parts and gradients against numpy (tests/golden/on_policy.py); learning on the classic set",
         declared: ppo::Config::declared,
         resolve: |table| Ok(read::<ppo::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Ppo::new(read(table)?, context)?))),
@@ -132,7 +132,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "a2c",
         about: "Advantage actor-critic: discrete, multi-discrete and continuous actions, masks",
-        verified: "hand-computed advantages; learning on CartPole",
+        verified: "loss, parts and gradients against numpy (tests/golden/on_policy.py); learning on CartPole",
         declared: a2c::Config::declared,
         resolve: |table| Ok(read::<a2c::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(A2c::new(read(table)?, context)?))),
@@ -140,7 +140,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "reinforce",
         about: "REINFORCE with a baseline: discrete, multi-discrete and continuous actions, masks",
-        verified: "learning on CartPole; exact resume in the middle of episodes",
+        verified: "loss, parts and gradients against numpy (tests/golden/on_policy.py); learning on CartPole",
         declared: reinforce::Config::declared,
         resolve: |table| Ok(read::<reinforce::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Reinforce::new(read(table)?, context)?))),

@@ -1,19 +1,20 @@
 //! Advantage actor-critic (Mnih et al. 2016), all environments in step: one gradient step a rollout.
 //!
-//! Reading order: `Config`, `A2c::update`. Acting and advantages are [`crate::collect`]'s, as PPO's are.
+//! Reading order: `Config`, `A2c::update`, `loss`. Acting and advantages are [`crate::on_policy::collector`]'s, as PPO's
+//! are.
 
-use crate::actor_critic::Shape;
 use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
-use crate::collect::{Collecting, Collector};
-use crate::dist::Taken;
+use crate::dist::{Head, Row};
 use crate::net::Activation;
+use crate::on_policy::collector::{Collecting, Collector, Learning};
+use crate::on_policy::networks::{AtOutputs, Rows, Shape, Sums};
+use crate::on_policy::ppo::standard;
 use crate::optim::{Adam, Schedule};
 use crate::registry::Context;
 use agon_core::policy::Policy;
 use agon_core::{Actions, FirstBuf, StepBuf};
 use agon_search::Evaluate;
 use serde_json::{Map, Value, json};
-use tch::Kind;
 
 agon_core::settings! {
     /// Hyperparameters.
@@ -77,42 +78,85 @@ impl A2c {
         };
         collecting.fits_in_memory(context, usize::MAX)?;
         let collector = Collector::new(&collecting, context);
-        Ok(Self { adam: Adam::new(&collector.params, 1e-5), config, collector })
+        Ok(Self { adam: Adam::new(&collector.networks.params, 1e-5), config, collector })
+    }
+
+    /// The gradient of the whole rollout, once [`Collector::estimate`] has said what it was worth.
+    pub(super) fn differentiate(&mut self) -> Sums {
+        let c = &self.config;
+        let (networks, observed, learning) = self.collector.learning();
+        let Learning { head, rollout, advantage, target } = learning;
+        let at: Vec<usize> = (0..advantage.len()).collect();
+        let standardised = c.normalize_advantage && at.len() > 1;
+        let [mean, deviation] = if standardised { standard(advantage, &at) } else { [0.0, 1.0] };
+        let weights = Weights { value: c.value_coef, entropy: c.entropy_coef, rows: at.len() as f64 };
+        networks.differentiate(observed, &at, head.outputs(), &|rows, gradient| {
+            let worth = |at: usize, _: f64| [(f64::from(advantage[at]) - mean) / deviation, f64::from(target[at])];
+            loss(head, &weights, rows, |at, out| rollout.row(at, out, rows.log_std), worth, gradient)
+        })
     }
 
     fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
-        let c = &self.config;
-        self.collector.estimate(c.gae_lambda, stop)?;
+        self.collector.estimate(self.config.gae_lambda);
         go_on(stop)?;
-        let Collector { rollout, device, nets, params, head, .. } = &self.collector;
-        let (device, steps) = (*device, rollout.steps as i64);
-        let (out, value) = nets.both(params, &rollout.obs.to(device).narrow(0, 0, steps).flatten(0, 1));
-        let mask = (rollout.mask.tensor().numel() > 0).then(|| rollout.mask.to(device).flatten(0, 1));
-        let raw = rollout.chosen.to(device).flatten(0, 1);
-        let taken = Taken { raw: &raw, mask: mask.as_ref(), log_std: nets.log_std.map(|at| &params.leaves[at]) };
-        let (log_prob, entropy) = head.evaluate(&out, &taken, true);
-        let mut advantage = self.collector.advantage.to(device);
-        if c.normalize_advantage && advantage.numel() > 1 {
-            advantage = (&advantage - advantage.mean(Kind::Float)) / (advantage.std(true) + 1e-8);
-        }
-        let policy_loss = -(log_prob * advantage).mean(Kind::Float);
-        let value_loss = value.mse_loss(&self.collector.target.to(device), tch::Reduction::Mean);
-        let mut loss = &policy_loss + &value_loss * c.value_coef;
-        if let Some(entropy) = &entropy {
-            loss -= entropy * c.entropy_coef;
-        }
-        let gradient = params.gradient(&loss);
+        let sums = self.differentiate();
+        let c = &self.config;
         let rate = c.learning_rate_schedule.at(c.learning_rate, progress);
-        let norm = self.adam.step(&mut self.collector.params, &gradient, rate, c.max_grad_norm);
-        self.collector.refresh();
-        let parts = [Some(&policy_loss), Some(&value_loss), entropy.as_ref(), Some(&norm)];
-        let names = ["policy_loss", "value_loss", "entropy", "grad_norm"];
-        let told =
-            names.into_iter().zip(parts).filter_map(|(name, part)| Some((name.to_owned(), part?.double_value(&[]))));
-        report.extend(told);
+        let norm = self.collector.networks.step(&mut self.adam, rate, c.max_grad_norm);
+        self.collector.networks.refresh();
+        tell(report, sums, norm);
         report.push(("explained_variance".into(), self.collector.explained()));
         report.push(("learning_rate".into(), rate));
         all_finite(report)
+    }
+}
+
+/// Losses of an update by their names.
+pub fn tell(report: &mut Vec<(String, f64)>, [policy_loss, value_loss, entropy, ..]: Sums, norm: f64) {
+    let names = ["policy_loss", "value_loss", "entropy", "grad_norm"];
+    report.extend(names.into_iter().map(String::from).zip([policy_loss, value_loss, entropy, norm]));
+}
+
+/// Weights of a loss's parts, and how many rows it is a mean over.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights {
+    /// Of the value loss.
+    pub value: f64,
+    /// Of the entropy bonus.
+    pub entropy: f64,
+    /// Rows in all.
+    pub rows: f64,
+}
+
+/// −log π(a|s) A + c₁ (V − T)² − c₂ H, as a mean over all rows: the policy gradient with a learned value beside it. Its
+/// gradient at the networks' outputs, and the parts by name. `row` gives what was done at a place, `worth` the advantage
+/// A and the value's target T, given V; A is a number that nothing is differentiated through.
+pub fn loss<'a>(
+    head: &Head,
+    weights: &Weights,
+    rows: Rows<'a>,
+    row: impl Fn(usize, &'a [f32]) -> Row<'a>,
+    worth: impl Fn(usize, f64) -> [f64; 2],
+    gradient: &mut AtOutputs,
+) -> Sums {
+    let (outputs, n, mut scratch, mut sums) = (head.outputs(), weights.rows, Vec::new(), Sums::default());
+    for (i, &at) in rows.at.iter().enumerate() {
+        let of = i * outputs..(i + 1) * outputs;
+        let (row, v) = (row(at, &rows.out[of.clone()]), f64::from(rows.value[i]));
+        let ([advantage, target], [log_prob, entropy]) = (worth(at, v), head.judge(row, &mut scratch));
+        let by = [-advantage / n, -weights.entropy / n];
+        head.differentiate(row, &scratch, by, &mut gradient.out[of], &mut gradient.log_std);
+        gradient.value[i] = (weights.value * 2.0 * (v - target) / n) as f32;
+        let told = [-log_prob * advantage, (v - target).powi(2), entropy];
+        sums.iter_mut().zip(told).for_each(|(sum, x)| *sum += x / n);
+    }
+    sums
+}
+
+#[cfg(test)]
+impl A2c {
+    pub(super) fn collector(&mut self) -> &mut Collector {
+        &mut self.collector
     }
 }
 
@@ -158,11 +202,11 @@ impl Agent for A2c {
         let mut state = Map::new();
         self.collector.save(&mut state);
         state.insert("adam_steps".into(), json!(self.adam.steps));
-        Saved { tensors: self.collector.params.saved(&self.adam), state: Value::Object(state) }
+        Saved { tensors: self.collector.networks.params.saved(&self.adam), state: Value::Object(state) }
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        self.collector.params.load(&mut self.adam, saved)?;
+        self.collector.networks.params.load(&mut self.adam, saved)?;
         self.collector.load(saved)
     }
 }

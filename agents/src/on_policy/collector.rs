@@ -1,19 +1,19 @@
 //! What every on-policy learner does between updates: acts, keeps what happened, and estimates what it was worth.
 
-use crate::actor_critic::{Frozen, FrozenJudge, Nets, Shape, prepare};
-use crate::agent::{AgentError, Saved, Stop, go_on};
-use crate::bridge::{HostTensor, read_f32};
+use crate::agent::{AgentError, NEVER, Saved};
+use crate::bridge::read_f32;
 use crate::dist::Head;
-use crate::net::{Builder, Params};
 use crate::normalise::Moments;
+use crate::on_policy::frozen::{Frozen, FrozenJudge, prepare};
+use crate::on_policy::networks::{Networks, Observed, Shape};
+use crate::on_policy::returns::{Earned, gae};
+use crate::on_policy::rollout::Rollout;
 use crate::registry::Context;
-use crate::returns::{Earned, gae};
-use crate::rollout::Rollout;
 use agon_core::memory;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::{Actions, FirstBuf, StepBuf};
 use serde_json::{Map, Value, json};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// What can be set of it.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +29,6 @@ pub struct Collecting<'a> {
     /// Rewards are divided by the running deviation of the discounted return.
     pub normalize_reward: bool,
 }
-
-/// Transitions whose values are estimated at once.
-const AT_ONCE: usize = 1 << 17;
 
 impl Collecting<'_> {
     /// Refuses what this machine cannot hold. `together`: transitions that are learned from at once.
@@ -49,7 +46,7 @@ impl Collecting<'_> {
         let gates = 96.0 * memory * (memory + spec.obs_len() as f64);
         // What layers make of transitions, kept for the way back.
         let width = sizes.iter().sum::<usize>() as f64 + 8.0 * memory;
-        let passes = 24.0 * width * (together as f64).min(steps).max(steps.min(AT_ONCE as f64) / 3.0);
+        let passes = 24.0 * width * (together as f64).min(steps);
         let what = format!(" with {rows} rows");
         memory::fits("memory", gates, "")?;
         memory::fits("hidden", weights + gates, "")?;
@@ -60,87 +57,93 @@ impl Collecting<'_> {
     }
 }
 
+/// What a loss is made of besides the networks' outputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Learning<'a> {
+    /// What the policy's outputs mean.
+    pub head: &'a Head,
+    /// What happened.
+    pub rollout: &'a Rollout,
+    /// `[steps × rows]`
+    pub advantage: &'a [f32],
+    /// `[steps × rows]`
+    pub target: &'a [f32],
+}
+
 /// Networks that act, and the rollout they fill.
 pub struct Collector {
-    /// Where tensors live.
-    pub device: Device,
     /// What the policy's outputs mean.
     pub head: Head,
-    /// All parameters.
-    pub params: Params,
     /// The networks.
-    pub nets: Nets,
+    pub networks: Networks,
     /// The rollout.
     pub rollout: Rollout,
     /// `[steps × rows]` after [`Collector::estimate`].
-    pub advantage: HostTensor<f32>,
+    pub advantage: Vec<f32>,
     /// `[steps × rows]` after [`Collector::estimate`]: what values should be.
-    pub target: HostTensor<f32>,
+    pub target: Vec<f32>,
     /// What recurrent networks remember.
-    pub memory: Option<Memory>,
+    memory: Option<Memory>,
+    /// `[(steps + 1) × rows, obs_len]`: the observations where tensors live, if that is elsewhere.
+    on_device: Option<Tensor>,
+    /// Whether the first of them are there already.
+    uploaded: bool,
     gamma: f64,
     act_rng: Rng,
     obs_moments: Option<Moments>,
     return_moments: Option<Moments>,
     discounted: Vec<f32>,
     out: Vec<f32>,
-    log_std: Vec<f32>,
-    /// Truncated transitions of this rollout: their places and last observations.
-    finals: (Vec<usize>, Vec<f32>),
 }
 
 /// What recurrent networks remember, and when they forget.
 #[derive(Debug)]
-pub struct Memory {
+struct Memory {
     /// `[rows, width]` before the first step of the rollout.
-    pub first: Tensor,
+    first: Tensor,
     /// `[rows, width]` before the step under way.
     now: Tensor,
     /// `[steps + 1, rows]`: 1 where an episode begins, 0 elsewhere.
-    pub fresh: HostTensor<f32>,
+    fresh: Vec<f32>,
+}
+
+impl Memory {
+    /// What is remembered after these observations `[rows, obs_len]`, given where episodes began.
+    fn after(&self, networks: &Networks, obs: &Tensor, fresh: &[f32]) -> Tensor {
+        let kept: Tensor = 1.0 - Tensor::from_slice(fresh).to_device(obs.device()).unsqueeze(1);
+        networks.remember(obs, &(&self.now * kept))
+    }
 }
 
 impl Collector {
     /// Fresh networks and an empty rollout.
     pub fn new(set: &Collecting<'_>, context: &Context<'_>) -> Self {
-        let Context { spec, rows, seed, device, .. } = *context;
+        let Context { spec, rows, seed, device, threads } = *context;
         let head = Head::of(spec);
-        let mut builder = Builder::new(seed);
-        let nets = Nets::new(&mut builder, &set.shape, spec.obs_len(), &head);
-        let params = builder.finish(device);
+        let networks = Networks::new(seed, &set.shape, spec.obs_len(), &head, device, threads);
         let batch = rows * set.rollout_steps;
         let memory = (set.shape.memory > 0).then(|| {
-            let none = Tensor::zeros([rows as i64, set.shape.memory as i64], (tch::Kind::Float, device));
-            let mut fresh = HostTensor::zeros(&[set.rollout_steps + 1, rows]);
-            fresh.slice_mut()[..rows].fill(1.0);
+            let none = Tensor::zeros([rows as i64, set.shape.memory as i64], (Kind::Float, device));
+            let mut fresh = vec![0.0; (set.rollout_steps + 1) * rows];
+            fresh[..rows].fill(1.0);
             Memory { first: none.copy(), now: none, fresh }
         });
-        let mut collector = Self {
+        let slab = [(batch + rows) as i64, spec.obs_len() as i64];
+        Self {
             rollout: Rollout::new(spec, rows, set.rollout_steps),
-            advantage: HostTensor::zeros(&[batch]),
-            target: HostTensor::zeros(&[batch]),
+            advantage: vec![0.0; batch],
+            target: vec![0.0; batch],
             memory,
+            on_device: (device != Device::Cpu).then(|| Tensor::zeros(slab, (Kind::Float, device))),
+            uploaded: false,
             gamma: set.gamma,
             act_rng: Rng::new(seed, Stream::Act, 0),
             obs_moments: set.normalize_observation.then(|| Moments::new(spec.obs_len())),
             return_moments: set.normalize_reward.then(|| Moments::new(1)),
             discounted: vec![0.0; rows],
             out: vec![0.0; rows * head.outputs()],
-            log_std: vec![0.0; if nets.log_std.is_some() { head.outputs() } else { 0 }],
-            finals: (Vec::new(), Vec::new()),
-            device,
             head,
-            params,
-            nets,
-        };
-        collector.refresh();
-        collector
-    }
-
-    /// Copies what sampling needs of the parameters to the host; to be called when they changed.
-    pub fn refresh(&mut self) {
-        if let Some(at) = self.nets.log_std {
-            read_f32(&self.params.leaves[at].detach(), &mut self.log_std);
+            networks,
         }
     }
 
@@ -151,31 +154,51 @@ impl Collector {
 
     /// See [`crate::Agent::begin`].
     pub fn begin(&mut self) {
-        self.rollout.t = 0;
-        self.finals.0.clear();
-        self.finals.1.clear();
+        (self.rollout.t, self.uploaded) = (0, false);
         let (raw, out) = self.rollout.newest(0);
         prepare(self.obs_moments.as_ref(), raw, out);
     }
 
-    /// Samples actions for the newest observations. `change` may put others' outputs in place of the policy's.
-    pub fn act(&mut self, change: impl FnOnce(&Nets, &Tensor, &mut [f32])) {
-        let t = self.rollout.t as i64;
-        tch::no_grad(|| {
-            let obs = self.rollout.obs.tensor().get(t).to_device(self.device);
-            let seen = match &mut self.memory {
-                None => obs.shallow_clone(),
-                Some(memory) => {
-                    let kept: Tensor = 1.0 - memory.fresh.tensor().get(t).to_device(self.device).unsqueeze(1);
-                    memory.now = self.nets.remember(&self.params, &obs, &(&memory.now * kept));
-                    memory.now.shallow_clone()
+    /// What the networks say of the observations at step `t`: outputs and values. What a recurrent network remembers is
+    /// what it remembers afterwards.
+    fn ask(&mut self, t: usize) {
+        let Self { networks, rollout, memory, on_device, out, .. } = self;
+        let (rows, width) = (rollout.rows, rollout.obs_len());
+        let obs = &rollout.obs[t * rows * width..(t + 1) * rows * width];
+        let value = &mut rollout.value[t * rows..(t + 1) * rows];
+        if on_device.is_none() && memory.is_none() {
+            networks.forward(obs, out, value, NEVER).expect("nobody asks for a stop");
+            return;
+        }
+        let obs = match on_device {
+            None => networks.upload(obs),
+            Some(slab) => {
+                let mut place = slab.narrow(0, (t * rows) as i64, rows as i64);
+                if t > 0 || !self.uploaded {
+                    place.copy_(&networks.upload(obs));
                 }
-            };
-            read_f32(&self.nets.policy(&self.params, &seen), &mut self.out);
-            change(&self.nets, &obs, &mut self.out);
-        });
+                place
+            }
+        };
+        let seen = match memory {
+            None => obs,
+            Some(memory) => {
+                memory.now = memory.after(networks, &obs, &memory.fresh[t * rows..(t + 1) * rows]);
+                memory.now.shallow_clone()
+            }
+        };
+        networks.forward_seen(&seen, out, value);
+    }
+
+    /// Samples actions for the newest observations. `change` may put others' outputs in place of the policy's, given the
+    /// observations.
+    pub fn act(&mut self, change: impl FnOnce(&Networks, &[f32], &mut [f32])) {
+        let t = self.rollout.t;
+        self.ask(t);
+        let n = self.rollout.rows * self.rollout.obs_len();
+        change(&self.networks, &self.rollout.obs[t * n..(t + 1) * n], &mut self.out);
         let (mask, drawn) = self.rollout.choice();
-        self.head.sample(&self.out, &self.log_std, mask, &mut self.act_rng, drawn);
+        self.head.sample(&self.out, &self.networks.log_std, mask, &mut self.act_rng, drawn);
     }
 
     /// See [`crate::Agent::exchange`].
@@ -189,12 +212,12 @@ impl Collector {
             moments.update(&self.rollout.raw_obs);
         }
         self.scale_rewards();
-        self.keep_finals();
+        self.judge_finals();
         let (raw, out) = self.rollout.newest(self.rollout.t + 1);
         prepare(self.obs_moments.as_ref(), raw, out);
         let (t, rows) = (self.rollout.t, self.rollout.rows);
         if let Some(memory) = &mut self.memory {
-            let next = &mut memory.fresh.slice_mut()[(t + 1) * rows..(t + 2) * rows];
+            let next = &mut memory.fresh[(t + 1) * rows..(t + 2) * rows];
             for (row, fresh) in next.iter_mut().enumerate() {
                 let i = t * rows + row;
                 *fresh = f32::from(u8::from(self.rollout.terminated[i] || self.rollout.truncated[i]));
@@ -206,11 +229,15 @@ impl Collector {
 
     /// Begins the next rollout where this one ended.
     pub fn rewind(&mut self) {
+        let (rows, last) = (self.rollout.rows, self.rollout.steps * self.rollout.rows);
         if let Some(memory) = &mut self.memory {
-            let (rows, last) = (self.rollout.rows, self.rollout.steps * self.rollout.rows);
             memory.first = memory.now.copy();
-            memory.fresh.slice_mut().copy_within(last..last + rows, 0);
+            memory.fresh.copy_within(last..last + rows, 0);
         }
+        if let Some(slab) = &self.on_device {
+            slab.narrow(0, 0, rows as i64).copy_(&slab.narrow(0, last as i64, rows as i64));
+        }
+        self.uploaded = true;
         self.rollout.rewind();
     }
 
@@ -228,70 +255,62 @@ impl Collector {
         self.discounted.iter_mut().zip(ended).for_each(|(d, (a, b))| *d = if *a || *b { 0.0 } else { *d });
     }
 
-    /// Keeps the last observations of episodes that the step limit ended.
-    fn keep_finals(&mut self) {
-        let (rows, width) = (self.rollout.rows, self.rollout.final_obs.len() / self.rollout.rows);
-        for row in 0..rows {
-            let i = self.rollout.t * rows + row;
-            if self.rollout.truncated[i] {
-                let raw = &self.rollout.final_obs[row * width..(row + 1) * width];
-                let (places, obs) = &mut self.finals;
-                places.push(i);
-                let from = obs.len();
-                obs.resize(from + width, 0.0);
-                prepare(self.obs_moments.as_ref(), raw, &mut obs[from..]);
+    /// What the last observations of episodes are worth that the step limit ended.
+    fn judge_finals(&mut self) {
+        let (rows, width) = (self.rollout.rows, self.rollout.obs_len());
+        let from = self.rollout.t * rows;
+        let ended: Vec<usize> = (0..rows).filter(|row| self.rollout.truncated[from + row]).collect();
+        if ended.is_empty() {
+            return;
+        }
+        let mut obs = vec![0.0; ended.len() * width];
+        for (row, obs) in ended.iter().zip(obs.chunks_exact_mut(width)) {
+            prepare(self.obs_moments.as_ref(), &self.rollout.final_obs[row * width..(row + 1) * width], obs);
+        }
+        let (mut out, mut value) = (vec![0.0; ended.len() * self.head.outputs()], vec![0.0; ended.len()]);
+        match &self.memory {
+            None => self.networks.forward(&obs, &mut out, &mut value, NEVER).expect("nobody asks for a stop"),
+            Some(memory) => {
+                let at: Vec<i64> = ended.iter().map(|row| *row as i64).collect();
+                let before = memory.now.index_select(0, &Tensor::from_slice(&at).to_device(memory.now.device()));
+                let seen = self.networks.remember(&self.networks.upload(&obs), &before);
+                self.networks.forward_seen(&seen, &mut out, &mut value);
             }
         }
+        ended.iter().zip(value).for_each(|(row, value)| self.rollout.final_value[from + row] = value);
     }
 
-    /// Values, advantages and targets of the whole rollout, unless it is asked to stop.
-    pub fn estimate(&mut self, gae_lambda: f64, stop: Stop<'_>) -> Result<(), AgentError> {
-        let (rows, batch) = (self.rollout.rows, self.rollout.reward.len());
-        let mut value = vec![0.0; batch + rows];
-        let mut final_value = vec![0.0; batch];
-        tch::no_grad(|| {
-            let obs = self.rollout.obs.to(self.device);
-            let seen = match &self.memory {
-                None => obs.flatten(0, 1),
-                Some(m) => self.nets.sequence(&self.params, &obs, &m.fresh.to(self.device), &m.first).flatten(0, 1),
-            };
-            // A part at a time: what hidden layers make of all transitions can be many times the rollout.
-            for (part, value) in value.chunks_mut(AT_ONCE).enumerate() {
-                go_on(stop)?;
-                let part = seen.narrow(0, (part * AT_ONCE) as i64, value.len() as i64);
-                read_f32(&self.nets.value(&self.params, &part), value);
-            }
-            let (places, obs) = &mut self.finals;
-            if !places.is_empty() {
-                let n = places.len();
-                let obs = Tensor::from_slice(obs).view([n as i64, -1]).to_device(self.device);
-                let last = match &self.memory {
-                    None => obs,
-                    Some(_) => {
-                        let at: Vec<i64> = places.iter().map(|p| *p as i64).collect();
-                        let before = seen.index_select(0, &Tensor::from_slice(&at).to_device(self.device));
-                        self.nets.remember(&self.params, &obs, &before)
-                    }
-                };
-                let mut values = vec![0.0; n];
-                read_f32(&self.nets.value(&self.params, &last), &mut values);
-                places.iter().zip(values).for_each(|(&i, v)| final_value[i] = v);
-            }
-            Ok::<_, AgentError>(())
-        })?;
-        self.finals.0.clear();
-        self.finals.1.clear();
+    /// Advantages and targets of the whole rollout.
+    pub fn estimate(&mut self, gae_lambda: f64) {
+        // The values of what comes after it. It is remembered again when it is acted on.
+        let before = self.memory.as_ref().map(|memory| memory.now.shallow_clone());
+        self.ask(self.rollout.steps);
+        if let (Some(memory), Some(before)) = (&mut self.memory, before) {
+            memory.now = before;
+        }
+        let r = &self.rollout;
         let earned = Earned {
-            reward: &self.rollout.reward,
-            value: &value,
-            final_value: &final_value,
-            terminated: &self.rollout.terminated,
-            truncated: &self.rollout.truncated,
+            reward: &r.reward,
+            value: &r.value,
+            final_value: &r.final_value,
+            terminated: &r.terminated,
+            truncated: &r.truncated,
         };
-        gae(earned, rows, self.gamma as f32, gae_lambda as f32, self.advantage.slice_mut());
-        let (advantage, target) = (self.advantage.slice(), self.target.slice_mut());
-        target.iter_mut().zip(advantage).zip(&value).for_each(|((t, a), v)| *t = a + v);
-        Ok(())
+        gae(earned, r.rows, self.gamma as f32, gae_lambda as f32, &mut self.advantage);
+        let sums = self.advantage.iter().zip(&r.value);
+        self.target.iter_mut().zip(sums).for_each(|(target, (advantage, value))| *target = advantage + value);
+    }
+
+    /// The networks, and what they differentiate a loss over.
+    pub fn learning(&mut self) -> (&mut Networks, Observed<'_>, Learning<'_>) {
+        let Self { networks, rollout, memory, on_device, head, advantage, target, .. } = self;
+        let last = rollout.steps * rollout.rows;
+        let observed = Observed {
+            obs: &rollout.obs,
+            on_device: on_device.as_ref(),
+            memory: memory.as_ref().map(|m| (&m.first, &m.fresh[..last])),
+        };
+        (networks, observed, Learning { head, rollout, advantage, target })
     }
 
     /// How well the values foretold: 1 − Var(target − value) / Var(target), 1 for a perfect critic.
@@ -300,12 +319,12 @@ impl Collector {
             let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / x.len() as f64;
             x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>()
         };
-        1.0 - variance(self.advantage.slice()) / variance(self.target.slice()).max(1e-12)
+        1.0 - variance(&self.advantage) / variance(&self.target).max(1e-12)
     }
 
     /// The policy as it is now.
     pub fn policy(&self, name: &'static str) -> Frozen {
-        Frozen::new(name, &self.params, &self.nets, &self.head, self.obs_moments.as_ref())
+        Frozen::new(name, self.networks.frozen(), &self.head, self.obs_moments.as_ref())
     }
 
     /// The networks as a judge of positions, where moves are one choice and nothing is remembered.
@@ -324,17 +343,17 @@ impl Collector {
             let mut now = vec![0.0; memory.now.numel()];
             read_f32(&memory.now, &mut now);
             state.insert("memory".into(), json!(now));
-            state.insert("fresh".into(), json!(memory.fresh.slice()[..self.rollout.rows]));
+            state.insert("fresh".into(), json!(memory.fresh[..self.rollout.rows]));
         }
     }
 
     /// Begins with what another has learned: weights, and what observations and rewards are normalised by.
     pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let [obs, returns] = self.moments(saved)?;
-        self.params.load_weights(saved)?;
+        self.networks.params.load_weights(saved)?;
         self.obs_moments = obs.or(self.obs_moments.take());
         self.return_moments = returns.or(self.return_moments.take());
-        self.refresh();
+        self.networks.refresh();
         Ok(())
     }
 
@@ -366,12 +385,14 @@ impl Collector {
                 if now.len() != memory.now.numel() || fresh.len() != self.rollout.rows {
                     return Err(AgentError::Checkpoint("its memory is of another network".into()));
                 }
-                memory.now = Tensor::from_slice(&now).view(memory.now.size().as_slice()).to_device(self.device);
+                memory.now =
+                    Tensor::from_slice(&now).view(memory.now.size().as_slice()).to_device(self.networks.device());
                 memory.first = memory.now.copy();
-                memory.fresh.slice_mut()[..fresh.len()].copy_from_slice(&fresh);
+                memory.fresh[..fresh.len()].copy_from_slice(&fresh);
             }
         }
-        self.refresh();
+        self.networks.refresh();
+        self.uploaded = false;
         Ok(())
     }
 }

@@ -4,10 +4,9 @@
 //! At the start of an episode the environment goes, with probability `share`, to the learner in one random seat and a
 //! member of the pool in the others; else the learner has all seats. Only the learner's rows are learned from.
 
-use crate::actor_critic::Nets;
 use crate::agent::{AgentError, MOST_STEPS, Saved};
-use crate::bridge::read_f32;
 use crate::net::Params;
+use crate::on_policy::networks::Networks;
 use agon_core::Score;
 use agon_core::rng::{Rng, RngState, Stream};
 use serde::{Deserialize, Serialize};
@@ -81,20 +80,20 @@ impl Pool {
         self.seats.iter().map(|s| *s == 0)
     }
 
-    /// Puts the members' outputs in place of the learner's where they have the seat. `out`: `[rows, outputs]`.
-    pub fn overwrite(&self, nets: &Nets, obs: &Tensor, out: &mut [f32]) {
-        let outputs = out.len() / self.seats.len();
+    /// Puts the members' outputs in place of the learner's where they have the seat. `obs`: `[rows, obs_len]`, `out`:
+    /// `[rows, outputs]`.
+    pub fn overwrite(&self, networks: &Networks, obs: &[f32], out: &mut [f32]) {
+        let (outputs, width) = (out.len() / self.seats.len(), obs.len() / self.seats.len());
         for (k, (params, _)) in self.members.iter().enumerate() {
-            let rows: Vec<i64> = (0..self.seats.len()).filter(|r| self.seats[*r] == k + 1).map(|r| r as i64).collect();
+            let rows: Vec<usize> = (0..self.seats.len()).filter(|r| self.seats[*r] == k + 1).collect();
             if rows.is_empty() {
                 continue;
             }
-            let picked = obs.index_select(0, &Tensor::from_slice(&rows).to_device(obs.device()));
+            let picked: Vec<f32> = rows.iter().flat_map(|r| &obs[r * width..(r + 1) * width]).copied().collect();
             let mut theirs = vec![0.0; rows.len() * outputs];
-            read_f32(&nets.policy(params, &picked), &mut theirs);
+            networks.policy_of(params, &picked, &mut theirs);
             for (row, theirs) in rows.iter().zip(theirs.chunks_exact(outputs)) {
-                let at = *row as usize * outputs;
-                out[at..at + outputs].copy_from_slice(theirs);
+                out[row * outputs..(row + 1) * outputs].copy_from_slice(theirs);
             }
         }
     }

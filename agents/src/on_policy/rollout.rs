@@ -1,7 +1,6 @@
-//! On-policy storage `[steps, rows, …]` in memory that environments write and networks read.
+//! On-policy storage `[steps, rows, …]` as environments write it and losses read it.
 
-use crate::bridge::HostTensor;
-use crate::dist::Drawn;
+use crate::dist::{Drawn, Row};
 use agon_core::spec::ActionSpec;
 use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
 
@@ -15,13 +14,17 @@ pub struct Rollout {
     /// The step under way, below `steps`.
     pub t: usize,
     /// `[steps + 1, rows, obs_len]` as the network sees them.
-    pub obs: HostTensor<f32>,
+    pub obs: Vec<f32>,
     /// `[steps, rows, mask_len]`, or empty without masks.
-    pub mask: HostTensor<bool>,
+    pub mask: Vec<bool>,
     /// `[steps, rows, len]`: choices, or normals before scaling.
-    pub chosen: HostTensor<f32>,
+    pub chosen: Vec<f32>,
     /// `[steps, rows]`
-    pub log_prob: HostTensor<f32>,
+    pub log_prob: Vec<f32>,
+    /// `[steps + 1, rows]`: what the value network said of the observations when they were acted on.
+    pub value: Vec<f32>,
+    /// `[steps, rows]`: what it said of the last observation of an episode that the step limit ended here.
+    pub final_value: Vec<f32>,
     /// `[steps, rows]`
     pub reward: Vec<f32>,
     /// `[steps, rows]`
@@ -50,10 +53,12 @@ impl Rollout {
             steps,
             rows,
             t: 0,
-            obs: HostTensor::zeros(&[steps + 1, rows, obs_len]),
-            mask: HostTensor::zeros(&[steps, rows, mask_len]),
-            chosen: HostTensor::zeros(&[steps, rows, act_len]),
-            log_prob: HostTensor::zeros(&[steps, rows]),
+            obs: vec![0.0; (steps + 1) * rows * obs_len],
+            mask: vec![false; steps * rows * mask_len],
+            chosen: vec![0.0; steps * rows * act_len],
+            log_prob: vec![0.0; steps * rows],
+            value: vec![0.0; (steps + 1) * rows],
+            final_value: vec![0.0; steps * rows],
             reward: vec![0.0; steps * rows],
             terminated: vec![false; steps * rows],
             truncated: vec![false; steps * rows],
@@ -76,7 +81,7 @@ impl Rollout {
     /// The observations at step `t` to be written from the raw ones.
     pub fn newest(&mut self, t: usize) -> (&[f32], &mut [f32]) {
         let n = self.rows * self.obs_len;
-        (&self.raw_obs, &mut self.obs.slice_mut()[t * n..(t + 1) * n])
+        (&self.raw_obs, &mut self.obs[t * n..(t + 1) * n])
     }
 
     /// The masks in force, and where the step's actions go.
@@ -84,15 +89,15 @@ impl Rollout {
         let (t, n) = (self.t, self.rows);
         if self.mask_len > 0 {
             let m = n * self.mask_len;
-            self.mask.slice_mut()[t * m..(t + 1) * m].copy_from_slice(&self.next_mask);
+            self.mask[t * m..(t + 1) * m].copy_from_slice(&self.next_mask);
         }
-        let raw = &mut self.chosen.slice_mut()[t * n * self.act_len..(t + 1) * n * self.act_len];
+        let raw = &mut self.chosen[t * n * self.act_len..(t + 1) * n * self.act_len];
         let actions = if self.discrete.is_empty() {
             ActionsMut::Continuous(&mut self.continuous)
         } else {
             ActionsMut::Discrete(&mut self.discrete)
         };
-        let log_prob = &mut self.log_prob.slice_mut()[t * n..(t + 1) * n];
+        let log_prob = &mut self.log_prob[t * n..(t + 1) * n];
         (&self.next_mask, Drawn { raw, actions, log_prob })
     }
 
@@ -116,11 +121,22 @@ impl Rollout {
         (actions, out)
     }
 
+    /// One transition, as a loss sees it: the network's outputs for it, and what was done.
+    pub fn row<'a>(&'a self, at: usize, out: &'a [f32], log_std: &'a [f32]) -> Row<'a> {
+        let part = |width: usize| at * width..(at + 1) * width;
+        Row { out, log_std, raw: &self.chosen[part(self.act_len)], mask: &self.mask[part(self.mask_len)] }
+    }
+
+    /// Numbers in an observation.
+    pub fn obs_len(&self) -> usize {
+        self.obs_len
+    }
+
     /// Makes the observations after the last step those of the first.
     pub fn rewind(&mut self) {
         let n = self.rows * self.obs_len;
         let last = self.steps * n;
-        self.obs.slice_mut().copy_within(last..last + n, 0);
+        self.obs.copy_within(last..last + n, 0);
         self.t = 0;
     }
 }

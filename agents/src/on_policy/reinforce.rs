@@ -3,24 +3,25 @@
 //! An episode that was under way at an update is learned from all the same when it ends, though its first actions were an
 //! older policy's: throwing it away would favour short episodes.
 //!
-//! Reading order: `Config`, `Reinforce::close`, `Reinforce::update`. Acting is [`crate::collect`]'s, a step a rollout;
+//! Reading order: `Config`, `Reinforce::close`, `Reinforce::update`. Acting is [`crate::on_policy::collector`]'s, a step a rollout;
 //! episodes are kept here until they end.
 
-use crate::actor_critic::Shape;
-use crate::agent::{Agent, AgentError, NEVER, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
-use crate::collect::{Collecting, Collector};
-use crate::dist::Taken;
+use crate::dist::Row;
 use crate::net::Activation;
+use crate::on_policy::a2c::{Weights, loss, tell};
+use crate::on_policy::collector::{Collecting, Collector};
+use crate::on_policy::networks::{Observed, Shape, Sums};
+use crate::on_policy::returns::discounted;
 use crate::optim::{Adam, Schedule};
 use crate::registry::Context;
-use crate::returns::discounted;
 use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::{Actions, FirstBuf, StepBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 agon_core::settings! {
     /// Hyperparameters.
@@ -107,7 +108,7 @@ impl Reinforce {
         memory::fits("kind", whole + width * config.batch as f64, &what)?;
         let collector = Collector::new(&collecting, context);
         let open = vec![Steps::default(); context.rows];
-        Ok(Self { adam: Adam::new(&collector.params, 1e-5), config, collector, open, ended: Steps::default() })
+        Ok(Self { adam: Adam::new(&collector.networks.params, 1e-5), config, collector, open, ended: Steps::default() })
     }
 
     /// Moves the step that was just made to its episode, and the episodes that it ended to the batch, with their returns:
@@ -115,58 +116,66 @@ impl Reinforce {
     fn close(&mut self) {
         let r = &self.collector.rollout;
         let part = |all: &[f32], row: usize| all[row * all.len() / r.rows..(row + 1) * all.len() / r.rows].to_vec();
-        let seen = &r.obs.slice()[..r.obs.slice().len() / 2];
+        let seen = &r.obs[..r.obs.len() / 2];
         for (row, steps) in self.open.iter_mut().enumerate() {
             steps.obs.extend(part(seen, row));
-            let masks = r.mask.slice();
+            let masks = &r.mask;
             steps.mask.extend(&masks[row * masks.len() / r.rows..(row + 1) * masks.len() / r.rows]);
-            steps.chosen.extend(part(r.chosen.slice(), row));
+            steps.chosen.extend(part(&r.chosen, row));
             steps.earned.push(r.reward[row]);
         }
         if !r.terminated.iter().chain(&r.truncated).any(|end| *end) {
             return;
         }
         // With one step, advantage + value = r + γ V(last observation) where the step limit ended the episode.
-        let _ = self.collector.estimate(1.0, NEVER); // one step of all rows
+        self.collector.estimate(1.0);
         let r = &self.collector.rollout;
         for row in (0..r.rows).filter(|row| r.terminated[*row] || r.truncated[*row]) {
             let steps = &mut self.open[row];
-            let last = if r.truncated[row] { self.collector.target.slice()[row] } else { r.reward[row] };
+            let last = if r.truncated[row] { self.collector.target[row] } else { r.reward[row] };
             discounted(&mut steps.earned, last, self.config.gamma as f32);
             self.ended.append(steps);
         }
     }
 
-    /// ∇ log π(a_t) (G_t − V(s_t)), averaged over the batch.
-    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+    /// ∇ log π(a_t) (G_t − V(s_t)), averaged over the episodes that ended.
+    pub(super) fn differentiate(&mut self) -> Sums {
         let c = &self.config;
-        let Collector { device, nets, params, head, .. } = &self.collector;
         let steps = std::mem::take(&mut self.ended);
-        let n = steps.earned.len() as i64;
-        let table = |x: &[f32]| Tensor::from_slice(x).view([n, -1]).to_device(*device);
-        let (out, value) = nets.both(params, &table(&steps.obs));
-        let mask = (!steps.mask.is_empty()).then(|| Tensor::from_slice(&steps.mask).view([n, -1]).to_device(*device));
-        let raw = table(&steps.chosen);
-        let taken = Taken { raw: &raw, mask: mask.as_ref(), log_std: nets.log_std.map(|at| &params.leaves[at]) };
-        let (log_prob, entropy) = head.evaluate(&out, &taken, true);
-        let returns = table(&steps.earned).squeeze_dim(1);
-        let advantage = if c.baseline { &returns - value.detach() } else { returns.shallow_clone() };
-        let policy_loss = -(log_prob * advantage).mean(Kind::Float);
-        let value_loss = value.mse_loss(&returns, tch::Reduction::Mean);
-        let mut loss = &policy_loss + &value_loss * c.value_coef;
-        if let Some(entropy) = &entropy {
-            loss -= entropy * c.entropy_coef;
-        }
-        let gradient = params.gradient(&loss);
+        let at: Vec<usize> = (0..steps.earned.len()).collect();
+        let Collector { networks, head, rollout, .. } = &mut self.collector;
+        let (outputs, obs_len) = (head.outputs(), rollout.obs_len());
+        let widths = [steps.chosen.len(), steps.mask.len()].map(|all| all / at.len());
+        let observed = Observed { obs: &steps.obs[..at.len() * obs_len], on_device: None, memory: None };
+        let weights = Weights { value: c.value_coef, entropy: c.entropy_coef, rows: at.len() as f64 };
+        networks.differentiate(observed, &at, outputs, &|rows, gradient| {
+            let [raw, mask] = widths.map(|width| move |at: usize| at * width..(at + 1) * width);
+            let row =
+                |at, out| Row { out, log_std: rows.log_std, raw: &steps.chosen[raw(at)], mask: &steps.mask[mask(at)] };
+            let worth = |at: usize, v: f64| {
+                let earned = f64::from(steps.earned[at]);
+                [if c.baseline { earned - v } else { earned }, earned]
+            };
+            loss(head, &weights, rows, row, worth, gradient)
+        })
+    }
+
+    fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>) -> Result<(), AgentError> {
+        let sums = self.differentiate();
+        let c = &self.config;
         let rate = c.learning_rate_schedule.at(c.learning_rate, progress);
-        let norm = self.adam.step(&mut self.collector.params, &gradient, rate, c.max_grad_norm);
-        self.collector.refresh();
-        let parts = [Some(&policy_loss), Some(&value_loss), entropy.as_ref(), Some(&norm)];
-        let names = ["policy_loss", "value_loss", "entropy", "grad_norm"];
-        report
-            .extend(names.into_iter().zip(parts).filter_map(|(n, part)| Some((n.to_owned(), part?.double_value(&[])))));
+        let norm = self.collector.networks.step(&mut self.adam, rate, c.max_grad_norm);
+        self.collector.networks.refresh();
+        tell(report, sums, norm);
         report.push(("learning_rate".into(), rate));
         all_finite(report)
+    }
+}
+
+#[cfg(test)]
+impl Reinforce {
+    pub(super) fn collector(&mut self) -> &mut Collector {
+        &mut self.collector
     }
 }
 
@@ -208,7 +217,7 @@ impl Agent for Reinforce {
     }
 
     fn save(&self) -> Saved {
-        let mut tensors = self.collector.params.saved(&self.adam);
+        let mut tensors = self.collector.networks.params.saved(&self.adam);
         let mut all = self.ended.clone();
         self.open.iter().for_each(|steps| all.append(&mut steps.clone()));
         let flags: Vec<f32> = all.mask.iter().map(|m| f32::from(u8::from(*m))).collect();
@@ -235,12 +244,12 @@ impl Agent for Reinforce {
         let n = earned.len();
         let r = &self.collector.rollout;
         let width = |all: usize| n * all / r.rows;
-        let widths = [width(r.raw_obs.len()), width(r.mask.slice().len()), width(r.chosen.slice().len())];
+        let widths = [width(r.raw_obs.len()), width(r.mask.len()), width(r.chosen.len())];
         let told = open.iter().try_fold(ended, |sum, k| sum.checked_add(*k));
         if told != Some(n) || [obs.len(), mask.len(), chosen.len()] != widths {
             return Err(AgentError::Checkpoint("its episodes are not whole".into()));
         }
-        self.collector.params.load(&mut self.adam, saved)?;
+        self.collector.networks.params.load(&mut self.adam, saved)?;
         self.collector.load(saved)?;
         // Another number of environments (an evaluation) starts these anew.
         if open.len() == self.open.len() {

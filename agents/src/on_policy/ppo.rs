@@ -1,16 +1,15 @@
 //! Proximal policy optimisation (Schulman et al. 2017), with the details of Huang et al. 2022, "The 37 implementation
 //! details of PPO".
 //!
-//! Reading order: `Config`, `Ppo::act`, `Ppo::learn`, `Ppo::update`, `Ppo::loss`.
+//! Reading order: `Config`, `Ppo::act`, `Ppo::learn`, `Ppo::update`, `loss`. Acting and advantages are
+//! [`crate::on_policy::collector`]'s.
 
-use crate::actor_critic::Shape;
 use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
-use crate::bridge::HostTensor;
-use crate::collect::{Collecting, Collector};
-use crate::dist::Taken;
 use crate::net::Activation;
+use crate::on_policy::collector::{Collecting, Collector, Learning};
+use crate::on_policy::networks::{AtOutputs, Rows, Shape, Sums};
+use crate::on_policy::opponent_pool::{Pool, PoolSettings, Weights};
 use crate::optim::{Adam, Schedule};
-use crate::pool::{Pool, PoolSettings, Weights};
 use crate::registry::Context;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
@@ -88,29 +87,10 @@ pub struct Ppo {
     adam: Adam,
     shuffle_rng: Rng,
     /// The places of transitions in the rollout, or of rows where a memory needs whole sequences; shuffled.
-    order: HostTensor<i64>,
+    order: Vec<usize>,
     pool: Option<Pool>,
     /// `[steps, rows]` what is learned from; empty without a pool, where it is all.
     learned: Vec<bool>,
-}
-
-/// One minibatch on the device. Of recurrent networks: whole sequences of some rows, `obs` and `fresh` with the steps in
-/// front, everything else flat in that order.
-struct Minibatch {
-    obs: Tensor,
-    mask: Option<Tensor>,
-    chosen: Tensor,
-    log_prob: Tensor,
-    advantage: Tensor,
-    target: Tensor,
-    old_value: Tensor,
-    memory: Option<Remembered>,
-}
-
-/// What a minibatch of a recurrent network begins with.
-struct Remembered {
-    first: Tensor,
-    fresh: Tensor,
 }
 
 impl Ppo {
@@ -155,139 +135,82 @@ impl Ppo {
         collecting.fits_in_memory(context, config.minibatch)?;
         let collector = Collector::new(&collecting, context);
         let places = if config.memory > 0 { rows } else { rows * config.rollout_steps };
-        let mut order = HostTensor::zeros(&[places]);
-        order.slice_mut().iter_mut().enumerate().for_each(|(i, o)| *o = i as i64);
         Ok(Self {
-            adam: Adam::new(&collector.params, 1e-5),
+            adam: Adam::new(&collector.networks.params, 1e-5),
             shuffle_rng: Rng::new(seed, Stream::Shuffle, 0),
             pool: (config.pool_size > 0).then(|| Pool::new(pool, spec.agents, rows, seed)),
             learned: Vec::new(),
             config,
             collector,
-            order,
+            order: (0..places).collect(),
         })
     }
 
-    /// The clipped objective of the paper (equations 7 and 9), to be minimised; where asked for also policy loss, value
-    /// loss, entropy, KL divergence and the share of clipped ratios.
-    fn loss(&self, b: &Minibatch, clip: f64, bonus: f64, look: bool) -> (Tensor, Option<[Tensor; 5]>) {
-        let (c, nets, params) = (&self.config, &self.collector.nets, &self.collector.params);
-        let seen = match &b.memory {
-            None => b.obs.shallow_clone(),
-            Some(m) => nets.sequence(params, &b.obs, &m.fresh, &m.first).flatten(0, 1),
-        };
-        let (out, value) = nets.both(params, &seen);
-        let log_std = nets.log_std.map(|at| &params.leaves[at]);
-        let taken = Taken { raw: &b.chosen, mask: b.mask.as_ref(), log_std };
-        let (log_prob, entropy) = self.collector.head.evaluate(&out, &taken, look || bonus > 0.0);
-        let log_ratio = log_prob - &b.log_prob;
-        let ratio = log_ratio.exp();
-        let clipped = ratio.clamp(1.0 - clip, 1.0 + clip) * &b.advantage;
-        let policy_loss = -(&ratio * &b.advantage).minimum(&clipped).mean(Kind::Float);
-        let value_loss = match c.value_clip {
-            None => value.mse_loss(&b.target, tch::Reduction::Mean),
-            Some(range) => {
-                let bounded = &b.old_value + (&value - &b.old_value).clamp(-range, range);
-                let error = (&value - &b.target).square();
-                error.maximum(&(bounded - &b.target).square()).mean(Kind::Float)
-            }
-        };
-        let mut loss = &policy_loss + &value_loss * c.value_coef;
-        if let Some(entropy) = entropy.as_ref().filter(|_| bonus > 0.0) {
-            loss -= entropy * bonus;
-        }
-        let looked = entropy.filter(|_| look).map(|entropy| {
-            tch::no_grad(|| {
-                let moved = &ratio - 1.0;
-                let kl = (&moved - &log_ratio).mean(Kind::Float);
-                let share = moved.abs().gt(clip).to_kind(Kind::Float).mean(Kind::Float);
-                [policy_loss.detach(), value_loss.detach(), entropy.detach(), kl, share]
-            })
-        });
-        (loss, looked)
-    }
-
     /// The shuffled places that are learned from.
-    fn learned_order(&self) -> Tensor {
-        if self.learned.is_empty() {
-            return self.order.tensor().shallow_clone();
+    fn learned_order(&self) -> Vec<usize> {
+        let mut order = self.order.clone();
+        if !self.learned.is_empty() {
+            order.retain(|place| self.learned[*place]);
         }
-        let picked = self.order.slice().iter().copied().filter(|i| self.learned[*i as usize]);
-        Tensor::from_slice(&picked.collect::<Vec<i64>>())
+        order
     }
 
-    /// The whole rollout on the device.
-    fn all(&self) -> Minibatch {
-        let Collector { rollout, device, advantage, target, memory, .. } = &self.collector;
-        let (device, obs) = (*device, rollout.obs.to(*device).narrow(0, 0, rollout.steps as i64));
-        Minibatch {
-            obs: if memory.is_some() { obs } else { obs.flatten(0, 1) },
-            mask: (rollout.mask.tensor().numel() > 0).then(|| rollout.mask.to(device).flatten(0, 1)),
-            chosen: rollout.chosen.to(device).flatten(0, 1),
-            log_prob: rollout.log_prob.to(device).flatten(0, 1),
-            advantage: advantage.to(device),
-            target: target.to(device),
-            old_value: target.to(device) - advantage.to(device),
-            memory: memory.as_ref().map(|m| Remembered {
-                first: m.first.shallow_clone(),
-                fresh: m.fresh.to(device).narrow(0, 0, rollout.steps as i64),
-            }),
-        }
+    /// The gradient of a minibatch: of the transitions at these places, or of whole sequences.
+    pub(super) fn differentiate(&mut self, at: &[usize], clip: f64, bonus: f64) -> Sums {
+        let (config, outputs) = (&self.config, self.collector.head.outputs());
+        let (networks, observed, learning) = self.collector.learning();
+        let scale = if config.normalize_advantage { standard(learning.advantage, at) } else { [0.0, 1.0] };
+        let terms = Terms { config, learning, scale, clip, bonus, rows: at.len() as f64 };
+        networks.differentiate(observed, at, outputs, &|rows, gradient| loss(&terms, rows, gradient))
     }
 
     fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
-        self.collector.estimate(self.config.gae_lambda, stop)?;
-        let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
-        let clip = self.config.clip_range_schedule.at(self.config.clip_range, progress);
-        let bonus = self.config.entropy_coef_schedule.at(self.config.entropy_coef, progress);
-        let (steps, whole, device) = (self.collector.rollout.steps, self.order.slice().len(), self.collector.device);
-        let all = self.all();
+        let c = &self.config;
+        self.collector.estimate(c.gae_lambda);
+        let rate = c.learning_rate_schedule.at(c.learning_rate, progress);
+        let clip = c.clip_range_schedule.at(c.clip_range, progress);
+        let bonus = c.entropy_coef_schedule.at(c.entropy_coef, progress);
+        let (steps, rows) = (self.collector.rollout.steps, self.collector.rollout.rows);
         // A row's sequence counts as its steps.
-        let transitions = if self.config.memory > 0 { steps } else { 1 };
-        let size = (self.config.minibatch / transitions).clamp(1, whole);
-        let mut last = None;
-        'epochs: for epoch in 1..=self.config.epochs {
-            self.shuffle_rng.shuffle(self.order.slice_mut());
-            let order = self.learned_order().to_device(device);
-            let batch = order.size()[0] as usize;
-            let mut from = 0;
-            while from < batch {
+        let transitions = if c.memory > 0 { steps } else { 1 };
+        let size = (c.minibatch / transitions).clamp(1, self.order.len());
+        let (mut last, mut at) = (None, Vec::new());
+        'epochs: for _ in 0..c.epochs {
+            self.shuffle_rng.shuffle(&mut self.order);
+            let order = self.learned_order();
+            for minibatch in order.chunks(size) {
                 go_on(stop)?;
-                let n = size.min(batch - from);
+                let n = minibatch.len() * transitions;
                 // A rest too short to have a deviation is left for the next pass.
-                if self.config.normalize_advantage && n * transitions < 2 && batch > 1 {
+                if self.config.normalize_advantage && n < 2 && order.len() > 1 {
                     break;
                 }
-                // The whole batch in another order is the same batch.
-                let mut b =
-                    if n == whole { all.share() } else { all.pick(&order.narrow(0, from as i64, n as i64), steps) };
-                from += n;
-                if self.config.normalize_advantage {
-                    b.advantage = (&b.advantage - b.advantage.mean(Kind::Float)) / (b.advantage.std(true) + 1e-8);
+                at.clear();
+                if minibatch.len() == self.order.len() {
+                    at.extend(0..n); // the whole batch in another order is the same batch
+                } else if transitions == 1 {
+                    at.extend_from_slice(minibatch);
+                } else {
+                    at.extend((0..steps).flat_map(|t| minibatch.iter().map(move |row| t * rows + row)));
                 }
-                let look = self.config.target_kl.is_some() || (epoch == self.config.epochs && from + size > batch);
-                let (loss, looked) = self.loss(&b, clip, bonus, look);
-                let gradient = self.collector.params.gradient(&loss);
-                let norm = self.adam.step(&mut self.collector.params, &gradient, rate, self.config.max_grad_norm);
-                if let Some(parts) = looked {
-                    let too_far = self.config.target_kl.is_some_and(|kl| parts[3].double_value(&[]) > 1.5 * kl);
-                    last = Some((parts, norm));
-                    if too_far {
-                        break 'epochs;
-                    }
+                let sums = self.differentiate(&at, clip, bonus);
+                let networks = &mut self.collector.networks;
+                let norm = networks.step(&mut self.adam, rate, self.config.max_grad_norm);
+                networks.refresh();
+                last = Some((sums, norm));
+                if self.config.target_kl.is_some_and(|kl| sums[3] > 1.5 * kl) {
+                    break 'epochs;
                 }
             }
         }
-        self.collector.refresh();
         self.learned.clear();
         if let Some(pool) = &mut self.pool {
-            pool.updated(&self.collector.params);
+            pool.updated(&self.collector.networks.params);
             report.extend(pool.score().map(|score| ("pool_score".into(), score)));
         }
-        if let Some((parts, norm)) = last {
-            let names = ["policy_loss", "value_loss", "entropy", "kl", "clip_share"];
-            let values = parts.iter().chain([&norm]).map(|t| t.double_value(&[]));
-            report.extend(names.into_iter().chain(["grad_norm"]).map(String::from).zip(values));
+        if let Some((sums, norm)) = last {
+            let names = ["policy_loss", "value_loss", "entropy", "kl", "clip_share", "grad_norm"];
+            report.extend(names.into_iter().map(String::from).zip(sums.into_iter().chain([norm])));
         }
         report.push(("explained_variance".into(), self.collector.explained()));
         report.push(("learning_rate".into(), rate));
@@ -295,42 +218,69 @@ impl Ppo {
     }
 }
 
-impl Minibatch {
-    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
-        Self {
-            memory: None,
-            obs: if self.memory.is_some() { self.obs.shallow_clone() } else { f(&self.obs) },
-            mask: self.mask.as_ref().map(&f),
-            chosen: f(&self.chosen),
-            log_prob: f(&self.log_prob),
-            advantage: f(&self.advantage),
-            target: f(&self.target),
-            old_value: f(&self.old_value),
-        }
-    }
+/// Mean and deviation of the advantages at these places.
+pub fn standard(advantage: &[f32], at: &[usize]) -> [f64; 2] {
+    let (n, of) = (at.len() as f64, |at: &usize| f64::from(advantage[*at]));
+    let mean = at.iter().map(of).sum::<f64>() / n;
+    let variance = at.iter().map(|at| (of(at) - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    [mean, variance.sqrt() + 1e-8]
+}
 
-    /// Some of it: transitions, or whole rows where networks are recurrent.
-    fn pick(&self, order: &Tensor, steps: usize) -> Self {
-        let Some(memory) = &self.memory else { return self.map(|t| t.index_select(0, order)) };
-        let flat = |t: &Tensor| {
-            let (size, steps) = (t.size(), steps as i64);
-            let apart = [&[steps, size[0] / steps], &size[1..]].concat();
-            t.view(apart.as_slice()).index_select(1, order).flatten(0, 1)
-        };
-        Self {
-            obs: self.obs.index_select(1, order),
-            memory: Some(Remembered {
-                first: memory.first.index_select(0, order),
-                fresh: memory.fresh.index_select(1, order),
-            }),
-            ..self.map(flat)
-        }
-    }
+/// What a minibatch's loss is made of.
+struct Terms<'a> {
+    config: &'a Config,
+    learning: Learning<'a>,
+    /// What advantages are standardised by: taken off, and divided by.
+    scale: [f64; 2],
+    clip: f64,
+    bonus: f64,
+    /// Transitions of the minibatch: the loss is a mean over them.
+    rows: f64,
+}
 
-    fn share(&self) -> Self {
-        let memory =
-            self.memory.as_ref().map(|m| Remembered { first: m.first.shallow_clone(), fresh: m.fresh.shallow_clone() });
-        Self { memory, ..self.map(Tensor::shallow_clone) }
+/// The clipped objective of the paper (equations 7 and 9), to be minimised: its gradient at the networks' outputs, and
+/// what is told of it. With r = π(a|s) / π_old(a|s), advantage A, value V and its target T:
+///
+/// −min(r A, clip(r, 1 − ε, 1 + ε) A) + c₁ (V − T)² − c₂ H, as a mean over the minibatch.
+fn loss(terms: &Terms<'_>, rows: Rows<'_>, gradient: &mut AtOutputs) -> Sums {
+    let Terms { config, learning, scale: [mean, deviation], clip, bonus, rows: n } = terms;
+    let Learning { head, rollout, advantage, target } = learning;
+    let (outputs, mut scratch, mut sums) = (head.outputs(), Vec::new(), Sums::default());
+    for (i, &at) in rows.at.iter().enumerate() {
+        let of = i * outputs..(i + 1) * outputs;
+        let row = rollout.row(at, &rows.out[of.clone()], rows.log_std);
+        let [log_prob, entropy] = head.judge(row, &mut scratch);
+
+        let a = (f64::from(advantage[at]) - mean) / deviation;
+        let log_ratio = log_prob - f64::from(rollout.log_prob[at]);
+        let ratio = log_ratio.exp();
+        let (free, clipped) = (ratio * a, ratio.clamp(1.0 - clip, 1.0 + clip) * a);
+        // ∂(r A) / ∂ log π = r A; where the clipped one is smaller nothing moves it.
+        let by_log_prob = if free <= clipped { -free } else { 0.0 };
+        head.differentiate(row, &scratch, [by_log_prob / n, -bonus / n], &mut gradient.out[of], &mut gradient.log_std);
+
+        let (v, t) = (f64::from(rows.value[i]), f64::from(target[at]));
+        let (mut value_loss, mut by_value) = ((v - t).powi(2), 2.0 * (v - t));
+        if let Some(range) = config.value_clip {
+            let old = f64::from(rollout.value[at]);
+            let bounded = old + (v - old).clamp(-range, range);
+            if (bounded - t).powi(2) > value_loss {
+                (value_loss, by_value) = ((bounded - t).powi(2), 0.0);
+            }
+        }
+        gradient.value[i] = (config.value_coef * by_value / n) as f32;
+
+        let clipped_share = f64::from(u8::from((ratio - 1.0).abs() > *clip));
+        let told = [-free.min(clipped), value_loss, entropy, ratio - 1.0 - log_ratio, clipped_share];
+        sums.iter_mut().zip(told).for_each(|(sum, x)| *sum += x / n);
+    }
+    sums
+}
+
+#[cfg(test)]
+impl Ppo {
+    pub(super) fn collector(&mut self) -> &mut Collector {
+        &mut self.collector
     }
 }
 
@@ -346,9 +296,9 @@ impl Agent for Ppo {
 
     fn act(&mut self) {
         let (pool, learned) = (&self.pool, &mut self.learned);
-        self.collector.act(|nets, obs, out| {
+        self.collector.act(|networks, obs, out| {
             if let Some(pool) = pool {
-                pool.overwrite(nets, obs, out);
+                pool.overwrite(networks, obs, out);
                 learned.extend(pool.learned());
             }
         });
@@ -385,9 +335,10 @@ impl Agent for Ppo {
     }
 
     fn save(&self) -> Saved {
-        let mut tensors = self.collector.params.saved(&self.adam);
+        let mut tensors = self.collector.networks.params.saved(&self.adam);
         let pool = self.pool.as_ref().map(|pool| pool.save(&mut tensors));
-        tensors.push(("order".into(), self.order.tensor().shallow_clone()));
+        let order: Vec<i64> = self.order.iter().map(|place| *place as i64).collect();
+        tensors.push(("order".into(), Tensor::from_slice(&order)));
         let mut state = Map::new();
         self.collector.save(&mut state);
         state.insert("adam_steps".into(), json!(self.adam.steps));
@@ -411,15 +362,15 @@ impl Agent for Ppo {
         if !order.iter().all(&mut once) {
             return Err(AgentError::Checkpoint("its `order` is not one of all places".into()));
         }
-        self.collector.params.load(&mut self.adam, saved)?;
+        self.collector.networks.params.load(&mut self.adam, saved)?;
         if let Some(pool) = &mut self.pool {
-            pool.load(saved, &saved.state["pool"], &self.collector.params)?;
+            pool.load(saved, &saved.state["pool"], &self.collector.networks.params)?;
         }
         self.shuffle_rng = Rng::restore(saved.part::<RngState>("shuffle_rng")?);
         self.collector.load(saved)?;
         // Another number of environments (an evaluation) starts this anew.
-        if order.len() == self.order.slice().len() {
-            self.order.slice_mut().copy_from_slice(&order);
+        if order.len() == self.order.len() {
+            self.order = order.into_iter().map(|place| place as usize).collect();
         }
         Ok(())
     }
