@@ -62,8 +62,8 @@ pub struct Scenarios {
     /// Write them all, with their data, to FOLDER/scenarios
     #[arg(long, value_name = "FOLDER", conflicts_with = "name")]
     pub write: Option<PathBuf>,
-    /// List the keys of [train], [eval], [fit] and [tournament]; `agon envs` and `agon agents` list those of [env] and
-    /// [agent]
+    /// List the keys of `[train]`, `[eval]`, `[fit]` and `[tournament]`; `agon envs` and `agon agents` list those of
+    /// `[env]` and `[agent]`
     #[arg(long, conflicts_with_all = ["name", "write"])]
     pub keys: bool,
     #[command(flatten)]
@@ -108,7 +108,7 @@ pub struct Train {
     /// What to show: the dashboard, plain lines or JSON lines; auto is the dashboard in a terminal
     #[arg(long, value_enum, default_value_t = Ui::Auto)]
     pub ui: Ui,
-    /// The run's folder, instead of runs/<scenario>/<number>
+    /// The run's folder, instead of runs/SCENARIO/NUMBER
     #[arg(long, conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with this run from its latest checkpoint, or from a checkpoint of it (RUN/checkpoints/STEP)
@@ -165,7 +165,7 @@ pub struct Eval {
 
 #[derive(Args, Debug)]
 pub struct Tournament {
-    /// A scenario file with a [tournament] and [entrants], such as scenarios/games/connect-four-tournament.toml; or
+    /// A scenario file with a `[tournament]` and `[entrants]`, such as scenarios/games/connect-four-tournament.toml; or
     /// players that meet each other at the game of the first run: runs, checkpoints, mcts:simulations=1000, …
     #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "SCENARIO|PLAYERS")]
     pub scenario: Vec<String>,
@@ -173,7 +173,7 @@ pub struct Tournament {
     /// played at once: --set tournament.concurrency=4
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
-    /// The tournament's folder, instead of runs/<scenario>/<number>
+    /// The tournament's folder, instead of runs/SCENARIO/NUMBER
     #[arg(long, conflicts_with = "resume")]
     pub out: Option<PathBuf>,
     /// Go on with this tournament; of a finished one, print the results again

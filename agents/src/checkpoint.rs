@@ -95,7 +95,7 @@ fn sums(weights: &[u8], state: &[u8]) -> String {
     sum(WEIGHTS, weights) + &sum(STATE, state)
 }
 
-/// What a checkpoint's [`write`] was given as its clock; `Null` where that is gone or damaged.
+/// What a checkpoint's [`write()`] was given as its clock; `Null` where that is gone or damaged.
 pub fn read_clock(folder: &Path) -> Value {
     let path = folder.join(CLOCK);
     let text = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };

@@ -7,7 +7,7 @@
 //! Of a rectified layer, units that no row lights have no part in anything above or below. Products end at a layer's
 //! last lit unit: where the dark ones come last, they cost nothing.
 //!
-//! The only `unsafe` of this file is the call of the matrix product, which takes pointers; [`product`] checks them.
+//! The only `unsafe` of this file is the call of the matrix product, which takes pointers; `product` checks them.
 
 use crate::net::{Activation, Params};
 use gemm_common::Parallelism;

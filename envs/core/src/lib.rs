@@ -2,7 +2,7 @@
 //!
 //! | to learn about | read |
 //! | --- | --- |
-//! | writing an environment | [`env`], then [`spec`] and [`settings`] |
+//! | writing an environment | [`mod@env`], then [`spec`] and [`mod@settings`] |
 //! | writing one that is arithmetic only, for SIMD | [`kernel`] and [`real`] |
 //! | writing a game | [`game`] |
 //! | a game as an environment | [`table`] |

@@ -317,7 +317,7 @@ impl Env for LearnAndEarn {
         actions.set(0, price);
     }
 
-    /// The clairvoyant's: periods · E[α²] E[1/β] / 4.
+    /// The clairvoyant's: periods · E(α²) E(1/β) / 4.
     fn optimum(&self) -> Option<f64> {
         let ([a1, a2], [b1, b2]) = (&self.settings.intercept[..2], &self.settings.slope[..2]) else { return None };
         let squares = (a1 * a1 + a1 * a2 + a2 * a2) / 3.0;
