@@ -17,6 +17,9 @@ pub struct Run {
     pub folder: PathBuf,
 }
 
+/// What a run's settings begin with; their CRC-32C follows.
+const SUM: &str = "# settings of a run, changed by --resume RUN --set KEY=VALUE alone; crc32c ";
+
 /// The right to write to a run. The system takes it back when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
@@ -73,6 +76,27 @@ impl Run {
             return Ok(Self { folder: folder.to_owned() });
         }
         Err(Failure::Input(format!("{} is not a run: it has no scenario.toml", folder.display())))
+    }
+
+    /// Writes the run's settings, with their sum.
+    pub fn write_scenario(&self, text: &str) -> Outcome {
+        self.write("scenario.toml", &format!("{SUM}{:08x}\n{text}", crc32c::crc32c(text.as_bytes())))
+    }
+
+    /// Refuses settings that somebody changed after the run began: going on with them would be another run. Those of
+    /// older versions have no sum.
+    pub fn check_scenario(&self) -> Outcome {
+        let path = self.path("scenario.toml");
+        let text = files::text(&path).unwrap_or_default();
+        let Some((sum, rest)) = text.strip_prefix(SUM).and_then(|rest| rest.split_once('\n')) else { return Ok(()) };
+        if u32::from_str_radix(sum, 16).ok() == Some(crc32c::crc32c(rest.as_bytes())) {
+            return Ok(());
+        }
+        let path = path.display();
+        Err(Failure::Input(format!(
+            "{path} is not what the run began with: put it back; --resume changes settings by --set, and a new run may \
+             begin with other ones (agon train {path}, with --from for its weights)"
+        )))
     }
 
     fn lock_file(&self) -> std::io::Result<File> {
@@ -159,7 +183,9 @@ impl Run {
 
     /// How the run stands.
     pub fn status(&self, state: &str, step: u64, steps: u64) -> Outcome {
-        let status = json!({"state": state, "step": step, "steps": steps, "pid": std::process::id()});
+        let saved = !self.checkpoints().is_empty();
+        let pid = std::process::id();
+        let status = json!({"state": state, "step": step, "steps": steps, "saved": saved, "pid": pid});
         self.write("status.json", &format!("{status}\n"))
     }
 

@@ -59,7 +59,8 @@ fn plan(args: &cli::Tournament) -> Outcome<Plan> {
                     format!("--set {other}: of a tournament that was begun, only tournament.concurrency may change");
                 return Err(Failure::Input(message));
             }
-            Plan::read(&Run::open(folder)?.path("scenario.toml"), &args.set)
+            Run::open(folder)?.check_scenario()?;
+            Plan::read(&folder.join("scenario.toml"), &args.set)
         }
         (None, []) => Err(Failure::Input("name a scenario, or a tournament with --resume".into())),
         (None, [one]) if film::is_tournament(Path::new(one)) => {
@@ -101,7 +102,7 @@ impl Visit for Contest<'_> {
         };
         let _lock = run.lock()?;
         if args.resume.is_none() {
-            run.write("scenario.toml", &plan.resolved)?;
+            run.write_scenario(&plan.resolved)?;
             let provenance = json!({
                 "agon": env!("CARGO_PKG_VERSION"),
                 "command": std::env::args().collect::<Vec<_>>(),

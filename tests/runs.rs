@@ -302,6 +302,43 @@ fn what_lies_in_the_place_of_a_run_s_files_is_no_obstacle() {
 }
 
 #[test]
+fn settings_that_were_changed_by_hand_are_told() {
+    let place = Place::new(SMALL);
+    place.train("run");
+    let path = place.at("run/scenario.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (from, to) in [("gamma = ", "gamma = 0."), ("seed = ", "seed = 1")] {
+        assert!(text.contains(from), "{from}");
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let told = place.agon(&["train", "--resume", "run", "--ui", "plain"], 2);
+        assert!(told.contains("not what the run began with"), "{told}");
+    }
+    // Older versions wrote no sum; and a run's own settings can be trained anew, changed or not.
+    let old = text.split_once('\n').unwrap().1;
+    std::fs::write(&path, old).unwrap();
+    place.resume("run");
+    std::fs::write(&path, text.replacen("seed = ", "seed = 1", 1)).unwrap();
+    place.agon(&["train", "run/scenario.toml", "--out", "other", "--ui", "plain"], 0);
+}
+
+/// A run that failed before it had saved anything begins again at its beginning.
+#[test]
+fn what_never_had_a_checkpoint_has_lost_none() {
+    let place = Place::new(SMALL);
+    place.train("whole");
+    place.copy("whole", "none");
+    std::fs::remove_dir_all(place.at("none/checkpoints")).unwrap();
+    std::fs::create_dir(place.at("none/checkpoints")).unwrap();
+    let status = |saved: &str| format!("{{\"state\":\"failed\",\"step\":320,\"steps\":640{saved}}}\n");
+    for (saved, code) in [(",\"saved\":true", 2), ("", 2), (",\"saved\":false", 0)] {
+        std::fs::write(place.at("none/status.json"), status(saved)).unwrap();
+        let told = place.agon(&["train", "--resume", "none", "--ui", "plain"], code);
+        assert!(told.contains(if code == 0 { "begins at its beginning" } else { "lost its checkpoints" }), "{told}");
+    }
+    assert_eq!(exact(&place.at("whole")), exact(&place.at("none")));
+}
+
+#[test]
 fn a_run_goes_on_longer_but_not_otherwise() {
     let place = Place::new(SMALL);
     place.train("r");

@@ -355,6 +355,11 @@ impl Training for AlphaZero {
     }
 
     /// What was learned since games were last played is dropped where it is asked to stop, and learned again later.
+    /// What was played last may not have been learned from yet.
+    fn done(&self) -> bool {
+        self.step >= self.steps && self.pending.is_none()
+    }
+
     fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {
         let played = match self.pending.take() {
             Some(report) => Some(report),

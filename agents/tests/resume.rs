@@ -193,6 +193,7 @@ fn stopped_anywhere_it_ends_in_the_same_bits() {
             if stopped.advance_until(&stop).unwrap().is_none() {
                 stops += 1;
                 stopped = reopened(&*stopped);
+                assert!(!stopped.done(), "{kind} on {env}: what it was stopped in is not done");
                 stopped.advance().unwrap();
             }
             if stopped.done() {

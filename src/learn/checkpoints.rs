@@ -79,8 +79,10 @@ pub fn named(path: &Path) -> Outcome<(Run, Option<PathBuf>)> {
 pub fn to_resume(run: &Run, asked: Option<PathBuf>) -> Outcome<Option<(PathBuf, Saved, Value)>> {
     let name = run.folder.display();
     let Some(folder) = asked.or_else(|| run.checkpoint("latest")) else {
-        let step = run.read_status().and_then(|status| status["step"].as_u64());
-        if step.unwrap_or(0) > 0 {
+        let status = run.read_status().unwrap_or_default();
+        // Older versions did not say whether anything was saved.
+        let saved = if status["saved"].is_null() { status["step"].as_u64() > Some(0) } else { status["saved"] == true };
+        if saved {
             return Err(Failure::Input(format!("{name} has lost its checkpoints; train it anew")));
         }
         agon::tell!("{name} has no checkpoint yet; it begins at its beginning");

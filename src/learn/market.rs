@@ -19,8 +19,10 @@ pub struct Report {
 pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -> Outcome<Report> {
     let table = sales::read(path, settings)?;
     let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
-    if let Some(why) =
-        swapped(&table, settings).or_else(|| still(&table, settings, env)).or_else(|| at_a_loss(&table, settings, env))
+    if let Some(why) = swapped(&table, settings)
+        .or_else(|| below_cost(&table, settings))
+        .or_else(|| still(&table, settings, env))
+        .or_else(|| at_a_loss(&table, settings, env))
     {
         return Err(wrong(why));
     }
@@ -86,6 +88,18 @@ fn swapped(table: &Table, settings: &FitSettings) -> Option<String> {
     Some(format!(
         "units and prices of {name} seem to be swapped: beside its costs in `{cost}`, numbers in `{units}` are those of \
          a price and numbers in `{price}` are not; {how}, or correct the table"
+    ))
+}
+
+/// Why prices and costs seem to be in each other's columns: hardly a shop sells below cost in most weeks.
+fn below_cost(table: &Table, settings: &FitSettings) -> Option<String> {
+    let below = |k: usize| (0..table.costs.len()).filter(|w| table.sales.prices[*w][k] < table.costs[*w][k]).count();
+    let k = (0..table.products.len()).find(|k| 2 * below(*k) > table.costs.len())?;
+    let [price, cost] = [&settings.price, &settings.cost].map(|c| c.replace("{}", &table.products[k]));
+    let (name, weeks, all) = (&table.sales.names[k], below(k), table.costs.len());
+    Some(format!(
+        "in {weeks} of {all} weeks the price of {name} (`{price}`) is below its cost (`{cost}`): are the two columns \
+         swapped? Correct the table or the mapping in [fit], or leave {name} out with `products`"
     ))
 }
 

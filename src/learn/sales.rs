@@ -179,6 +179,7 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
         weeks.iter_mut().for_each(|w| w.week = week_of_year(w.week).unwrap_or(w.week));
     }
     let numbers: Vec<i64> = weeks.iter().map(|w| w.week).collect();
+    spacing(&weeks, dates == Some(true)).map_err(|why| wrong(format!("column `{}`: {why}", header[columns.week])))?;
     let newest_first = order::newest_first(&numbers);
     if newest_first {
         weeks.reverse();
@@ -196,6 +197,23 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
     Ok(table)
 }
 
+/// Refuses rows that are days or months apart by their numbers or dates.
+fn spacing(weeks: &[Week], dates: bool) -> Result<(), String> {
+    let steps = || weeks.windows(2).map(|pair| (pair[1].week - pair[0].week).abs());
+    if weeks.len() < 4 {
+        return Ok(());
+    }
+    if !dates && steps().all(|step| step > 0 && step % 7 == 0) {
+        return Err("its numbers step by 7, as those of days do; write dates, or number the weeks 1, 2, 3".into());
+    }
+    let of_month = |week: &Week| week.label[week.label.len() - 2..].to_owned();
+    let same_day = dates && weeks.iter().all(|week| of_month(week) == of_month(&weeks[0]));
+    if same_day && steps().all(|step| (4..=5).contains(&step)) {
+        return Err("its dates are a month apart; a row here is a week".into());
+    }
+    Ok(())
+}
+
 /// The latest number a week can have.
 const LAST_WEEK: f64 = 1e9;
 
@@ -208,7 +226,10 @@ fn tells_apart(weeks: &[Week], column: usize) -> bool {
 
 /// A date such as 2026-03-02 as a number of days.
 fn day(cell: &str) -> Option<i64> {
-    let parts: Vec<i64> = cell.split('-').map(|p| p.parse().ok()).collect::<Option<_>>()?;
+    // 20260302 is the same.
+    let digits = cell.len() == 8 && cell.bytes().all(|b| b.is_ascii_digit()) && ("1900".."2101").contains(&&cell[..4]);
+    let split = if digits { format!("{}-{}-{}", &cell[..4], &cell[4..6], &cell[6..]) } else { cell.to_owned() };
+    let parts: Vec<i64> = split.split('-').map(|p| p.parse().ok()).collect::<Option<_>>()?;
     let [year @ 0..=9999, month @ 1..=12, day @ 1..=31] = parts[..] else { return None };
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let longest = match month {
@@ -232,7 +253,9 @@ fn week_of_year(number: i64) -> Option<i64> {
         return None;
     }
     // The fourth of January lies in the first week.
-    Some((day(&format!("{year}-01-04"))? - MONDAY).div_euclid(7) + week - 1)
+    let first = |year: i64| Some((day(&format!("{year}-01-04"))? - MONDAY).div_euclid(7));
+    let (this, next) = (first(year)?, first(year + 1)?);
+    (week <= next - this).then_some(this + week - 1) // most years have no week 53
 }
 
 /// A Monday, by [`day`]: weeks of dates begin on Mondays, as ISO 8601 has it.
@@ -252,6 +275,13 @@ fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Resu
     let crowd = middle(|w, _| w.customers, 0);
     let medians: Vec<[f64; 2]> =
         (0..n).map(|k| [middle(|w, k| w.prices[k], k), middle(|w, k| w.costs[k], k)]).collect();
+    for (k, name) in names.iter().enumerate() {
+        let above = weeks.iter().filter(|w| w.displays[k] > 1.0).count();
+        if above * 5 > weeks.len() {
+            let (all, ask) = (weeks.len(), "are they in per cent? A display is a share from 0 to 1");
+            return Err(format!("in {above} of {all} weeks the display of {name} is above 1: {ask}"));
+        }
+    }
     let mut why: Vec<Vec<String>> = weeks.iter().map(|w| untrue(w, &names, crowd, &medians, factor)).collect();
     let numbers: Vec<i64> = weeks.iter().map(|w| w.week).collect();
     let sound: Vec<usize> = (0..weeks.len()).filter(|i| why[*i].is_empty()).collect();
@@ -300,9 +330,13 @@ fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Resu
         left_out,
         remarks,
     };
-    let mut losses = 0;
+    let (mut losses, mut first_loss) = (0, String::new());
     for (_, week) in weeks.into_iter().enumerate().filter(|(i, _)| kept.binary_search(i).is_ok()) {
-        losses += (0..n).filter(|&k| week.prices[k] < week.costs[k]).count();
+        let below = (0..n).filter(|&k| week.prices[k] < week.costs[k]).count();
+        if losses == 0 && below > 0 {
+            first_loss = week.place();
+        }
+        losses += below;
         table.sales.labels.push(week.place());
         table.costs.push(week.costs);
         table.sales.customers.push(week.customers);
@@ -311,7 +345,9 @@ fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Resu
         table.sales.displays.push(week.displays);
     }
     if losses > 0 {
-        table.remarks.push(format!("{losses} prices are below cost (loss leaders); they are kept"));
+        table
+            .remarks
+            .push(format!("{losses} prices are below cost (loss leaders), first in {first_loss}; they are kept"));
     }
     Ok(table)
 }

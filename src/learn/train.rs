@@ -172,6 +172,7 @@ impl Session {
                 // Before anything is read that another process might replace.
                 let lock = run.lock()?;
                 may_change(&args.set)?;
+                run.check_scenario()?;
                 let plan = Plan::read(&run.path("scenario.toml"), &args.set)?;
                 let begin = match checkpoints::to_resume(&run, asked)? {
                     Some((folder, saved, state)) => Begin::From(run, lock, folder, saved, state),
@@ -208,7 +209,7 @@ impl Session {
             }
             Begin::Anew(run, lock) => {
                 if !args.set.is_empty() {
-                    run.write("scenario.toml", &plan.resolved)?;
+                    run.write_scenario(&plan.resolved)?;
                 }
                 (run, lock, Value::Null, Value::Null)
             }
@@ -221,7 +222,7 @@ impl Session {
                     return Err(Failure::Input(format!("--set {set}: {made} steps are made already; ask for more")));
                 }
                 if !args.set.is_empty() {
-                    run.write("scenario.toml", &plan.resolved)?;
+                    run.write_scenario(&plan.resolved)?;
                     tell_schedules(&plan, &args.set, trainer.step());
                 }
                 let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -537,7 +538,7 @@ fn describe(run: &Run, plan: &Plan, device: Device, from: Option<&Path>) -> Outc
     });
     run.write("provenance.json", &format!("{provenance:#}\n"))?;
     // The last one: where it is, there is a run.
-    run.write("scenario.toml", &plan.resolved)
+    run.write_scenario(&plan.resolved)
 }
 
 /// Begins with what another run has learned; the checkpoint that it was read from.

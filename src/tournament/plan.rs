@@ -121,7 +121,7 @@ impl Plan {
         let Some(path) = runs.into_iter().next() else {
             return Err(Failure::Input(format!(
                 "{}: none of these is a scenario or a run, and so nothing says which game is played; write a scenario \
-                 with [players], or name a run among them",
+                 with [entrants], or name a run among them",
                 players.join(" ")
             )));
         };

@@ -13,6 +13,7 @@ use crate::failure::{Failure, Outcome};
 use crate::files;
 use crate::run::Run;
 use agon_core::game::{Game, mix};
+use agon_core::memory;
 use agon_core::rng::{Rng, Stream};
 use agon_search::{Networks, player};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -146,7 +147,18 @@ pub fn check<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome
             return Err(plan.wrong_entrant(&entrant.name, message.into()));
         }
     }
+    let one: f64 = board.players.iter().map(|player| player.bytes()).sum();
+    let what = format!(" for the players of {} games side by side (`concurrency`)", workers(plan));
+    if let Some(why) = memory::refusal(one * workers(plan) as f64, &what) {
+        return Err(Failure::Input(why));
+    }
     if board.opens(plan) { Ok(()) } else { Err(plan.wrong_plies()) }
+}
+
+/// Games side by side.
+fn workers(plan: &Plan) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if plan.set.concurrency == 0 { cores } else { plan.set.concurrency }
 }
 
 /// A worker's board. Engines write their logs below the run.
@@ -257,8 +269,7 @@ pub fn play<G: Game>(
 ) -> Outcome<Played> {
     let path = run.path(GAMES);
     let mut file = open(&path, length)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if plan.set.concurrency == 0 { cores } else { plan.set.concurrency };
+    let workers = workers(plan);
     let (mut boards, book) = (Vec::new(), openings(game, plan)?);
     for _ in 0..workers {
         boards.push(board(game, plan, networks, book.clone(), Some(run))?);
@@ -297,6 +308,9 @@ pub fn play<G: Game>(
         'all: while !played.schedule.over() {
             // Who is told to stop takes in what is played already, and nothing new.
             if stop.load(Ordering::Relaxed) {
+                if jobs.is_some() {
+                    crate::tell!("stopping once the games under way are over; Ctrl-C again ends them");
+                }
                 enough.store(true, Ordering::Relaxed);
                 agon_search::engine::enough();
                 jobs = None;

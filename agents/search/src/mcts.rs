@@ -27,6 +27,17 @@ agon_core::settings! {
     }
 }
 
+impl MctsSettings {
+    /// Bytes of the trees of one search, at most.
+    fn bytes(&self, actions: usize) -> f64 {
+        // A simulation adds the positions that can follow one, about 40 at most. Arrays that grow are copied, old and
+        // new side by side.
+        let each = actions.min(40) as f64;
+        let grown = if self.simulations == 0 { f64::INFINITY } else { self.simulations as f64 * each };
+        2.0 * NODE * grown.min(self.nodes as f64) * self.threads as f64
+    }
+}
+
 /// Bytes of a node.
 const NODE: f64 = 18.0;
 
@@ -193,6 +204,7 @@ impl<S> Worker<S> {
 /// The player.
 pub struct Mcts<G: Game> {
     set: MctsSettings,
+    bytes: f64,
     exploration: f32,
     workers: Vec<Worker<G::State>>,
     thoughts: Thoughts,
@@ -210,11 +222,8 @@ impl<G: Game> Mcts<G> {
             let issue = "there must be a limit of simulations or of milliseconds";
             return Err(PlayerError::Settings(vec![agon_core::settings::Issue::value("simulations", issue)]));
         }
-        // A simulation adds the positions that can follow one, about 40 at most. Arrays that grow are copied, old and new side by side.
-        let grown =
-            if set.simulations == 0 { f64::INFINITY } else { (set.simulations * spec.actions.min(40) as u64) as f64 };
-        let held = grown.min(set.nodes as f64) * set.threads as f64;
-        memory::fits("nodes", 2.0 * NODE * held, " for the trees of one search (`nodes` bounds them)")?;
+        let bytes = set.bytes(spec.actions);
+        memory::fits("nodes", bytes, " for the trees of one search (`nodes` bounds them)")?;
         let [least, most] = spec.returns;
         let span = if most.is_finite() { (most - least) / 2.0 } else { 1.0 };
         let worker = || Worker {
@@ -228,6 +237,7 @@ impl<G: Game> Mcts<G> {
         let workers = (0..set.threads).map(|_| worker()).collect();
         Ok(Self {
             exploration: set.exploration as f32 * span,
+            bytes,
             set,
             workers,
             thoughts: Thoughts::default(),
@@ -266,6 +276,10 @@ impl<G: Game> Mcts<G> {
 }
 
 impl<G: Game> Player<G> for Mcts<G> {
+    fn bytes(&self) -> f64 {
+        self.bytes
+    }
+
     fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
         let seed = u64::from(rng.below(u32::MAX)) << 32 | u64::from(rng.below(u32::MAX));
         let budgets: Vec<Budget> = (0..self.workers.len()).map(|i| self.budget(i)).collect();

@@ -45,6 +45,10 @@ struct Known {
     best: Action,
 }
 
+fn table_bytes(bits: u32) -> f64 {
+    (size_of::<Option<Known>>() << bits) as f64
+}
+
 /// The player.
 pub struct Minimax<G: Game> {
     set: MinimaxSettings,
@@ -71,8 +75,7 @@ impl<G: Game> Minimax<G> {
         if let Some(why) = why {
             return Err(PlayerError::Game { player: "minimax", why });
         }
-        let bytes = (size_of::<Option<Known>>() << set.table_bits) as f64;
-        memory::fits("table_bits", bytes, " for the table")?;
+        memory::fits("table_bits", table_bytes(set.table_bits), " for the table")?;
         Ok(Self {
             table: vec![None; 1 << set.table_bits],
             search: 0,
@@ -196,6 +199,10 @@ impl<G: Game> Minimax<G> {
 }
 
 impl<G: Game> Player<G> for Minimax<G> {
+    fn bytes(&self) -> f64 {
+        table_bytes(self.set.table_bits)
+    }
+
     fn heed(&mut self, halt: &Halt) {
         self.halt = halt.clone();
     }

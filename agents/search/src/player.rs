@@ -74,6 +74,11 @@ pub trait Player<G: Game>: Send {
         self.thoughts().lines.first().map(|l| l.value)
     }
 
+    /// Bytes that it holds, or may come to hold while it thinks, where that is much.
+    fn bytes(&self) -> f64 {
+        0.0
+    }
+
     /// Whether it gave the game up by its last choice. The move that came with it is for who plays on regardless.
     fn resigns(&self) -> bool {
         false

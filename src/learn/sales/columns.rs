@@ -109,6 +109,10 @@ fn products(header: &[String], settings: &FitSettings) -> Result<Vec<String>, St
             }
         }
     }
+    if let Some(name) = header.iter().find(|h| patterns.iter().any(|p| p.contains("{}") && **h == p.replace("{}", "")))
+    {
+        return Err(format!("column `{name}` names no product: it needs a name there, {list}"));
+    }
     if found.is_empty() {
         return Err(format!("no column looks like `{units}`; its columns are {}", header.join(", ")));
     }

@@ -62,6 +62,36 @@ fn weeks_may_be_dates() {
     assert_eq!(read_text(&format!("{HEADER}{first}")).unwrap().weeks, [1, 3]);
 }
 
+/// Days, months and weeks that no year has are no weeks; dates without dashes are dates.
+#[test]
+fn what_only_looks_like_weeks_is_told() {
+    let rows = |weeks: &[&str]| weeks.iter().map(|w| format!("{w},10,2,1,0,100\n")).collect::<String>();
+    let weeks = |weeks: &[&str]| read_text(&format!("{HEADER}{}", rows(weeks))).map(|table| table.weeks);
+    let dashes = weeks(&["2025-12-22", "2025-12-29", "2026-01-05", "2026-02-02"]).unwrap();
+    assert_eq!(weeks(&["20251222", "20251229", "20260105", "20260202"]).unwrap(), dashes);
+    for (these, part) in [
+        (&["46020", "46027", "46034", "46048"][..], "step by 7"),
+        (&["2023-01-01", "2023-02-01", "2023-03-01", "2023-04-01"], "a month apart"),
+    ] {
+        let why = weeks(these).unwrap_err().to_string();
+        assert!(why.contains(part), "{part} in {why}");
+    }
+    // Every fourth week is no month.
+    assert_eq!(weeks(&["4", "8", "12", "16"]).unwrap(), [3, 7, 11, 15]);
+    assert_eq!(week_of_year(202_553), None, "2025 has 52 weeks");
+    assert_eq!(week_of_year(202_653).unwrap() + 1, week_of_year(202_701).unwrap(), "2026 has 53");
+}
+
+#[test]
+fn displays_in_per_cent_and_products_without_a_name_are_told() {
+    let rows: String = (1..9).map(|w| format!("{w},10,2,1,{},100\n", w % 2 * 50)).collect();
+    let why = read_text(&format!("{HEADER}{rows}")).unwrap_err().to_string();
+    assert!(why.contains("4 of 8 weeks") && why.contains("per cent"), "{why}");
+    let header = "week,units_a,units_,price_a,price_,wholesale_a,wholesale_,display_a,display_,customers\n";
+    let why = read_text(&format!("{header}1,5,5,2,2,1,1,0,0,100\n")).unwrap_err().to_string();
+    assert!(why.contains("`units_` names no product"), "{why}");
+}
+
 #[test]
 fn what_cannot_be_read_is_an_error_with_its_place() {
     for (text, part) in [
