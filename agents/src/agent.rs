@@ -87,6 +87,14 @@ impl Saved {
     }
 }
 
+/// What was learned, to act with: no environment, no replay memory, no optimizer.
+pub struct Inference {
+    /// Acts on observations.
+    pub policy: Box<dyn Policy>,
+    /// Judges positions of a game, where it can.
+    pub network: Option<Box<dyn Evaluate>>,
+}
+
 /// A learner that owns its storage and lends it to the environment, so that nothing is copied twice.
 ///
 /// Order: `first`, `begin`, then `act`, `exchange`, `learn` again and again.

@@ -114,6 +114,19 @@ pub fn has_checksums(folder: &Path) -> bool {
 /// # Errors
 /// [`AgentError::Damaged`] where a file is missing, differs from its checksum, or holds what no checkpoint does.
 pub fn read(folder: &Path) -> Result<(Saved, Value), AgentError> {
+    read_some(folder, |_| true)
+}
+
+/// The same without what only learning needs: moments, copies, what is remembered.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_for_inference(folder: &Path) -> Result<(Saved, Value), AgentError> {
+    const LEARNING: [&str; 6] = ["adam.", "replay.", "episodes.", "pool.", "target", "order"];
+    read_some(folder, |name| !LEARNING.iter().any(|start| name.starts_with(start)))
+}
+
+fn read_some(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<(Saved, Value), AgentError> {
     let broken =
         |file: &str, why: String| AgentError::Damaged(format!("{} is damaged: {why}", folder.join(file).display()));
     let bytes = |file: &str| {
@@ -149,11 +162,11 @@ pub fn read(folder: &Path) -> Result<(Saved, Value), AgentError> {
         part.ok_or_else(|| broken(STATE, format!("it has no table `{name}`")))
     };
     let (agent, run) = (part("agent")?, part("run")?);
-    let tensors = tensors(&weights).map_err(|why| broken(WEIGHTS, why))?;
+    let tensors = tensors(&weights, wanted).map_err(|why| broken(WEIGHTS, why))?;
     Ok((Saved { tensors, state: agent }, run))
 }
 
-fn tensors(weights: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
+fn tensors(weights: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, Tensor)>, String> {
     let file = SafeTensors::deserialize(weights).map_err(|e| e.to_string())?;
     let one = |(name, view): (String, TensorView<'_>)| {
         let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
@@ -173,5 +186,5 @@ fn tensors(weights: &[u8]) -> Result<Vec<(String, Tensor)>, String> {
         };
         Ok((name, tensor.view(shape.as_slice())))
     };
-    file.tensors().into_iter().map(one).collect()
+    file.tensors().into_iter().filter(|(name, _)| wanted(name)).map(one).collect()
 }

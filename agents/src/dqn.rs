@@ -4,7 +4,7 @@
 //! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
 //! losses are [`crate::q_net`] and [`crate::q_loss`].
 
-use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Inference, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
 use crate::dense::BLOCK;
 use crate::dist::Head;
@@ -189,6 +189,22 @@ impl Config {
     fn parts(&self, device: Device) -> usize {
         if device == Device::Cpu { (self.minibatch / 32).clamp(1, 4) } else { 1 }
     }
+}
+
+/// The greedy policy of a save, which is a judge of positions too: without the replay memory and the copy.
+pub fn inference(config: &Config, spec: &Spec, saved: &Saved, device: Device) -> Result<Inference, AgentError> {
+    let shape = config.shape(config.fits(spec, spec.agents)?);
+    let moments: Option<Moments> = saved.part("moments")?;
+    let fresh = config.normalize_observation.then(|| Moments::new(spec.obs_len()));
+    if moments.is_some() != fresh.is_some() || moments.iter().zip(&fresh).any(|(there, here)| !there.fits(here)) {
+        return Err(AgentError::Checkpoint("its `moments` are of other observations".into()));
+    }
+    let greedy = || -> Result<Greedy, AgentError> {
+        let (net, mut params) = QNet::new(0, spec.obs_len(), &shape, device);
+        params.load_weights(saved)?;
+        Ok(Greedy::new(params, moments.clone(), net, Head::of(spec)))
+    };
+    Ok(Inference { policy: Box::new(greedy()?), network: Some(Box::new(greedy()?)) })
 }
 
 /// Gradient steps between one look for units that stayed dark and the next.

@@ -3,7 +3,7 @@
 use crate::agent::{NEVER, Stop};
 use agon_core::env::{Fold, Measure};
 use agon_core::episode::{Action, Step};
-use agon_core::policy::Policy;
+use agon_core::policy::{Actor, Observed};
 use agon_core::rng::Stream;
 use agon_core::spec::ActionSpec;
 use agon_core::stats::student_975;
@@ -13,7 +13,7 @@ use serde_json::Value;
 /// What an evaluation found.
 #[derive(Debug)]
 pub struct Evaluation {
-    /// The return of the policy's agent (see [`Policy::seat`]) in every episode, in the order of their seeds.
+    /// The return of the actor's agent (see [`Actor::seat`]) in every episode, in the order of their seeds.
     pub returns: Vec<f64>,
     /// Mean length.
     pub length: f64,
@@ -62,7 +62,7 @@ pub fn mean_ci95(x: &[f64]) -> (f64, Option<f64>) {
 /// step.
 pub fn evaluate(
     env: &mut dyn VecEnv,
-    policy: &mut dyn Policy,
+    policy: &mut dyn Actor,
     seed: u64,
     record: usize,
     watch: &mut dyn FnMut(Seen<'_>),
@@ -73,7 +73,7 @@ pub fn evaluate(
 /// The same; none where it was asked to stop before it was done.
 pub fn evaluate_until(
     env: &mut dyn VecEnv,
-    policy: &mut dyn Policy,
+    policy: &mut dyn Actor,
     seed: u64,
     record: usize,
     watch: &mut dyn FnMut(Seen<'_>),
@@ -94,7 +94,7 @@ pub fn evaluate_until(
     let m = measures.len();
     let (mut counted, mut folded) = (vec![0.0; m], vec![0.0; m * env.envs()]);
     let mut acted_on = obs.clone();
-    policy.begin();
+    let mut begins = vec![true; rows];
     env.keep_finals(record > 0 || m > 0);
     env.reset(seed, Stream::Eval, FirstBuf { obs: &mut obs, mask: &mut mask });
     let start = |i: usize| Recorded { start: env.save(i, View::Now), hash: env.hash(i, View::Now), steps: Vec::new() };
@@ -108,7 +108,7 @@ pub fn evaluate_until(
         acted_on.copy_from_slice(&obs);
         let actions =
             if continuous { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) };
-        policy.act(env, &obs, &mask, actions);
+        policy.act(env, Observed { obs: &obs, mask: &mask, begins: &begins }, actions);
         // What is written down is what was done: the price that was charged.
         env.settle(if continuous { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) });
         let actions = if continuous { Actions::Continuous(&numbers) } else { Actions::Discrete(&choices) };
@@ -122,6 +122,7 @@ pub fn evaluate_until(
             final_mask: &mut [],
         };
         env.step(actions, out);
+        begins.iter_mut().zip(terminated.iter().zip(&truncated)).for_each(|(begins, (a, b))| *begins = *a || *b);
         for i in (0..ends.len()).filter(|i| ends[*i].is_none()) {
             let over = terminated[i * agents] || truncated[i * agents];
             if m > 0 {

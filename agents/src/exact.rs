@@ -7,7 +7,7 @@
 use crate::agent::{AgentError, MOST_STEPS, Saved, Stop};
 use crate::registry::Start;
 use crate::train::{Episodes, Times, Training};
-use agon_core::policy::Policy;
+use agon_core::policy::{Observed, Policy};
 use agon_core::settings::Issue;
 use agon_core::{ActionsMut, Model, Scene, VecEnv, View};
 use agon_search::Evaluate;
@@ -227,7 +227,7 @@ struct Planned {
 }
 
 impl Policy for Planned {
-    fn act(&mut self, _: &dyn VecEnv, obs: &[f32], mask: &[bool], mut actions: ActionsMut<'_>) {
+    fn act(&mut self, Observed { obs, mask, .. }: Observed<'_>, mut actions: ActionsMut<'_>) {
         for (row, obs) in obs.chunks_exact(self.width).enumerate() {
             let key: Vec<u32> = obs.iter().map(|x| x.to_bits()).collect();
             // Whatever was not planned for (another market than the plan's) gets the first thing that is legal.

@@ -4,8 +4,8 @@ use crate::dist::Head;
 use crate::net::Params;
 use crate::normalise::Moments;
 use crate::q_net::{QNet, Work};
-use agon_core::policy::Policy;
-use agon_core::{ActionsMut, VecEnv};
+use agon_core::ActionsMut;
+use agon_core::policy::{Observed, Policy};
 use agon_search::Evaluate;
 
 /// Observations as the network sees them.
@@ -46,8 +46,8 @@ impl Evaluate for Greedy {
 }
 
 impl Policy for Greedy {
-    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>) {
-        let rows = env.rows();
+    fn act(&mut self, Observed { obs, mask, begins }: Observed<'_>, actions: ActionsMut<'_>) {
+        let rows = begins.len();
         self.q.resize(rows * self.head.outputs(), 0.0);
         let obs = see(self.moments.as_ref(), obs, &mut self.seen);
         self.net.means(&self.params, obs, None, &mut self.work, &mut self.q);

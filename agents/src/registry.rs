@@ -1,6 +1,6 @@
 //! One row an agent. To add one: a file, a `mod` line, a row.
 
-use crate::agent::{Agent, AgentError};
+use crate::agent::{Agent, AgentError, Inference, Saved};
 use crate::alphazero::{self, AlphaZero};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
@@ -69,9 +69,24 @@ pub struct Entry {
     declared: fn() -> Vec<Declared>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, AgentError>,
     build: Build,
+    infer: Option<Infer>,
 }
 
+/// Makes a policy of a save alone.
+type Infer = fn(&Map<String, Value>, &Spec, &Saved, Device) -> Result<Inference, AgentError>;
+
 impl Entry {
+    /// What acts of what was learned, without the learner; none of agents that only act as the training that they are.
+    pub fn inference(
+        &self,
+        settings: &Map<String, Value>,
+        spec: &Spec,
+        saved: &Saved,
+        device: Device,
+    ) -> Option<Result<Inference, AgentError>> {
+        self.infer.map(|infer| infer(settings, spec, saved, device))
+    }
+
     /// Its settings, for people.
     pub fn declared(&self) -> Vec<Declared> {
         (self.declared)()
@@ -120,6 +135,7 @@ pub const AGENTS: &[Entry] = &[
         declared: ppo::Config::declared,
         resolve: |table| Ok(read::<ppo::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Ppo::new(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, device| read::<ppo::Config>(table)?.frame().load(spec, saved, device)),
     },
     Entry {
         kind: "alphazero",
@@ -128,6 +144,7 @@ pub const AGENTS: &[Entry] = &[
         declared: alphazero::Config::declared,
         resolve: |table| Ok(read::<alphazero::Config>(table)?.write()),
         build: Build::Training(|table, start| Ok(Box::new(AlphaZero::new(read(table)?, &start)?))),
+        infer: None,
     },
     Entry {
         kind: "a2c",
@@ -136,6 +153,7 @@ pub const AGENTS: &[Entry] = &[
         declared: a2c::Config::declared,
         resolve: |table| Ok(read::<a2c::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(A2c::new(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, device| read::<a2c::Config>(table)?.frame().load(spec, saved, device)),
     },
     Entry {
         kind: "reinforce",
@@ -144,6 +162,7 @@ pub const AGENTS: &[Entry] = &[
         declared: reinforce::Config::declared,
         resolve: |table| Ok(read::<reinforce::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Reinforce::new(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, device| read::<reinforce::Config>(table)?.frame().load(spec, saved, device)),
     },
     Entry {
         kind: "dqn",
@@ -152,6 +171,7 @@ pub const AGENTS: &[Entry] = &[
         declared: dqn::Config::declared,
         resolve: |table| Ok(read::<dqn::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Dqn::new(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, device| dqn::inference(&read(table)?, spec, saved, device)),
     },
     Entry {
         kind: "tabular",
@@ -160,6 +180,7 @@ pub const AGENTS: &[Entry] = &[
         declared: tabular::Config::declared,
         resolve: |table| Ok(read::<tabular::Config>(table)?.write()),
         build: Build::Training(|table, start| Tabular::training(read(table)?, start)),
+        infer: None,
     },
     Entry {
         kind: "exact",
@@ -168,6 +189,7 @@ pub const AGENTS: &[Entry] = &[
         declared: exact::Config::declared,
         resolve: |table| Ok(read::<exact::Config>(table)?.write()),
         build: Build::Training(|table, start| Ok(Box::new(Exact::new(read(table)?, start)?))),
+        infer: None,
     },
 ];
 

@@ -8,11 +8,11 @@ use crate::registry::Start;
 use crate::rivals::random_rivals;
 use crate::train::{Trainer, Training};
 use agon_core::memory;
-use agon_core::policy::Policy;
+use agon_core::policy::{Observed, Policy};
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::spec::ActionSpec;
-use agon_core::{Actions, ActionsMut, FirstBuf, StepBuf, VecEnv};
+use agon_core::{Actions, ActionsMut, FirstBuf, StepBuf};
 use serde_json::json;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -573,8 +573,8 @@ struct Greedy {
 }
 
 impl Policy for Greedy {
-    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], mut actions: ActionsMut<'_>) {
-        let (width, masks) = (env.spec().obs_len(), mask.len() / env.rows());
+    fn act(&mut self, Observed { obs, mask, begins }: Observed<'_>, mut actions: ActionsMut<'_>) {
+        let (width, masks) = (obs.len() / begins.len(), mask.len() / begins.len());
         for (row, obs) in obs.chunks_exact(width).enumerate() {
             let place = self.table.place(obs, &mask[row * masks..(row + 1) * masks]);
             actions.set(row, self.table.best(place, row % self.table.tables) as f64);

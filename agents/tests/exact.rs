@@ -57,7 +57,7 @@ fn the_plan_earns_its_value() {
     ] {
         let (training, value) = planned(env, &set, &json!({}));
         let mut batch = agon_envs::find(env).unwrap().build(&map(&set), 20_000, 1).unwrap();
-        let found = evaluate(&mut *batch, &mut *training.policy().unwrap(), 5, 0, &mut |_| {});
+        let found = evaluate(&mut *batch, &mut training.policy().unwrap(), 5, 0, &mut |_| {});
         let (mean, ci95) = mean_ci95(&found.returns);
         assert!((mean - value).abs() < 1.6 * ci95.unwrap(), "{env}: earned {mean} ± {ci95:?}, planned {value}");
     }

@@ -5,7 +5,7 @@ use agon_agents::evaluate::{evaluate, mean_ci95};
 use agon_agents::registry::{self, Start};
 use agon_agents::train::Training;
 use agon_core::Entry;
-use agon_core::policy::{self, Policy};
+use agon_core::policy::{self, Actor};
 use serde_json::{Map, Value, json};
 
 fn map(value: &Value) -> Map<String, Value> {
@@ -28,11 +28,11 @@ fn trained(entry: &Entry, env: &Value, agent: &Value, envs: usize, steps: u64, s
     while !trainer.done() {
         trainer.advance().unwrap();
     }
-    earned(entry, env, &mut *trainer.policy().unwrap(), episodes)
+    earned(entry, env, &mut trainer.policy().unwrap(), episodes)
 }
 
 /// Mean return, of everybody on the same seeds.
-fn earned(entry: &Entry, env: &Value, policy: &mut dyn Policy, episodes: usize) -> f64 {
+fn earned(entry: &Entry, env: &Value, policy: &mut dyn Actor, episodes: usize) -> f64 {
     let mut judge = entry.build(&map(env), episodes, 1).unwrap();
     mean_ci95(&evaluate(&mut *judge, policy, 77, 0, &mut |_| {}).returns).0
 }
@@ -234,7 +234,7 @@ fn tables_collude() {
         }
         env["periods"] = 2000.into();
         let mut judge = entry.build(&map(&env), envs, 1).unwrap();
-        let found = evaluate(&mut *judge, &mut *trainer.policy().unwrap(), 77, 0, &mut |_| {});
+        let found = evaluate(&mut *judge, &mut trainer.policy().unwrap(), 77, 0, &mut |_| {});
         let (_, all) = found.measures.iter().find(|(m, _)| m.name == "collusion index").unwrap();
         let (mean, ci95) = mean_ci95(all);
         assert!((mean - index).abs() <= within, "δ = {patience}: {mean} ± {ci95:?}, not {index} ± {within}");

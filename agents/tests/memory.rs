@@ -83,7 +83,7 @@ fn recalled(memory: usize) -> f64 {
         training.advance().unwrap();
     }
     let mut policy = training.policy().unwrap();
-    mean_ci95(&evaluate(&mut *batch(400), &mut *policy, 9, 0, &mut |_| {}).returns).0
+    mean_ci95(&evaluate(&mut *batch(400), &mut policy, 9, 0, &mut |_| {}).returns).0
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! A training that is saved, dropped and loaded goes on in the same bits as one that never stopped.
 
 use agon_agents::checkpoint;
+use agon_agents::evaluate::evaluate;
 use agon_agents::registry::{self, Start};
 use agon_agents::train::Training;
 use agon_agents::{AgentError, Device};
 use agon_core::Game;
 use agon_core::game::Visit;
+use agon_core::policy::Policy;
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -204,6 +206,38 @@ fn stopped_anywhere_it_ends_in_the_same_bits() {
         assert!(stops > 0, "{kind} on {env} was never stopped");
         assert!(bits(&*straight) == bits(&*stopped), "{kind} on {env} differs after {stops} stops");
     }
+}
+
+/// What acts of a checkpoint, without its training, acts as the training's own policy does; on another thread, too.
+#[test]
+fn a_policy_needs_no_training() {
+    let mut alone = Vec::new();
+    for (env, set, kind, agent) in all_kinds() {
+        let mut training = start(env, &set, kind, &agent, 500);
+        while !training.done() {
+            training.advance().unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (saved, rest) = training.save();
+        checkpoint::write(&folder.path().join("now"), &saved, &rest, &Value::Null).unwrap();
+        let (saved, _) = checkpoint::read_for_inference(&folder.path().join("now")).unwrap();
+        assert!(saved.tensors.iter().all(|(name, _)| !name.starts_with("adam.") && !name.starts_with("replay.")));
+        let entry = registry::find(kind).unwrap();
+        let settings = entry.resolve(agent.as_object().unwrap()).unwrap();
+        let build = |n: usize| agon_envs::find(env).unwrap().build(set.as_object().unwrap(), n, 1).unwrap();
+        let Some(found) = entry.inference(&settings, build(1).spec(), &saved, Device::Cpu) else { continue };
+        alone.push(kind);
+        let played = |policy: Box<dyn Policy>| {
+            let mut policy = policy;
+            let mut batch = build(20);
+            evaluate(&mut *batch, &mut policy, 7, 0, &mut |_| {}).returns
+        };
+        let (own, other) = (training.policy().unwrap(), found.unwrap());
+        assert_eq!(other.network.is_some(), training.network().is_some(), "{kind} on {env}");
+        let theirs = std::thread::scope(|s| s.spawn(|| played(other.policy)).join().unwrap());
+        assert_eq!(played(own), theirs, "{kind} on {env}");
+    }
+    assert_eq!(alone, ["ppo", "ppo", "ppo", "a2c", "reinforce", "dqn", "dqn"]);
 }
 
 /// Damage of any kind is told: with checksums always, without them (as older versions wrote) it is at least never a

@@ -1,23 +1,62 @@
 //! Which checkpoint of a run is read, and what to do where it is damaged.
 
 use crate::eval::{Target, locate};
+use crate::plan::Plan;
 use agon::failure::quoted;
 use agon::run::{Run, metrics_at};
 use agon::{Failure, Outcome};
-use agon_agents::agent::Saved;
-use agon_agents::{AgentError, checkpoint};
+use agon_agents::agent::{Inference, Saved};
+use agon_agents::train::Training;
+use agon_agents::{AgentError, Device, checkpoint};
+use agon_search::Evaluate;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Reads what a run or a checkpoint has learned. Its training may put a newer one in the place of the one that was found
 /// while it is read; then that is taken.
 pub fn read(what: &str) -> Outcome<(PathBuf, Saved, Value)> {
+    read_by(what, checkpoint::read)
+}
+
+/// What a run or a checkpoint acts with: a policy alone where its agent has one, else its training with what it learned.
+pub enum Acting {
+    Inference(Inference),
+    Training(Box<dyn Training>),
+}
+
+impl Acting {
+    /// The network that judges positions of a game.
+    pub fn network(self) -> Option<Box<dyn Evaluate>> {
+        match self {
+            Self::Inference(it) => it.network,
+            Self::Training(it) => it.network(),
+        }
+    }
+}
+
+/// Reads what a run or a checkpoint acts with, at a plan's environment; the rest of its state.
+pub fn acting(what: &str, plan: &Plan, device: Device) -> Outcome<(Acting, Value)> {
+    let unfit = |folder: &Path, e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
+    let (folder, saved, state) = read_by(what, checkpoint::read_for_inference)?;
+    let probe = plan.build_env(1)?;
+    if let Some(found) = plan.agent.inference(&plan.agent_settings, probe.spec(), &saved, device) {
+        return Ok((Acting::Inference(found.map_err(|e| unfit(&folder, e))?), state));
+    }
+    let mut training = plan.start(device)?;
+    let (folder, saved, state) = read(what)?;
+    training.load(&saved, None).map_err(|e| unfit(&folder, e))?;
+    Ok((Acting::Training(training), state))
+}
+
+type Read = fn(&Path) -> Result<(Saved, Value), AgentError>;
+
+fn read_by(what: &str, read: Read) -> Outcome<(PathBuf, Saved, Value)> {
     let mut last = None;
     loop {
         let Target::Checkpoint { folder, .. } = locate(what)? else {
             return Err(Failure::Input(format!("{what} is no run or checkpoint")));
         };
-        match checkpoint::read(&folder) {
+        match read(&folder) {
             Ok((saved, state)) => {
                 note_missing_sums(&folder);
                 return Ok((folder, saved, state));

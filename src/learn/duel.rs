@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, evaluate_until};
 use agon_core::game::{Action, Game, Turn, Visit, mix, restore};
-use agon_core::policy::Policy;
+use agon_core::policy::{Actor, Observed};
 use agon_core::rng::{Rng, Stream};
 use agon_core::{ActionsMut, VecEnv, View};
 use agon_search::guided::{self, Guided, GuidedSettings};
@@ -169,8 +169,8 @@ impl<G: Game> Duel<G> {
     }
 }
 
-impl<G: Game> Policy for Duel<G> {
-    fn act(&mut self, env: &dyn VecEnv, _: &[f32], _: &[bool], mut actions: ActionsMut<'_>) {
+impl<G: Game> Actor for Duel<G> {
+    fn act(&mut self, env: &dyn VecEnv, _: Observed<'_>, mut actions: ActionsMut<'_>) {
         for end in env.ended() {
             self.over[end.row as usize / 2] = true;
         }

@@ -1,7 +1,7 @@
 //! `agon eval`, and the table at the end of a training run: mean returns with 95 % intervals, beside the scenario's
 //! baselines and its exact optimum.
 
-use crate::checkpoints;
+use crate::checkpoints::{self, Acting};
 use crate::device;
 use crate::duel::{self, Contender, Who};
 use crate::plan::Plan;
@@ -14,8 +14,9 @@ use agon_agents::train::Training;
 use agon_core::env::Measure;
 use agon_core::episode::{Episode, FORMAT, Header};
 use agon_core::game;
-use agon_core::policy::{self, Policy};
+use agon_core::policy::{self, Actor, Policy};
 use agon_core::scene::digits;
+use agon_search::Evaluate;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -86,18 +87,30 @@ pub struct Scores {
 
 /// Somebody who is judged: by what a policy earns, or by games against others.
 pub enum Judged {
-    Policy(Box<dyn Policy>),
+    Policy(Box<dyn Actor>),
     Contender(Box<dyn Contender>),
 }
 
 impl Judged {
     /// What a training has learned so far.
     pub fn of(plan: &Plan, training: &dyn Training) -> Outcome<Self> {
-        match (training.network(), training.policy()) {
+        Self::with(plan, training.network(), training.policy())
+    }
+
+    /// What a checkpoint acts with.
+    fn acting(plan: &Plan, acting: Acting) -> Outcome<Self> {
+        match acting {
+            Acting::Inference(it) => Self::with(plan, it.network, Some(it.policy)),
+            Acting::Training(it) => Self::of(plan, &*it),
+        }
+    }
+
+    fn with(plan: &Plan, network: Option<Box<dyn Evaluate>>, policy: Option<Box<dyn Policy>>) -> Outcome<Self> {
+        match (network, policy) {
             (Some(network), _) if duel::applies(plan) => {
                 duel::contender(plan, Who::Network(network)).map(Self::Contender)
             }
-            (_, Some(policy)) if !duel::applies(plan) => Ok(Self::Policy(policy)),
+            (_, Some(policy)) if !duel::applies(plan) => Ok(Self::Policy(Box::new(policy))),
             _ => Err(Failure::Input(format!("{} cannot be judged at {}", plan.agent.kind, plan.env.id))),
         }
     }
@@ -387,14 +400,12 @@ pub fn run(args: &cli::Eval) -> Outcome {
     let mut step = None;
     let (mut who, name) = match target {
         Target::Checkpoint { name, .. } => {
-            let mut training = plan.start(device)?;
-            let (folder, saved, state) = checkpoints::read(&args.what)?;
-            training.load(&saved, None).map_err(|e| Failure::Input(format!("{}: {e}", folder.display())))?;
+            let (acting, state) = checkpoints::acting(&args.what, &plan, device)?;
             step = state["trainer"]["step"].as_u64();
             if let Some(step) = step {
                 agon::tell!("{}: its checkpoint of step {step}, of {} to make", args.what, plan.train.steps);
             }
-            (Judged::of(&plan, &*training)?, name)
+            (Judged::acting(&plan, acting)?, name)
         }
         Target::Player(name) => (Judged::player(&plan, &name, seed)?, name),
     };

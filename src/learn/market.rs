@@ -20,9 +20,9 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
     let table = sales::read(path, settings)?;
     let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
     if let Some(why) = swapped(&table, settings)
-        .or_else(|| below_cost(&table, settings))
         .or_else(|| still(&table, settings, env))
         .or_else(|| at_a_loss(&table, settings, env))
+        .or_else(|| below_cost(&table, settings))
     {
         return Err(wrong(why));
     }

@@ -40,9 +40,7 @@ impl Networks for Trained {
         if own.as_ref().ok() != Some(game) {
             return Err(format!("it was trained on {} with other settings or another game", plan.env.id));
         }
-        let mut training = plan.start(self.device).map_err(|e| e.to_string())?;
-        let (_, saved, _) = checkpoints::read(path).map_err(|e| e.to_string())?;
-        training.load(&saved, None).map_err(|e| e.to_string())?;
-        training.network().ok_or_else(|| format!("{} has no network that plays", plan.agent.kind))
+        let (acting, _) = checkpoints::acting(path, &plan, self.device).map_err(|e| e.to_string())?;
+        acting.network().ok_or_else(|| format!("{} has no network that plays", plan.agent.kind))
     }
 }

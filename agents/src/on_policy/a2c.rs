@@ -7,6 +7,7 @@ use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
 use crate::dist::{Head, Row};
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
+use crate::on_policy::frozen::Frame;
 use crate::on_policy::networks::{AtOutputs, Rows, Shape, Sums};
 use crate::on_policy::ppo::standard;
 use crate::optim::{Adam, Schedule};
@@ -52,6 +53,23 @@ agon_core::settings! {
     }
 }
 
+impl Config {
+    fn shape(&self) -> Shape<'_> {
+        Shape {
+            hidden: &self.hidden,
+            activation: self.activation,
+            shared: self.shared_trunk,
+            log_std: self.log_std,
+            memory: 0,
+        }
+    }
+
+    /// What acts of what was learned.
+    pub fn frame(&self) -> Frame<'_> {
+        Frame { name: "a2c", shape: self.shape(), normalize_observation: self.normalize_observation }
+    }
+}
+
 /// The learner.
 pub struct A2c {
     config: Config,
@@ -62,13 +80,7 @@ pub struct A2c {
 impl A2c {
     /// A fresh learner.
     pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
-        let shape = Shape {
-            hidden: &config.hidden,
-            activation: config.activation,
-            shared: config.shared_trunk,
-            log_std: config.log_std,
-            memory: 0,
-        };
+        let shape = config.shape();
         let collecting = Collecting {
             shape,
             rollout_steps: config.rollout_steps,

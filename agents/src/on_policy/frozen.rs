@@ -1,13 +1,13 @@
 //! The policy of a moment, frozen: to be evaluated, to play, to judge positions.
 
-use crate::agent::NEVER;
+use crate::agent::{AgentError, Inference, NEVER, Saved};
 use crate::dist::Head;
 use crate::normalise::Moments;
-use crate::on_policy::networks::Networks;
-use agon_core::policy::Policy;
-use agon_core::{ActionsMut, VecEnv};
+use crate::on_policy::networks::{Networks, Shape};
+use agon_core::policy::{Observed, Policy};
+use agon_core::{ActionsMut, Spec};
 use agon_search::Evaluate;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Observations as the network takes them.
 pub fn prepare(moments: Option<&Moments>, raw: &[f32], out: &mut [f32]) {
@@ -27,6 +27,43 @@ pub struct Frozen {
     memory: Option<Tensor>,
     obs: Vec<f32>,
     out: Vec<f32>,
+}
+
+/// Everything that the policy of a save needs, and nothing that learning needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// As scenarios call the agent.
+    pub name: &'static str,
+    /// What its networks look like.
+    pub shape: Shape<'a>,
+    /// Whether it standardises observations.
+    pub normalize_observation: bool,
+}
+
+impl Frame<'_> {
+    /// The policy of a save, and the judge of positions where it can be one.
+    ///
+    /// # Errors
+    /// [`AgentError::Checkpoint`] where the save is of something else.
+    pub fn load(self, spec: &Spec, saved: &Saved, device: Device) -> Result<Inference, AgentError> {
+        let Self { name, shape, normalize_observation } = self;
+        let (head, inputs) = (Head::of(spec), spec.obs_len());
+        let [moments, returns]: [Option<Moments>; 2] = [saved.part("obs_moments")?, saved.part("return_moments")?];
+        let fits = |m: &Option<Moments>, n: usize| m.as_ref().is_none_or(|m| m.fits(&Moments::new(n)));
+        if moments.is_some() != normalize_observation || !fits(&moments, inputs) || !fits(&returns, 1) {
+            return Err(AgentError::Checkpoint("its `obs_moments` are of other observations".into()));
+        }
+        let one = || -> Result<Frozen, AgentError> {
+            let mut networks = Networks::new(0, &shape, inputs, &head, device, 1);
+            networks.params.load_weights(saved)?;
+            networks.refresh();
+            Ok(Frozen::new(name, networks, &head, moments.as_ref()))
+        };
+        let judges = head.is_one_choice() && shape.memory == 0;
+        let scale = returns.as_ref().map_or(1.0, Moments::deviation);
+        let network = if judges { Some(Box::new(one()?.judging(scale)) as Box<dyn Evaluate>) } else { None };
+        Ok(Inference { policy: Box::new(one()?), network })
+    }
 }
 
 impl Frozen {
@@ -64,8 +101,8 @@ impl Evaluate for FrozenJudge {
 }
 
 impl Policy for Frozen {
-    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>) {
-        let rows = env.rows();
+    fn act(&mut self, Observed { obs, mask, begins }: Observed<'_>, actions: ActionsMut<'_>) {
+        let rows = begins.len();
         self.out.resize(rows * self.head.outputs(), 0.0);
         self.prepare(obs);
         let Self { networks, memory, obs, out, .. } = self;
@@ -73,16 +110,15 @@ impl Policy for Frozen {
             None => drop(networks.forward(obs, out, &mut [], NEVER)),
             Some(width) => {
                 let none = || Tensor::zeros([rows as i64, width], (Kind::Float, networks.device()));
-                let seen = networks.remember(&networks.upload(obs), &memory.take().unwrap_or_else(none));
+                let before = memory.take().filter(|m| m.size()[0] == rows as i64).unwrap_or_else(none);
+                let kept: Vec<f32> = begins.iter().map(|begins| f32::from(u8::from(!begins))).collect();
+                let kept = Tensor::from_slice(&kept).to_device(before.device()).unsqueeze(1);
+                let seen = networks.remember(&networks.upload(obs), &(before * kept));
                 networks.forward_seen(&seen, out, &mut []);
                 *memory = Some(seen);
             }
         }
         self.head.mode(&self.out, mask, actions);
-    }
-
-    fn begin(&mut self) {
-        self.memory = None;
     }
 
     fn name(&self) -> String {

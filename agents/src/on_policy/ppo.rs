@@ -7,6 +7,7 @@
 use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
+use crate::on_policy::frozen::Frame;
 use crate::on_policy::networks::{AtOutputs, Rows, Shape, Sums};
 use crate::on_policy::opponent_pool::{Pool, PoolSettings, Weights};
 use crate::optim::{Adam, Schedule};
@@ -80,6 +81,23 @@ agon_core::settings! {
     }
 }
 
+impl Config {
+    fn shape(&self) -> Shape<'_> {
+        Shape {
+            hidden: &self.hidden,
+            activation: self.activation,
+            shared: self.shared_trunk,
+            log_std: self.log_std,
+            memory: self.memory,
+        }
+    }
+
+    /// What acts of what was learned.
+    pub fn frame(&self) -> Frame<'_> {
+        Frame { name: "ppo", shape: self.shape(), normalize_observation: self.normalize_observation }
+    }
+}
+
 /// The learner.
 pub struct Ppo {
     config: Config,
@@ -118,13 +136,7 @@ impl Ppo {
             share: config.pool_share,
             weights: config.pool_weights,
         };
-        let shape = Shape {
-            hidden: &config.hidden,
-            activation: config.activation,
-            shared: config.shared_trunk,
-            log_std: config.log_std,
-            memory: config.memory,
-        };
+        let shape = config.shape();
         let collecting = Collecting {
             shape,
             rollout_steps: config.rollout_steps,

@@ -12,6 +12,7 @@ use crate::dist::Row;
 use crate::net::Activation;
 use crate::on_policy::a2c::{Weights, loss, tell};
 use crate::on_policy::collector::{Collecting, Collector};
+use crate::on_policy::frozen::Frame;
 use crate::on_policy::networks::{Observed, Shape, Sums};
 use crate::on_policy::returns::discounted;
 use crate::optim::{Adam, Schedule};
@@ -19,6 +20,7 @@ use crate::registry::Context;
 use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::{Actions, FirstBuf, StepBuf};
+use agon_search::Evaluate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -73,6 +75,17 @@ impl Steps {
     }
 }
 
+impl Config {
+    fn shape(&self) -> Shape<'_> {
+        Shape { hidden: &self.hidden, activation: self.activation, shared: false, log_std: self.log_std, memory: 0 }
+    }
+
+    /// What acts of what was learned.
+    pub fn frame(&self) -> Frame<'_> {
+        Frame { name: "reinforce", shape: self.shape(), normalize_observation: self.normalize_observation }
+    }
+}
+
 /// The learner.
 pub struct Reinforce {
     config: Config,
@@ -86,13 +99,7 @@ pub struct Reinforce {
 impl Reinforce {
     /// A fresh learner.
     pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
-        let shape = Shape {
-            hidden: &config.hidden,
-            activation: config.activation,
-            shared: false,
-            log_std: config.log_std,
-            memory: 0,
-        };
+        let shape = config.shape();
         let collecting = Collecting {
             shape,
             rollout_steps: 1,
@@ -210,6 +217,10 @@ impl Agent for Reinforce {
 
     fn policy(&self) -> Box<dyn Policy> {
         Box::new(self.collector.policy("reinforce"))
+    }
+
+    fn network(&self) -> Option<Box<dyn Evaluate>> {
+        self.collector.judge("reinforce").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {

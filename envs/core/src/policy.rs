@@ -5,21 +5,48 @@ use crate::rng::{Rng, Stream};
 use crate::spec::{ActionSpec, Spec};
 use crate::vec_env::VecEnv;
 
-/// Picks actions for every row of a batch.
-pub trait Policy {
-    /// `obs`: `[rows, obs_len]`, `mask`: `[rows, mask_len]` or empty; writes `[rows, len]`. `env` is there for the
-    /// scripted players that look at states; others must not.
-    fn act(&mut self, env: &dyn VecEnv, obs: &[f32], mask: &[bool], actions: ActionsMut<'_>);
+/// What was observed, for every row of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// `[rows, obs_len]`
+    pub obs: &'a [f32],
+    /// `[rows, mask_len]`, or empty where nothing is ever forbidden.
+    pub mask: &'a [bool],
+    /// `[rows]`: whether an episode begins there, so that what is remembered of the one before is forgotten.
+    pub begins: &'a [bool],
+}
 
-    /// Every row begins an episode: what is remembered of others is forgotten.
-    fn begin(&mut self) {}
+/// Picks actions by what is observed alone: what was learned. It knows no environment and may go to any thread.
+pub trait Policy: Send {
+    /// Writes `[rows, len]`.
+    fn act(&mut self, observed: Observed<'_>, actions: ActionsMut<'_>);
+
+    /// A name for tables and headers.
+    fn name(&self) -> String;
+}
+
+/// Picks actions for every row of a batch, and may look at the states behind what is observed: scripted players, and
+/// every [`Policy`].
+pub trait Actor {
+    /// Writes `[rows, len]`.
+    fn act(&mut self, env: &dyn VecEnv, observed: Observed<'_>, actions: ActionsMut<'_>);
 
     /// A name for tables and headers.
     fn name(&self) -> String;
 
-    /// The agent of an environment whose return is the policy's.
+    /// The agent of an environment whose return is the actor's.
     fn seat(&self, _env: usize) -> usize {
         0
+    }
+}
+
+impl<P: Policy + ?Sized> Actor for Box<P> {
+    fn act(&mut self, _: &dyn VecEnv, observed: Observed<'_>, actions: ActionsMut<'_>) {
+        (**self).act(observed, actions);
+    }
+
+    fn name(&self) -> String {
+        (**self).name()
     }
 }
 
@@ -72,9 +99,9 @@ impl Random {
     }
 }
 
-impl Policy for Random {
-    fn act(&mut self, env: &dyn VecEnv, _: &[f32], mask: &[bool], actions: ActionsMut<'_>) {
-        self.fill(env.spec(), mask, actions);
+impl Actor for Random {
+    fn act(&mut self, env: &dyn VecEnv, observed: Observed<'_>, actions: ActionsMut<'_>) {
+        self.fill(env.spec(), observed.mask, actions);
     }
 
     fn name(&self) -> String {
@@ -90,8 +117,8 @@ pub struct Scripted {
     pub name: &'static str,
 }
 
-impl Policy for Scripted {
-    fn act(&mut self, env: &dyn VecEnv, _: &[f32], _: &[bool], actions: ActionsMut<'_>) {
+impl Actor for Scripted {
+    fn act(&mut self, env: &dyn VecEnv, _: Observed<'_>, actions: ActionsMut<'_>) {
         env.play(self.player, actions);
     }
 
@@ -101,7 +128,7 @@ impl Policy for Scripted {
 }
 
 /// `random` or one of the environment's own players; else what is wrong with the name.
-pub fn by_name(env: &dyn VecEnv, name: &str, seed: u64) -> Result<Box<dyn Policy>, String> {
+pub fn by_name(env: &dyn VecEnv, name: &str, seed: u64) -> Result<Box<dyn Actor>, String> {
     if name == "random" {
         return Ok(Box::new(Random::new(seed)));
     }
