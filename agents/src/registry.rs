@@ -198,3 +198,34 @@ pub fn find(kind: &str) -> Result<&'static Entry, Option<String>> {
     let near = || agon_core::settings::nearest(kind, AGENTS.iter().map(|a| a.kind));
     AGENTS.iter().find(|a| a.kind == kind).ok_or_else(near)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_other_libraries_are_understood() {
+        for (kind, theirs, ours) in [
+            ("ppo", "n_steps", "rollout_steps"),
+            ("ppo", "batch_size", "minibatch"),
+            ("ppo", "n_epochs", "epochs"),
+            ("ppo", "ent_coef", "entropy_coef"),
+            ("ppo", "vf_coef", "value_coef"),
+            ("ppo", "clip_range_vf", "value_clip"),
+            ("ppo", "net_arch", "hidden"),
+            ("a2c", "n_steps", "rollout_steps"),
+            ("reinforce", "batch_size", "batch"),
+            ("dqn", "n_steps", "n_step"),
+            ("dqn", "buffer_size", "memory"),
+            ("dqn", "train_freq", "train_every"),
+            ("dqn", "target_update_interval", "target_every"),
+            ("dqn", "exploration_fraction", "epsilon_share"),
+            ("dqn", "exploration_final_eps", "epsilon_end"),
+            ("alphazero", "buffer_size", "window"),
+        ] {
+            let given = Map::from_iter([(theirs.to_owned(), Value::from(1))]);
+            let why = find(kind).unwrap().resolve(&given).unwrap_err().to_string();
+            assert!(why.contains(&format!("`{theirs}`, did you mean `{ours}`?")), "{kind}: {why}");
+        }
+    }
+}

@@ -216,12 +216,46 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
+/// What Stable-Baselines3, rl-zoo3 and CleanRL call settings, and what they are called here, first choice first.
+const ELSEWHERE: [(&str, &[&str]); 24] = [
+    ("n_steps", &["rollout_steps", "n_step"]),
+    ("num_steps", &["rollout_steps"]),
+    ("n_epochs", &["epochs"]),
+    ("update_epochs", &["epochs"]),
+    ("n_envs", &["envs"]),
+    ("num_envs", &["envs"]),
+    ("n_timesteps", &["steps"]),
+    ("total_timesteps", &["steps"]),
+    ("batch_size", &["minibatch", "batch"]),
+    ("minibatch_size", &["minibatch"]),
+    ("buffer_size", &["memory", "window"]),
+    ("ent_coef", &["entropy_coef"]),
+    ("vf_coef", &["value_coef"]),
+    ("clip_coef", &["clip_range"]),
+    ("clip_range_vf", &["value_clip"]),
+    ("net_arch", &["hidden"]),
+    ("activation_fn", &["activation"]),
+    ("log_std_init", &["log_std"]),
+    ("lr", &["learning_rate"]),
+    ("train_freq", &["train_every"]),
+    ("train_frequency", &["train_every"]),
+    ("target_update_interval", &["target_every"]),
+    ("exploration_final_eps", &["epsilon_end"]),
+    ("exploration_fraction", &["epsilon_share"]),
+];
+
+/// What a name of another library is called here, if that can be set.
+fn elsewhere(key: &str, known: &[&str]) -> Option<String> {
+    let (_, here) = ELSEWHERE.iter().find(|(name, _)| *name == key)?;
+    here.iter().find(|name| known.contains(name)).map(ToString::to_string)
+}
+
 /// Checks the keys of a table against the declared ones.
 pub fn unknown_keys(table: &Map<String, Value>, known: &[&str]) -> Vec<Issue> {
     let unknown = table.keys().filter(|k| !known.contains(&k.as_str()));
     unknown
         .map(|k| {
-            let near = nearest(k, known.iter().copied());
+            let near = elsewhere(k, known).or_else(|| nearest(k, known.iter().copied()));
             let rest = match (&near, known) {
                 (Some(_), _) => String::new(),
                 (None, []) => "; there is nothing to set".into(),
