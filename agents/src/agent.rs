@@ -2,10 +2,10 @@
 
 use agon_core::policy::Policy;
 use agon_core::settings::Issue;
-use agon_core::{Actions, FirstBuf, StepBuf};
+use agon_core::{Actions, FirstBuf, Spec, StepBuf};
 use agon_search::Evaluate;
 use serde_json::Value;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// What can go wrong while learning.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +93,21 @@ pub struct Inference {
     pub policy: Box<dyn Policy>,
     /// Judges positions of a game, where it can.
     pub network: Option<Box<dyn Evaluate>>,
+}
+
+/// What an agent is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The environment's spec.
+    pub spec: &'a Spec,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// The run's seed.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: Device,
+    /// Threads of one tensor operation, or of what is done in its place.
+    pub threads: usize,
 }
 
 /// A learner that owns its storage and lends it to the environment, so that nothing is copied twice.

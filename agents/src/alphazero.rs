@@ -9,8 +9,7 @@ use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
 use crate::bridge::{HostTensor, host_slice};
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, stretch_ends};
-use crate::registry::Start;
-use crate::train::{Episodes, Times, Training};
+use crate::train::{Episodes, Start, Times, Training};
 use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::Policy;
@@ -417,7 +416,7 @@ impl Training for AlphaZero {
     }
 
     fn save(&self) -> (Saved, Value) {
-        let mut tensors = self.params.saved(&self.adam);
+        let mut tensors = self.adam.saved(&self.params);
         let (numbers, games) = self.games.save();
         tensors.extend(numbers.into_iter().map(|(name, x)| (name.to_owned(), Tensor::from_slice(&x))));
         let state = json!({ "adam_steps": self.adam.steps, "bfloat16": self.kind == Kind::BFloat16 });
@@ -429,7 +428,7 @@ impl Training for AlphaZero {
     }
 
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
-        self.params.load(&mut self.adam, saved)?;
+        self.adam.load(&mut self.params, saved)?;
         // Whatever this machine is good at, a run goes on as it began.
         self.kind = if saved.state["bfloat16"] == true { Kind::BFloat16 } else { Kind::Float };
         let Some(rest) = rest else { return Ok(()) };

@@ -4,7 +4,7 @@
 //! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
 //! losses are [`crate::q_net`] and [`crate::q_loss`].
 
-use crate::agent::{Agent, AgentError, Inference, MOST_STEPS, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Context, Inference, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
 use crate::dense::BLOCK;
 use crate::dist::Head;
@@ -16,7 +16,6 @@ use crate::optim::{Adam, STRETCH, Schedule};
 use crate::q_loss::{Kinds, Outputs};
 use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape};
 use crate::q_task::{Part, Task};
-use crate::registry::Context;
 use crate::replay::{Batch, Outcome, Priorities, Replay};
 use agon_core::crew::Crew;
 use agon_core::memory;
@@ -507,7 +506,7 @@ impl Agent for Dqn {
     }
 
     fn save(&self) -> Saved {
-        let mut tensors = self.params.saved(&self.adam);
+        let mut tensors = self.adam.saved(&self.params);
         tensors.push(("target".into(), self.target.flat.shallow_clone()));
         let replay = self.replay.save(&mut tensors);
         let state = json!({
@@ -532,7 +531,7 @@ impl Agent for Dqn {
         }
         let due: [u64; 2] = saved.part("due")?;
         let moments = self.moments(saved)?;
-        self.params.load(&mut self.adam, saved)?;
+        self.adam.load(&mut self.params, saved)?;
         self.moments = moments;
         tch::no_grad(|| self.target.flat.copy_(target));
         self.replay.load(saved, &saved.state["replay"])?;

@@ -5,8 +5,7 @@
 //! the whole backward induction.
 
 use crate::agent::{AgentError, MOST_STEPS, Saved, Stop};
-use crate::registry::Start;
-use crate::train::{Episodes, Times, Training};
+use crate::train::{Episodes, Start, Times, Training};
 use agon_core::policy::{Observed, Policy};
 use agon_core::settings::Issue;
 use agon_core::{ActionsMut, Model, Scene, VecEnv, View};

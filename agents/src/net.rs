@@ -1,8 +1,7 @@
 //! Networks over one flat parameter tensor.
 
-use crate::agent::{AgentError, MOST_STEPS, Saved};
+use crate::agent::{AgentError, Saved};
 use crate::bridge::{host_slice, host_view};
-use crate::optim::Adam;
 use agon_core::rng::{Rng, Stream};
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
@@ -116,30 +115,6 @@ impl Params {
         self.names.iter().zip(&self.leaves).map(|((name, _), leaf)| (name.as_str(), leaf.detach()))
     }
 
-    /// Weights and moments as they are saved.
-    pub fn saved(&self, adam: &Adam) -> Vec<(String, Tensor)> {
-        let mut tensors: Vec<_> = self.named().map(|(name, t)| (name.to_owned(), t)).collect();
-        tensors.push(("adam.m".into(), adam.m.shallow_clone()));
-        tensors.push(("adam.v".into(), adam.v.shallow_clone()));
-        tensors
-    }
-
-    /// Weights and moments from a save; nothing is changed unless all of them fit.
-    pub fn load(&mut self, adam: &mut Adam, saved: &Saved) -> Result<(), AgentError> {
-        let (m, v) = (self.fitting(saved, "adam.m", &adam.m)?, self.fitting(saved, "adam.v", &adam.v)?);
-        let steps: u64 = saved.part("adam_steps")?;
-        if steps > MOST_STEPS {
-            return Err(AgentError::Checkpoint(format!("{steps} cannot be its gradient steps")));
-        }
-        self.load_weights(saved)?;
-        adam.steps = steps;
-        tch::no_grad(|| {
-            adam.m.copy_(&m);
-            adam.v.copy_(&v);
-        });
-        Ok(())
-    }
-
     /// Weights alone from a save; nothing is changed unless all of them fit.
     pub fn load_weights(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let weights = self.named().map(|(name, t)| self.fitting(saved, name, &t)).collect::<Result<Vec<_>, _>>()?;
@@ -152,7 +127,7 @@ impl Params {
     }
 
     /// A tensor of a save, if it has the shape of its place here.
-    fn fitting(&self, saved: &Saved, name: &str, here: &Tensor) -> Result<Tensor, AgentError> {
+    pub(crate) fn fitting(&self, saved: &Saved, name: &str, here: &Tensor) -> Result<Tensor, AgentError> {
         let there = saved.tensor(name)?;
         if there.size() == here.size() {
             return Ok(there.to_device(self.flat.device()));

@@ -1,5 +1,6 @@
 //! Adam (Kingma and Ba 2015) over one flat parameter tensor, in the form and with the defaults that PPO is used with.
 
+use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::bridge::host_slice;
 use crate::net::Params;
 use agon_core::crew::Crew;
@@ -39,6 +40,30 @@ impl Adam {
     /// Zero moments for these parameters.
     pub fn new(params: &Params, eps: f64) -> Self {
         Self { m: params.beside(1), v: params.beside(2), steps: 0, betas: (0.9, 0.999), eps }
+    }
+
+    /// Weights and moments as they are saved.
+    pub fn saved(&self, params: &Params) -> Vec<(String, Tensor)> {
+        let mut tensors: Vec<_> = params.named().map(|(name, t)| (name.to_owned(), t)).collect();
+        tensors.push(("adam.m".into(), self.m.shallow_clone()));
+        tensors.push(("adam.v".into(), self.v.shallow_clone()));
+        tensors
+    }
+
+    /// Weights and moments from a save; nothing is changed unless all of them fit.
+    pub fn load(&mut self, params: &mut Params, saved: &Saved) -> Result<(), AgentError> {
+        let (m, v) = (params.fitting(saved, "adam.m", &self.m)?, params.fitting(saved, "adam.v", &self.v)?);
+        let steps: u64 = saved.part("adam_steps")?;
+        if steps > MOST_STEPS {
+            return Err(AgentError::Checkpoint(format!("{steps} cannot be its gradient steps")));
+        }
+        params.load_weights(saved)?;
+        self.steps = steps;
+        tch::no_grad(|| {
+            self.m.copy_(&m);
+            self.v.copy_(&v);
+        });
+        Ok(())
     }
 
     /// One update; gradients longer than `max_norm` are shortened to it. Returns the gradient's norm, on the device.

@@ -1,6 +1,6 @@
 //! One row an agent. To add one: a file, a `mod` line, a row.
 
-use crate::agent::{Agent, AgentError, Inference, Saved};
+use crate::agent::{Agent, AgentError, Context, Inference, Saved};
 use crate::alphazero::{self, AlphaZero};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
@@ -8,45 +8,11 @@ use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
 use crate::tabular::{self, Tabular};
-use crate::train::{Trainer, Training};
+use crate::train::{Start, Trainer, Training};
+use agon_core::Spec;
 use agon_core::settings::{Declared, Settings};
-use agon_core::{Spec, VecEnv};
-use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
 use tch::Device;
-
-/// What an agent is built for.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// The environment's spec.
-    pub spec: &'a Spec,
-    /// Rows of the batch.
-    pub rows: usize,
-    /// The run's seed.
-    pub seed: u64,
-    /// Where tensors live.
-    pub device: Device,
-    /// Threads of one tensor operation, or of what is done in its place.
-    pub threads: usize,
-}
-
-/// What a training starts with.
-pub struct Start<'a> {
-    /// The batch of environments.
-    pub env: Box<dyn VecEnv>,
-    /// The game behind the environment, where it is one.
-    pub game: Option<&'a dyn Rules>,
-    /// The run's seed.
-    pub seed: u64,
-    /// Steps to make.
-    pub steps: u64,
-    /// Where tensors live.
-    pub device: Device,
-    /// Threads of one tensor operation.
-    pub threads: usize,
-    /// Threads of simulators and searches.
-    pub env_threads: usize,
-}
 
 /// How an agent comes into being.
 #[derive(Clone, Copy)]

@@ -4,9 +4,8 @@
 //! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `Table::update`.
 
 use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop};
-use crate::registry::Start;
 use crate::rivals::random_rivals;
-use crate::train::{Trainer, Training};
+use crate::train::{Start, Trainer, Training};
 use agon_core::memory;
 use agon_core::policy::{Observed, Policy};
 use agon_core::rng::{Rng, RngState, Stream};

@@ -5,9 +5,11 @@ use agon_core::policy::Policy;
 use agon_core::rng::Stream;
 use agon_core::{EpisodeEnd, Scene, Status, VecEnv, View};
 use agon_search::Evaluate;
+use agon_search::self_play::Rules;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tch::Device;
 
 /// The episodes that ended since the last report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -110,6 +112,24 @@ pub trait Training {
 
     /// Goes on from a save; without the rest only what was learned comes back, to be judged.
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError>;
+}
+
+/// What a training starts with.
+pub struct Start<'a> {
+    /// The batch of environments.
+    pub env: Box<dyn VecEnv>,
+    /// The game behind the environment, where it is one.
+    pub game: Option<&'a dyn Rules>,
+    /// The run's seed.
+    pub seed: u64,
+    /// Steps to make.
+    pub steps: u64,
+    /// Where tensors live.
+    pub device: Device,
+    /// Threads of one tensor operation.
+    pub threads: usize,
+    /// Threads of simulators and searches.
+    pub env_threads: usize,
 }
 
 /// An environment, a learner, and how far they are.

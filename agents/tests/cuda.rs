@@ -4,8 +4,8 @@
 //! Tests do not look for libtorch's CUDA half as the binary does: `LD_PRELOAD=libtorch_cuda.so` loads it.
 
 use agon_agents::Device;
-use agon_agents::registry::{self, Start};
-use agon_agents::train::Training;
+use agon_agents::registry;
+use agon_agents::train::{Start, Training};
 use agon_core::Game;
 use agon_core::game::Turn;
 use agon_core::rng::{Rng, Stream};

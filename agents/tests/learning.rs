@@ -2,8 +2,8 @@
 
 use agon_agents::Device;
 use agon_agents::evaluate::{evaluate, mean_ci95};
-use agon_agents::registry::{self, Start};
-use agon_agents::train::Training;
+use agon_agents::registry;
+use agon_agents::train::{Start, Training};
 use agon_core::Entry;
 use agon_core::policy::{self, Actor};
 use serde_json::{Map, Value, json};

@@ -2,7 +2,8 @@
 
 use agon_agents::Device;
 use agon_agents::evaluate::{evaluate, mean_ci95};
-use agon_agents::registry::{self, Start};
+use agon_agents::registry;
+use agon_agents::train::Start;
 use agon_core::env::{Actions, Env, Status};
 use agon_core::error::EnvError;
 use agon_core::{ActionSpec, Entry, Field, Rng, Spec};

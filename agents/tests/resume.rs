@@ -2,8 +2,8 @@
 
 use agon_agents::checkpoint;
 use agon_agents::evaluate::evaluate;
-use agon_agents::registry::{self, Start};
-use agon_agents::train::Training;
+use agon_agents::registry;
+use agon_agents::train::{Start, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::Game;
 use agon_core::game::Visit;

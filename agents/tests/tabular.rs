@@ -1,7 +1,8 @@
 //! Q-learning and SARSA look forward to different things: on a problem that is solved by hand.
 
 use agon_agents::Device;
-use agon_agents::registry::{self, Start};
+use agon_agents::registry;
+use agon_agents::train::Start;
 use agon_core::env::{Actions, Env, Status};
 use agon_core::error::EnvError;
 use agon_core::{ActionSpec, Entry, Field, Rng, Spec};

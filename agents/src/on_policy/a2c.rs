@@ -3,7 +3,7 @@
 //! Reading order: `Config`, `A2c::update`, `loss`. Acting and advantages are [`crate::on_policy::collector`]'s, as PPO's
 //! are.
 
-use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::dist::{Head, Row};
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
@@ -11,7 +11,6 @@ use crate::on_policy::frozen::Frame;
 use crate::on_policy::networks::{AtOutputs, Rows, Shape, Sums};
 use crate::on_policy::ppo::standard;
 use crate::optim::{Adam, Schedule};
-use crate::registry::Context;
 use agon_core::policy::Policy;
 use agon_core::{Actions, FirstBuf, StepBuf};
 use agon_search::Evaluate;
@@ -214,11 +213,11 @@ impl Agent for A2c {
         let mut state = Map::new();
         self.collector.save(&mut state);
         state.insert("adam_steps".into(), json!(self.adam.steps));
-        Saved { tensors: self.collector.networks.params.saved(&self.adam), state: Value::Object(state) }
+        Saved { tensors: self.adam.saved(&self.collector.networks.params), state: Value::Object(state) }
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        self.collector.networks.params.load(&mut self.adam, saved)?;
+        self.adam.load(&mut self.collector.networks.params, saved)?;
         self.collector.load(saved)
     }
 }

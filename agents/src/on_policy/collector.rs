@@ -1,6 +1,6 @@
 //! What every on-policy learner does between updates: acts, keeps what happened, and estimates what it was worth.
 
-use crate::agent::{AgentError, NEVER, Saved};
+use crate::agent::{AgentError, Context, NEVER, Saved};
 use crate::bridge::read_f32;
 use crate::dist::Head;
 use crate::normalise::Moments;
@@ -8,7 +8,6 @@ use crate::on_policy::frozen::{Frozen, FrozenJudge, prepare};
 use crate::on_policy::networks::{Networks, Observed, Shape};
 use crate::on_policy::returns::{Earned, gae};
 use crate::on_policy::rollout::Rollout;
-use crate::registry::Context;
 use agon_core::memory;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::{Actions, FirstBuf, StepBuf};

@@ -1,13 +1,12 @@
 //! Losses and gradients against an implementation that shares nothing with this one: `agents/tests/golden/on_policy.py`,
 //! in float64, with gradients by differences of the loss.
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Context};
 use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::collector::Collector;
 use crate::on_policy::networks::Sums;
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
-use crate::registry::Context;
 use agon_core::settings::Settings;
 use agon_core::spec::ActionSpec;
 use agon_core::{Field, Spec};

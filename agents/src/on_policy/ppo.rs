@@ -4,14 +4,13 @@
 //! Reading order: `Config`, `Ppo::act`, `Ppo::learn`, `Ppo::update`, `loss`. Acting and advantages are
 //! [`crate::on_policy::collector`]'s.
 
-use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
 use crate::on_policy::frozen::Frame;
 use crate::on_policy::networks::{AtOutputs, Rows, Shape, Sums};
 use crate::on_policy::opponent_pool::{Pool, PoolSettings, Weights};
 use crate::optim::{Adam, Schedule};
-use crate::registry::Context;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
@@ -347,7 +346,7 @@ impl Agent for Ppo {
     }
 
     fn save(&self) -> Saved {
-        let mut tensors = self.collector.networks.params.saved(&self.adam);
+        let mut tensors = self.adam.saved(&self.collector.networks.params);
         let pool = self.pool.as_ref().map(|pool| pool.save(&mut tensors));
         let order: Vec<i64> = self.order.iter().map(|place| *place as i64).collect();
         tensors.push(("order".into(), Tensor::from_slice(&order)));
@@ -374,7 +373,7 @@ impl Agent for Ppo {
         if !order.iter().all(&mut once) {
             return Err(AgentError::Checkpoint("its `order` is not one of all places".into()));
         }
-        self.collector.networks.params.load(&mut self.adam, saved)?;
+        self.adam.load(&mut self.collector.networks.params, saved)?;
         if let Some(pool) = &mut self.pool {
             pool.load(saved, &saved.state["pool"], &self.collector.networks.params)?;
         }

@@ -6,7 +6,7 @@
 //! Reading order: `Config`, `Reinforce::close`, `Reinforce::update`. Acting is [`crate::on_policy::collector`]'s, a step a rollout;
 //! episodes are kept here until they end.
 
-use crate::agent::{Agent, AgentError, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
 use crate::dist::Row;
 use crate::net::Activation;
@@ -16,7 +16,6 @@ use crate::on_policy::frozen::Frame;
 use crate::on_policy::networks::{Observed, Shape, Sums};
 use crate::on_policy::returns::discounted;
 use crate::optim::{Adam, Schedule};
-use crate::registry::Context;
 use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::{Actions, FirstBuf, StepBuf};
@@ -228,7 +227,7 @@ impl Agent for Reinforce {
     }
 
     fn save(&self) -> Saved {
-        let mut tensors = self.collector.networks.params.saved(&self.adam);
+        let mut tensors = self.adam.saved(&self.collector.networks.params);
         let mut all = self.ended.clone();
         self.open.iter().for_each(|steps| all.append(&mut steps.clone()));
         let flags: Vec<f32> = all.mask.iter().map(|m| f32::from(u8::from(*m))).collect();
@@ -260,7 +259,7 @@ impl Agent for Reinforce {
         if told != Some(n) || [obs.len(), mask.len(), chosen.len()] != widths {
             return Err(AgentError::Checkpoint("its episodes are not whole".into()));
         }
-        self.collector.networks.params.load(&mut self.adam, saved)?;
+        self.adam.load(&mut self.collector.networks.params, saved)?;
         self.collector.load(saved)?;
         // Another number of environments (an evaluation) starts these anew.
         if open.len() == self.open.len() {
