@@ -63,7 +63,7 @@ pub struct Scenarios {
     #[arg(long, value_name = "FOLDER", conflicts_with = "name")]
     pub write: Option<PathBuf>,
     /// List the keys of `[train]`, `[eval]`, `[fit]` and `[tournament]`; `agon envs` and `agon agents` list those of
-    /// `[env]` and `[agent]`
+    /// `[env]`, `[agent]` and `[model]`
     #[arg(long, conflicts_with_all = ["name", "write"])]
     pub keys: bool,
     #[command(flatten)]

@@ -389,7 +389,10 @@ impl Logs {
                 self.board.scalar(*step, "charts/episodic_return", *mean)?;
                 self.board.scalar(*step, "charts/episodic_length", *length)
             }
-            Event::Evaluated { step, mean, .. } => self.board.scalar(*step, "charts/evaluation", *mean),
+            Event::Evaluated { step, mean, metrics, .. } => {
+                self.board.scalar(*step, "charts/evaluation", *mean)?;
+                metrics.iter().try_for_each(|m| self.board.scalar(*step, &format!("evaluation/{}", m.name), m.value))
+            }
             _ => Ok(()),
         }
     }

@@ -4,7 +4,9 @@ use crate::cli;
 use crate::failure::{Outcome, quoted};
 use crate::files;
 use crate::run::{Run, Tail, root};
+use agon_core::Metric;
 use agon_core::event::Event;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -33,9 +35,27 @@ struct Row {
     state: String,
     step: u64,
     steps: u64,
-    /// The newest evaluation: mean and half the width of its 95 % interval.
-    score: Option<(f64, Option<f64>)>,
+    /// The newest evaluation.
+    score: Option<Score>,
     age: u64,
+}
+
+/// A mean return, or the metric that decides.
+struct Score {
+    name: String,
+    value: f64,
+    /// Half the width of its 95 % interval.
+    ci95: Option<f64>,
+}
+
+impl Score {
+    fn of_metric(metric: &Metric) -> Self {
+        Self { name: metric.name.clone(), value: metric.value, ci95: metric.half() }
+    }
+
+    fn mean_return(value: f64, ci95: Option<f64>) -> Self {
+        Self { name: Metric::MEAN_RETURN.into(), value, ci95 }
+    }
 }
 
 fn row((told, folder): (SystemTime, PathBuf)) -> Option<Row> {
@@ -46,13 +66,18 @@ fn row((told, folder): (SystemTime, PathBuf)) -> Option<Row> {
     let state = if state == "running" && !run.is_live() { "stopped" } else { state }.to_owned();
     let events = Tail::new(run.path("metrics.jsonl")).poll().1;
     let score = events.iter().rev().find_map(|event| match event {
-        Event::Evaluated { mean, ci95, .. } => Some((*mean, *ci95)),
+        Event::Evaluated { mean, ci95, metrics, .. } => {
+            Some(metrics.first().map_or_else(|| Score::mean_return(*mean, *ci95), Score::of_metric))
+        }
         _ => None,
     });
-    let final_score = || -> Option<(f64, Option<f64>)> {
+    let final_score = || -> Option<Score> {
         let text = files::text(&run.path("evaluation.json"))?;
         let scores: Value = serde_json::from_str(&text).ok()?;
-        Some((scores["mean_return"].as_f64()?, scores["ci95"].as_f64()))
+        if let Ok(metric) = Metric::deserialize(&scores["metrics"][0]) {
+            return Some(Score::of_metric(&metric));
+        }
+        Some(Score::mean_return(scores["mean_return"].as_f64()?, scores["ci95"].as_f64()))
     };
     Some(Row {
         state,
@@ -80,7 +105,9 @@ pub fn run(args: &cli::Runs) -> Outcome {
     if args.json.json {
         let one = |r: &Row| {
             json!({"run": r.folder, "state": r.state, "step": r.step, "steps": r.steps, "seconds_ago": r.age,
-                   "mean_return": r.score.map(|s| s.0), "ci95": r.score.and_then(|s| s.1)})
+                   "metric": r.score.as_ref().map(|s| &s.name),
+                   "mean_return": r.score.as_ref().filter(|s| s.name == Metric::MEAN_RETURN).map(|s| s.value),
+                   "value": r.score.as_ref().map(|s| s.value), "ci95": r.score.as_ref().and_then(|s| s.ci95)})
         };
         crate::say!("{}", Value::Array(rows.iter().map(one).collect()));
         return Ok(());
@@ -90,9 +117,10 @@ pub fn run(args: &cli::Runs) -> Outcome {
         return Ok(());
     }
     for r in &rows {
-        let score = r.score.map_or(String::new(), |(mean, ci95)| {
-            let half = ci95.map_or(String::new(), |half| format!(" ± {half:.2}"));
-            format!("{mean:.2}{half}")
+        let score = r.score.as_ref().map_or(String::new(), |Score { name, value, ci95 }| {
+            let (named, d) = if name == Metric::MEAN_RETURN { ("", 2) } else { (name.as_str(), 4) };
+            let half = ci95.map_or(String::new(), |half| format!(" ± {half:.d$}"));
+            format!("{named} {value:.d$}{half}").trim_start().to_owned()
         });
         let done = format!("{} of {}", r.step, r.steps);
         crate::say!("{:<44} {:<11} {done:>24} {score:>24}  {}", quoted(&r.folder), r.state, ago(r.age));

@@ -19,6 +19,9 @@ pub enum AgentError {
     /// Settings that do not fit.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<Issue>),
+    /// Data that nothing can be learned from.
+    #[error("{0}")]
+    Data(String),
     /// A checkpoint of something else.
     #[error("the checkpoint does not fit: {0}")]
     Checkpoint(String),

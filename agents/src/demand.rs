@@ -5,6 +5,8 @@
 //! the luck of so many customers alone makes them.
 
 mod checks;
+mod likelihood;
+pub mod training;
 
 use checks::still;
 use std::fmt;
@@ -417,18 +419,21 @@ pub fn fit(sales: &Sales, method: Method, effect: PriceEffect) -> Result<Fit, De
     match method {
         Method::LeastSquares => least_squares(&design, sales),
         Method::Likelihood => {
-            let units: Vec<f64> = sales.units.iter().flatten().copied().collect();
-            let lost = checks::separated(&rows(&design.flat()), &units);
-            if let Some(first) = lost.first() {
-                let n = sales.names.len();
-                let names =
-                    (0..n).filter(|k| lost.iter().any(|i| i % n == *k)).map(|k| sales.names[k].clone()).collect();
-                let common = if effect == PriceEffect::Common { "" } else { ", or use price_effect = \"common\"" };
-                return Err(DemandError::Separated { names, week: sales.label(first / n), common });
-            }
-            likelihood(&design, sales)
+            has_a_maximum(&design, sales, effect)?;
+            likelihood::fit(&design, sales)
         }
     }
+}
+
+/// Refuses data whose likelihood rises for ever.
+fn has_a_maximum(design: &Design, sales: &Sales, effect: PriceEffect) -> Result<(), DemandError> {
+    let units: Vec<f64> = sales.units.iter().flatten().copied().collect();
+    let lost = checks::separated(&rows(&design.flat()), &units);
+    let Some(first) = lost.first() else { return Ok(()) };
+    let n = sales.names.len();
+    let names = (0..n).filter(|k| lost.iter().any(|i| i % n == *k)).map(|k| sales.names[k].clone()).collect();
+    let common = if effect == PriceEffect::Common { "" } else { ", or use price_effect = \"common\"" };
+    Err(DemandError::Separated { names, week: sales.label(first / n), common })
 }
 
 fn least_squares(design: &Design, sales: &Sales) -> Result<Fit, DemandError> {
@@ -456,80 +461,6 @@ fn least_squares(design: &Design, sales: &Sales) -> Result<Fit, DemandError> {
         luck,
         quality: if total > 0.0 { 1.0 - square(&rest) / total } else { 1.0 },
         gradient: x.tr().matmul(&rest).abs().max().double_value(&[]) / y.size()[0] as f64,
-    };
-    design.fit(&theta, &found, sales)
-}
-
-/// The gradient, a customer, at which the descent may have settled.
-const SETTLED: f64 = 1e-13;
-
-/// Accelerated gradient descent (Nesterov 1983, restarted as O'Donoghue and Candès 2015) in coordinates in which the
-/// Fisher information of the last round's start is the identity; the likelihood is concave.
-fn likelihood(design: &Design, sales: &Sales) -> Result<Fit, DemandError> {
-    let share = &design.units.sum_dim_intlist([0i64].as_slice(), false, None) / design.customers.sum(Kind::Double);
-    let outside = Tensor::from(1.0) - share.sum(Kind::Double);
-    let rest = Tensor::zeros([(design.count() - design.products) as i64], (Kind::Double, Device::Cpu));
-    let mut theta = Tensor::cat(&[&(share / outside).log(), &rest], 0);
-    let gradient = |theta: &Tensor| {
-        let leaf = theta.detach().set_requires_grad(true);
-        let loss = design.loss(&leaf);
-        (loss.double_value(&[]), Tensor::run_backward(&[&loss], &[&leaf], false, false).remove(0))
-    };
-    let everybody = design.customers.sum(Kind::Double).double_value(&[]);
-    let (mut size, mut settled) = (f64::INFINITY, false);
-    for _ in 0..40 {
-        let precondition = design.inverse(&design.information(&theta))?;
-        let (mut ahead, mut momentum, mut rate) = (theta.copy(), 1.0f64, 1.0);
-        let (mut best, _) = gradient(&theta);
-        for _ in 0..60 {
-            let (here, slope) = gradient(&ahead);
-            let downhill = precondition.matmul(&slope);
-            let fall = slope.dot(&downhill).double_value(&[]);
-            let next = loop {
-                let next = &ahead - &downhill * rate;
-                // Near the end a fall is lost in rounding, and the last rate is as good as it was before.
-                let enough = here - 0.5 * rate * fall + 1e-15 * here.abs().max(1.0);
-                if rate < 1e-6 || design.loss(&next).double_value(&[]) <= enough {
-                    break next;
-                }
-                rate *= 0.5;
-            };
-            let (value, end) = gradient(&next);
-            size = end.abs().max().double_value(&[]);
-            let faster = (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) / 2.0;
-            if value > best {
-                (ahead, momentum) = (next.copy(), 1.0);
-            } else {
-                ahead = &next + (&next - &theta) * ((momentum - 1.0) / faster);
-                momentum = faster;
-            }
-            (theta, best) = (next, value.min(best));
-            // Small shares have small gradients: what counts is also how many standard errors are still to go.
-            let away = end.dot(&precondition.matmul(&end)).double_value(&[]) * everybody;
-            settled = size < SETTLED && away < 1e-12;
-            if settled {
-                break;
-            }
-        }
-        if settled {
-            break;
-        }
-    }
-    let information = design.information(&theta);
-    let inverse = design.inverse(&information)?;
-    let (_, slope) = gradient(&theta);
-    let away = slope.dot(&inverse.matmul(&slope)).double_value(&[]) * everybody;
-    if !(size < 1e-9 && away < 1e-6) {
-        let at = slope.abs().argmax(0, false).int64_value(&[]) as usize;
-        return Err(DemandError::Unsettled { gradient: size, name: design.names[at].clone() });
-    }
-    let surprise = &design.units - design.shares(&theta) * design.customers.unsqueeze(1);
-    let found = Found {
-        luck: information * everybody,
-        scores: (&design.x * surprise.unsqueeze(2)).sum_dim_intlist([1i64].as_slice(), false, None),
-        quality: -design.loss(&theta).double_value(&[]),
-        gradient: size,
-        bread: inverse / everybody,
     };
     design.fit(&theta, &found, sales)
 }

@@ -2,6 +2,8 @@
 
 use crate::agent::{Agent, AgentError, Context, Inference, Saved};
 use crate::alphazero::{self, AlphaZero};
+use crate::demand::Sales;
+use crate::demand::training::{self as demand, Demand};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
 use crate::on_policy::a2c::{self, A2c};
@@ -86,6 +88,65 @@ impl Entry {
             Build::Training(build) => build(settings, start),
         }
     }
+}
+
+/// A row of the registry of models: what is learned from data alone.
+#[derive(Clone, Copy)]
+pub struct Model {
+    /// As scenarios name it.
+    pub kind: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// What it is verified against.
+    pub verified: &'static str,
+    declared: fn() -> Vec<Declared>,
+    resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, AgentError>,
+    start: fn(&Map<String, Value>, DataStart) -> Result<Box<dyn Training>, AgentError>,
+}
+
+/// What a training without an environment starts with.
+pub struct DataStart {
+    /// What is learned from.
+    pub sales: Sales,
+    /// The shares of it that are kept back: to decide by on the way, and to judge by at the end.
+    pub kept_back: [f64; 2],
+    /// Steps to make.
+    pub steps: u64,
+}
+
+impl Model {
+    /// Its settings, for people.
+    pub fn declared(&self) -> Vec<Declared> {
+        (self.declared)()
+    }
+
+    /// The same settings with every default filled in.
+    pub fn resolve(&self, settings: &Map<String, Value>) -> Result<Map<String, Value>, AgentError> {
+        (self.resolve)(settings)
+    }
+
+    /// A training at its beginning.
+    pub fn start(&self, settings: &Map<String, Value>, start: DataStart) -> Result<Box<dyn Training>, AgentError> {
+        (self.start)(settings, start)
+    }
+}
+
+/// All models.
+pub const MODELS: &[Model] = &[Model {
+    kind: "demand",
+    about: "How customers choose among products by price and display: a multinomial logit, by maximum likelihood",
+    verified: "numpy and scipy on real sales (tests/golden/tuna.py); known demands, forecasts of weeks kept back",
+    declared: demand::Config::declared,
+    resolve: |table| Ok(read::<demand::Config>(table)?.write()),
+    start: |table, DataStart { sales, kept_back, steps }| {
+        Ok(Box::new(Demand::new(&read(table)?, sales, kept_back, steps)?))
+    },
+}];
+
+/// The model of this name, or the nearest name.
+pub fn find_model(kind: &str) -> Result<&'static Model, Option<String>> {
+    let near = || agon_core::settings::nearest(kind, MODELS.iter().map(|m| m.kind));
+    MODELS.iter().find(|m| m.kind == kind).ok_or_else(near)
 }
 
 fn read<S: Settings>(table: &Map<String, Value>) -> Result<S, AgentError> {

@@ -1,9 +1,10 @@
 //! What every training is, and the loop of an agent in an environment. No algorithm in it, and nobody who listens.
 
 use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
+use crate::demand::Estimate;
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
-use agon_core::{EpisodeEnd, Scene, Status, VecEnv, View};
+use agon_core::{EpisodeEnd, Metric, Scene, Status, VecEnv, View};
 use agon_search::Evaluate;
 use agon_search::self_play::Rules;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,26 @@ pub struct Times {
     pub learn: Duration,
 }
 
+/// A part of the data that is not learned from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Looked at on the way: it decides which checkpoint is the best.
+    Validation,
+    /// Looked at once, at the end.
+    Test,
+}
+
+/// What was found of a model, or of a simple forecast beside it.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// Whose forecast it is.
+    pub name: String,
+    /// The metric that decides first.
+    pub metrics: Vec<Metric>,
+    /// How much better the model is by the deciding metric, in pairs on the same observations; none of the model itself.
+    pub better_by: Option<Metric>,
+}
+
 /// Anything that learns by steps, can be saved between them, and goes on from a save in the same bits.
 pub trait Training {
     /// Steps made: of environments, or searched moves.
@@ -80,23 +101,43 @@ pub trait Training {
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError>;
 
     /// The episodes that ended since this was called last.
-    fn take_episodes(&mut self) -> Episodes;
+    fn take_episodes(&mut self) -> Episodes {
+        Episodes::default()
+    }
 
     /// Where the time since this was called last went.
     fn take_times(&mut self) -> Times;
 
-    /// The policy as it is now, without exploration, in its own memory; none where only a network plays games.
-    fn policy(&self) -> Option<Box<dyn Policy>>;
+    /// The policy as it is now, without exploration, in its own memory; none where only a network plays games, or
+    /// nothing acts.
+    fn policy(&self) -> Option<Box<dyn Policy>> {
+        None
+    }
 
     /// The network as it is now, in its own memory, where it judges positions of a game.
-    fn network(&self) -> Option<Box<dyn Evaluate>>;
+    fn network(&self) -> Option<Box<dyn Evaluate>> {
+        None
+    }
 
     /// The expected return of an optimal policy, where an exact method knows it.
-    fn optimum(&self) -> Option<f64>;
+    fn optimum(&self) -> Option<f64> {
+        None
+    }
+
+    /// What a part of the data that is not learned from says of the model, and of simple forecasts that it must beat: the
+    /// model first. Nothing where episodes judge.
+    fn examine(&self, _part: Part, _seed: u64) -> Vec<Examined> {
+        Vec::new()
+    }
 
     /// Whether it may be done before all steps were made.
     fn may_end_early(&self) -> bool {
         false
+    }
+
+    /// What it has learned in words and numbers, where people can read it: coefficients with their errors.
+    fn learned(&self) -> Vec<(String, Estimate)> {
+        Vec::new()
     }
 
     /// What [`Self::advance`] reports that says how well the task is done, where no episode ends while it trains.
@@ -105,7 +146,7 @@ pub trait Training {
     }
 
     /// Draws what is being played.
-    fn draw(&self, scene: &mut Scene);
+    fn draw(&self, _scene: &mut Scene) {}
 
     /// Everything that must survive: the agent's part and the rest.
     fn save(&self) -> (Saved, Value);

@@ -1,12 +1,13 @@
-//! `agon agents`: what there is to learn with; and the keys of a scenario that belong to neither agent nor environment.
+//! `agon agents`: what there is to learn with, agents and models of data; and the keys of a scenario that belong to neither agent nor environment.
 
+use crate::data_task::DataEvalSettings;
 use crate::plan::{EvalSettings, TrainSettings};
 use crate::sales::FitSettings;
 use agon::Outcome;
 use agon::cli::List;
 use agon::envs::{Item, list, parameters};
 use agon::tournament::plan::TournamentSettings;
-use agon_agents::registry::AGENTS;
+use agon_agents::registry::{AGENTS, MODELS};
 use agon_core::settings::Settings;
 use serde_json::json;
 
@@ -19,7 +20,15 @@ pub fn run(args: &List) -> Outcome {
         more: Vec::new(),
         json: json!({}),
     };
-    list(AGENTS.iter().map(item).collect(), args, "agent")
+    let model = |m: &agon_agents::registry::Model| Item {
+        name: m.kind,
+        about: m.about,
+        verified: m.verified,
+        settings: m.declared(),
+        more: vec!["a model of data: [model] kind, in a scenario without [env] and [agent]".into()],
+        json: json!({"of": "data"}),
+    };
+    list(AGENTS.iter().map(item).chain(MODELS.iter().map(model)).collect(), args, "agent")
 }
 
 /// What the other tables of a scenario can say.
@@ -27,6 +36,7 @@ pub fn keys(as_json: bool) -> Outcome {
     let tables = [
         ("train", TrainSettings::declared()),
         ("eval", EvalSettings::declared()),
+        ("eval, beside [model]", DataEvalSettings::declared()),
         ("fit", FitSettings::declared()),
         ("tournament", TournamentSettings::declared()),
     ];

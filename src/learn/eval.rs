@@ -2,12 +2,15 @@
 //! baselines and its exact optimum.
 
 use crate::checkpoints::{self, Acting};
+use crate::data_task::DataTask;
 use crate::device;
 use crate::duel::{self, Contender, Who};
 use crate::plan::Plan;
 use crate::tables::Tables;
+use crate::task::{self, Task, Verdict};
 use agon::cli;
 use agon::run::Run;
+use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, Seen, evaluate_until, mean_ci95};
 use agon_agents::train::Training;
@@ -383,7 +386,11 @@ pub fn run(args: &cli::Eval) -> Outcome {
             return Err(Failure::Input(message));
         }
     };
-    let mut plan = Plan::read(&scenario, &args.set)?;
+    let source = Source::read(&agon::embedded::locate(&scenario)?, &args.set)?;
+    if DataTask::is_meant(&source) {
+        return of_data(args, &scenario, &source);
+    }
+    let mut plan = Plan::of(&scenario, &source, true)?;
     if let Some(own) = own {
         // The agent is the run's; only the environment and its judging are the scenario's.
         let trained = Plan::read_agent(&own)?;
@@ -425,6 +432,33 @@ pub fn run(args: &cli::Eval) -> Outcome {
         agon::failure::say(format_args!("{}", scores.table()));
     }
     tables.write()
+}
+
+/// `agon eval` of a model of data: what the part that it never saw says of it.
+fn of_data(args: &cli::Eval, scenario: &Path, source: &Source) -> Outcome {
+    let given = [
+        ("--episodes", args.episodes.is_some()),
+        ("--positions", args.positions.is_some()),
+        ("--export", args.export.is_some()),
+        ("--path", args.path.is_some()),
+        ("--scenario", args.scenario.is_some()),
+    ];
+    task::refuse_flags(&given, "a model of data")?;
+    let task = DataTask::read(scenario, source)?;
+    let mut training = task.start(agon_agents::Device::Cpu)?;
+    let (folder, saved, state) = checkpoints::read(&args.what)?;
+    let unfit = |e: agon_agents::AgentError| Failure::Input(format!("{}: {e}", folder.display()));
+    training.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
+    agon::tell!("{}: its checkpoint of step {}", args.what, training.step());
+    let report = task.report(&*training);
+    if args.json.json {
+        let mut json = report.json();
+        json["step"] = training.step().into();
+        agon::say!("{json}");
+    } else {
+        agon::failure::say(format_args!("{}", report.table()));
+    }
+    Ok(())
 }
 
 /// How many positions of a file it solves.

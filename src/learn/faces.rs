@@ -6,10 +6,11 @@ use agon::failure::write_plain;
 use agon::run::Logs;
 use agon::screen;
 use agon::tui::live::Dashboard;
-use agon::tui::model::Model;
+use agon::tui::model::{Curve, Model};
 use agon::tui::pane::{duration, number};
+use agon_core::Metric;
 use agon_core::Sink;
-use agon_core::event::Event;
+use agon_core::event::{Chart, Event};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,7 +71,16 @@ impl Plain {
 
     fn say(&mut self, model: &Model, event: &Event) {
         match event {
-            Event::Evaluated { step, mean, ci95, episodes } => {
+            Event::Evaluated { step, metrics, .. } if !metrics.is_empty() => {
+                let one = |m: &Metric| {
+                    let ends = m.interval.map_or(String::new(), |[a, b]| format!(" [{}, {}]", number(a), number(b)));
+                    format!("{} {}{ends}", m.name, number(m.value))
+                };
+                let (n, what) = &metrics[0].over;
+                let all: Vec<String> = metrics.iter().map(one).collect();
+                agon::tell!("{step:>10}  evaluation over {n} {what}: {}", all.join(", "));
+            }
+            Event::Evaluated { step, mean, ci95, episodes, .. } => {
                 let half = ci95.map_or(String::new(), |half| format!(" ± {}", number(half)));
                 let over = if *episodes == 1 { "1 episode".into() } else { format!("{episodes} episodes") };
                 agon::tell!("{step:>10}  evaluation {}{half} over {over}", number(*mean));
@@ -78,11 +88,17 @@ impl Plain {
             Event::Note(note) => agon::tell!("{note}"),
             Event::Speed { step, steps_per_second, .. } if Instant::now() >= self.next => {
                 self.next = Instant::now() + Duration::from_secs(1);
-                let last = model.returns.last().map_or("-".into(), number);
+                let (name, last) = match &model.chart {
+                    Chart::Scalars(names) if !names.is_empty() => {
+                        (names[0].as_str(), model.scalars.get(&names[0]).and_then(Curve::last))
+                    }
+                    _ => ("return", model.returns.last()),
+                };
+                let last = last.map_or("-".into(), number);
                 let left = model.remaining().map_or("?".into(), duration);
                 let share = model.progress() * 100.0;
                 agon::tell!(
-                    "{step:>10}  {share:>3.0} %  return {last}  {} steps/s  {left} left",
+                    "{step:>10}  {share:>3.0} %  {name} {last}  {} steps/s  {left} left",
                     number(*steps_per_second)
                 );
             }

@@ -1,9 +1,11 @@
 //! The program `agon-torch`: every command that needs tensors. `agon` starts it; it has the same command line.
 #![allow(missing_docs)]
 
+mod agent_task;
 mod agents;
 mod bench;
 mod checkpoints;
+mod data_task;
 mod device;
 mod doctor;
 mod duel;
@@ -15,6 +17,7 @@ mod plan;
 mod sales;
 mod seeds;
 mod tables;
+mod task;
 mod train;
 
 use agon::cli::{Cli, Command};

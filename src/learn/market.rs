@@ -1,10 +1,12 @@
 //! From a sales table to a market: `[fit]` becomes the settings of `pricing/retail`, and a report.
 
 use crate::sales::{self, FitSettings, Table, median};
+use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::demand::{self, Fit, Method, PriceEffect};
+use agon_core::settings::Issue;
 use serde_json::{Map, Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What was fitted, in words and as data.
 #[derive(Debug)]
@@ -13,6 +15,25 @@ pub struct Report {
     pub lines: Vec<String>,
     /// For `fit.json`.
     pub json: Value,
+}
+
+/// The table that a scenario's `[fit]` names, beside the scenario.
+pub fn data_of(scenario: &Path, source: &Source, settings: &FitSettings) -> Outcome<PathBuf> {
+    let data = scenario.parent().unwrap_or(Path::new(".")).join(&settings.data);
+    if settings.data.is_empty() || !data.exists() {
+        let message = format!("no file at {}", data.display());
+        return Err(source.wrong(&[Issue::value("data", message).within("fit")]));
+    }
+    Ok(data)
+}
+
+/// Reads sales, and refuses tables whose columns seem to be mixed up.
+pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
+    let table = sales::read(path, settings)?;
+    match swapped(&table, settings).or_else(|| below_cost(&table, settings)) {
+        Some(why) => Err(Failure::Input(format!("{}: {why}", path.display()))),
+        None => Ok(table),
+    }
 }
 
 /// Reads sales, estimates demand, and fills in whatever of the market's settings the scenario leaves open.
@@ -171,11 +192,17 @@ fn too_large(table: &Table, settings: &FitSettings, fit: &Fit) -> Option<String>
     Some(format!("{place}: {customers} in column `{}`, not within 1 to 1e12", settings.customers))
 }
 
-fn lines(path: &Path, settings: &FitSettings, table: &Table, fit: &Fit) -> Vec<String> {
+/// What was read, and what of it was left out.
+pub fn lines_of_table(path: &Path, table: &Table) -> Vec<String> {
     let (kept, lost) = (table.weeks.len(), table.left_out.len());
     let mut lines = vec![format!("demand fitted from {}: {kept} weeks kept, {lost} left out", path.display())];
     lines.extend(table.left_out.iter().map(|w| format!("  left out: {w}")));
     lines.extend(table.remarks.iter().map(|w| format!("  note: {w}")));
+    lines
+}
+
+fn lines(path: &Path, settings: &FitSettings, table: &Table, fit: &Fit) -> Vec<String> {
+    let mut lines = lines_of_table(path, table);
     let quality = match settings.method {
         Method::LeastSquares => format!("R² {:.3}", fit.quality),
         Method::Likelihood => format!("log-likelihood {:.6} a customer", fit.quality),

@@ -106,19 +106,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads and checks a scenario; `sets` as on the command line.
-    pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
-        Self::understand(path, sets, true)
-    }
-
-    /// The same of a run whose agent only plays: whom it was judged by may be gone.
+    /// The scenario of a run whose agent only plays: whom it was judged by may be gone.
     pub fn read_agent(path: &Path) -> Outcome<Self> {
-        Self::understand(path, &[], false)
+        let path = &agon::embedded::locate(path)?;
+        Self::of(path, &Source::read(path, &[])?, false)
     }
 
-    fn understand(path: &Path, sets: &[String], judged: bool) -> Outcome<Self> {
-        let path = &agon::embedded::locate(path)?;
-        let source = Source::read(path, sets)?;
+    /// Checks a scenario that was read from this path.
+    pub fn of(path: &Path, source: &Source, judged: bool) -> Outcome<Self> {
+        if source.table.contains_key("model") {
+            let message = "this scenario learns a model from data: it has no environment";
+            return Err(source.wrong(&[Issue::key("model", message)]));
+        }
         if source.table.contains_key("entrants") {
             let message = "this scenario is a tournament: `agon tournament` plays it";
             return Err(source.wrong(&[Issue::key("entrants", message)]));
@@ -137,7 +136,6 @@ impl Plan {
             source.unknown("agent", "kind", &format!("no agent is called `{kind}`, see `agon agents`"), &near)
         })?;
         let within = |section: &'static str| {
-            let source = &source;
             move |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())
         };
         let train = TrainSettings::read(&source.section("train")?).map_err(within("train"))?;
@@ -152,22 +150,18 @@ impl Plan {
             None => None,
             Some(_) => {
                 let fit = FitSettings::read(&source.section("fit")?).map_err(within("fit"))?;
-                let data = path.parent().unwrap_or(Path::new(".")).join(&fit.data);
-                if fit.data.is_empty() || !data.exists() {
-                    let message = format!("no file at {}", data.display());
-                    return Err(source.wrong(&[Issue::value("data", message).within("fit")]));
-                }
+                let data = market::data_of(path, source, &fit)?;
                 Some(market::fill(&data, &fit, &mut env_settings)?)
             }
         };
-        let env_settings = env.resolve(&env_settings).map_err(|e| env_failure(&source, e))?;
+        let env_settings = env.resolve(&env_settings).map_err(|e| env_failure(source, e))?;
         let mut eval_env_settings = env_settings.clone();
         eval_env_settings.extend(changed.clone());
         let eval_env_settings = env.resolve(&eval_env_settings).map_err(|e| match e {
             EnvError::Settings(issues) => within("eval")(issues.into_iter().map(|i| i.within("env")).collect()),
-            other => env_failure(&source, other),
+            other => env_failure(source, other),
         })?;
-        let agent_settings = agent.resolve(&agent_settings).map_err(|e| agent_failure(&source, e))?;
+        let agent_settings = agent.resolve(&agent_settings).map_err(|e| agent_failure(source, e))?;
         let name = source.name(path)?;
         let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
         let resolved =
@@ -190,7 +184,7 @@ impl Plan {
             EnvError::Settings(issues) if plan.eval_env_settings != plan.env_settings => {
                 within("eval")(issues.into_iter().map(|i| i.within("env")).collect())
             }
-            other => env_failure(&source, other),
+            other => env_failure(source, other),
         };
         let probe = plan.env.build(&plan.eval_env_settings, 1, 1).map_err(here)?;
         plan.fits_in_memory(&*probe).map_err(|(section, issue)| within(section)(vec![issue]))?;
@@ -199,7 +193,7 @@ impl Plan {
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
         }
         let judged_in = probe.spec().clone();
-        let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(&source, e))?;
+        let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(source, e))?;
         let shape = |s: &Spec| (s.agents, s.obs_len(), s.action.len(), s.action.choices(), s.masked);
         if shape(&judged_in) != shape(probe.spec()) {
             let message = "must leave agents, observations and actions as they are in training";
@@ -217,7 +211,7 @@ impl Plan {
         }
         let game = plan.game()?;
         let start = plan.start_with(probe, game.as_deref(), Device::Cpu);
-        plan.agent.check(&plan.agent_settings, start, plan.train.envs).map_err(|e| agent_failure(&source, e))?;
+        plan.agent.check(&plan.agent_settings, start, plan.train.envs).map_err(|e| agent_failure(source, e))?;
         Ok(plan)
     }
 

@@ -1,11 +1,11 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
 use crate::checkpoints;
-use crate::eval::{self, Judged, Scores, Target};
+use crate::device;
+use crate::eval::{self, Target};
 use crate::faces::Faces;
-use crate::plan::Plan;
 use crate::seeds;
-use crate::{device, duel};
+use crate::task::{self, Task, Verdict};
 use agon::cli;
 use agon::failure::quoted;
 use agon::run::{Lock, Logs, Run, Tail};
@@ -13,11 +13,10 @@ use agon::tui::model::Model;
 use agon::{Failure, Outcome};
 use agon::{screen, signals};
 use agon_agents::agent::Saved;
-use agon_agents::evaluate::mean_ci95;
 use agon_agents::train::Training;
 use agon_agents::{AgentError, Device, checkpoint};
-use agon_core::event::{self, Chart, Event};
-use agon_core::{Scene, Sink};
+use agon_core::event::{self, Event};
+use agon_core::{Metric, Scene, Sink};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,7 +59,7 @@ impl Best {
 
 /// A run under way.
 struct Session {
-    plan: Plan,
+    task: Box<dyn Task>,
     run: Run,
     _lock: Lock,
     trainer: Box<dyn Training>,
@@ -89,8 +88,8 @@ pub fn run(args: &cli::Train) -> Outcome {
     }
 }
 
-/// One run, from where it begins to its table; its folder and what it earned.
-pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64)> {
+/// One run, from where it begins to its table; its folder and the metric that decides.
+pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Metric)> {
     signals::set_up(true);
     let session = Session::open(args, stop.clone());
     signals::set_up(false);
@@ -108,7 +107,7 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64
         event::Outcome::Failed => "failed",
     };
     // A full disk must not hide what went wrong first.
-    let _ = session.run.status(word, session.trainer.step(), session.plan.train.steps);
+    let _ = session.run.status(word, session.trainer.step(), session.task.train().steps);
     // The last evaluation takes its time: whoever looks on sees how far it is.
     let scores = (outcome.is_ok() && ended == event::Outcome::Done).then(|| session.judge());
     session.faces.close();
@@ -120,7 +119,7 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, f64
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
     let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not judged".into())))?;
-    Ok((folder, session.finish(&scores, args.ui == cli::Ui::Json)?))
+    Ok((folder, session.finish(&*scores, args.ui == cli::Ui::Json)?))
 }
 
 /// What `--set` may change of a run that has begun; everything else would make it another run.
@@ -166,50 +165,51 @@ enum Begin {
 
 impl Session {
     fn open(args: &cli::Train, stop: Arc<AtomicBool>) -> Outcome<Self> {
-        let (mut plan, begin) = match (&args.resume, &args.scenario) {
+        let (mut task, begin) = match (&args.resume, &args.scenario) {
             (Some(path), _) => {
                 let (run, asked) = checkpoints::named(path)?;
                 // Before anything is read that another process might replace.
                 let lock = run.lock()?;
                 may_change(&args.set)?;
                 run.check_scenario()?;
-                let plan = Plan::read(&run.path("scenario.toml"), &args.set)?;
+                let task = task::read(&run.path("scenario.toml"), &args.set)?;
                 let begin = match checkpoints::to_resume(&run, asked)? {
                     Some((folder, saved, state)) => Begin::From(run, lock, folder, saved, state),
                     None => Begin::Anew(run, lock),
                 };
-                (plan, begin)
+                (task, begin)
             }
             (None, Some(scenario)) => {
                 let mut sets = args.set.clone();
                 sets.extend(args.seed.map(|s| format!("train.seed={s}")));
-                (Plan::read(scenario, &sets)?, Begin::New)
+                (task::read(scenario, &sets)?, Begin::New)
             }
             (None, None) => return Err(Failure::Input("name a scenario, or --resume a run".into())),
         };
-        plan.stop = stop.clone();
+        task.heed(&stop);
+        let train = task.train().clone();
         if args.ui == cli::Ui::Tui && !screen::is_terminal() {
             return Err(Failure::Input("--ui tui: there is no terminal here; use --ui plain".into()));
         }
         let device = device::open(args.device)?;
-        agon_agents::set_threads(plan.train.threads);
-        if plan.train.envs >= 10_000 {
-            agon::tell!("preparing {} environments", plan.train.envs);
+        agon_agents::set_threads(train.threads);
+        if train.envs >= 10_000 {
+            agon::tell!("preparing {} environments", train.envs);
         }
-        let mut trainer = plan.start(device)?;
-        Judged::of(&plan, &*trainer)?; // whoever cannot be judged is told so now
+        let mut trainer = task.start(device)?;
+        task.can_be_judged(&*trainer)?;
         let resumed = matches!(begin, Begin::From(..));
         let (run, lock, state, clock) = match begin {
             Begin::New => {
-                let learned = args.from.as_deref().map(|from| warm(&plan, &mut *trainer, from)).transpose()?;
-                let run = Run::create(&plan.name, args.out.as_deref())?;
+                let learned = args.from.as_deref().map(|from| warm(&*task, &mut *trainer, from)).transpose()?;
+                let run = Run::create(task.name(), args.out.as_deref())?;
                 let lock = run.lock()?;
-                describe(&run, &plan, device, learned.as_deref())?;
+                describe(&run, &*task, device, learned.as_deref())?;
                 (run, lock, Value::Null, Value::Null)
             }
             Begin::Anew(run, lock) => {
                 if !args.set.is_empty() {
-                    run.write_scenario(&plan.resolved)?;
+                    run.write_scenario(task.resolved())?;
                 }
                 (run, lock, Value::Null, Value::Null)
             }
@@ -217,13 +217,13 @@ impl Session {
                 let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
                 trainer.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
                 let shorter = |set: &&String| set.split('=').next().map(str::trim) == Some("train.steps");
-                if let Some(set) = args.set.iter().find(shorter).filter(|_| plan.train.steps < trainer.step()) {
+                if let Some(set) = args.set.iter().find(shorter).filter(|_| train.steps < trainer.step()) {
                     let made = trainer.step();
                     return Err(Failure::Input(format!("--set {set}: {made} steps are made already; ask for more")));
                 }
                 if !args.set.is_empty() {
-                    run.write_scenario(&plan.resolved)?;
-                    tell_schedules(&plan, &args.set, trainer.step());
+                    run.write_scenario(task.resolved())?;
+                    tell_schedules(&*task, &args.set, trainer.step());
                 }
                 let name = folder.file_name().unwrap_or_default().to_string_lossy();
                 if run.checkpoint("latest").as_ref() != Some(&folder) || !run.path("checkpoints/latest").is_file() {
@@ -244,7 +244,7 @@ impl Session {
             }
         };
         if trainer.step() == 0 {
-            plan.remarks().iter().for_each(|remark| agon::tell!("note: {remark}"));
+            task.remarks().iter().for_each(|remark| agon::tell!("note: {remark}"));
         }
         let best = Best::read(&run, &state["best"]);
         if resumed {
@@ -252,11 +252,11 @@ impl Session {
         }
         let logs = Logs::open(&run, &state["logs"], &clock["logs"])?;
         let mut model = Model {
-            name: plan.name.clone(),
+            name: task.name().into(),
             run: run.folder.display().to_string(),
             device: device::name(device),
-            seed: plan.train.seed,
-            steps: plan.train.steps,
+            seed: train.seed,
+            steps: train.steps,
             step: trainer.step(),
             optimum: trainer.optimum(),
             frame_of: "environment 0".into(),
@@ -265,7 +265,7 @@ impl Session {
         // A resumed run's curves go on where they were.
         Tail::new(run.path("metrics.jsonl")).poll().1.iter().for_each(|event| model.apply(event));
         model.outcome = None;
-        plan.tell_fit();
+        task.tell();
         signals::set_up(false); // from here on there is somebody who saves
         agon::tell!("run {} on {}", run.folder.display(), device::name(device));
         if trainer.done() {
@@ -279,7 +279,7 @@ impl Session {
             settled: state["settled"].as_u64().unwrap_or(trainer.step()),
             judging: state["judging"] == true,
             reached: state["reached"] == true && !goal_moved,
-            plan,
+            task,
             run,
             _lock: lock,
             trainer,
@@ -291,24 +291,18 @@ impl Session {
             started: now,
         };
         if !resumed {
-            let (plan, trainer) = (&session.plan, &session.trainer);
-            let scalars = trainer.task_scalars();
-            let chart = match () {
-                () if duel::applies(plan) => Chart::Evaluations,
-                () if !scalars.is_empty() => Chart::Scalars(scalars),
-                () => Chart::Returns,
-            };
+            let (task, trainer) = (&session.task, &session.trainer);
             let started = Event::Started {
-                scenario: plan.name.clone(),
-                seed: plan.train.seed,
-                steps: plan.train.steps,
-                may_end_early: plan.eval.stop_at.is_some() || trainer.may_end_early(),
-                chart,
+                scenario: task.name().into(),
+                seed: train.seed,
+                steps: train.steps,
+                may_end_early: task.stop_at().is_some() || trainer.may_end_early(),
+                chart: task.chart(&**trainer),
                 optimum: trainer.optimum(),
             };
             session.faces.emit(&started);
         }
-        session.run.status("running", session.trainer.step(), session.plan.train.steps)?;
+        session.run.status("running", session.trainer.step(), train.steps)?;
         if args.from.is_some() {
             // What it began with is nowhere else in the run.
             session.save()?;
@@ -322,9 +316,9 @@ impl Session {
     }
 
     fn train(&mut self) -> Outcome<event::Outcome> {
-        let steps = self.plan.train.steps;
+        let steps = self.task.train().steps;
         let report_every = (steps / REPORTS).max(1);
-        let save_every = self.plan.train.save_every.unwrap_or((steps / 10).max(1));
+        let save_every = self.task.train().save_every.unwrap_or((steps / 10).max(1));
         loop {
             if !self.judging {
                 if self.trainer.done() || self.reached {
@@ -343,7 +337,7 @@ impl Session {
             }
             // Whoever goes on from a checkpoint made in between comes here first.
             let before = self.settled;
-            if let Some(every) = self.plan.eval.every
+            if let Some(every) = self.task.evaluated_every()
                 && self.due(before, every)
                 && !self.evaluate()?
             {
@@ -419,30 +413,23 @@ impl Session {
 
     /// Evaluates the policy as it is now; false if it was asked to stop, and then nothing came of it.
     fn evaluate(&mut self) -> Outcome<bool> {
-        let (step, eval) = (self.trainer.step(), &self.plan.eval);
-        let mut judged = Judged::of(&self.plan, &*self.trainer)?;
-        let meetings = judged.meet(&self.plan, eval.episodes, eval.seed, eval.record, &mut |_| {});
-        // Networks that were asked one by one told this thread to work alone.
-        agon_agents::set_threads(self.plan.train.threads);
-        let meetings = match meetings {
-            Err(Failure::Interrupted(_)) => return Ok(false),
-            other => other?,
-        };
-        let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
-        let (mean, ci95) = mean_ci95(&returns);
-        let (goal, episodes) = (eval.stop_at, returns.len() as u64);
-        let actor = format!("{} at step {step}", self.plan.agent.kind);
-        eval::save_episodes(&self.run, &self.plan, meetings, eval.seed, &actor, &format!("{step:012}"))?;
-        self.faces.emit(&Event::Evaluated { step, mean, ci95, episodes });
-        self.reached = goal.is_some_and(|g| mean >= g);
+        let step = self.trainer.step();
+        let Some(metrics) = self.task.evaluate(&*self.trainer, &self.run)? else { return Ok(false) };
+        let decides = metrics.first().cloned();
+        let decides = decides.ok_or_else(|| Failure::Internal("an evaluation found nothing".into()))?;
+        let (mean, ci95, episodes) = (decides.value, decides.half(), decides.over.0);
+        // The mean return is told without its name.
+        let metrics = if decides.name == Metric::MEAN_RETURN { Vec::new() } else { metrics };
+        self.faces.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
+        self.reached = self.task.stop_at().is_some_and(|goal| decides.reaches(goal));
         (self.judging, self.settled) = (false, step);
-        if self.best.mean.is_none_or(|b| mean > b) {
+        if self.best.mean.is_none_or(|best| decides.is_better(best)) {
             self.best = Best { mean: Some(mean), checkpoint: Some(step.to_string()) };
             // A checkpoint of this step that was made before it was judged does not say so.
             self.saved = None;
             self.save()?;
             self.best.mark(&self.run)?;
-            self.run.forget(&self.run.path(&format!("checkpoints/{step}")), self.plan.train.keep.0);
+            self.run.forget(&self.run.path(&format!("checkpoints/{step}")), self.task.train().keep.0);
         }
         Ok(true)
     }
@@ -466,9 +453,9 @@ impl Session {
         let folder = self.run.path(&format!("checkpoints/{step}"));
         checkpoint::write(&folder, &saved, &state, &clock).map_err(|e| self.run.failed(&folder, &e))?;
         self.run.mark("latest", &step.to_string())?;
-        self.run.status("running", step, self.plan.train.steps)?;
+        self.run.status("running", step, self.task.train().steps)?;
         if self.best.checkpoint != Some(step.to_string()) {
-            self.run.forget(&folder, self.plan.train.keep.0);
+            self.run.forget(&folder, self.task.train().keep.0);
         }
         self.faces.emit(&Event::Saved { step, path: folder.display().to_string() });
         self.saved = Some(step);
@@ -476,7 +463,7 @@ impl Session {
     }
 
     /// The last evaluation, beside the baselines, and the episodes that are kept of it.
-    fn judge(&mut self) -> Outcome<Scores> {
+    fn judge(&mut self) -> Outcome<Box<dyn Verdict>> {
         let folder = quoted(&self.run.folder);
         let said = |failure| match failure {
             Failure::Interrupted(_) => Failure::Interrupted(format!(
@@ -484,23 +471,15 @@ impl Session {
             )),
             other => other,
         };
-        let eval = &self.plan.eval;
-        let mut judged = Judged::of(&self.plan, &*self.trainer)?;
-        let (kind, faces) = (self.plan.agent.kind, &mut self.faces);
+        let (task, trainer, faces) = (&self.task, &*self.trainer, &mut self.faces);
         let mut tell = |note| faces.emit(&Event::Note(note));
-        let scores = judged.compare(&self.plan, kind, eval.final_episodes, eval.seed, &mut |_| {}, &mut tell);
-        let scores = scores.map_err(said)?;
-        if eval.record > 0 {
-            let recorded = judged.meet(&self.plan, eval.record, eval.seed, eval.record, &mut |_| {}).map_err(said)?;
-            let actor = format!("{} at step {}", self.plan.agent.kind, self.trainer.step());
-            eval::save_episodes(&self.run, &self.plan, recorded, eval.seed, &actor, "final")?;
-        }
-        self.run.write("evaluation.json", &format!("{}\n", scores.json()))?;
-        Ok(scores)
+        let verdict = task.judge(trainer, &self.run, &mut tell).map_err(said)?;
+        self.run.write("evaluation.json", &format!("{}\n", verdict.json()))?;
+        Ok(verdict)
     }
 
     /// The table, and what to do next.
-    fn finish(mut self, scores: &Scores, json: bool) -> Outcome<f64> {
+    fn finish(mut self, scores: &dyn Verdict, json: bool) -> Outcome<Metric> {
         let (folder, seconds) = (quoted(&self.run.folder), self.seconds());
         self.faces.logs.flush()?;
         agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step(), device::memory().1);
@@ -510,16 +489,22 @@ impl Session {
             agon::failure::say(format_args!("{}", scores.table()));
         }
         agon::tell!("\nnext:");
-        agon::tell!("  agon watch {0}\n  agon replay {0}\n  agon eval {0}", folder);
-        Ok(scores.agent.mean)
+        agon::tell!("  agon watch {folder}");
+        if scores.has_episodes() {
+            agon::tell!("  agon replay {folder}");
+        }
+        agon::tell!("  agon eval {folder}");
+        Ok(scores.decides())
     }
 }
 
 /// The files that say what this run is.
-fn describe(run: &Run, plan: &Plan, device: Device, from: Option<&Path>) -> Outcome {
-    if let Some(report) = &plan.report {
-        run.write("fit.json", &format!("{:#}\n", report.json))?;
+fn describe(run: &Run, task: &dyn Task, device: Device, from: Option<&Path>) -> Outcome {
+    for (name, text) in task.files()? {
+        run.write(name, &text)?;
     }
+    let (source, what) = task.provenance();
+    let train = task.train();
     let command: Vec<String> = std::env::args().collect();
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or_default();
@@ -527,28 +512,28 @@ fn describe(run: &Run, plan: &Plan, device: Device, from: Option<&Path>) -> Outc
         "agon": env!("CARGO_PKG_VERSION"),
         "commit": env!("AGON_COMMIT"),
         "libtorch": "2.11.0",
-        "environment": {"id": plan.env.id, "version": plan.env.version},
+        source: what,
         "cpu": cpu.trim_start_matches(['\t', ' ', ':']),
         "device": device::name(device),
-        "threads": plan.train.threads,
-        "env_threads": plan.train.env_threads,
-        "seed": plan.train.seed,
+        "threads": train.threads,
+        "env_threads": train.env_threads,
+        "seed": train.seed,
         "from": from,
         "command": command[1..],
     });
     run.write("provenance.json", &format!("{provenance:#}\n"))?;
     // The last one: where it is, there is a run.
-    run.write_scenario(&plan.resolved)
+    run.write_scenario(task.resolved())
 }
 
 /// Begins with what another run has learned; the checkpoint that it was read from.
-fn warm(plan: &Plan, trainer: &mut dyn Training, from: &str) -> Outcome<PathBuf> {
+fn warm(task: &dyn Task, trainer: &mut dyn Training, from: &str) -> Outcome<PathBuf> {
     let Target::Checkpoint { scenario, .. } = eval::locate(from)? else {
         return Err(Failure::Input(format!("--from {from}: there is no such run or checkpoint")));
     };
-    let other = Plan::read_agent(&scenario)?.agent.kind;
-    if other != plan.agent.kind {
-        return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {}", plan.agent.kind)));
+    let (other, own) = (task::learner_of(&scenario)?, task.learner().0);
+    if other != own {
+        return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {own}")));
     }
     let (folder, saved, _) = checkpoints::read(from)?;
     trainer.warm(&saved).map_err(|e| Failure::Input(format!("--from {from}: {e}")))?;
@@ -557,21 +542,21 @@ fn warm(plan: &Plan, trainer: &mut dyn Training, from: &str) -> Outcome<PathBuf>
 }
 
 /// Says which rates a change of the run's length moves.
-fn tell_schedules(plan: &Plan, sets: &[String], step: u64) {
+fn tell_schedules(task: &dyn Task, sets: &[String], step: u64) {
     if !sets.iter().any(|set| set.trim_start().starts_with("train.steps")) {
         return;
     }
     let falls = |(key, value): (&String, &Value)| {
         key.strip_suffix("_schedule").filter(|_| value != "constant").map(String::from)
     };
-    let mut rates: Vec<String> = plan.agent_settings.iter().filter_map(falls).collect();
-    rates.extend(plan.agent_settings.contains_key("epsilon_share").then(|| "epsilon".into()));
+    let mut rates: Vec<String> = task.learner().1.iter().filter_map(falls).collect();
+    rates.extend(task.learner().1.contains_key("epsilon_share").then(|| "epsilon".into()));
     if !rates.is_empty() {
         agon::tell!(
             "note: {} now change over {} steps: from step {step} on they are what they would be there in a run of that \
              length, and up to there they were not",
             rates.join(", "),
-            plan.train.steps
+            task.train().steps
         );
     }
 }

@@ -129,9 +129,11 @@ impl Plan {
         let trained_on = run.section("env")?.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
         if !agon_envs::games::NAMES.contains(&trained_on.as_str()) {
             let folder = path.parent().unwrap_or(&path).display();
-            let message =
-                format!("{folder} was trained on {trained_on}, which is no turn-based game: a tournament needs one");
-            return Err(Failure::Input(message));
+            return Err(Failure::Input(if run.table.contains_key("model") {
+                format!("{folder} is a model of data, which has no environment: a tournament needs a game")
+            } else {
+                format!("{folder} was trained on {trained_on}, which is no turn-based game: a tournament needs one")
+            }));
         }
         let mut whole = Map::new();
         whole.insert("name".into(), "games/players".into());

@@ -93,6 +93,8 @@ pub struct Model {
     pub returns: Curve,
     pub episodes: u64,
     pub evaluations: Vec<Point>,
+    /// The metric that evaluations show, where it is not the mean return.
+    pub metric: Option<String>,
     pub scalars: BTreeMap<String, Curve>,
     pub speed: Option<Speed>,
     pub frame: Option<Scene>,
@@ -134,7 +136,8 @@ impl Model {
                 self.episodes += count;
                 self.returns.push(Point { step: *step as f64, mean: *mean, low: *low, high: *high });
             }
-            Event::Evaluated { step, mean, ci95, .. } => {
+            Event::Evaluated { step, mean, ci95, metrics, .. } => {
+                self.metric = metrics.first().map(|m| m.name.clone());
                 let half = ci95.unwrap_or(0.0);
                 self.evaluations.push(Point { step: *step as f64, mean: *mean, low: mean - half, high: mean + half });
             }

@@ -1,5 +1,6 @@
 //! Everything a run can say. A trainer emits events and never knows who listens.
 
+use crate::metric::Metric;
 use crate::scene::Scene;
 use serde::{Deserialize, Serialize};
 
@@ -77,12 +78,15 @@ pub enum Event {
     Evaluated {
         /// Environment steps made.
         step: u64,
-        /// Mean return.
+        /// Mean return, or the metric that decides.
         mean: f64,
         /// Half the width of its 95 % interval; one episode has none.
         ci95: Option<f64>,
-        /// Episodes it was taken over.
+        /// Episodes it was taken over, or observations.
         episodes: u64,
+        /// Of a training without an environment: everything that was found, the metric that decides first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        metrics: Vec<Metric>,
     },
     /// (speed) A checkpoint was written.
     Saved {

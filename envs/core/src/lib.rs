@@ -12,7 +12,7 @@
 //! | threads that stay for many jobs | [`crew`] |
 //! | how much memory there is | [`memory`] |
 //! | saved episodes | [`episode`] |
-//! | intervals of few numbers | [`stats`] |
+//! | what an evaluation finds, and intervals | [`metric`], [`stats`] |
 //! | what a run says, and to whom | [`event`] |
 //! | the checks that every environment passes | [`contract`], with [`damage`] |
 //!
@@ -30,6 +30,7 @@ pub mod event;
 pub mod game;
 pub mod kernel;
 pub mod memory;
+pub mod metric;
 pub mod model;
 pub mod policy;
 pub mod real;
@@ -51,6 +52,7 @@ pub use error::EnvError;
 pub use event::{Event, Sink};
 pub use game::{Game, GameSpec, Score, Turn};
 pub use kernel::{Kernel, Lanes};
+pub use metric::Metric;
 pub use model::Model;
 pub use registry::Entry;
 pub use rng::Rng;

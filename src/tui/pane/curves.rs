@@ -74,6 +74,11 @@ fn curves(model: &Model, theme: Theme) -> (Vec<Drawn>, Line<'static>) {
                 let last = curve.last().map_or(String::new(), number);
                 words.push(Span::styled(format!("{name} {last} "), theme.ink(colour)));
             }
+            if let (Some(metric), Some(last)) = (&model.metric, model.evaluations.last()) {
+                let text = format!("• {metric} of evaluations {} ", number(last.mean));
+                words.push(Span::styled(text, theme.ink(Color::Yellow)));
+                all.push(evaluations);
+            }
             (all, Line::from(words))
         }
     }

@@ -1,0 +1,55 @@
+//! What an evaluation finds: numbers with names, intervals and a direction.
+
+use serde::{Deserialize, Serialize};
+
+/// Which values of a metric are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Large ones, as of a return.
+    Highest,
+    /// Small ones, as of a loss.
+    Lowest,
+    /// Those near zero, as of a bias.
+    Zero,
+}
+
+/// One number that an evaluation found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name, such as `log_loss`.
+    pub name: String,
+    /// The value.
+    pub value: f64,
+    /// The ends of its 95 % interval, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// Which values are good.
+    pub goal: Goal,
+    /// How many of what it was taken over, such as `(51, "weeks")`.
+    pub over: (u64, String),
+}
+
+impl Metric {
+    /// The metric that decides of agents.
+    pub const MEAN_RETURN: &str = "mean_return";
+
+    /// Whether `value` is better than `other`.
+    pub fn is_better(&self, other: f64) -> bool {
+        match self.goal {
+            Goal::Highest => self.value > other,
+            Goal::Lowest => self.value < other,
+            Goal::Zero => self.value.abs() < other.abs(),
+        }
+    }
+
+    /// Whether `value` is at least as good as `other`.
+    pub fn reaches(&self, other: f64) -> bool {
+        self.is_better(other) || self.value == other
+    }
+
+    /// Half the width of the interval.
+    pub fn half(&self) -> Option<f64> {
+        self.interval.map(|[low, high]| (high - low) / 2.0)
+    }
+}

@@ -1,0 +1,134 @@
+//! An agent that learns in an environment, as a task.
+
+use crate::duel;
+use crate::eval::{Judged, Scores, save_episodes};
+use crate::plan::{Plan, TrainSettings};
+use crate::task::{Task, Verdict};
+use agon::run::Run;
+use agon::{Failure, Outcome};
+use agon_agents::Device;
+use agon_agents::evaluate::mean_ci95;
+use agon_agents::train::Training;
+use agon_core::Metric;
+use agon_core::event::Chart;
+use agon_core::metric::Goal;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A mean return as the metric that it is.
+fn mean_return(mean: f64, ci95: Option<f64>, episodes: usize) -> Metric {
+    Metric {
+        name: Metric::MEAN_RETURN.into(),
+        value: mean,
+        interval: ci95.map(|half| [mean - half, mean + half]),
+        goal: Goal::Highest,
+        over: (episodes as u64, "episodes".into()),
+    }
+}
+
+impl Task for Plan {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn train(&self) -> &TrainSettings {
+        &self.train
+    }
+
+    fn evaluated_every(&self) -> Option<u64> {
+        self.eval.every
+    }
+
+    fn stop_at(&self) -> Option<f64> {
+        self.eval.stop_at
+    }
+
+    fn resolved(&self) -> &str {
+        &self.resolved
+    }
+
+    fn heed(&mut self, stop: &Arc<AtomicBool>) {
+        self.stop = stop.clone();
+    }
+
+    fn learner(&self) -> (&'static str, &Map<String, Value>) {
+        (self.agent.kind, &self.agent_settings)
+    }
+
+    fn provenance(&self) -> (&'static str, Value) {
+        ("environment", json!({"id": self.env.id, "version": self.env.version}))
+    }
+
+    fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
+        Ok(self.report.iter().map(|report| ("fit.json", format!("{:#}\n", report.json))).collect())
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        Plan::remarks(self)
+    }
+
+    fn tell(&self) {
+        self.tell_fit();
+    }
+
+    fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
+        Plan::start(self, device)
+    }
+
+    fn chart(&self, training: &dyn Training) -> Chart {
+        let scalars = training.task_scalars();
+        match () {
+            () if duel::applies(self) => Chart::Evaluations,
+            () if !scalars.is_empty() => Chart::Scalars(scalars),
+            () => Chart::Returns,
+        }
+    }
+
+    fn can_be_judged(&self, training: &dyn Training) -> Outcome {
+        Judged::of(self, training).map(drop)
+    }
+
+    fn evaluate(&self, training: &dyn Training, run: &Run) -> Outcome<Option<Vec<Metric>>> {
+        let (step, eval) = (training.step(), &self.eval);
+        let mut judged = Judged::of(self, training)?;
+        let meetings = judged.meet(self, eval.episodes, eval.seed, eval.record, &mut |_| {});
+        // Networks that were asked one by one told this thread to work alone.
+        agon_agents::set_threads(self.train.threads);
+        let meetings = match meetings {
+            Err(Failure::Interrupted(_)) => return Ok(None),
+            other => other?,
+        };
+        let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
+        let (mean, ci95) = mean_ci95(&returns);
+        let actor = format!("{} at step {step}", self.agent.kind);
+        save_episodes(run, self, meetings, eval.seed, &actor, &format!("{step:012}"))?;
+        Ok(Some(vec![mean_return(mean, ci95, returns.len())]))
+    }
+
+    fn judge(&self, training: &dyn Training, run: &Run, tell: &mut dyn FnMut(String)) -> Outcome<Box<dyn Verdict>> {
+        let eval = &self.eval;
+        let mut judged = Judged::of(self, training)?;
+        let scores = judged.compare(self, self.agent.kind, eval.final_episodes, eval.seed, &mut |_| {}, tell)?;
+        if eval.record > 0 {
+            let recorded = judged.meet(self, eval.record, eval.seed, eval.record, &mut |_| {})?;
+            let actor = format!("{} at step {}", self.agent.kind, training.step());
+            save_episodes(run, self, recorded, eval.seed, &actor, "final")?;
+        }
+        Ok(Box::new(scores))
+    }
+}
+
+impl Verdict for Scores {
+    fn json(&self) -> Value {
+        Scores::json(self)
+    }
+
+    fn table(&self) -> String {
+        Scores::table(self)
+    }
+
+    fn decides(&self) -> Metric {
+        mean_return(self.agent.mean, self.agent.ci95, self.agent.episodes)
+    }
+}

@@ -1,0 +1,299 @@
+//! A scenario without an environment: `[model]` is learned from the table that `[fit]` names, and judged on weeks that it
+//! never saw.
+
+use crate::market;
+use crate::plan::TrainSettings;
+use crate::sales::FitSettings;
+use crate::task::{Task, Verdict, refuse};
+use agon::run::Run;
+use agon::scenario::Source;
+use agon::{Failure, Outcome};
+use agon_agents::demand::{Estimate, Method, Sales};
+use agon_agents::registry::{DataStart, Model, find_model};
+use agon_agents::train::{Examined, Part, Training};
+use agon_agents::{AgentError, Device};
+use agon_core::Metric;
+use agon_core::event::Chart;
+use agon_core::scene::digits;
+use agon_core::settings::{Issue, Settings};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+agon_core::settings! {
+    /// How a model is judged, where there is no environment.
+    pub struct DataEvalSettings {
+        /// Steps between evaluations on the validation part; none on the way if left out.
+        every: Option<u64> = None, in [1.0, 1e15];
+        /// Ends the run at the first evaluation whose deciding metric is at least as good as this, if given.
+        stop_at: Option<f64> = None, in [-1e300, 1e300];
+        /// The share of the data, the weeks before the last ones, that decides which checkpoint is the best.
+        validation: f64 = 0.15, in [0.01, 0.8];
+        /// The share of the data, the last weeks, that judges at the end. Nothing is learned or decided by it.
+        test: f64 = 0.15, in [0.01, 0.8];
+        /// Seed of the resamples behind intervals.
+        seed: u64 = 1_000_003, in [0.0, 9e18];
+    }
+}
+
+/// The name of the table's copy in a run's folder.
+const COPY: &str = "data.csv";
+
+/// A scenario of data that was understood whole.
+pub struct DataTask {
+    name: String,
+    model: &'static Model,
+    model_settings: Map<String, Value>,
+    train: TrainSettings,
+    eval: DataEvalSettings,
+    data: PathBuf,
+    sales: Sales,
+    lines: Vec<String>,
+    resolved: String,
+    stop: Arc<AtomicBool>,
+}
+
+impl DataTask {
+    /// Whether a scenario is one of data.
+    pub fn is_meant(source: &Source) -> bool {
+        source.table.contains_key("model")
+    }
+
+    /// Reads and checks it.
+    pub fn read(path: &Path, source: &Source) -> Outcome<Self> {
+        refuse(
+            source,
+            &["env", "agent", "entrants", "tournament"],
+            "means nothing beside [model]: a model has no environment",
+        )?;
+        let within = |section: &'static str| {
+            move |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())
+        };
+        let mut settings = source.section("model")?;
+        let kind = source.word("model", &mut settings, "kind")?;
+        let model = find_model(&kind).map_err(|near| {
+            source.unknown("model", "kind", &format!("no model is called `{kind}`, see `agon agents`"), &near)
+        })?;
+        let wrong = |error: AgentError| match error {
+            AgentError::Settings(issues) => within("model")(issues),
+            other => Failure::Input(other.to_string()),
+        };
+        let model_settings = model.resolve(&settings).map_err(wrong)?;
+        let train = TrainSettings::read(&source.section("train")?).map_err(within("train"))?;
+        let eval = DataEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
+        let fit = FitSettings::read(&source.section("fit")?).map_err(within("fit"))?;
+        let data = market::data_of(path, source, &fit)?;
+        if fit.method != Method::Likelihood {
+            let message = "least squares are solved at once: there is nothing to train; use maximum-likelihood";
+            return Err(within("fit")(vec![Issue::value("method", message)]));
+        }
+        let table = market::read(&data, &fit)?;
+        let name = source.name(path)?;
+        let task = Self {
+            lines: market::lines_of_table(&data, &table),
+            resolved: resolve(source, &name, model, &model_settings, &train, &eval, &fit)?,
+            name,
+            model,
+            model_settings,
+            train,
+            eval,
+            data,
+            sales: table.sales,
+            stop: Arc::default(),
+        };
+        let start = task.start_with();
+        task.model.start(&task.model_settings, start).map_err(|error| match error {
+            AgentError::Settings(issues) => within("eval")(issues),
+            AgentError::Data(why) => Failure::Input(format!("{}: {why}", task.data.display())),
+            other => Failure::Input(other.to_string()),
+        })?;
+        Ok(task)
+    }
+
+    fn start_with(&self) -> DataStart {
+        let kept_back = [self.eval.validation, self.eval.test];
+        DataStart { sales: self.sales.clone(), kept_back, steps: self.train.steps }
+    }
+
+    /// What was found of the test part by whatever was learned.
+    pub fn report(&self, training: &dyn Training) -> Report {
+        Report { examined: training.examine(Part::Test, self.eval.seed), learned: training.learned() }
+    }
+}
+
+/// The scenario with every default filled in, and the table's copy in place of the table.
+fn resolve(
+    source: &Source,
+    name: &str,
+    model: &Model,
+    settings: &Map<String, Value>,
+    train: &TrainSettings,
+    eval: &DataEvalSettings,
+    fit: &FitSettings,
+) -> Outcome<String> {
+    let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
+    let mut whole = Map::from_iter([("name".to_owned(), name.into()), ("about".to_owned(), about)]);
+    let fit = FitSettings { data: COPY.into(), ..fit.clone() };
+    let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
+    of_model.extend(settings.clone());
+    let tables = [("fit", fit.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
+    whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
+    toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))
+}
+
+impl Task for DataTask {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn train(&self) -> &TrainSettings {
+        &self.train
+    }
+
+    fn evaluated_every(&self) -> Option<u64> {
+        self.eval.every
+    }
+
+    fn stop_at(&self) -> Option<f64> {
+        self.eval.stop_at
+    }
+
+    fn resolved(&self) -> &str {
+        &self.resolved
+    }
+
+    fn heed(&mut self, stop: &Arc<AtomicBool>) {
+        self.stop = stop.clone();
+    }
+
+    fn learner(&self) -> (&'static str, &Map<String, Value>) {
+        (self.model.kind, &self.model_settings)
+    }
+
+    fn provenance(&self) -> (&'static str, Value) {
+        ("data", json!(self.data))
+    }
+
+    fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
+        Ok(vec![(COPY, agon::text::read(&self.data)?)])
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let never = self.eval.stop_at.is_some() && self.eval.every.is_none();
+        let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
+        never.then(|| why.to_owned()).into_iter().collect()
+    }
+
+    fn tell(&self) {
+        self.lines.iter().for_each(|line| agon::tell!("{line}"));
+    }
+
+    fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
+        self.model.start(&self.model_settings, self.start_with()).map_err(|e| Failure::Input(e.to_string()))
+    }
+
+    fn chart(&self, training: &dyn Training) -> Chart {
+        Chart::Scalars(training.task_scalars())
+    }
+
+    fn can_be_judged(&self, _: &dyn Training) -> Outcome {
+        Ok(())
+    }
+
+    fn evaluate(&self, training: &dyn Training, _: &Run) -> Outcome<Option<Vec<Metric>>> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))
+    }
+
+    fn judge(&self, training: &dyn Training, _: &Run, _: &mut dyn FnMut(String)) -> Outcome<Box<dyn Verdict>> {
+        Ok(Box::new(self.report(training)))
+    }
+}
+
+/// What the test part says of a model and of simple forecasts, and what was learned.
+pub struct Report {
+    /// The model first.
+    examined: Vec<Examined>,
+    learned: Vec<(String, Estimate)>,
+}
+
+impl Report {
+    /// Who is not surely worse than the model.
+    fn unbeaten(&self) -> Vec<&str> {
+        let surely = |m: &Metric| m.interval.is_some_and(|[low, _]| low > 0.0);
+        let rivals = self.examined.iter().filter(|e| e.better_by.as_ref().is_some_and(|by| !surely(by)));
+        rivals.map(|e| e.name.as_str()).collect()
+    }
+
+    /// The first line for people.
+    fn headline(&self) -> String {
+        let own = &self.examined[0];
+        match &self.unbeaten()[..] {
+            [] => format!("{} forecasts better than every simple forecast", own.name),
+            names => format!(
+                "WARNING: {} does not surely forecast better than {}: it is no basis for prices",
+                own.name,
+                names.join(" and ")
+            ),
+        }
+    }
+}
+
+fn shown(metric: &Metric) -> String {
+    let d = metric.half().filter(|h| *h > 0.0).map_or(digits(metric.value, 4), |half| {
+        let places = (1.0 - half.log10().floor()).clamp(0.0, 12.0);
+        places as usize
+    });
+    let ends = metric.interval.map_or(String::new(), |[low, high]| format!(" [{low:.d$}, {high:.d$}]"));
+    format!("{:.d$}{ends}", metric.value)
+}
+
+impl Verdict for Report {
+    fn json(&self) -> Value {
+        let one = |e: &Examined| json!({"name": e.name, "metrics": e.metrics, "better_by": e.better_by});
+        let learned = |(name, e): &(String, Estimate)| json!({"name": name, "value": e.value, "error": e.error});
+        json!({
+            "agent": self.examined[0].name,
+            "metrics": self.examined[0].metrics,
+            "baselines": self.examined[1..].iter().map(one).collect::<Vec<_>>(),
+            "not_surely_beaten": self.unbeaten(),
+            "learned": self.learned.iter().map(learned).collect::<Vec<_>>(),
+        })
+    }
+
+    fn table(&self) -> String {
+        let own = &self.examined[0];
+        let (n, what) = &own.metrics[0].over;
+        let mut out = format!("{}\n\n{:<16}", self.headline(), format!("{n} test {what}"));
+        own.metrics.iter().for_each(|m| out += &format!("{:>30}", m.name));
+        out += "\n";
+        for examined in &self.examined {
+            out += &format!("{:<16}", examined.name);
+            examined.metrics.iter().for_each(|m| out += &format!("{:>30}", shown(m)));
+            out += "\n";
+        }
+        for examined in &self.examined[1..] {
+            if let Some(by) = &examined.better_by {
+                out += &format!("{} lower than that of {:<14}{:>30}\n", by.name, examined.name, shown(by));
+            }
+        }
+        out += "95 % intervals in brackets: of the test weeks, by resampled blocks of neighbouring ones\n";
+        if !self.learned.is_empty() {
+            let wide = self.learned.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+            out += "\nlearned (± standard errors, clustered by week)\n";
+            self.learned.iter().for_each(|(name, e)| out += &format!("{name:<wide$}  {e}\n"));
+        }
+        out
+    }
+
+    fn decides(&self) -> Metric {
+        self.examined[0].metrics[0].clone()
+    }
+
+    fn has_episodes(&self) -> bool {
+        false
+    }
+}

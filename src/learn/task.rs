@@ -1,0 +1,120 @@
+//! What a scenario asks to be trained: an agent in an environment, or a model of data. `agon train` knows nothing else of
+//! either.
+
+use crate::data_task::DataTask;
+use crate::plan::{Plan, TrainSettings};
+use agon::run::Run;
+use agon::scenario::Source;
+use agon::{Failure, Outcome};
+use agon_agents::Device;
+use agon_agents::train::Training;
+use agon_core::Metric;
+use agon_core::event::Chart;
+use agon_core::settings::Issue;
+use serde_json::{Map, Value};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A scenario that was understood whole.
+pub trait Task {
+    /// What its runs are called.
+    fn name(&self) -> &str;
+
+    /// How long, with which seed, on how many threads.
+    fn train(&self) -> &TrainSettings;
+
+    /// Steps between evaluations; none on the way if left out.
+    fn evaluated_every(&self) -> Option<u64>;
+
+    /// The value of the deciding metric that ends the run.
+    fn stop_at(&self) -> Option<f64>;
+
+    /// The scenario with every default filled in.
+    fn resolved(&self) -> &str;
+
+    /// Where a stop is asked for.
+    fn heed(&mut self, stop: &Arc<AtomicBool>);
+
+    /// What learns, by its name in a scenario, and its settings.
+    fn learner(&self) -> (&'static str, &Map<String, Value>);
+
+    /// What it learns from: for `provenance.json`.
+    fn provenance(&self) -> (&'static str, Value);
+
+    /// Files of a new run beside its scenario: names and contents.
+    fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
+        Ok(Vec::new())
+    }
+
+    /// What is odd about it, though it can be done.
+    fn remarks(&self) -> Vec<String>;
+
+    /// Tells what was read and what was found there.
+    fn tell(&self);
+
+    /// The training at its beginning.
+    fn start(&self, device: Device) -> Outcome<Box<dyn Training>>;
+
+    /// What the main chart shows.
+    fn chart(&self, training: &dyn Training) -> Chart;
+
+    /// Whether it can be judged; whoever cannot is told so before it learns.
+    fn can_be_judged(&self, training: &dyn Training) -> Outcome;
+
+    /// Evaluates what was learned so far: metrics, the one that decides first. None where it was asked to stop.
+    fn evaluate(&self, training: &dyn Training, run: &Run) -> Outcome<Option<Vec<Metric>>>;
+
+    /// The last evaluation, beside baselines.
+    fn judge(&self, training: &dyn Training, run: &Run, tell: &mut dyn FnMut(String)) -> Outcome<Box<dyn Verdict>>;
+}
+
+/// What the last evaluation found.
+pub trait Verdict {
+    /// For `evaluation.json` and `--json`.
+    fn json(&self) -> Value;
+
+    /// For people.
+    fn table(&self) -> String;
+
+    /// The metric that decides.
+    fn decides(&self) -> Metric;
+
+    /// Whether episodes were saved that can be replayed.
+    fn has_episodes(&self) -> bool {
+        true
+    }
+}
+
+/// Reads and checks a scenario; `sets` as on the command line.
+pub fn read(path: &Path, sets: &[String]) -> Outcome<Box<dyn Task>> {
+    let path = &agon::embedded::locate(path)?;
+    let source = Source::read(path, sets)?;
+    if DataTask::is_meant(&source) {
+        return Ok(Box::new(DataTask::read(path, &source)?));
+    }
+    Ok(Box::new(Plan::of(path, &source, true)?))
+}
+
+/// What learns in a scenario, by name; whom it was judged by may be gone.
+pub fn learner_of(path: &Path) -> Outcome<&'static str> {
+    let source = Source::read(path, &[])?;
+    if DataTask::is_meant(&source) {
+        return Ok(DataTask::read(path, &source)?.learner().0);
+    }
+    Ok(Plan::of(path, &source, false)?.agent.kind)
+}
+
+/// Refuses tables of a scenario that mean nothing there.
+pub fn refuse(source: &Source, tables: &[&str], why: &str) -> Outcome {
+    let found = tables.iter().find(|table| source.table.contains_key(**table));
+    found.map_or(Ok(()), |table| Err(source.wrong(&[Issue::key(table, why)])))
+}
+
+/// Says which of a run's settings an evaluation cannot use.
+pub fn refuse_flags(flags: &[(&str, bool)], what: &str) -> Outcome {
+    match flags.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Failure::Input(format!("{flag} is not for {what}"))),
+        None => Ok(()),
+    }
+}
