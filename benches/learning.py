@@ -31,6 +31,8 @@ ROWS = [
     ("classic/acrobot", "classic/acrobot", [], 3),
     ("classic/mountain-car", "classic/mountain-car", [], 3),
     ("classic/pendulum", "classic/pendulum", [], 3),
+    ("classic/pendulum-sac", "classic/pendulum-sac", [], 3),
+    ("classic/pendulum-sac, TD3", "classic/pendulum-sac", ["agent.kind=td3"], 3),
     *perishable("pricing/perishable"),
     ("pricing/tuna", "pricing/tuna", [], 3),
     ("pricing/single-leg (20, 100)", "pricing/single-leg", [], 3),
@@ -58,6 +60,7 @@ ROWS = [
 NEEDS = {
     "classic/cartpole": (475, 500, 0),
     "classic/cartpole-dqn": (500, 500, 1),
+    "classic/pendulum-sac": (-160, 0, 0),
     "classic/mountain-car-dqn": (-105, 0, 1),
     "classic/acrobot-dqn": (-80, 0, 1),
     "pricing/perishable": (99, 101, 0),

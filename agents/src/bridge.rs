@@ -96,7 +96,7 @@ fn reachable(tensor: &Tensor) -> bool {
 
 /// Copies a tensor's numbers, from wherever it lives, into a slice of the same length.
 pub fn read_f32(tensor: &Tensor, out: &mut [f32]) {
-    let flat = tensor.to_device(Device::Cpu).contiguous();
+    let flat = tensor.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
     flat.copy_data(out, out.len());
 }
 

@@ -62,6 +62,11 @@ fn bytes_of(t: &Tensor) -> (Dtype, Vec<usize>, Vec<u8>) {
         t.to_device(tch::Device::Cpu).copy_data(&mut numbers, t.numel());
         return (Dtype::I64, shape, numbers.iter().flat_map(|x| x.to_le_bytes()).collect());
     }
+    if t.kind() == Kind::Uint8 {
+        let mut bytes = vec![0u8; t.numel()];
+        t.to_device(tch::Device::Cpu).contiguous().copy_data(&mut bytes, t.numel());
+        return (Dtype::U8, shape, bytes);
+    }
     if t.kind() == Kind::Double {
         let mut numbers = vec![0f64; t.numel()];
         t.to_device(tch::Device::Cpu).contiguous().copy_data(&mut numbers, t.numel());
@@ -183,6 +188,7 @@ fn tensors(weights: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<(String,
                 }
                 Tensor::from_slice(&numbers)
             }
+            Dtype::U8 => Tensor::from_slice(view.data()),
             Dtype::F64 => {
                 let numbers: Vec<f64> = view.data().as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
                 if numbers.iter().any(|x| !x.is_finite()) {
@@ -194,7 +200,7 @@ fn tensors(weights: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<(String,
                 let numbers: Vec<i64> = view.data().as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect();
                 Tensor::from_slice(&numbers)
             }
-            _ => return Err(format!("`{name}` is neither of 32-bit or 64-bit numbers nor of 64-bit integers")),
+            _ => return Err(format!("`{name}` is of a type that no checkpoint has")),
         };
         Ok((name, tensor.view(shape.as_slice())))
     };

@@ -267,6 +267,20 @@ impl Dense {
         }
     }
 
+    /// Writes the gradient of `Σ slope · out` at the inputs from number `from` on, `[rows, n]`, of the rows that both
+    /// passes have seen.
+    pub fn at_inputs(&self, flat: &[f32], seen: Seen<'_>, from: usize, out: &mut [f32]) {
+        let n = out.len() / (seen.slope.len() / self.outputs());
+        // The first hidden layer, or else all heads.
+        let layers = if self.hidden.is_empty() { &self.heads[..] } else { &self.hidden[..1] };
+        for (i, layer) in layers.iter().enumerate() {
+            let [_, slope] = self.input_and_slope(i, seen);
+            let weight = layer.weight(flat, self.inputs(), layer.outputs).rows_from(from, n);
+            let weight = View { shape: (n, slope.shape.0), ..weight };
+            product(out, (n, 1), slope.transposed(), weight.transposed(), i > 0);
+        }
+    }
+
     /// Input and slopes of a layer, counted through hidden ones and heads, as `[units, rows]`.
     fn input_and_slope<'a>(&self, layer: usize, seen: Seen<'a>) -> [View<'a>; 2] {
         let (Seen { x, slope, tape }, depth, width) = (seen, self.hidden.len(), self.outputs());
@@ -431,14 +445,17 @@ mod tests {
             let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
             let (x, slope) = (drawn(rows * net.inputs()), drawn(rows * net.outputs()));
 
-            let mut h = Tensor::from_slice(&x).view([rows as i64, -1]);
+            let leaf = Tensor::from_slice(&x).view([rows as i64, -1]).set_requires_grad(true);
+            let mut h = leaf.shallow_clone();
             for (w, b) in hidden {
                 let sum = params.leaves[b].addmm(&h, &params.leaves[w]);
                 h = if activation == Activation::Tanh { sum.tanh() } else { sum.relu() };
             }
             let outs: Vec<_> = heads.iter().map(|&(w, b)| params.leaves[b].addmm(&h, &params.leaves[w])).collect();
             let out = Tensor::cat(&outs, 1);
-            let gradient = params.gradient(&(&out * Tensor::from_slice(&slope).view_as(&out)).sum(Kind::Float));
+            let sum = (&out * Tensor::from_slice(&slope).view_as(&out)).sum(Kind::Float);
+            let at_x = Tensor::run_backward(&[&sum], &[&leaf], true, false).remove(0);
+            let gradient = params.gradient(&sum);
 
             let (mut tape, mut mine) = (Tape::default(), vec![0.0; rows * net.outputs()]);
             let (flat, mut flow) = (host_view(&params.flat).unwrap(), vec![0.0; params.count() as usize]);
@@ -462,6 +479,12 @@ mod tests {
             flow.fill(0.0);
             net.gradient(seen[0], &mut flow);
             close(&flow, &gradient);
+            for from in 0..net.inputs() {
+                let n = net.inputs() - from;
+                let mut at_inputs = vec![f32::NAN; rows * n];
+                net.at_inputs(flat, seen[0], from, &mut at_inputs);
+                close(&at_inputs, &at_x.narrow(1, from as i64, n as i64));
+            }
         }
     }
 

@@ -4,28 +4,29 @@
 //! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
 //! losses are [`crate::q_net`] and [`crate::q_loss`].
 
-use crate::agent::{Agent, AgentError, Context, Inference, MOST_STEPS, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
 use crate::dense::BLOCK;
 use crate::dist::Head;
 use crate::distinct::Distinct;
-use crate::greedy::{Greedy, see};
+use crate::greedy::Greedy;
 use crate::net::Params;
 use crate::normalise::Moments;
+use crate::off_policy::collector::{Collecting, Collector, fitting_moments};
 use crate::optim::{Adam, STRETCH, Schedule};
 use crate::q_loss::{Kinds, Outputs};
 use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape};
 use crate::q_task::{Part, Task};
-use crate::replay::{Batch, Outcome, Priorities, Replay};
+use crate::replay::{Batch, Priorities, Replay};
 use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::spec::ActionSpec;
-use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
+use agon_core::{Actions, ActionsMut, FirstBuf, Slab, Spec, StepBuf};
 use agon_search::Evaluate;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tch::{Device, Tensor};
 
 agon_core::settings! {
@@ -94,22 +95,17 @@ agon_core::settings! {
 pub struct Dqn {
     config: Config,
     head: Head,
-    rows: usize,
-    envs: u64,
     net: QNet,
     params: Params,
     target: Params,
     adam: Adam,
-    replay: Replay,
+    collector: Collector,
     batch: Batch,
     act_rng: Rng,
     sample_rng: Rng,
     noise_rng: Rng,
-    /// Steps made, and how far the run is.
-    step: u64,
-    progress: f64,
-    /// Steps at which the network learns next, and is copied.
-    due: [u64; 2],
+    /// The step at which the network is copied next.
+    copy_due: u64,
     parts: Vec<Part>,
     /// On the host: the gradient of a step, where stretches of it end, and how many units of every hidden layer were lit
     /// when those were cut.
@@ -120,20 +116,7 @@ pub struct Dqn {
     judged: Vec<f32>,
     distinct: Distinct,
     crew: Crew,
-    /// Of observations, where they are standardised; and the last ones as the network sees them.
-    moments: Option<Moments>,
-    seen: Vec<f32>,
-    obs: Vec<f32>,
-    mask: Vec<bool>,
     q: Vec<f32>,
-    action: Vec<i64>,
-    reward: Vec<f32>,
-    terminated: Vec<bool>,
-    truncated: Vec<bool>,
-    final_obs: Vec<f32>,
-    final_mask: Vec<bool>,
-    /// Whether the step under way is in memory already, as it is after a load.
-    begun: bool,
 }
 
 impl Config {
@@ -193,11 +176,8 @@ impl Config {
 /// The greedy policy of a save, which is a judge of positions too: without the replay memory and the copy.
 pub fn inference(config: &Config, spec: &Spec, saved: &Saved, device: Device) -> Result<Inference, AgentError> {
     let shape = config.shape(config.fits(spec, spec.agents)?);
-    let moments: Option<Moments> = saved.part("moments")?;
     let fresh = config.normalize_observation.then(|| Moments::new(spec.obs_len()));
-    if moments.is_some() != fresh.is_some() || moments.iter().zip(&fresh).any(|(there, here)| !there.fits(here)) {
-        return Err(AgentError::Checkpoint("its `moments` are of other observations".into()));
-    }
+    let moments = fitting_moments(saved, fresh.as_ref())?;
     let greedy = || -> Result<Greedy, AgentError> {
         let (net, mut params) = QNet::new(0, spec.obs_len(), &shape, device);
         params.load_weights(saved)?;
@@ -217,20 +197,26 @@ impl Dqn {
         let (net, params) = QNet::new(seed, spec.obs_len(), &config.shape(actions), device);
         let parts = (0..config.parts(device)).map(|_| Part::default()).collect();
         let priorities = Priorities { exponent: config.priority_exponent, floor: 1e-6 };
-        let priorities = (config.priority_exponent > 0.0).then_some(priorities);
+        let collecting = Collecting {
+            memory: config.memory,
+            learning_starts: config.learning_starts,
+            train_every: config.train_every,
+            n_step: config.n_step,
+            gamma: config.gamma,
+            reward_scale: config.reward_scale,
+            normalize_observation: config.normalize_observation,
+            priorities: (config.priority_exponent > 0.0).then_some(priorities),
+        };
         Ok(Self {
             head: Head::of(spec),
-            envs: (rows / spec.agents) as u64,
             target: params.frozen(),
             adam: Adam::new(&params, 1e-8),
-            replay: Replay::new(spec, rows, config.memory, config.n_step, config.gamma, priorities),
+            collector: Collector::new(&collecting, spec, rows),
             batch: Batch::new(spec, config.minibatch * config.together()),
             act_rng: Rng::new(seed, Stream::Act, 0),
             sample_rng: Rng::new(seed, Stream::Shuffle, 0),
             noise_rng: Rng::new(seed, Stream::Act, 1),
-            step: 0,
-            progress: 0.0,
-            due: [config.learning_starts, config.target_every],
+            copy_due: config.target_every,
             parts,
             gradient: (device == Device::Cpu).then(|| params.beside(3)),
             ends: net.stretch_ends(STRETCH, &net.units()),
@@ -239,38 +225,26 @@ impl Dqn {
             distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
             // A device does its own work side by side.
             crew: Crew::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
-            moments: config.normalize_observation.then(|| Moments::new(spec.obs_len())),
-            seen: vec![0.0; rows * spec.obs_len()],
-            obs: vec![0.0; rows * spec.obs_len()],
-            mask: vec![true; if spec.masked { rows * actions } else { 0 }],
             q: vec![0.0; rows * actions],
-            action: vec![0; rows],
-            reward: vec![0.0; rows],
-            terminated: vec![false; rows],
-            truncated: vec![false; rows],
-            final_obs: vec![0.0; rows * spec.obs_len()],
-            final_mask: vec![true; if spec.masked { rows * actions } else { 0 }],
-            begun: false,
             config,
-            rows,
             net,
             params,
         })
     }
 
     fn greedy(&self) -> Greedy {
-        Greedy::new(self.params.frozen(), self.moments.clone(), self.net.clone(), self.head.clone())
+        Greedy::new(self.params.frozen(), self.collector.moments.clone(), self.net.clone(), self.head.clone())
     }
 
     /// The probability of a random action. Noisy networks explore by themselves once they learn.
     fn epsilon(&self) -> f64 {
-        if self.step < self.config.learning_starts {
+        if self.collector.is_warming_up() {
             return 1.0;
         }
         if self.config.noise > 0.0 {
             return 0.0;
         }
-        let fallen = (self.progress / self.config.epsilon_share.max(1e-12)).min(1.0);
+        let fallen = (self.collector.progress / self.config.epsilon_share.max(1e-12)).min(1.0);
         1.0 + fallen * (self.config.epsilon_end - 1.0)
     }
 
@@ -278,7 +252,7 @@ impl Dqn {
     /// transition.
     fn judge(&mut self) {
         let Self { net, crew, batch, parts, target, distinct, judged, .. } = self;
-        let (width, inputs) = (net.outputs().width(), self.obs.len() / self.rows);
+        let (width, inputs) = (net.outputs().width(), batch.next_obs.len() / batch.places.len());
         let noise = net.noise(&mut self.noise_rng);
         judged.resize(batch.places.len() * width, 0.0);
         distinct.each(&batch.places, &batch.next_obs, judged, |next_obs, judged| {
@@ -302,13 +276,8 @@ impl Dqn {
     /// learned from, and the gradient's norm. All minibatches of the memory's batch are drawn at once, and judged by
     /// the copy at once: where there is more than one, nothing that they depend on changes between them.
     fn update(&mut self, rate: f64) -> [f64; 3] {
-        let beta = self.config.importance_exponent + (1.0 - self.config.importance_exponent) * self.progress;
-        self.replay.sample(&mut self.sample_rng, beta, &mut self.batch);
-        if let Some(moments) = &self.moments {
-            // The memory holds what was observed: moments go on changing.
-            moments.apply(&mut self.batch.obs);
-            moments.apply(&mut self.batch.next_obs);
-        }
+        let beta = self.config.importance_exponent + (1.0 - self.config.importance_exponent) * self.collector.progress;
+        self.collector.sample(&mut self.sample_rng, beta, &mut self.batch);
         self.judge();
         let (c, b, net, size) = (&self.config, &self.batch, &self.net, self.config.minibatch);
         let prioritized = c.priority_exponent > 0.0;
@@ -366,23 +335,13 @@ impl Dqn {
         if prioritized {
             // One minibatch is drawn at a time then.
             let errors: Vec<f32> = self.parts.iter().flat_map(|p| &p.errors).copied().collect();
-            self.replay.update(&b.places, &errors);
+            self.collector.replay.update(&b.places, &errors);
         }
         told
     }
 
-    /// What observations are standardised by, as a save says.
-    fn moments(&self, saved: &Saved) -> Result<Option<Moments>, AgentError> {
-        let there: Option<Moments> = saved.part("moments")?;
-        match (&self.moments, &there) {
-            (None, None) => Ok(None),
-            (Some(here), Some(moments)) if moments.fits(here) => Ok(there),
-            _ => Err(AgentError::Checkpoint("its `moments` are of other observations".into())),
-        }
-    }
-
     fn bout(&mut self, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
-        let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, self.progress);
+        let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, self.collector.progress);
         let draws = self.config.gradient_steps / self.config.together() as u64;
         let mut parts = None;
         for _ in 0..draws {
@@ -400,81 +359,56 @@ impl Dqn {
 
 impl Agent for Dqn {
     fn first(&mut self) -> FirstBuf<'_> {
-        FirstBuf { obs: &mut self.obs, mask: &mut self.mask }
+        self.collector.first()
     }
 
     fn begin(&mut self) {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.replay.begin(&self.obs, &self.mask);
-        }
+        self.collector.begin();
     }
 
     fn act(&mut self) {
-        let epsilon = self.epsilon() as f32;
-        let actions = self.q.len() / self.rows;
+        let (epsilon, rows) = (self.epsilon() as f32, self.collector.slab.rows());
+        let actions = self.q.len() / rows;
         // Whoever acts at random anyway is not asked.
-        let random: Vec<bool> = (0..self.rows).map(|_| self.act_rng.f32() < epsilon).collect();
+        let random: Vec<bool> = (0..rows).map(|_| self.act_rng.f32() < epsilon).collect();
         if random.iter().any(|r| !r) {
             let noise = self.net.noise(&mut self.noise_rng);
-            let obs = see(self.moments.as_ref(), &self.obs, &mut self.seen);
+            let (obs, _) = self.collector.observed();
             self.net.means(&self.params, obs, noise.as_ref(), &mut self.parts[0].work, &mut self.q);
             let temperature = (self.config.temperature * self.config.reward_scale) as f32;
             if temperature > 0.0 {
                 // The greatest of values with Gumbel noise is a draw from their softmax.
                 self.q.iter_mut().for_each(|q| *q += temperature * self.act_rng.gumbel() as f32);
             }
-            self.head.mode(&self.q, &self.mask, ActionsMut::Discrete(&mut self.action));
+            let Slab { mask, choices, .. } = &mut self.collector.slab;
+            self.head.mode(&self.q, mask, ActionsMut::Discrete(choices));
         }
-        for row in (0..self.rows).filter(|row| random[*row]) {
-            let legal = |a: &usize| self.mask.is_empty() || self.mask[row * actions + a];
+        let Slab { mask, choices, .. } = &mut self.collector.slab;
+        for row in (0..rows).filter(|row| random[*row]) {
+            let legal = |a: &usize| mask.is_empty() || mask[row * actions + a];
             let count = (0..actions).filter(legal).count();
             let nth = self.act_rng.below(count.max(1) as u32) as usize;
-            self.action[row] = (0..actions).filter(legal).nth(nth).unwrap_or(0) as i64;
+            choices[row] = (0..actions).filter(legal).nth(nth).unwrap_or(0) as i64;
         }
     }
 
     fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
-        let out = StepBuf {
-            obs: &mut self.obs,
-            mask: &mut self.mask,
-            reward: &mut self.reward,
-            terminated: &mut self.terminated,
-            truncated: &mut self.truncated,
-            final_obs: &mut self.final_obs,
-            final_mask: &mut self.final_mask,
-        };
-        (Actions::Discrete(&self.action), out)
+        self.collector.exchange()
     }
 
     fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError> {
-        let scale = self.config.reward_scale as f32;
-        self.reward.iter_mut().for_each(|r| *r *= scale);
-        self.replay.end(Outcome {
-            action: &self.action,
-            reward: &self.reward,
-            terminated: &self.terminated,
-            truncated: &self.truncated,
-            final_obs: &self.final_obs,
-            final_mask: &self.final_mask,
-        });
-        self.replay.begin(&self.obs, &self.mask);
-        if let Some(moments) = &mut self.moments {
-            moments.update(&self.obs);
-        }
-        self.step += self.envs;
-        self.progress = progress;
-        let [learn, copy] = self.due;
-        if self.step >= copy {
+        self.collector.take(progress);
+        let step = self.collector.step;
+        if step >= self.copy_due {
             // As if steps came one by one: what several environments make at once does not move the next date.
-            let late = (self.step - copy) / self.config.target_every;
-            self.due[1] = copy + (late + 1) * self.config.target_every;
+            let late = (step - self.copy_due) / self.config.target_every;
+            self.copy_due += (late + 1) * self.config.target_every;
             self.target.copy(&self.params);
         }
-        if self.step < learn || self.replay.is_empty() {
-            return Ok(progress >= 1.0 || (self.step / self.envs).is_multiple_of(256));
+        if !self.collector.is_due() {
+            return Ok(self.collector.may_rest());
         }
-        while self.step >= self.due[0] {
-            self.due[0] += self.config.train_every;
+        while self.collector.next_bout() {
             report.clear();
             self.bout(report, stop)?;
         }
@@ -482,18 +416,14 @@ impl Agent for Dqn {
     }
 
     fn takes_long(&self) -> bool {
-        let c = &self.config;
-        // A bout of so many transitions, where each is more work than putting the memory aside.
-        let bouts = self.envs.div_ceil(c.train_every);
-        let work = (bouts * c.gradient_steps) as f64 * c.minibatch as f64;
-        self.step + self.envs >= self.due[0] && work > 1e4 && work > 0.1 * self.replay.len() as f64
+        self.collector.takes_long(self.config.gradient_steps as f64 * self.config.minibatch as f64)
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let moments = self.moments(saved)?;
+        let moments = self.collector.saved_moments(saved)?;
         self.params.load_weights(saved)?;
         self.target.copy(&self.params);
-        self.moments = moments;
+        self.collector.moments = moments;
         Ok(())
     }
 
@@ -508,20 +438,19 @@ impl Agent for Dqn {
     fn save(&self) -> Saved {
         let mut tensors = self.adam.saved(&self.params);
         tensors.push(("target".into(), self.target.flat.shallow_clone()));
-        let replay = self.replay.save(&mut tensors);
-        let state = json!({
-            "adam_steps": self.adam.steps,
-            "act_rng": self.act_rng.state(),
-            "sample_rng": self.sample_rng.state(),
-            "noise_rng": self.noise_rng.state(),
-            "step": self.step,
-            "progress": self.progress,
-            "due": self.due,
-            "lit": self.lit,
-            "moments": self.moments,
-            "replay": replay,
-        });
-        Saved { tensors, state }
+        let mut state = Map::new();
+        self.collector.save(&mut tensors, &mut state);
+        for (key, value) in [
+            ("adam_steps", json!(self.adam.steps)),
+            ("act_rng", json!(self.act_rng.state())),
+            ("sample_rng", json!(self.sample_rng.state())),
+            ("noise_rng", json!(self.noise_rng.state())),
+            ("due", json!([self.collector.due(), self.copy_due])),
+            ("lit", json!(self.lit)),
+        ] {
+            state.insert(key.into(), value);
+        }
+        Saved { tensors, state: Value::Object(state) }
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
@@ -529,21 +458,15 @@ impl Agent for Dqn {
         if target.size() != self.target.flat.size() {
             return Err(AgentError::Checkpoint("its `target` is of another network".into()));
         }
-        let due: [u64; 2] = saved.part("due")?;
-        let moments = self.moments(saved)?;
+        let [learn, copy]: [u64; 2] = saved.part("due")?;
         self.adam.load(&mut self.params, saved)?;
-        self.moments = moments;
         tch::no_grad(|| self.target.flat.copy_(target));
-        self.replay.load(saved, &saved.state["replay"])?;
+        self.collector.load(saved, learn)?;
         self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
         self.sample_rng = Rng::restore(saved.part::<RngState>("sample_rng")?);
         self.noise_rng = Rng::restore(saved.part::<RngState>("noise_rng")?);
-        (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, due);
-        // What is due lies ahead, unless learning has not begun: else one step would be followed by endless learning.
-        let soon = self.step.saturating_add(self.config.train_every.max(self.config.learning_starts));
-        let late = !self.replay.is_empty() && due[0] <= self.step;
-        let far = due[0] > soon || due[1] > self.step.saturating_add(self.config.target_every);
-        if self.step > MOST_STEPS || late || far {
+        self.copy_due = copy;
+        if copy > self.collector.step.saturating_add(self.config.target_every) {
             return Err(AgentError::Checkpoint("its `step` and `due` cannot be".into()));
         }
         // Older checkpoints do not say; they go on with other last digits.
@@ -553,7 +476,6 @@ impl Agent for Dqn {
             return Err(AgentError::Checkpoint("its `lit` is of another network".into()));
         }
         self.ends = self.net.stretch_ends(STRETCH, &self.lit);
-        self.begun = self.replay.has_begun();
         Ok(())
     }
 }
@@ -574,23 +496,24 @@ mod tests {
         let (memory, learning_starts) = (1, 0);
         let config = Config { memory, learning_starts, epsilon_end: 0.0, reward_scale: 0.1, ..Config::default() };
         let mut dqn = Dqn::new(config, &context).unwrap();
-        dqn.progress = 1.0;
-        dqn.obs.fill(0.7);
-        dqn.mask.chunks_exact_mut(4).for_each(|row| row[1] = false);
+        dqn.collector.progress = 1.0;
+        dqn.collector.slab.obs.fill(0.7);
+        dqn.collector.slab.mask.chunks_exact_mut(4).for_each(|row| row[1] = false);
         dqn.act();
-        let (q, best) = (dqn.q[..4].to_vec(), dqn.action[0]);
+        let (q, best) = (dqn.q[..4].to_vec(), dqn.collector.slab.choices[0]);
         let spread = q.iter().fold(f32::MIN, |a, b| a.max(*b)) - q.iter().fold(f32::MAX, |a, b| a.min(*b));
         dqn.config.temperature = f64::from(spread * 10.0);
         dqn.act();
         let weight = |a: usize| if a == 1 { 0.0 } else { f64::from(q[a] / spread).exp() };
         let total: f64 = (0..4).map(weight).sum();
         for a in 0..4 {
-            let (seen, wanted) = (dqn.action.iter().filter(|x| **x == a as i64).count(), weight(a) / total);
+            let (seen, wanted) =
+                (dqn.collector.slab.choices.iter().filter(|x| **x == a as i64).count(), weight(a) / total);
             let deviation = (ROWS as f64 * wanted * (1.0 - wanted)).sqrt();
             assert!((seen as f64 - ROWS as f64 * wanted).abs() <= 5.0 * deviation, "{a}: {seen}, {wanted}");
         }
         dqn.config.temperature = f64::from(spread) * 1e-4;
         dqn.act();
-        assert!(dqn.action.iter().all(|a| *a == best));
+        assert!(dqn.collector.slab.choices.iter().all(|a| *a == best));
     }
 }

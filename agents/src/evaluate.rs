@@ -5,9 +5,8 @@ use agon_core::env::{Fold, Measure};
 use agon_core::episode::{Action, Step};
 use agon_core::policy::{Actor, Observed};
 use agon_core::rng::Stream;
-use agon_core::spec::ActionSpec;
 use agon_core::stats::student_975;
-use agon_core::{Actions, ActionsMut, FirstBuf, StepBuf, VecEnv, View};
+use agon_core::{Actions, Slab, VecEnv, View};
 use serde_json::Value;
 
 /// What an evaluation found.
@@ -79,24 +78,18 @@ pub fn evaluate_until(
     watch: &mut dyn FnMut(Seen<'_>),
     stop: Stop<'_>,
 ) -> Option<Evaluation> {
-    let (rows, agents, width) = (env.rows(), env.spec().agents, env.spec().action.len());
-    let spec = env.spec();
-    let obs_len = spec.obs_len();
-    let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
-    let (mut obs, mut final_obs) = (vec![0.0; rows * spec.obs_len()], vec![0.0; rows * spec.obs_len()]);
-    let mut mask = vec![true; rows * mask_len];
-    let (mut reward, mut terminated, mut truncated) = (vec![0.0; rows], vec![false; rows], vec![false; rows]);
-    let continuous = matches!(spec.action, ActionSpec::Continuous { .. });
-    let mut numbers = vec![0f32; if continuous { rows * width } else { 0 }];
-    let mut choices = vec![0i64; if continuous { 0 } else { rows * width }];
+    let (rows, spec) = (env.rows(), env.spec());
+    let (agents, width, obs_len) = (spec.agents, spec.action.len(), spec.obs_len());
+    let mut slab = Slab::new(spec, rows);
+    slab.final_mask.clear(); // nobody looks at it
 
     let measures = env.measures();
     let m = measures.len();
     let (mut counted, mut folded) = (vec![0.0; m], vec![0.0; m * env.envs()]);
-    let mut acted_on = obs.clone();
+    let mut acted_on = slab.obs.clone();
     let mut begins = vec![true; rows];
     env.keep_finals(record > 0 || m > 0);
-    env.reset(seed, Stream::Eval, FirstBuf { obs: &mut obs, mask: &mut mask });
+    env.reset(seed, Stream::Eval, slab.first());
     let start = |i: usize| Recorded { start: env.save(i, View::Now), hash: env.hash(i, View::Now), steps: Vec::new() };
     let mut recorded: Vec<Recorded> = (0..record.min(env.envs())).map(start).collect();
     let mut ends: Vec<Option<(f64, u32)>> = vec![None; env.envs()];
@@ -105,24 +98,15 @@ pub fn evaluate_until(
         if stop() {
             return None;
         }
-        acted_on.copy_from_slice(&obs);
-        let actions =
-            if continuous { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) };
-        policy.act(env, Observed { obs: &obs, mask: &mask, begins: &begins }, actions);
+        acted_on.copy_from_slice(&slab.obs);
+        let (obs, mask, actions) = slab.act();
+        policy.act(env, Observed { obs, mask, begins: &begins }, actions);
         // What is written down is what was done: the price that was charged.
-        env.settle(if continuous { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) });
-        let actions = if continuous { Actions::Continuous(&numbers) } else { Actions::Discrete(&choices) };
-        let out = StepBuf {
-            obs: &mut obs,
-            mask: &mut mask,
-            reward: &mut reward,
-            terminated: &mut terminated,
-            truncated: &mut truncated,
-            final_obs: &mut final_obs,
-            final_mask: &mut [],
-        };
+        env.settle(slab.actions_mut());
+        let (actions, out) = slab.exchange();
         env.step(actions, out);
-        begins.iter_mut().zip(terminated.iter().zip(&truncated)).for_each(|(begins, (a, b))| *begins = *a || *b);
+        let (actions, Slab { reward, terminated, truncated, .. }) = (slab.actions(), &slab);
+        begins.iter_mut().zip(terminated.iter().zip(truncated)).for_each(|(begins, (a, b))| *begins = *a || *b);
         for i in (0..ends.len()).filter(|i| ends[*i].is_none()) {
             let over = terminated[i * agents] || truncated[i * agents];
             if m > 0 {

@@ -5,6 +5,7 @@
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
 //! | PPO, A2C, REINFORCE | [`on_policy`], with [`dist`], [`normalise`] |
+//! | what off-policy learners share; SAC, TD3 | [`off_policy`], with [`replay`], [`squashed`] |
 //! | DQN | [`dqn`], with [`q_task`], [`q_net`], [`q_loss`], [`replay`], [`distinct`], [`greedy`] |
 //! | Q-learning and SARSA over a table | [`tabular`] |
 //! | value and policy iteration | [`exact`] |
@@ -30,6 +31,7 @@ pub mod exact;
 pub mod greedy;
 pub mod net;
 pub mod normalise;
+pub mod off_policy;
 pub mod on_policy;
 pub mod optim;
 pub mod q_loss;
@@ -38,6 +40,7 @@ pub mod q_task;
 pub mod registry;
 pub mod replay;
 mod rivals;
+pub mod squashed;
 pub mod sum_tree;
 pub mod tabular;
 pub mod train;

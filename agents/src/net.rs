@@ -62,6 +62,19 @@ impl Builder {
         self.push(name, &[inputs as i64, outputs as i64], &(w.contiguous() * gain))
     }
 
+    /// A matrix `[inputs, outputs]` and its biases, uniform within ±1/√inputs: what PyTorch's linear layers begin with.
+    pub fn linear(&mut self, name: &str, inputs: usize, outputs: usize) -> (usize, usize) {
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let mut uniform = |shape: &[i64]| -> Tensor {
+            let n: i64 = shape.iter().product();
+            Tensor::from_slice(&(0..n).map(|_| self.rng.range(-bound, bound) as f32).collect::<Vec<_>>())
+        };
+        let shapes = [vec![inputs as i64, outputs as i64], vec![outputs as i64]];
+        let [weight, bias] = shapes.each_ref().map(|shape| uniform(shape));
+        let weight = self.push(&format!("{name}.weight"), &shapes[0], &weight);
+        (weight, self.push(&format!("{name}.bias"), &shapes[1], &bias))
+    }
+
     /// A square convolution with orthogonal weights, `[outputs, inputs, size, size]`.
     pub fn convolution(&mut self, name: &str, inputs: usize, outputs: usize, size: usize, gain: f64) -> usize {
         let at = self.orthogonal(name, inputs * size * size, outputs, gain);

@@ -50,10 +50,35 @@ impl Adam {
         tensors
     }
 
+    /// Weights, moments and steps of one of several optimizers, under its name.
+    pub fn save(&self, name: &str, params: &Params, tensors: &mut Vec<(String, Tensor)>) {
+        tensors.extend(params.named().map(|(name, t)| (name.to_owned(), t)));
+        tensors.push((format!("adam.{name}.m"), self.m.shallow_clone()));
+        tensors.push((format!("adam.{name}.v"), self.v.shallow_clone()));
+        tensors.push((format!("adam.{name}.steps"), Tensor::from_slice(&[self.steps as i64])));
+    }
+
+    /// The same from a save; nothing is changed unless all of them fit.
+    pub fn load_named(&mut self, name: &str, params: &mut Params, saved: &Saved) -> Result<(), AgentError> {
+        let steps = saved.tensor(&format!("adam.{name}.steps"))?;
+        let steps = if steps.numel() == 1 { u64::try_from(steps.int64_value(&[0])).ok() } else { None };
+        let steps = steps.ok_or_else(|| AgentError::Checkpoint(format!("its steps of {name} cannot be")))?;
+        self.load_moments([&format!("adam.{name}.m"), &format!("adam.{name}.v")], steps, params, saved)
+    }
+
     /// Weights and moments from a save; nothing is changed unless all of them fit.
     pub fn load(&mut self, params: &mut Params, saved: &Saved) -> Result<(), AgentError> {
-        let (m, v) = (params.fitting(saved, "adam.m", &self.m)?, params.fitting(saved, "adam.v", &self.v)?);
-        let steps: u64 = saved.part("adam_steps")?;
+        self.load_moments(["adam.m", "adam.v"], saved.part("adam_steps")?, params, saved)
+    }
+
+    fn load_moments(
+        &mut self,
+        [m, v]: [&str; 2],
+        steps: u64,
+        params: &mut Params,
+        saved: &Saved,
+    ) -> Result<(), AgentError> {
+        let (m, v) = (params.fitting(saved, m, &self.m)?, params.fitting(saved, v, &self.v)?);
         if steps > MOST_STEPS {
             return Err(AgentError::Checkpoint(format!("{steps} cannot be its gradient steps")));
         }

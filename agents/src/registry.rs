@@ -6,6 +6,7 @@ use crate::demand::Sales;
 use crate::demand::training::{self as demand, Demand};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
+use crate::off_policy::{sac, td3};
 use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
@@ -201,6 +202,24 @@ pub const AGENTS: &[Entry] = &[
         infer: Some(|table, spec, saved, device| dqn::inference(&read(table)?, spec, saved, device)),
     },
     Entry {
+        kind: "sac",
+        about: "Soft actor-critic with a learned temperature: continuous actions",
+        verified: "log-probabilities in closed form; gradients by differences; pendulum (benches/learning.py)",
+        declared: sac::Config::declared,
+        resolve: |table| Ok(read::<sac::Config>(table)?.write()),
+        build: Build::Agent(|table, context| Ok(Box::new(sac::agent(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, _| sac::inference(&read(table)?, spec, saved)),
+    },
+    Entry {
+        kind: "td3",
+        about: "Twin delayed deep deterministic policy gradient: continuous actions",
+        verified: "gradients by differences; pendulum (benches/learning.py)",
+        declared: td3::Config::declared,
+        resolve: |table| Ok(read::<td3::Config>(table)?.write()),
+        build: Build::Agent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, _| td3::inference(&read(table)?, spec, saved)),
+    },
+    Entry {
         kind: "tabular",
         about: "Q-learning and SARSA over a table: any environment with one choice a step and few observations",
         verified: "exact programs; the collusion of Calvano et al. 2020",
@@ -249,6 +268,12 @@ mod tests {
             ("dqn", "exploration_fraction", "epsilon_share"),
             ("dqn", "exploration_final_eps", "epsilon_end"),
             ("alphazero", "buffer_size", "window"),
+            ("sac", "batch_size", "minibatch"),
+            ("sac", "train_freq", "train_every"),
+            ("sac", "buffer_size", "memory"),
+            ("td3", "policy_delay", "policy_every"),
+            ("td3", "target_policy_noise", "target_noise"),
+            ("td3", "noise_clip", "target_noise_clip"),
         ] {
             let given = Map::from_iter([(theirs.to_owned(), Value::from(1))]);
             let why = find(kind).unwrap().resolve(&given).unwrap_err().to_string();

@@ -1,13 +1,14 @@
-//! Replay memory for value-based learners: n-step transitions from a ring of whole steps, drawn uniformly or by priority.
+//! Replay memory for off-policy learners: n-step transitions from a ring of whole steps, drawn uniformly or by priority.
 //!
 //! A step of all rows is stored once. What a transition needs of later steps (n rewards, the observation after them) is
-//! read where it stands, so that memory holds about half of what separate transitions would.
+//! read where it stands, so that memory holds about half of what separate transitions would. Pictures are kept as bytes,
+//! actions as choices or as numbers.
 
 use crate::agent::{AgentError, Saved};
 use crate::bridge::read_f32;
 use crate::sum_tree::{SumTree, fetch};
-use agon_core::Spec;
 use agon_core::rng::Rng;
+use agon_core::{ActionSpec, Actions, Spec};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -30,8 +31,10 @@ pub struct Batch {
     pub next_obs: Vec<f32>,
     /// `[n, actions]`, or empty without masks.
     pub next_mask: Vec<bool>,
-    /// `[n]`
+    /// `[n]` where actions are choices, else empty.
     pub action: Vec<i64>,
+    /// `[n, len]` where actions are numbers, else empty.
+    pub numbers: Vec<f32>,
     /// `[n]` the discounted rewards of the steps between.
     pub reward: Vec<f32>,
     /// `[n]` what the value of `next_obs` is discounted by; 0 where the rules ended the episode.
@@ -50,11 +53,59 @@ impl Batch {
             obs: vec![0.0; n * spec.obs_len()],
             next_obs: vec![0.0; n * spec.obs_len()],
             next_mask: vec![false; n * mask_len],
-            action: vec![0; n],
+            action: vec![0; if width(spec) > 0 { 0 } else { n }],
+            numbers: vec![0.0; n * width(spec)],
             reward: vec![0.0; n],
             discount: vec![0.0; n],
             weight: vec![1.0; n],
             places: vec![0; n],
+        }
+    }
+}
+
+/// Numbers of an action, where it is made of numbers.
+fn width(spec: &Spec) -> usize {
+    if matches!(spec.action, ActionSpec::Continuous { .. }) { spec.action.len() } else { 0 }
+}
+
+/// Observations as they are kept.
+enum Kept {
+    Numbers(Vec<f32>),
+    /// Of pictures: integers from 0 to 255.
+    Bytes(Vec<u8>),
+}
+
+impl Kept {
+    fn new(bytes: bool, len: usize) -> Self {
+        if bytes { Self::Bytes(vec![0; len]) } else { Self::Numbers(vec![0.0; len]) }
+    }
+
+    fn write(&mut self, from: usize, numbers: &[f32]) {
+        match self {
+            Self::Numbers(all) => all[from..from + numbers.len()].copy_from_slice(numbers),
+            Self::Bytes(all) => all[from..].iter_mut().zip(numbers).for_each(|(byte, x)| *byte = *x as u8),
+        }
+    }
+
+    fn read(&self, from: usize, out: &mut [f32]) {
+        match self {
+            Self::Numbers(all) => out.copy_from_slice(&all[from..from + out.len()]),
+            Self::Bytes(all) => out.iter_mut().zip(&all[from..]).for_each(|(x, byte)| *x = f32::from(*byte)),
+        }
+    }
+
+    /// Has the number at a place on its way from memory.
+    fn fetch(&self, places: impl Iterator<Item = usize>) {
+        match self {
+            Self::Numbers(all) => fetch(places.map(|place| all[place])),
+            Self::Bytes(all) => fetch(places.map(|place| f32::from(all[place]))),
+        }
+    }
+
+    fn tensor(&self) -> Tensor {
+        match self {
+            Self::Numbers(all) => Tensor::from_slice(all),
+            Self::Bytes(all) => Tensor::from_slice(all),
         }
     }
 }
@@ -87,9 +138,12 @@ pub struct Replay {
     actions: usize,
     n_step: usize,
     gamma: f32,
-    obs: Vec<f32>,
+    obs: Kept,
     mask: Vec<bool>,
     facts: Vec<Fact>,
+    /// `[slots, width]` actions that are made of numbers.
+    numbers: Vec<f32>,
+    width: usize,
     /// Last observations of episodes that the step limit ended, by slot.
     finals: BTreeMap<usize, Final>,
     /// Steps begun: the newest one's observation is there, its outcome is not.
@@ -102,8 +156,8 @@ pub struct Replay {
 /// The step's outcome, all `[rows]` or `[rows, obs_len]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome<'a> {
-    /// What was done.
-    pub action: &'a [i64],
+    /// What was done, `[rows, len]`: one choice a row, or numbers.
+    pub action: Actions<'a>,
     /// What was earned.
     pub reward: &'a [f32],
     /// Whether the rules ended the episode.
@@ -137,9 +191,11 @@ impl Replay {
             actions: spec.action.mask_len(),
             n_step,
             gamma: gamma as f32,
-            obs: vec![0.0; slots * spec.obs_len()],
+            obs: Kept::new(!spec.picture.is_empty(), slots * spec.obs_len()),
             mask: vec![false; slots * mask_len],
             facts: vec![Fact::default(); slots],
+            numbers: vec![0.0; slots * width(spec)],
+            width: width(spec),
             finals: BTreeMap::new(),
             begun: 0,
             tree: priorities.map(|p| (SumTree::new(slots), p)),
@@ -156,7 +212,9 @@ impl Replay {
     /// numbers, three times.
     pub fn bytes(spec: &Spec, capacity: usize) -> f64 {
         let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
-        let (kept, written) = (4 * spec.obs_len() + mask_len + 8 + 5, 4 * (spec.obs_len() + mask_len + 4));
+        let obs = spec.obs_len() * if spec.picture.is_empty() { 4 } else { 1 };
+        let numbers = obs + 4 * width(spec);
+        let (kept, written) = (numbers + mask_len + 8 + 5, numbers + 4 * (mask_len + 4));
         capacity as f64 * (kept + 3 * written) as f64
     }
 
@@ -183,7 +241,7 @@ impl Replay {
     /// Begins a step: what all rows see, `[rows, obs_len]`, and what they may do.
     pub fn begin(&mut self, obs: &[f32], mask: &[bool]) {
         let first = self.slot(self.begun, 0);
-        self.obs[first * self.obs_len..][..obs.len()].copy_from_slice(obs);
+        self.obs.write(first * self.obs_len, obs);
         self.mask[first * self.mask_len..][..mask.len()].copy_from_slice(mask);
         let gone: Vec<usize> = self.finals.range(first..first + self.rows).map(|(slot, _)| *slot).collect();
         gone.iter().for_each(|slot| drop(self.finals.remove(slot)));
@@ -202,14 +260,21 @@ impl Replay {
     /// Ends the step begun last.
     pub fn end(&mut self, step: Outcome<'_>) {
         let first = self.slot(self.begun - 1, 0);
+        if let Actions::Continuous(numbers) = step.action {
+            self.numbers[first * self.width..][..numbers.len()].copy_from_slice(numbers);
+        }
         for row in 0..self.rows {
             let slot = first + row;
+            let choice = |row: usize| match step.action {
+                Actions::Discrete(choices) => choices[row] as u16,
+                Actions::Continuous(_) => 0,
+            };
             let end = match (step.terminated[row], step.truncated[row]) {
                 (true, _) => TERMINATED,
                 (_, true) => TRUNCATED,
                 _ => RUNNING,
             };
-            self.facts[slot] = Fact { reward: step.reward[row], action: step.action[row] as u16, end };
+            self.facts[slot] = Fact { reward: step.reward[row], action: choice(row), end };
             if end == TRUNCATED {
                 let obs = &step.final_obs[row * self.obs_len..(row + 1) * self.obs_len];
                 let mask = &step.final_mask[row * self.mask_len..(row + 1) * self.mask_len];
@@ -249,15 +314,20 @@ impl Replay {
     /// Writes the transitions at `places`.
     fn gather(&self, batch: &mut Batch) {
         let (w, m) = (self.obs_len, self.mask_len);
-        let Batch { obs, next_obs, next_mask, action, reward, discount, places, .. } = batch;
+        let Batch { obs, next_obs, next_mask, action, numbers, reward, discount, places, .. } = batch;
         // Where episodes end before, what is n steps later is fetched in vain.
         let later = |place: usize| (place + self.n_step * self.rows) % self.facts.len();
         fetch(places.iter().map(|place| self.facts[*place].reward));
-        fetch(places.iter().map(|place| self.obs[place * w]));
-        fetch(places.iter().map(|place| self.obs[later(*place) * w]));
+        self.obs.fetch(places.iter().map(|place| place * w));
+        self.obs.fetch(places.iter().map(|place| later(*place) * w));
         for (i, &place) in places.iter().enumerate() {
-            obs[i * w..(i + 1) * w].copy_from_slice(&self.obs[place * w..(place + 1) * w]);
-            action[i] = i64::from(self.facts[place].action);
+            self.obs.read(place * w, &mut obs[i * w..(i + 1) * w]);
+            if self.width == 0 {
+                action[i] = i64::from(self.facts[place].action);
+            } else {
+                let n = self.width;
+                numbers[i * n..(i + 1) * n].copy_from_slice(&self.numbers[place * n..(place + 1) * n]);
+            }
             let (mut slot, mut sum, mut weight, mut last) = (place, 0.0, 1.0, None);
             for _ in 0..self.n_step {
                 let fact = self.facts[slot];
@@ -275,8 +345,11 @@ impl Replay {
                 break;
             }
             (reward[i], discount[i]) = (sum, weight);
-            let next = last.map_or(&self.obs[slot * w..(slot + 1) * w], |last| &last.obs);
-            next_obs[i * w..(i + 1) * w].copy_from_slice(next);
+            let next = &mut next_obs[i * w..(i + 1) * w];
+            match last {
+                Some(last) => next.copy_from_slice(&last.obs),
+                None => self.obs.read(slot * w, next),
+            }
             let legal = last.map_or(&self.mask[slot * m..(slot + 1) * m], |last| &last.mask);
             next_mask[i * m..(i + 1) * m].copy_from_slice(legal);
         }
@@ -296,7 +369,10 @@ impl Replay {
     pub fn save(&self, tensors: &mut Vec<(String, Tensor)>) -> Value {
         let list = |x: Vec<f32>| Tensor::from_slice(&x);
         let flags = |x: &[bool]| x.iter().map(|b| f32::from(u8::from(*b))).collect();
-        tensors.push(("replay.obs".into(), Tensor::from_slice(&self.obs)));
+        tensors.push(("replay.obs".into(), self.obs.tensor()));
+        if self.width > 0 {
+            tensors.push(("replay.numbers".into(), Tensor::from_slice(&self.numbers)));
+        }
         tensors.push(("replay.mask".into(), list(flags(&self.mask))));
         tensors.push(("replay.action".into(), list(self.facts.iter().map(|f| f32::from(f.action)).collect())));
         tensors.push(("replay.reward".into(), list(self.facts.iter().map(|f| f.reward).collect())));
@@ -325,6 +401,7 @@ impl Replay {
             if numbers.len() == len { Ok(numbers) } else { Err(broken(name)) }
         };
         let slots = self.facts.len();
+        let numbers = if self.width > 0 { part("numbers", slots * self.width)? } else { Vec::new() };
         let places: Vec<usize> = serde_json::from_value(state["finals"].clone()).map_err(|_| broken("finals"))?;
         let (obs, mask) = (part("obs", slots * self.obs_len)?, part("mask", slots * self.mask_len)?);
         let (action, reward, end) = (part("action", slots)?, part("reward", slots)?, part("end", slots)?);
@@ -340,7 +417,7 @@ impl Replay {
         let begun = state["begun"].as_u64().filter(|n| *n < 1 << 60).ok_or_else(|| broken("begun"))?;
         let top = state["top"].as_f64().filter(|t| *t > 0.0 && *t < 1e30).ok_or_else(|| broken("top"))? as f32;
         let whole = |x: &f32, most: usize| *x >= 0.0 && x.fract() == 0.0 && *x < most as f32;
-        if !action.iter().all(|a| whole(a, self.actions)) {
+        if self.width == 0 && !action.iter().all(|a| whole(a, self.actions)) {
             return Err(broken("action"));
         }
         if !end.iter().all(|e| whole(e, 3)) {
@@ -354,7 +431,8 @@ impl Replay {
             *tree = SumTree::new(slots);
             tree.set(&(0..slots).collect::<Vec<_>>(), |i| priority[i]);
         }
-        self.obs = obs;
+        self.obs.write(0, &obs);
+        self.numbers = numbers;
         self.mask = mask.iter().map(|m| *m != 0.0).collect();
         let fact = |i: usize| Fact { reward: reward[i], action: action[i] as u16, end: end[i] as u8 };
         self.facts = (0..slots).map(fact).collect();
@@ -384,7 +462,7 @@ mod tests {
         replay.begin(&[0.0], &[true, true]);
         for t in 0..steps {
             replay.end(Outcome {
-                action: &[i64::from(t % 2)],
+                action: Actions::Discrete(&[i64::from(t % 2)]),
                 reward: &[2f32.powi(t as i32)],
                 terminated: &[t == 2 && end == TERMINATED],
                 truncated: &[t == 2 && end == TRUNCATED],
@@ -429,7 +507,8 @@ mod tests {
         let (capacity, set) = (100_000, Priorities { exponent: 0.6, floor: 1e-6 });
         let replay = Replay::new(&spec, 8, capacity, 1, 0.99, Some(set));
         let tree = replay.tree.as_ref().map_or(0, |(tree, _)| tree.bytes());
-        let kept = 4 * replay.obs.capacity() + size_of::<Fact>() * replay.facts.capacity() + tree;
+        let Kept::Numbers(obs) = &replay.obs else { panic!("no pictures") };
+        let kept = 4 * obs.capacity() + size_of::<Fact>() * replay.facts.capacity() + tree;
         let raw = capacity * (4 * 4 * 2 + 4 + 4 + 1);
         assert!(kept as f64 <= 1.2 * raw as f64, "{kept} bytes for {raw}");
         let told = Replay::bytes(&spec, replay.facts.len());
@@ -444,7 +523,7 @@ mod tests {
         small.begin(&[0.0, 100.0], &[]);
         for t in 1..50 {
             small.end(Outcome {
-                action: &[0, 1],
+                action: Actions::Discrete(&[0, 1]),
                 reward: &[t as f32, -(t as f32)],
                 terminated: &[false; 2],
                 truncated: &[t % 7 == 0; 2],
@@ -473,7 +552,7 @@ mod tests {
         replay.begin(&[0.0], &[]);
         for t in 1..=64 {
             let outcome = Outcome {
-                action: &[0],
+                action: Actions::Discrete(&[0]),
                 reward: &[0.0],
                 terminated: &[false],
                 truncated: &[false],

@@ -114,6 +114,31 @@ fn threads_change_nothing_of_dqn() {
 }
 
 #[test]
+fn sac_and_td3_resume_exactly() {
+    let small = json!({"hidden": [16, 24], "memory": 900, "learning_starts": 100, "train_every": 32,
+                       "gradient_steps": 4, "minibatch": 64, "policy_every": 2});
+    for kind in ["sac", "td3"] {
+        resumes("classic/pendulum", &json!({}), kind, &small);
+    }
+}
+
+/// Parts of a minibatch of uneven size, on one thread and on three.
+#[test]
+fn threads_change_nothing_of_sac_and_td3() {
+    for kind in ["sac", "td3"] {
+        let trained = |threads: usize| {
+            let set = json!({"hidden": [256, 256], "learning_starts": 200, "train_every": 32, "minibatch": 200});
+            let mut training = threaded("classic/pendulum", &json!({}), kind, &set, 1000, threads);
+            while !training.done() {
+                training.advance().unwrap();
+            }
+            bits(&*training)
+        };
+        assert!(trained(1) == trained(3), "{kind}");
+    }
+}
+
+#[test]
 fn tables_resume_exactly() {
     for rule in ["q-learning", "sarsa"] {
         let agent = json!({"rule": rule, "report_every": 100});
@@ -153,6 +178,9 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
     let rainbow = json!({"hidden": [8], "memory": 200, "learning_starts": 60, "train_every": 16, "gradient_steps": 3,
                          "minibatch": 8, "target_every": 50, "n_step": 3, "priority_exponent": 0.6, "noise": 0.5,
                          "normalize_observation": true});
+    let actor_critic = json!({"hidden": [8], "memory": 200, "learning_starts": 60, "train_every": 16,
+                              "gradient_steps": 3, "minibatch": 140, "n_step": 3, "policy_every": 2,
+                              "normalize_observation": true});
     let alphazero = json!({"width": 8, "blocks": 1, "simulations": 4, "moves": 40, "window": 200, "minibatch": 16,
                            "passes": 2.0});
     vec![
@@ -163,6 +191,8 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
         ("pricing/single-leg", none.clone(), "reinforce", json!({"hidden": [8], "batch": 100})),
         ("classic/cartpole", none.clone(), "dqn", dqn),
         ("pricing/single-leg", none.clone(), "dqn", rainbow),
+        ("classic/pendulum", none.clone(), "sac", actor_critic.clone()),
+        ("pricing/perishable", json!({"price_range": [1.0, 8.0]}), "td3", actor_critic),
         ("pricing/single-leg", json!({"capacity": 3, "periods": 9}), "tabular", json!({"report_every": 20})),
         ("pricing/single-leg", json!({"capacity": 3, "periods": 9}), "exact", json!({"method": "policy-iteration"})),
         ("games/tic-tac-toe", none, "alphazero", alphazero),
@@ -237,7 +267,7 @@ fn a_policy_needs_no_training() {
         let theirs = std::thread::scope(|s| s.spawn(|| played(other.policy)).join().unwrap());
         assert_eq!(played(own), theirs, "{kind} on {env}");
     }
-    assert_eq!(alone, ["ppo", "ppo", "ppo", "a2c", "reinforce", "dqn", "dqn"]);
+    assert_eq!(alone, ["ppo", "ppo", "ppo", "a2c", "reinforce", "dqn", "dqn", "sac", "td3"]);
 }
 
 /// Damage of any kind is told: with checksums always, without them (as older versions wrote) it is at least never a

@@ -22,6 +22,7 @@ fn mean_return(mean: f64, ci95: Option<f64>, episodes: usize) -> Metric {
         name: Metric::MEAN_RETURN.into(),
         value: mean,
         interval: ci95.map(|half| [mean - half, mean + half]),
+        ci95,
         goal: Goal::Highest,
         over: (episodes as u64, "episodes".into()),
     }

@@ -10,7 +10,7 @@ use agon_agents::train::{Start, Training};
 use agon_core::contract::Harness;
 use agon_core::game::{self, Visit};
 use agon_core::rng::Stream;
-use agon_core::{Game, Rng};
+use agon_core::{Actions, Game, Rng};
 use agon_envs::games;
 use agon_search::Player;
 use agon_search::mcts::{Mcts, MctsSettings};
@@ -149,7 +149,7 @@ fn prioritized() -> Outcome<f64> {
     for _ in 0..1_000_000 / rows {
         let (terminated, truncated) = (&flags, &flags);
         replay.end(replay::Outcome {
-            action: &action,
+            action: Actions::Discrete(&action),
             reward: &reward,
             terminated,
             truncated,

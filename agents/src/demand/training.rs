@@ -186,7 +186,7 @@ impl Ratio {
         let mut rng = Rng::new(seed, Stream::Eval, 0);
         let interval = block_bootstrap(n, REPLICATES, &mut rng, &mut |drawn| value(&mut drawn.iter().copied()));
         let (goal, over) = (if off.is_some() { Goal::Highest } else { self.goal }, (n as u64, "weeks".into()));
-        Metric { name: self.name.into(), value: value(&mut (0..n)), interval, goal, over }
+        Metric { name: self.name.into(), value: value(&mut (0..n)), interval, ci95: None, goal, over }
     }
 }
 

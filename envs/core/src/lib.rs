@@ -6,7 +6,7 @@
 //! | writing one that is arithmetic only, for SIMD | [`kernel`] and [`real`] |
 //! | writing a game | [`game`] |
 //! | a game as an environment | [`table`] |
-//! | what a learner sees | [`vec_env`] |
+//! | what a learner sees, and memory for a step of it | [`vec_env`], [`slab`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
 //! | threads that stay for many jobs | [`crew`] |
@@ -38,6 +38,7 @@ pub mod registry;
 pub mod rng;
 pub mod scene;
 pub mod settings;
+pub mod slab;
 pub mod spec;
 pub mod stats;
 pub mod table;
@@ -57,6 +58,7 @@ pub use model::Model;
 pub use registry::Entry;
 pub use rng::Rng;
 pub use scene::Scene;
+pub use slab::Slab;
 pub use spec::{ActionSpec, Field, Spec};
 pub use table::Table;
 pub use vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};

@@ -24,6 +24,9 @@ pub struct Metric {
     /// The ends of its 95 % interval, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
+    /// Half its width, where it lies evenly around the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<f64>,
     /// Which values are good.
     pub goal: Goal,
     /// How many of what it was taken over, such as `(51, "weeks")`.
@@ -50,6 +53,6 @@ impl Metric {
 
     /// Half the width of the interval.
     pub fn half(&self) -> Option<f64> {
-        self.interval.map(|[low, high]| (high - low) / 2.0)
+        self.ci95.or_else(|| self.interval.map(|[low, high]| (high - low) / 2.0))
     }
 }

@@ -60,6 +60,12 @@ impl Rng {
         Self::raw(seed, stream as u32, lane)
     }
 
+    /// The stream of a lane at one of its steps: the same numbers whatever was drawn at the steps before, and so whichever
+    /// batch the lane is in. A step has 65,536 words of its own; there may be 2^44 steps.
+    pub fn at_step(seed: u64, stream: Stream, lane: u32, step: u64) -> Self {
+        Self { drawn: step << 16, ..Self::new(seed, stream, lane) }
+    }
+
     fn raw(seed: u64, stream: u32, lane: u32) -> Self {
         Self { key: [seed as u32, (seed >> 32) as u32], stream, lane, drawn: 0, block: [0; 4] }
     }

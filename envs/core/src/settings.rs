@@ -217,7 +217,7 @@ impl<T: Setting> Setting for Option<T> {
 }
 
 /// What Stable-Baselines3, rl-zoo3 and CleanRL call settings, and what they are called here, first choice first.
-const ELSEWHERE: [(&str, &[&str]); 24] = [
+const ELSEWHERE: [(&str, &[&str]); 29] = [
     ("n_steps", &["rollout_steps", "n_step"]),
     ("num_steps", &["rollout_steps"]),
     ("n_epochs", &["epochs"]),
@@ -240,6 +240,11 @@ const ELSEWHERE: [(&str, &[&str]); 24] = [
     ("train_freq", &["train_every"]),
     ("train_frequency", &["train_every"]),
     ("target_update_interval", &["target_every"]),
+    ("policy_delay", &["policy_every"]),
+    ("policy_frequency", &["policy_every"]),
+    ("target_policy_noise", &["target_noise"]),
+    ("policy_noise", &["target_noise"]),
+    ("noise_clip", &["target_noise_clip"]),
     ("exploration_final_eps", &["epsilon_end"]),
     ("exploration_fraction", &["epsilon_share"]),
 ];

@@ -1,0 +1,7 @@
+//! Learners that remember what they did: a collector of steps that all of them share, and continuous control.
+
+pub mod actor_critic;
+pub mod collector;
+mod perceptron;
+pub mod sac;
+pub mod td3;

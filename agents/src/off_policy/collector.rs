@@ -1,0 +1,201 @@
+//! What every off-policy learner does between updates: it remembers steps, says when to act at random and when to learn,
+//! and draws minibatches.
+
+use crate::agent::{AgentError, MOST_STEPS, Saved};
+use crate::greedy::see;
+use crate::normalise::Moments;
+use crate::replay::{Batch, Outcome, Priorities, Replay};
+use agon_core::rng::Rng;
+use agon_core::{Actions, FirstBuf, Slab, Spec, StepBuf};
+use serde_json::{Map, Value, json};
+use tch::Tensor;
+
+/// How steps are collected. Steps are those of all environments together.
+#[derive(Clone, Copy, Debug)]
+pub struct Collecting {
+    /// Transitions that are kept.
+    pub memory: usize,
+    /// Steps before learning begins; until then actions are random.
+    pub learning_starts: u64,
+    /// Steps between bouts of learning.
+    pub train_every: u64,
+    /// Rewards of a transition.
+    pub n_step: usize,
+    /// Discount.
+    pub gamma: f64,
+    /// What rewards are multiplied by before they are remembered.
+    pub reward_scale: f64,
+    /// Whether observations are standardised by their running moments.
+    pub normalize_observation: bool,
+    /// How transitions are drawn; none draws uniformly.
+    pub priorities: Option<Priorities>,
+}
+
+/// Steps collected, and how far it is.
+pub struct Collector {
+    set: Collecting,
+    /// The step under way.
+    pub slab: Slab,
+    /// Steps that were made.
+    pub replay: Replay,
+    /// Of observations, where they are standardised.
+    pub moments: Option<Moments>,
+    /// Steps made.
+    pub step: u64,
+    /// How far the run is, from 0 to 1.
+    pub progress: f64,
+    envs: u64,
+    /// The step at which it learns next.
+    due: u64,
+    seen: Vec<f32>,
+    /// Whether the step under way is in memory already, as it is after a load.
+    begun: bool,
+}
+
+impl Collector {
+    /// With nothing collected.
+    pub fn new(set: &Collecting, spec: &Spec, rows: usize) -> Self {
+        Self {
+            slab: Slab::new(spec, rows),
+            replay: Replay::new(spec, rows, set.memory, set.n_step, set.gamma, set.priorities),
+            moments: set.normalize_observation.then(|| Moments::new(spec.obs_len())),
+            step: 0,
+            progress: 0.0,
+            envs: (rows / spec.agents) as u64,
+            due: set.learning_starts,
+            seen: Vec::new(),
+            begun: false,
+            set: *set,
+        }
+    }
+
+    /// Where the first observations go.
+    pub fn first(&mut self) -> FirstBuf<'_> {
+        self.slab.first()
+    }
+
+    /// Takes the first observations in.
+    pub fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.replay.begin(&self.slab.obs, &self.slab.mask);
+        }
+    }
+
+    /// Whether actions are still random.
+    pub fn is_warming_up(&self) -> bool {
+        self.step < self.set.learning_starts
+    }
+
+    /// The newest observations as a network sees them, `[rows, obs_len]`, and the slab's masks.
+    pub fn observed(&mut self) -> (&[f32], &[bool]) {
+        (see(self.moments.as_ref(), &self.slab.obs, &mut self.seen), &self.slab.mask)
+    }
+
+    /// Lends out the actions and the slots that the environment must fill.
+    pub fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
+        self.slab.exchange()
+    }
+
+    /// Takes the filled slots.
+    pub fn take(&mut self, progress: f64) {
+        let scale = self.set.reward_scale as f32;
+        self.slab.reward.iter_mut().for_each(|r| *r *= scale);
+        self.replay.end(Outcome {
+            action: self.slab.actions(),
+            reward: &self.slab.reward,
+            terminated: &self.slab.terminated,
+            truncated: &self.slab.truncated,
+            final_obs: &self.slab.final_obs,
+            final_mask: &self.slab.final_mask,
+        });
+        self.replay.begin(&self.slab.obs, &self.slab.mask);
+        if let Some(moments) = &mut self.moments {
+            moments.update(&self.slab.obs);
+        }
+        self.step += self.envs;
+        self.progress = progress;
+    }
+
+    /// Whether learning is due, and there is something to learn from.
+    pub fn is_due(&self) -> bool {
+        self.step >= self.due && !self.replay.is_empty()
+    }
+
+    /// Whether a bout of learning is due; each is so once.
+    pub fn next_bout(&mut self) -> bool {
+        let due = self.is_due();
+        self.due += if due { self.set.train_every } else { 0 };
+        due
+    }
+
+    /// Whether a checkpoint may be made where nothing was learned: now and then.
+    pub fn may_rest(&self) -> bool {
+        self.progress >= 1.0 || (self.step / self.envs).is_multiple_of(256)
+    }
+
+    /// Whether the next step is followed by learning that is more work than putting the memory aside, `work` being the
+    /// transitions of a bout.
+    pub fn takes_long(&self, work: f64) -> bool {
+        let work = self.envs.div_ceil(self.set.train_every) as f64 * work;
+        self.step + self.envs >= self.due && work > 1e4 && work > 0.1 * self.replay.len() as f64
+    }
+
+    /// Draws transitions, as networks see them.
+    pub fn sample(&self, rng: &mut Rng, beta: f64, batch: &mut Batch) {
+        self.replay.sample(rng, beta, batch);
+        if let Some(moments) = &self.moments {
+            // The memory holds what was observed: moments go on changing.
+            moments.apply(&mut batch.obs);
+            moments.apply(&mut batch.next_obs);
+        }
+    }
+
+    /// What observations are standardised by, as a save says.
+    pub fn saved_moments(&self, saved: &Saved) -> Result<Option<Moments>, AgentError> {
+        fitting_moments(saved, self.moments.as_ref())
+    }
+
+    /// The step at which it learns next.
+    pub fn due(&self) -> u64 {
+        self.due
+    }
+
+    /// Everything that must survive.
+    pub fn save(&self, tensors: &mut Vec<(String, Tensor)>, state: &mut Map<String, Value>) {
+        let replay = self.replay.save(tensors);
+        for (key, value) in [
+            ("step", json!(self.step)),
+            ("progress", json!(self.progress)),
+            ("moments", json!(self.moments)),
+            ("replay", replay),
+        ] {
+            state.insert(key.into(), value);
+        }
+    }
+
+    /// Goes on from a save that says when it learns next.
+    pub fn load(&mut self, saved: &Saved, due: u64) -> Result<(), AgentError> {
+        let moments = self.saved_moments(saved)?;
+        self.replay.load(saved, &saved.state["replay"])?;
+        self.moments = moments;
+        (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, due);
+        // What is due lies ahead, unless learning has not begun: else one step would be followed by endless learning.
+        let soon = self.step.saturating_add(self.set.train_every.max(self.set.learning_starts));
+        let late = !self.replay.is_empty() && due <= self.step;
+        if self.step > MOST_STEPS || late || due > soon {
+            return Err(AgentError::Checkpoint("its `step` and `due` cannot be".into()));
+        }
+        self.begun = self.replay.has_begun();
+        Ok(())
+    }
+}
+
+/// The moments of a save, if they are of the same observations as these.
+pub fn fitting_moments(saved: &Saved, here: Option<&Moments>) -> Result<Option<Moments>, AgentError> {
+    let there: Option<Moments> = saved.part("moments")?;
+    match (here, &there) {
+        (None, None) => Ok(None),
+        (Some(here), Some(moments)) if moments.fits(here) => Ok(there),
+        _ => Err(AgentError::Checkpoint("its `moments` are of other observations".into())),
+    }
+}

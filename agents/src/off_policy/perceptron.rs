@@ -1,0 +1,99 @@
+//! A perceptron with everything that learning needs, on the host: parameters, optimizer, gradient. Minibatches are worked
+//! on in parts, side by side; what the parts are does not depend on the number of threads, so neither do results.
+
+use crate::agent::{AgentError, Saved};
+use crate::bridge::{host_slice, host_view};
+use crate::dense::Dense;
+use crate::net::{Activation, Builder, Params};
+use crate::optim::{Adam, add, stretch_ends};
+use agon_core::crew::Crew;
+use tch::{Device, Tensor};
+
+/// Perceptrons as they are now.
+#[derive(Clone, Copy)]
+pub struct Now<'a> {
+    /// One each.
+    pub dense: &'a [Dense],
+    /// Parameters of all of them.
+    pub flat: &'a [f32],
+}
+
+/// Several perceptrons of the same shape over one set of parameters.
+pub struct Perceptrons {
+    /// One each.
+    pub dense: Vec<Dense>,
+    /// Of all of them.
+    pub params: Params,
+    adam: Adam,
+    gradient: Tensor,
+    ends: Vec<usize>,
+    name: &'static str,
+}
+
+impl Perceptrons {
+    /// So many fresh ones with these sizes, from inputs to outputs. Names begin with `name`.
+    pub fn new(seed: u64, name: &'static str, count: usize, sizes: &[usize]) -> Self {
+        let mut b = Builder::new(seed);
+        let layers: Vec<Vec<(usize, usize)>> = (0..count)
+            .map(|k| {
+                let layer = |(i, pair): (usize, &[usize])| b.linear(&format!("{name}.{k}.{i}"), pair[0], pair[1]);
+                sizes.windows(2).enumerate().map(layer).collect()
+            })
+            .collect();
+        let params = b.finish(Device::Cpu);
+        let dense = layers.iter().map(|layers| {
+            let (last, hidden) = layers.split_last().expect("a last layer");
+            Dense::new(&params, hidden, &[*last], Activation::Relu)
+        });
+        Self {
+            dense: dense.collect(),
+            adam: Adam::new(&params, 1e-8),
+            gradient: params.beside(3),
+            ends: stretch_ends(params.count() as usize),
+            params,
+            name,
+        }
+    }
+
+    /// What their passes need, for any thread.
+    pub fn now(&self) -> Now<'_> {
+        Now { dense: &self.dense, flat: host_view(&self.params.flat).expect("they are on the host") }
+    }
+
+    /// Adam's step along the sum of the parts' gradients; its norm.
+    pub fn step(&mut self, parts: &[&[f32]], rate: f64, crew: &Crew) -> f64 {
+        let gradient = host_slice(&mut self.gradient).expect("it is on the host");
+        let find = |from: usize, gradient: &mut [f32]| {
+            gradient.fill(0.0);
+            parts.iter().for_each(|part| add(gradient, &part[from..from + gradient.len()]));
+        };
+        let rates = [rate, f64::INFINITY];
+        let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, crew);
+        norm.map_or(f64::NAN, f64::from)
+    }
+
+    /// Updates made.
+    pub fn steps(&self) -> u64 {
+        self.adam.steps
+    }
+
+    /// Weights and moments.
+    pub fn save(&self, tensors: &mut Vec<(String, Tensor)>) {
+        self.adam.save(self.name, &self.params, tensors);
+    }
+
+    /// Weights and moments from a save.
+    pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.adam.load_named(self.name, &mut self.params, saved)
+    }
+}
+
+/// Moves `target` a share of `tau` of the way to `source`.
+pub fn follow(target: &mut Params, source: &Params, tau: f32) {
+    let there = host_view(&source.flat).expect("they are on the host");
+    let here = host_slice(&mut target.flat).expect("they are on the host");
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || here.iter_mut().zip(there).for_each(|(t, s)| *t += tau * (s - *t)),
+    );
+}

@@ -1,0 +1,100 @@
+//! Memory for one step of a batch, for whoever owns the loop: a learner, an evaluation.
+
+use crate::env::{Actions, ActionsMut};
+use crate::spec::{ActionSpec, Spec};
+use crate::vec_env::{FirstBuf, StepBuf};
+
+/// Everything that goes into a step and comes out of it. Row after row.
+#[derive(Clone, Debug)]
+pub struct Slab {
+    /// `[rows, obs_len]` to act on.
+    pub obs: Vec<f32>,
+    /// `[rows, mask_len]` for `obs`, or empty where the spec has no masks.
+    pub mask: Vec<bool>,
+    /// `[rows, len]` where actions are choices, else empty.
+    pub choices: Vec<i64>,
+    /// `[rows, len]` where actions are numbers, else empty.
+    pub numbers: Vec<f32>,
+    /// `[rows]`
+    pub reward: Vec<f32>,
+    /// `[rows]`
+    pub terminated: Vec<bool>,
+    /// `[rows]`
+    pub truncated: Vec<bool>,
+    /// `[rows, obs_len]`
+    pub final_obs: Vec<f32>,
+    /// `[rows, mask_len]`, or empty where the spec has no masks.
+    pub final_mask: Vec<bool>,
+    continuous: bool,
+}
+
+impl Slab {
+    /// For so many rows of environments of this spec.
+    pub fn new(spec: &Spec, rows: usize) -> Self {
+        let continuous = matches!(spec.action, ActionSpec::Continuous { .. });
+        let masks = rows * if spec.masked { spec.action.mask_len() } else { 0 };
+        let (obs, actions) = (rows * spec.obs_len(), rows * spec.action.len());
+        Self {
+            obs: vec![0.0; obs],
+            mask: vec![true; masks],
+            choices: vec![0; if continuous { 0 } else { actions }],
+            numbers: vec![0.0; if continuous { actions } else { 0 }],
+            reward: vec![0.0; rows],
+            terminated: vec![false; rows],
+            truncated: vec![false; rows],
+            final_obs: vec![0.0; obs],
+            final_mask: vec![true; masks],
+            continuous,
+        }
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.reward.len()
+    }
+
+    /// Where the first observations go.
+    pub fn first(&mut self) -> FirstBuf<'_> {
+        FirstBuf { obs: &mut self.obs, mask: &mut self.mask }
+    }
+
+    /// The actions.
+    pub fn actions(&self) -> Actions<'_> {
+        if self.continuous { Actions::Continuous(&self.numbers) } else { Actions::Discrete(&self.choices) }
+    }
+
+    /// Where actions are written.
+    pub fn actions_mut(&mut self) -> ActionsMut<'_> {
+        if self.continuous {
+            ActionsMut::Continuous(&mut self.numbers)
+        } else {
+            ActionsMut::Discrete(&mut self.choices)
+        }
+    }
+
+    /// What is acted on, observations and masks, and where actions are written.
+    pub fn act(&mut self) -> (&[f32], &[bool], ActionsMut<'_>) {
+        let actions = if self.continuous {
+            ActionsMut::Continuous(&mut self.numbers)
+        } else {
+            ActionsMut::Discrete(&mut self.choices)
+        };
+        (&self.obs, &self.mask, actions)
+    }
+
+    /// The actions, and the slots that the environment must fill.
+    pub fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
+        let actions =
+            if self.continuous { Actions::Continuous(&self.numbers) } else { Actions::Discrete(&self.choices) };
+        let out = StepBuf {
+            obs: &mut self.obs,
+            mask: &mut self.mask,
+            reward: &mut self.reward,
+            terminated: &mut self.terminated,
+            truncated: &mut self.truncated,
+            final_obs: &mut self.final_obs,
+            final_mask: &mut self.final_mask,
+        };
+        (actions, out)
+    }
+}
