@@ -42,6 +42,13 @@ impl From<Issue> for AgentError {
 /// More steps than any run makes: beyond it counters would overflow.
 pub(crate) const MOST_STEPS: u64 = 1 << 60;
 
+/// How often a saved agent has acted; older versions did not count, and go on with other actions.
+pub(crate) fn acts(saved: &Saved) -> Result<u64, AgentError> {
+    let acts: Option<u64> = saved.part("acts")?;
+    let wrong = || AgentError::Checkpoint("its `acts` cannot be".into());
+    acts.or(Some(0)).filter(|acts| *acts < 1 << 44).ok_or_else(wrong)
+}
+
 /// Says whether to stop. It is asked often, and from several threads.
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
@@ -105,6 +112,8 @@ pub struct Context<'a> {
     pub spec: &'a Spec,
     /// Rows of the batch.
     pub rows: usize,
+    /// The number of the batch's first row among all rows of the run: what random numbers of actions are keyed by.
+    pub first_lane: u32,
     /// The run's seed.
     pub seed: u64,
     /// Where tensors live.

@@ -68,13 +68,20 @@ impl Head {
         }
     }
 
-    /// Draws actions for all rows from the network's outputs.
-    pub fn sample(&self, out: &[f32], log_std: &[f32], mask: &[bool], rng: &mut Rng, drawn: Drawn<'_>) {
+    /// Draws actions for all rows from the network's outputs; `rng`: a generator for each row.
+    pub fn sample(
+        &self,
+        out: &[f32],
+        log_std: &[f32],
+        mask: &[bool],
+        rng: &mut dyn FnMut(usize) -> Rng,
+        drawn: Drawn<'_>,
+    ) {
         let Drawn { raw, mut actions, log_prob } = drawn;
         let (outputs, width) = (self.outputs(), self.width());
         for (row, log_prob) in log_prob.iter_mut().enumerate() {
             let out = &out[row * outputs..(row + 1) * outputs];
-            let mut total = 0.0;
+            let (mut total, mut rng) = (0.0, rng(row));
             match self {
                 Self::Categorical { sizes } => {
                     let mut from = 0;
@@ -265,7 +272,7 @@ mod tests {
             let (mut choices, mut numbers) = (vec![0i64; 2 * width], vec![0f32; 2 * width]);
             let actions =
                 if gaussian { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) };
-            let mut rng = Rng::new(3, Stream::Act, 0);
+            let mut rng = |row: usize| Rng::new(3, Stream::Act, row as u32);
             let drawn = Drawn { raw: &mut raw, actions, log_prob: &mut log_prob };
             head.sample(&out, &log_std, mask, &mut rng, drawn);
             for r in 0..2 {
@@ -299,13 +306,12 @@ mod tests {
     #[test]
     fn forbidden_choices_are_never_drawn() {
         let head = Head::Categorical { sizes: vec![3] };
-        let mut rng = Rng::new(1, Stream::Act, 0);
         let mask = [false, true, true];
-        for _ in 0..2000 {
+        for step in 0..2000 {
             let (mut raw, mut choice, mut log_prob) = ([0.0], [0i64], [0.0]);
             let actions = ActionsMut::Discrete(&mut choice);
             let drawn = Drawn { raw: &mut raw, actions, log_prob: &mut log_prob };
-            head.sample(&[50.0, 0.0, -3.0], &[], &mask, &mut rng, drawn);
+            head.sample(&[50.0, 0.0, -3.0], &[], &mask, &mut |_| Rng::at_step(1, Stream::Act, 0, step), drawn);
             assert_ne!(choice[0], 0);
         }
     }

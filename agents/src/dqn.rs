@@ -4,7 +4,7 @@
 //! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
 //! losses are [`crate::q_net`] and [`crate::q_loss`].
 
-use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, acts, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
 use crate::dense::BLOCK;
 use crate::dist::Head;
@@ -21,7 +21,7 @@ use crate::replay::{Batch, Priorities, Replay};
 use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::Policy;
-use agon_core::rng::{Rng, RngState, Stream};
+use agon_core::rng::{LaneRngs, Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::spec::ActionSpec;
 use agon_core::{Actions, ActionsMut, FirstBuf, Slab, Spec, StepBuf};
@@ -101,7 +101,7 @@ pub struct Dqn {
     adam: Adam,
     collector: Collector,
     batch: Batch,
-    act_rng: Rng,
+    act_rngs: LaneRngs,
     sample_rng: Rng,
     noise_rng: Rng,
     /// The step at which the network is copied next.
@@ -192,7 +192,7 @@ const DARK_EVERY: u64 = 128;
 impl Dqn {
     /// A fresh learner.
     pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
-        let Context { spec, rows, seed, device, threads } = *context;
+        let Context { spec, rows, first_lane, seed, device, threads } = *context;
         let actions = config.fits(spec, rows)?;
         let (net, params) = QNet::new(seed, spec.obs_len(), &config.shape(actions), device);
         let parts = (0..config.parts(device)).map(|_| Part::default()).collect();
@@ -213,7 +213,7 @@ impl Dqn {
             adam: Adam::new(&params, 1e-8),
             collector: Collector::new(&collecting, spec, rows),
             batch: Batch::new(spec, config.minibatch * config.together()),
-            act_rng: Rng::new(seed, Stream::Act, 0),
+            act_rngs: LaneRngs::new(seed, Stream::Act, first_lane),
             sample_rng: Rng::new(seed, Stream::Shuffle, 0),
             noise_rng: Rng::new(seed, Stream::Act, 1),
             copy_due: config.target_every,
@@ -370,7 +370,9 @@ impl Agent for Dqn {
         let (epsilon, rows) = (self.epsilon() as f32, self.collector.slab.rows());
         let actions = self.q.len() / rows;
         // Whoever acts at random anyway is not asked.
-        let random: Vec<bool> = (0..rows).map(|_| self.act_rng.f32() < epsilon).collect();
+        let mut rngs: Vec<Rng> = (0..rows).map(|row| self.act_rngs.row(row)).collect();
+        self.act_rngs.step += 1;
+        let random: Vec<bool> = rngs.iter_mut().map(|rng| rng.f32() < epsilon).collect();
         if random.iter().any(|r| !r) {
             let noise = self.net.noise(&mut self.noise_rng);
             let (obs, _) = self.collector.observed();
@@ -378,7 +380,9 @@ impl Agent for Dqn {
             let temperature = (self.config.temperature * self.config.reward_scale) as f32;
             if temperature > 0.0 {
                 // The greatest of values with Gumbel noise is a draw from their softmax.
-                self.q.iter_mut().for_each(|q| *q += temperature * self.act_rng.gumbel() as f32);
+                for (q, rng) in self.q.chunks_exact_mut(actions).zip(&mut rngs) {
+                    q.iter_mut().for_each(|q| *q += temperature * rng.gumbel() as f32);
+                }
             }
             let Slab { mask, choices, .. } = &mut self.collector.slab;
             self.head.mode(&self.q, mask, ActionsMut::Discrete(choices));
@@ -387,7 +391,7 @@ impl Agent for Dqn {
         for row in (0..rows).filter(|row| random[*row]) {
             let legal = |a: &usize| mask.is_empty() || mask[row * actions + a];
             let count = (0..actions).filter(legal).count();
-            let nth = self.act_rng.below(count.max(1) as u32) as usize;
+            let nth = rngs[row].below(count.max(1) as u32) as usize;
             choices[row] = (0..actions).filter(legal).nth(nth).unwrap_or(0) as i64;
         }
     }
@@ -442,7 +446,7 @@ impl Agent for Dqn {
         self.collector.save(&mut tensors, &mut state);
         for (key, value) in [
             ("adam_steps", json!(self.adam.steps)),
-            ("act_rng", json!(self.act_rng.state())),
+            ("acts", json!(self.act_rngs.step)),
             ("sample_rng", json!(self.sample_rng.state())),
             ("noise_rng", json!(self.noise_rng.state())),
             ("due", json!([self.collector.due(), self.copy_due])),
@@ -462,7 +466,7 @@ impl Agent for Dqn {
         self.adam.load(&mut self.params, saved)?;
         tch::no_grad(|| self.target.flat.copy_(target));
         self.collector.load(saved, learn)?;
-        self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
+        self.act_rngs.step = acts(saved)?;
         self.sample_rng = Rng::restore(saved.part::<RngState>("sample_rng")?);
         self.noise_rng = Rng::restore(saved.part::<RngState>("noise_rng")?);
         self.copy_due = copy;
@@ -492,7 +496,7 @@ mod tests {
         const ROWS: usize = 40_000;
         let mut spec = Spec::new(vec![Field::new("x", "", -1.0, 1.0)], ActionSpec::discrete(["a", "b", "c", "d"]), 10);
         spec.masked = true;
-        let context = Context { spec: &spec, rows: ROWS, seed: 1, device: Device::Cpu, threads: 1 };
+        let context = Context { spec: &spec, rows: ROWS, first_lane: 0, seed: 1, device: Device::Cpu, threads: 1 };
         let (memory, learning_starts) = (1, 0);
         let config = Config { memory, learning_starts, epsilon_end: 0.0, reward_scale: 0.1, ..Config::default() };
         let mut dqn = Dqn::new(config, &context).unwrap();

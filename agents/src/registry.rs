@@ -72,7 +72,8 @@ impl Entry {
         match self.build {
             Build::Agent(build) => {
                 let (rows, device) = (start.env.spec().agents * envs, Device::Cpu);
-                build(settings, &Context { spec: start.env.spec(), rows, seed: 0, device, threads: 1 }).map(drop)
+                build(settings, &Context { spec: start.env.spec(), rows, first_lane: 0, seed: 0, device, threads: 1 })
+                    .map(drop)
             }
             Build::Training(build) => build(settings, start).map(drop),
         }
@@ -83,7 +84,8 @@ impl Entry {
         match self.build {
             Build::Agent(build) => {
                 let Start { env, seed, steps, device, threads, .. } = start;
-                let agent = build(settings, &Context { spec: env.spec(), rows: env.rows(), seed, device, threads })?;
+                let context = Context { spec: env.spec(), rows: env.rows(), first_lane: 0, seed, device, threads };
+                let agent = build(settings, &context)?;
                 Ok(Box::new(Trainer::new(env, agent, seed, steps)))
             }
             Build::Training(build) => build(settings, start),

@@ -3,7 +3,7 @@
 
 use super::collector::{Collecting, Collector, fitting_moments};
 use super::perceptron::{Now, Perceptrons, follow};
-use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, all_finite, go_on};
+use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, acts, all_finite, go_on};
 use crate::bridge::host_view;
 use crate::dense::{BLOCK, Dense, Seen, Tape};
 use crate::greedy::see;
@@ -15,7 +15,7 @@ use crate::squashed::Squashed;
 use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::{Observed, Policy};
-use agon_core::rng::{Rng, RngState, Stream};
+use agon_core::rng::{LaneRngs, Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
 use serde_json::{Map, Value, json};
@@ -243,7 +243,7 @@ pub struct ActorCritic<A> {
     head: Squashed,
     batch: Batch,
     actions: Vec<f32>,
-    seed: u64,
+    act_rngs: LaneRngs,
     sample_rng: Rng,
 }
 
@@ -279,14 +279,14 @@ pub fn fits(
 impl<A: Algorithm> ActorCritic<A> {
     /// An algorithm at its beginning.
     pub fn new(algorithm: A, pace: Pace, set: &Collecting, head: Squashed, context: &Context<'_>) -> Self {
-        let Context { spec, rows, seed, .. } = *context;
+        let Context { spec, rows, first_lane, seed, .. } = *context;
         Self {
             algorithm,
             collector: Collector::new(set, spec, rows),
             actions: vec![0.0; pace.minibatch * head.len()],
             batch: Batch::new(spec, pace.minibatch),
             head,
-            seed,
+            act_rngs: LaneRngs::new(seed, Stream::Act, first_lane),
             sample_rng: Rng::new(seed, Stream::Shuffle, 0),
             pace,
         }
@@ -318,16 +318,16 @@ impl<A: Algorithm> Agent for ActorCritic<A> {
     }
 
     fn act(&mut self) {
-        let (seed, step, warming_up) = (self.seed, self.collector.step, self.collector.is_warming_up());
-        let mut lane = |row: usize| Rng::at_step(seed, Stream::Act, row as u32, step);
+        let (rngs, warming_up) = (self.act_rngs, self.collector.is_warming_up());
+        self.act_rngs.step += 1;
         let mut actions = std::mem::take(&mut self.collector.slab.numbers);
         if warming_up {
             for (row, action) in actions.chunks_exact_mut(self.head.len()).enumerate() {
-                let mut rng = lane(row);
+                let mut rng = rngs.row(row);
                 action.iter_mut().for_each(|a| *a = rng.range(-1.0, 1.0) as f32);
             }
         } else {
-            self.algorithm.explore(self.collector.observed().0, &mut lane, &mut actions);
+            self.algorithm.explore(self.collector.observed().0, &mut |row| rngs.row(row), &mut actions);
         }
         self.head.scaled(&mut actions);
         self.collector.slab.numbers = actions;
@@ -380,6 +380,7 @@ impl<A: Algorithm> Agent for ActorCritic<A> {
         self.algorithm.save(&mut tensors);
         self.collector.save(&mut tensors, &mut state);
         state.insert("due".into(), json!(self.collector.due()));
+        state.insert("acts".into(), json!(self.act_rngs.step));
         state.insert("sample_rng".into(), json!(self.sample_rng.state()));
         Saved { tensors, state: Value::Object(state) }
     }
@@ -389,6 +390,7 @@ impl<A: Algorithm> Agent for ActorCritic<A> {
         self.algorithm.load(saved)?;
         self.collector.load(saved, due)?;
         self.sample_rng = Rng::restore(rng);
+        self.act_rngs.step = acts(saved)?;
         Ok(())
     }
 }

@@ -345,7 +345,7 @@ mod tests {
         let field = |name: &str| Field::new(name, "", -2.0, 3.0);
         let action = ActionSpec::Continuous { fields: vec![field("a"), field("b")] };
         let spec = Spec::new(["x", "y", "z"].map(field).to_vec(), action, 10);
-        let context = Context { spec: &spec, rows: 1, seed: 3, device: Device::Cpu, threads: 2 };
+        let context = Context { spec: &spec, rows: 1, first_lane: 0, seed: 3, device: Device::Cpu, threads: 2 };
         let n = 150; // parts of uneven size
         let config = Config { hidden: vec![16, 24], minibatch: n, memory: 10, ..Config::default() };
         let head = Squashed::of(&spec).unwrap();

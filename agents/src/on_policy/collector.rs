@@ -1,6 +1,6 @@
 //! What every on-policy learner does between updates: acts, keeps what happened, and estimates what it was worth.
 
-use crate::agent::{AgentError, Context, NEVER, Saved};
+use crate::agent::{AgentError, Context, NEVER, Saved, acts};
 use crate::bridge::read_f32;
 use crate::dist::Head;
 use crate::normalise::Moments;
@@ -9,7 +9,7 @@ use crate::on_policy::networks::{Networks, Observed, Shape};
 use crate::on_policy::returns::{Earned, gae};
 use crate::on_policy::rollout::Rollout;
 use agon_core::memory;
-use agon_core::rng::{Rng, RngState, Stream};
+use agon_core::rng::{LaneRngs, Stream};
 use agon_core::{Actions, FirstBuf, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
@@ -88,7 +88,7 @@ pub struct Collector {
     /// Whether the first of them are there already.
     uploaded: bool,
     gamma: f64,
-    act_rng: Rng,
+    act_rngs: LaneRngs,
     obs_moments: Option<Moments>,
     return_moments: Option<Moments>,
     discounted: Vec<f32>,
@@ -117,7 +117,7 @@ impl Memory {
 impl Collector {
     /// Fresh networks and an empty rollout.
     pub fn new(set: &Collecting<'_>, context: &Context<'_>) -> Self {
-        let Context { spec, rows, seed, device, threads } = *context;
+        let Context { spec, rows, first_lane, seed, device, threads } = *context;
         let head = Head::of(spec);
         let networks = Networks::new(seed, &set.shape, spec.obs_len(), &head, device, threads);
         let batch = rows * set.rollout_steps;
@@ -136,7 +136,7 @@ impl Collector {
             on_device: (device != Device::Cpu).then(|| Tensor::zeros(slab, (Kind::Float, device))),
             uploaded: false,
             gamma: set.gamma,
-            act_rng: Rng::new(seed, Stream::Act, 0),
+            act_rngs: LaneRngs::new(seed, Stream::Act, first_lane),
             obs_moments: set.normalize_observation.then(|| Moments::new(spec.obs_len())),
             return_moments: set.normalize_reward.then(|| Moments::new(1)),
             discounted: vec![0.0; rows],
@@ -197,7 +197,8 @@ impl Collector {
         let n = self.rollout.rows * self.rollout.obs_len();
         change(&self.networks, &self.rollout.obs[t * n..(t + 1) * n], &mut self.out);
         let (mask, drawn) = self.rollout.choice();
-        self.head.sample(&self.out, &self.networks.log_std, mask, &mut self.act_rng, drawn);
+        self.head.sample(&self.out, &self.networks.log_std, mask, &mut |row| self.act_rngs.row(row), drawn);
+        self.act_rngs.step += 1;
     }
 
     /// See [`crate::Agent::exchange`].
@@ -334,7 +335,7 @@ impl Collector {
 
     /// Everything that must survive besides the parameters.
     pub fn save(&self, state: &mut Map<String, Value>) {
-        state.insert("act_rng".into(), json!(self.act_rng.state()));
+        state.insert("acts".into(), json!(self.act_rngs.step));
         state.insert("obs_moments".into(), json!(self.obs_moments));
         state.insert("return_moments".into(), json!(self.return_moments));
         state.insert("discounted".into(), json!(self.discounted));
@@ -375,7 +376,7 @@ impl Collector {
     pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let discounted: Vec<f32> = saved.part("discounted")?;
         let [moments, returns] = self.moments(saved)?;
-        self.act_rng = Rng::restore(saved.part::<RngState>("act_rng")?);
+        self.act_rngs.step = acts(saved)?;
         (self.obs_moments, self.return_moments) = (moments, returns);
         if discounted.len() == self.discounted.len() {
             self.discounted = discounted;

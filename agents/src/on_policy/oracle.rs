@@ -144,7 +144,7 @@ fn losses_and_gradients_are_those_of_another_implementation() {
     let mut alone = Vec::new();
     for (case, threads) in cases.iter().flat_map(|case| [(case, 1), (case, 2)]) {
         let spec = spec(case, size("obs"));
-        let context = Context { spec: &spec, rows, seed: 1, device: Device::Cpu, threads };
+        let context = Context { spec: &spec, rows, first_lane: 0, seed: 1, device: Device::Cpu, threads };
         // Threads change no bit.
         let mut same = |collector: &Collector| match threads {
             1 => alone = collector.networks.last_gradient(),

@@ -35,6 +35,29 @@ pub struct Rng {
     block: [u32; 4],
 }
 
+/// Random numbers for the rows of a batch, step by step: each row's are those of its lane among all lanes of a run, so
+/// that a row acts alike whichever batch it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneRngs {
+    seed: u64,
+    stream: Stream,
+    first_lane: u32,
+    /// Steps made.
+    pub step: u64,
+}
+
+impl LaneRngs {
+    /// Row 0 is lane `first_lane`.
+    pub fn new(seed: u64, stream: Stream, first_lane: u32) -> Self {
+        Self { seed, stream, first_lane, step: 0 }
+    }
+
+    /// The generator of a row at this step.
+    pub fn row(&self, row: usize) -> Rng {
+        Rng::at_step(self.seed, self.stream, self.first_lane + row as u32, self.step)
+    }
+}
+
 /// A generator as it is saved: `[seed, stream << 32 | lane, words drawn]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "[u64; 3]")]
