@@ -144,6 +144,21 @@ def dqn_sb3_zoo(seed):
     return 20 * 128 / (time.perf_counter() - start)
 
 
+def sac_sb3(seed):
+    """SB3's gradient steps a second of SAC on Pendulum: two hidden layers of 256, minibatches of 256, two threads."""
+    import torch
+    from stable_baselines3 import SAC
+    from stable_baselines3.common.env_util import make_vec_env
+
+    torch.set_num_threads(2)
+    model = SAC("MlpPolicy", make_vec_env("Pendulum-v1", seed=seed), seed=seed, device="cpu", learning_starts=1000)
+    model.learn(1000)
+    model.train(gradient_steps=20, batch_size=256)
+    start = time.perf_counter()
+    model.train(gradient_steps=500, batch_size=256)
+    return 500 / (time.perf_counter() - start)
+
+
 def ppo_torch(seed, steps=40_000, n=4, length=128):
     """A single-file PPO in CleanRL's form and with its settings, two 64x64 tanh networks."""
     import gymnasium
@@ -202,7 +217,7 @@ def ppo_torch(seed, steps=40_000, n=4, length=128):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["step", "playout", "mcts", "ppo", "dqn", "target"])
+    parser.add_argument("what", choices=["step", "playout", "mcts", "ppo", "dqn", "sac", "target"])
     parser.add_argument("who")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

@@ -45,6 +45,8 @@ pub enum Command {
     /// Ends the engines of a process when that is gone; Agon starts it itself
     #[command(hide = true)]
     Guard { process: u32 },
+    /// Write a new environment into a checkout of Agon: its file, its registry row, its scenario
+    New(New),
     /// The speeds that the README quotes
     Bench(Bench),
     /// What was found: libtorch, CUDA, threads, terminal, run folder, a two-second speed test
@@ -53,6 +55,24 @@ pub enum Command {
     Completions(Completions),
     /// Print the manual page: `agon man > agon.1`
     Man,
+}
+
+#[derive(Args, Debug)]
+pub struct New {
+    #[command(subcommand)]
+    pub what: NewWhat,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum NewWhat {
+    /// An environment: `agon new env classic/grid-world`
+    Env(NewEnv),
+}
+
+#[derive(Args, Debug)]
+pub struct NewEnv {
+    /// Its name, FAMILY/NAME
+    pub name: String,
 }
 
 #[derive(Args, Debug)]

@@ -54,6 +54,7 @@ fn run(cli: Cli) -> Outcome {
             Ok(())
         }
         Some(Command::Drive(args)) => agon::drive::run(&args),
+        Some(Command::New(agon::cli::New { what: agon::cli::NewWhat::Env(args) })) => agon::new::run(&args),
         Some(_) => hand_over(),
     }
 }

@@ -129,6 +129,15 @@ fn every_scenario_is_understood_whole() {
     let all: Vec<String> = agon::embedded::names().map(file).collect();
     assert!(all.len() >= 6);
     for file in all {
+        if std::fs::read_to_string(&file).unwrap().contains("[model]") {
+            let out = dir.path().join("model").to_string_lossy().into_owned();
+            let args = ["train", &file, "--set", "train.steps=3", "--ui", "json", "--out", &out];
+            let told = ok(dir.path(), &args);
+            let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+            assert_eq!(last["scores"]["metrics"][0]["name"], "log_loss", "{file}");
+            std::fs::remove_dir_all(out).unwrap();
+            continue;
+        }
         if std::fs::read_to_string(&file).unwrap().contains("[entrants]") {
             let out = dir.path().join("tournament").to_string_lossy().into_owned();
             let args = ["tournament", &file, "--set", "tournament.pairs=1", "--json", "--out", &out];
@@ -474,4 +483,41 @@ fn markets_that_cannot_be_are_refused() {
         assert!(told.contains(part), "{env} {agent}: {told}");
         assert!(!dir.path().join("r").exists(), "{env} {agent} left a run behind");
     }
+}
+
+/// In a checkout `agon new env` writes an environment, a row and a scenario; elsewhere, or twice, it writes nothing.
+#[test]
+fn a_new_environment_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = |name: &str, code: i32| {
+        let out = Command::new(env!("CARGO_BIN_EXE_agon")).args(["new", "env", name]).current_dir(dir.path()).output();
+        let out = out.unwrap();
+        let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        assert_eq!(out.status.code(), Some(code), "{name}: {told}");
+        told
+    };
+    assert!(new("classic/grid-world", 2).contains("in a checkout of Agon"));
+    for folder in ["envs/src/classic", "scenarios/classic"] {
+        std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
+    for file in ["envs/src/lib.rs", "envs/src/classic.rs"] {
+        std::fs::copy(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file), dir.path().join(file)).unwrap();
+    }
+    let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).unwrap();
+    let before = read("envs/src/classic.rs");
+    for (name, why) in [
+        ("grid-world", "FAMILY/NAME"),
+        ("classic/Grid", "small letters"),
+        ("robots/x", "no family"),
+        ("games/x", "Game"),
+    ] {
+        assert!(new(name, 2).contains(why), "{name}");
+    }
+    assert_eq!(read("envs/src/classic.rs"), before);
+    new("classic/grid-world", 0);
+    let (rows, code) = (read("envs/src/classic.rs"), read("envs/src/classic/grid_world.rs"));
+    assert!(rows.contains("pub mod grid_world;") && rows.contains("Entry::env::<grid_world::GridWorld>("), "{rows}");
+    assert!(code.contains("impl Env for GridWorld") && !code.contains("Walk"), "{code}");
+    assert!(read("scenarios/classic/grid-world.toml").contains("classic/grid-world"));
+    assert!(new("classic/grid-world", 2).contains("is there already"));
 }

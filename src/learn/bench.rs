@@ -112,9 +112,16 @@ fn published(name: &str) -> (usize, Value) {
     }
 }
 
-fn on_cartpole(kind: &str, envs: usize, settings: &Value, steps: u64, threads: usize) -> Outcome<Box<dyn Training>> {
+/// A training of an agent with these settings in so many environments.
+fn training(
+    (kind, id): (&str, &str),
+    envs: usize,
+    settings: &Value,
+    steps: u64,
+    threads: usize,
+) -> Outcome<Box<dyn Training>> {
     agon_agents::set_threads(threads);
-    let entry = agon_envs::find("classic/cartpole").map_err(|e| Failure::Internal(e.to_string()))?;
+    let entry = agon_envs::find(id).map_err(|e| Failure::Internal(e.to_string()))?;
     let env = entry.build(&Map::new(), envs, 1).map_err(|e| Failure::Internal(e.to_string()))?;
     let agent = registry::find(kind).map_err(|_| Failure::Internal(format!("no {kind}")))?;
     let settings = settings.as_object().cloned().unwrap_or_default();
@@ -126,7 +133,7 @@ fn on_cartpole(kind: &str, envs: usize, settings: &Value, steps: u64, threads: u
 fn gradient_steps(threads: usize) -> Outcome<f64> {
     let settings = json!({"learning_rate": 2.3e-3, "train_every": 256, "gradient_steps": 128, "minibatch": 64,
                           "target_every": 10, "double": false});
-    let mut trainer = on_cartpole("dqn", 1, &settings, 20_000, threads)?;
+    let mut trainer = training(("dqn", "classic/cartpole"), 1, &settings, 20_000, threads)?;
     let mut bouts = 0;
     while !trainer.done() {
         if !trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?.is_empty() {
@@ -134,6 +141,19 @@ fn gradient_steps(threads: usize) -> Outcome<f64> {
         }
     }
     Ok(f64::from(128 * bouts) / trainer.take_times().learn.as_secs_f64())
+}
+
+/// Gradient steps a second of SAC: two hidden layers of 256, minibatches of 256.
+fn soft_steps(threads: usize) -> Outcome<f64> {
+    let settings = json!({"learning_starts": 1000, "memory": 20_000, "train_every": 100, "gradient_steps": 100});
+    let mut trainer = training(("sac", "classic/pendulum"), 1, &settings, 3000, threads)?;
+    let mut bouts = 0;
+    while !trainer.done() {
+        if !trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?.is_empty() {
+            bouts += 1;
+        }
+    }
+    Ok(f64::from(100 * bouts) / trainer.take_times().learn.as_secs_f64())
 }
 
 /// Microseconds to draw 256 of a million prioritized transitions of CartPole and to give them new priorities.
@@ -176,7 +196,7 @@ fn prioritized() -> Outcome<f64> {
 /// Steps a second of PPO's whole training loop on CartPole, two separate networks of 64×64 tanh.
 pub fn learning(name: &str, steps: u64) -> Outcome<f64> {
     let (envs, settings) = published(name);
-    let mut trainer = on_cartpole("ppo", envs, &settings, steps, 1)?;
+    let mut trainer = training(("ppo", "classic/cartpole"), envs, &settings, steps, 1)?;
     let start = Instant::now();
     while !trainer.done() {
         trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?;
@@ -207,6 +227,9 @@ fn all() -> Vec<(String, &'static str, Measure)> {
     for threads in [1, 2] {
         let measure = move || gradient_steps(threads);
         all.push((format!("dqn/cartpole rl-zoo3 x{threads}"), "gradient steps/s", Box::new(measure)));
+    }
+    for threads in [1, 2] {
+        all.push((format!("sac/pendulum x{threads}"), "gradient steps/s", Box::new(move || soft_steps(threads))));
     }
     all.push(("replay/prioritized 256 of 1M".into(), "µs", Box::new(prioritized)));
     all

@@ -386,9 +386,10 @@ pub fn run(args: &cli::Eval) -> Outcome {
             return Err(Failure::Input(message));
         }
     };
-    let source = Source::read(&agon::embedded::locate(&scenario)?, &args.set)?;
+    let scenario = agon::embedded::locate(&scenario)?;
+    let source = Source::read(&scenario, &args.set)?;
     if DataTask::is_meant(&source) {
-        return of_data(args, &scenario, &source);
+        return of_data(args, own.as_deref(), &scenario, &source);
     }
     let mut plan = Plan::of(&scenario, &source, true)?;
     if let Some(own) = own {
@@ -435,7 +436,11 @@ pub fn run(args: &cli::Eval) -> Outcome {
 }
 
 /// `agon eval` of a model of data: what the part that it never saw says of it.
-fn of_data(args: &cli::Eval, scenario: &Path, source: &Source) -> Outcome {
+fn of_data(args: &cli::Eval, own: Option<&Path>, scenario: &Path, source: &Source) -> Outcome {
+    if own.is_none() {
+        let message = "a model of data has no scripted players: name a run of it, or a checkpoint";
+        return Err(Failure::Input(message.into()));
+    }
     let given = [
         ("--episodes", args.episodes.is_some()),
         ("--positions", args.positions.is_some()),
