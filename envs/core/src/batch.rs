@@ -1,6 +1,7 @@
 //! The batch engine. The one place where an episode advances, is counted, ends and restarts.
 
-use crate::env::{Actions, ActionsMut, Env, Measure, Player, Status};
+use crate::action::{Actions, ActionsMut};
+use crate::env::{Env, Measure, Player, Status};
 use crate::error::EnvError;
 use crate::game::Position;
 use crate::model::Model;

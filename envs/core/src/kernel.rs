@@ -1,7 +1,8 @@
 //! Environments that are arithmetic only: written once over [`Real`], stepped in SIMD registers.
 
+use crate::action::{Actions, ActionsMut};
 use crate::batch::{Batch, States, Stepped};
-use crate::env::{Actions, ActionsMut, Player, Status};
+use crate::env::{Player, Status};
 use crate::error::EnvError;
 use crate::real::{Lane, Real};
 use crate::rng::Rng;

@@ -18,6 +18,7 @@
 //!
 //! Symbols: N environments, `rows` = N × agents lanes, A actions, T steps.
 
+pub mod action;
 pub mod batch;
 pub mod contract;
 pub mod crew;
@@ -45,8 +46,9 @@ pub mod vec_env;
 #[doc(hidden)]
 pub use serde_json; // for the macros
 
+pub use action::{Actions, ActionsMut};
 pub use batch::Batch;
-pub use env::{Actions, ActionsMut, Env, Status};
+pub use env::{Env, Status};
 pub use error::EnvError;
 pub use event::{Event, Sink};
 pub use game::{Game, GameSpec, Score, Turn};
