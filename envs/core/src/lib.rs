@@ -6,6 +6,7 @@
 //! | writing one that is arithmetic only, for SIMD | [`kernel`] and [`real`] |
 //! | writing a game | [`game`] |
 //! | a game as an environment | [`table`] |
+//! | an environment that keeps the states of a batch in its own way | [`batch::States`] |
 //! | what a learner sees | [`vec_env`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
@@ -47,12 +48,12 @@ pub mod vec_env;
 pub use serde_json; // for the macros
 
 pub use action::{Actions, ActionsMut};
-pub use batch::Batch;
+pub use batch::{Batch, States};
 pub use env::{Env, Status};
 pub use error::EnvError;
 pub use event::{Event, Sink};
 pub use game::{Game, GameSpec, Score, Turn};
-pub use kernel::{Kernel, Lanes};
+pub use kernel::Kernel;
 pub use model::Model;
 pub use registry::Entry;
 pub use rng::Rng;
