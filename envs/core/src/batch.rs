@@ -240,6 +240,7 @@ impl<E: Env> States for Each<E> {
 /// N environments with their generators, clocks and totals.
 pub struct Batch<S: States> {
     states: S,
+    first_lane: u32,
     rngs: Vec<Rng>,
     clocks: Vec<u32>,
     totals: Vec<f64>,
@@ -266,8 +267,15 @@ impl<S: States> Batch<S> {
             over: vec![0; n.next_multiple_of(8)],
             finals: Vec::new(),
             keep_finals: false,
+            first_lane: 0,
             states,
         })
+    }
+
+    /// As the part of a larger batch that begins with its environment `lane` (see [`VecEnv::first_lane`]).
+    pub fn from_lane(mut self, lane: u32) -> Self {
+        self.first_lane = lane;
+        self
     }
 
     /// Notes the end of environment i's episode and starts its next one.
@@ -309,9 +317,13 @@ impl<S: States> VecEnv for Batch<S> {
         self.states.len()
     }
 
+    fn first_lane(&self) -> u32 {
+        self.first_lane
+    }
+
     fn reset(&mut self, seed: u64, stream: Stream, first: FirstBuf<'_>) {
         for i in 0..self.envs() {
-            self.rngs[i] = Rng::new(seed, stream, i as u32);
+            self.rngs[i] = Rng::new(seed, stream, self.first_lane + i as u32);
             self.states.reset(i, &mut self.rngs[i]);
         }
         self.clocks.fill(0);

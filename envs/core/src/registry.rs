@@ -22,7 +22,7 @@ pub struct Entry {
     /// The scripted players it brings.
     pub players: &'static [Player],
     declared: fn() -> Vec<Declared>,
-    build: fn(&Map<String, Value>, usize, usize) -> Result<Box<dyn VecEnv>, EnvError>,
+    build: fn(&Map<String, Value>, u32, usize, usize) -> Result<Box<dyn VecEnv>, EnvError>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, EnvError>,
 }
 
@@ -50,9 +50,9 @@ impl Entry {
             version: S::VERSION,
             players: S::PLAYERS,
             declared: S::Settings::declared,
-            build: |table, envs, threads| {
+            build: |table, first_lane, envs, threads| {
                 let settings = S::Settings::read(table).map_err(EnvError::Settings)?;
-                Ok(Box::new(Batch::<S>::new(settings, envs, threads)?))
+                Ok(Box::new(Batch::<S>::new(settings, envs, threads)?.from_lane(first_lane)))
             },
             resolve: |table| Ok(S::Settings::read(table).map_err(EnvError::Settings)?.write()),
         }
@@ -70,7 +70,19 @@ impl Entry {
         envs: usize,
         threads: usize,
     ) -> Result<Box<dyn VecEnv>, EnvError> {
-        (self.build)(settings, envs, threads)
+        self.build_part(settings, 0, envs, threads)
+    }
+
+    /// The same as the part of a larger batch that begins with its environment `first_lane`: see
+    /// [`VecEnv::first_lane`].
+    pub fn build_part(
+        &self,
+        settings: &Map<String, Value>,
+        first_lane: u32,
+        envs: usize,
+        threads: usize,
+    ) -> Result<Box<dyn VecEnv>, EnvError> {
+        (self.build)(settings, first_lane, envs, threads)
     }
 
     /// The same settings with every default filled in.
