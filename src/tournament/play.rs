@@ -5,7 +5,7 @@
 //! for any number of workers and any number of interruptions.
 
 use super::book::Opening;
-use super::game::{Board, End, Record};
+use super::game::{Board, Record};
 use super::plan::{Order, Plan};
 use super::ratings::{Score, Table};
 use super::schedule::{Pairing, Schedule};
@@ -15,6 +15,7 @@ use crate::run::Run;
 use agon_core::game::{Game, mix};
 use agon_core::memory;
 use agon_core::rng::{Rng, Stream};
+use agon_search::match_loop::End;
 use agon_search::{Networks, registry};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use std::collections::{BTreeMap, HashSet};

@@ -4,6 +4,7 @@
 //! | to learn about | read |
 //! | --- | --- |
 //! | what a player is | [`player`] |
+//! | how a game between players is played | [`match_loop`] |
 //! | which there are, by name | [`registry`] |
 //! | alpha-beta search | [`minimax`] |
 //! | Monte Carlo tree search | [`mcts`] |
@@ -17,6 +18,7 @@ pub mod cfr;
 pub mod engine;
 pub mod gtp;
 pub mod guided;
+pub mod match_loop;
 pub mod mcts;
 pub mod memory;
 pub mod minimax;
