@@ -3,9 +3,10 @@
 
 use crate::cli;
 use crate::failure::{Failure, Outcome};
-use agon_core::game::{Action, Game, Turn, Visit, moves};
+use agon_core::game::{Action, Game, Turn, Visit, moves, start};
 use agon_core::rng::{Rng, Stream};
-use agon_search::{Networks, Player, Thoughts, player};
+use agon_search::match_loop::{Listener, Match, Reply};
+use agon_search::{Networks, Player, Thoughts, registry};
 use serde_json::{Map, Value};
 use std::io::BufRead;
 
@@ -42,35 +43,36 @@ impl Visit for Sitting<'_> {
             let message = format!("--seat {}: {} has seats 1 to {}", args.seat, args.game, seats.len());
             return Err(Failure::Input(message));
         }
-        let made = player::parse(&args.against).and_then(|(name, mut settings)| {
+        let made = registry::parse(&args.against).and_then(|(name, mut settings)| {
             // Nobody else needs the cores while somebody waits for an answer.
             if name == "mcts" {
                 let cores = std::thread::available_parallelism().map_or(1, usize::from);
                 settings.entry("threads").or_insert(cores.into());
             }
-            player::by_name(&game, &name, &settings, self.networks)
+            registry::by_name(&game, &name, &settings, self.networks)
         });
         let mut rival = made.map_err(|e| Failure::Input(format!("--against {}: {e}", args.against)))?;
         crate::say!("{}: you are {}", args.game, seats[person]);
         crate::say!("type a move, or: moves, hint, undo, quit\n");
-        let mut table = Table::new(&game, args.seed);
+        let mut state = start(&game);
+        let mut table = Table::new(&game, &mut state, &mut *rival, args.seed);
         let hidden = game.spec().hidden;
         let mut said = Vec::new();
         // What may only be told when the game is over, and after how many moves it was thought.
         let mut kept: Vec<(usize, Vec<String>)> = Vec::new();
-        while let Turn::Player(mover) = table.turn() {
+        while let Turn::Player(mover) = table.played.turn() {
             if mover != person {
-                let action = table.ask(&mut *rival, &args.against)?;
-                let mut thought = thoughts(&game, &table.state, &rival.thoughts());
+                let Reply { action, resigns } = table.ask(&args.against)?;
+                let mut thought = thoughts(&game, table.state(), &table.rival.thoughts());
                 kept.retain(|(at, _)| *at < table.past.len()); // what was taken back
-                if rival.resigns() {
+                if resigns {
                     kept.push((table.past.len(), thought));
                     said = kept.into_iter().flat_map(|(_, thought)| thought).collect();
-                    crate::say!("{}", beside(&view(&game, &table.state, person), &said));
+                    crate::say!("{}", beside(&view(&game, table.state(), person), &said));
                     crate::say!("{} resigns", seats[mover]);
                     return Ok(());
                 }
-                let plays = format!("{} plays {}", seats[mover], game.write(&table.state, action));
+                let plays = format!("{} plays {}", seats[mover], game.write(table.state(), action));
                 said = vec![plays.clone()];
                 if !hidden {
                     said.append(&mut thought);
@@ -81,18 +83,17 @@ impl Visit for Sitting<'_> {
                 table.play(action);
                 continue;
             }
-            crate::say!("{}", beside(&view(&game, &table.state, person), &said));
+            crate::say!("{}", beside(&view(&game, table.state(), person), &said));
             said.clear();
-            if !ask(&game, &mut table, person, (&mut *rival, &args.against))? {
+            if !ask(&game, &mut table, person, &args.against)? {
                 return Ok(());
             }
         }
-        table.tell(&mut *rival);
         kept.retain(|(at, _)| *at < table.past.len());
         said.extend(kept.into_iter().flat_map(|(_, thought)| thought));
-        crate::say!("{}", beside(&view(&game, &table.state, person), &said));
+        crate::say!("{}", beside(&view(&game, table.state(), person), &said));
         let mut returns = vec![0.0; seats.len()];
-        game.returns(&table.state, &mut returns);
+        game.returns(table.state(), &mut returns);
         for (seat, earned) in seats.iter().zip(&returns) {
             crate::say!("{seat}{}: {earned:+}", if *seat == seats[person] { " (you)" } else { "" });
         }
@@ -103,79 +104,64 @@ impl Visit for Sitting<'_> {
 /// The game as it stands, and how it came there.
 struct Table<'a, G: Game> {
     game: &'a G,
-    state: G::State,
-    chance: Rng,
+    played: Match<'a, G>,
+    rival: &'a mut dyn Player<G>,
     mind: Rng,
-    /// Positions in which somebody moved or chance decided, and what came of it.
-    past: Vec<(G::State, Action)>,
-    /// How much of it the rival knows; none of it, not even that a game began, before anything was told.
-    told: Option<usize>,
+    past: Past<G>,
+}
+
+/// Positions in which somebody moved or chance decided, and what came of it.
+type Past<G> = Vec<(<G as Game>::State, Action)>;
+
+/// Hears what happens, and remembers it.
+fn remember<G: Game>(past: &mut Past<G>) -> impl Player<G> {
+    Listener(move |_: &G, before: &G::State, action| past.push((before.clone(), action)))
 }
 
 impl<'a, G: Game> Table<'a, G> {
-    fn new(game: &'a G, seed: u64) -> Self {
+    /// A game that begins; `state` is its memory.
+    fn new(game: &'a G, state: &'a mut G::State, rival: &'a mut dyn Player<G>, seed: u64) -> Self {
         let (chance, mind) = (Rng::new(seed, Stream::Env, 0), Rng::new(seed, Stream::Player, 0));
-        let mut table = Self { game, state: agon_core::game::start(game), chance, mind, past: Vec::new(), told: None };
-        table.settle();
-        table
+        let mut past = Vec::new();
+        game.start(state);
+        let played = Match::begin(game, state, chance, &mut [rival, &mut remember(&mut past)]);
+        Self { game, played, rival, mind, past }
     }
 
-    fn happen(&mut self, action: Action) {
-        self.past.push((self.state.clone(), action));
-        self.game.play(&mut self.state, action);
-    }
-
-    fn settle(&mut self) {
-        while self.game.turn(&self.state) == Turn::Chance {
-            let outcome = self.game.roll(&self.state, &mut self.chance);
-            self.happen(outcome);
-        }
-    }
-
-    fn turn(&self) -> Turn {
-        self.game.turn(&self.state)
+    fn state(&self) -> &G::State {
+        self.played.state()
     }
 
     fn play(&mut self, action: Action) {
-        self.happen(action);
-        self.settle();
-    }
-
-    /// Tells the rival what it does not know yet.
-    fn tell(&mut self, rival: &mut dyn Player<G>) {
-        let told = self.told.unwrap_or_else(|| {
-            rival.begin(self.game, &agon_core::game::start(self.game));
-            0
-        });
-        self.past[told..].iter().for_each(|(before, action)| rival.played(self.game, before, *action));
-        self.told = Some(self.past.len());
+        self.played.play(&mut [self.rival, &mut remember(&mut self.past)], action);
     }
 
     /// What the rival plays here.
-    fn ask(&mut self, rival: &mut dyn Player<G>, name: &str) -> Outcome<Action> {
-        self.tell(rival);
-        let action = rival.choose(self.game, &self.state, &mut self.mind);
-        action.map_err(|fault| Failure::Internal(format!("{name}: {fault}; the game ends here")))
+    fn ask(&mut self, name: &str) -> Outcome<Reply> {
+        let reply = self.played.ask(&mut [self.rival], 0, &mut self.mind);
+        reply.map_err(|fault| Failure::Internal(format!("{name}: {fault}; the game ends here")))
+    }
+
+    /// Whether the rival plays by what the mover knows alone.
+    fn has_policy(&mut self) -> bool {
+        let mut policy = vec![0.0; self.game.spec().actions];
+        self.rival.policy(self.game, self.played.state(), &mut policy)
     }
 
     /// Back to the person's last move; the rival is told the game again.
     fn undo(&mut self, person: usize) -> bool {
         let own = |s: &G::State| self.game.turn(s) == Turn::Player(person);
         let Some(at) = self.past.iter().rposition(|(before, _)| own(before)) else { return false };
-        self.state = self.past.swap_remove(at).0;
+        *self.played.state_mut() = self.past.swap_remove(at).0;
         self.past.truncate(at);
-        self.told = None;
+        self.rival.begin(self.game, &start(self.game));
+        self.past.iter().for_each(|(before, action)| self.rival.played(self.game, before, *action));
         true
     }
 }
 
 /// Reads lines until one is a move; false if the person leaves.
-fn ask<G: Game>(
-    game: &G,
-    table: &mut Table<'_, G>,
-    person: usize,
-    (rival, name): (&mut dyn Player<G>, &str),
-) -> Outcome<bool> {
+fn ask<G: Game>(game: &G, table: &mut Table<'_, G>, person: usize, name: &str) -> Outcome<bool> {
     let mut stdin = std::io::stdin().lock();
     loop {
         crate::failure::say(format_args!("{}> ", game.spec().seats[person]));
@@ -194,24 +180,25 @@ fn ask<G: Game>(
             "quit" | "q" | "exit" => return Ok(false),
             "moves" | "?" | "help" => {
                 let list: Vec<String> =
-                    moves(game, &table.state).iter().map(|a| game.write(&table.state, *a)).collect();
+                    moves(game, table.state()).iter().map(|a| game.write(table.state(), *a)).collect();
                 crate::say!("{}", list.join(" "));
             }
             // Only who plays by the mover's information alone can give one where cards are hidden.
-            "hint" if game.spec().hidden && !rival.policy(game, &table.state, &mut vec![0.0; game.spec().actions]) => {
+            "hint" if game.spec().hidden && !table.has_policy() => {
                 crate::say!("no hint: {name} would look at all cards, and you may not");
             }
             "hint" => {
-                let action = table.ask(rival, name)?;
-                let would = if rival.resigns() { "resign".into() } else { game.write(&table.state, action) };
-                crate::say!("it would {}{would}", if rival.resigns() { "" } else { "play " });
-                thoughts(game, &table.state, &rival.thoughts()).iter().for_each(|l| crate::say!("{l}"));
+                let Reply { action, resigns } = table.ask(name)?;
+                let would = if resigns { "resign".into() } else { game.write(table.state(), action) };
+                crate::say!("it would {}{would}", if resigns { "" } else { "play " });
+                thoughts(game, table.state(), &table.rival.thoughts()).iter().for_each(|l| crate::say!("{l}"));
             }
             "undo" => {
-                let text = if table.undo(person) { view(game, &table.state, person) } else { "nothing to undo".into() };
+                let text =
+                    if table.undo(person) { view(game, table.state(), person) } else { "nothing to undo".into() };
                 crate::say!("{text}");
             }
-            text => match game.read(&table.state, text) {
+            text => match game.read(table.state(), text) {
                 Some(action) => {
                     table.play(action);
                     return Ok(true);

@@ -34,6 +34,7 @@ fn episode(id: &str) -> Episode {
         let continuous = matches!(spec.action, ActionSpec::Continuous { .. });
         random.fill(
             &spec,
+            0,
             &solo.mask,
             match continuous {
                 true => ActionsMut::Continuous(&mut numbers),

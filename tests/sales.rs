@@ -149,7 +149,9 @@ fn regret_is_against_the_clairvoyant_in_the_same_episodes() {
             let (regret, kept) = (of(name)["mean"].as_f64().unwrap(), of(name)["of_clairvoyant"].as_f64().unwrap());
             assert!(regret > 0.0 && kept < 1.0 && of(name)["ci95"].is_number(), "{name}: {scores}");
         }
-        assert!(scores["regret"]["mean"].as_f64() > of("ucb")["mean"].as_f64(), "{scores}");
+        // Five episodes do not tell these two apart: in 50 periods UCB1 learns little.
+        let scores: serde_json::Value = serde_json::from_str(&run("2000", seed, true)).unwrap();
+        assert!(scores["regret"]["mean"].as_f64() > scores["baselines"]["ucb"]["regret"]["mean"].as_f64(), "{scores}");
     }
     let table = run("1", "1", false);
     assert!(table.contains("of clairvoyant") && !table.contains("exact optimum") && !table.contains('±'), "{table}");

@@ -136,6 +136,50 @@ fn what_was_learned_is_judged_and_plays() {
     assert!(told.contains("trained on games/tic-tac-toe"), "{told}");
 }
 
+/// An evaluation's opponent may be a program: it is told when a game begins and what was played, and its moves are made
+/// to the end. Were one of them not, it would have to be told the game anew.
+#[test]
+fn engines_are_opponents_for_whole_games() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = |language: &str, how: &str, more: &str| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/agents/search/tests/fake_engine.py");
+        format!("{language}:command=python3 '{script}' {language} {how}{more}")
+    };
+    let scenario = |game: &str, opponent: &str| {
+        let body = PPO.replace("games/tic-tac-toe", game);
+        let body = body.replace("eval  = {", &format!("eval  = {{ opponents = ['''{opponent}'''],"));
+        std::fs::write(dir.path().join("s.toml"), body).unwrap();
+    };
+    let told = |log: &str, end: &str| {
+        let text = std::fs::read_to_string(dir.path().join(log)).unwrap();
+        text.lines().filter(|l| l.ends_with(end)).count()
+    };
+    scenario("games/tic-tac-toe", &engine("gtp", "fine", ",log=gtp.log"));
+    ok(dir.path(), &["eval", "greedy", "--scenario", "s.toml"]);
+    let started = told("gtp.log", "> boardsize 3");
+    assert_eq!(told("gtp.log", "> clear_board"), started + 10, "a new board for each of ten games");
+    // What is saved of such games are games.
+    ok(dir.path(), &["train", "s.toml", "--ui", "plain", "--out", "run", "--set", "train.steps=512"]);
+    ok(dir.path(), &["replay", "run", "--verify"]);
+    // The script knows one line of chess, whoever plays, in which the second seat wins.
+    scenario("games/chess", &engine("uci", "fine", ",nodes=5,log=uci.log"));
+    let agent = engine("uci", "fine", ",nodes=5");
+    let out = ok(dir.path(), &["eval", &agent, "--scenario", "s.toml", "--json", "--set", "eval.opening_plies=0"]);
+    let json: Value = serde_json::from_str(&out).unwrap();
+    let against = json["baselines"].as_object().unwrap().values().next().unwrap();
+    assert_eq!([&against["wins"], &against["losses"]], [5, 5], "{out}");
+    assert_eq!((told("uci.log", "> ucinewgame"), told("uci.log", "moves f2f3 e7e5 g2g4")), (10, 5));
+    // One that breaks down ends the evaluation; the message says who and when.
+    scenario("games/tic-tac-toe", &engine("gtp", "die 2", ""));
+    let out = agon(dir.path(), &["eval", "greedy", "--scenario", "s.toml"]);
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("gtp die 2: it ended with exit code 7") && text.contains("(game 2, after 4 moves)"),
+        "{text}"
+    );
+}
+
 /// One network plays both seats; what it learned there beats who moves at random.
 #[test]
 fn dqn_plays_against_itself() {

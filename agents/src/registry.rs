@@ -84,7 +84,9 @@ impl Entry {
         match self.build {
             Build::Agent(build) => {
                 let Start { env, seed, steps, device, threads, .. } = start;
-                let context = Context { spec: env.spec(), rows: env.rows(), first_lane: 0, seed, device, threads };
+                let spec = env.spec();
+                let first_lane = env.first_lane() * spec.agents as u32;
+                let context = Context { spec, rows: env.rows(), first_lane, seed, device, threads };
                 let agent = build(settings, &context)?;
                 Ok(Box::new(Trainer::new(env, agent, seed, steps)))
             }

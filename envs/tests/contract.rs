@@ -106,6 +106,21 @@ fn a_clock_a_total_and_a_generator_are_checked_too() {
     }
 }
 
+/// 64 environments in one batch, or in two of 32, or in three that begin anywhere.
+#[test]
+fn batches_can_be_cut_into_parts() {
+    for entry in agon_envs::registry() {
+        let part = |(from, envs)| {
+            contract::Harness::new(entry.build_part(&serde_json::Map::new(), from, envs, 1).unwrap(), 11)
+        };
+        for cuts in [&[(0, 32), (32, 32)][..], &[(0, 5), (5, 50), (55, 9)]] {
+            let parts = cuts.iter().map(|cut| part(*cut)).collect();
+            let same = contract::parts_are_like_the_whole(part((0, 64)), parts);
+            same.unwrap_or_else(|why| panic!("{} {cuts:?}: {why}", entry.id));
+        }
+    }
+}
+
 #[test]
 fn names_are_unique_and_well_formed() {
     let rows = agon_envs::registry();

@@ -5,14 +5,13 @@ use crate::networks::Trained;
 use crate::plan::Plan;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, evaluate_until};
-use agon_core::game::{Action, Game, Turn, Visit, mix, restore};
+use agon_core::game::{Action, Game, Turn, Visit, mix, start};
 use agon_core::policy::{Actor, Observed};
 use agon_core::rng::{Rng, Stream};
-use agon_core::{ActionsMut, VecEnv, View};
+use agon_core::{ActionsMut, VecEnv};
 use agon_search::guided::{self, Guided, GuidedSettings};
-use agon_search::{Evaluate, Player, player};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use agon_search::match_loop::{End, Finished, Listener, Match, Terms};
+use agon_search::{Evaluate, Player, registry};
 
 /// An agent that meets others at a game.
 pub trait Contender {
@@ -72,8 +71,15 @@ struct Enter<'a> {
     who: Who<'a>,
 }
 
+/// A player in words. A network searches every move with just as many simulations as it was given, unless its words say
+/// otherwise.
 fn by_words<G: Game>(game: &G, words: &str) -> Outcome<Box<dyn Player<G>>> {
-    let made = player::from_words(game, words, &Trained::here());
+    let made = registry::parse(words).and_then(|(name, mut settings)| {
+        if guided::is_path(&name) {
+            settings.entry("keep_tree").or_insert(false.into());
+        }
+        registry::by_name(game, &name, &settings, &Trained::here())
+    });
     made.map_err(|e| Failure::Input(format!("{words}: {e}")))
 }
 
@@ -84,46 +90,38 @@ impl Visit for Enter<'_> {
         let agent = match self.who {
             Who::Words(words) => by_words(&game, words)?,
             Who::Network(network) => {
-                let set = GuidedSettings { simulations: self.plan.eval.simulations, ..GuidedSettings::default() };
+                let simulations = self.plan.eval.simulations;
+                let set = GuidedSettings { simulations, keep_tree: false, ..GuidedSettings::default() };
                 Box::new(Guided::new(&game, set, network).map_err(|e| Failure::Input(e.to_string()))?)
             }
         };
-        Ok(Box::new(Entered { game, agent: Some(agent) }))
+        Ok(Box::new(Entered { game, agent }))
     }
 }
 
 struct Entered<G: Game> {
     game: G,
-    /// Away only while it plays.
-    agent: Option<Box<dyn Player<G>>>,
+    agent: Box<dyn Player<G>>,
 }
 
 impl<G: Game> Contender for Entered<G> {
     fn meet(&mut self, plan: &Plan, rival: &str, episodes: usize, seed: u64, record: usize) -> Outcome<Evaluation> {
-        let rival = by_words(&self.game, rival)?;
+        let mut opponent = by_words(&self.game, rival)?;
+        for player in [&mut self.agent, &mut opponent] {
+            player.heed(&plan.stop);
+        }
+        let mut games = Vec::with_capacity(episodes);
+        for number in 0..episodes {
+            games.push(self.game(plan, (rival, &mut *opponent), number, seed)?);
+        }
+        // What was earned, and what is saved of it, is the environment's to say.
         let mut env = plan.eval_env(episodes)?;
-        let Some(agent) = self.agent.take() else { return Err(Failure::Internal("it is playing already".into())) };
-        let mut players = [agent, rival];
-        players.iter_mut().for_each(|player| player.heed(&plan.stop));
-        let mut table = Duel {
-            game: self.game.clone(),
-            players,
-            openings: plan.eval.opening_plies,
-            minds: (0..episodes).map(|i| Rng::new(seed, Stream::Player, i as u32)).collect(),
-            over: vec![false; episodes],
-            seed,
-            failed: None,
-            stop: plan.stop.clone(),
-        };
-        let stop = || plan.stopped();
-        let evaluation = evaluate_until(&mut *env, &mut table, seed, record, &mut |_| {}, &stop);
-        let [agent, _] = table.players;
-        self.agent = Some(agent);
-        table.failed.map_or(evaluation.ok_or_else(eval::stopped), |why| Err(Failure::Internal(why)))
+        let evaluation =
+            evaluate_until(&mut *env, &mut Again { games, ply: 0 }, seed, record, &mut |_| {}, &|| plan.stopped());
+        evaluation.ok_or_else(eval::stopped)
     }
 
     fn solve(&mut self, text: &str, seed: u64) -> Result<Vec<bool>, String> {
-        let Some(agent) = &mut self.agent else { return Err("0: it is playing already".into()) };
         let mut solved = Vec::new();
         for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.starts_with('#')) {
             let wrong = |why: String| format!("{}: {why}", i + 1);
@@ -134,72 +132,106 @@ impl<G: Game> Contender for Entered<G> {
             }
             let read = |word| self.game.read(&state, word).ok_or_else(|| wrong(format!("`{word}` is not legal there")));
             let right = answers.split_whitespace().map(read).collect::<Result<Vec<_>, _>>()?;
-            let chosen = agent.choose(&self.game, &state, &mut Rng::new(seed, Stream::Player, i as u32));
+            let chosen = self.agent.choose(&self.game, &state, &mut Rng::new(seed, Stream::Player, i as u32));
             solved.push(chosen.is_ok_and(|action| right.contains(&action)));
         }
         Ok(solved)
     }
 }
 
-/// Two players at many boards; at board i the first one has seat i modulo 2. Neighbours share their opening.
-struct Duel<G: Game> {
-    game: G,
-    players: [Box<dyn Player<G>>; 2],
-    openings: u32,
-    minds: Vec<Rng>,
-    over: Vec<bool>,
-    seed: u64,
-    failed: Option<String>,
-    /// Once it is set nobody waits for good moves any more.
-    stop: Arc<AtomicBool>,
-}
+/// Who made a move, and which.
+type Made = (usize, Action);
 
-impl<G: Game> Duel<G> {
-    /// A random move that leaves a game to play, where one is found.
-    fn open(&self, state: &G::State, rng: &mut Rng) -> Action {
-        for _ in 0..100 {
-            let action = self.game.random_move(state, rng);
-            let mut next = state.clone();
-            self.game.play(&mut next, action);
-            if self.game.turn(&next) != Turn::Over {
-                return action;
-            }
+impl<G: Game> Entered<G> {
+    /// Plays game `number`, in which the agent has seat `number` modulo 2, with the chance of that environment.
+    fn game(
+        &mut self,
+        plan: &Plan,
+        (name, opponent): (&str, &mut dyn Player<G>),
+        number: usize,
+        seed: u64,
+    ) -> Outcome<Vec<Made>> {
+        let (game, lane) = (&self.game, number as u32);
+        let chance = Rng::new(seed, Stream::Eval, lane);
+        let opening = opening(game, plan.eval.opening_plies, chance.clone(), mix(seed, number as u64 / 2));
+        let mut made = Vec::new();
+        let mut remember = Listener(|game: &G, before: &G::State, action| {
+            made.extend(if let Turn::Player(mover) = game.turn(before) { Some((mover, action)) } else { None });
+        });
+        let agent = &mut *self.agent;
+        let players: &mut [&mut dyn Player<G>] = match number % 2 {
+            0 => &mut [agent, opponent, &mut remember],
+            _ => &mut [opponent, agent, &mut remember],
+        };
+        let terms = Terms {
+            opening: &opening,
+            most_plies: game.spec().max_plies,
+            clock: None,
+            // Whoever gives up plays on: what is counted is what the rules give.
+            resignations: false,
+            adjudicator: None,
+            stop: &|| plan.stopped(),
+        };
+        let mut state = start(game);
+        let played = Match::begin(game, &mut state, chance, players);
+        let finished = played.run(players, &mut [Rng::new(seed, Stream::Player, lane)], terms);
+        let Finished { end, loser, fault, moves } = finished.ok_or_else(eval::stopped)?;
+        if !matches!(end, End::Rules | End::Length) {
+            let who = if loser == Some(number % 2) { "the agent" } else { name };
+            let why = fault.unwrap_or_else(|| "its move is not legal".into());
+            let at = moves.len();
+            return Err(Failure::Internal(format!("{who}: {why} (game {}, after {at} moves)", number + 1)));
         }
-        self.game.random_move(state, rng)
+        Ok(made)
     }
 }
 
-impl<G: Game> Actor for Duel<G> {
-    fn act(&mut self, env: &dyn VecEnv, _: Observed<'_>, mut actions: ActionsMut<'_>) {
-        for end in env.ended() {
-            self.over[end.row as usize / 2] = true;
+/// The random moves that open a game; `chance` is the game's own.
+fn opening<G: Game>(game: &G, plies: u32, chance: Rng, seed: u64) -> Vec<Action> {
+    let (mut state, mut moves) = (start(game), Vec::new());
+    let mut opened = Match::begin(game, &mut state, chance, &mut []);
+    for ply in 0..plies {
+        if opened.turn() == Turn::Over {
+            break;
         }
-        for i in 0..env.envs() {
-            let saved = env.save(i, View::Now);
-            // A state that was just saved can be read back.
-            let Ok(state) = restore(&self.game, &saved["state"]) else { continue };
-            let Turn::Player(mover) = self.game.turn(&state) else { continue };
-            let plies = saved["steps"].as_u64().unwrap_or(0) as u32;
-            let (own, mind) = (self.seat(i), &mut self.minds[i]);
-            let action = if self.over[i] || self.stop.load(Ordering::Relaxed) {
-                // Its game is counted; it goes on only because the others do.
-                self.game.random_move(&state, mind)
-            } else if plies < self.openings {
-                let mut opening = Rng::new(mix(self.seed, i as u64 / 2), Stream::Eval, plies);
-                self.open(&state, &mut opening)
-            } else {
-                let chosen = self.players[usize::from(mover != own)].choose(&self.game, &state, mind);
-                chosen.unwrap_or_else(|fault| {
-                    self.failed = Some(fault.to_string());
-                    self.game.random_move(&state, mind)
-                })
-            };
+        let action = open(game, opened.state(), &mut Rng::new(seed, Stream::Eval, ply));
+        opened.play(&mut [], action);
+        moves.push(action);
+    }
+    moves
+}
+
+/// A random move that leaves a game to play, where one is found.
+fn open<G: Game>(game: &G, state: &G::State, rng: &mut Rng) -> Action {
+    for _ in 0..100 {
+        let action = game.random_move(state, rng);
+        let mut next = state.clone();
+        game.play(&mut next, action);
+        if game.turn(&next) != Turn::Over {
+            return action;
+        }
+    }
+    game.random_move(state, rng)
+}
+
+/// Makes the moves of games that were played, each in its environment.
+struct Again {
+    games: Vec<Vec<Made>>,
+    ply: usize,
+}
+
+impl Actor for Again {
+    fn act(&mut self, _: &dyn VecEnv, _: Observed<'_>, mut actions: ActionsMut<'_>) {
+        for (i, made) in self.games.iter().enumerate() {
+            // A game that is over is counted; what comes after it only waits for the others.
+            let (mover, action) = made.get(self.ply).copied().unwrap_or((0, 0));
             actions.set(2 * i + mover, f64::from(action));
         }
+        self.ply += 1;
     }
 
     fn name(&self) -> String {
-        "duel".into()
+        "games played again".into()
     }
 
     fn seat(&self, env: usize) -> usize {

@@ -1,7 +1,7 @@
 //! The games of a tournament, played again: every move checked, every position drawn.
 
 use super::book::Opening;
-use super::game::{Board, End, Record};
+use super::game::{Board, Record};
 use super::plan::Plan;
 use super::play::{self, GAMES};
 use super::schedule::Schedule;
@@ -12,6 +12,7 @@ use agon_core::Scene;
 use agon_core::episode::{Action, Episode, FORMAT, Header, Step};
 use agon_core::game::{Game, Turn, Visit, mix};
 use agon_core::rng::{Rng, Stream};
+use agon_search::match_loop::{End, Match};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Take};
@@ -243,13 +244,6 @@ pub fn begin<G: Game>(game: &G, record: &Record) -> Result<G::State, String> {
 
 /// Plays a record again and checks it: legal moves, the end, the returns, the last position.
 pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Scene>>) -> Result<Vec<Step>, String> {
-    let mut chance = Rng::new(record.seed, Stream::Env, 0);
-    let mut settle = |state: &mut G::State| {
-        while game.turn(state) == Turn::Chance {
-            let outcome = game.roll(state, &mut chance);
-            game.play(state, outcome);
-        }
-    };
     let mut picture = |state: &G::State, caption: String| {
         if let Some(scenes) = &mut scenes {
             let mut scene = Scene::default();
@@ -260,26 +254,26 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
     };
     let players = game.spec().players();
     let mut state = begin(game, record)?;
-    settle(&mut state);
-    picture(&state, String::new());
+    let mut played = Match::begin(game, &mut state, Rng::new(record.seed, Stream::Env, 0), &mut []);
+    picture(played.state(), String::new());
     let (mut steps, mut earned) = (Vec::with_capacity(record.moves.len()), vec![0.0; players]);
     for (i, action) in record.moves.iter().enumerate() {
-        let Turn::Player(mover) = game.turn(&state) else {
+        let Turn::Player(mover) = played.turn() else {
             return Err(format!("move {} comes after the end of the game", i + 1));
         };
         let (mut legal, last) = (false, i + 1 == record.moves.len());
-        game.moves(&state, |a| legal |= a == *action);
+        game.moves(played.state(), |a| legal |= a == *action);
         if legal == (last && record.end == End::Illegal) {
             return Err(format!("move {} is {}", i + 1, if legal { "legal" } else { "not legal" }));
         }
-        let written = if legal { game.write(&state, *action) } else { format!("an illegal move, number {action}") };
+        let written =
+            if legal { game.write(played.state(), *action) } else { format!("an illegal move, number {action}") };
         if legal {
-            game.play(&mut state, *action);
-            settle(&mut state);
+            played.play(&mut [], *action);
         }
-        picture(&state, format!("{}: {written}", game.spec().seats[mover]));
+        picture(played.state(), format!("{}: {written}", game.spec().seats[mover]));
         let mut now = vec![0.0; players];
-        game.returns(&state, &mut now);
+        game.returns(played.state(), &mut now);
         if last && record.end != End::Rules {
             now = record.returns.to_vec();
         }
@@ -288,7 +282,7 @@ pub fn again<G: Game>(game: &G, record: &Record, mut scenes: Option<&mut Vec<Sce
         joint[mover] = i64::from(*action);
         let cut = matches!(record.end, End::Length | End::Adjudicated);
         let (terminated, truncated) = (last && !cut, last && cut);
-        let hash = game.hash(&state);
+        let hash = game.hash(played.state());
         steps.push(Step { action: Action::Discrete(joint), reward, terminated, truncated, hash });
         earned = now;
     }

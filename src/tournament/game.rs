@@ -1,37 +1,17 @@
 //! One pair of games: the same opening and the same chance, seats swapped.
 
 use super::book::Opening;
-use super::judge::{Judge, Verdict};
+use super::judge::Judge;
 use super::plan::Plan;
 use super::ratings::Score;
 use super::schedule::Pairing;
 use agon_core::game::{Action, Game, Turn, mix};
 use agon_core::rng::{Rng, Stream};
-use agon_search::{Fault, Player};
+use agon_search::Player;
+use agon_search::match_loop::{End, Finished, Match, Terms};
 use serde::{Deserialize, Serialize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-/// Why a game ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum End {
-    /// By the game's rules.
-    Rules,
-    /// The tournament's limit of plies: a draw.
-    Length,
-    /// A player gave it up.
-    Resigned,
-    /// One player held it for lost, or both for decided or even.
-    Adjudicated,
-    /// Forfeit: the last move is not legal.
-    Illegal,
-    /// Forfeit: the player broke down.
-    Crash,
-    /// Forfeit: it thought too long.
-    Time,
-}
+use std::time::Duration;
 
 /// One line of `games.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,9 +43,6 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<u64>,
 }
-
-/// In a record: an illegal move that is none at all, such as an engine's words. No game has so many actions.
-const NO_MOVE: Action = Action::MAX;
 
 impl Record {
     /// The result of a seat.
@@ -112,19 +89,11 @@ pub struct Board<G: Game> {
     /// Openings from the book.
     pub book: Vec<Opening<G>>,
     state: G::State,
-    /// By seat: who broke down at being told something, and forfeits at its next turn.
-    broken: [bool; 2],
-}
-
-/// What came of a player's turn, other than a move.
-struct Lost {
-    end: End,
-    fault: Option<String>,
 }
 
 impl<G: Game> Board<G> {
     pub fn new(game: G, players: Vec<Box<dyn Player<G>>>, book: Vec<Opening<G>>) -> Self {
-        Self { game, players, book, state: G::State::default(), broken: [false; 2] }
+        Self { game, players, book, state: G::State::default() }
     }
 
     /// Whether games can begin as the settings say: not where they are over by then, again and again.
@@ -172,58 +141,21 @@ impl<G: Game> Board<G> {
         resting.for_each(|(_, player)| player.rest());
     }
 
-    /// Lets chance decide until a player must.
-    fn settle(&mut self, chance: &mut Rng) {
-        while self.game.turn(&self.state) == Turn::Chance {
-            let outcome = self.game.roll(&self.state, chance);
-            self.game.play(&mut self.state, outcome);
-        }
-    }
-
     /// The opening's moves and as many random ones after them; false if the game is over then.
     fn open(&mut self, seed: u64, opening: &mut Opening<G>, random: u32, rng: &mut Rng) -> bool {
-        let mut chance = Rng::new(seed, Stream::Env, 0);
         opening.begin(&self.game, &mut self.state);
+        let mut game = Match::begin(&self.game, &mut self.state, Rng::new(seed, Stream::Env, 0), &mut []);
         let moves = &mut opening.moves;
-        self.settle(&mut chance);
         for i in 0..moves.len() + random as usize {
-            if self.game.turn(&self.state) == Turn::Over {
+            if game.turn() == Turn::Over {
                 return false;
             }
             if i >= moves.len() {
-                moves.push(self.game.random_move(&self.state, rng));
+                moves.push(self.game.random_move(game.state(), rng));
             }
-            self.game.play(&mut self.state, moves[i]);
-            self.settle(&mut chance);
+            game.play(&mut [], moves[i]);
         }
-        self.game.turn(&self.state) != Turn::Over
-    }
-
-    /// Tells both players what happens, and lets it happen.
-    fn happen(&mut self, seats: [usize; 2], action: Action) {
-        let (game, state, players, mut at) = (&self.game, &self.state, &mut self.players, 0);
-        // One net under both: every move comes through here.
-        while at < 2 {
-            let told = catch_unwind(AssertUnwindSafe(|| {
-                while at < 2 {
-                    players[seats[at]].played(game, state, action);
-                    at += 1;
-                }
-            }));
-            if told.is_err() {
-                self.broken[at] = true;
-                at += 1;
-            }
-        }
-        self.game.play(&mut self.state, action);
-    }
-
-    /// Lets chance decide until a player must, before all eyes.
-    fn roll(&mut self, seats: [usize; 2], chance: &mut Rng) {
-        while self.game.turn(&self.state) == Turn::Chance {
-            let outcome = self.game.roll(&self.state, chance);
-            self.happen(seats, outcome);
-        }
+        game.turn() != Turn::Over
     }
 
     fn play(
@@ -235,107 +167,37 @@ impl<G: Game> Board<G> {
         opening: &Opening<G>,
         stop: &AtomicBool,
     ) -> Option<Record> {
-        let mut chance = Rng::new(seed, Stream::Env, 0);
+        let (game, set) = (&self.game, &plan.set);
+        let [first, second] = self.players.get_disjoint_mut(seats).expect("a game is between two");
+        let players: &mut [&mut dyn Player<G>] = &mut [&mut **first, &mut **second];
+        let chance = Rng::new(seed, Stream::Env, 0);
         let mut minds = [0, 1].map(|seat| Rng::new(seed, Stream::Player, 2 * u32::from(number) + seat));
-        opening.begin(&self.game, &mut self.state);
-        let from = opening.from.as_ref().and_then(|from| self.game.notation(from));
-        let before = opening.from.as_ref().map_or(0, |from| self.game.plies_before(from));
-        for (seat, broken) in seats.iter().zip(&mut self.broken) {
-            let (game, state, player) = (&self.game, &self.state, &mut self.players[*seat]);
-            *broken = catch_unwind(AssertUnwindSafe(|| player.begin(game, state))).is_err();
-        }
-        self.roll(seats, &mut chance);
-        let mut moves: Vec<Action> = Vec::with_capacity(64);
-        let limit = plan.most_plies(self.game.spec().max_plies);
-        let mut judge = Judge::new(&plan.set, self.game.spec().returns);
-        let judged = judge.listens();
-        let (mut returns, mut fault) = ([0.0; 2], None);
-        let end = loop {
-            let Turn::Player(mover) = self.game.turn(&self.state) else {
-                self.game.returns(&self.state, &mut returns);
-                break End::Rules;
-            };
-            if let Some(verdict) = judged.then(|| judge.verdict(before as usize + moves.len())).flatten() {
-                if let Verdict::Win(seat) = verdict {
-                    returns = self.forfeit(1 - seat);
-                }
-                break End::Adjudicated;
-            }
-            if moves.len() >= limit as usize {
-                break End::Length;
-            }
-            if stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            let given = moves.len() < opening.moves.len();
-            let action = if let Some(action) = opening.moves.get(moves.len()) {
-                *action
-            } else {
-                match self.ask(plan, seats, mover, &mut minds[mover]) {
-                    Ok(action) => action,
-                    // Nobody waited for the move to the end.
-                    Err(_) if stop.load(Ordering::Relaxed) => return None,
-                    Err(lost) => {
-                        // An illegal move that is one of the game's is found out below.
-                        moves.extend((lost.end == End::Illegal).then_some(NO_MOVE));
-                        (returns, fault) = (self.forfeit(mover), lost.fault);
-                        break lost.end;
-                    }
-                }
-            };
-            moves.push(action);
-            let mut legal = false;
-            self.game.moves(&self.state, |a| legal |= a == action);
-            if !legal {
-                returns = self.forfeit(mover);
-                break End::Illegal;
-            }
-            let player = &self.players[seats[mover]];
-            let value = (judged && !given).then(|| catch_unwind(AssertUnwindSafe(|| player.value())).unwrap_or(None));
-            self.happen(seats, action);
-            if let Some(value) = value {
-                judge.hear(mover, value, self.game.irreversible(&self.state));
-            }
-            self.roll(seats, &mut chance);
+        let mut judge = Judge::new(set, game.spec().returns);
+        let terms = Terms {
+            opening: &opening.moves,
+            most_plies: plan.most_plies(game.spec().max_plies),
+            clock: (set.move_ms > 0).then(|| Duration::from_millis(set.move_ms + set.margin_ms)),
+            resignations: true,
+            adjudicator: judge.listens().then_some(&mut judge),
+            stop: &|| stop.load(Ordering::Relaxed),
         };
-        let hash = self.game.hash(&self.state);
+        opening.begin(game, &mut self.state);
+        let Finished { end, loser, fault, moves } =
+            Match::begin(game, &mut self.state, chance, players).run(players, &mut minds, terms)?;
+        let [least, most] = game.spec().returns;
+        let mut returns = [0.0; 2];
+        match loser {
+            Some(loser) => (returns[loser], returns[1 - loser]) = (least, most),
+            None if end == End::Rules => game.returns(&self.state, &mut returns),
+            None => {}
+        }
+        let hash = game.hash(&self.state);
+        let from = opening.from.as_ref().and_then(|from| game.notation(from));
         let seats = seats.map(|s| s as u32);
         let opening = opening.moves.len().min(moves.len()) as u32;
         let record =
             Record { pair, game: number, seats, from, opening, moves, seed, returns, end, hash, fault, digest: None };
         Some(record.sealed())
-    }
-
-    fn forfeit(&self, loser: usize) -> [f32; 2] {
-        let [least, most] = self.game.spec().returns;
-        let mut returns = [most; 2];
-        returns[loser] = least;
-        returns
-    }
-
-    /// A player's move, or why the game is lost for it.
-    fn ask(&mut self, plan: &Plan, seats: [usize; 2], mover: usize, rng: &mut Rng) -> Result<Action, Lost> {
-        let (game, state, player) = (&self.game, &self.state, &mut self.players[seats[mover]]);
-        let begun = (plan.set.move_ms > 0).then(Instant::now);
-        let panicked = || Lost { end: End::Crash, fault: Some("it panicked".into()) };
-        if self.broken[mover] {
-            return Err(panicked());
-        }
-        let chosen = catch_unwind(AssertUnwindSafe(|| (player.choose(game, state, rng), player.resigns())));
-        let (chosen, resigns) = chosen.map_err(|_| panicked())?;
-        let action = chosen.map_err(|fault| {
-            let end = match fault {
-                Fault::Illegal(_) => End::Illegal,
-                Fault::Crash(_) => End::Crash,
-                Fault::Time => End::Time,
-            };
-            Lost { end, fault: Some(fault.to_string()) }
-        })?;
-        let allowed = Duration::from_millis(plan.set.move_ms + plan.set.margin_ms);
-        if begun.is_some_and(|t| t.elapsed() > allowed) {
-            return Err(Lost { end: End::Time, fault: None });
-        }
-        if resigns { Err(Lost { end: End::Resigned, fault: None }) } else { Ok(action) }
     }
 }
 
@@ -344,7 +206,9 @@ mod tests {
     use super::*;
     use crate::tournament::film::again;
     use agon_envs::games::{chess::Chess, tic_tac_toe::TicTacToe};
+    use agon_search::Fault;
     use agon_search::player::Random;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     static GO_ON: AtomicBool = AtomicBool::new(false);
 

@@ -5,15 +5,8 @@
 //! that count anew. Games other than chess have no such moves.
 
 use super::plan::TournamentSettings;
+use agon_search::match_loop::{Adjudicator, Verdict};
 use agon_search::uci::points;
-
-/// What the players say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// This seat wins.
-    Win(usize),
-    Draw,
-}
 
 /// Listens to the players of one game.
 pub struct Judge<'a> {
@@ -43,9 +36,10 @@ impl<'a> Judge<'a> {
     pub fn listens(&self) -> bool {
         self.set.resign_moves > 0 || self.set.draw_moves > 0
     }
+}
 
-    /// Hears what a seat thinks after its move; `value` is the return it expects for itself.
-    pub fn hear(&mut self, seat: usize, value: Option<f32>, irreversible: bool) {
+impl Adjudicator for Judge<'_> {
+    fn hear(&mut self, seat: usize, value: Option<f32>, irreversible: bool) {
         let [least, most] = self.returns;
         let (even, half) = ((most + least) / 2.0, (most - least) / 2.0);
         // From −1 for the least return to 1 for the greatest; who has no value, or no such span, says nothing.
@@ -59,8 +53,8 @@ impl<'a> Judge<'a> {
         self.loser = is(&|s| s < 0.0).then_some(seat);
     }
 
-    /// How the game ends, if they have said so long enough; `plies` are those played.
-    pub fn verdict(&self, plies: usize) -> Option<Verdict> {
+    /// The game ends if they have said so long enough.
+    fn verdict(&self, plies: usize) -> Option<Verdict> {
         let set = self.set;
         let resigned = |loser: &usize| match set.resign_twosided {
             false => self.lost[*loser] >= set.resign_moves,

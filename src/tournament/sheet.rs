@@ -2,13 +2,14 @@
 //! Game Format, FF\[4\]) for Go.
 
 use super::film::{Checked, Lines, begin, open, visit};
-use super::game::{End, Record};
+use super::game::Record;
 use super::plan::Plan;
 use super::play::GAMES;
 use super::ratings::Score;
 use crate::failure::{Failure, Outcome};
-use agon_core::game::{Game, Turn, Visit};
+use agon_core::game::{Game, Visit};
 use agon_core::rng::{Rng, Stream};
+use agon_search::match_loop::{End, Match};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -110,22 +111,18 @@ fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
         let _ = writeln!(out, "[{name} \"{}\"]", value.replace('\\', "\\\\").replace('"', "\\\""));
     }
     let mut words = Vec::new();
-    let mut chance = Rng::new(record.seed, Stream::Env, 0);
     // What cannot be played again is never written.
     let mut state = begin(game, record).unwrap_or_else(|_| agon_core::game::start(game));
     let before = if record.from.is_some() { game.plies_before(&state) as usize } else { 0 };
     let legal = record.moves.len().saturating_sub(usize::from(record.end == End::Illegal));
+    let mut played = Match::begin(game, &mut state, Rng::new(record.seed, Stream::Env, 0), &mut []);
     for (i, action) in record.moves[..legal].iter().enumerate() {
-        while game.turn(&state) == Turn::Chance {
-            let outcome = game.roll(&state, &mut chance);
-            game.play(&mut state, outcome);
-        }
         let ply = before + i;
         if ply % 2 == 0 || i == 0 {
             words.push(format!("{}{}", ply / 2 + 1, if ply % 2 == 0 { "." } else { "..." }));
         }
-        words.push(game.sheet(&state, *action));
-        game.play(&mut state, *action);
+        words.push(game.sheet(played.state(), *action));
+        played.play(&mut [], *action);
     }
     words.push(result.into());
     out.push('\n');

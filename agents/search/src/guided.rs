@@ -55,6 +55,8 @@ agon_core::settings! {
         exploration: f64 = 2.5, in [0.0, 100.0];
         /// Judges a position in every form that the game's symmetries give it, and takes the mean.
         symmetries: bool = true;
+        /// Searches on in what the search of the move before found of this position.
+        keep_tree: bool = true;
     }
 }
 
@@ -153,7 +155,7 @@ impl<G: Game> Player<G> for Guided<G> {
     }
 
     fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault> {
-        if !self.known || self.tree.root() != state {
+        if !(self.known && self.set.keep_tree && self.tree.root() == state) {
             self.tree.plant(state);
         }
         self.known = true;

@@ -3,7 +3,9 @@
 //!
 //! | to learn about | read |
 //! | --- | --- |
-//! | what a player is, and which there are | [`player`] |
+//! | what a player is | [`player`] |
+//! | how a game between players is played | [`match_loop`] |
+//! | which there are, by name | [`registry`] |
 //! | alpha-beta search | [`minimax`] |
 //! | Monte Carlo tree search | [`mcts`] |
 //! | regret minimisation for hidden cards | [`cfr`] |
@@ -16,11 +18,13 @@ pub mod cfr;
 pub mod engine;
 pub mod gtp;
 pub mod guided;
+pub mod match_loop;
 pub mod mcts;
 pub mod memory;
 pub mod minimax;
 pub mod player;
 pub mod puct;
+pub mod registry;
 pub mod self_play;
 pub mod strays;
 pub mod uci;

@@ -3,7 +3,7 @@
 //! Each thread owns a share of the games and one copy of the network. In a wave every tree walks to a position that
 //! must be judged, the network judges all of them at once, and the trees take the judgements in. What was judged before
 //! is remembered ([`crate::memory`]) and costs no wave. Moves, noise and openings come from generators of the games'
-//! own. Trees and memory are dropped between calls, because the network changes there, so that all there is to save are
+//! own. Games do not go through [`crate::match_loop`], where one player thinks at a time. Trees and memory are dropped between calls, because the network changes there, so that all there is to save are
 //! games as lists of moves.
 
 use crate::guided::{Evaluate, check, draw};

@@ -1,7 +1,8 @@
 //! The checks that every environment must pass, as plain functions. An environment is checked by being registered.
 
+use crate::action::{Actions, ActionsMut};
 use crate::damage::damage;
-use crate::env::{Actions, ActionsMut, Status};
+use crate::env::Status;
 use crate::policy::Random;
 use crate::registry::Entry;
 use crate::rng::{Rng, Stream};
@@ -64,7 +65,7 @@ impl Harness {
             ActionSpec::Continuous { .. } => ActionsMut::Continuous(&mut self.continuous),
             _ => ActionsMut::Discrete(&mut self.discrete),
         };
-        self.player.fill(spec, &self.mask, actions);
+        self.player.fill(spec, self.env.first_lane(), &self.mask, actions);
     }
 
     /// The actions drawn last.
@@ -116,7 +117,9 @@ pub fn check_with(entry: &Entry, settings: &Map<String, Value>) -> Result<(), Br
     spec_is_sound(build(1, 1)?.spec())?;
     spaces_and_ends(&mut Harness::new(build(7, 1)?, 1))?;
     threads_do_not_matter(Harness::new(build(13, 1)?, 2), Harness::new(build(13, 3)?, 2))?;
-    lanes_are_independent(Harness::new(build(9, 1)?, 3), Harness::new(build(4, 1)?, 3))?;
+    let part = |from, envs| entry.build_part(settings, from, envs, 1).map_err(|e| e.to_string());
+    let parts = vec![Harness::new(part(0, 4)?, 3), Harness::new(part(4, 5)?, 3)];
+    parts_are_like_the_whole(Harness::new(build(9, 1)?, 3), parts)?;
     saved_states_go_on(Harness::new(build(5, 1)?, 4), build(5, 1)?)?;
     damaged_states_do_no_harm(&mut Harness::new(build(1, 1)?, 5), &mut Harness::new(build(1, 1)?, 6), 150)
 }
@@ -194,20 +197,26 @@ fn threads_do_not_matter(mut a: Harness, mut b: Harness) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The first environments of a large batch live the same lives as those of a small one.
-fn lanes_are_independent(mut large: Harness, mut small: Harness) -> Result<(), Broken> {
+/// The parts of a batch live the same lives as the whole, random actions included, whatever the parts are.
+pub fn parts_are_like_the_whole(mut whole: Harness, mut parts: Vec<Harness>) -> Result<(), Broken> {
+    fn all<T: Clone>(parts: &[Harness], part: impl Fn(&Harness) -> &[T]) -> Vec<T> {
+        parts.iter().flat_map(|h| part(h).iter().cloned()).collect()
+    }
+    let bits = |numbers: &[f32]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     for step in 0..200 {
-        large.choose();
-        let n = small.discrete.len();
-        small.discrete.copy_from_slice(&large.discrete[..n]);
-        let n = small.continuous.len();
-        small.continuous.copy_from_slice(&large.continuous[..n]);
-        large.step();
-        small.step();
-        let same = small.obs.iter().zip(&large.obs).all(|(a, b)| a.to_bits() == b.to_bits())
-            && small.reward.iter().zip(&large.reward).all(|(a, b)| a.to_bits() == b.to_bits());
-        if !same {
-            return Err(format!("step {step} of an environment depends on the size of the batch"));
+        whole.choose();
+        parts.iter_mut().for_each(Harness::choose);
+        let numbers = all(&parts, |h| &h.continuous);
+        if all(&parts, |h| &h.discrete) != whole.discrete || bits(&numbers) != bits(&whole.continuous) {
+            return Err(format!("what is done in step {step} depends on how a batch is cut"));
+        }
+        whole.step();
+        parts.iter_mut().for_each(Harness::step);
+        let shown = |part: fn(&Harness) -> &[f32]| bits(&all(&parts, part)) == bits(part(&whole));
+        let hashes = |h: &Harness| (0..h.env.envs()).map(|i| h.env.hash(i, View::Now)).collect::<Vec<_>>();
+        let same = shown(|h| &h.obs) && shown(|h| &h.reward);
+        if !same || parts.iter().flat_map(hashes).collect::<Vec<_>>() != hashes(&whole) {
+            return Err(format!("step {step} of an environment depends on how a batch is cut"));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Whoever picks actions without learning: scripted players, random ones, frozen networks.
 
-use crate::env::ActionsMut;
+use crate::action::ActionsMut;
 use crate::rng::{Rng, Stream};
 use crate::spec::{ActionSpec, Spec};
 use crate::vec_env::VecEnv;
@@ -51,21 +51,30 @@ impl<P: Policy + ?Sized> Actor for Box<P> {
 }
 
 /// Uniformly random legal actions.
+///
+/// Every step has a stream of its own, in which the numbers of all lanes follow each other. So what a lane does depends on
+/// the seed, the lane and the step alone, and not on which process it is in (see [`VecEnv::first_lane`]).
 pub struct Random {
-    rng: Rng,
+    seed: u64,
+    step: u32,
 }
 
 impl Random {
-    /// With its own stream of the seed.
+    /// From its first step on.
     pub fn new(seed: u64) -> Self {
-        Self { rng: Rng::new(seed, Stream::Player, 0) }
+        Self { seed, step: 0 }
     }
 
-    /// Fills actions for any spec.
-    pub fn fill(&mut self, spec: &Spec, mask: &[bool], actions: ActionsMut<'_>) {
+    /// Fills the next step's actions, `[rows, len]`, of environments counted from `first_lane`, for any spec.
+    pub fn fill(&mut self, spec: &Spec, first_lane: u32, mask: &[bool], actions: ActionsMut<'_>) {
+        let stream = Rng::new(self.seed, Stream::Player, self.step);
+        self.step = self.step.wrapping_add(1);
+        // Every number of an action is one draw.
+        let first = u64::from(first_lane) * (spec.agents * spec.action.len()) as u64;
+        let mut rng = stream.skip(first);
         match (actions, &spec.action) {
             (ActionsMut::Discrete(a), ActionSpec::Discrete { labels }) if mask.is_empty() => {
-                self.rng.fill_below(labels.len() as u32, a);
+                stream.fill_below(labels.len() as u32, first, a);
             }
             (ActionsMut::Discrete(a), action) => {
                 let (sizes, width) = (action.choices(), action.mask_len());
@@ -73,9 +82,9 @@ impl Random {
                     let mut from = r * width;
                     for (a, &n) in row.iter_mut().zip(&sizes) {
                         *a = if mask.is_empty() {
-                            i64::from(self.rng.below(n as u32))
+                            i64::from(rng.below(n as u32))
                         } else {
-                            self.among(&mask[from..from + n])
+                            among(&mask[from..from + n], &mut rng)
                         };
                         from += n;
                     }
@@ -84,24 +93,25 @@ impl Random {
             (ActionsMut::Continuous(a), ActionSpec::Continuous { fields }) => {
                 for row in a.chunks_exact_mut(fields.len()) {
                     for (a, f) in row.iter_mut().zip(fields) {
-                        *a = (f.low + (f.high - f.low) * self.rng.f32()).clamp(f.low, f.high);
+                        *a = (f.low + (f.high - f.low) * rng.f32()).clamp(f.low, f.high);
                     }
                 }
             }
             _ => panic!("the buffer does not fit the spec"),
         }
     }
+}
 
-    fn among(&mut self, mask: &[bool]) -> i64 {
-        let legal = mask.iter().filter(|m| **m).count() as u32;
-        let pick = self.rng.below(legal.max(1)) as usize;
-        mask.iter().enumerate().filter(|(_, m)| **m).nth(pick).map_or(0, |(i, _)| i as i64)
-    }
+/// One of the choices that a mask allows.
+fn among(mask: &[bool], rng: &mut Rng) -> i64 {
+    let legal = mask.iter().filter(|m| **m).count() as u32;
+    let pick = rng.below(legal.max(1)) as usize;
+    mask.iter().enumerate().filter(|(_, m)| **m).nth(pick).map_or(0, |(i, _)| i as i64)
 }
 
 impl Actor for Random {
     fn act(&mut self, env: &dyn VecEnv, observed: Observed<'_>, actions: ActionsMut<'_>) {
-        self.fill(env.spec(), observed.mask, actions);
+        self.fill(env.spec(), env.first_lane(), observed.mask, actions);
     }
 
     fn name(&self) -> String {

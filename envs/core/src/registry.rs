@@ -1,9 +1,9 @@
 //! One row an environment: its name, its settings and how to build a batch of it.
 
-use crate::batch::{Batch, Each};
+use crate::batch::{Batch, Each, States};
 use crate::env::{Env, Player};
 use crate::error::EnvError;
-use crate::kernel::{Kernel, Lanes};
+use crate::kernel::{Kernel, Soa};
 use crate::settings::{Declared, Settings};
 use crate::vec_env::VecEnv;
 use serde_json::{Map, Value};
@@ -22,30 +22,14 @@ pub struct Entry {
     /// The scripted players it brings.
     pub players: &'static [Player],
     declared: fn() -> Vec<Declared>,
-    build: fn(&Map<String, Value>, usize, usize) -> Result<Box<dyn VecEnv>, EnvError>,
+    build: fn(&Map<String, Value>, u32, usize, usize) -> Result<Box<dyn VecEnv>, EnvError>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, EnvError>,
-}
-
-fn resolve<S: Settings>(table: &Map<String, Value>) -> Result<Map<String, Value>, EnvError> {
-    Ok(S::read(table).map_err(EnvError::Settings)?.write())
 }
 
 impl Entry {
     /// A row for an [`Env`].
     pub const fn env<E: Env>(id: &'static str, about: &'static str, verified: &'static str) -> Self {
-        Self {
-            id,
-            about,
-            verified,
-            version: E::VERSION,
-            players: E::PLAYERS,
-            declared: E::Settings::declared,
-            build: |table, envs, threads| {
-                let env = E::new(E::Settings::read(table).map_err(EnvError::Settings)?)?;
-                Ok(Box::new(Batch::<Each<E>>::new(env, envs, threads)))
-            },
-            resolve: resolve::<E::Settings>,
-        }
+        Self::states::<Each<E>>(id, about, verified)
     }
 
     /// A row for a [`Kernel`].
@@ -54,18 +38,23 @@ impl Entry {
         about: &'static str,
         verified: &'static str,
     ) -> Self {
+        Self::states::<Soa<K, N, O>>(id, about, verified)
+    }
+
+    /// A row for an environment that keeps the states of a batch in storage of its own.
+    pub const fn states<S: States>(id: &'static str, about: &'static str, verified: &'static str) -> Self {
         Self {
             id,
             about,
             verified,
-            version: K::VERSION,
-            players: K::PLAYERS,
-            declared: K::Settings::declared,
-            build: |table, envs, _| {
-                let kernel = K::new(K::Settings::read(table).map_err(EnvError::Settings)?)?;
-                Ok(Box::new(Lanes::<K, N, O>::new(kernel, envs)))
+            version: S::VERSION,
+            players: S::PLAYERS,
+            declared: S::Settings::declared,
+            build: |table, first_lane, envs, threads| {
+                let settings = S::Settings::read(table).map_err(EnvError::Settings)?;
+                Ok(Box::new(Batch::<S>::new(settings, envs, threads)?.from_lane(first_lane)))
             },
-            resolve: resolve::<K::Settings>,
+            resolve: |table| Ok(S::Settings::read(table).map_err(EnvError::Settings)?.write()),
         }
     }
 
@@ -81,7 +70,19 @@ impl Entry {
         envs: usize,
         threads: usize,
     ) -> Result<Box<dyn VecEnv>, EnvError> {
-        (self.build)(settings, envs, threads)
+        self.build_part(settings, 0, envs, threads)
+    }
+
+    /// The same as the part of a larger batch that begins with its environment `first_lane`: see
+    /// [`VecEnv::first_lane`].
+    pub fn build_part(
+        &self,
+        settings: &Map<String, Value>,
+        first_lane: u32,
+        envs: usize,
+        threads: usize,
+    ) -> Result<Box<dyn VecEnv>, EnvError> {
+        (self.build)(settings, first_lane, envs, threads)
     }
 
     /// The same settings with every default filled in.

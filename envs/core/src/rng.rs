@@ -128,36 +128,53 @@ impl Rng {
         self.compute(block).map(|w| low + step * f64::from(w))
     }
 
-    /// Fills with integers in [0, n), from the next whole block on. Where n divides 256 a word gives four of them,
-    /// exactly uniform; else one, with a bias below n / 2^32.
-    pub fn fill_below(&mut self, n: u32, out: &mut [i64]) {
-        const WIDE: usize = 16; // blocks computed side by side: plain arithmetic on arrays, which becomes SIMD
-        let mut block = self.drawn.div_ceil(4);
+    /// The generator `words` words further on.
+    pub fn skip(&self, words: u64) -> Self {
+        let RngState([seed, place, drawn]) = self.state();
+        Self::restore(RngState([seed, place, drawn + words]))
+    }
+
+    /// The stream as a sequence of integers in [0, n): fills with those from number `first` on, whatever was drawn before,
+    /// and draws nothing. Where n divides 256 a word gives four of them, exactly uniform; else one, with a bias below
+    /// n / 2^32.
+    pub fn fill_below(&self, n: u32, first: u64, out: &mut [i64]) {
         let bytes = n.is_power_of_two() && n <= 256;
-        let each = if bytes { 16 } else { 4 } * WIDE;
-        let (key, stream, lane) = (self.key, self.stream, self.lane);
+        let each = if bytes { 16 * WIDE } else { 4 * WIDE };
+        let (mut tile, head) = (first / each as u64, (first % each as u64) as usize);
         pulp::Arch::new().dispatch(
             #[inline(always)]
             || {
-                for chunk in out.chunks_mut(each) {
-                    let words = philox_wide::<WIDE>(key, stream, lane, block);
-                    let runs = chunk.chunks_mut(WIDE);
-                    if bytes {
-                        for (k, run) in runs.enumerate() {
-                            let (word, shift) = (&words[k / 4], 8 * (k % 4));
-                            run.iter_mut().zip(word).for_each(|(o, w)| *o = i64::from(w >> shift & (n - 1)));
-                        }
-                    } else {
-                        for (run, word) in runs.zip(&words) {
-                            let below = |w: &u32| ((u64::from(*w) * u64::from(n)) >> 32) as i64;
-                            run.iter_mut().zip(word).for_each(|(o, w)| *o = below(w));
-                        }
-                    }
-                    block += WIDE as u64;
+                let mut rest = out;
+                if head > 0 {
+                    let mut whole = [0; 16 * WIDE];
+                    self.tile(tile, n, bytes, &mut whole[..each]);
+                    let (part, after) = rest.split_at_mut(rest.len().min(each - head));
+                    part.copy_from_slice(&whole[head..head + part.len()]);
+                    (rest, tile) = (after, tile + 1);
+                }
+                for (part, tile) in rest.chunks_mut(each).zip(tile..) {
+                    self.tile(tile, n, bytes, part);
                 }
             },
         );
-        self.drawn = block * 4;
+    }
+
+    /// The integers of [`WIDE`] blocks, as many of them as `out` holds.
+    #[inline(always)]
+    fn tile(&self, tile: u64, n: u32, bytes: bool, out: &mut [i64]) {
+        let words = philox_wide::<WIDE>(self.key, self.stream, self.lane, tile * WIDE as u64);
+        let runs = out.chunks_mut(WIDE);
+        if bytes {
+            for (k, run) in runs.enumerate() {
+                let (word, shift) = (&words[k / 4], 8 * (k % 4));
+                run.iter_mut().zip(word).for_each(|(o, w)| *o = i64::from(w >> shift & (n - 1)));
+            }
+        } else {
+            for (run, word) in runs.zip(&words) {
+                let below = |w: &u32| ((u64::from(*w) * u64::from(n)) >> 32) as i64;
+                run.iter_mut().zip(word).for_each(|(o, w)| *o = below(w));
+            }
+        }
     }
 
     /// A standard normal number.
@@ -211,6 +228,9 @@ impl Rng {
         self.block[at]
     }
 }
+
+/// Blocks computed side by side: plain arithmetic on arrays, which becomes SIMD.
+const WIDE: usize = 16;
 
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -301,23 +321,31 @@ mod tests {
             for _ in 0..before {
                 rng.word();
             }
-            let mut copy = Rng::restore(rng.state());
-            assert!((0..20).all(|_| rng.word() == copy.word()));
+            let (mut copy, mut skipped) = (Rng::restore(rng.state()), Rng::new(7, Stream::Env, 3).skip(before));
+            for _ in 0..20 {
+                let word = rng.word();
+                assert_eq!((copy.word(), skipped.word()), (word, word));
+            }
         }
     }
 
     #[test]
     fn below_is_uniform_and_filled_integers_are_too() {
-        let mut rng = Rng::new(1, Stream::Act, 0);
+        let rng = Rng::new(1, Stream::Act, 0);
         // Chi-square's 99.9 % points for n − 1 degrees of freedom.
         for (n, limit) in [(7, 22.46), (2, 10.83), (8, 24.32)] {
             let mut out = vec![0i64; 70_001];
-            rng.fill_below(n, &mut out);
+            rng.fill_below(n, 0, &mut out);
             let mut counts = vec![0f64; n as usize];
             out.iter().for_each(|&i| counts[i as usize] += 1.0);
             let expected = out.len() as f64 / f64::from(n);
             let chi2: f64 = counts.iter().map(|c| (c - expected).powi(2) / expected).sum();
             assert!(chi2 < limit, "{n}: {chi2}");
+            for part in [0..1, 3..70, 255..600, 256..300] {
+                let mut again = vec![0; part.len()];
+                rng.fill_below(n, part.start as u64, &mut again);
+                assert_eq!(again, out[part], "any part of the sequence is the same numbers");
+            }
             // Neighbours are independent too.
             let pairs = out.windows(2).filter(|w| w[0] == w[1]).count() as f64;
             let (mean, p) = (70_000.0 / f64::from(n), 1.0 / f64::from(n));

@@ -3,7 +3,8 @@
 //! **Autoreset, the one rule.** The step that ends an episode returns the first observation of the next one in `obs`;
 //! the last observation of the ended episode goes to `final_obs`. Every row of every step is a real transition.
 
-use crate::env::{Actions, ActionsMut, Measure, Player, Status};
+use crate::action::{Actions, ActionsMut};
+use crate::env::{Measure, Player, Status};
 use crate::error::EnvError;
 use crate::game::Position;
 use crate::model::Model;
@@ -71,12 +72,16 @@ pub trait VecEnv: Send {
     /// Environments in the batch.
     fn envs(&self) -> usize;
 
+    /// The number of its first environment among those of all processes that share the work: what is random in
+    /// environment i follows from `first_lane` + i. 0 unless the batch is a part of a larger one.
+    fn first_lane(&self) -> u32;
+
     /// Environments × agents.
     fn rows(&self) -> usize {
         self.envs() * self.spec().agents
     }
 
-    /// Starts every environment anew, environment i from the stream (seed, `stream`, i).
+    /// Starts every environment anew, environment i from the stream (seed, `stream`, [`VecEnv::first_lane`] + i).
     fn reset(&mut self, seed: u64, stream: crate::rng::Stream, first: FirstBuf<'_>);
 
     /// One step of every environment. Allocates nothing.
