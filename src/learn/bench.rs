@@ -1,6 +1,6 @@
 //! `agon bench`: the speeds that the README quotes, measured on this machine.
 
-use crate::doctor;
+use crate::device;
 use agon::cli;
 use agon::{Failure, Outcome};
 use agon_agents::Device;
@@ -255,7 +255,7 @@ pub fn run(args: &cli::Bench) -> Outcome {
         results.push(json!({"name": name, "unit": unit, "value": values[1], "low": values[0], "high": values[2]}));
     }
     if args.json.json {
-        agon::say!("{}", json!({"machine": doctor::machine(), "results": results}));
+        agon::say!("{}", json!({"machine": device::machine(), "results": results}));
     }
     Ok(())
 }

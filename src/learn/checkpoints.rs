@@ -1,6 +1,5 @@
 //! Which checkpoint of a run is read, and what to do where it is damaged.
 
-use crate::eval::{Target, locate};
 use crate::plan::Plan;
 use agon::failure::quoted;
 use agon::run::{Run, metrics_at};
@@ -11,6 +10,39 @@ use agon_agents::{AgentError, Device, checkpoint};
 use agon_search::Evaluate;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+/// What a name on the command line means.
+pub enum Target {
+    Checkpoint { scenario: PathBuf, folder: PathBuf, name: String },
+    Player(String),
+}
+
+pub fn locate(what: &str) -> Outcome<Target> {
+    let mut path = PathBuf::from(what);
+    // `checkpoints/latest` and `checkpoints/best` are files that name a checkpoint.
+    if path.is_file()
+        && let (Ok(name), Some(parent)) = (std::fs::read_to_string(&path), path.parent())
+        && parent.join(name.trim()).is_dir()
+    {
+        path = parent.join(name.trim());
+    }
+    let path = path.as_path();
+    if path.join("scenario.toml").is_file() {
+        let run = Run::open(path)?;
+        let none = || Failure::Input(format!("{what} has no checkpoint yet"));
+        let folder = run.checkpoint("latest").ok_or_else(none)?;
+        return Ok(Target::Checkpoint { scenario: run.path("scenario.toml"), folder, name: what.into() });
+    }
+    if path.join("weights.safetensors").is_file() || path.join("state.json").is_file() {
+        // <run>/checkpoints/<step>
+        let scenario = path.parent().and_then(Path::parent).unwrap_or(Path::new(".")).join("scenario.toml");
+        return Ok(Target::Checkpoint { scenario, folder: path.to_owned(), name: what.into() });
+    }
+    if path.exists() {
+        return Err(Failure::Input(format!("{what} is neither a run nor a checkpoint")));
+    }
+    Ok(Target::Player(what.into()))
+}
 
 /// Reads what a run or a checkpoint has learned. Its training may put a newer one in the place of the one that was found
 /// while it is read; then that is taken.

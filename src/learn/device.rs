@@ -3,6 +3,7 @@
 use agon::cli;
 use agon::{Failure, Outcome};
 use agon_agents::Device;
+use serde_json::{Value, json};
 
 /// The device that was asked for, loaded and ready.
 pub fn open(wanted: cli::Device) -> Outcome<Device> {
@@ -58,4 +59,9 @@ pub fn memory() -> (f64, f64) {
         line.split_whitespace().nth(1)?.parse::<f64>().ok()
     };
     (value("VmRSS:").unwrap_or(0.0) / 1024.0, value("VmHWM:").unwrap_or(0.0) / 1024.0)
+}
+
+/// For `agon bench --json`.
+pub fn machine() -> Value {
+    json!({"threads": std::thread::available_parallelism().map_or(1, usize::from), "memory_mb": memory().1})
 }

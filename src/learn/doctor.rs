@@ -6,7 +6,7 @@ use agon::Outcome;
 use agon::cli::Json;
 use agon::screen;
 use agon_agents::Device;
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub fn run(args: Json) -> Outcome {
     let tensors = agon_agents::probe(Device::Cpu) == 2.0;
@@ -58,9 +58,4 @@ fn writable(folder: &std::path::Path) -> Option<String> {
         let _ = std::fs::remove_dir(folder);
     }
     tried.err().map(|e| e.to_string())
-}
-
-/// For `agon bench --json`.
-pub fn machine() -> Value {
-    json!({"threads": std::thread::available_parallelism().map_or(1, usize::from), "memory_mb": device::memory().1})
 }

@@ -1,17 +1,19 @@
 //! How agents of games of two are judged: by games against other players, from both seats in turn.
 
-use crate::eval;
 use crate::networks::Trained;
-use crate::plan::Plan;
+use crate::plan::{Plan, stopped};
+use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, evaluate_until};
 use agon_core::game::{Action, Game, Turn, Visit, mix, start};
 use agon_core::policy::{Actor, Observed};
 use agon_core::rng::{Rng, Stream};
+use agon_core::settings::Issue;
 use agon_core::{ActionsMut, VecEnv};
 use agon_search::guided::{self, Guided, GuidedSettings};
 use agon_search::match_loop::{End, Finished, Listener, Match, Terms};
 use agon_search::{Evaluate, Player, registry};
+use std::path::Path;
 
 /// An agent that meets others at a game.
 pub trait Contender {
@@ -44,7 +46,7 @@ pub fn applies(plan: &Plan) -> bool {
 }
 
 /// Whether a search can play the plan's game; if not, why.
-pub fn searchable(plan: &Plan) -> Result<(), &'static str> {
+fn searchable(plan: &Plan) -> Result<(), &'static str> {
     struct Searchable;
     impl Visit for Searchable {
         type Out = Result<(), &'static str>;
@@ -55,8 +57,21 @@ pub fn searchable(plan: &Plan) -> Result<(), &'static str> {
     agon_envs::games::visit(plan.env.id, &plan.eval_env_settings, Searchable).unwrap_or(Ok(()))
 }
 
+/// Reads and checks a scenario whose agent is judged, against opponents where it plays a game.
+pub fn read(path: &Path, source: &Source) -> Outcome<Plan> {
+    let plan = Plan::of(path, source, true)?;
+    let wrong = |key: &str, why: String| source.wrong(&[Issue::value(key, why).within("eval")]);
+    if plan.eval.simulations > 0 {
+        searchable(&plan).map_err(|why| wrong("simulations", why.into()))?;
+    }
+    for opponent in &plan.eval.opponents {
+        check(&plan, opponent).map_err(|why| wrong("opponents", why))?;
+    }
+    Ok(plan)
+}
+
 /// Whether there is such a player for the plan's game; if not, why.
-pub fn check(plan: &Plan, words: &str) -> Result<(), String> {
+fn check(plan: &Plan, words: &str) -> Result<(), String> {
     if applies(plan) { contender(plan, Who::Words(words)).map(drop).map_err(|e| e.to_string()) } else { Ok(()) }
 }
 
@@ -118,7 +133,7 @@ impl<G: Game> Contender for Entered<G> {
         let mut env = plan.eval_env(episodes)?;
         let evaluation =
             evaluate_until(&mut *env, &mut Again { games, ply: 0 }, seed, record, &mut |_| {}, &|| plan.stopped());
-        evaluation.ok_or_else(eval::stopped)
+        evaluation.ok_or_else(stopped)
     }
 
     fn solve(&mut self, text: &str, seed: u64) -> Result<Vec<bool>, String> {
@@ -175,7 +190,7 @@ impl<G: Game> Entered<G> {
         let mut state = start(game);
         let played = Match::begin(game, &mut state, chance, players);
         let finished = played.run(players, &mut [Rng::new(seed, Stream::Player, lane)], terms);
-        let Finished { end, loser, fault, moves } = finished.ok_or_else(eval::stopped)?;
+        let Finished { end, loser, fault, moves } = finished.ok_or_else(stopped)?;
         if !matches!(end, End::Rules | End::Length) {
             let who = if loser == Some(number % 2) { "the agent" } else { name };
             let why = fault.unwrap_or_else(|| "its move is not legal".into());

@@ -1,11 +1,11 @@
 //! `agon eval`, and the table at the end of a training run: mean returns with 95 % intervals, beside the scenario's
 //! baselines and its exact optimum.
 
-use crate::checkpoints::{self, Acting};
+use crate::checkpoints::{self, Acting, Target, locate};
 use crate::data_task::DataTask;
 use crate::device;
 use crate::duel::{self, Contender, Who};
-use crate::plan::Plan;
+use crate::plan::{Plan, stopped};
 use crate::tables::Tables;
 use crate::task::{self, Task, Verdict};
 use agon::cli;
@@ -21,7 +21,7 @@ use agon_core::policy::{self, Actor, Policy};
 use agon_core::scene::digits;
 use agon_search::Evaluate;
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A row of the table.
 #[derive(Debug)]
@@ -336,44 +336,6 @@ pub fn save_episodes(
     Ok(())
 }
 
-/// An evaluation that somebody stopped.
-pub fn stopped() -> Failure {
-    Failure::Interrupted("the evaluation was stopped".into())
-}
-
-/// What a name on the command line means.
-pub enum Target {
-    Checkpoint { scenario: PathBuf, folder: PathBuf, name: String },
-    Player(String),
-}
-
-pub fn locate(what: &str) -> Outcome<Target> {
-    let mut path = PathBuf::from(what);
-    // `checkpoints/latest` and `checkpoints/best` are files that name a checkpoint.
-    if path.is_file()
-        && let (Ok(name), Some(parent)) = (std::fs::read_to_string(&path), path.parent())
-        && parent.join(name.trim()).is_dir()
-    {
-        path = parent.join(name.trim());
-    }
-    let path = path.as_path();
-    if path.join("scenario.toml").is_file() {
-        let run = Run::open(path)?;
-        let none = || Failure::Input(format!("{what} has no checkpoint yet"));
-        let folder = run.checkpoint("latest").ok_or_else(none)?;
-        return Ok(Target::Checkpoint { scenario: run.path("scenario.toml"), folder, name: what.into() });
-    }
-    if path.join("weights.safetensors").is_file() || path.join("state.json").is_file() {
-        // <run>/checkpoints/<step>
-        let scenario = path.parent().and_then(Path::parent).unwrap_or(Path::new(".")).join("scenario.toml");
-        return Ok(Target::Checkpoint { scenario, folder: path.to_owned(), name: what.into() });
-    }
-    if path.exists() {
-        return Err(Failure::Input(format!("{what} is neither a run nor a checkpoint")));
-    }
-    Ok(Target::Player(what.into()))
-}
-
 pub fn run(args: &cli::Eval) -> Outcome {
     let target = locate(&args.what)?;
     let device = device::open(args.device)?;
@@ -391,7 +353,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
     if DataTask::is_meant(&source) {
         return of_data(args, own.as_deref(), &scenario, &source);
     }
-    let mut plan = Plan::of(&scenario, &source, true)?;
+    let mut plan = duel::read(&scenario, &source)?;
     if let Some(own) = own {
         // The agent is the run's; only the environment and its judging are the scenario's.
         let trained = Plan::read_agent(&own)?;

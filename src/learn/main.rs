@@ -15,6 +15,7 @@ mod market;
 mod networks;
 mod plan;
 mod sales;
+mod scenarios;
 mod seeds;
 mod tables;
 mod task;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     agon::guard_engines();
     match cli.command {
-        Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Train(args)) => seeds::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Scenarios(args)) => agents::keys(args.json.json),
         Some(Command::Agents(args)) => agents::run(&args),

@@ -1,7 +1,7 @@
 //! Networks that were trained, as players of tournaments.
 
 use crate::checkpoints;
-use crate::eval::{Target, locate};
+use crate::checkpoints::{Target, locate};
 use crate::plan::Plan;
 use agon_agents::Device;
 use agon_core::GameSpec;

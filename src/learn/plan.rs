@@ -1,6 +1,5 @@
 //! A scenario that was understood whole: which environment, which agent, how long, how it is judged.
 
-use crate::duel;
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
 use agon::scenario::Source;
@@ -202,13 +201,6 @@ impl Plan {
         if !judged {
             return Ok(plan);
         }
-        if plan.eval.simulations > 0 {
-            duel::searchable(&plan).map_err(|why| source.wrong(&[Issue::value("simulations", why).within("eval")]))?;
-        }
-        for opponent in &plan.eval.opponents {
-            let wrong = |why| source.wrong(&[Issue::value("opponents", why).within("eval")]);
-            duel::check(&plan, opponent).map_err(wrong)?;
-        }
         let game = plan.game()?;
         let start = plan.start_with(probe, game.as_deref(), Device::Cpu);
         plan.agent.check(&plan.agent_settings, start, plan.train.envs).map_err(|e| agent_failure(source, e))?;
@@ -338,6 +330,11 @@ impl Plan {
         let started = self.agent.start(&self.agent_settings, self.start_with(env, game.as_deref(), device));
         started.map_err(|e| Failure::Input(e.to_string()))
     }
+}
+
+/// An evaluation that somebody stopped.
+pub fn stopped() -> Failure {
+    Failure::Interrupted("the evaluation was stopped".into())
 }
 
 fn env_failure(source: &Source, error: EnvError) -> Failure {

@@ -1,7 +1,8 @@
-//! `agon train --seeds`: the same scenario with several seeds, and what the runs have in common.
+//! `agon train`: a run; with `--seeds` one for each of several seeds, and what they have in common.
 
 use crate::train::train;
 use agon::cli;
+use agon::signals;
 use agon::tui::pane::number;
 use agon::{Failure, Outcome};
 use agon_core::Metric;
@@ -11,8 +12,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+/// One run, or one for each seed.
+pub fn run(args: &cli::Train) -> Outcome {
+    let stop = signals::for_run()?;
+    match &args.seeds {
+        None => train(args, &stop).map(drop),
+        Some(seeds) => several(args, &seeds.0, &stop),
+    }
+}
+
 /// A run for each seed, one after the other, and what they have in common.
-pub fn run(args: &cli::Train, seeds: &[u64], stop: &Arc<AtomicBool>) -> Outcome {
+fn several(args: &cli::Train, seeds: &[u64], stop: &Arc<AtomicBool>) -> Outcome {
     if let Some(out) = args.out.as_ref().filter(|out| out.exists()) {
         return Err(Failure::Input(format!("{} is there already: choose another --out", out.display())));
     }

@@ -1,8 +1,7 @@
 //! What a scenario asks to be trained: an agent in an environment, or a model of data. `agon train` knows nothing else of
 //! either.
 
-use crate::data_task::DataTask;
-use crate::plan::{Plan, TrainSettings};
+use crate::plan::TrainSettings;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
@@ -12,7 +11,6 @@ use agon_core::Metric;
 use agon_core::event::Chart;
 use agon_core::settings::Issue;
 use serde_json::{Map, Value};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -84,25 +82,6 @@ pub trait Verdict {
     fn has_episodes(&self) -> bool {
         true
     }
-}
-
-/// Reads and checks a scenario; `sets` as on the command line.
-pub fn read(path: &Path, sets: &[String]) -> Outcome<Box<dyn Task>> {
-    let path = &agon::embedded::locate(path)?;
-    let source = Source::read(path, sets)?;
-    if DataTask::is_meant(&source) {
-        return Ok(Box::new(DataTask::read(path, &source)?));
-    }
-    Ok(Box::new(Plan::of(path, &source, true)?))
-}
-
-/// What learns in a scenario, by name; whom it was judged by may be gone.
-pub fn learner_of(path: &Path) -> Outcome<&'static str> {
-    let source = Source::read(path, &[])?;
-    if DataTask::is_meant(&source) {
-        return Ok(DataTask::read(path, &source)?.learner().0);
-    }
-    Ok(Plan::of(path, &source, false)?.agent.kind)
 }
 
 /// Refuses tables of a scenario that mean nothing there.

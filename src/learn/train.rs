@@ -1,11 +1,11 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
 use crate::checkpoints;
+use crate::checkpoints::Target;
 use crate::device;
-use crate::eval::{self, Target};
 use crate::faces::Faces;
-use crate::seeds;
-use crate::task::{self, Task, Verdict};
+use crate::scenarios;
+use crate::task::{Task, Verdict};
 use agon::cli;
 use agon::failure::quoted;
 use agon::run::{Lock, Logs, Run, Tail};
@@ -78,14 +78,6 @@ struct Session {
     before: f64,
     started: Instant,
     told: (Instant, u64),
-}
-
-pub fn run(args: &cli::Train) -> Outcome {
-    let stop = signals::for_run()?;
-    match &args.seeds {
-        None => train(args, &stop).map(drop),
-        Some(seeds) => seeds::run(args, &seeds.0, &stop),
-    }
 }
 
 /// One run, from where it begins to its table; its folder and the metric that decides.
@@ -172,7 +164,7 @@ impl Session {
                 let lock = run.lock()?;
                 may_change(&args.set)?;
                 run.check_scenario()?;
-                let task = task::read(&run.path("scenario.toml"), &args.set)?;
+                let task = scenarios::read(&run.path("scenario.toml"), &args.set)?;
                 let begin = match checkpoints::to_resume(&run, asked)? {
                     Some((folder, saved, state)) => Begin::From(run, lock, folder, saved, state),
                     None => Begin::Anew(run, lock),
@@ -182,7 +174,7 @@ impl Session {
             (None, Some(scenario)) => {
                 let mut sets = args.set.clone();
                 sets.extend(args.seed.map(|s| format!("train.seed={s}")));
-                (task::read(scenario, &sets)?, Begin::New)
+                (scenarios::read(scenario, &sets)?, Begin::New)
             }
             (None, None) => return Err(Failure::Input("name a scenario, or --resume a run".into())),
         };
@@ -528,10 +520,10 @@ fn describe(run: &Run, task: &dyn Task, device: Device, from: Option<&Path>) -> 
 
 /// Begins with what another run has learned; the checkpoint that it was read from.
 fn warm(task: &dyn Task, trainer: &mut dyn Training, from: &str) -> Outcome<PathBuf> {
-    let Target::Checkpoint { scenario, .. } = eval::locate(from)? else {
+    let Target::Checkpoint { scenario, .. } = checkpoints::locate(from)? else {
         return Err(Failure::Input(format!("--from {from}: there is no such run or checkpoint")));
     };
-    let (other, own) = (task::learner_of(&scenario)?, task.learner().0);
+    let (other, own) = (scenarios::learner_of(&scenario)?, task.learner().0);
     if other != own {
         return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {own}")));
     }
