@@ -17,7 +17,7 @@ pub const BLOCK: usize = 64;
 
 /// A matrix in somebody's memory: entry `(i, j)` is at `i · steps.0 + j · steps.1`.
 #[derive(Clone, Copy)]
-struct View<'a> {
+pub(crate) struct View<'a> {
     data: &'a [f32],
     shape: (usize, usize),
     steps: (usize, usize),
@@ -25,7 +25,7 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     /// Row after row.
-    fn rows(data: &'a [f32], rows: usize, columns: usize) -> Self {
+    pub(crate) fn rows(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self { data, shape: (rows, columns), steps: (columns, 1) }
     }
 
@@ -41,7 +41,7 @@ impl<'a> View<'a> {
         Self { data: &self.data[(row * self.steps.0).min(self.data.len())..], shape, steps: self.steps }
     }
 
-    fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         let ((rows, columns), (down, right)) = (self.shape, self.steps);
         Self { data: self.data, shape: (columns, rows), steps: (right, down) }
     }
@@ -54,7 +54,7 @@ fn fits(len: usize, shape: (usize, usize), steps: (usize, usize)) -> bool {
 
 /// `out ← a b`, or `out ← out + a b`; `out` is `[a's rows, b's columns]` with these steps.
 #[allow(unsafe_code)]
-fn product(out: &mut [f32], steps: (usize, usize), a: View<'_>, b: View<'_>, add: bool) {
+pub(crate) fn product(out: &mut [f32], steps: (usize, usize), a: View<'_>, b: View<'_>, add: bool) {
     let ((m, k), n) = (a.shape, b.shape.1);
     assert!(k == b.shape.0, "{:?} times {:?}", a.shape, b.shape);
     assert!(fits(out.len(), (m, n), steps) && fits(a.data.len(), a.shape, a.steps));
@@ -113,7 +113,7 @@ impl Layer {
 }
 
 /// Sixteen sums side by side, then eight, four, two: one after the other, additions would wait for each other.
-fn sum(xs: &[f32]) -> f32 {
+pub(crate) fn sum(xs: &[f32]) -> f32 {
     let ((chunks, rest), mut sums) = (xs.as_chunks::<16>(), [0f32; 16]);
     for chunk in chunks {
         for i in 0..16 {
@@ -154,6 +154,8 @@ pub struct Seen<'a> {
     pub slope: &'a [f32],
     /// Of both passes.
     pub tape: &'a Tape,
+    /// The gradient of the parameters of whatever made `x`, if that has any.
+    pub front: &'a [f32],
 }
 
 /// Whether no row lights a unit.
@@ -267,9 +269,25 @@ impl Dense {
         }
     }
 
+    /// Slopes of the inputs in `Σ slope · out` of the last passes, `[rows, inputs]`; or adds them to `out`.
+    pub fn input_slopes(&self, flat: &[f32], slope: &[f32], tape: &Tape, out: &mut [f32], add: bool) {
+        let (rows, inputs) = (out.len() / self.inputs(), self.inputs());
+        if let (Some(layer), Some((_, lit))) = (self.hidden.first(), tape.hidden.first()) {
+            let slopes = View::rows(&tape.slopes[0], *lit, rows).transposed();
+            return product(out, (inputs, 1), slopes, layer.weight(flat, inputs, *lit).transposed(), add);
+        }
+        let (width, mut from) = (self.outputs(), 0);
+        for head in &self.heads {
+            let slopes = View::part(&slope[from..], rows, head.outputs, width);
+            let weight = head.weight(flat, inputs, head.outputs).transposed();
+            product(out, (inputs, 1), slopes, weight, add || from > 0);
+            from += head.outputs;
+        }
+    }
+
     /// Input and slopes of a layer, counted through hidden ones and heads, as `[units, rows]`.
     fn input_and_slope<'a>(&self, layer: usize, seen: Seen<'a>) -> [View<'a>; 2] {
-        let (Seen { x, slope, tape }, depth, width) = (seen, self.hidden.len(), self.outputs());
+        let (Seen { x, slope, tape, .. }, depth, width) = (seen, self.hidden.len(), self.outputs());
         let rows = slope.len() / width;
         let input = self.input(layer.min(depth), x, &tape.hidden, rows);
         let Some(head) = layer.checked_sub(depth) else {
@@ -314,7 +332,7 @@ impl Dense {
 }
 
 /// `max(h + bias, 0)`; `h` is `[units, rows]`, `bias` `[units]`.
-fn rectify(h: &mut [f32], bias: &[f32]) {
+pub(crate) fn rectify(h: &mut [f32], bias: &[f32]) {
     let rows = h.len() / bias.len().max(1);
     pulp::Arch::new().dispatch(
         #[inline(always)]
@@ -373,7 +391,7 @@ fn tanh(x: f32) -> f32 {
 }
 
 /// Slopes end where the unit was silent.
-fn silence(slope: &mut [f32], h: &[f32]) {
+pub(crate) fn silence(slope: &mut [f32], h: &[f32]) {
     pulp::Arch::new().dispatch(
         #[inline(always)]
         || slope.iter_mut().zip(h).for_each(|(s, h)| *s = if *h <= 0.0 { 0.0 } else { *s }),
@@ -431,14 +449,17 @@ mod tests {
             let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
             let (x, slope) = (drawn(rows * net.inputs()), drawn(rows * net.outputs()));
 
-            let mut h = Tensor::from_slice(&x).view([rows as i64, -1]);
+            let input = Tensor::from_slice(&x).view([rows as i64, -1]).set_requires_grad(true);
+            let mut h = input.shallow_clone();
             for (w, b) in hidden {
                 let sum = params.leaves[b].addmm(&h, &params.leaves[w]);
                 h = if activation == Activation::Tanh { sum.tanh() } else { sum.relu() };
             }
             let outs: Vec<_> = heads.iter().map(|&(w, b)| params.leaves[b].addmm(&h, &params.leaves[w])).collect();
             let out = Tensor::cat(&outs, 1);
-            let gradient = params.gradient(&(&out * Tensor::from_slice(&slope).view_as(&out)).sum(Kind::Float));
+            let loss = (&out * Tensor::from_slice(&slope).view_as(&out)).sum(Kind::Float);
+            let at_inputs = Tensor::run_backward(&[&loss], &[&input], true, false).remove(0);
+            let gradient = params.gradient(&loss);
 
             let (mut tape, mut mine) = (Tape::default(), vec![0.0; rows * net.outputs()]);
             let (flat, mut flow) = (host_view(&params.flat).unwrap(), vec![0.0; params.count() as usize]);
@@ -448,7 +469,12 @@ mod tests {
                 assert!(tape.hidden.iter().all(|(h, lit)| *lit <= (h.len() / rows - dark as usize).max(1)));
             }
             net.backward(flat, &slope, &mut tape);
-            let seen = [Seen { x: &x, slope: &slope, tape: &tape }];
+            let mut below = vec![1.0; x.len()];
+            net.input_slopes(flat, &slope, &tape, &mut below, true);
+            close(&below, &(&at_inputs + 1.0));
+            net.input_slopes(flat, &slope, &tape, &mut below, false);
+            close(&below, &at_inputs);
+            let seen = [Seen { x: &x, slope: &slope, tape: &tape, front: &[] }];
             for (i, layer) in net.hidden.iter().chain(&net.heads).enumerate() {
                 // In two parts, as two threads do.
                 let half = layer.inputs / 2;

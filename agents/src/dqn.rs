@@ -6,10 +6,12 @@
 
 use crate::agent::{Agent, AgentError, Context, Inference, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
+use crate::conv::Filters;
 use crate::dense::BLOCK;
 use crate::dist::Head;
 use crate::distinct::Distinct;
 use crate::greedy::{Greedy, see};
+use crate::input::Reading;
 use crate::net::Params;
 use crate::normalise::Moments;
 use crate::optim::{Adam, STRETCH, Schedule};
@@ -31,6 +33,9 @@ use tch::{Device, Tensor};
 agon_core::settings! {
     /// Hyperparameters. Steps are those of all environments together, as in `train.steps`.
     pub struct Config {
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
+        /// left out. Other observations have none.
+        conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![256, 256], in [1.0, 65536.0];
         /// Adam's step size.
@@ -82,7 +87,7 @@ agon_core::settings! {
         highest_return: f64 = 10.0, in [-1e9, 1e9];
         /// Noisy networks in place of random actions (Fortunato et al. 2018): σ₀, 0 for none.
         noise: f64 = 0.0, in [0.0, 10.0];
-        /// Observations are standardised by their running mean and deviation.
+        /// Observations that are plain numbers are standardised by their running mean and deviation.
         normalize_observation: bool = false;
         /// Rewards are multiplied by this before anything is learned from them. Where errors of means exceed 1, their
         /// loss is linear and medians are learned: choose it so that they mostly do not.
@@ -137,7 +142,8 @@ pub struct Dqn {
 }
 
 impl Config {
-    fn fits(&self, spec: &Spec, rows: usize) -> Result<usize, AgentError> {
+    /// The network for these observations, if memory can hold it.
+    fn fits(&self, spec: &Spec, rows: usize) -> Result<Shape, AgentError> {
         let refuse = |name: &str, message: String| Err(AgentError::Settings(vec![Issue::value(name, message)]));
         let ActionSpec::Discrete { labels } = &spec.action else {
             return refuse("kind", "dqn makes one choice a step; this environment asks for more".into());
@@ -150,7 +156,8 @@ impl Config {
         let batch = 8.0 * spec.obs_len() as f64 * (self.minibatch * self.together()) as f64;
         memory::fits("minibatch", batch, "")?;
         let atoms = if self.returns == Kinds::Mean { 1 } else { self.atoms };
-        let sizes = [&[spec.obs_len()], &self.hidden[..], &[labels.len() * atoms]].concat();
+        let reading = Reading::new(&spec.observation, self.conv.as_deref())?;
+        let sizes = [&[reading.features()], &self.hidden[..], &[labels.len() * atoms]].concat();
         // Weights, two moments, a gradient and a copy, again where they are put aside; with noise, deviations of all of
         // them and noisy weights a part.
         let noisy = if self.noise > 0.0 { 16.0 * self.parts(Device::Cpu) as f64 + 40.0 } else { 0.0 };
@@ -161,7 +168,7 @@ impl Config {
         if self.returns == Kinds::C51 && self.lowest_return as f32 >= self.highest_return as f32 {
             return refuse("lowest_return", "must be below highest_return".into());
         }
-        Ok(labels.len())
+        Ok(self.shape(reading, labels.len()))
     }
 
     /// Minibatches that are drawn at once: the copy does not change within a bout, and uniform draws depend on nothing.
@@ -173,7 +180,7 @@ impl Config {
         (1..=most).rev().find(|n| self.gradient_steps.is_multiple_of(*n as u64)).unwrap_or(1)
     }
 
-    fn shape(&self, actions: usize) -> Shape {
+    fn shape(&self, reading: Reading, actions: usize) -> Shape {
         let outputs = Outputs {
             kind: self.returns,
             actions,
@@ -181,7 +188,7 @@ impl Config {
             dueling: self.dueling,
             support: [self.lowest_return as f32, self.highest_return as f32],
         };
-        Shape { hidden: self.hidden.clone(), noise: self.noise, outputs }
+        Shape { reading, hidden: self.hidden.clone(), noise: self.noise, outputs }
     }
 
     /// Parts of a minibatch that may be learned from side by side, whether or not there are threads for them.
@@ -192,14 +199,11 @@ impl Config {
 
 /// The greedy policy of a save, which is a judge of positions too: without the replay memory and the copy.
 pub fn inference(config: &Config, spec: &Spec, saved: &Saved, device: Device) -> Result<Inference, AgentError> {
-    let shape = config.shape(config.fits(spec, spec.agents)?);
-    let moments: Option<Moments> = saved.part("moments")?;
-    let fresh = config.normalize_observation.then(|| Moments::new(spec.obs_len()));
-    if moments.is_some() != fresh.is_some() || moments.iter().zip(&fresh).any(|(there, here)| !there.fits(here)) {
-        return Err(AgentError::Checkpoint("its `moments` are of other observations".into()));
-    }
+    let shape = config.fits(spec, spec.agents)?;
+    let fresh = Moments::of(&spec.observation, config.normalize_observation);
+    let moments = Moments::saved(saved, "moments", fresh.as_ref())?;
     let greedy = || -> Result<Greedy, AgentError> {
-        let (net, mut params) = QNet::new(0, spec.obs_len(), &shape, device);
+        let (net, mut params) = QNet::new(0, &shape, device);
         params.load_weights(saved)?;
         Ok(Greedy::new(params, moments.clone(), net, Head::of(spec)))
     };
@@ -213,8 +217,8 @@ impl Dqn {
     /// A fresh learner.
     pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
         let Context { spec, rows, seed, device, threads } = *context;
-        let actions = config.fits(spec, rows)?;
-        let (net, params) = QNet::new(seed, spec.obs_len(), &config.shape(actions), device);
+        let shape = config.fits(spec, rows)?;
+        let (actions, (net, params)) = (shape.outputs.actions, QNet::new(seed, &shape, device));
         let parts = (0..config.parts(device)).map(|_| Part::default()).collect();
         let priorities = Priorities { exponent: config.priority_exponent, floor: 1e-6 };
         let priorities = (config.priority_exponent > 0.0).then_some(priorities);
@@ -239,7 +243,7 @@ impl Dqn {
             distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
             // A device does its own work side by side.
             crew: Crew::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
-            moments: config.normalize_observation.then(|| Moments::new(spec.obs_len())),
+            moments: Moments::of(&spec.observation, config.normalize_observation),
             seen: vec![0.0; rows * spec.obs_len()],
             obs: vec![0.0; rows * spec.obs_len()],
             mask: vec![true; if spec.masked { rows * actions } else { 0 }],
@@ -371,16 +375,6 @@ impl Dqn {
         told
     }
 
-    /// What observations are standardised by, as a save says.
-    fn moments(&self, saved: &Saved) -> Result<Option<Moments>, AgentError> {
-        let there: Option<Moments> = saved.part("moments")?;
-        match (&self.moments, &there) {
-            (None, None) => Ok(None),
-            (Some(here), Some(moments)) if moments.fits(here) => Ok(there),
-            _ => Err(AgentError::Checkpoint("its `moments` are of other observations".into())),
-        }
-    }
-
     fn bout(&mut self, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, self.progress);
         let draws = self.config.gradient_steps / self.config.together() as u64;
@@ -490,7 +484,7 @@ impl Agent for Dqn {
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let moments = self.moments(saved)?;
+        let moments = Moments::saved(saved, "moments", self.moments.as_ref())?;
         self.params.load_weights(saved)?;
         self.target.copy(&self.params);
         self.moments = moments;
@@ -530,7 +524,7 @@ impl Agent for Dqn {
             return Err(AgentError::Checkpoint("its `target` is of another network".into()));
         }
         let due: [u64; 2] = saved.part("due")?;
-        let moments = self.moments(saved)?;
+        let moments = Moments::saved(saved, "moments", self.moments.as_ref())?;
         self.adam.load(&mut self.params, saved)?;
         self.moments = moments;
         tch::no_grad(|| self.target.flat.copy_(target));

@@ -10,7 +10,8 @@
 //! | value and policy iteration | [`exact`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
-//! | small networks without tensors | [`dense`] |
+//! | how a network reads an observation | [`input`] |
+//! | small networks without tensors | [`dense`], [`conv`] |
 //! | memory shared by tensors and slices | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
@@ -20,6 +21,7 @@ pub mod alphazero;
 pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
+pub mod conv;
 pub mod demand;
 pub mod dense;
 pub mod dist;
@@ -28,6 +30,7 @@ pub mod dqn;
 pub mod evaluate;
 pub mod exact;
 pub mod greedy;
+pub mod input;
 pub mod net;
 pub mod normalise;
 pub mod on_policy;
