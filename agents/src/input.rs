@@ -117,11 +117,7 @@ impl Input {
             Form::Plain => return obs,
             Form::OneHot => {
                 read.clear();
-                read.resize(obs.len() * inputs, 0.0);
-                for (row, index) in read.chunks_exact_mut(inputs).zip(obs) {
-                    // An index beyond would be nobody's: all zeros.
-                    row.iter_mut().nth(*index as usize).into_iter().for_each(|one| *one = 1.0);
-                }
+                read.extend(obs.iter().flat_map(|x| (0..inputs).map(|i| f32::from(u8::from(i as f32 == *x)))));
             }
             Form::Scaled(by) => {
                 read.clear();
@@ -145,8 +141,8 @@ impl Input {
         match self.reading.form {
             Form::Plain => obs.shallow_clone(),
             Form::OneHot => {
-                let one = obs.to_kind(Kind::Int64).view([-1]).one_hot(self.reading.inputs as i64);
-                one.to_kind(Kind::Float)
+                let all = Tensor::arange(self.reading.inputs as i64, (Kind::Float, obs.device()));
+                obs.reshape([-1, 1]).eq_tensor(&all).to_kind(Kind::Float)
             }
             Form::Scaled(by) => self.conv.tensor(p, &(obs * f64::from(by))),
         }

@@ -113,6 +113,23 @@ fn threads_change_nothing_of_dqn() {
     assert!(trained(1) == trained(3));
 }
 
+/// Convolutions, too, are worked on in the same parts whatever does the work.
+#[test]
+fn threads_change_nothing_of_pictures() {
+    let dqn = json!({"hidden": [32], "learning_starts": 200, "train_every": 32, "minibatch": 100, "n_step": 3});
+    let ppo = json!({"hidden": [32], "rollout_steps": 64, "minibatch": 200, "epochs": 2});
+    for (kind, set) in [("dqn", dqn), ("ppo", ppo)] {
+        let trained = |threads: usize| {
+            let mut training = threaded("classic/breakout-10", &json!({}), kind, &set, 2000, threads);
+            while !training.done() {
+                training.advance().unwrap();
+            }
+            bits(&*training)
+        };
+        assert!(trained(1) == trained(3), "{kind}");
+    }
+}
+
 #[test]
 fn tables_resume_exactly() {
     for rule in ["q-learning", "sarsa"] {
@@ -155,7 +172,18 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
                          "normalize_observation": true});
     let alphazero = json!({"width": 8, "blocks": 1, "simulations": 4, "moves": 40, "window": 200, "minibatch": 16,
                            "passes": 2.0});
+    let short = json!({"step_limit": 20});
+    let with = |settings: &Value, more: Value| {
+        let mut all = settings.as_object().cloned().unwrap();
+        all.extend(more.as_object().cloned().unwrap());
+        Value::Object(all)
+    };
     vec![
+        ("classic/breakout-10", short.clone(), "ppo", with(&ppo, json!({"conv": [[4, 3, 2], [3, 2, 1]]}))),
+        ("classic/breakout-10", short.clone(), "ppo", with(&recurrent, json!({"conv": [[4, 3, 2]]}))),
+        ("classic/breakout-10", short, "dqn", with(&dqn, json!({"conv": [[4, 3, 2]]}))),
+        ("classic/frozen-lake", none.clone(), "a2c", json!({"hidden": [8]})),
+        ("classic/frozen-lake", none.clone(), "dqn", rainbow.clone()),
         ("classic/cartpole", none.clone(), "ppo", ppo),
         ("classic/pendulum", none.clone(), "ppo", recurrent),
         ("games/tic-tac-toe", none.clone(), "ppo", pool),
@@ -237,7 +265,7 @@ fn a_policy_needs_no_training() {
         let theirs = std::thread::scope(|s| s.spawn(|| played(other.policy)).join().unwrap());
         assert_eq!(played(own), theirs, "{kind} on {env}");
     }
-    assert_eq!(alone, ["ppo", "ppo", "ppo", "a2c", "reinforce", "dqn", "dqn"]);
+    assert_eq!(alone, ["ppo", "ppo", "dqn", "a2c", "dqn", "ppo", "ppo", "ppo", "a2c", "reinforce", "dqn", "dqn"]);
 }
 
 /// Damage of any kind is told: with checksums always, without them (as older versions wrote) it is at least never a
