@@ -210,7 +210,7 @@ impl Driver {
     fn described(&self, view: View, over: bool, obs: &[f32]) -> Map<String, Value> {
         let spec = self.solo.env().spec();
         let mut answer = Map::new();
-        let rows = obs.chunks(spec.obs_len()).map(|row| Value::from(row.to_vec()));
+        let rows = obs.chunks(spec.obs_len()).map(|row| spec.observation.to_json(row));
         answer.insert("observation".into(), by_agent(rows, spec.agents));
         answer.insert("over".into(), over.into());
         let position = self.solo.env().position(0, view);

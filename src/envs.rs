@@ -3,7 +3,7 @@
 use crate::cli::List;
 use crate::failure::{Failure, Outcome};
 use agon_core::settings::{Declared, hint, nearest};
-use agon_core::{ActionSpec, Spec};
+use agon_core::{ActionSpec, Field, Observation, Spec};
 use serde_json::{Map, Value, json};
 
 /// One thing to list.
@@ -125,24 +125,31 @@ fn short(value: &Value) -> String {
 }
 
 fn observation(spec: &Spec) -> String {
-    let names: Vec<String> = spec
-        .observation
-        .iter()
-        .map(|f| if f.unit.is_empty() { f.name.clone() } else { format!("{} ({})", f.name, f.unit) })
-        .collect();
-    few(names)
+    match &spec.observation {
+        Observation::Discrete { n, labels } if labels.is_empty() => format!("one of {n}"),
+        Observation::Discrete { n, labels } => one_of(*n, labels),
+        Observation::Picture(picture) => {
+            let [channels, height, width] = picture.shape();
+            let names = few(picture.channels.clone());
+            format!("a picture, {channels} × {height} × {width}, of whole numbers 0 to {}: {names}", picture.high)
+        }
+        Observation::Numbers(fields) => {
+            let name = |f: &Field| if f.unit.is_empty() { f.name.clone() } else { format!("{} ({})", f.name, f.unit) };
+            few(fields.iter().map(name).collect())
+        }
+    }
+}
+
+fn one_of(n: usize, labels: &[String]) -> String {
+    format!("one of {n}: {}", few(labels.to_vec()).trim_start_matches(&format!("{n} numbers: ")))
 }
 
 fn action(spec: &Spec) -> String {
     match &spec.action {
-        ActionSpec::Discrete { labels } => format!(
-            "one of {}: {}",
-            labels.len(),
-            few(labels.clone()).trim_start_matches(&format!("{} numbers: ", labels.len()))
-        ),
+        ActionSpec::Discrete { labels } => one_of(labels.len(), labels),
         ActionSpec::MultiDiscrete { sizes } => format!("{} choices among {sizes:?}", sizes.len()),
         ActionSpec::Continuous { fields } => {
-            let one = |f: &agon_core::Field| format!("{} in [{}, {}]", f.name, f.low, f.high);
+            let one = |f: &Field| format!("{} in [{}, {}]", f.name, f.low, f.high);
             fields.iter().map(one).collect::<Vec<_>>().join(", ")
         }
     }

@@ -194,6 +194,32 @@ fn answers_tell_a_program_what_it_needs() {
     assert_eq!((&closed["over"], &closed["terminated"]), (&json!(true), &json!(true)));
 }
 
+/// Numbers as a list, one of n as a whole number, a picture by channel and row; the spec says which.
+#[test]
+fn every_kind_of_observation_has_its_shape() {
+    let mut pole = Here::new("classic/cartpole", json!({}));
+    let spec = pole.ask(json!({"op": "spec"}))["spec"].clone();
+    let position = json!({"name": "position", "unit": "m", "low": -4.800000190734863, "high": 4.800000190734863});
+    assert_eq!((&spec["observation"][0], &spec["picture"]), (&position, &json!([])), "{spec}");
+    let mut lake = Here::new("classic/frozen-lake", json!({"slippery": false}));
+    let spec = lake.ask(json!({"op": "spec"}))["spec"]["observation"].clone();
+    assert_eq!(
+        (&spec["kind"], &spec["n"], &spec["labels"][4]),
+        (&json!("discrete"), &json!(16), &json!("row 2 column 1"))
+    );
+    assert_eq!(lake.ask(json!({"op": "reset"}))["observation"], 0);
+    assert_eq!(lake.ask(json!({"op": "step", "action": 1}))["observation"], 4);
+    let mut game = Here::new("classic/breakout-10", json!({"sticky": 0}));
+    let spec = game.ask(json!({"op": "spec"}))["spec"].clone();
+    assert_eq!((&spec["observation"]["kind"], &spec["picture"]), (&json!("picture"), &json!([4, 10, 10])));
+    let seen = game.ask(json!({"op": "reset"}))["observation"].clone();
+    let paddle = |seen: &Value| seen[0][9].clone();
+    assert_eq!(paddle(&seen), json!([0, 0, 0, 0, 1, 0, 0, 0, 0, 0]));
+    assert_eq!((&seen[3][0], &seen[3][3]), (&json!([0u8; 10].to_vec()), &json!([1u8; 10].to_vec())));
+    let next = game.ask(json!({"op": "step", "action": 2}))["observation"].clone();
+    assert_eq!(paddle(&next), json!([0, 0, 0, 0, 0, 1, 0, 0, 0, 0]));
+}
+
 /// An episode that only its step limit ends is over too, where its state tells how old it is.
 #[test]
 fn an_episode_cut_off_is_over() {

@@ -17,7 +17,7 @@ pub const BLOCK: usize = 64;
 
 /// A matrix in somebody's memory: entry `(i, j)` is at `i · steps.0 + j · steps.1`.
 #[derive(Clone, Copy)]
-struct View<'a> {
+pub(crate) struct View<'a> {
     data: &'a [f32],
     shape: (usize, usize),
     steps: (usize, usize),
@@ -25,7 +25,7 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     /// Row after row.
-    fn rows(data: &'a [f32], rows: usize, columns: usize) -> Self {
+    pub(crate) fn rows(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self { data, shape: (rows, columns), steps: (columns, 1) }
     }
 
@@ -41,7 +41,7 @@ impl<'a> View<'a> {
         Self { data: &self.data[(row * self.steps.0).min(self.data.len())..], shape, steps: self.steps }
     }
 
-    fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         let ((rows, columns), (down, right)) = (self.shape, self.steps);
         Self { data: self.data, shape: (columns, rows), steps: (right, down) }
     }
@@ -54,7 +54,7 @@ fn fits(len: usize, shape: (usize, usize), steps: (usize, usize)) -> bool {
 
 /// `out ← a b`, or `out ← out + a b`; `out` is `[a's rows, b's columns]` with these steps.
 #[allow(unsafe_code)]
-fn product(out: &mut [f32], steps: (usize, usize), a: View<'_>, b: View<'_>, add: bool) {
+pub(crate) fn product(out: &mut [f32], steps: (usize, usize), a: View<'_>, b: View<'_>, add: bool) {
     let ((m, k), n) = (a.shape, b.shape.1);
     assert!(k == b.shape.0, "{:?} times {:?}", a.shape, b.shape);
     assert!(fits(out.len(), (m, n), steps) && fits(a.data.len(), a.shape, a.steps));
@@ -113,7 +113,7 @@ impl Layer {
 }
 
 /// Sixteen sums side by side, then eight, four, two: one after the other, additions would wait for each other.
-fn sum(xs: &[f32]) -> f32 {
+pub(crate) fn sum(xs: &[f32]) -> f32 {
     let ((chunks, rest), mut sums) = (xs.as_chunks::<16>(), [0f32; 16]);
     for chunk in chunks {
         for i in 0..16 {
@@ -154,6 +154,8 @@ pub struct Seen<'a> {
     pub slope: &'a [f32],
     /// Of both passes.
     pub tape: &'a Tape,
+    /// The gradient of the parameters of whatever made `x`, if that has any.
+    pub front: &'a [f32],
 }
 
 /// Whether no row lights a unit.
@@ -267,23 +269,27 @@ impl Dense {
         }
     }
 
-    /// Writes the gradient of `Σ slope · out` at the inputs from number `from` on, `[rows, n]`, of the rows that both
-    /// passes have seen.
-    pub fn at_inputs(&self, flat: &[f32], seen: Seen<'_>, from: usize, out: &mut [f32]) {
-        let n = out.len() / (seen.slope.len() / self.outputs());
-        // The first hidden layer, or else all heads.
-        let layers = if self.hidden.is_empty() { &self.heads[..] } else { &self.hidden[..1] };
-        for (i, layer) in layers.iter().enumerate() {
-            let [_, slope] = self.input_and_slope(i, seen);
-            let weight = layer.weight(flat, self.inputs(), layer.outputs).rows_from(from, n);
-            let weight = View { shape: (n, slope.shape.0), ..weight };
-            product(out, (n, 1), slope.transposed(), weight.transposed(), i > 0);
+    /// Writes, or adds, the slopes of the inputs from number `from` on in `Σ slope · out` of the last passes, `[rows, n]`.
+    pub fn at_inputs(&self, flat: &[f32], slope: &[f32], tape: &Tape, from: usize, out: &mut [f32], add: bool) {
+        let (rows, inputs, width) = (slope.len() / self.outputs(), self.inputs(), self.outputs());
+        let n = out.len() / rows;
+        if let (Some(layer), Some((_, lit))) = (self.hidden.first(), tape.hidden.first()) {
+            let slopes = View::rows(&tape.slopes[0], *lit, rows).transposed();
+            let weight = layer.weight(flat, inputs, *lit).rows_from(from, n);
+            return product(out, (n, 1), slopes, weight.transposed(), add);
+        }
+        let mut first = 0;
+        for head in &self.heads {
+            let slopes = View::part(&slope[first..], rows, head.outputs, width);
+            let weight = head.weight(flat, inputs, head.outputs).rows_from(from, n);
+            product(out, (n, 1), slopes, weight.transposed(), add || first > 0);
+            first += head.outputs;
         }
     }
 
     /// Input and slopes of a layer, counted through hidden ones and heads, as `[units, rows]`.
     fn input_and_slope<'a>(&self, layer: usize, seen: Seen<'a>) -> [View<'a>; 2] {
-        let (Seen { x, slope, tape }, depth, width) = (seen, self.hidden.len(), self.outputs());
+        let (Seen { x, slope, tape, .. }, depth, width) = (seen, self.hidden.len(), self.outputs());
         let rows = slope.len() / width;
         let input = self.input(layer.min(depth), x, &tape.hidden, rows);
         let Some(head) = layer.checked_sub(depth) else {
@@ -328,7 +334,7 @@ impl Dense {
 }
 
 /// `max(h + bias, 0)`; `h` is `[units, rows]`, `bias` `[units]`.
-fn rectify(h: &mut [f32], bias: &[f32]) {
+pub(crate) fn rectify(h: &mut [f32], bias: &[f32]) {
     let rows = h.len() / bias.len().max(1);
     pulp::Arch::new().dispatch(
         #[inline(always)]
@@ -387,7 +393,7 @@ fn tanh(x: f32) -> f32 {
 }
 
 /// Slopes end where the unit was silent.
-fn silence(slope: &mut [f32], h: &[f32]) {
+pub(crate) fn silence(slope: &mut [f32], h: &[f32]) {
     pulp::Arch::new().dispatch(
         #[inline(always)]
         || slope.iter_mut().zip(h).for_each(|(s, h)| *s = if *h <= 0.0 { 0.0 } else { *s }),
@@ -465,7 +471,7 @@ mod tests {
                 assert!(tape.hidden.iter().all(|(h, lit)| *lit <= (h.len() / rows - dark as usize).max(1)));
             }
             net.backward(flat, &slope, &mut tape);
-            let seen = [Seen { x: &x, slope: &slope, tape: &tape }];
+            let seen = [Seen { x: &x, slope: &slope, tape: &tape, front: &[] }];
             for (i, layer) in net.hidden.iter().chain(&net.heads).enumerate() {
                 // In two parts, as two threads do.
                 let half = layer.inputs / 2;
@@ -482,8 +488,10 @@ mod tests {
             for from in 0..net.inputs() {
                 let n = net.inputs() - from;
                 let mut at_inputs = vec![f32::NAN; rows * n];
-                net.at_inputs(flat, seen[0], from, &mut at_inputs);
+                net.at_inputs(flat, &slope, &tape, from, &mut at_inputs, false);
                 close(&at_inputs, &at_x.narrow(1, from as i64, n as i64));
+                net.at_inputs(flat, &slope, &tape, from, &mut at_inputs, true);
+                close(&at_inputs, &(at_x.narrow(1, from as i64, n as i64) * 2.0));
             }
         }
     }

@@ -6,13 +6,15 @@
 
 use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, acts, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
+use crate::conv::Filters;
 use crate::dense::BLOCK;
 use crate::dist::Head;
 use crate::distinct::Distinct;
 use crate::greedy::Greedy;
+use crate::input::Reading;
 use crate::net::Params;
 use crate::normalise::Moments;
-use crate::off_policy::collector::{Collecting, Collector, fitting_moments};
+use crate::off_policy::collector::{Collecting, Collector};
 use crate::optim::{Adam, STRETCH, Schedule};
 use crate::q_loss::{Kinds, Outputs};
 use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape};
@@ -32,6 +34,9 @@ use tch::{Device, Tensor};
 agon_core::settings! {
     /// Hyperparameters. Steps are those of all environments together, as in `train.steps`.
     pub struct Config {
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
+        /// left out. Other observations have none.
+        conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![256, 256], in [1.0, 65536.0];
         /// Adam's step size.
@@ -83,7 +88,7 @@ agon_core::settings! {
         highest_return: f64 = 10.0, in [-1e9, 1e9];
         /// Noisy networks in place of random actions (Fortunato et al. 2018): σ₀, 0 for none.
         noise: f64 = 0.0, in [0.0, 10.0];
-        /// Observations are standardised by their running mean and deviation.
+        /// Observations that are plain numbers are standardised by their running mean and deviation.
         normalize_observation: bool = false;
         /// Rewards are multiplied by this before anything is learned from them. Where errors of means exceed 1, their
         /// loss is linear and medians are learned: choose it so that they mostly do not.
@@ -120,7 +125,8 @@ pub struct Dqn {
 }
 
 impl Config {
-    fn fits(&self, spec: &Spec, rows: usize) -> Result<usize, AgentError> {
+    /// The network for these observations, if memory can hold it.
+    fn fits(&self, spec: &Spec, rows: usize) -> Result<Shape, AgentError> {
         let refuse = |name: &str, message: String| Err(AgentError::Settings(vec![Issue::value(name, message)]));
         let ActionSpec::Discrete { labels } = &spec.action else {
             return refuse("kind", "dqn makes one choice a step; this environment asks for more".into());
@@ -133,7 +139,8 @@ impl Config {
         let batch = 8.0 * spec.obs_len() as f64 * (self.minibatch * self.together()) as f64;
         memory::fits("minibatch", batch, "")?;
         let atoms = if self.returns == Kinds::Mean { 1 } else { self.atoms };
-        let sizes = [&[spec.obs_len()], &self.hidden[..], &[labels.len() * atoms]].concat();
+        let reading = Reading::new(&spec.observation, self.conv.as_deref())?;
+        let sizes = [&[reading.features()], &self.hidden[..], &[labels.len() * atoms]].concat();
         // Weights, two moments, a gradient and a copy, again where they are put aside; with noise, deviations of all of
         // them and noisy weights a part.
         let noisy = if self.noise > 0.0 { 16.0 * self.parts(Device::Cpu) as f64 + 40.0 } else { 0.0 };
@@ -144,7 +151,7 @@ impl Config {
         if self.returns == Kinds::C51 && self.lowest_return as f32 >= self.highest_return as f32 {
             return refuse("lowest_return", "must be below highest_return".into());
         }
-        Ok(labels.len())
+        Ok(self.shape(reading, labels.len()))
     }
 
     /// Minibatches that are drawn at once: the copy does not change within a bout, and uniform draws depend on nothing.
@@ -156,7 +163,7 @@ impl Config {
         (1..=most).rev().find(|n| self.gradient_steps.is_multiple_of(*n as u64)).unwrap_or(1)
     }
 
-    fn shape(&self, actions: usize) -> Shape {
+    fn shape(&self, reading: Reading, actions: usize) -> Shape {
         let outputs = Outputs {
             kind: self.returns,
             actions,
@@ -164,7 +171,7 @@ impl Config {
             dueling: self.dueling,
             support: [self.lowest_return as f32, self.highest_return as f32],
         };
-        Shape { hidden: self.hidden.clone(), noise: self.noise, outputs }
+        Shape { reading, hidden: self.hidden.clone(), noise: self.noise, outputs }
     }
 
     /// Parts of a minibatch that may be learned from side by side, whether or not there are threads for them.
@@ -175,11 +182,11 @@ impl Config {
 
 /// The greedy policy of a save, which is a judge of positions too: without the replay memory and the copy.
 pub fn inference(config: &Config, spec: &Spec, saved: &Saved, device: Device) -> Result<Inference, AgentError> {
-    let shape = config.shape(config.fits(spec, spec.agents)?);
-    let fresh = config.normalize_observation.then(|| Moments::new(spec.obs_len()));
-    let moments = fitting_moments(saved, fresh.as_ref())?;
+    let shape = config.fits(spec, spec.agents)?;
+    let fresh = Moments::of(&spec.observation, config.normalize_observation);
+    let moments = Moments::saved(saved, "moments", fresh.as_ref())?;
     let greedy = || -> Result<Greedy, AgentError> {
-        let (net, mut params) = QNet::new(0, spec.obs_len(), &shape, device);
+        let (net, mut params) = QNet::new(0, &shape, device);
         params.load_weights(saved)?;
         Ok(Greedy::new(params, moments.clone(), net, Head::of(spec)))
     };
@@ -193,8 +200,8 @@ impl Dqn {
     /// A fresh learner.
     pub fn new(config: Config, context: &Context<'_>) -> Result<Self, AgentError> {
         let Context { spec, rows, first_lane, seed, device, threads } = *context;
-        let actions = config.fits(spec, rows)?;
-        let (net, params) = QNet::new(seed, spec.obs_len(), &config.shape(actions), device);
+        let shape = config.fits(spec, rows)?;
+        let (actions, (net, params)) = (shape.outputs.actions, QNet::new(seed, &shape, device));
         let parts = (0..config.parts(device)).map(|_| Part::default()).collect();
         let priorities = Priorities { exponent: config.priority_exponent, floor: 1e-6 };
         let collecting = Collecting {

@@ -62,6 +62,7 @@ impl Policy for Greedy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Reading;
     use crate::q_loss::{Kinds, Outputs};
     use crate::q_net::Shape;
     use agon_core::{ActionSpec, Field, Spec};
@@ -70,7 +71,8 @@ mod tests {
     #[test]
     fn observations_are_judged_as_the_learner_sees_them() {
         let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: false, support: [0.0, 1.0] };
-        let (net, params) = QNet::new(1, 2, &Shape { hidden: vec![8], noise: 0.0, outputs }, Device::Cpu);
+        let (net, params) =
+            QNet::new(1, &Shape { reading: Reading::plain(2), hidden: vec![8], noise: 0.0, outputs }, Device::Cpu);
         let field = |name: &str| Field::new(name, "", -1e9, 1e9);
         let spec = Spec::new(vec![field("a"), field("b")], ActionSpec::discrete(["x", "y"]), 10);
         let obs = [3.0, 100.0, 5.0, 300.0];

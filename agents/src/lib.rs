@@ -11,7 +11,8 @@
 //! | value and policy iteration | [`exact`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
-//! | small networks without tensors | [`dense`] |
+//! | how a network reads an observation | [`input`] |
+//! | small networks without tensors | [`dense`], [`conv`] |
 //! | memory shared by tensors and slices | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
@@ -21,6 +22,7 @@ pub mod alphazero;
 pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
+pub mod conv;
 pub mod demand;
 pub mod dense;
 pub mod dist;
@@ -29,6 +31,7 @@ pub mod dqn;
 pub mod evaluate;
 pub mod exact;
 pub mod greedy;
+pub mod input;
 pub mod net;
 pub mod normalise;
 pub mod off_policy;

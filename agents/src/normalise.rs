@@ -1,5 +1,7 @@
 //! Running means and variances, for observations and returns.
 
+use crate::agent::{AgentError, Saved};
+use agon_core::Observation;
 use serde::{Deserialize, Serialize};
 
 /// Mean and variance of each number, over all batches seen (Chan et al.'s parallel update).
@@ -16,8 +18,14 @@ impl Moments {
         Self { count: 1e-4, mean: vec![0.0; width], variance: vec![1.0; width] }
     }
 
+    /// Of observations, where that is wanted and they are plain numbers: nothing else has a mean that says something.
+    pub fn of(observation: &Observation, wanted: bool) -> Option<Self> {
+        let plain = matches!(observation, Observation::Numbers(_));
+        (wanted && plain).then(|| Self::new(observation.len()))
+    }
+
     /// Whether it holds what these could have become: as many numbers, none of them impossible.
-    pub fn fits(&self, other: &Self) -> bool {
+    fn fits(&self, other: &Self) -> bool {
         let sane = |x: &f64| x.is_finite();
         self.mean.len() == other.mean.len()
             && self.variance.len() == other.mean.len()
@@ -25,6 +33,21 @@ impl Moments {
             && self.count > 0.0
             && self.mean.iter().all(sane)
             && self.variance.iter().all(|v| sane(v) && *v >= 0.0)
+    }
+
+    /// Those of a save under this name.
+    ///
+    /// # Errors
+    /// [`AgentError::Checkpoint`] where they could not have come from what is here.
+    pub fn saved(saved: &Saved, name: &str, here: Option<&Self>) -> Result<Option<Self>, AgentError> {
+        let there: Option<Self> = saved.part(name)?;
+        match (&there, here) {
+            (None, None) => Ok(None),
+            (Some(moments), Some(here)) if moments.fits(here) => Ok(there),
+            _ => Err(AgentError::Checkpoint(format!(
+                "its `{name}` are of other observations, or only one of the two normalises them"
+            ))),
+        }
     }
 
     /// Takes a batch `[rows, width]` in.

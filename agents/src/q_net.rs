@@ -3,7 +3,9 @@
 
 use crate::bridge::{host_view, read_f32};
 use crate::dense::{BLOCK, Dense, Seen, Tape};
+use crate::input::{self, Input, Reading};
 use crate::net::{Activation, Builder, Params};
+use crate::optim::add;
 use crate::q_loss::{Kinds, Outputs};
 use agon_core::rng::Rng;
 use tch::{Device, Kind, Tensor};
@@ -11,6 +13,8 @@ use tch::{Device, Kind, Tensor};
 /// What the network looks like.
 #[derive(Clone, Debug)]
 pub struct Shape {
+    /// How observations are read.
+    pub reading: Reading,
     /// Sizes of the hidden layers.
     pub hidden: Vec<usize>,
     /// Deviation of the weights' noise at the start, times √inputs; 0 for none (Fortunato et al. 2018, factorised).
@@ -49,6 +53,7 @@ pub struct Noise(Vec<[Vec<f32>; 2]>);
 /// The network.
 #[derive(Clone, Debug)]
 pub struct QNet {
+    input: Input,
     layers: Vec<Layer>,
     hidden: usize,
     dense: Dense,
@@ -59,7 +64,11 @@ pub struct QNet {
 /// Room for the passes on the host.
 #[derive(Debug, Default)]
 pub struct Work {
+    input: input::Work,
     tape: Tape,
+    /// Slopes of what was made of observations, and the gradient of the parameters that made it, where it has any.
+    below: Vec<f32>,
+    front: Vec<f32>,
     /// Rows of outputs, where only their means are asked for.
     out: Vec<f32>,
     /// Weights with their noise.
@@ -67,9 +76,9 @@ pub struct Work {
 }
 
 impl Work {
-    /// Rows that both passes have seen, `x`: `[rows, obs_len]`, `slope`: `[rows, width]`.
-    pub fn seen<'a>(&'a self, x: &'a [f32], slope: &'a [f32]) -> Seen<'a> {
-        Seen { x, slope, tape: &self.tape }
+    /// Rows that both passes have seen, `obs`: `[rows, obs_len]`, `slope`: `[rows, width]`.
+    pub fn seen<'a>(&'a self, obs: &'a [f32], slope: &'a [f32]) -> Seen<'a> {
+        Seen { x: self.input.features(obs), slope, tape: &self.tape, front: &self.front }
     }
 }
 
@@ -84,8 +93,9 @@ pub trait Passes {
 
 impl QNet {
     /// A fresh one, with its parameters.
-    pub fn new(seed: u64, inputs: usize, shape: &Shape, device: Device) -> (Self, Params) {
+    pub fn new(seed: u64, shape: &Shape, device: Device) -> (Self, Params) {
         let (mut b, outputs) = (Builder::new(seed), shape.outputs);
+        let input = Input::new(&mut b, &shape.reading);
         let mut layer = |name: &str, inputs: usize, outputs: usize, gain: f64| {
             let shapes = [vec![inputs as i64, outputs as i64], vec![outputs as i64]];
             let weight = b.orthogonal(&format!("{name}.weight"), inputs, outputs, gain);
@@ -97,7 +107,7 @@ impl QNet {
             });
             (inputs, outputs, mean, deviation)
         };
-        let mut last = inputs;
+        let mut last = shape.reading.features();
         let mut layers = Vec::new();
         for (i, &width) in shape.hidden.iter().enumerate() {
             layers.push(layer(&format!("q.{i}"), last, width, std::f64::consts::SQRT_2));
@@ -117,7 +127,7 @@ impl QNet {
             let deviation = deviation.map(|leaves: [usize; 2]| leaves.map(spot));
             Layer { inputs, outputs, mean: mean.map(spot), deviation }
         });
-        (Self { layers: layers.collect(), hidden: hidden.len(), dense, noise: shape.noise, outputs }, params)
+        (Self { input, layers: layers.collect(), hidden: hidden.len(), dense, noise: shape.noise, outputs }, params)
     }
 
     /// How rows of outputs are read.
@@ -168,7 +178,9 @@ impl QNet {
         // How much longer a number between lit units takes than another, which has no gradient and soon no moment: with
         // this both threads are done together at CartPole. Products are made in registers of 16 numbers, filled or not.
         const LIT: usize = 8;
+        let front = self.input.reading().parameters();
         let (mut rows, mut fed) = (Vec::new(), self.layers[0].inputs);
+        rows.extend((front > 0).then_some((front, front)));
         for (at, layer) in self.layers.iter().enumerate() {
             let told = *lit.get(at).unwrap_or(&layer.outputs);
             let (without, with) = (layer.outputs, layer.outputs + LIT * told.next_multiple_of(16));
@@ -198,6 +210,10 @@ impl QNet {
     pub fn gradient(&self, from: usize, seen: &[Seen<'_>], noise: Option<&Noise>, gradient: &mut [f32]) {
         let to = from + gradient.len();
         gradient.fill(0.0);
+        let front = to.min(self.input.reading().parameters());
+        if from < front {
+            seen.iter().for_each(|seen| add(&mut gradient[..front - from], &seen.front[from..front]));
+        }
         for (at, layer) in self.layers.iter().enumerate() {
             let mut stretch = |[weight, bias]: [Spot; 2], noise: Option<&[Vec<f32>; 2]>| {
                 let end = weight.place + layer.inputs * layer.outputs;
@@ -286,7 +302,7 @@ impl QNet {
                 _ => bias.addmm(x, weight),
             }
         };
-        let mut x = obs.shallow_clone();
+        let mut x = self.input.tensor(p, obs);
         for at in 0..self.hidden {
             x = apply(at, &x).relu();
         }
@@ -297,12 +313,12 @@ impl QNet {
     /// The mean return of every action `[rows, actions]` for observations `[rows, obs_len]`.
     pub fn means(&self, params: &Params, obs: &[f32], noise: Option<&Noise>, work: &mut Work, means: &mut [f32]) {
         let o = &self.outputs;
-        let (inputs, mut out) = (self.dense.inputs(), std::mem::take(&mut work.out));
+        let (width, mut out) = (self.input.reading().obs_len(), std::mem::take(&mut work.out));
         out.resize(o.width() * (means.len() / o.actions), 0.0);
         match host_view(&params.flat) {
             Some(flat) => {
                 let mut passes = OnHost { net: self, flat, work: &mut *work };
-                for (obs, out) in obs.chunks(BLOCK * inputs).zip(out.chunks_mut(BLOCK * o.width())) {
+                for (obs, out) in obs.chunks(BLOCK * width).zip(out.chunks_mut(BLOCK * o.width())) {
                     passes.forward(obs, noise, out);
                 }
             }
@@ -330,7 +346,7 @@ pub struct OnHost<'a> {
 
 impl Passes for OnHost<'_> {
     fn forward(&mut self, obs: &[f32], noise: Option<&Noise>, out: &mut [f32]) {
-        let Work { tape, noisy, .. } = self.work;
+        let Work { input, tape, noisy, .. } = self.work;
         let flat = match noise {
             None => self.flat,
             Some(noise) => {
@@ -338,12 +354,21 @@ impl Passes for OnHost<'_> {
                 noisy
             }
         };
-        self.net.dense.forward(flat, obs, out, tape);
+        self.net.dense.forward(flat, self.net.input.forward(flat, obs, input), out, tape);
     }
 
     fn backward(&mut self, noise: Option<&Noise>, slope: &[f32]) {
-        let Work { tape, noisy, .. } = self.work;
-        self.net.dense.backward(if noise.is_some() { noisy } else { self.flat }, slope, tape);
+        let (Work { input, tape, noisy, below, front, .. }, QNet { dense, input: reads, .. }) =
+            (&mut *self.work, self.net);
+        let flat = if noise.is_some() { noisy } else { self.flat };
+        dense.backward(flat, slope, tape);
+        front.clear();
+        front.resize(reads.reading().parameters(), 0.0);
+        if !front.is_empty() {
+            below.resize(slope.len() / dense.outputs() * dense.inputs(), 0.0);
+            dense.at_inputs(flat, slope, tape, 0, below, false);
+            reads.backward(flat, below, input, front);
+        }
     }
 }
 
@@ -380,13 +405,15 @@ impl Passes for OnDevice<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conv::Filters;
     use agon_core::rng::Stream;
+    use agon_core::{Observation, Picture};
 
     const OBS: [f32; 6] = [0.3, -0.7, 2.0, 0.3, -0.7, 2.0];
 
     fn net(noise: f64, dueling: bool) -> (QNet, Params) {
         let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling, support: [0.0, 1.0] };
-        QNet::new(1, 3, &Shape { hidden: vec![8], noise, outputs }, Device::Cpu)
+        QNet::new(1, &Shape { reading: Reading::plain(3), hidden: vec![8], noise, outputs }, Device::Cpu)
     }
 
     fn close(a: &[f32], b: &[f32]) {
@@ -394,35 +421,49 @@ mod tests {
     }
 
     /// The gradient for all parameters, in stretches.
-    fn whole(net: &QNet, least: usize, work: &Work, slope: &[f32], noise: Option<&Noise>) -> Vec<f32> {
+    fn whole(net: &QNet, least: usize, seen: Seen<'_>, noise: Option<&Noise>) -> Vec<f32> {
         let (mut gradient, mut from) = (Vec::new(), 0);
         for end in net.stretch_ends(least, &net.units()) {
             let mut stretch = vec![f32::NAN; end - from];
-            net.gradient(from, &[work.seen(&OBS, slope)], noise, &mut stretch);
+            net.gradient(from, &[seen], noise, &mut stretch);
             gradient.append(&mut stretch);
             from = end;
         }
         gradient
     }
 
-    /// Outputs and gradients by hand are those of tensors and libtorch's differentiation, noise and two heads included.
+    /// Outputs and gradients by hand are those of tensors and libtorch's differentiation: noise, two heads, and every kind
+    /// of observation included.
     #[test]
     fn both_kinds_of_passes_agree() {
-        for noise in [0.0, 0.5] {
-            let (net, p) = net(noise, true);
-            let noise = net.noise(&mut Rng::new(0, Stream::Act, 1));
-            let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
-            let ([mut a, mut b], mut work) = ([[0.0; 6]; 2], Work::default());
-            let mut host = OnHost { net: &net, flat: host_view(&p.flat).unwrap(), work: &mut work };
-            host.forward(&OBS, noise.as_ref(), &mut a);
-            host.backward(noise.as_ref(), &slope);
-            let mut device = OnDevice { net: &net, params: &p, last: None, gradient: None };
-            device.forward(&OBS, noise.as_ref(), &mut b);
-            device.backward(noise.as_ref(), &slope);
-            close(&a, &b);
-            let gradient = device.gradient.unwrap();
-            for least in [1, 10, 1000] {
-                close(&whole(&net, least, &work, &slope, noise.as_ref()), host_view(&gradient).unwrap());
+        let picture = |high: u8| {
+            let channels = vec!["a".into(), "b".into()];
+            let picture = Observation::Picture(Picture { channels, height: 5, width: 4, high });
+            Reading::new(&picture, Some(&[Filters { channels: 3, kernel: 2, stride: 1 }])).unwrap()
+        };
+        let one = Reading::new(&Observation::discrete(["a", "b", "c"]), None).unwrap();
+        let mut rng = Rng::new(0, Stream::Act, 1);
+        let bytes: Vec<f32> = (0..80).map(|_| rng.below(3) as f32).collect();
+        for (reading, obs) in [(Reading::plain(3), &OBS[..]), (one, &[2.0, 0.0]), (picture(2), &bytes)] {
+            for (noise, hidden) in [(0.0, vec![8]), (0.5, vec![8, 6]), (0.0, vec![])] {
+                let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: true, support: [0.0, 1.0] };
+                let shape = Shape { reading: reading.clone(), hidden, noise, outputs };
+                let (net, p) = QNet::new(1, &shape, Device::Cpu);
+                let noise = net.noise(&mut rng);
+                let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
+                let ([mut a, mut b], mut work) = ([[0.0; 6]; 2], Work::default());
+                let mut host = OnHost { net: &net, flat: host_view(&p.flat).unwrap(), work: &mut work };
+                host.forward(obs, noise.as_ref(), &mut a);
+                host.backward(noise.as_ref(), &slope);
+                let mut device = OnDevice { net: &net, params: &p, last: None, gradient: None };
+                device.forward(obs, noise.as_ref(), &mut b);
+                device.backward(noise.as_ref(), &slope);
+                close(&a, &b);
+                let gradient = device.gradient.unwrap();
+                for least in [1, 10, 1000] {
+                    let found = whole(&net, least, work.seen(obs, &slope), noise.as_ref());
+                    close(&found, host_view(&gradient).unwrap());
+                }
             }
         }
     }
@@ -431,14 +472,15 @@ mod tests {
     #[test]
     fn dark_units_go_last() {
         let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: true, support: [0.0, 1.0] };
-        let (net, p) = QNet::new(1, 3, &Shape { hidden: vec![8, 12], noise: 0.5, outputs }, Device::Cpu);
+        let (net, p) =
+            QNet::new(1, &Shape { reading: Reading::plain(3), hidden: vec![8, 12], noise: 0.5, outputs }, Device::Cpu);
         let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
         let pass = |flat: &[f32], obs: &[f32; 6]| {
             let (mut out, mut work) = ([0.0; 6], Work::default());
             let mut host = OnHost { net: &net, flat, work: &mut work };
             host.forward(obs, None, &mut out);
             host.backward(None, &slope);
-            (out, whole(&net, 100, &work, &slope, None), work)
+            (out, whole(&net, 100, work.seen(&OBS, &slope), None), work)
         };
         let flat = host_view(&p.flat).unwrap();
         let (said, mut gradient, work) = pass(flat, &OBS);
@@ -476,7 +518,11 @@ mod tests {
     fn stretches_share_what_is_lit() {
         let net = |actions: usize| {
             let outputs = Outputs { kind: Kinds::Mean, actions, atoms: 1, dueling: false, support: [0.0, 1.0] };
-            QNet::new(1, 4, &Shape { hidden: vec![256, 256], noise: 0.0, outputs }, Device::Cpu)
+            QNet::new(
+                1,
+                &Shape { reading: Reading::plain(4), hidden: vec![256, 256], noise: 0.0, outputs },
+                Device::Cpu,
+            )
         };
         // A row of the second layer: 8 + 1 for each of 256 numbers where all are lit, 1 where the row is dark.
         for (actions, lit) in [(2, [256, 256]), (2, [200, 120]), (2, [40, 256]), (64, [256, 256]), (64, [256, 16])] {
@@ -515,7 +561,8 @@ mod tests {
     #[test]
     fn noise_is_factorised() {
         let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: false, support: [0.0, 1.0] };
-        let (net, p) = QNet::new(1, 3, &Shape { hidden: vec![], noise: 0.5, outputs }, Device::Cpu);
+        let (net, p) =
+            QNet::new(1, &Shape { reading: Reading::plain(3), hidden: vec![], noise: 0.5, outputs }, Device::Cpu);
         let noise = Noise(vec![[vec![2.0, 0.0, 0.0], vec![1.0, -1.0]]]);
         let ([mut plain, mut noisy], mut work) = ([[0.0; 2]; 2], Work::default());
         net.means(&p, &OBS[..3], None, &mut work, &mut plain);

@@ -8,7 +8,7 @@ use crate::agent::{AgentError, Saved};
 use crate::bridge::read_f32;
 use crate::sum_tree::{SumTree, fetch};
 use agon_core::rng::Rng;
-use agon_core::{ActionSpec, Actions, Spec};
+use agon_core::{ActionSpec, Actions, Dtype, Spec};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -191,7 +191,7 @@ impl Replay {
             actions: spec.action.mask_len(),
             n_step,
             gamma: gamma as f32,
-            obs: Kept::new(!spec.picture.is_empty(), slots * spec.obs_len()),
+            obs: Kept::new(spec.observation.dtype() == Dtype::U8, slots * spec.obs_len()),
             mask: vec![false; slots * mask_len],
             facts: vec![Fact::default(); slots],
             numbers: vec![0.0; slots * width(spec)],
@@ -212,7 +212,7 @@ impl Replay {
     /// numbers, three times.
     pub fn bytes(spec: &Spec, capacity: usize) -> f64 {
         let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
-        let obs = spec.obs_len() * if spec.picture.is_empty() { 4 } else { 1 };
+        let obs = spec.obs_len() * if spec.observation.dtype() == Dtype::U8 { 1 } else { 4 };
         let numbers = obs + 4 * width(spec);
         let (kept, written) = (numbers + mask_len + 8 + 5, numbers + 4 * (mask_len + 4));
         capacity as f64 * (kept + 3 * written) as f64

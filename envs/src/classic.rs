@@ -1,5 +1,7 @@
-//! Classic control, step for step equal to Gymnasium 1.4.0. To add one: a file, a `mod` line, a row.
+//! Classic control, step for step equal to Gymnasium 1.4.0, and other small classics. To add one: a file, a `mod` line, a
+//! row.
 pub mod acrobot;
+pub mod breakout;
 pub mod cartpole;
 pub mod frozen_lake;
 pub mod lqr;
@@ -13,6 +15,11 @@ const GYM: &str = "transitions of Gymnasium 1.4.0, at most 1e-6 relative (tests/
 pub const ENTRIES: &[Entry] = &[
     Entry::kernel::<cartpole::CartPole, 4, 4>("classic/cartpole", "Balance a pole on a cart", GYM),
     Entry::kernel::<acrobot::Acrobot, 4, 6>("classic/acrobot", "Swing a two-link arm above its height", GYM),
+    Entry::env::<breakout::Breakout>(
+        "classic/breakout-10",
+        "Break bricks with a ball, seen as a picture (MinAtar)",
+        "episodes of MinAtar 1.0.15, bit-identical (tests/golden/breakout.py)",
+    ),
     Entry::env::<frozen_lake::FrozenLake>(
         "classic/frozen-lake",
         "Walk over slippery ice to a goal between holes",

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 /// Settings beside the defaults: other sizes, other forms of actions, whatever carries over.
 fn variants(id: &str) -> Vec<Value> {
     let more = match id {
+        "classic/breakout-10" => vec![json!({"actions": "all", "sticky": 0.5, "step_limit": 40})],
+        "classic/frozen-lake" => vec![json!({"map": "8x8"}), json!({"rows": ["SG", "FH"], "slippery": false})],
         "classic/mountain-car" => vec![json!({"goal_velocity": 0.01, "step_limit": 50})],
         "classic/pendulum" => vec![json!({"gravity": 2.0, "step_limit": 1000})],
         "games/connect-four" => vec![json!({"rows": 4, "columns": 5, "line": 3}), json!({"rows": 10, "columns": 11})],
@@ -54,10 +56,17 @@ fn every_environment_keeps_the_contract() {
 fn states_that_cannot_be_are_refused_by_name() {
     let board = |stones: Value, plies: u32, won: bool| json!({"stones": stones, "plies": plies, "won": won});
     let chess = |fen: &str| json!({"fen": fen, "past": [0]});
+    let breakout = |ball: [u8; 2], trail: [u8; 2], strike: bool| {
+        json!({"ball": ball, "trail": trail, "right": true, "down": true, "paddle": 4, "bricks": (1 << 30) - 1,
+               "strike": strike, "action": 0})
+    };
     let kuhn = |cards: [u8; 2], bets: u8, plies: u8| json!({"cards": cards, "bets": bets, "plies": plies});
     let tiles = |cells: &[u32], score: u64| json!({"cells": cells, "score": score, "owed": 0});
     for (id, settings, state, part) in [
         ("classic/cartpole", json!({}), json!([0, null, 0, 0]), "null"),
+        ("classic/breakout-10", json!({}), breakout([4, 7], [3, 5], false), "the ball moves by one cell"),
+        ("classic/breakout-10", json!({}), breakout([4, 2], [3, 3], false), "the ball is in a brick"),
+        ("classic/breakout-10", json!({}), breakout([4, 9], [3, 8], false), "the paddle keeps the ball"),
         ("classic/cartpole", json!({}), json!([0, 0, 0]), "4 numbers"),
         ("classic/cartpole", json!({}), json!([0, 1e300, 0, 0]), "velocity"),
         ("classic/acrobot", json!({}), json!([9, 0, 0, 0]), "angle 1"),

@@ -193,8 +193,9 @@ impl Plan {
         }
         let judged_in = probe.spec().clone();
         let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(source, e))?;
-        let shape = |s: &Spec| (s.agents, s.obs_len(), s.action.len(), s.action.choices(), s.masked);
-        if shape(&judged_in) != shape(probe.spec()) {
+        let shape = |s: &Spec| (s.agents, s.action.len(), s.action.choices(), s.masked);
+        let seen = &probe.spec().observation;
+        if shape(&judged_in) != shape(probe.spec()) || !seen.is_like(&judged_in.observation) {
             let message = "must leave agents, observations and actions as they are in training";
             return Err(source.wrong(&[Issue::key("env", message).within("eval")]));
         }

@@ -6,7 +6,7 @@ use agon::cli;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::Seen;
 use agon_core::spec::ActionSpec;
-use agon_core::{Actions, Field, Spec};
+use agon_core::{Actions, Field, Observation, Spec};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -81,10 +81,7 @@ impl Tables {
                 let message = format!("more than {MOST} different observations were met: too many for a table");
                 return Err(Failure::Input(message));
             }
-            let names = self.spec.observation.iter().map(|field| match &field.whole {
-                Some((_, unit)) => format!("{} [{unit}]", field.name),
-                None => field.name.clone(),
-            });
+            let names = columns(&self.spec.observation);
             // Where there is one agent, nobody asks which it was.
             let several = self.spec.agents > 1;
             let agent = several.then(|| "agent".to_owned());
@@ -108,7 +105,7 @@ impl Tables {
             let rows = rows.into_iter().map(|((agent, key), times)| {
                 let (obs, action) = key.split_at(self.spec.obs_len());
                 let agent = several.then(|| (agent + 1).to_string());
-                let obs = obs.iter().zip(&self.spec.observation).map(|(x, field)| counted(value(x), field));
+                let obs = cells(&self.spec.observation, &obs.iter().map(value).collect::<Vec<_>>());
                 agent.into_iter().chain(obs).chain(action.iter().map(label)).chain([times.to_string()]).collect()
             });
             save(file, &head, rows)?;
@@ -133,6 +130,36 @@ impl Tables {
     }
 }
 
+/// What the columns of an observation are called.
+fn columns(observation: &Observation) -> Vec<String> {
+    match observation {
+        Observation::Discrete { .. } => vec!["observation".into()],
+        Observation::Picture(picture) => picture.channels.clone(),
+        Observation::Numbers(fields) => {
+            let name = |field: &Field| match &field.whole {
+                Some((_, unit)) => format!("{} [{unit}]", field.name),
+                None => field.name.clone(),
+            };
+            fields.iter().map(name).collect()
+        }
+    }
+}
+
+/// An observation, a text a column: of a picture each channel, its rows apart by `/`.
+fn cells(observation: &Observation, obs: &[f32]) -> Vec<String> {
+    match observation {
+        Observation::Discrete { labels, .. } => {
+            vec![labels.get(obs[0] as usize).cloned().unwrap_or_else(|| obs[0].to_string())]
+        }
+        Observation::Picture(picture) => {
+            let row = |row: &[f32]| row.iter().map(f32::to_string).collect::<Vec<_>>().join(" ");
+            let channel = |channel: &[f32]| channel.chunks(picture.width).map(row).collect::<Vec<_>>().join("/");
+            obs.chunks(picture.height * picture.width).map(channel).collect()
+        }
+        Observation::Numbers(fields) => obs.iter().zip(fields).map(|(x, field)| counted(*x, field)).collect(),
+    }
+}
+
 /// An observed number as people count: not a share of all seats, but seats.
 fn counted(x: f32, field: &Field) -> String {
     let Some((whole, _)) = &field.whole else { return x.to_string() };
@@ -149,4 +176,28 @@ fn save(file: &Path, head: &[String], rows: impl Iterator<Item = Vec<String>>) -
         out.write_record(&row).map_err(failed)?;
     }
     out.flush().map_err(|e| Failure::write(file, &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::Picture;
+
+    #[test]
+    fn every_kind_of_observation_has_columns() {
+        let one = Observation::discrete(["left", "right"]);
+        assert_eq!((columns(&one), cells(&one, &[1.0])), (vec!["observation".into()], vec!["right".into()]));
+        let nameless = Observation::Discrete { n: 20, labels: Vec::new() };
+        assert_eq!(cells(&nameless, &[12.0]), ["12"]);
+        let channels = vec!["ball".into(), "wall".into()];
+        let picture = Observation::Picture(Picture { channels, height: 2, width: 3, high: 12 });
+        let obs = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0];
+        assert_eq!(
+            (columns(&picture), cells(&picture, &obs)),
+            (vec!["ball".into(), "wall".into()], vec!["0 1 2/3 4 5".into(), "6 7 8/9 10 11".into()],)
+        );
+        let numbers = Observation::Numbers(vec![Field::new("x", "m", 0.0, 1.0), Field::share("stock", 20.0, "units")]);
+        assert_eq!(columns(&numbers), ["x", "stock [units]"]);
+        assert_eq!(cells(&numbers, &[0.5, 0.25]), ["0.5", "5"]);
+    }
 }

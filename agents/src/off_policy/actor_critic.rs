@@ -1,7 +1,7 @@
 //! What learners of continuous actions share: twin critics (Fujimoto et al. 2018), the loop around an algorithm, and the
 //! policy that is left of it.
 
-use super::collector::{Collecting, Collector, fitting_moments};
+use super::collector::{Collecting, Collector};
 use super::perceptron::{Now, Perceptrons, follow};
 use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, acts, all_finite, go_on};
 use crate::bridge::host_view;
@@ -17,7 +17,7 @@ use agon_core::memory;
 use agon_core::policy::{Observed, Policy};
 use agon_core::rng::{LaneRngs, Rng, RngState, Stream};
 use agon_core::settings::Issue;
-use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
+use agon_core::{Actions, ActionsMut, FirstBuf, Observation, Spec, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
@@ -44,7 +44,6 @@ pub struct CriticWork {
     tapes: [Tape; 2],
     q: [Vec<f32>; 2],
     slopes: [Vec<f32>; 2],
-    at_actions: Vec<f32>,
     /// Of the last loss, beside the parameters.
     pub gradient: Vec<f32>,
 }
@@ -141,7 +140,7 @@ impl CriticsNow<'_> {
             loss += q.iter().zip(y).map(|(q, y)| 0.5 * share * f64::from(q - y).powi(2)).sum::<f64>();
             values += q.iter().map(|q| f64::from(*q)).sum::<f64>();
             net.backward(self.nets.flat, slope, tape);
-            net.gradient(Seen { x, slope, tape }, gradient);
+            net.gradient(Seen { x, slope, tape, front: &[] }, gradient);
         }
         [loss, 0.5 * values]
     }
@@ -150,7 +149,7 @@ impl CriticsNow<'_> {
     pub fn at_actions(&self, x: &[f32], both: bool, share: f64, work: &mut CriticWork, out: &mut [f32]) -> f64 {
         let flat = self.nets.flat;
         self.forward(flat, x, work);
-        let CriticWork { tapes, q, slopes, at_actions, .. } = work;
+        let CriticWork { tapes, q, slopes, .. } = work;
         let [first, second] = &*q;
         let of_first: Vec<bool> = first.iter().zip(second).map(|(a, b)| !both || a <= b).collect();
         let mut sum = 0.0;
@@ -164,13 +163,7 @@ impl CriticsNow<'_> {
             slope.extend(own().map(|own| if own { share as f32 } else { 0.0 }));
             sum += share * own().zip(q).map(|(own, q)| if own { f64::from(*q) } else { 0.0 }).sum::<f64>();
             net.backward(flat, slope, tape);
-            at_actions.resize(out.len(), 0.0);
-            net.at_inputs(flat, Seen { x, slope, tape }, self.obs_len, at_actions);
-            if k == 0 {
-                out.copy_from_slice(at_actions);
-            } else {
-                crate::optim::add(out, at_actions);
-            }
+            net.at_inputs(flat, slope, tape, self.obs_len, out, k > 0);
         }
         sum
     }
@@ -263,6 +256,9 @@ pub fn fits(
             format!("{kind} is for continuous actions; here actions are choices: use dqn or ppo"),
         ));
     };
+    if !matches!(spec.observation, Observation::Numbers(_)) {
+        return Err(refuse("kind", format!("{kind} is for observations that are plain numbers: use ppo")));
+    }
     let kept = Replay::bytes(spec, Replay::steps(rows, set.memory, set.n_step) * rows);
     memory::fits("memory", kept, ", which is written out in full at every checkpoint")?;
     let sizes = [&[spec.obs_len() + head.len()], hidden, &[2 * head.len()]].concat();
@@ -420,8 +416,8 @@ pub fn inference(
     let head = Squashed::of(spec).ok_or_else(refuse)?;
     let mut actor = Perceptrons::new(0, "actor", 1, &[&[spec.obs_len()], hidden, &[outputs]].concat());
     actor.params.load_weights(saved)?;
-    let fresh = normalize_observation.then(|| Moments::new(spec.obs_len()));
-    let moments = fitting_moments(saved, fresh.as_ref())?;
+    let fresh = Moments::of(&spec.observation, normalize_observation);
+    let moments = Moments::saved(saved, "moments", fresh.as_ref())?;
     let (dense, params) = (actor.dense.remove(0), actor.params);
     let (seen, out, tape) = (Vec::new(), Vec::new(), Tape::default());
     Ok(Inference { policy: Box::new(Frozen { name, dense, params, head, moments, seen, out, tape }), network: None })

@@ -58,7 +58,7 @@ impl Collector {
         Self {
             slab: Slab::new(spec, rows),
             replay: Replay::new(spec, rows, set.memory, set.n_step, set.gamma, set.priorities),
-            moments: set.normalize_observation.then(|| Moments::new(spec.obs_len())),
+            moments: Moments::of(&spec.observation, set.normalize_observation),
             step: 0,
             progress: 0.0,
             envs: (rows / spec.agents) as u64,
@@ -152,7 +152,7 @@ impl Collector {
 
     /// What observations are standardised by, as a save says.
     pub fn saved_moments(&self, saved: &Saved) -> Result<Option<Moments>, AgentError> {
-        fitting_moments(saved, self.moments.as_ref())
+        Moments::saved(saved, "moments", self.moments.as_ref())
     }
 
     /// The step at which it learns next.
@@ -187,15 +187,5 @@ impl Collector {
         }
         self.begun = self.replay.has_begun();
         Ok(())
-    }
-}
-
-/// The moments of a save, if they are of the same observations as these.
-pub fn fitting_moments(saved: &Saved, here: Option<&Moments>) -> Result<Option<Moments>, AgentError> {
-    let there: Option<Moments> = saved.part("moments")?;
-    match (here, &there) {
-        (None, None) => Ok(None),
-        (Some(here), Some(moments)) if moments.fits(here) => Ok(there),
-        _ => Err(AgentError::Checkpoint("its `moments` are of other observations".into())),
     }
 }

@@ -4,6 +4,7 @@
 //! are.
 
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
+use crate::conv::Filters;
 use crate::dist::{Head, Row};
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
@@ -19,6 +20,9 @@ use serde_json::{Map, Value, json};
 agon_core::settings! {
     /// Hyperparameters.
     pub struct Config {
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
+        /// left out. Other observations have none.
+        conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
         /// What follows each hidden layer.
@@ -43,7 +47,7 @@ agon_core::settings! {
         max_grad_norm: f64 = 0.5, in [0.0, 1e9];
         /// Advantages of a rollout get mean 0 and deviation 1.
         normalize_advantage: bool = false;
-        /// Observations get running mean 0 and deviation 1.
+        /// Observations that are plain numbers get running mean 0 and deviation 1.
         normalize_observation: bool = true;
         /// Rewards are divided by the running deviation of the discounted return.
         normalize_reward: bool = true;
@@ -56,6 +60,7 @@ impl Config {
     fn shape(&self) -> Shape<'_> {
         Shape {
             hidden: &self.hidden,
+            conv: self.conv.as_deref(),
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
@@ -88,7 +93,7 @@ impl A2c {
             normalize_reward: config.normalize_reward,
         };
         collecting.fits_in_memory(context, usize::MAX)?;
-        let collector = Collector::new(&collecting, context);
+        let collector = Collector::new(&collecting, context)?;
         Ok(Self { adam: Adam::new(&collector.networks.params, 1e-5), config, collector })
     }
 

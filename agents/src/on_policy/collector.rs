@@ -3,6 +3,7 @@
 use crate::agent::{AgentError, Context, NEVER, Saved, acts};
 use crate::bridge::read_f32;
 use crate::dist::Head;
+use crate::input::Reading;
 use crate::normalise::Moments;
 use crate::on_policy::frozen::{Frozen, FrozenJudge, prepare};
 use crate::on_policy::networks::{Networks, Observed, Shape};
@@ -23,28 +24,30 @@ pub struct Collecting<'a> {
     pub rollout_steps: usize,
     /// Discount.
     pub gamma: f64,
-    /// Observations get running mean 0 and deviation 1.
+    /// Observations that are plain numbers get running mean 0 and deviation 1.
     pub normalize_observation: bool,
     /// Rewards are divided by the running deviation of the discounted return.
     pub normalize_reward: bool,
 }
 
 impl Collecting<'_> {
-    /// Refuses what this machine cannot hold. `together`: transitions that are learned from at once.
+    /// Refuses what this machine cannot hold, and convolutions of what is no picture. `together`: transitions that are
+    /// learned from at once.
     pub fn fits_in_memory(&self, context: &Context<'_>, together: usize) -> Result<(), AgentError> {
         let (spec, rows) = (context.spec, context.rows as f64);
+        let reading = Reading::new(&spec.observation, self.shape.conv)?;
         let steps = rows * self.rollout_steps as f64;
         // What was seen, done and allowed; rewards, probabilities, values, advantages, targets and two orders of them.
         let masks = if spec.masked { spec.action.mask_len() } else { 0 };
         let rollout = steps * (4 * spec.obs_len() + 4 * spec.action.len() + masks + 50) as f64;
         let (memory, outputs) = (self.shape.memory as f64, Head::of(spec).outputs());
-        let first = if self.shape.memory > 0 { self.shape.memory } else { spec.obs_len() };
+        let first = if self.shape.memory > 0 { self.shape.memory } else { reading.features() };
         let sizes = [&[first], self.shape.hidden, &[outputs]].concat();
         // Weights, two moments and a gradient, for two networks, twice where they are put aside; and the memory's.
         let weights: f64 = sizes.windows(2).map(|w| 64.0 * w[0] as f64 * w[1] as f64).sum();
-        let gates = 96.0 * memory * (memory + spec.obs_len() as f64);
+        let gates = 96.0 * memory * (memory + reading.features() as f64);
         // What layers make of transitions, kept for the way back.
-        let width = sizes.iter().sum::<usize>() as f64 + 8.0 * memory;
+        let width = (sizes.iter().sum::<usize>() + reading.room()) as f64 + 8.0 * memory;
         let passes = 24.0 * width * (together as f64).min(steps);
         let what = format!(" with {rows} rows");
         memory::fits("memory", gates, "")?;
@@ -116,10 +119,14 @@ impl Memory {
 
 impl Collector {
     /// Fresh networks and an empty rollout.
-    pub fn new(set: &Collecting<'_>, context: &Context<'_>) -> Self {
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where convolutions do not fit what is observed.
+    pub fn new(set: &Collecting<'_>, context: &Context<'_>) -> Result<Self, AgentError> {
         let Context { spec, rows, first_lane, seed, device, threads } = *context;
         let head = Head::of(spec);
-        let networks = Networks::new(seed, &set.shape, spec.obs_len(), &head, device, threads);
+        let reading = Reading::new(&spec.observation, set.shape.conv)?;
+        let networks = Networks::new(seed, &set.shape, &reading, &head, device, threads);
         let batch = rows * set.rollout_steps;
         let memory = (set.shape.memory > 0).then(|| {
             let none = Tensor::zeros([rows as i64, set.shape.memory as i64], (Kind::Float, device));
@@ -128,7 +135,7 @@ impl Collector {
             Memory { first: none.copy(), now: none, fresh }
         });
         let slab = [(batch + rows) as i64, spec.obs_len() as i64];
-        Self {
+        Ok(Self {
             rollout: Rollout::new(spec, rows, set.rollout_steps),
             advantage: vec![0.0; batch],
             target: vec![0.0; batch],
@@ -137,13 +144,13 @@ impl Collector {
             uploaded: false,
             gamma: set.gamma,
             act_rngs: LaneRngs::new(seed, Stream::Act, first_lane),
-            obs_moments: set.normalize_observation.then(|| Moments::new(spec.obs_len())),
+            obs_moments: Moments::of(&spec.observation, set.normalize_observation),
             return_moments: set.normalize_reward.then(|| Moments::new(1)),
             discounted: vec![0.0; rows],
             out: vec![0.0; rows * head.outputs()],
             head,
             networks,
-        }
+        })
     }
 
     /// See [`crate::Agent::first`].
@@ -359,16 +366,7 @@ impl Collector {
 
     /// What is normalised, and how, as a save says; it must be what is normalised here.
     fn moments(&self, saved: &Saved) -> Result<[Option<Moments>; 2], AgentError> {
-        let part = |name: &str, here: &Option<Moments>| {
-            let there: Option<Moments> = saved.part(name)?;
-            match (&there, here) {
-                (None, None) => Ok(None),
-                (Some(there_is), Some(here)) if there_is.fits(here) => Ok(there),
-                _ => Err(AgentError::Checkpoint(format!(
-                    "its `{name}` are of other observations, or only one of the two normalises them"
-                ))),
-            }
-        };
+        let part = |name: &str, here: &Option<Moments>| Moments::saved(saved, name, here.as_ref());
         Ok([part("obs_moments", &self.obs_moments)?, part("return_moments", &self.return_moments)?])
     }
 

@@ -2,6 +2,7 @@
 
 use crate::agent::{AgentError, Inference, NEVER, Saved};
 use crate::dist::Head;
+use crate::input::Reading;
 use crate::normalise::Moments;
 use crate::on_policy::networks::{Networks, Shape};
 use agon_core::policy::{Observed, Policy};
@@ -47,14 +48,14 @@ impl Frame<'_> {
     /// [`AgentError::Checkpoint`] where the save is of something else.
     pub fn load(self, spec: &Spec, saved: &Saved, device: Device) -> Result<Inference, AgentError> {
         let Self { name, shape, normalize_observation } = self;
-        let (head, inputs) = (Head::of(spec), spec.obs_len());
-        let [moments, returns]: [Option<Moments>; 2] = [saved.part("obs_moments")?, saved.part("return_moments")?];
-        let fits = |m: &Option<Moments>, n: usize| m.as_ref().is_none_or(|m| m.fits(&Moments::new(n)));
-        if moments.is_some() != normalize_observation || !fits(&moments, inputs) || !fits(&returns, 1) {
-            return Err(AgentError::Checkpoint("its `obs_moments` are of other observations".into()));
-        }
+        let (head, reading) = (Head::of(spec), Reading::new(&spec.observation, shape.conv)?);
+        let moments = Moments::of(&spec.observation, normalize_observation);
+        let moments = Moments::saved(saved, "obs_moments", moments.as_ref())?;
+        // Whether rewards were normalised the frame does not say.
+        let returns = saved.part::<Option<Moments>>("return_moments")?.map(|_| Moments::new(1));
+        let returns = Moments::saved(saved, "return_moments", returns.as_ref())?;
         let one = || -> Result<Frozen, AgentError> {
-            let mut networks = Networks::new(0, &shape, inputs, &head, device, 1);
+            let mut networks = Networks::new(0, &shape, &reading, &head, device, 1);
             networks.params.load_weights(saved)?;
             networks.refresh();
             Ok(Frozen::new(name, networks, &head, moments.as_ref()))

@@ -6,8 +6,10 @@
 
 use crate::agent::{AgentError, Stop, go_on};
 use crate::bridge::{host_view, read_f32};
+use crate::conv::Filters;
 use crate::dense::{BLOCK, Dense, Seen, Tape};
 use crate::dist::Head;
+use crate::input::{self, Input, Reading};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
 use crate::optim::{Adam, add, stretch_ends};
 use agon_core::crew::Crew;
@@ -18,6 +20,8 @@ use tch::{Device, Kind, Tensor};
 pub struct Shape<'a> {
     /// Sizes of the hidden layers.
     pub hidden: &'a [usize],
+    /// Convolutions that read a picture; none for the usual ones.
+    pub conv: Option<&'a [Filters]>,
     /// What follows each.
     pub activation: Activation,
     /// Whether policy and value share them.
@@ -28,10 +32,11 @@ pub struct Shape<'a> {
     pub memory: usize,
 }
 
-/// Where the networks' parameters are. A gated recurrent unit (Cho et al. 2014) or a shared trunk may stand in front of
-/// both heads; what the unit makes of observations is what the others are given in their place.
+/// Where the networks' parameters are. Convolutions, a gated recurrent unit (Cho et al. 2014) or a shared trunk may stand
+/// in front of both heads; what the unit makes of observations is what the others are given in their place.
 #[derive(Clone, Debug)]
 struct Nets {
+    input: Input,
     memory: Option<[usize; 4]>,
     trunk: Option<Mlp>,
     policy: Mlp,
@@ -41,7 +46,8 @@ struct Nets {
 }
 
 impl Nets {
-    fn new(b: &mut Builder, shape: &Shape<'_>, inputs: usize, head: &Head) -> Self {
+    fn new(b: &mut Builder, shape: &Shape<'_>, reading: &Reading, head: &Head) -> Self {
+        let (input, inputs) = (Input::new(b, reading), reading.features());
         let outputs = head.outputs();
         let deviations = if matches!(head, Head::Gaussian { .. }) { outputs } else { 0 };
         let memory = (shape.memory > 0).then(|| {
@@ -65,14 +71,15 @@ impl Nets {
         let policy = Mlp::new(b, "policy", &sizes(first, hidden, outputs), shape.activation, Last::Head(0.01));
         let value = Mlp::new(b, "value", &sizes(first, hidden, 1), shape.activation, Last::Head(1.0));
         let log_std = (deviations > 0).then(|| b.constant("log_std", &[deviations as i64], shape.log_std));
-        Self { memory, trunk, policy, value, log_std }
+        Self { input, memory, trunk, policy, value, log_std }
     }
 
     /// What is remembered after `obs` `[rows, obs_len]`, given what was before it, both `[rows, width]`. Without memory
     /// that is the observation itself.
     fn remember(&self, p: &Params, obs: &Tensor, before: &Tensor) -> Tensor {
         let Some([ih, hh, bias_ih, bias_hh]) = self.memory else { return obs.shallow_clone() };
-        obs.gru_cell(before, &p.leaves[ih], &p.leaves[hh], Some(&p.leaves[bias_ih]), Some(&p.leaves[bias_hh]))
+        let x = self.input.tensor(p, obs);
+        x.gru_cell(before, &p.leaves[ih], &p.leaves[hh], Some(&p.leaves[bias_ih]), Some(&p.leaves[bias_hh]))
     }
 
     /// The same for whole sequences: `obs` `[steps, rows, obs_len]`, `fresh` `[steps, rows]` (1 where an episode begins
@@ -89,21 +96,28 @@ impl Nets {
         Tensor::stack(&all, 0)
     }
 
-    /// The policy's outputs `[rows, outputs]` and the values `[rows, 1]`.
+    /// The policy's outputs `[rows, outputs]` and the values `[rows, 1]`, for observations or what is remembered of them.
     fn both(&self, p: &Params, seen: &Tensor) -> [Tensor; 2] {
-        let x = self.trunk.as_ref().map_or_else(|| seen.shallow_clone(), |t| t.forward(p, seen));
+        let x = if self.memory.is_some() { seen.shallow_clone() } else { self.input.tensor(p, seen) };
+        let x = self.trunk.as_ref().map_or_else(|| x.shallow_clone(), |t| t.forward(p, &x));
         [self.policy.forward(p, &x), self.value.forward(p, &x)]
     }
 }
 
 /// The same on the host: one network with two heads, or one for the policy and one for the value.
 #[derive(Clone, Debug)]
-struct HostNets(Vec<Dense>);
+struct HostNets {
+    input: Input,
+    nets: Vec<Dense>,
+}
 
 /// Room for the passes on the host.
 #[derive(Debug, Default)]
 pub struct Work {
+    input: input::Work,
     tapes: [Tape; 2],
+    /// Slopes of what was made of observations, `[rows, features]`, where something is learned about making it.
+    below: Vec<f32>,
     /// Rows of a network with two heads: outputs and then the value.
     joint: Vec<f32>,
 }
@@ -111,7 +125,7 @@ pub struct Work {
 impl HostNets {
     fn new(params: &Params, nets: &Nets) -> Self {
         let [policy, value] = [&nets.policy, &nets.value].map(Mlp::layers);
-        Self(match &nets.trunk {
+        let nets_of = match &nets.trunk {
             Some(trunk) => {
                 vec![Dense::new(params, trunk.layers(), &[policy[0], value[0]], trunk.activation())]
             }
@@ -122,21 +136,23 @@ impl HostNets {
                 };
                 vec![whole(&nets.policy), whole(&nets.value)]
             }
-        })
+        };
+        Self { input: nets.input.clone(), nets: nets_of }
     }
 
-    /// `x`: `[rows, inputs]`, `out`: `[rows, outputs]`, `value`: `[rows]`, or empty where only the policy is asked.
-    fn forward(&self, flat: &[f32], x: &[f32], out: &mut [f32], value: &mut [f32], work: &mut Work) {
-        let [first, second] = &mut work.tapes;
-        match &self.0[..] {
+    /// `obs`: `[rows, obs_len]`, `out`: `[rows, outputs]`, `value`: `[rows]`, or empty where only the policy is asked.
+    fn forward(&self, flat: &[f32], obs: &[f32], out: &mut [f32], value: &mut [f32], work: &mut Work) {
+        let Work { input, tapes: [first, second], joint: both, .. } = work;
+        let x = self.input.forward(flat, obs, input);
+        match &self.nets[..] {
             [joint] => {
                 let (rows, width) = (x.len() / joint.inputs(), joint.outputs());
-                work.joint.resize(rows * width, 0.0);
-                joint.forward(flat, x, &mut work.joint, first);
-                for (from, to) in work.joint.chunks_exact(width).zip(out.chunks_exact_mut(width - 1)) {
+                both.resize(rows * width, 0.0);
+                joint.forward(flat, x, both, first);
+                for (from, to) in both.chunks_exact(width).zip(out.chunks_exact_mut(width - 1)) {
                     to.copy_from_slice(&from[..width - 1]);
                 }
-                value.iter_mut().zip(work.joint.chunks_exact(width)).for_each(|(v, row)| *v = row[width - 1]);
+                value.iter_mut().zip(both.chunks_exact(width)).for_each(|(v, row)| *v = row[width - 1]);
             }
             nets => {
                 nets[0].forward(flat, x, out, first);
@@ -148,26 +164,35 @@ impl HostNets {
     }
 
     /// The gradient of `Σ out_gradient · out + Σ value_gradient · value` of the last forward pass, added to `gradient`.
-    fn backward(&self, flat: &[f32], x: &[f32], at: &AtOutputs, work: &mut Work, gradient: &mut [f32]) {
+    fn backward(&self, flat: &[f32], obs: &[f32], at: &AtOutputs, work: &mut Work, gradient: &mut [f32]) {
+        let Work { input, tapes: [first, second], joint: both, below } = work;
+        let x = input.features(obs);
+        below.clear();
+        below.resize(if self.input.reading().parameters() > 0 { x.len() } else { 0 }, 0.0);
         let mut one = |net: &Dense, at_outputs: &[f32], tape: &mut Tape| {
             net.backward(flat, at_outputs, tape);
-            net.gradient(Seen { x, slope: at_outputs, tape }, gradient);
+            net.gradient(Seen { x, slope: at_outputs, tape, front: &[] }, gradient);
+            if !below.is_empty() {
+                net.at_inputs(flat, at_outputs, tape, 0, below, true);
+            }
         };
-        let [first, second] = &mut work.tapes;
-        match &self.0[..] {
+        match &self.nets[..] {
             [joint] => {
                 let width = joint.outputs();
-                let rows = work.joint.chunks_exact_mut(width).zip(at.out.chunks_exact(width - 1)).zip(&at.value);
+                let rows = both.chunks_exact_mut(width).zip(at.out.chunks_exact(width - 1)).zip(&at.value);
                 for ((row, out), value) in rows {
                     row[..width - 1].copy_from_slice(out);
                     row[width - 1] = *value;
                 }
-                one(joint, &work.joint, first);
+                one(joint, both, first);
             }
             nets => {
                 one(&nets[0], &at.out, first);
                 one(&nets[1], &at.value, second);
             }
+        }
+        if !below.is_empty() {
+            self.input.backward(flat, below, input, gradient);
         }
     }
 }
@@ -254,10 +279,10 @@ fn parts(rows: usize) -> usize {
 }
 
 impl Networks {
-    /// Fresh networks for observations of `inputs` numbers.
-    pub fn new(seed: u64, shape: &Shape<'_>, inputs: usize, head: &Head, device: Device, threads: usize) -> Self {
+    /// Fresh networks for observations that are read like this.
+    pub fn new(seed: u64, shape: &Shape<'_>, reading: &Reading, head: &Head, device: Device, threads: usize) -> Self {
         let mut builder = Builder::new(seed);
-        let nets = Nets::new(&mut builder, shape, inputs, head);
+        let nets = Nets::new(&mut builder, shape, reading, head);
         let params = builder.finish(device);
         let host = device == Device::Cpu && nets.memory.is_none();
         let mut networks = Self {
@@ -267,7 +292,7 @@ impl Networks {
             crew: Crew::new(if host { threads } else { 1 }),
             params,
             nets,
-            obs_len: inputs,
+            obs_len: reading.obs_len(),
             work: Work::default(),
             parts: Vec::new(),
             on_device: None,
@@ -491,8 +516,8 @@ fn host_forward(
     stop: Stop<'_>,
 ) -> Result<(), AgentError> {
     let flat = host_view(&params.flat).expect("parameters on the host");
-    let inputs = host.0[0].inputs();
-    let (rows, with_value) = (obs.len() / inputs, !value.is_empty());
+    let width = host.input.reading().obs_len();
+    let (rows, with_value) = (obs.len() / width, !value.is_empty());
     let outputs = out.len() / rows.max(1);
     for from in (0..rows).step_by(BLOCK) {
         if from.is_multiple_of(1 << 14) {
@@ -500,9 +525,9 @@ fn host_forward(
         }
         let block = from..(from + BLOCK).min(rows);
         let value = if with_value { &mut value[block.clone()] } else { &mut [][..] };
-        let (x, out) =
-            (&obs[block.start * inputs..block.end * inputs], &mut out[block.start * outputs..block.end * outputs]);
-        host.forward(flat, x, out, value, work);
+        let (obs, out) =
+            (&obs[block.start * width..block.end * width], &mut out[block.start * outputs..block.end * outputs]);
+        host.forward(flat, obs, out, value, work);
     }
     Ok(())
 }
@@ -515,5 +540,47 @@ impl AtOutputs {
         }
         self.log_std.clear();
         self.log_std.resize(deviations, 0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::rng::{Rng, Stream};
+    use agon_core::{ActionSpec, Observation, Picture, Spec};
+
+    /// Whatever is observed, and whether the trunk is shared: outputs and gradients by hand are those by tensors.
+    #[test]
+    fn the_host_does_what_a_device_does() {
+        let picture = Picture { channels: vec!["a".into(), "b".into()], height: 5, width: 4, high: 2 };
+        let kinds = [Observation::Picture(picture), Observation::discrete(["a", "b", "c"])];
+        let (filters, mut rng) = ([Filters { channels: 3, kernel: 2, stride: 1 }], Rng::new(1, Stream::Act, 0));
+        for (observation, shared) in kinds.iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+            let conv = matches!(observation, Observation::Picture(_)).then_some(&filters[..]);
+            let head = Head::of(&Spec::observing(observation.clone(), ActionSpec::discrete(["l", "r", "n"]), 9));
+            let (hidden, activation) = (&[7, 6][..], Activation::Tanh);
+            let shape = Shape { hidden, conv, activation, shared, log_std: 0.0, memory: 0 };
+            let reading = Reading::new(observation, conv).unwrap();
+            let new = || Networks::new(1, &shape, &reading, &head, Device::Cpu, 1);
+            let (mut host, mut device) = (new(), Networks { host: None, ..new() });
+            let obs: Vec<f32> = (0..40 * reading.obs_len()).map(|_| rng.below(3) as f32).collect();
+            let slopes: Vec<f32> = (0..160).map(|_| rng.normal() as f32).collect();
+            let both = [&mut host, &mut device].map(|networks| {
+                let (mut out, mut value, at) = (vec![0.0; 120], vec![0.0; 40], (0..40).rev().collect::<Vec<_>>());
+                networks.forward(&obs, &mut out, &mut value, crate::agent::NEVER).unwrap();
+                let observed = Observed { obs: &obs, on_device: None, memory: None };
+                networks.differentiate(observed, &at, 3, &|rows, gradient| {
+                    for (i, at) in rows.at.iter().enumerate() {
+                        gradient.out[i * 3..i * 3 + 3].copy_from_slice(&slopes[at * 4..at * 4 + 3]);
+                        gradient.value[i] = slopes[at * 4 + 3];
+                    }
+                    Sums::default()
+                });
+                [out, value, networks.last_gradient()].concat()
+            });
+            assert!(both[0].len() == both[1].len() && both[0].iter().any(|x| x.abs() > 1.0));
+            let apart = both[0].iter().zip(&both[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 1e-5 * both[0].iter().fold(1f32, |m, x| m.max(x.abs())), "{apart}");
+        }
     }
 }

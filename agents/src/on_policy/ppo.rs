@@ -5,6 +5,7 @@
 //! [`crate::on_policy::collector`]'s.
 
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
+use crate::conv::Filters;
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
 use crate::on_policy::frozen::Frame;
@@ -22,6 +23,9 @@ use tch::{Kind, Tensor};
 agon_core::settings! {
     /// Hyperparameters. The defaults solve the classic set with 16 environments in 500,000 steps.
     pub struct Config {
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
+        /// left out. Other observations have none.
+        conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
         /// What follows each hidden layer.
@@ -58,7 +62,7 @@ agon_core::settings! {
         max_grad_norm: f64 = 0.5, in [0.0, 1e9];
         /// Advantages of a minibatch get mean 0 and deviation 1.
         normalize_advantage: bool = true;
-        /// Observations get running mean 0 and deviation 1.
+        /// Observations that are plain numbers get running mean 0 and deviation 1.
         normalize_observation: bool = true;
         /// Rewards are divided by the running deviation of the discounted return.
         normalize_reward: bool = true;
@@ -84,6 +88,7 @@ impl Config {
     fn shape(&self) -> Shape<'_> {
         Shape {
             hidden: &self.hidden,
+            conv: self.conv.as_deref(),
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
@@ -144,7 +149,7 @@ impl Ppo {
             normalize_reward: config.normalize_reward,
         };
         collecting.fits_in_memory(context, config.minibatch)?;
-        let collector = Collector::new(&collecting, context);
+        let collector = Collector::new(&collecting, context)?;
         let places = if config.memory > 0 { rows } else { rows * config.rollout_steps };
         Ok(Self {
             adam: Adam::new(&collector.networks.params, 1e-5),

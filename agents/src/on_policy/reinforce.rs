@@ -8,6 +8,7 @@
 
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
+use crate::conv::Filters;
 use crate::dist::Row;
 use crate::net::Activation;
 use crate::on_policy::a2c::{Weights, loss, tell};
@@ -27,6 +28,9 @@ use tch::Tensor;
 agon_core::settings! {
     /// Hyperparameters.
     pub struct Config {
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
+        /// left out. Other observations have none.
+        conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
         /// What follows each hidden layer.
@@ -47,7 +51,7 @@ agon_core::settings! {
         entropy_coef: f64 = 0.0, in [0.0, 10.0];
         /// Longest gradient.
         max_grad_norm: f64 = 0.5, in [0.0, 1e9];
-        /// Observations get running mean 0 and deviation 1.
+        /// Observations that are plain numbers get running mean 0 and deviation 1.
         normalize_observation: bool = true;
         /// Rewards are divided by the running deviation of the discounted return.
         normalize_reward: bool = true;
@@ -76,7 +80,14 @@ impl Steps {
 
 impl Config {
     fn shape(&self) -> Shape<'_> {
-        Shape { hidden: &self.hidden, activation: self.activation, shared: false, log_std: self.log_std, memory: 0 }
+        Shape {
+            hidden: &self.hidden,
+            conv: self.conv.as_deref(),
+            activation: self.activation,
+            shared: false,
+            log_std: self.log_std,
+            memory: 0,
+        }
     }
 
     /// What acts of what was learned.
@@ -112,7 +123,7 @@ impl Reinforce {
         let whole = width * f64::from(spec.step_limit) * context.rows as f64;
         let what = format!(" with a step limit of {}: reinforce learns from whole episodes", spec.step_limit);
         memory::fits("kind", whole + width * config.batch as f64, &what)?;
-        let collector = Collector::new(&collecting, context);
+        let collector = Collector::new(&collecting, context)?;
         let open = vec![Steps::default(); context.rows];
         Ok(Self { adam: Adam::new(&collector.networks.params, 1e-5), config, collector, open, ended: Steps::default() })
     }

@@ -3,6 +3,7 @@
 use crate::action::{Actions, ActionsMut};
 use crate::damage::damage;
 use crate::env::Status;
+use crate::observation::Observation;
 use crate::policy::Random;
 use crate::registry::Entry;
 use crate::rng::{Rng, Stream};
@@ -125,7 +126,13 @@ pub fn check_with(entry: &Entry, settings: &Map<String, Value>) -> Result<(), Br
 }
 
 fn spec_is_sound(spec: &Spec) -> Result<(), Broken> {
-    let sound = spec.agents > 0 && spec.obs_len() > 0 && !spec.action.is_empty() && spec.step_limit > 0;
+    let named = match &spec.observation {
+        Observation::Discrete { n, labels } => labels.is_empty() || labels.len() == *n,
+        Observation::Picture(picture) => picture.high > 0,
+        Observation::Numbers(_) => true,
+    };
+    let sound =
+        spec.agents > 0 && !spec.observation.is_empty() && named && !spec.action.is_empty() && spec.step_limit > 0;
     let bounded = match &spec.action {
         ActionSpec::Continuous { fields } => {
             fields.iter().all(|f| f.low.is_finite() && f.high.is_finite() && f.low < f.high)

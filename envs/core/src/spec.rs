@@ -1,50 +1,9 @@
 //! What an environment takes and gives: shapes, names, units, bounds.
 
 use crate::action::Actions;
-use serde::{Deserialize, Serialize};
-
-/// One number of an observation or of a continuous action.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Field {
-    /// A short name, unique in its list.
-    pub name: String,
-    /// Its unit, `""` for a pure number.
-    pub unit: String,
-    /// The smallest value it can take; may be −∞.
-    #[serde(with = "bound")]
-    pub low: f32,
-    /// The largest value it can take; may be ∞.
-    #[serde(with = "bound")]
-    pub high: f32,
-    /// Of a share: what all of it is, and in which unit. For people, who count seats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole: Option<(f64, String)>,
-}
-
-impl Field {
-    /// A field with its bounds.
-    pub fn new(name: impl Into<String>, unit: &str, low: f32, high: f32) -> Self {
-        Self { name: name.into(), unit: unit.into(), low, high, whole: None }
-    }
-
-    /// A share of so many units.
-    pub fn share(name: impl Into<String>, whole: f64, unit: &str) -> Self {
-        Self { whole: Some((whole, unit.into())), ..Self::new(name, "share", 0.0, 1.0) }
-    }
-}
-
-/// JSON has no infinity: an unbounded side is `null`.
-mod bound {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(x: &f32, s: S) -> Result<S::Ok, S::Error> {
-        x.is_finite().then_some(*x).serialize(s)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f32, D::Error> {
-        Ok(Option::<f32>::deserialize(d)?.unwrap_or(f32::INFINITY))
-    }
-}
+use crate::observation::{Dtype, Field, Observation};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The actions of one agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,47 +66,53 @@ impl ActionSpec {
 }
 
 /// Everything a learner must know of an environment. Constant for its life.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Spec {
     /// Agents that act at once; each has its own row of observations, actions and rewards.
     pub agents: usize,
-    /// The numbers of one agent's observation, in order.
-    pub observation: Vec<Field>,
+    /// What one agent observes.
+    pub observation: Observation,
     /// What one agent does.
     pub action: ActionSpec,
     /// Steps after which an episode is truncated.
     pub step_limit: u32,
     /// Whether masks can forbid choices; if not, they are always all true.
     pub masked: bool,
-    /// Shape of a picture observation `[channels, height, width]`, empty for plain numbers. Pictures hold whole
-    /// numbers from 0 to 255, so that a replay buffer may keep them as bytes.
-    pub picture: Vec<usize>,
     /// What a reward a step later is worth: an episode's return is Σ discount^t r_t. 1 unless the task itself says
     /// otherwise; what a learner discounts by is its own matter.
     pub discount: f64,
 }
 
 impl Spec {
-    /// A single-agent environment without masks or pictures.
+    /// A single-agent environment without masks that observes plain numbers.
     pub fn new(observation: Vec<Field>, action: ActionSpec, step_limit: u32) -> Self {
-        Self { agents: 1, observation, action, step_limit, masked: false, picture: Vec::new(), discount: 1.0 }
+        Self::observing(Observation::Numbers(observation), action, step_limit)
     }
 
-    /// Numbers in one agent's observation.
+    /// A single-agent environment without masks.
+    pub fn observing(observation: Observation, action: ActionSpec, step_limit: u32) -> Self {
+        Self { agents: 1, observation, action, step_limit, masked: false, discount: 1.0 }
+    }
+
+    /// Numbers in one agent's observation, as environments write them.
     pub fn obs_len(&self) -> usize {
         self.observation.len()
     }
 
-    /// Whether observations, `[rows, obs_len]`, are finite and lie within their bounds; if not, the first that does not.
+    /// Numbers that a network reads of one agent's observation.
+    pub fn inputs(&self) -> usize {
+        self.observation.inputs()
+    }
+
+    /// What the numbers of observations can be kept as.
+    pub fn dtype(&self) -> Dtype {
+        self.observation.dtype()
+    }
+
+    /// Whether observations, `[rows, obs_len]`, are what this spec says: finite, within bounds, whole where they are
+    /// choices or pictures; if not, the first that is not.
     pub fn admits(&self, obs: &[f32]) -> Result<(), String> {
-        let outside = |(_, (x, f)): &(usize, (&f32, &Field))| !(x.is_finite() && **x >= f.low && **x <= f.high);
-        match obs.iter().zip(self.observation.iter().cycle()).enumerate().find(outside) {
-            None => Ok(()),
-            Some((i, (x, f))) => {
-                let at = i % self.obs_len();
-                Err(format!("observation {at} `{}` = {x} is outside [{}, {}]", f.name, f.low, f.high))
-            }
-        }
+        obs.iter().enumerate().try_for_each(|(i, x)| self.observation.admits(i % self.obs_len(), *x))
     }
 
     /// Whether one environment can be given these actions, `[agents, len]`: as many, of the right kind, numbers finite,
@@ -180,6 +145,73 @@ impl Spec {
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+/// As programs know it: beside what stands here, `picture` is the shape of a picture and `[]` for everything else.
+impl Serialize for Spec {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut keys = s.serialize_struct("Spec", 7)?;
+        keys.serialize_field("agents", &self.agents)?;
+        keys.serialize_field("observation", &self.observation)?;
+        keys.serialize_field("action", &self.action)?;
+        keys.serialize_field("step_limit", &self.step_limit)?;
+        keys.serialize_field("masked", &self.masked)?;
+        keys.serialize_field("picture", &self.observation.picture_shape())?;
+        keys.serialize_field("discount", &self.discount)?;
+        keys.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::Picture;
+    use serde_json::json;
+
+    fn spec(observation: Observation) -> Spec {
+        Spec::observing(observation, ActionSpec::discrete(["a"]), 10)
+    }
+
+    /// Programs in other languages read this.
+    #[test]
+    fn the_json_of_plain_numbers_stays() {
+        let plain = Spec::new(vec![Field::new("x", "m", 0.0, f32::INFINITY)], ActionSpec::discrete(["a", "b"]), 10);
+        let text = r#"{"agents":1,"observation":[{"name":"x","unit":"m","low":0.0,"high":null}],"action":{"kind":"discrete","labels":["a","b"]},"step_limit":10,"masked":false,"picture":[],"discount":1.0}"#;
+        assert_eq!(serde_json::to_string(&plain).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Spec>(text).unwrap(), plain);
+        let channels = vec!["wall".into()];
+        let picture = spec(Observation::Picture(Picture { channels, height: 2, width: 3, high: 255 }));
+        assert_eq!(serde_json::to_value(&picture).unwrap()["picture"], json!([1, 2, 3]));
+    }
+
+    #[test]
+    fn observations_are_held_to_the_spec() {
+        let numbers = Spec::new(
+            vec![Field::new("x", "", 0.0, 1.0), Field::new("y", "", -1.0, 1.0)],
+            ActionSpec::discrete(["a"]),
+            10,
+        );
+        assert!(numbers.admits(&[0.5, -1.0, 1.0, 0.0]).is_ok());
+        let why = numbers.admits(&[0.5, -1.0, 1.0, -2.0]).unwrap_err();
+        assert_eq!(why, "observation 1 `y` = -2 is outside [-1, 1]");
+        assert!(numbers.admits(&[f32::NAN, 0.0]).is_err());
+
+        let one = spec(Observation::Discrete { n: 3, labels: Vec::new() });
+        assert!(one.admits(&[0.0, 2.0]).is_ok());
+        for wrong in [3.0, -1.0, 0.5, f32::NAN, f32::INFINITY] {
+            assert!(one.admits(&[wrong]).is_err(), "{wrong}");
+        }
+
+        let channels = vec!["ball".into(), "wall".into()];
+        let picture = spec(Observation::Picture(Picture { channels, height: 2, width: 3, high: 9 }));
+        let mut seen = [9.0; 24];
+        assert!(picture.admits(&seen).is_ok());
+        for wrong in [10.0, -1.0, 0.5, f32::NAN] {
+            seen[12 + 10] = wrong;
+            let why = picture.admits(&seen).unwrap_err();
+            assert!(why.contains("`wall` at 1, 1") && why.contains("0 to 9"), "{why}");
         }
     }
 }

@@ -9,9 +9,10 @@ use crate::action::Actions;
 use crate::env::{Each, Env, Status};
 use crate::error::EnvError;
 use crate::game::{Action, Game, Position, Turn, moves, start};
+use crate::observation::Field;
 use crate::rng::Rng;
 use crate::scene::Scene;
-use crate::spec::{ActionSpec, Field, Spec};
+use crate::spec::{ActionSpec, Spec};
 
 /// The environment of a game.
 #[derive(Clone)]

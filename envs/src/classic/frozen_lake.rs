@@ -1,14 +1,14 @@
 //! A walk over slippery ice to a goal between holes, in the form of Gymnasium's `FrozenLake-v1`. The simplest
 //! environment here: one to copy.
 //!
-//! Observation: the cell, as as many numbers as there are cells, 1 for the one stood on. Action: left, down, right, up.
+//! Observation: the cell, one of all, counted row by row. Action: left, down, right, up.
 //! On slippery ice a step goes where it is meant to, or to either side of that, with a third each; at the border nothing
 //! moves. Reward 1 at the goal. Ends at the goal and in a hole.
 
 use agon_core::env::Each;
 use agon_core::env::{Player, Status, ensure};
 use agon_core::scene::{Ink, Scene};
-use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec};
+use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Observation, Rng, Spec};
 use serde::{Deserialize, Serialize};
 
 agon_core::choices! {
@@ -127,9 +127,9 @@ impl Env for FrozenLake {
             return wrong("must hold S once, and else G, F and H");
         }
         let limit = settings.step_limit.unwrap_or(if side == 4 { 100 } else { 200 });
-        let fields =
-            (0..side * side).map(|i| Field::new(format!("cell {}, {}", i / side + 1, i % side + 1), "", 0.0, 1.0));
-        let spec = Spec::new(fields.collect(), ActionSpec::discrete(["left", "down", "right", "up"]), limit);
+        let names = (0..side * side).map(|i| format!("row {} column {}", i / side + 1, i % side + 1));
+        let action = ActionSpec::discrete(["left", "down", "right", "up"]);
+        let spec = Spec::observing(Observation::discrete(names), action, limit);
         let start = cells.iter().position(|c| *c == b'S').unwrap_or(0) as u32;
         let mut lake = Self { spec, side, cells, start, slippery: settings.slippery, value: Vec::new() };
         lake.plan();
@@ -164,8 +164,7 @@ impl Env for FrozenLake {
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {
-        obs.fill(0.0);
-        obs[state.cell as usize] = 1.0;
+        obs[0] = state.cell as f32;
     }
 
     fn play(&self, _: usize, state: &State, mut actions: ActionsMut<'_>) {
@@ -259,7 +258,7 @@ mod tests {
             let rows = rows.iter().map(ToString::to_string).collect();
             FrozenLake::new(FrozenLakeSettings { rows, ..Default::default() })
         };
-        assert_eq!(with(&["SG", "FF"]).unwrap().spec.obs_len(), 4);
+        assert_eq!(with(&["SG", "FF"]).unwrap().spec.inputs(), 4);
         for wrong in [&["SG", "F"][..], &["SS", "FG"], &["FF", "FG"], &["SX", "FG"], &["Sé", "FG"]] {
             assert!(with(wrong).is_err(), "{wrong:?}");
         }
