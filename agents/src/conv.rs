@@ -118,7 +118,7 @@ impl Stack {
         for (i, &Filters { channels, kernel, stride }) in filters.iter().enumerate() {
             let [_, height, width] = from;
             if kernel > height.min(width) {
-                return Err(format!("number {} sees {kernel} × {kernel} of only {height} × {width}", i + 1));
+                return Err(format!("layer {} sees {kernel} × {kernel} of only {height} × {width}", i + 1));
             }
             let to = [channels, (height - kernel) / stride + 1, (width - kernel) / stride + 1];
             layers.push(Layer { from, to, kernel, stride });
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let why = Stack::new([4, 10, 10], &[FILTERS(16, 3, 2), FILTERS(8, 5, 1)]).unwrap_err();
-        assert_eq!(why, "number 2 sees 5 × 5 of only 4 × 4");
+        assert_eq!(why, "layer 2 sees 5 × 5 of only 4 × 4");
         assert_eq!(Filters::from_value(&json!([16, 3, 1])), Ok(FILTERS(16, 3, 1)));
         assert_eq!(FILTERS(16, 3, 1).to_value(), json!([16, 3, 1]));
         for wrong in [json!([16, 3]), json!(3), json!([16, 3, 1.5]), json!([1, 2, 3, 4])] {

@@ -209,7 +209,7 @@ mod tests {
     fn convolutions_are_for_pictures_that_are_large_enough() {
         let wide = Filters { channels: 4, kernel: 3, stride: 1 };
         let why = Reading::new(&picture(1, 2), Some(&[wide])).unwrap_err().to_string();
-        assert!(why.contains("conv: number 1 sees 3 × 3 of only 2 × 2"), "{why}");
+        assert!(why.contains("conv: layer 1 sees 3 × 3 of only 2 × 2"), "{why}");
         for other in [Observation::discrete(["a"]), Observation::Numbers(vec![Field::new("x", "", 0.0, 1.0)])] {
             let why = Reading::new(&other, Some(&[wide])).unwrap_err().to_string();
             assert!(why.contains("conv: reads pictures, and this environment shows none"), "{why}");

@@ -145,14 +145,15 @@ fn columns(observation: &Observation) -> Vec<String> {
     }
 }
 
-/// An observation, a text a column: of a picture each channel, its rows apart by `/`.
+/// An observation, a text a column: of a picture each channel, its rows apart by `/`, digits one beside the other.
 fn cells(observation: &Observation, obs: &[f32]) -> Vec<String> {
     match observation {
         Observation::Discrete { labels, .. } => {
             vec![labels.get(obs[0] as usize).cloned().unwrap_or_else(|| obs[0].to_string())]
         }
         Observation::Picture(picture) => {
-            let row = |row: &[f32]| row.iter().map(f32::to_string).collect::<Vec<_>>().join(" ");
+            let apart = if picture.high < 10 { "" } else { " " };
+            let row = |row: &[f32]| row.iter().map(f32::to_string).collect::<Vec<_>>().join(apart);
             let channel = |channel: &[f32]| channel.chunks(picture.width).map(row).collect::<Vec<_>>().join("/");
             obs.chunks(picture.height * picture.width).map(channel).collect()
         }
@@ -189,8 +190,13 @@ mod tests {
         assert_eq!((columns(&one), cells(&one, &[1.0])), (vec!["observation".into()], vec!["right".into()]));
         let nameless = Observation::Discrete { n: 20, labels: Vec::new() };
         assert_eq!(cells(&nameless, &[12.0]), ["12"]);
-        let channels = vec!["ball".into(), "wall".into()];
-        let picture = Observation::Picture(Picture { channels, height: 2, width: 3, high: 12 });
+        let picture = |high: u8| {
+            let channels = vec!["ball".into(), "wall".into()];
+            Observation::Picture(Picture { channels, height: 2, width: 3, high })
+        };
+        let digits = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 0.0, 1.0];
+        assert_eq!(cells(&picture(9), &digits), ["012/345", "678/901"]);
+        let picture = picture(12);
         let obs = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0];
         assert_eq!(
             (columns(&picture), cells(&picture, &obs)),
