@@ -6,7 +6,7 @@ PYTHON ?= python3
 CARGO ?= cargo
 SCENARIO ?= scenarios/pricing/tuna.toml
 
-.PHONY: deps build run test test-long lint clean
+.PHONY: deps build run test test-long test-cuda lint clean
 
 deps:
 	@mkdir -p .deps
@@ -23,8 +23,12 @@ run: build
 test: deps
 	$(CARGO) test --workspace
 
+# Everything that takes minutes. Tests that need a CUDA device are apart.
 test-long: deps
-	$(CARGO) test --workspace --release -- --include-ignored
+	$(CARGO) test --workspace --release -- --include-ignored --skip cuda_
+
+test-cuda: deps
+	LD_PRELOAD=libtorch_cuda.so $(CARGO) test --release -p agon-agents --test cuda -- --ignored
 
 lint: deps
 	$(CARGO) fmt --all --check

@@ -25,8 +25,13 @@ fn run(cli: Cli) -> Outcome {
             agon::say!("\n`agon --help` lists the rest.");
             Ok(())
         }
-        Some(Command::Tournament(args)) if !agon::tournament::has_networks(&args) => {
-            agon::tournament::run(&args, &NoNetworks)
+        Some(Command::Tournament(args)) => {
+            let plan = agon::tournament::read(&args)?;
+            if agon::tournament::has_networks(&plan) {
+                hand_over()
+            } else {
+                agon::tournament::run(&args, &plan, &NoNetworks)
+            }
         }
         Some(Command::Sprt(args)) => agon::tournament::report::sprt(&args),
         Some(Command::Play(args)) if !agon::tournament::wants_network(&args.against) => {

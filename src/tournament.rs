@@ -37,20 +37,20 @@ use agon_core::game::Visit;
 use agon_search::{Networks, guided, registry};
 use plan::Plan;
 use play::Played;
+use report::Report;
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-/// `agon tournament`.
-pub fn run(args: &cli::Tournament, networks: &dyn Networks) -> Outcome {
-    let plan = plan(args)?;
-    let game = Contest { plan: &plan, args, networks };
+/// `agon tournament`, of what [`read`] found.
+pub fn run(args: &cli::Tournament, plan: &Plan, networks: &dyn Networks) -> Outcome {
+    let game = Contest { plan, args, networks };
     agon_envs::games::visit(&plan.game, &plan.game_settings, game).map_err(|e| plan.wrong_game(e.to_string()))?
 }
 
 /// What the command line asks for: a scenario, runs that meet each other, or the rest of a tournament.
-fn plan(args: &cli::Tournament) -> Outcome<Plan> {
+pub fn read(args: &cli::Tournament) -> Outcome<Plan> {
     match (&args.resume, &args.scenario[..]) {
         (Some(folder), _) => {
             let workers = |set: &&String| set.split('=').next().map(str::trim) == Some("tournament.concurrency");
@@ -74,9 +74,8 @@ fn plan(args: &cli::Tournament) -> Outcome<Plan> {
 }
 
 /// Whether somebody takes part whose network must be opened.
-pub fn has_networks(args: &cli::Tournament) -> bool {
-    // What is wrong with a plan is said where it is played.
-    plan(args).is_ok_and(|plan| plan.entrants.iter().any(|e| wants_network(&e.player)))
+pub fn has_networks(plan: &Plan) -> bool {
+    plan.entrants.iter().any(|e| wants_network(&e.player))
 }
 
 /// Whether a player in words is a network.
@@ -128,9 +127,10 @@ impl Visit for Contest<'_> {
         let played = if finished { before.0 } else { play::play(&game, (plan, networks), &run, before, &stop, tell)? };
         let state = if played.schedule.over() { "finished" } else { "interrupted" };
         run.status(state, played.pairs, played.schedule.total())?;
-        let report = report::as_json(plan, &played);
-        run.write("standings.json", &format!("{report:#}\n"))?;
-        let text = if args.json.json { report.to_string() } else { report::as_text(plan, &played) };
+        let report = Report::of(plan, &played);
+        let json = report.json();
+        run.write("standings.json", &format!("{json:#}\n"))?;
+        let text = if args.json.json { json.to_string() } else { report.text() };
         if state == "interrupted" {
             // Its terminal may be closed; that it was stopped is told by its exit code all the same.
             let _ = writeln!(std::io::stdout(), "{text}");

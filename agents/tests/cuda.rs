@@ -15,12 +15,9 @@ use agon_search::player::Player;
 use agon_search::registry::from_words;
 use serde_json::{Map, Value, json};
 
-fn device() -> Option<Device> {
-    let there = agon_agents::cuda_is_available();
-    if !there {
-        eprintln!("skipped: no CUDA device");
-    }
-    there.then_some(Device::Cuda(0))
+fn device() -> Device {
+    assert!(agon_agents::cuda_is_available(), "there is no CUDA device");
+    Device::Cuda(0)
 }
 
 fn trainer(kind: &str, settings: &Value, device: Device, steps: u64) -> Box<dyn Training> {
@@ -41,8 +38,9 @@ fn weights(training: &dyn Training) -> Vec<f32> {
 }
 
 #[test]
+#[ignore = "needs a CUDA device: make test-cuda"]
 fn cuda_does_what_the_cpu_does() {
-    let Some(device) = device() else { return };
+    let device = device();
     let ppo = json!({"rollout_steps": 32, "epochs": 4});
     let dqn =
         json!({"hidden": [32, 32], "learning_starts": 64, "train_every": 64, "gradient_steps": 8, "double": true});
@@ -68,8 +66,9 @@ fn cuda_does_what_the_cpu_does() {
 
 /// Self-play on a device, in the numbers that it is fast at, up to play without a mistake.
 #[test]
-fn alphazero_learns_on_cuda() {
-    let Some(device) = device() else { return };
+#[ignore = "needs a CUDA device: make test-cuda"]
+fn cuda_trains_alphazero() {
+    let device = device();
     let game = TicTacToe::new(Default::default()).unwrap();
     let env = agon_envs::find("games/tic-tac-toe").unwrap().build(&Map::new(), 128, 1).unwrap();
     let set = json!({"width": 32, "blocks": 2, "simulations": 24, "opening_plies": 2, "moves": 2048, "window": 20_000});

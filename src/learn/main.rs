@@ -37,7 +37,9 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Scenarios(args)) => agents::keys(args.json.json),
         Some(Command::Agents(args)) => agents::run(&args),
-        Some(Command::Tournament(args)) => agon::tournament::run(&args, &Trained::here()),
+        Some(Command::Tournament(args)) => {
+            agon::tournament::run(&args, &agon::tournament::read(&args)?, &Trained::here())
+        }
         Some(Command::Play(args)) => agon::play::run(&args, &Trained::here()),
         Some(Command::Exploit(args)) => agon::exploit::run(&args, &Trained::here()),
         Some(Command::Bench(args)) => bench::run(&args),

@@ -160,11 +160,34 @@ impl Standings {
     }
 }
 
-/// Everything as JSON.
-pub fn as_json(plan: &Plan, played: &Played) -> Value {
+/// What a tournament says. Ratings are computed once, resampling included.
+pub struct Report<'a> {
+    plan: &'a Plan,
+    played: &'a Played,
+    standings: Standings,
+    mixed: Option<Mixed>,
+}
+
+impl<'a> Report<'a> {
+    /// Of the games played so far.
+    pub fn of(plan: &'a Plan, played: &'a Played) -> Self {
+        Self { plan, played, standings: Standings::of(plan, played), mixed: mixed(played) }
+    }
+
+    /// Everything as JSON.
+    pub fn json(&self) -> Value {
+        as_json(self)
+    }
+
+    /// Everything as text.
+    pub fn text(&self) -> String {
+        as_text(self)
+    }
+}
+
+fn as_json(report: &Report<'_>) -> Value {
+    let Report { plan, played, standings: Standings { ratings, returns, stakes, order }, mixed } = report;
     let n = plan.entrants.len();
-    let Standings { ratings, returns, stakes, order } = Standings::of(plan, played);
-    let mixed = mixed(played);
     let interval = |e: Estimate| json!({"value": e.value, "low": e.low, "high": e.high});
     let standing = |a: &usize| {
         let a = *a;
@@ -194,7 +217,7 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
         "name": plan.name, "game": plan.game, "format": plan.set.format.to_value(), "pairs": played.pairs,
         "games": 2 * played.pairs, "finished": played.schedule.over(), "cut": played.cut, "different_games": played.different(),
         "resigned": played.resigned, "adjudicated": played.adjudicated,
-        "ordered_by": if stakes { "mean_return" } else { "elo" },
+        "ordered_by": if *stakes { "mean_return" } else { "elo" },
         "standings": order.iter().map(standing).collect::<Vec<_>>(),
         "first_seat_elo": interval(ratings.first), "draws_between_equals": interval(ratings.draws),
         "meetings": meetings, "cyclic": mixed.as_ref().map(|m| m.cyclic),
@@ -205,11 +228,9 @@ pub fn as_json(plan: &Plan, played: &Played) -> Value {
     out
 }
 
-/// Everything as text.
-pub fn as_text(plan: &Plan, played: &Played) -> String {
-    let n = plan.entrants.len();
-    let Standings { ratings, returns, stakes, order } = Standings::of(plan, played);
-    let mixed = mixed(played);
+fn as_text(report: &Report<'_>) -> String {
+    let Report { plan, played, standings: Standings { ratings, returns, stakes, order }, mixed } = report;
+    let (n, stakes) = (plan.entrants.len(), *stakes);
     let name = |a: usize| plan.entrants[a].name.as_str();
     let width = plan.entrants.iter().map(|e| e.name.chars().count()).max().unwrap_or(0).max(6);
     let mut out = format!("{} ({}), {} games\n\n", plan.name, plan.game, 2 * played.pairs);
@@ -291,7 +312,7 @@ pub fn as_text(plan: &Plan, played: &Played) -> String {
         None => writeln!(out, "Nash, α-rank and cycles are of tournaments in which everyone has met everyone"),
     };
     let _ = writeln!(out, "\nrow against column: mean return, +wins =draws -losses sitting first / second, LOS");
-    for a in &order {
+    for a in order {
         for b in order.iter().filter(|b| *b != a) {
             let Some(payoff) = played.table.payoff(*a, *b) else { continue };
             let payoff = shown(payoff, 3);

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::play::{follow, nothing};
-use super::report::as_text;
+use super::report::Report;
 use crate::failure::Outcome;
 use crate::run::Run;
 use crate::screen::{self, Screen};
@@ -22,20 +22,20 @@ pub fn run(folder: &Path) -> Outcome {
     let mut played = nothing(&plan);
     let mut length = follow(&run, &mut played, 0)?;
     if !screen::is_terminal() {
-        crate::say!("{}", as_text(&plan, &played));
+        crate::say!("{}", Report::of(&plan, &played).text());
         return Ok(());
     }
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
     let theme = Theme { colour: screen::has_colour() };
-    let (mut text, mut due, mut at) = (as_text(&plan, &played), Instant::now(), (0u16, 0u16));
+    let (mut text, mut due, mut at) = (Report::of(&plan, &played).text(), Instant::now(), (0u16, 0u16));
     loop {
         if Instant::now() >= due {
             let begun = Instant::now();
             let before = played.pairs;
             length = follow(&run, &mut played, length)?;
             if played.pairs != before {
-                text = as_text(&plan, &played);
+                text = Report::of(&plan, &played).text();
             }
             // Many players take long to rate: the standings must not keep a core busy.
             due = Instant::now() + (begun.elapsed() * 10).max(Duration::from_secs(1));
