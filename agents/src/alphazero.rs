@@ -6,7 +6,7 @@
 
 use crate::agent::{AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
-use crate::bridge::{HostTensor, host_slice};
+use crate::bridge::{host_slice, upload};
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, stretch_ends};
 use crate::train::{Episodes, Start, Times, Training};
@@ -106,14 +106,18 @@ pub struct AlphaZero {
     episodes: Episodes,
 }
 
-/// A part of a minibatch in memory that games write and the network reads, and what is found there.
+/// A part of a minibatch as games write it, and what is found there.
 struct Part {
     /// The learner's parameters, the same memory.
     params: Params,
-    obs: HostTensor<f32>,
-    policy: HostTensor<f32>,
-    mask: HostTensor<f32>,
-    value: HostTensor<f32>,
+    /// `[rows, obs_len]`
+    obs: Vec<f32>,
+    /// `[rows, actions]`
+    policy: Vec<f32>,
+    /// `[rows, actions]`: 1 for legal actions.
+    mask: Vec<f32>,
+    /// `[rows]`
+    value: Vec<f32>,
     /// The part's share of the minibatch.
     share: f64,
     /// Policy loss, value loss and gradient, times the share.
@@ -125,10 +129,10 @@ impl Part {
     fn new(spec: &GameSpec, params: &Params, rows: usize, share: f64) -> Self {
         Self {
             params: params.shared(),
-            obs: HostTensor::zeros(&[rows, spec.obs_len()]),
-            policy: HostTensor::zeros(&[rows, spec.actions]),
-            mask: HostTensor::zeros(&[rows, spec.actions]),
-            value: HostTensor::zeros(&[rows]),
+            obs: vec![0.0; rows * spec.obs_len()],
+            policy: vec![0.0; rows * spec.actions],
+            mask: vec![0.0; rows * spec.actions],
+            value: vec![0.0; rows],
             share,
             losses: [Tensor::new(), Tensor::new()],
             gradient: Tensor::new(),
@@ -137,10 +141,11 @@ impl Part {
 
     /// The one place where something is learned: the policy from what searches found, the value from how games ended.
     fn learn(&mut self, net: &BoardNet, kind: Kind, value_coef: f64) {
-        let device = self.params.flat.device();
-        let (logits, value) = net.forward(&self.params, &self.obs.to(device), kind);
-        let policy_loss = cross_entropy(&logits, &self.policy.to(device), &self.mask.to(device)) * self.share;
-        let value_loss = (value - self.value.to(device)).square().mean(Kind::Float) * self.share;
+        let (device, rows) = (self.params.flat.device(), self.value.len());
+        let batch = |numbers: &[f32]| upload(numbers, rows, device);
+        let (logits, value) = net.forward(&self.params, &batch(&self.obs), kind);
+        let policy_loss = cross_entropy(&logits, &batch(&self.policy), &batch(&self.mask)) * self.share;
+        let value_loss = (value - batch(&self.value).squeeze_dim(1)).square().mean(Kind::Float) * self.share;
         self.gradient = self.params.gradient(&(&policy_loss + &value_loss * value_coef));
         self.losses = [policy_loss.detach(), value_loss.detach()];
     }
@@ -247,7 +252,6 @@ impl AlphaZero {
     fn update(&mut self, rate: f64) -> [Tensor; 3] {
         for part in &mut self.parts {
             let Part { obs, policy, mask, value, .. } = part;
-            let [obs, policy, mask, value] = [obs, policy, mask, value].map(HostTensor::slice_mut);
             self.games.sample(&mut self.rng, obs, policy, mask, value);
         }
         let (net, kind) = (&self.net, self.kind);

@@ -1,6 +1,6 @@
 //! Policy and value of a position by one network: a residual tower over boards, a perceptron over anything else.
 
-use crate::bridge::{HostTensor, read_f32};
+use crate::bridge::{read_f32, upload};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
 use agon_search::Evaluate;
 use tch::{Device, Kind, Tensor};
@@ -168,7 +168,8 @@ pub struct Judge {
     net: BoardNet,
     kind: Kind,
     device: Device,
-    input: HostTensor<f32>,
+    /// `[rows, inputs]`, rows as a device is given them.
+    input: Vec<f32>,
     /// Whether the thread that asks was told to work alone: there are as many that ask as there are cores.
     alone: bool,
 }
@@ -176,7 +177,7 @@ pub struct Judge {
 impl Judge {
     /// A copy of everything that judging needs.
     pub fn new(params: &Params, net: &BoardNet, kind: Kind) -> Self {
-        let (device, input) = (params.flat.device(), HostTensor::zeros(&[0]));
+        let (device, input) = (params.flat.device(), Vec::new());
         Self { params: net.ready(params.frozen(), kind), net: net.clone(), kind, device, input, alone: false }
     }
 }
@@ -193,12 +194,11 @@ impl Evaluate for Judge {
             crate::set_threads(1);
         }
         let batch = if self.device == Device::Cpu { rows } else { whole(rows) };
-        if self.input.slice().len() != batch * self.net.inputs {
-            self.input = HostTensor::zeros(&[batch, self.net.inputs]);
-        }
-        self.input.slice_mut()[..obs.len()].copy_from_slice(obs);
+        self.input.clear();
+        self.input.extend_from_slice(obs);
+        self.input.resize(batch * self.net.inputs, 0.0);
         tch::no_grad(|| {
-            let (policy, worth) = self.net.forward(&self.params, &self.input.to(self.device), self.kind);
+            let (policy, worth) = self.net.forward(&self.params, &upload(&self.input, batch, self.device), self.kind);
             debug_assert_eq!(policy.size(), [batch as i64, self.net.actions as i64]);
             read_f32(&policy.narrow(0, 0, rows as i64), logits);
             read_f32(&worth.narrow(0, 0, rows as i64), value);

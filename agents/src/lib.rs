@@ -13,7 +13,7 @@
 //! | networks and their optimizer | [`net`], [`optim`] |
 //! | how a network reads an observation | [`input`] |
 //! | small networks without tensors | [`dense`], [`conv`] |
-//! | memory shared by tensors and slices | [`bridge`] |
+//! | numbers between slices and tensors | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
 
