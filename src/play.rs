@@ -5,7 +5,7 @@ use crate::cli;
 use crate::failure::{Failure, Outcome};
 use agon_core::game::{Action, Game, Turn, Visit, moves};
 use agon_core::rng::{Rng, Stream};
-use agon_search::{Networks, Player, Thoughts, player};
+use agon_search::{Networks, Player, Thoughts, registry};
 use serde_json::{Map, Value};
 use std::io::BufRead;
 
@@ -42,13 +42,13 @@ impl Visit for Sitting<'_> {
             let message = format!("--seat {}: {} has seats 1 to {}", args.seat, args.game, seats.len());
             return Err(Failure::Input(message));
         }
-        let made = player::parse(&args.against).and_then(|(name, mut settings)| {
+        let made = registry::parse(&args.against).and_then(|(name, mut settings)| {
             // Nobody else needs the cores while somebody waits for an answer.
             if name == "mcts" {
                 let cores = std::thread::available_parallelism().map_or(1, usize::from);
                 settings.entry("threads").or_insert(cores.into());
             }
-            player::by_name(&game, &name, &settings, self.networks)
+            registry::by_name(&game, &name, &settings, self.networks)
         });
         let mut rival = made.map_err(|e| Failure::Input(format!("--against {}: {e}", args.against)))?;
         crate::say!("{}: you are {}", args.game, seats[person]);

@@ -34,7 +34,7 @@ use crate::run::Run;
 use crate::signals;
 use agon_core::Game;
 use agon_core::game::Visit;
-use agon_search::{Networks, guided, player};
+use agon_search::{Networks, guided, registry};
 use plan::Plan;
 use play::Played;
 use serde_json::json;
@@ -81,7 +81,7 @@ pub fn has_networks(args: &cli::Tournament) -> bool {
 
 /// Whether a player in words is a network.
 pub fn wants_network(words: &str) -> bool {
-    player::parse(words).is_ok_and(|(name, _)| guided::is_path(&name))
+    registry::parse(words).is_ok_and(|(name, _)| guided::is_path(&name))
 }
 
 struct Contest<'a> {

@@ -11,7 +11,8 @@ use agon_core::game::Turn;
 use agon_core::rng::{Rng, Stream};
 use agon_envs::games::tic_tac_toe::TicTacToe;
 use agon_search::guided::{Guided, GuidedSettings, NoNetworks};
-use agon_search::player::{Player, from_words};
+use agon_search::player::Player;
+use agon_search::registry::from_words;
 use serde_json::{Map, Value, json};
 
 fn device() -> Option<Device> {

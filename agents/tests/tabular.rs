@@ -3,9 +3,9 @@
 use agon_agents::Device;
 use agon_agents::registry;
 use agon_agents::train::Start;
-use agon_core::env::{Actions, Env, Status};
 use agon_core::error::EnvError;
 use agon_core::{ActionSpec, Entry, Field, Rng, Spec};
+use agon_core::{Actions, Env, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 

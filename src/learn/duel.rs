@@ -10,7 +10,7 @@ use agon_core::policy::{Actor, Observed};
 use agon_core::rng::{Rng, Stream};
 use agon_core::{ActionsMut, VecEnv, View};
 use agon_search::guided::{self, Guided, GuidedSettings};
-use agon_search::{Evaluate, Player, player};
+use agon_search::{Evaluate, Player, registry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -73,7 +73,7 @@ struct Enter<'a> {
 }
 
 fn by_words<G: Game>(game: &G, words: &str) -> Outcome<Box<dyn Player<G>>> {
-    let made = player::from_words(game, words, &Trained::here());
+    let made = registry::from_words(game, words, &Trained::here());
     made.map_err(|e| Failure::Input(format!("{words}: {e}")))
 }
 

@@ -15,7 +15,7 @@ use crate::run::Run;
 use agon_core::game::{Game, mix};
 use agon_core::memory;
 use agon_core::rng::{Rng, Stream};
-use agon_search::{Networks, player};
+use agon_search::{Networks, registry};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -141,7 +141,7 @@ pub fn check<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome
     for (player, entrant) in board.players.iter_mut().zip(&plan.entrants) {
         player.check(game).map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?;
         player.rest();
-        if board.book.iter().any(|o| o.from.is_some()) && player::parse(&entrant.player).is_ok_and(|p| p.0 == "gtp") {
+        if board.book.iter().any(|o| o.from.is_some()) && registry::parse(&entrant.player).is_ok_and(|p| p.0 == "gtp") {
             let message =
                 "positions of the book cannot be told to a program that speaks GTP; it understands moves alone";
             return Err(plan.wrong_entrant(&entrant.name, message.into()));
@@ -171,14 +171,14 @@ fn board<G: Game>(
 ) -> Outcome<Board<G>> {
     let mut players = Vec::new();
     for (number, entrant) in plan.entrants.iter().enumerate() {
-        let made = player::parse(&entrant.player).and_then(|(name, mut set)| {
+        let made = registry::parse(&entrant.player).and_then(|(name, mut set)| {
             if let Some(run) = logs.filter(|_| plan.set.engine_logs && ["gtp", "uci"].contains(&name.as_str())) {
                 let plain = |c: char| if c.is_alphanumeric() || "-._".contains(c) { c } else { '_' };
                 let file = format!("{}-{}.log", number + 1, entrant.name.chars().map(plain).collect::<String>());
                 let path = run.path("engines").join(file).to_string_lossy().into_owned();
                 set.entry("log").or_insert(path.into());
             }
-            player::make(game, &name, &set, networks)
+            registry::make(game, &name, &set, networks)
         });
         players.push(made.map_err(|e| plan.wrong_entrant(&entrant.name, e.to_string()))?);
     }

@@ -3,7 +3,8 @@
 //!
 //! | to learn about | read |
 //! | --- | --- |
-//! | what a player is, and which there are | [`player`] |
+//! | what a player is | [`player`] |
+//! | which there are, by name | [`registry`] |
 //! | alpha-beta search | [`minimax`] |
 //! | Monte Carlo tree search | [`mcts`] |
 //! | regret minimisation for hidden cards | [`cfr`] |
@@ -21,6 +22,7 @@ pub mod memory;
 pub mod minimax;
 pub mod player;
 pub mod puct;
+pub mod registry;
 pub mod self_play;
 pub mod strays;
 pub mod uci;

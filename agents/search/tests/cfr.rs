@@ -5,7 +5,7 @@ use agon_core::{Game, Rng};
 use agon_envs::games::{chess::Chess, kuhn::Kuhn, leduc::Leduc};
 use agon_search::cfr::{Solver, Tree};
 use agon_search::guided::NoNetworks;
-use agon_search::player::by_name;
+use agon_search::registry::by_name;
 use serde_json::Map;
 
 fn tree<G: Game>() -> Tree {

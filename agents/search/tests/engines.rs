@@ -10,7 +10,8 @@ use agon_envs::games::{
     tic_tac_toe::TicTacToe,
 };
 use agon_search::guided::NoNetworks;
-use agon_search::player::{Fault, Player, by_name, parse};
+use agon_search::player::{Fault, Player};
+use agon_search::registry::{by_name, parse};
 use std::time::{Duration, Instant};
 
 /// A player in words whose engine is the script; it knows no commas or quotes in its own words.

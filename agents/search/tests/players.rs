@@ -9,7 +9,8 @@ use agon_envs::games::{
 use agon_search::guided::NoNetworks;
 use agon_search::mcts::{Mcts, MctsSettings};
 use agon_search::minimax::{Minimax, MinimaxSettings};
-use agon_search::player::{Player, Random, by_name, parse};
+use agon_search::player::{Player, Random};
+use agon_search::registry::{by_name, parse};
 use agon_search::{Evaluate, Networks};
 use serde_json::Map;
 

@@ -181,7 +181,7 @@ fn nobody_thinks_on_once_it_is_asked_to_stop() {
     let mut players: Vec<Box<dyn Player<ConnectFour>>> =
         vec![Box::new(Guided::new(&game, set, Box::new(Fake)).unwrap())];
     for words in ["mcts:simulations=1000000000", "minimax:depth=40"] {
-        players.push(agon_search::player::from_words(&game, words, &agon_search::guided::NoNetworks).unwrap());
+        players.push(agon_search::registry::from_words(&game, words, &agon_search::guided::NoNetworks).unwrap());
     }
     for mut player in players {
         player.heed(&halt);

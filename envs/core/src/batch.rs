@@ -1,23 +1,40 @@
 //! The batch engine. The one place where an episode advances, is counted, ends and restarts.
 
-use crate::env::{Actions, ActionsMut, Env, Measure, Player, Status};
+use crate::action::{Actions, ActionsMut};
+use crate::crew::Crew;
+use crate::env::{Env, Measure, Player, Status};
 use crate::error::EnvError;
 use crate::game::Position;
 use crate::model::Model;
 use crate::rng::{Rng, RngState, Stream};
 use crate::scene::Scene;
-use crate::settings::unknown_keys;
+use crate::settings::{Settings, unknown_keys};
 use crate::spec::Spec;
 use crate::vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The states of a batch and what is done to all of them in one step. [`Each`] is the ordinary one; the SIMD form
-/// of arithmetic environments is [`crate::kernel::Soa`].
-pub trait States: Send + 'static {
-    /// One environment's state, as it is saved.
+/// An environment as its registry row has it: the rules, and the states of a whole batch in whatever storage suits them.
+/// [`Each`] keeps those of any [`Env`] one after the other; [`crate::kernel::Soa`] is the SIMD form of arithmetic ones.
+/// Whoever needs another layout writes these methods; [`Batch`] does all the rest: clocks, totals, ends and restarts,
+/// saving, hashes.
+pub trait States: Sized + Send + 'static {
+    /// What a scenario can set.
+    type Settings: Settings;
+    /// One environment's state, as it is saved. A default one need not be possible.
     type State: Clone + Default + Send + Serialize + DeserializeOwned;
+
+    /// See [`Env::VERSION`].
+    const VERSION: u32;
+    /// See [`Env::PLAYERS`].
+    const PLAYERS: &'static [Player] = &[];
+    /// See [`Env::MEASURES`].
+    const MEASURES: &'static [Measure] = &[];
+
+    /// The states of `envs` environments, to be reset before they are stepped; `threads` matters only for speed. Checks
+    /// the settings together (each alone was checked when it was read).
+    fn new(settings: Self::Settings, envs: usize, threads: usize) -> Result<Self, EnvError>;
 
     /// The spec of one environment.
     fn spec(&self) -> &Spec;
@@ -27,16 +44,18 @@ pub trait States: Send + 'static {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Starts environment i anew.
+    /// Starts environment i anew, whatever it held.
     fn reset(&mut self, i: usize, rng: &mut Rng);
-    /// Advances all of them.
+    /// Advances all of them, environment i with generator i; `actions`: `[rows, len]`. Must not allocate on one thread.
     fn step(&mut self, actions: Actions<'_>, out: Stepped<'_>, rngs: &mut [Rng]);
     /// Writes all observations, `[rows, obs_len]`.
     fn observe_all(&self, obs: &mut [f32]);
     /// Writes one environment's observations, `[agents, obs_len]`.
     fn observe(&self, i: usize, obs: &mut [f32]);
-    /// Writes one environment's masks.
-    fn mask(&self, i: usize, mask: &mut [bool]);
+    /// Writes one environment's masks, `[agents, mask_len]`.
+    fn mask(&self, _i: usize, mask: &mut [bool]) {
+        mask.fill(true);
+    }
     /// See [`Env::check`].
     fn check(&self, state: &Self::State) -> Result<Status, String>;
     /// See [`Env::age`].
@@ -47,27 +66,25 @@ pub trait States: Send + 'static {
     fn observe_state(&self, state: &Self::State, obs: &mut [f32]);
     /// A copy of one state.
     fn get(&self, i: usize) -> Self::State;
-    /// Replaces one state.
+    /// Replaces one state by one that passed [`States::check`].
     fn set(&mut self, i: usize, state: Self::State);
     /// Draws a state.
-    fn draw(&self, state: &Self::State, scene: &mut Scene);
-    /// The scripted players.
-    fn players(&self) -> &'static [Player];
+    fn draw(&self, _state: &Self::State, _scene: &mut Scene) {}
     /// See [`Env::offers`].
-    fn offers(&self, player: usize) -> Result<(), String>;
-    /// A scripted player's action for one environment.
-    fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>);
+    fn offers(&self, _player: usize) -> Result<(), String> {
+        Ok(())
+    }
+    /// A scripted player's action for one environment, `[agents, len]`.
+    fn play(&self, _player: usize, _i: usize, _actions: ActionsMut<'_>) {}
     /// See [`Env::settle`].
     fn settle(&self, _i: usize, _actions: ActionsMut<'_>) {}
-    /// The optimum, where known.
-    fn optimum(&self) -> Option<f64>;
+    /// See [`Env::optimum`].
+    fn optimum(&self) -> Option<f64> {
+        None
+    }
     /// See [`Model::of`].
     fn model(&self, _most_states: usize) -> Result<Model, String> {
         Err("it does not tell its chances".into())
-    }
-    /// See [`Env::MEASURES`].
-    fn measures(&self) -> &'static [Measure] {
-        &[]
     }
     /// See [`Env::measure`].
     fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
@@ -88,15 +105,27 @@ pub struct Stepped<'a> {
     pub obs: &'a mut [f32],
 }
 
-/// States of any [`Env`], one after the other, in crossbeam-scoped chunks where more than one thread was asked for.
+/// States of any [`Env`], one after the other, in shares where more than one thread was asked for.
 pub struct Each<E: Env> {
     env: E,
     states: Vec<E::State>,
-    threads: usize,
+    /// Environments of a share.
+    share: usize,
+    /// One thread a share, the same ones in every step.
+    crew: Crew,
 }
 
 impl<E: Env> States for Each<E> {
+    type Settings = E::Settings;
     type State = E::State;
+    const VERSION: u32 = E::VERSION;
+    const PLAYERS: &'static [Player] = E::PLAYERS;
+    const MEASURES: &'static [Measure] = E::MEASURES;
+
+    fn new(settings: E::Settings, envs: usize, threads: usize) -> Result<Self, EnvError> {
+        let (env, share) = (E::new(settings)?, envs.div_ceil(threads.max(1)).max(1));
+        Ok(Self { env, states: vec![E::State::default(); envs], share, crew: Crew::new(envs.div_ceil(share)) })
+    }
 
     fn spec(&self) -> &Spec {
         self.env.spec()
@@ -113,7 +142,7 @@ impl<E: Env> States for Each<E> {
     fn step(&mut self, actions: Actions<'_>, out: Stepped<'_>, rngs: &mut [Rng]) {
         let (env, agents, width) = (&self.env, self.env.spec().agents, self.env.spec().action.len());
         let seen = agents * env.spec().obs_len();
-        let run = |states: &mut [E::State], first: usize, out: Stepped<'_>, rngs: &mut [Rng]| {
+        let run = |first: usize, states: &mut [E::State], out: &mut Stepped<'_>, rngs: &mut [Rng]| {
             out.reward.fill(0.0);
             for (k, (state, rng)) in states.iter_mut().zip(rngs).enumerate() {
                 let rows = k * agents..(k + 1) * agents;
@@ -123,9 +152,9 @@ impl<E: Env> States for Each<E> {
                 env.observe(state, &mut out.obs[k * seen..(k + 1) * seen]);
             }
         };
-        let share = self.states.len().div_ceil(self.threads);
-        if self.threads == 1 || share == self.states.len() {
-            return run(&mut self.states, 0, out, rngs);
+        let (share, mut out) = (self.share, out);
+        if share >= self.states.len() {
+            return run(0, &mut self.states, &mut out, rngs);
         }
         let chunks = self
             .states
@@ -134,14 +163,10 @@ impl<E: Env> States for Each<E> {
             .zip(out.terminated.chunks_mut(share * agents))
             .zip(out.obs.chunks_mut(share * seen))
             .zip(rngs.chunks_mut(share));
-        // A panic in an environment is a bug: let it surface as one.
-        crossbeam::thread::scope(|scope| {
-            for (c, ((((states, reward), terminated), obs), rngs)) in chunks.enumerate() {
-                let run = &run;
-                scope.spawn(move |_| run(states, c * share, Stepped { reward, terminated, obs }, rngs));
-            }
-        })
-        .expect("an environment panicked");
+        let mut shares: Vec<_> = chunks
+            .map(|((((states, reward), terminated), obs), rngs)| (states, Stepped { reward, terminated, obs }, rngs))
+            .collect();
+        self.crew.each(&mut shares, |c, (states, out, rngs)| run(c * share, states, out, rngs));
     }
 
     fn observe_all(&self, obs: &mut [f32]) {
@@ -183,10 +208,6 @@ impl<E: Env> States for Each<E> {
         self.env.draw(state, scene);
     }
 
-    fn players(&self) -> &'static [Player] {
-        E::PLAYERS
-    }
-
     fn offers(&self, player: usize) -> Result<(), String> {
         self.env.offers(player)
     }
@@ -205,10 +226,6 @@ impl<E: Env> States for Each<E> {
 
     fn model(&self, most_states: usize) -> Result<Model, String> {
         Model::of(&self.env, most_states)
-    }
-
-    fn measures(&self) -> &'static [Measure] {
-        E::MEASURES
     }
 
     fn measure(&self, state: &E::State, out: &mut [f64]) {
@@ -235,18 +252,12 @@ pub struct Batch<S: States> {
     keep_finals: bool,
 }
 
-impl<E: Env> Batch<Each<E>> {
-    /// `envs` copies of an environment, stepped by `threads` threads; the results do not depend on `threads`.
-    pub fn new(env: E, envs: usize, threads: usize) -> Self {
-        Self::of(Each { states: vec![E::State::default(); envs], env, threads: threads.max(1) })
-    }
-}
-
 impl<S: States> Batch<S> {
-    /// A batch over any kind of states.
-    pub fn of(states: S) -> Self {
+    /// `envs` environments, stepped by `threads` threads; the results do not depend on `threads`.
+    pub fn new(settings: S::Settings, envs: usize, threads: usize) -> Result<Self, EnvError> {
+        let states = S::new(settings, envs, threads)?;
         let (n, rows) = (states.len(), states.len() * states.spec().agents);
-        Self {
+        Ok(Self {
             rngs: (0..n).map(|i| Rng::new(0, Stream::Env, i as u32)).collect(),
             clocks: vec![0; n],
             totals: vec![0.0; rows],
@@ -256,7 +267,7 @@ impl<S: States> Batch<S> {
             finals: Vec::new(),
             keep_finals: false,
             states,
-        }
+        })
     }
 
     /// Notes the end of environment i's episode and starts its next one.
@@ -368,7 +379,7 @@ impl<S: States> VecEnv for Batch<S> {
     }
 
     fn players(&self) -> &'static [Player] {
-        self.states.players()
+        S::PLAYERS
     }
 
     fn offers(&self, player: usize) -> Result<(), String> {
@@ -394,7 +405,7 @@ impl<S: States> VecEnv for Batch<S> {
     }
 
     fn measures(&self) -> &'static [Measure] {
-        self.states.measures()
+        S::MEASURES
     }
 
     fn measure(&self, env: usize, view: View, out: &mut [f64]) {

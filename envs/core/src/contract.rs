@@ -1,7 +1,8 @@
 //! The checks that every environment must pass, as plain functions. An environment is checked by being registered.
 
+use crate::action::{Actions, ActionsMut};
 use crate::damage::damage;
-use crate::env::{Actions, ActionsMut, Status};
+use crate::env::Status;
 use crate::policy::Random;
 use crate::registry::Entry;
 use crate::rng::{Rng, Stream};

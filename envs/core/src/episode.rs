@@ -2,7 +2,8 @@
 //!
 //! On disk it is JSON lines: a [`Header`], then one [`Step`] a line.
 
-use crate::env::{Actions, Status};
+use crate::action::Actions;
+use crate::env::Status;
 use crate::error::EnvError;
 use crate::vec_env::{FirstBuf, StepBuf, VecEnv, View};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! Environments that are arithmetic only: written once over [`Real`], stepped in SIMD registers.
 
-use crate::batch::{Batch, States, Stepped};
-use crate::env::{Actions, ActionsMut, Player, Status};
+use crate::action::{Actions, ActionsMut};
+use crate::batch::{States, Stepped};
+use crate::env::{Player, Status};
 use crate::error::EnvError;
 use crate::real::{Lane, Real};
 use crate::rng::Rng;
@@ -48,9 +49,6 @@ pub trait Kernel<const N: usize, const O: usize>: Clone + Send + Sync + 'static 
     fn draw(&self, _state: &[f64; N], _scene: &mut Scene) {}
 }
 
-/// A batch of kernels.
-pub type Lanes<K, const N: usize, const O: usize> = Batch<Soa<K, N, O>>;
-
 /// The states of many kernels as a structure of arrays: `state[k][i]` is number k of environment i. The arrays are
 /// padded to whole registers with states that nobody looks at.
 pub struct Soa<K, const N: usize, const O: usize> {
@@ -64,22 +62,6 @@ pub struct Soa<K, const N: usize, const O: usize> {
 
 /// The widest register, in f64s.
 const WIDEST: usize = 8;
-
-impl<const N: usize, const O: usize, K: Kernel<N, O>> Lanes<K, N, O> {
-    /// `envs` copies, on one thread: SIMD makes a step so short that a second thread would only wait.
-    pub fn new(kernel: K, envs: usize) -> Self {
-        assert_eq!((kernel.spec().agents, kernel.spec().obs_len(), kernel.spec().action.len()), (1, O, 1));
-        let padded = envs.next_multiple_of(WIDEST);
-        Self::of(Soa {
-            kernel,
-            envs,
-            state: std::array::from_fn(|_| vec![0.0; padded]),
-            action: vec![0.0; padded],
-            reward: vec![0.0; padded],
-            ended: vec![0.0; padded],
-        })
-    }
-}
 
 /// One step of all lanes: actions in, states, rewards and ends out.
 struct StepAll<'a, K, const N: usize, const O: usize> {
@@ -173,7 +155,25 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for ObserveAll<'_
 }
 
 impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
+    type Settings = K::Settings;
     type State = KernelState<N>;
+    const VERSION: u32 = K::VERSION;
+    const PLAYERS: &'static [Player] = K::PLAYERS;
+
+    /// On one thread: SIMD makes a step so short that a second one would only wait.
+    fn new(settings: K::Settings, envs: usize, _: usize) -> Result<Self, EnvError> {
+        let kernel = K::new(settings)?;
+        assert_eq!((kernel.spec().agents, kernel.spec().obs_len(), kernel.spec().action.len()), (1, O, 1));
+        let padded = envs.next_multiple_of(WIDEST);
+        Ok(Self {
+            kernel,
+            envs,
+            state: std::array::from_fn(|_| vec![0.0; padded]),
+            action: vec![0.0; padded],
+            reward: vec![0.0; padded],
+            ended: vec![0.0; padded],
+        })
+    }
 
     fn spec(&self) -> &Spec {
         self.kernel.spec()
@@ -203,10 +203,6 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
         self.observe_state(&KernelState(self.at(i)), obs);
     }
 
-    fn mask(&self, _: usize, mask: &mut [bool]) {
-        mask.fill(true);
-    }
-
     fn check(&self, state: &KernelState<N>) -> Result<Status, String> {
         match state.0.iter().position(|x| !x.is_finite()) {
             Some(at) => Err(format!("number {} is {}", at + 1, state.0[at])),
@@ -233,20 +229,8 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
         self.kernel.draw(&state.0, scene);
     }
 
-    fn players(&self) -> &'static [Player] {
-        K::PLAYERS
-    }
-
-    fn offers(&self, _: usize) -> Result<(), String> {
-        Ok(())
-    }
-
     fn play(&self, player: usize, i: usize, mut actions: ActionsMut<'_>) {
         actions.set(0, self.kernel.play(player, &self.at(i)));
-    }
-
-    fn optimum(&self) -> Option<f64> {
-        None
     }
 }
 

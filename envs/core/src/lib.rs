@@ -6,6 +6,7 @@
 //! | writing one that is arithmetic only, for SIMD | [`kernel`] and [`real`] |
 //! | writing a game | [`game`] |
 //! | a game as an environment | [`table`] |
+//! | an environment that keeps the states of a batch in its own way | [`batch::States`] |
 //! | what a learner sees, and memory for a step of it | [`vec_env`], [`slab`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
@@ -18,6 +19,7 @@
 //!
 //! Symbols: N environments, `rows` = N × agents lanes, A actions, T steps.
 
+pub mod action;
 pub mod batch;
 pub mod contract;
 pub mod crew;
@@ -47,12 +49,13 @@ pub mod vec_env;
 #[doc(hidden)]
 pub use serde_json; // for the macros
 
-pub use batch::Batch;
-pub use env::{Actions, ActionsMut, Env, Status};
+pub use action::{Actions, ActionsMut};
+pub use batch::{Batch, States};
+pub use env::{Env, Status};
 pub use error::EnvError;
 pub use event::{Event, Sink};
 pub use game::{Game, GameSpec, Score, Turn};
-pub use kernel::{Kernel, Lanes};
+pub use kernel::Kernel;
 pub use metric::Metric;
 pub use model::Model;
 pub use registry::Entry;

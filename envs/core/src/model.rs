@@ -7,9 +7,6 @@ use std::collections::HashMap;
 /// More outcomes would fill a few gigabytes.
 const MOST_OUTCOMES: usize = 100_000_000;
 
-/// Takes an outcome: its probability, the reward, and the state it leads to; none where the rules end the episode.
-pub type Each<'a, S> = &'a mut dyn FnMut(f64, f64, Option<&S>);
-
 /// One way a choice can turn out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {

@@ -1,6 +1,6 @@
 //! Whoever picks actions without learning: scripted players, random ones, frozen networks.
 
-use crate::env::ActionsMut;
+use crate::action::ActionsMut;
 use crate::rng::{Rng, Stream};
 use crate::spec::{ActionSpec, Spec};
 use crate::vec_env::VecEnv;

@@ -1,9 +1,9 @@
 //! One row an environment: its name, its settings and how to build a batch of it.
 
-use crate::batch::{Batch, Each};
+use crate::batch::{Batch, Each, States};
 use crate::env::{Env, Player};
 use crate::error::EnvError;
-use crate::kernel::{Kernel, Lanes};
+use crate::kernel::{Kernel, Soa};
 use crate::settings::{Declared, Settings};
 use crate::vec_env::VecEnv;
 use serde_json::{Map, Value};
@@ -26,26 +26,10 @@ pub struct Entry {
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, EnvError>,
 }
 
-fn resolve<S: Settings>(table: &Map<String, Value>) -> Result<Map<String, Value>, EnvError> {
-    Ok(S::read(table).map_err(EnvError::Settings)?.write())
-}
-
 impl Entry {
     /// A row for an [`Env`].
     pub const fn env<E: Env>(id: &'static str, about: &'static str, verified: &'static str) -> Self {
-        Self {
-            id,
-            about,
-            verified,
-            version: E::VERSION,
-            players: E::PLAYERS,
-            declared: E::Settings::declared,
-            build: |table, envs, threads| {
-                let env = E::new(E::Settings::read(table).map_err(EnvError::Settings)?)?;
-                Ok(Box::new(Batch::<Each<E>>::new(env, envs, threads)))
-            },
-            resolve: resolve::<E::Settings>,
-        }
+        Self::states::<Each<E>>(id, about, verified)
     }
 
     /// A row for a [`Kernel`].
@@ -54,18 +38,23 @@ impl Entry {
         about: &'static str,
         verified: &'static str,
     ) -> Self {
+        Self::states::<Soa<K, N, O>>(id, about, verified)
+    }
+
+    /// A row for an environment that keeps the states of a batch in storage of its own.
+    pub const fn states<S: States>(id: &'static str, about: &'static str, verified: &'static str) -> Self {
         Self {
             id,
             about,
             verified,
-            version: K::VERSION,
-            players: K::PLAYERS,
-            declared: K::Settings::declared,
-            build: |table, envs, _| {
-                let kernel = K::new(K::Settings::read(table).map_err(EnvError::Settings)?)?;
-                Ok(Box::new(Lanes::<K, N, O>::new(kernel, envs)))
+            version: S::VERSION,
+            players: S::PLAYERS,
+            declared: S::Settings::declared,
+            build: |table, envs, threads| {
+                let settings = S::Settings::read(table).map_err(EnvError::Settings)?;
+                Ok(Box::new(Batch::<S>::new(settings, envs, threads)?))
             },
-            resolve: resolve::<K::Settings>,
+            resolve: |table| Ok(S::Settings::read(table).map_err(EnvError::Settings)?.write()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Memory for one step of a batch, for whoever owns the loop: a learner, an evaluation.
 
-use crate::env::{Actions, ActionsMut};
+use crate::action::{Actions, ActionsMut};
 use crate::spec::{ActionSpec, Spec};
 use crate::vec_env::{FirstBuf, StepBuf};
 

@@ -1,6 +1,6 @@
 //! What an environment takes and gives: shapes, names, units, bounds.
 
-use crate::env::Actions;
+use crate::action::Actions;
 use serde::{Deserialize, Serialize};
 
 /// One number of an observation or of a continuous action.

@@ -5,10 +5,10 @@
 //! environment's generator. Rewards are what the returns grew by. A move that is not legal loses the game at once: the
 //! mover gets the least return, the others the greatest.
 
-use crate::env::{Actions, Env, Status};
+use crate::action::Actions;
+use crate::env::{Each, Env, Status};
 use crate::error::EnvError;
 use crate::game::{Action, Game, Position, Turn, moves, start};
-use crate::model::Each;
 use crate::rng::Rng;
 use crate::scene::Scene;
 use crate::spec::{ActionSpec, Field, Spec};

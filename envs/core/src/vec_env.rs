@@ -3,7 +3,8 @@
 //! **Autoreset, the one rule.** The step that ends an episode returns the first observation of the next one in `obs`;
 //! the last observation of the ended episode goes to `final_obs`. Every row of every step is a real transition.
 
-use crate::env::{Actions, ActionsMut, Measure, Player, Status};
+use crate::action::{Actions, ActionsMut};
+use crate::env::{Measure, Player, Status};
 use crate::error::EnvError;
 use crate::game::Position;
 use crate::model::Model;

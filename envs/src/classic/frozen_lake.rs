@@ -5,8 +5,8 @@
 //! On slippery ice a step goes where it is meant to, or to either side of that, with a third each; at the border nothing
 //! moves. Reward 1 at the goal. Ends at the goal and in a hole.
 
+use agon_core::env::Each;
 use agon_core::env::{Player, Status, ensure};
-use agon_core::model::Each;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec};
 use serde::{Deserialize, Serialize};

@@ -8,8 +8,8 @@
 //!
 //! Rivals are other learners, or scripted; then there is one agent.
 
+use agon_core::env::Each;
 use agon_core::env::{Fold, Measure, Player, ensure};
-use agon_core::model::Each;
 use agon_core::scene::{Ink, Scene};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use serde::{Deserialize, Serialize};

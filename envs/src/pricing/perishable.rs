@@ -5,8 +5,8 @@
 //! λ(p) = scale·e^(−decay·p), or Poisson with that mean; reward is the revenue. The episode ends with the stock or the
 //! deadline. Observation: stock and time left, each as a share of the start.
 
+use agon_core::env::Each;
 use agon_core::env::{Fold, Measure, Player, ensure};
-use agon_core::model::Each;
 use agon_core::scene::{Ink, Scene, money};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use rand_distr::{Distribution, Poisson};

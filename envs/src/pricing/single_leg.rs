@@ -4,8 +4,8 @@
 //! The seller accepts, and earns the fare, or refuses. The episode ends with the seats or at departure. Observation:
 //! seats and time left, each as a share of the start, and which class asks (none, or one of them).
 
+use agon_core::env::Each;
 use agon_core::env::{Fold, Measure, Player, ensure};
-use agon_core::model::Each;
 use agon_core::scene::{Ink, Scene, money};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use serde::{Deserialize, Serialize};
