@@ -13,6 +13,7 @@ deps:
 	@if [ -n "$$LIBTORCH" ]; then ln -sfn "$$LIBTORCH" .deps/libtorch; else \
 	  $(PYTHON) scripts/libtorch.py $(if $(CUDA),--cuda) && \
 	  ln -sfn "$$($(PYTHON) scripts/libtorch.py --print)" .deps/libtorch; fi
+	@$(PYTHON) scripts/mujoco.py && ln -sfn "$$($(PYTHON) scripts/mujoco.py --print)" .deps/mujoco
 
 build: deps
 	$(CARGO) build --release

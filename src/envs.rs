@@ -3,7 +3,7 @@
 use crate::cli::List;
 use crate::failure::{Failure, Outcome};
 use agon_core::settings::{Declared, hint, nearest};
-use agon_core::{ActionSpec, Field, Observation, Spec};
+use agon_core::{ActionSpec, EnvError, Field, Observation, Spec};
 use serde_json::{Map, Value, json};
 
 /// One thing to list.
@@ -19,13 +19,20 @@ pub struct Item {
 
 pub fn run(args: &List) -> Outcome {
     let items = agon_envs::registry().into_iter().map(|entry| {
-        let env = entry.build(&Map::new(), 1, 1).map_err(|e| Failure::Internal(format!("{}: {e}", entry.id)))?;
-        let spec = env.spec();
-        let mut more = vec![
-            format!("observation: {}", observation(spec)),
-            format!("action:      {}", action(spec)),
-            format!("agents: {}, at most {} steps", spec.agents, spec.step_limit),
-        ];
+        let (mut more, spec) = match entry.build(&Map::new(), 1, 1) {
+            Ok(env) => {
+                let spec = env.spec();
+                let about = vec![
+                    format!("observation: {}", observation(spec)),
+                    format!("action:      {}", action(spec)),
+                    format!("agents: {}, at most {} steps", spec.agents, spec.step_limit),
+                ];
+                (about, json!(spec))
+            }
+            // What it needs can be fetched; what it is can be read meanwhile.
+            Err(EnvError::Missing(why)) => (vec![why], Value::Null),
+            Err(e) => return Err(Failure::Internal(format!("{}: {e}", entry.id))),
+        };
         more.extend(entry.players.iter().map(|p| format!("player {}: {}", p.name, p.about)));
         let players: Vec<&str> = entry.players.iter().map(|p| p.name).collect();
         let json = json!({"version": entry.version, "spec": spec, "players": players});

@@ -17,6 +17,12 @@ fn variants(id: &str) -> Vec<Value> {
         "games/2048" => vec![json!({"rows": 2, "columns": 2}), json!({"rows": 1, "columns": 5, "goal": 16})],
         "games/backgammon" => vec![json!({"scoring": "full"})],
         "games/liars-dice" => vec![json!({"dice": 5, "sides": 6}), json!({"dice": 2, "sides": 2})],
+        "robot/half-cheetah" => vec![json!({"exclude_current_positions_from_observation": false, "step_limit": 40})],
+        "robot/walker2d" => vec![json!({"version": "v4", "terminate_when_unhealthy": false, "step_limit": 40})],
+        "robot/ant" => vec![json!({"version": "v4", "use_contact_forces": true, "main_body": "aux_1"})],
+        "robot/humanoid" => vec![json!({"version": "v4", "step_limit": 30})],
+        "robot/reacher" => vec![json!({"version": "v4"})],
+        "robot/inverted-double-pendulum" => vec![json!({"version": "v4", "frame_skip": 1})],
         "pricing/perishable" => vec![
             json!({"price_range": [1, 9], "stock": 3, "periods": 10}),
             json!({"demand": "poisson", "scale": 3, "stock": 9, "periods": 7}),

@@ -26,6 +26,9 @@ pub enum EnvError {
     /// Settings that do not fit, each with its place.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<Issue>),
+    /// Something outside the program that the environment needs: what, and what to do.
+    #[error("{0}")]
+    Missing(String),
     /// A saved state that is not one of this environment.
     #[error("this is not a state of the environment: {0}")]
     State(String),

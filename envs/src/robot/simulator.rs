@@ -1,0 +1,387 @@
+//! Robots of one kind, each in a simulation of its own that stays where it is: nothing is copied in a step, and a state
+//! is read out only where it is saved or drawn.
+//!
+//! A step is Gymnasium's: the controls, `frame_skip` times `mj_step`, then `mj_rnePostConstraint` where contact forces
+//! are looked at, and no `mj_forward`. So what MuJoCo computes on the way to a state (places of bodies, forces) is as it
+//! was one `mj_step` before the state, and a state has to carry what is looked at of it ([`Robot::read`]).
+
+use super::drawing;
+use super::mujoco::{self, Data};
+use agon_core::batch::Stepped;
+use agon_core::crew::Crew;
+use agon_core::env::{ensure, within};
+use agon_core::settings::Settings;
+use agon_core::{Actions, EnvError, Field, Rng, Scene, Spec, States, Status};
+use mujoco_rs::wrappers::mj_model::MjModel;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Beyond it MuJoCo itself takes a simulation to have gone wrong (`mjMAXVAL`).
+const MOST: f64 = 1e10;
+
+/// What every robot can be told beside its own settings.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The model file: see [`mujoco::load`].
+    pub xml_file: String,
+    /// `mj_step`s of one step.
+    pub frame_skip: u32,
+    /// Steps after which an episode is truncated.
+    pub step_limit: u32,
+}
+
+/// A robot at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// `[nq]` coordinates.
+    pub qpos: &'a [f64],
+    /// `[nv]` velocities.
+    pub qvel: &'a [f64],
+    /// What [`Robot::read`] read.
+    pub read: &'a [f64],
+}
+
+/// What a robot is beside its body: how it starts, what is seen and earned, when it is over.
+pub trait Robot: Sized + Send + Sync + 'static {
+    /// What a scenario can set.
+    type Settings: Settings;
+    /// See [`agon_core::Env::VERSION`].
+    const VERSION: u32 = 1;
+
+    /// The settings that all robots have.
+    fn task(settings: &Self::Settings) -> Task;
+    /// Checks that the model has what is needed. `dt`: seconds of a step.
+    fn new(settings: Self::Settings, model: &MjModel, dt: f64) -> Result<Self, EnvError>;
+    /// What is observed, in order.
+    fn fields(&self, model: &MjModel) -> Vec<Field>;
+    /// Writes where an episode starts; `qpos` and `qvel` are the model's own, in rest.
+    fn start(&self, qpos: &mut [f64], qvel: &mut [f64], rng: &mut Rng);
+    /// Whether [`Robot::read`] looks at the forces of contacts.
+    fn contact_forces(&self) -> bool {
+        false
+    }
+    /// Keeps what is looked at beside coordinates and velocities; always as many numbers.
+    fn read(&self, _data: &Data, _out: &mut Vec<f64>) {}
+    /// Tells every observed number in order.
+    fn observe(&self, now: Look<'_>, see: &mut impl FnMut(f64));
+    /// What a step earned. `action`: `[nu]`.
+    fn reward(&self, before: Look<'_>, now: Look<'_>, action: &[f64]) -> f64;
+    /// Whether the rules end the episode here.
+    fn terminated(&self, _now: Look<'_>) -> bool {
+        false
+    }
+}
+
+/// A robot's state: all that its future depends on, and all that is observed of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RobotState {
+    /// Seconds simulated.
+    pub time: f64,
+    /// `[nq]` coordinates.
+    pub qpos: Vec<f64>,
+    /// `[nv]` velocities.
+    pub qvel: Vec<f64>,
+    /// `[na]` activations of actuators that have a state of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub act: Vec<f64>,
+    /// `[nv]` accelerations that the constraint solver starts from.
+    pub warm_start: Vec<f64>,
+    /// What [`Robot::read`] read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<f64>,
+    /// Why the simulation could not go on, if it could not: that ends the episode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// One simulation, and what was looked at before the last step.
+struct Body {
+    data: Data,
+    read: Vec<f64>,
+    qpos_before: Vec<f64>,
+    qvel_before: Vec<f64>,
+    read_before: Vec<f64>,
+    failed: Option<&'static str>,
+}
+
+/// A simulation that failed, in words. MuJoCo has by then put it back to where its model begins.
+const REASONS: [(usize, &str); 3] = [
+    (3, "a coordinate was not finite, or beyond 1e10"),
+    (4, "a velocity was not finite, or beyond 1e10"),
+    (5, "an acceleration was not finite, or beyond 1e10"),
+];
+const BAD_ACTION: &str = "an action was not finite";
+const BAD_RESULT: &str = "what was simulated is beyond 1e10";
+
+impl Body {
+    fn new<R: Robot>(model: &Arc<MjModel>, robot: &R) -> Result<Self, EnvError> {
+        let full = |e| EnvError::setting("xml_file", format!("MuJoCo cannot simulate the model: {e}"));
+        let data = Data::try_new(Arc::clone(model)).map_err(full)?;
+        let (nq, nv) = (data.qpos().len(), data.qvel().len());
+        let mut read = Vec::new();
+        robot.read(&data, &mut read);
+        Ok(Self {
+            read_before: read.clone(),
+            read,
+            qpos_before: vec![0.0; nq],
+            qvel_before: vec![0.0; nv],
+            failed: None,
+            data,
+        })
+    }
+
+    fn look(&self) -> Look<'_> {
+        Look { qpos: self.data.qpos(), qvel: self.data.qvel(), read: &self.read }
+    }
+
+    fn read<R: Robot>(&mut self, robot: &R) {
+        self.read.clear();
+        robot.read(&self.data, &mut self.read);
+    }
+
+    /// Begins at rest where `write` says.
+    fn start<R: Robot>(&mut self, robot: &R, write: impl FnOnce(&mut [f64], &mut [f64])) {
+        self.data.reset();
+        let (qpos, qvel) = (&mut self.qpos_before, &mut self.qvel_before);
+        qpos.copy_from_slice(self.data.qpos());
+        qvel.copy_from_slice(self.data.qvel());
+        write(qpos, qvel);
+        self.data.qpos_mut().copy_from_slice(qpos);
+        self.data.qvel_mut().copy_from_slice(qvel);
+        self.data.forward();
+        self.failed = None;
+        self.read(robot);
+    }
+
+    /// What went wrong, if something did.
+    fn trouble(&self) -> Option<&'static str> {
+        let warnings = self.data.warning();
+        let told = REASONS.iter().find(|(kind, _)| warnings[*kind].number > 0).map(|(_, why)| *why);
+        let numbers = [self.data.qpos(), self.data.qvel(), self.data.qacc_warmstart(), &self.read];
+        told.or_else(|| numbers.into_iter().flatten().any(|x| x.is_nan() || x.abs() > MOST).then_some(BAD_RESULT))
+    }
+
+    /// One step; the reward and whether the episode is over.
+    fn step<R: Robot>(&mut self, robot: &R, frame_skip: u32, action: &[f32], bounds: &[Field]) -> (f64, bool) {
+        if !action.iter().all(|a| a.is_finite()) {
+            return self.fail(robot, BAD_ACTION);
+        }
+        for ((control, a), f) in self.data.ctrl_mut().iter_mut().zip(action).zip(bounds) {
+            *control = f64::from(a.clamp(f.low, f.high));
+        }
+        self.qpos_before.copy_from_slice(self.data.qpos());
+        self.qvel_before.copy_from_slice(self.data.qvel());
+        std::mem::swap(&mut self.read, &mut self.read_before);
+        for _ in 0..frame_skip {
+            self.data.step();
+        }
+        if robot.contact_forces() {
+            self.data.rne_post_constraint();
+        }
+        self.read(robot);
+        if let Some(why) = self.trouble() {
+            return self.fail(robot, why);
+        }
+        let before = Look { qpos: &self.qpos_before, qvel: &self.qvel_before, read: &self.read_before };
+        let now = self.look();
+        (robot.reward(before, now, self.data.ctrl()), robot.terminated(now))
+    }
+
+    /// Ends an episode that cannot go on: without reward, in a state that is whole.
+    fn fail<R: Robot>(&mut self, robot: &R, why: &'static str) -> (f64, bool) {
+        self.start(robot, |_, _| ());
+        self.failed = Some(why);
+        (0.0, true)
+    }
+}
+
+/// A batch of robots. See [`agon_core::Batch`].
+pub struct Robots<R: Robot> {
+    robot: R,
+    spec: Spec,
+    frame_skip: u32,
+    bodies: Vec<Body>,
+    /// Simulations of one thread.
+    share: usize,
+    crew: Crew,
+    /// Where states are put to be drawn.
+    easel: Mutex<Data>,
+}
+
+impl<R: Robot> Robots<R> {
+    /// Starts environment i anew, in these coordinates with these velocities. For comparisons.
+    pub fn place(&mut self, i: usize, qpos: &[f64], qvel: &[f64]) {
+        self.bodies[i].start(&self.robot, |p, v| {
+            p.copy_from_slice(qpos);
+            v.copy_from_slice(qvel);
+        });
+    }
+
+    /// One step of environment i in full precision: the reward, and whether the rules end the episode.
+    pub fn advance(&mut self, i: usize, action: &[f32]) -> (f64, bool) {
+        let Self { robot, spec, bodies, frame_skip, .. } = self;
+        bodies[i].step(robot, *frame_skip, action, bounds(spec))
+    }
+
+    /// What is observed of environment i, in full precision.
+    pub fn observation(&self, i: usize) -> Vec<f64> {
+        let mut all = Vec::with_capacity(self.spec.obs_len());
+        self.robot.observe(self.bodies[i].look(), &mut |x| all.push(x));
+        all
+    }
+}
+
+fn bounds(spec: &Spec) -> &[Field] {
+    match &spec.action {
+        agon_core::ActionSpec::Continuous { fields } => fields,
+        _ => &[],
+    }
+}
+
+fn observe<R: Robot>(robot: &R, now: Look<'_>, obs: &mut [f32]) {
+    let mut left = obs.iter_mut();
+    robot.observe(now, &mut |x| {
+        if let Some(o) = left.next() {
+            *o = x as f32;
+        }
+    });
+}
+
+impl<R: Robot> States for Robots<R> {
+    type Settings = R::Settings;
+    type State = RobotState;
+    const VERSION: u32 = R::VERSION;
+
+    fn new(settings: R::Settings, envs: usize, threads: usize) -> Result<Self, EnvError> {
+        let task = R::task(&settings);
+        let model = mujoco::load(&task.xml_file)?;
+        let dt = model.opt().timestep * f64::from(task.frame_skip);
+        let robot = R::new(settings, &model, dt)?;
+        let spec = Spec::new(robot.fields(&model), mujoco::actions(&model)?, task.step_limit);
+        let bodies = (0..envs).map(|_| Body::new(&model, &robot)).collect::<Result<Vec<_>, _>>()?;
+        let easel = Mutex::new(Body::new(&model, &robot)?.data);
+        let share = envs.div_ceil(threads.max(1)).max(1);
+        let crew = Crew::new(envs.div_ceil(share));
+        Ok(Self { robot, spec, frame_skip: task.frame_skip, bodies, share, crew, easel })
+    }
+
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn len(&self) -> usize {
+        self.bodies.len()
+    }
+
+    fn reset(&mut self, i: usize, rng: &mut Rng) {
+        let robot = &self.robot;
+        self.bodies[i].start(robot, |qpos, qvel| robot.start(qpos, qvel, rng));
+    }
+
+    fn step(&mut self, actions: Actions<'_>, mut out: Stepped<'_>, _rngs: &mut [Rng]) {
+        let Self { robot, spec, frame_skip, share, crew, bodies, .. } = self;
+        let (seen, bounds) = (spec.obs_len(), bounds(spec));
+        let (width, actions) = (bounds.len(), actions.continuous());
+        let run = |bodies: &mut [Body], actions: &[f32], out: &mut Stepped<'_>| {
+            for (k, body) in bodies.iter_mut().enumerate() {
+                let (reward, over) = body.step(robot, *frame_skip, &actions[k * width..(k + 1) * width], bounds);
+                (out.reward[k], out.terminated[k]) = (reward as f32, over);
+                observe(robot, body.look(), &mut out.obs[k * seen..(k + 1) * seen]);
+            }
+        };
+        if *share >= bodies.len() {
+            return run(bodies, actions, &mut out);
+        }
+        let parts = bodies
+            .chunks_mut(*share)
+            .zip(actions.chunks(*share * width))
+            .zip(out.reward.chunks_mut(*share))
+            .zip(out.terminated.chunks_mut(*share))
+            .zip(out.obs.chunks_mut(*share * seen));
+        let mut parts: Vec<_> = parts
+            .map(|((((bodies, actions), reward), terminated), obs)| {
+                (bodies, actions, Stepped { reward, terminated, obs })
+            })
+            .collect();
+        crew.each(&mut parts, |_, (bodies, actions, out)| run(bodies, actions, out));
+    }
+
+    fn observe_all(&self, obs: &mut [f32]) {
+        obs.chunks_exact_mut(self.spec.obs_len()).enumerate().for_each(|(i, obs)| self.observe(i, obs));
+    }
+
+    fn observe(&self, i: usize, obs: &mut [f32]) {
+        observe(&self.robot, self.bodies[i].look(), obs);
+    }
+
+    fn check(&self, state: &RobotState) -> Result<Status, String> {
+        let model = self.easel.lock().unwrap_or_else(PoisonError::into_inner);
+        let sizes = model.model().ffi();
+        let read = self.bodies.first().map_or(state.read.len(), |b| b.read.len());
+        within("time", state.time, 0.0, MOST)?;
+        for (what, numbers, length) in [
+            ("qpos", &state.qpos, sizes.nq as usize),
+            ("qvel", &state.qvel, sizes.nv as usize),
+            ("act", &state.act, sizes.na as usize),
+            ("warm_start", &state.warm_start, sizes.nv as usize),
+            ("read", &state.read, read),
+        ] {
+            ensure(numbers.len() == length, &format!("`{what}` must hold {length} numbers"))?;
+            numbers.iter().try_for_each(|x| within(what, *x, -MOST, MOST))?;
+        }
+        if let Some(why) = &state.failed {
+            ensure(reason(why).is_some(), "`failed` is no reason that a simulation fails for")?;
+            return Ok(Status::Terminated);
+        }
+        let now = Look { qpos: &state.qpos, qvel: &state.qvel, read: &state.read };
+        Ok(if self.robot.terminated(now) { Status::Terminated } else { Status::Running })
+    }
+
+    fn observe_state(&self, state: &RobotState, obs: &mut [f32]) {
+        observe(&self.robot, Look { qpos: &state.qpos, qvel: &state.qvel, read: &state.read }, obs);
+    }
+
+    fn get(&self, i: usize) -> RobotState {
+        let Body { data, read, failed, .. } = &self.bodies[i];
+        RobotState {
+            time: data.time(),
+            qpos: data.qpos().to_vec(),
+            qvel: data.qvel().to_vec(),
+            act: data.act().to_vec(),
+            warm_start: data.qacc_warmstart().to_vec(),
+            read: read.clone(),
+            failed: failed.map(Into::into),
+        }
+    }
+
+    fn set(&mut self, i: usize, state: RobotState) {
+        let body = &mut self.bodies[i];
+        put(&mut body.data, &state);
+        body.read.copy_from_slice(&state.read);
+        body.failed = state.failed.as_deref().and_then(reason);
+    }
+
+    fn draw(&self, state: &RobotState, scene: &mut Scene) {
+        let mut data = self.easel.lock().unwrap_or_else(PoisonError::into_inner);
+        put(&mut data, state);
+        data.forward_kinematics();
+        drawing::draw(&data, scene);
+        if let Some(why) = &state.failed {
+            scene.note("ended", why.as_str());
+        }
+    }
+}
+
+fn reason(text: &str) -> Option<&'static str> {
+    REASONS.iter().map(|(_, why)| *why).chain([BAD_ACTION, BAD_RESULT]).find(|why| *why == text)
+}
+
+fn put(data: &mut Data, state: &RobotState) {
+    data.reset();
+    data.set_time(state.time);
+    data.qpos_mut().copy_from_slice(&state.qpos);
+    data.qvel_mut().copy_from_slice(&state.qvel);
+    data.act_mut().copy_from_slice(&state.act);
+    data.qacc_warmstart_mut().copy_from_slice(&state.warm_start);
+}
