@@ -118,7 +118,8 @@ fn every_value_based_agent_learns() {
 fn one_of_many_is_learned_from() {
     let lake = agon_envs::find("classic/frozen-lake").unwrap();
     let dry = json!({"slippery": false});
-    let dqn = json!({"kind": "dqn", "hidden": [32], "epsilon_share": 0.8, "learning_starts": 500, "target_every": 200});
+    let dqn =
+        json!({"kind": "dqn", "hidden": [128], "epsilon_share": 0.8, "learning_starts": 500, "target_every": 200});
     let ppo = json!({"kind": "ppo", "hidden": [32], "entropy_coef": 0.02, "rollout_steps": 64, "learning_rate": 3e-3});
     let tabular = json!({"kind": "tabular", "epsilon_decay": 1e-4, "initial": "zero"});
     for (agent, envs, steps) in

@@ -1,8 +1,11 @@
 //! No environment allocates in `step`, ends and restarts of episodes included.
 
+mod variants;
+
 use agon_core::contract::Harness;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use variants::variants;
 
 struct Counting;
 
@@ -28,15 +31,17 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn stepping_does_not_allocate() {
     for entry in agon_envs::registry() {
-        let mut h = Harness::new(entry.build(&serde_json::Map::new(), 16, 1).unwrap(), 1);
         let mut ends = 0;
-        for step in 0..1200 {
-            h.choose();
-            let before = COUNT.with(Cell::get);
-            h.step();
-            let after = COUNT.with(Cell::get);
-            assert_eq!(after, before, "{} allocates at step {step}", entry.id);
-            ends += h.env.ended().len();
+        for settings in variants(entry.id) {
+            let mut h = Harness::new(entry.build(settings.as_object().unwrap(), 16, 1).unwrap(), 1);
+            for step in 0..1200 {
+                h.choose();
+                let before = COUNT.with(Cell::get);
+                h.step();
+                let after = COUNT.with(Cell::get);
+                assert_eq!(after, before, "{} {settings} allocates at step {step}", entry.id);
+                ends += h.env.ended().len();
+            }
         }
         assert!(ends > 0, "{}: no episode ended, so the test saw no restart", entry.id);
     }

@@ -1,49 +1,10 @@
 //! Every registered environment keeps the contract.
 
+mod variants;
+
 use agon_core::{View, contract};
 use serde_json::{Value, json};
-
-/// Settings beside the defaults: other sizes, other forms of actions, whatever carries over.
-fn variants(id: &str) -> Vec<Value> {
-    let more = match id {
-        "classic/breakout-10" => vec![json!({"actions": "all", "sticky": 0.5, "step_limit": 40})],
-        "classic/frozen-lake" => vec![json!({"map": "8x8"}), json!({"rows": ["SG", "FH"], "slippery": false})],
-        "classic/mountain-car" => vec![json!({"goal_velocity": 0.01, "step_limit": 50})],
-        "classic/pendulum" => vec![json!({"gravity": 2.0, "step_limit": 1000})],
-        "games/connect-four" => vec![json!({"rows": 4, "columns": 5, "line": 3}), json!({"rows": 10, "columns": 11})],
-        "games/go" => vec![json!({"size": 3, "suicide": false}), json!({"size": 5, "move_limit": 20})],
-        "games/hex" => vec![json!({"size": 3}), json!({"size": 1})],
-        "games/othello" => vec![json!({"size": 4}), json!({"size": 6})],
-        "games/2048" => vec![json!({"rows": 2, "columns": 2}), json!({"rows": 1, "columns": 5, "goal": 16})],
-        "games/backgammon" => vec![json!({"scoring": "full"})],
-        "games/liars-dice" => vec![json!({"dice": 5, "sides": 6}), json!({"dice": 2, "sides": 2})],
-        "robot/half-cheetah" => vec![json!({"exclude_current_positions_from_observation": false, "step_limit": 40})],
-        "robot/walker2d" => vec![json!({"version": "v4", "terminate_when_unhealthy": false, "step_limit": 40})],
-        "robot/ant" => vec![json!({"version": "v4", "use_contact_forces": true, "main_body": "aux_1"})],
-        "robot/humanoid" => vec![json!({"version": "v4", "step_limit": 30})],
-        "robot/reacher" => vec![json!({"version": "v4"})],
-        "robot/inverted-double-pendulum" => vec![json!({"version": "v4", "frame_skip": 1})],
-        "pricing/perishable" => vec![
-            json!({"price_range": [1, 9], "stock": 3, "periods": 10}),
-            json!({"demand": "poisson", "scale": 3, "stock": 9, "periods": 7}),
-        ],
-        "pricing/single-leg" => vec![json!({"capacity": 2, "periods": 9, "fares": [5], "arrivals": [0.9]})],
-        "pricing/assortment" => vec![json!({"values": [1], "costs": [0.2], "sales": "expected", "periods": 3})],
-        "pricing/duopoly" => vec![
-            json!({"sellers": 3, "prices": 5, "periods": 12, "shown": 4}),
-            json!({"rivals": "undercut", "start": 4, "periods": 30}),
-            json!({"sellers": 1, "periods": 8}),
-        ],
-        "pricing/learn-and-earn" => vec![json!({"periods": 20, "arms": 3, "noise": 0.0})],
-        "pricing/retail" => vec![
-            json!({"weeks": "resample", "periods": 9}),
-            json!({"stock": [300, 200, 100], "seasons": [0.1, -0.2, 0.3], "rival": 1.0, "periods": 6}),
-            json!({"reference_effect": 0.4, "promotions": [true, false], "regular_low": [1, 1, 1], "sales": "expected"}),
-        ],
-        _ => Vec::new(),
-    };
-    std::iter::once(json!({})).chain(more).collect()
-}
+use variants::variants;
 
 #[test]
 fn every_environment_keeps_the_contract() {

@@ -351,7 +351,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
     let scenario = agon::embedded::locate(&scenario)?;
     let source = Source::read(&scenario, &args.set)?;
     if DataTask::is_meant(&source) {
-        return of_data(args, own.as_deref(), &scenario, &source);
+        return of_data(args, &target, &scenario, &source);
     }
     let mut plan = duel::read(&scenario, &source)?;
     if let Some(own) = own {
@@ -398,8 +398,8 @@ pub fn run(args: &cli::Eval) -> Outcome {
 }
 
 /// `agon eval` of a model of data: what the part that it never saw says of it.
-fn of_data(args: &cli::Eval, own: Option<&Path>, scenario: &Path, source: &Source) -> Outcome {
-    if own.is_none() {
+fn of_data(args: &cli::Eval, target: &Target, scenario: &Path, source: &Source) -> Outcome {
+    if matches!(target, Target::Player(_)) {
         let message = "a model of data has no scripted players: name a run of it, or a checkpoint";
         return Err(Failure::Input(message.into()));
     }
