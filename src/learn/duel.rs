@@ -185,7 +185,7 @@ impl<G: Game> Entered<G> {
             // Whoever gives up plays on: what is counted is what the rules give.
             resignations: false,
             adjudicator: None,
-            stop: &|| plan.stopped(),
+            stop: &plan.stop,
         };
         let mut state = start(game);
         let played = Match::begin(game, &mut state, chance, players);

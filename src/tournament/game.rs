@@ -10,7 +10,7 @@ use agon_core::rng::{Rng, Stream};
 use agon_search::Player;
 use agon_search::match_loop::{End, Finished, Match, Terms};
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// One line of `games.jsonl`.
@@ -179,7 +179,7 @@ impl<G: Game> Board<G> {
             clock: (set.move_ms > 0).then(|| Duration::from_millis(set.move_ms + set.margin_ms)),
             resignations: true,
             adjudicator: judge.listens().then_some(&mut judge),
-            stop: &|| stop.load(Ordering::Relaxed),
+            stop,
         };
         opening.begin(game, &mut self.state);
         let Finished { end, loser, fault, moves } =

@@ -7,6 +7,7 @@ use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::Rng;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Why a game ended.
@@ -64,8 +65,8 @@ pub struct Terms<'a> {
     pub resignations: bool,
     /// Who may end the game early.
     pub adjudicator: Option<&'a mut dyn Adjudicator>,
-    /// Asked before every move: whether the game is not wanted any more.
-    pub stop: &'a dyn Fn() -> bool,
+    /// Set once the game is not wanted any more; looked at before every move.
+    pub stop: &'a AtomicBool,
 }
 
 /// A game that is over.
@@ -140,6 +141,7 @@ impl<'a, G: Game> Match<'a, G> {
     ///
     /// # Errors
     /// Why it has no move.
+    #[inline]
     pub fn ask(&self, players: &mut [&mut dyn Player<G>], number: usize, mind: &mut Rng) -> Result<Reply, Fault> {
         let panicked = || Fault::Crash("it panicked".into());
         if self.broken.contains(&number) {
@@ -169,7 +171,7 @@ impl<'a, G: Game> Match<'a, G> {
             if moves.len() >= terms.most_plies as usize {
                 return finished(End::Length, None, None, moves);
             }
-            if (terms.stop)() {
+            if terms.stop.load(Ordering::Relaxed) {
                 return None;
             }
             let given = terms.opening.get(moves.len()).copied();
@@ -180,7 +182,7 @@ impl<'a, G: Game> Match<'a, G> {
                 match self.answer(players, mover, &mut minds[mind], &terms) {
                     Ok(action) => action,
                     // Nobody waited for the move to the end.
-                    Err(_) if (terms.stop)() => return None,
+                    Err(_) if terms.stop.load(Ordering::Relaxed) => return None,
                     Err((end, fault)) => {
                         moves.extend((end == End::Illegal).then_some(NO_MOVE));
                         return finished(end, Some(mover), fault, moves);
@@ -205,6 +207,7 @@ impl<'a, G: Game> Match<'a, G> {
     }
 
     /// A player's move, or how the game is lost for it.
+    #[inline]
     fn answer(
         &self,
         players: &mut [&mut dyn Player<G>],

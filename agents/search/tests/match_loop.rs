@@ -6,14 +6,17 @@ use agon_core::{Game, Rng, Turn};
 use agon_envs::games::{backgammon::Backgammon, tic_tac_toe::TicTacToe};
 use agon_search::match_loop::{Adjudicator, End, Finished, Listener, Match, NO_MOVE, Terms, Verdict};
 use agon_search::player::{Fault, Player, Random};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+
+static GO_ON: AtomicBool = AtomicBool::new(false);
 
 fn rng(lane: u32) -> Rng {
     Rng::new(5, Stream::Player, lane)
 }
 
 fn terms(opening: &[Action]) -> Terms<'_> {
-    Terms { opening, most_plies: 1000, clock: None, resignations: false, adjudicator: None, stop: &|| false }
+    Terms { opening, most_plies: 1000, clock: None, resignations: false, adjudicator: None, stop: &GO_ON }
 }
 
 /// Makes its moves one after the other, then gives the same answer for ever. It gives up with the last of its moves.
@@ -61,7 +64,7 @@ fn every_way_to_end_is_told_apart() {
     assert_eq!(told(Ok(6), resigned), lost(End::Resigned, None, line[..4].to_vec()));
     let short = Terms { most_plies: 5, ..terms(&[]) };
     assert_eq!(told(Ok(6), short), Some((End::Length, None, None, line[..5].to_vec())));
-    assert_eq!(told(Ok(6), Terms { stop: &|| true, ..terms(&[]) }), None);
+    assert_eq!(told(Ok(6), Terms { stop: &AtomicBool::new(true), ..terms(&[]) }), None);
 }
 
 /// Ends the game once it has heard so much.
