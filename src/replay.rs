@@ -6,16 +6,16 @@ use crate::run::{Run, read_episode};
 use crate::screen::{self, Screen};
 use crate::signals;
 use crate::tournament::{film, sheet};
-use crate::tui::live::{Key, key};
+use crate::tui::app::{self, Key, Next, Page};
 use crate::tui::pane::{self, Theme};
 use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
 use agon_core::game::{Position, Turn};
 use agon_core::scene::digits;
 use agon_core::{ActionSpec, Scene, Spec};
-use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::widgets::Paragraph;
+use ratatui::{Frame, Terminal};
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -146,7 +146,7 @@ fn in_words(action: &Action, spec: &Spec, before: Option<&Position>) -> String {
     words.join(" ")
 }
 
-fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, keys: &str, theme: Theme) {
+fn draw(frame: &mut Frame<'_>, film: &Film, at: usize, title: &str, keys: &str, theme: Theme) {
     let [top, body, bar, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(2)])
             .areas(frame.area());
@@ -175,37 +175,68 @@ fn draw(frame: &mut ratatui::Frame<'_>, film: &Film, at: usize, title: &str, key
 fn show(film: &Film, title: &str) -> Outcome {
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
-    let theme = Theme { colour: screen::has_colour() };
-    let (mut at, mut playing, mut speed) = (0usize, true, 20.0f64);
-    let last = film.scenes.len() - 1;
-    let mut due = Instant::now();
-    loop {
-        let keys = format!("[{speed:.0}/s] space ← → home end + - q");
-        screen.draw(|frame| draw(frame, film, at, title, &keys, theme))?;
-        let wait = if playing && at < last {
-            due.saturating_duration_since(Instant::now())
-        } else {
-            Duration::from_millis(200)
-        };
-        match key(wait.min(Duration::from_millis(200)))? {
-            Some(Key::Stop) => signals::end_at_once(),
-            Some(Key::Char('q')) => break,
-            Some(Key::Char(' ')) if at == last => (at, playing) = (0, true),
-            Some(Key::Char(' ')) => playing = !playing,
-            Some(Key::Left) => (at, playing) = (at.saturating_sub(1), false),
-            Some(Key::Right) => (at, playing) = ((at + 1).min(last), false),
-            Some(Key::Home) => (at, playing) = (0, false),
-            Some(Key::End) => (at, playing) = (last, false),
-            Some(Key::Char('+' | '=')) => speed = (speed * 1.5).min(2000.0),
-            Some(Key::Char('-')) => speed = (speed / 1.5).max(1.0),
+    let mut page = Shown { film, title, at: 0, playing: true, speed: 20.0, due: Instant::now() };
+    app::run(&mut screen, &mut page)
+}
+
+/// An episode at one of its steps.
+struct Shown<'a> {
+    film: &'a Film,
+    title: &'a str,
+    at: usize,
+    playing: bool,
+    /// Steps a second.
+    speed: f64,
+    /// When the next step is shown.
+    due: Instant,
+}
+
+impl Shown<'_> {
+    fn last(&self) -> usize {
+        self.film.scenes.len() - 1
+    }
+
+    fn goes_on(&self) -> bool {
+        self.playing && self.at < self.last()
+    }
+}
+
+impl Page for Shown<'_> {
+    fn update(&mut self) -> Outcome {
+        if self.goes_on() && Instant::now() >= self.due {
+            self.at += 1;
+            self.due = Instant::now() + Duration::from_secs_f64(1.0 / self.speed);
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
+        let keys = format!("[{:.0}/s] space ← → home end + - q", self.speed);
+        draw(frame, self.film, self.at, self.title, &keys, theme);
+    }
+
+    fn wait(&self) -> Duration {
+        let most = Duration::from_millis(200);
+        if self.goes_on() { self.due.saturating_duration_since(Instant::now()).min(most) } else { most }
+    }
+
+    fn key(&mut self, key: Key) -> Next {
+        let last = self.last();
+        match key {
+            Key::Stop => signals::end_at_once(),
+            Key::Char('q') => return Next::Leave,
+            Key::Char(' ') if self.at == last => (self.at, self.playing) = (0, true),
+            Key::Char(' ') => self.playing = !self.playing,
+            Key::Left => (self.at, self.playing) = (self.at.saturating_sub(1), false),
+            Key::Right => (self.at, self.playing) = ((self.at + 1).min(last), false),
+            Key::Home => (self.at, self.playing) = (0, false),
+            Key::End => (self.at, self.playing) = (last, false),
+            Key::Char('+' | '=') => self.speed = (self.speed * 1.5).min(2000.0),
+            Key::Char('-') => self.speed = (self.speed / 1.5).max(1.0),
             _ => {}
         }
-        if playing && at < last && Instant::now() >= due {
-            at += 1;
-            due = Instant::now() + Duration::from_secs_f64(1.0 / speed);
-        }
+        Next::Stay
     }
-    Ok(())
 }
 
 fn export(film: &Film, file: &Path) -> Outcome {

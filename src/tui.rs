@@ -1,7 +1,8 @@
 //! The dashboard. It reads events, wherever they come from, and knows no trainer.
 //!
-//! `model` holds all that is shown, `view` draws it, `pane` has one file a pane.
+//! `app` is the loop of every full-screen view, `live` the dashboard of a run under way; `model` holds all that is shown, `view` draws it, `pane` has one file a pane.
 
+pub mod app;
 pub mod live;
 pub mod model;
 pub mod pane;

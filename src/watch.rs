@@ -8,13 +8,13 @@ use crate::run::{Run, Tail, root};
 use crate::screen::{self, Screen};
 use crate::signals;
 use crate::tournament::film;
-use crate::tui::live::{Key, key};
+use crate::tui::app::{self, Key, Next, Page};
 use crate::tui::model::Model;
 use crate::tui::pane::Theme;
 use crate::tui::view;
 use agon_core::event::Event;
+use ratatui::Frame;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// A run that is being looked at.
 struct Watched {
@@ -113,25 +113,42 @@ pub fn run(args: &cli::Watch) -> Outcome {
     }
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
-    let (theme, mut shown) = (Theme { colour: screen::has_colour() }, 0);
-    let keys = if watched.len() > 1 { "q quit   Tab next run   ? help" } else { "q quit   ? help" };
-    let mut help = false;
-    loop {
-        watched.iter_mut().for_each(Watched::poll);
-        watched[shown].play();
-        let model = &mut watched[shown].model;
-        model.help = help;
-        screen.draw(|frame| view::draw(frame, model, theme, keys))?;
-        match key(Duration::from_millis(100))? {
-            Some(Key::Stop) => signals::end_at_once(),
-            Some(Key::Char('q')) => break,
-            Some(Key::Tab) => shown = (shown + 1) % watched.len(),
-            Some(Key::Char('?')) => help = !help,
-            Some(_) => help = false,
-            None => {}
-        }
+    let mut page = Runs { watched, shown: 0, help: false };
+    app::run(&mut screen, &mut page)
+}
+
+/// The runs, one at a time.
+struct Runs {
+    watched: Vec<Watched>,
+    shown: usize,
+    help: bool,
+}
+
+impl Page for Runs {
+    fn update(&mut self) -> Outcome {
+        self.watched.iter_mut().for_each(Watched::poll);
+        self.watched[self.shown].play();
+        Ok(())
     }
-    Ok(())
+
+    fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
+        let several = self.watched.len() > 1;
+        let keys = if several { "q quit   Tab next run   ? help" } else { "q quit   ? help" };
+        let model = &mut self.watched[self.shown].model;
+        model.help = self.help;
+        view::draw(frame, model, theme, keys);
+    }
+
+    fn key(&mut self, key: Key) -> Next {
+        match key {
+            Key::Stop => signals::end_at_once(),
+            Key::Char('q') => return Next::Leave,
+            Key::Tab => self.shown = (self.shown + 1) % self.watched.len(),
+            Key::Char('?') => self.help = !self.help,
+            _ => self.help = false,
+        }
+        Next::Stay
+    }
 }
 
 /// What can be said of a run without a screen.

@@ -1,13 +1,13 @@
 //! `agon watch` on a tournament: the standings while they grow, from the file of games alone.
 
 use super::plan::Plan;
-use super::play::{follow, nothing};
+use super::play::{Played, follow, nothing};
 use super::report::Report;
 use crate::failure::Outcome;
 use crate::run::Run;
 use crate::screen::{self, Screen};
 use crate::signals;
-use crate::tui::live::{Key, key};
+use crate::tui::app::{self, Key, Next, Page};
 use crate::tui::pane::Theme;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
@@ -20,46 +20,79 @@ pub fn run(folder: &Path) -> Outcome {
     let run = Run::open(folder)?;
     let plan = Plan::read(&run.path("scenario.toml"), &[])?;
     let mut played = nothing(&plan);
-    let mut length = follow(&run, &mut played, 0)?;
+    let length = follow(&run, &mut played, 0)?;
     if !screen::is_terminal() {
         crate::say!("{}", Report::of(&plan, &played).text());
         return Ok(());
     }
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
-    let theme = Theme { colour: screen::has_colour() };
-    let (mut text, mut due, mut at) = (Report::of(&plan, &played).text(), Instant::now(), (0u16, 0u16));
-    loop {
-        if Instant::now() >= due {
+    let text = Report::of(&plan, &played).text();
+    let mut page = Standings { folder, run, plan: &plan, played, length, text, due: Instant::now(), at: (0, 0) };
+    app::run(&mut screen, &mut page)
+}
+
+/// A tournament's standings so far.
+struct Standings<'a> {
+    folder: &'a Path,
+    run: Run,
+    plan: &'a Plan,
+    played: Played,
+    /// How far its games were read.
+    length: u64,
+    text: String,
+    /// When they are read on.
+    due: Instant,
+    /// The line and column that are shown first.
+    at: (u16, u16),
+}
+
+impl Page for Standings<'_> {
+    fn update(&mut self) -> Outcome {
+        if Instant::now() >= self.due {
             let begun = Instant::now();
-            let before = played.pairs;
-            length = follow(&run, &mut played, length)?;
-            if played.pairs != before {
-                text = Report::of(&plan, &played).text();
+            let before = self.played.pairs;
+            self.length = follow(&self.run, &mut self.played, self.length)?;
+            if self.played.pairs != before {
+                self.text = Report::of(self.plan, &self.played).text();
             }
             // Many players take long to rate: the standings must not keep a core busy.
-            due = Instant::now() + (begun.elapsed() * 10).max(Duration::from_secs(1));
+            self.due = Instant::now() + (begun.elapsed() * 10).max(Duration::from_secs(1));
         }
-        let state = match (played.schedule.over(), run.is_live()) {
+        Ok(())
+    }
+
+    fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
+        let state = match (self.played.schedule.over(), self.run.is_live()) {
             (true, _) => "finished".to_owned(),
             (false, true) => "playing".to_owned(),
-            (false, false) => format!("stopped: agon tournament --resume {} goes on", crate::failure::quoted(folder)),
+            (false, false) => {
+                format!("stopped: agon tournament --resume {} goes on", crate::failure::quoted(self.folder))
+            }
         };
-        let progress = (played.pairs, played.schedule.total());
-        screen.draw(|frame| draw(frame, &text, progress, &state, &mut at, theme))?;
-        match key(Duration::from_millis(200))? {
-            Some(Key::Stop) => signals::end_at_once(),
-            Some(Key::Char('q')) => break,
-            Some(Key::Down) => at.0 = at.0.saturating_add(1),
-            Some(Key::Up) => at.0 = at.0.saturating_sub(1),
-            Some(Key::Right) => at.1 = at.1.saturating_add(8),
-            Some(Key::Left) => at.1 = at.1.saturating_sub(8),
-            Some(Key::Home) => at = (0, 0),
-            Some(Key::End) => at.0 = u16::MAX,
+        let progress = (self.played.pairs, self.played.schedule.total());
+        draw(frame, &self.text, progress, &state, &mut self.at, theme);
+    }
+
+    fn wait(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
+    fn key(&mut self, key: Key) -> Next {
+        let at = &mut self.at;
+        match key {
+            Key::Stop => signals::end_at_once(),
+            Key::Char('q') => return Next::Leave,
+            Key::Down => at.0 = at.0.saturating_add(1),
+            Key::Up => at.0 = at.0.saturating_sub(1),
+            Key::Right => at.1 = at.1.saturating_add(8),
+            Key::Left => at.1 = at.1.saturating_sub(8),
+            Key::Home => *at = (0, 0),
+            Key::End => at.0 = u16::MAX,
             _ => {}
         }
+        Next::Stay
     }
-    Ok(())
 }
 
 /// Draws the standings from line and column `at` on, which are kept within the text.

@@ -1,75 +1,19 @@
-//! The loop of a full-screen view: keys in, events in, a picture out.
+//! The dashboard of a run under way: events in, pictures out.
 
+use super::app::{self, Key, Next, Page};
 use super::model::Model;
 use super::pane::Theme;
 use super::view;
-use crate::failure::{Failure, Outcome};
-use crate::screen::{self, Screen, has_colour};
+use crate::failure::Outcome;
+use crate::screen::Screen;
 use agon_core::event::Event;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use ratatui::Frame;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// A key press, as views want it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
-    Char(char),
-    Left,
-    Right,
-    Up,
-    Down,
-    Home,
-    End,
-    Tab,
-    Stop,
-}
-
-/// Waits at most `wait` for a key; an error once the terminal is gone.
-pub fn key(wait: Duration) -> Outcome<Option<Key>> {
-    let broken = |e: std::io::Error| Failure::Interrupted(format!("the terminal went away: {e}"));
-    // crossterm reads the end of file of a closed terminal for ever: it is asked only where there is something to read.
-    let stdin = rustix::stdio::stdin();
-    let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
-    let timeout = Timespec::try_from(wait).ok();
-    match poll(&mut ready, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(e) => return Err(broken(e.into())),
-    }
-    if ready[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
-        return Err(Failure::Interrupted("the terminal was closed".into()));
-    }
-    if !event::poll(Duration::ZERO).map_err(broken)? {
-        return Ok(None);
-    }
-    let Input::Key(press) = event::read().map_err(broken)? else { return Ok(None) };
-    if press.kind == KeyEventKind::Release {
-        return Ok(None);
-    }
-    Ok(match press.code {
-        KeyCode::Char('c') if press.modifiers.contains(KeyModifiers::CONTROL) => Some(Key::Stop),
-        KeyCode::Char('z') if press.modifiers.contains(KeyModifiers::CONTROL) => {
-            screen::suspend();
-            None
-        }
-        KeyCode::Char(_) if press.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => None,
-        KeyCode::Char(c) => Some(Key::Char(c)),
-        KeyCode::Left => Some(Key::Left),
-        KeyCode::Right => Some(Key::Right),
-        KeyCode::Up => Some(Key::Up),
-        KeyCode::Down => Some(Key::Down),
-        KeyCode::Home => Some(Key::Home),
-        KeyCode::End => Some(Key::End),
-        KeyCode::Tab => Some(Key::Tab),
-        KeyCode::Esc => Some(Key::Char('q')),
-        _ => None,
-    })
-}
 
 /// The dashboard of a run in this process, in a thread of its own. The trainer never waits for it.
 pub struct Dashboard {
@@ -86,7 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Events a slow terminal may lag behind; later ones are dropped, the files have them.
 const LAG: usize = 8192;
-const FRAME: Duration = Duration::from_millis(100);
 
 impl Dashboard {
     /// Opens it. `stop` is the way back to the run: set by `s` and Ctrl-C.
@@ -98,7 +41,9 @@ impl Dashboard {
         let (ending, ended) = bounded(0);
         let thread = std::thread::spawn(move || {
             // Whoever closes the terminal wants the run saved and stopped.
-            if show(&mut screen, &mut model, &receiver, &stop, &wants).is_err() {
+            let (model, events, heard) = (&mut model, &receiver, Instant::now());
+            let mut page = Live { model, events, stop: &stop, wants: &wants, heard, closed: false };
+            if app::run(&mut screen, &mut page).is_err() {
                 stop.store(true, Ordering::SeqCst);
             }
             alive.store(false, Ordering::Relaxed);
@@ -135,53 +80,61 @@ impl Dashboard {
     }
 }
 
-fn show(
-    screen: &mut Screen,
-    model: &mut Model,
-    events: &Receiver<Event>,
-    stop: &AtomicBool,
-    wants: &AtomicBool,
-) -> Outcome {
-    let theme = Theme { colour: has_colour() };
-    let mut heard = Instant::now();
-    loop {
-        let next = Instant::now() + FRAME;
-        let mut closed = false;
+/// The run as it is told by its events.
+struct Live<'a> {
+    model: &'a mut Model,
+    events: &'a Receiver<Event>,
+    stop: &'a AtomicBool,
+    wants: &'a AtomicBool,
+    /// When something was heard of the run last.
+    heard: Instant,
+    /// Whether the run has closed its dashboard.
+    closed: bool,
+}
+
+impl Page for Live<'_> {
+    fn update(&mut self) -> Outcome {
         loop {
-            match events.try_recv() {
+            match self.events.try_recv() {
                 Ok(event) => {
-                    model.apply(&event);
-                    heard = Instant::now();
+                    self.model.apply(&event);
+                    self.heard = Instant::now();
                 }
-                Err(crossbeam::channel::TryRecvError::Empty) => break,
-                Err(crossbeam::channel::TryRecvError::Disconnected) => {
-                    closed = true;
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.closed = true;
                     break;
                 }
             }
         }
-        model.quiet = heard.elapsed().as_secs();
-        screen.draw(|frame| view::draw(frame, model, theme, "q quit   ? help"))?;
-        if closed {
-            return Ok(());
+        self.model.quiet = self.heard.elapsed().as_secs();
+        Ok(())
+    }
+
+    fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
+        view::draw(frame, self.model, theme, "q quit   ? help");
+        self.wants.store(true, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.closed
+    }
+
+    fn key(&mut self, key: Key) -> Next {
+        let Self { model, stop, .. } = self;
+        match key {
+            Key::Stop if stop.swap(true, Ordering::SeqCst) => crate::signals::end_at_once(),
+            Key::Char('s') if model.asking => stop.store(true, Ordering::Relaxed),
+            Key::Char('d') if model.asking => return Next::Leave,
+            Key::Char('q') if !model.asking => model.asking = true,
+            Key::Char('?') => model.help = !model.help,
+            Key::Stop => {}
+            _ => (model.asking, model.help) = (false, false),
         }
-        wants.store(true, Ordering::Relaxed);
-        while let Some(wait) = next.checked_duration_since(Instant::now()) {
-            let Some(key) = key(wait)? else { continue };
-            match key {
-                Key::Stop if stop.swap(true, Ordering::SeqCst) => crate::signals::end_at_once(),
-                Key::Char('s') if model.asking => stop.store(true, Ordering::Relaxed),
-                Key::Char('d') if model.asking => return Ok(()),
-                Key::Char('q') if !model.asking => model.asking = true,
-                Key::Char('?') => model.help = !model.help,
-                Key::Stop => {}
-                _ => (model.asking, model.help) = (false, false),
-            }
-            if stop.load(Ordering::Relaxed) {
-                model.asking = false;
-                model.note = "saving… (Ctrl-C again ends it at once, without)".into();
-            }
-            break;
+        if stop.load(Ordering::Relaxed) {
+            model.asking = false;
+            model.note = "saving… (Ctrl-C again ends it at once, without)".into();
         }
+        Next::Stay
     }
 }
