@@ -70,8 +70,9 @@ pub fn list(items: Vec<Item>, args: &List, what: &str) -> Outcome {
         return Ok(());
     }
     if args.name.is_none() {
+        let width = chosen.iter().map(|item| item.name.len()).max().unwrap_or(0).max(22);
         for item in chosen {
-            crate::say!("{:<22} {}", item.name, item.about);
+            crate::say!("{:<width$} {}", item.name, item.about);
         }
         crate::say!("\nOne in full: name it. All for programs: --json.");
         return Ok(());

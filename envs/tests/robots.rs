@@ -2,7 +2,7 @@
 #![cfg(feature = "mujoco")]
 
 use agon_core::contract::Harness;
-use agon_core::scene::Shape;
+use agon_core::scene::{Ink, Shape};
 use agon_core::settings::Settings;
 use agon_core::{Actions, Scene, States, StepBuf, View};
 use agon_envs::robot::pendulums::{InvertedDoublePendulum, InvertedPendulum};
@@ -215,7 +215,7 @@ fn robots_are_drawn() {
         h.env.draw(0, View::Now, &mut scene);
         assert!(scene.shapes != first.shapes, "{} does not move", entry.id);
         let circles = scene.shapes.iter().filter_map(|s| match s {
-            Shape::Circle { at: [x, y, _], .. } => Some((*x, *y)),
+            Shape::Circle { at: [x, y, _], ink } if *ink != Ink::Frame => Some((*x, *y)),
             _ => None,
         });
         let (mut inside, mut all) = (0, 0);

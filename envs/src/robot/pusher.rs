@@ -38,6 +38,7 @@ pub struct Pusher {
 
 impl Robot for Pusher {
     type Settings = PusherSettings;
+    const FROM_ABOVE: bool = true;
 
     fn task(set: &PusherSettings) -> Task {
         Task { xml_file: set.xml_file.clone(), frame_skip: set.frame_skip, step_limit: set.step_limit }

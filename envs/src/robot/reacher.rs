@@ -36,6 +36,7 @@ pub struct Reacher {
 
 impl Robot for Reacher {
     type Settings = ReacherSettings;
+    const FROM_ABOVE: bool = true;
 
     fn task(set: &ReacherSettings) -> Task {
         Task { xml_file: set.xml_file.clone(), frame_skip: set.frame_skip, step_limit: set.step_limit }

@@ -5,7 +5,7 @@
 //! are looked at, and no `mj_forward`. So what MuJoCo computes on the way to a state (places of bodies, forces) is as it
 //! was one `mj_step` before the state, and a state has to carry what is looked at of it ([`Robot::read`]).
 
-use super::drawing;
+use super::drawing::Camera;
 use super::mujoco::{self, Data};
 use agon_core::batch::Stepped;
 use agon_core::crew::Crew;
@@ -47,6 +47,8 @@ pub trait Robot: Sized + Send + Sync + 'static {
     type Settings: Settings;
     /// See [`agon_core::Env::VERSION`].
     const VERSION: u32 = 1;
+    /// Whether it is drawn from above: it moves in the plane of x and y.
+    const FROM_ABOVE: bool = false;
 
     /// The settings that all robots have.
     fn task(settings: &Self::Settings) -> Task;
@@ -206,7 +208,8 @@ pub struct Robots<R: Robot> {
     share: usize,
     crew: Crew,
     /// Where states are put to be drawn.
-    easel: Mutex<Data>,
+    drawn: Mutex<Data>,
+    camera: Camera,
 }
 
 impl<R: Robot> Robots<R> {
@@ -260,10 +263,12 @@ impl<R: Robot> States for Robots<R> {
         let robot = R::new(settings, &model, dt)?;
         let spec = Spec::new(robot.fields(&model), mujoco::actions(&model)?, task.step_limit);
         let bodies = (0..envs).map(|_| Body::new(&model, &robot)).collect::<Result<Vec<_>, _>>()?;
-        let easel = Mutex::new(Body::new(&model, &robot)?.data);
+        let mut drawn = Body::new(&model, &robot)?.data;
+        drawn.forward_kinematics();
+        let camera = Camera::new(&drawn, R::FROM_ABOVE);
         let share = envs.div_ceil(threads.max(1)).max(1);
         let crew = Crew::new(envs.div_ceil(share));
-        Ok(Self { robot, spec, frame_skip: task.frame_skip, bodies, share, crew, easel })
+        Ok(Self { robot, spec, frame_skip: task.frame_skip, bodies, share, crew, drawn: Mutex::new(drawn), camera })
     }
 
     fn spec(&self) -> &Spec {
@@ -316,7 +321,7 @@ impl<R: Robot> States for Robots<R> {
     }
 
     fn check(&self, state: &RobotState) -> Result<Status, String> {
-        let model = self.easel.lock().unwrap_or_else(PoisonError::into_inner);
+        let model = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         let sizes = model.model().ffi();
         let read = self.bodies.first().map_or(state.read.len(), |b| b.read.len());
         within("time", state.time, 0.0, MOST)?;
@@ -363,10 +368,10 @@ impl<R: Robot> States for Robots<R> {
     }
 
     fn draw(&self, state: &RobotState, scene: &mut Scene) {
-        let mut data = self.easel.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut data = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         put(&mut data, state);
         data.forward_kinematics();
-        drawing::draw(&data, scene);
+        self.camera.draw(&data, scene);
         if let Some(why) = &state.failed {
             scene.note("ended", why.as_str());
         }

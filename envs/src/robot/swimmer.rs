@@ -44,6 +44,7 @@ impl Swimmer {
 
 impl Robot for Swimmer {
     type Settings = SwimmerSettings;
+    const FROM_ABOVE: bool = true;
 
     fn task(set: &SwimmerSettings) -> Task {
         Task { xml_file: set.xml_file.clone(), frame_skip: set.frame_skip, step_limit: set.step_limit }
