@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the README says of learning: every scenario over several seeds, one row each.
+"""The learning figures of docs/benchmarks.md: every scenario over several seeds, one row each.
 
     python3 benches/learning.py [--agon target/release/agon] [--only NAME]
 

@@ -47,7 +47,7 @@ pub enum Command {
     Guard { process: u32 },
     /// Write a new environment into a checkout of Agon: its file, its registry row, its scenario
     New(New),
-    /// The speeds that the README quotes
+    /// Measure the speeds that docs/benchmarks.md quotes
     Bench(Bench),
     /// What was found: libtorch, CUDA, threads, terminal, run folder, a two-second speed test
     Doctor(Json),

@@ -1,4 +1,4 @@
-//! Agents learn: quick checks for every day, the README's rows over several seeds for `make test-long`.
+//! Agents learn: quick checks for every day, rows of docs/benchmarks.md over several seeds for `make test-long`.
 
 use agon_agents::Device;
 use agon_agents::evaluate::{evaluate, mean_ci95};

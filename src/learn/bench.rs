@@ -1,4 +1,4 @@
-//! `agon bench`: the speeds that the README quotes, measured on this machine.
+//! `agon bench`: the speeds that docs/benchmarks.md quotes, measured on this machine.
 
 use crate::device;
 use agon::cli;
