@@ -10,11 +10,11 @@ use crate::bridge::{HostTensor, host_slice};
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, stretch_ends};
 use crate::train::{Episodes, Start, Times, Training};
-use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
+use agon_core::thread_pool::ThreadPool;
 use agon_core::{EpisodeEnd, GameSpec, Scene, Score};
 use agon_search::Evaluate;
 use agon_search::puct::{Noise, Rule, SearchSettings};
@@ -101,7 +101,7 @@ pub struct AlphaZero {
     pending: Option<Vec<(String, f64)>>,
     /// A minibatch, in parts that are learned from side by side, and who does.
     parts: Vec<Part>,
-    crew: Crew,
+    pool: ThreadPool,
     times: Times,
     episodes: Episodes,
 }
@@ -224,7 +224,7 @@ impl AlphaZero {
             .self_play(config.self_play(games, start.seed))
             .map_err(|why| refuse(&format!("cannot learn this game: {why}")))?;
         Ok(Self {
-            crew: Crew::new(start.threads.min(parts.len())),
+            pool: ThreadPool::new(start.threads.min(parts.len())),
             parts,
             adam: Adam::new(&params, 1e-8),
             rng: Rng::new(start.seed, Stream::Shuffle, 0),
@@ -253,7 +253,7 @@ impl AlphaZero {
         let (net, kind) = (&self.net, self.kind);
         let (value_coef, max_norm) = (self.config.value_coef, self.config.max_grad_norm);
         // Within a part libtorch works alone: its sums, too, are then the same on any number of threads.
-        self.crew.each(&mut self.parts, |_, part| {
+        self.pool.each(&mut self.parts, |_, part| {
             crate::set_threads(1);
             part.learn(net, kind, value_coef);
         });
@@ -268,7 +268,7 @@ impl AlphaZero {
                 &stretch_ends(first.len()),
                 sum,
                 [rate, max_norm],
-                &self.crew,
+                &self.pool,
             )
         });
         let norm = match norm {

@@ -20,12 +20,12 @@ use crate::q_loss::{Kinds, Outputs};
 use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape};
 use crate::q_task::{Part, Task};
 use crate::replay::{Batch, Priorities, Replay};
-use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::rng::{LaneRngs, Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::spec::ActionSpec;
+use agon_core::thread_pool::ThreadPool;
 use agon_core::{Actions, ActionsMut, FirstBuf, Slab, Spec, StepBuf};
 use agon_search::Evaluate;
 use serde_json::{Map, Value, json};
@@ -120,7 +120,7 @@ pub struct Dqn {
     /// What the copy says of the batch's next observations, `[rows, width]`.
     judged: Vec<f32>,
     distinct: Distinct,
-    crew: Crew,
+    pool: ThreadPool,
     q: Vec<f32>,
 }
 
@@ -231,7 +231,7 @@ impl Dqn {
             judged: Vec::new(),
             distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
             // A device does its own work side by side.
-            crew: Crew::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
+            pool: ThreadPool::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
             q: vec![0.0; rows * actions],
             config,
             net,
@@ -258,7 +258,7 @@ impl Dqn {
     /// The copy's outputs for all next observations of the batch. From a small memory many draws are of the same
     /// transition.
     fn judge(&mut self) {
-        let Self { net, crew, batch, parts, target, distinct, judged, .. } = self;
+        let Self { net, pool, batch, parts, target, distinct, judged, .. } = self;
         let (width, inputs) = (net.outputs().width(), batch.next_obs.len() / batch.places.len());
         let noise = net.noise(&mut self.noise_rng);
         judged.resize(batch.places.len() * width, 0.0);
@@ -270,7 +270,7 @@ impl Dqn {
             let stretch = (next_obs.len() / inputs).div_ceil(parts.len());
             let out = judged.chunks_mut(stretch * width).zip(next_obs.chunks(stretch * inputs));
             let mut jobs: Vec<_> = parts.iter_mut().zip(out).collect();
-            crew.each(&mut jobs, |_, (part, (out, obs))| {
+            pool.each(&mut jobs, |_, (part, (out, obs))| {
                 let mut passes = OnHost { net, flat, work: &mut part.work };
                 for (out, obs) in out.chunks_mut(BLOCK * width).zip(obs.chunks(BLOCK * inputs)) {
                     passes.forward(obs, noise.as_ref(), out);
@@ -311,7 +311,7 @@ impl Dqn {
                 (Some(flat), Some(gradient)) => {
                     let stretch = size.div_ceil(self.parts.len());
                     let of = |i: usize| task.of((i * stretch).min(size)..((i + 1) * stretch).min(size));
-                    self.crew.each(&mut self.parts, |i, part| {
+                    self.pool.each(&mut self.parts, |i, part| {
                         let mut work = std::mem::take(&mut part.work);
                         of(i).learn(&mut OnHost { net, flat, work: &mut work }, part);
                         part.work = work;
@@ -320,7 +320,7 @@ impl Dqn {
                     let find =
                         |from: usize, gradient: &mut [f32]| net.gradient(from, &seen, learned.as_ref(), gradient);
                     let rates = [rate, c.max_grad_norm];
-                    let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, &self.crew);
+                    let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, &self.pool);
                     if self.adam.steps.is_multiple_of(DARK_EVERY) {
                         let works: Vec<_> = self.parts.iter().map(|p| &p.work).collect();
                         let lit = &mut self.lit;

@@ -3,7 +3,7 @@
 use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::bridge::host_slice;
 use crate::net::Params;
-use agon_core::crew::Crew;
+use agon_core::thread_pool::ThreadPool;
 use tch::Tensor;
 
 agon_core::choices! {
@@ -100,7 +100,7 @@ impl Adam {
                 &stretch_ends(gradient.len()),
                 |_, _| {},
                 [rate, max_norm],
-                &Crew::default(),
+                &ThreadPool::default(),
             )
         {
             return Tensor::from(norm);
@@ -134,7 +134,7 @@ impl Adam {
         ends: &[usize],
         find: impl Fn(usize, &mut [f32]) + Sync,
         [rate, max_norm]: [f64; 2],
-        crew: &Crew,
+        pool: &ThreadPool,
     ) -> Option<f32> {
         let (mut x, mut g) = (host_slice(&mut params.flat)?, gradient);
         let (mut m, mut v) = (host_slice(&mut self.m)?, host_slice(&mut self.v)?);
@@ -147,7 +147,7 @@ impl Adam {
             from = *end;
         }
         assert!(x.is_empty() && g.is_empty(), "the last stretch ends at {from}");
-        crew.each(&mut stretches, |_, stretch| {
+        pool.each(&mut stretches, |_, stretch| {
             find(stretch.from, stretch.g);
             stretch.square();
         });
@@ -162,7 +162,7 @@ impl Adam {
             root: (1.0 / c2.sqrt()) as f32,
             eps: self.eps as f32,
         };
-        crew.each(&mut stretches, |_, stretch| stretch.update(&rates));
+        pool.each(&mut stretches, |_, stretch| stretch.update(&rates));
         Some(norm)
     }
 
@@ -411,9 +411,9 @@ mod tests {
                 g.fill(0.0);
                 (0..parts).for_each(|_| add(g, &part[from..from + g.len()]));
             };
-            let (mut gradient, crew) = (vec![f32::NAN; n], Crew::new(threads));
+            let (mut gradient, pool) = (vec![f32::NAN; n], ThreadPool::new(threads));
             let norm =
-                adam.step_on_host(&mut params, &mut gradient, &stretch_ends(n), find, [0.1, 0.5], &crew).unwrap();
+                adam.step_on_host(&mut params, &mut gradient, &stretch_ends(n), find, [0.1, 0.5], &pool).unwrap();
             (norm, host_slice(&mut params.flat).unwrap().to_vec())
         };
         let one = stepped(1, 1);

@@ -10,10 +10,10 @@ use crate::guided::{Evaluate, check, draw};
 use crate::memory::Memory;
 use crate::puct::{Noise, SearchSettings, Tree, scaled};
 use agon_core::GameSpec;
-use agon_core::crew::Crew;
 use agon_core::game::{Action, Game, Turn, start};
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::scene::Scene;
+use agon_core::thread_pool::ThreadPool;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -146,7 +146,7 @@ pub struct Games<G: Game> {
     lanes: Vec<Lane<G::State>>,
     window: VecDeque<Step<G::State>>,
     /// The threads that play, the same ones in every call: what libraries keep for a thread lasts.
-    crew: Crew,
+    pool: ThreadPool,
     threads: usize,
     /// Searched positions and games in the window.
     searched: usize,
@@ -173,7 +173,7 @@ impl<G: Game> Games<G> {
         Ok(Self {
             lanes: (0..set.games).map(lane).collect(),
             window: VecDeque::new(),
-            crew: Crew::default(),
+            pool: ThreadPool::default(),
             threads: 1,
             searched: 0,
             ended: 0,
@@ -394,12 +394,12 @@ impl<G: Game> SelfPlay for Games<G> {
         let share = self.lanes.len().div_ceil(networks.len());
         let threads = self.lanes.len().div_ceil(share);
         if threads != self.threads {
-            (self.crew, self.threads) = (Crew::new(threads), threads);
+            (self.pool, self.threads) = (ThreadPool::new(threads), threads);
         }
         let (game, set, moves) = (&self.game, &self.set, moves.div_ceil(threads as u64));
         let shares = self.lanes.chunks_mut(share).zip(networks);
         let mut shares: Vec<_> = shares.map(|(lanes, network)| (lanes, network, None)).collect();
-        self.crew.each(&mut shares, |_, (lanes, network, result)| {
+        self.pool.each(&mut shares, |_, (lanes, network, result)| {
             *result = Some(run(game, set, lanes, moves, &mut ***network, stop));
         });
         let results: Option<Vec<_>> = shares.into_iter().filter_map(|(_, _, result)| result).collect();

@@ -12,11 +12,11 @@ use crate::normalise::Moments;
 use crate::optim::Schedule;
 use crate::replay::{Batch, Replay};
 use crate::squashed::Squashed;
-use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::{Observed, Policy};
 use agon_core::rng::{LaneRngs, Rng, RngState, Stream};
 use agon_core::settings::Issue;
+use agon_core::thread_pool::ThreadPool;
 use agon_core::{Actions, ActionsMut, FirstBuf, Observation, Spec, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -62,8 +62,8 @@ impl Critics {
     }
 
     /// Adam's step along the sum of the parts' gradients; its norm.
-    pub fn step(&mut self, parts: &[&[f32]], rate: f64, crew: &Crew) -> f64 {
-        self.nets.step(parts, rate, crew)
+    pub fn step(&mut self, parts: &[&[f32]], rate: f64, pool: &ThreadPool) -> f64 {
+        self.nets.step(parts, rate, pool)
     }
 
     /// Moves the copies a share of the way.

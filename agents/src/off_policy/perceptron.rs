@@ -6,7 +6,7 @@ use crate::bridge::{host_slice, host_view};
 use crate::dense::Dense;
 use crate::net::{Activation, Builder, Params};
 use crate::optim::{Adam, add, stretch_ends};
-use agon_core::crew::Crew;
+use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Tensor};
 
 /// Perceptrons as they are now.
@@ -61,14 +61,14 @@ impl Perceptrons {
     }
 
     /// Adam's step along the sum of the parts' gradients; its norm.
-    pub fn step(&mut self, parts: &[&[f32]], rate: f64, crew: &Crew) -> f64 {
+    pub fn step(&mut self, parts: &[&[f32]], rate: f64, pool: &ThreadPool) -> f64 {
         let gradient = host_slice(&mut self.gradient).expect("it is on the host");
         let find = |from: usize, gradient: &mut [f32]| {
             gradient.fill(0.0);
             parts.iter().for_each(|part| add(gradient, &part[from..from + gradient.len()]));
         };
         let rates = [rate, f64::INFINITY];
-        let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, crew);
+        let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, pool);
         norm.map_or(f64::NAN, f64::from)
     }
 

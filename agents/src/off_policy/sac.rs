@@ -16,8 +16,8 @@ use crate::optim::{Adam, Schedule};
 use crate::replay::Batch;
 use crate::squashed::{Draw, Squashed};
 use agon_core::Spec;
-use agon_core::crew::Crew;
 use agon_core::rng::Rng;
+use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Tensor};
 
 agon_core::settings! {
@@ -103,7 +103,7 @@ pub struct Sac {
     /// ln α, the one parameter of its own.
     log_alpha: Params,
     alpha_adam: Adam,
-    crew: Crew,
+    pool: ThreadPool,
     parts: Vec<Part>,
     /// Standard normal numbers of a gradient step: for the next actions, and for those of the actor's loss.
     noise: [Vec<f64>; 2],
@@ -142,7 +142,7 @@ impl Sac {
             critics: Critics::new(!seed, obs_len, len, &config.hidden),
             alpha_adam: Adam::new(&log_alpha, 1e-8),
             log_alpha,
-            crew: Crew::new(threads.min(parts)),
+            pool: ThreadPool::new(threads.min(parts)),
             parts: (0..parts).map(|_| Part::default()).collect(),
             noise: [(); 2].map(|()| vec![0.0; config.minibatch * len]),
             updates: 0,
@@ -160,10 +160,10 @@ impl Sac {
     /// y = r + γ (min Q'(s', a') − α ln π(a'|s')), a' ~ π(s'), and the gradient of both critics' ½ (Q(s, a) − y)².
     fn learn_critics(&mut self, batch: &Batch, actions: &[f32], rate: f64) -> [f64; 3] {
         let (alpha, n, width) = (self.alpha(), batch.places.len(), self.head.len());
-        let Self { head, actor, critics, crew, parts, noise, .. } = self;
+        let Self { head, actor, critics, pool, parts, noise, .. } = self;
         let (count, obs_len) = (parts.len(), batch.obs.len() / n);
         let (actor, critics_now) = (actor.now(), critics.now());
-        crew.each(parts, |i, part| {
+        pool.each(parts, |i, part| {
             let rows = rows_of(i, n, count);
             let next = &batch.next_obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor, head, next, &noise[0][rows.start * width..rows.end * width]);
@@ -179,7 +179,7 @@ impl Sac {
             part.sums = critics_now.learn(&part.x, &part.y, 1.0 / n as f64, &mut part.critics);
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.critics.gradient[..]).collect();
-        let norm = critics.step(&gradients, rate, crew);
+        let norm = critics.step(&gradients, rate, pool);
         let sum = |k: usize| parts.iter().map(|p| p.sums[k]).sum::<f64>();
         [sum(0), sum(1) / n as f64, norm]
     }
@@ -187,10 +187,10 @@ impl Sac {
     /// The gradient of α ln π(a|s) − min Q(s, a), a ~ π(s), through the draw. The mean of that, and of −ln π(a|s).
     fn learn_actor(&mut self, batch: &Batch, rate: f64) -> [f64; 2] {
         let (alpha, n, width) = (self.alpha(), batch.places.len(), self.head.len());
-        let Self { head, actor, critics, crew, parts, noise, .. } = self;
+        let Self { head, actor, critics, pool, parts, noise, .. } = self;
         let (count, obs_len, share) = (parts.len(), batch.obs.len() / n, 1.0 / n as f64);
         let (actor_now, critics) = (actor.now(), critics.now());
-        crew.each(parts, |i, part| {
+        pool.each(parts, |i, part| {
             let rows = rows_of(i, n, count);
             let obs = &batch.obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor_now, head, obs, &noise[1][rows.start * width..rows.end * width]);
@@ -211,7 +211,7 @@ impl Sac {
             part.sums = [value + alpha * log_prob, -log_prob];
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.gradient[..]).collect();
-        let _ = actor.step(&gradients, rate, crew);
+        let _ = actor.step(&gradients, rate, pool);
         [0, 1].map(|k| parts.iter().map(|p| p.sums[k]).sum::<f64>())
     }
 

@@ -16,8 +16,8 @@ use crate::net::Params;
 use crate::optim::Schedule;
 use crate::replay::Batch;
 use agon_core::Spec;
-use agon_core::crew::Crew;
 use agon_core::rng::Rng;
+use agon_core::thread_pool::ThreadPool;
 use tch::Tensor;
 
 agon_core::settings! {
@@ -104,7 +104,7 @@ pub struct Td3 {
     /// The copy of the actor that targets are made with.
     target: Params,
     critics: Critics,
-    crew: Crew,
+    pool: ThreadPool,
     parts: Vec<Part>,
     noise: Vec<f32>,
     updates: u64,
@@ -146,7 +146,7 @@ impl Td3 {
             actor,
             // Another stream: else critics would begin with the actor's numbers.
             critics: Critics::new(!seed, spec.obs_len(), len, &config.hidden),
-            crew: Crew::new(threads.min(parts)),
+            pool: ThreadPool::new(threads.min(parts)),
             parts: (0..parts).map(|_| Part::default()).collect(),
             noise: vec![0.0; config.minibatch * len],
             updates: 0,
@@ -159,11 +159,11 @@ impl Td3 {
     /// y = r + γ min Q'(s', clip(π'(s') + ε)), and the gradient of both critics' ½ (Q(s, a) − y)².
     fn learn_critics(&mut self, batch: &Batch, actions: &[f32], rate: f64) -> [f64; 3] {
         let (n, width) = (batch.places.len(), self.len);
-        let Self { actor, target, critics, crew, parts, noise, .. } = self;
+        let Self { actor, target, critics, pool, parts, noise, .. } = self;
         let (count, obs_len) = (parts.len(), batch.obs.len() / n);
         let copy = Now { flat: host_view(&target.flat).expect("it is on the host"), ..actor.now() };
         let critics_now = critics.now();
-        crew.each(parts, |i, part| {
+        pool.each(parts, |i, part| {
             let rows = rows_of(i, n, count);
             let next = &batch.next_obs[rows.start * obs_len..rows.end * obs_len];
             part.act(copy, next, rows.len());
@@ -178,7 +178,7 @@ impl Td3 {
             part.sums = critics_now.learn(&part.x, &part.y, 1.0 / n as f64, &mut part.critics);
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.critics.gradient[..]).collect();
-        let norm = critics.step(&gradients, rate, crew);
+        let norm = critics.step(&gradients, rate, pool);
         let sum = |k: usize| parts.iter().map(|p| p.sums[k]).sum::<f64>();
         [sum(0), sum(1) / n as f64, norm]
     }
@@ -186,10 +186,10 @@ impl Td3 {
     /// The gradient of −Q₁(s, π(s)); its mean.
     fn learn_actor(&mut self, batch: &Batch, rate: f64) -> f64 {
         let n = batch.places.len();
-        let Self { actor, critics, crew, parts, .. } = self;
+        let Self { actor, critics, pool, parts, .. } = self;
         let (count, obs_len, share) = (parts.len(), batch.obs.len() / n, 1.0 / n as f64);
         let (actor_now, critics) = (actor.now(), critics.now());
-        crew.each(parts, |i, part| {
+        pool.each(parts, |i, part| {
             let rows = rows_of(i, n, count);
             let obs = &batch.obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor_now, obs, rows.len());
@@ -206,7 +206,7 @@ impl Td3 {
             part.sums[0] = value;
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.gradient[..]).collect();
-        let _ = actor.step(&gradients, rate, crew);
+        let _ = actor.step(&gradients, rate, pool);
         parts.iter().map(|p| p.sums[0]).sum()
     }
 }

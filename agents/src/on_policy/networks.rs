@@ -12,7 +12,7 @@ use crate::dist::Head;
 use crate::input::{self, Input, Reading};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
 use crate::optim::{Adam, add, stretch_ends};
-use agon_core::crew::Crew;
+use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Kind, Tensor};
 
 /// What the networks look like.
@@ -262,7 +262,7 @@ pub struct Networks {
     /// Where everything is done on the host.
     host: Option<HostNets>,
     obs_len: usize,
-    crew: Crew,
+    pool: ThreadPool,
     work: Work,
     parts: Vec<Part>,
     gradient: Vec<f32>,
@@ -289,7 +289,7 @@ impl Networks {
             host: host.then(|| HostNets::new(&params, &nets)),
             log_std: vec![0.0; if nets.log_std.is_some() { head.outputs() } else { 0 }],
             gradient: vec![0.0; if host { params.count() as usize } else { 0 }],
-            crew: Crew::new(if host { threads } else { 1 }),
+            pool: ThreadPool::new(if host { threads } else { 1 }),
             params,
             nets,
             obs_len: reading.obs_len(),
@@ -321,7 +321,7 @@ impl Networks {
             nets: self.nets.clone(),
             host: self.host.clone(),
             obs_len: self.obs_len,
-            crew: Crew::default(),
+            pool: ThreadPool::default(),
             work: Work::default(),
             parts: Vec::new(),
             gradient: Vec::new(),
@@ -403,14 +403,14 @@ impl Networks {
     }
 
     fn differentiate_on_host(&mut self, obs: &[f32], at: &[usize], outputs: usize, loss: Loss<'_>) -> Sums {
-        let Self { params, nets, host: Some(host), obs_len, log_std, crew, parts: all, .. } = self else {
+        let Self { params, nets, host: Some(host), obs_len, log_std, pool, parts: all, .. } = self else {
             unreachable!("asked on the host alone")
         };
         let flat = host_view(&params.flat).expect("parameters on the host");
         let place = nets.log_std.map(|leaf| params.place(leaf));
         all.resize_with(parts(at.len()), Part::default);
         let count = all.len();
-        crew.each(all, |i, part| {
+        pool.each(all, |i, part| {
             part.at.clear();
             part.at.extend_from_slice(&at[i * at.len() / count..(i + 1) * at.len() / count]);
             part.x.clear();
@@ -482,14 +482,14 @@ impl Networks {
         if let Some(gradient) = self.on_device.take() {
             return adam.step(&mut self.params, &gradient, rate, max_norm).double_value(&[]);
         }
-        let Self { params, parts, gradient, crew, .. } = self;
+        let Self { params, parts, gradient, pool, .. } = self;
         let sum = |from: usize, gradient: &mut [f32]| {
             let to = from + gradient.len();
             gradient.copy_from_slice(&parts[0].gradient[from..to]);
             parts[1..].iter().for_each(|part| add(gradient, &part.gradient[from..to]));
         };
         let ends = stretch_ends(gradient.len());
-        let norm = adam.step_on_host(params, gradient, &ends, sum, [rate, max_norm], crew);
+        let norm = adam.step_on_host(params, gradient, &ends, sum, [rate, max_norm], pool);
         f64::from(norm.expect("parameters on the host"))
     }
 

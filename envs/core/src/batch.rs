@@ -1,7 +1,6 @@
 //! The batch engine. The one place where an episode advances, is counted, ends and restarts.
 
 use crate::action::{Actions, ActionsMut};
-use crate::crew::Crew;
 use crate::env::{Env, Measure, Player, Status};
 use crate::error::EnvError;
 use crate::game::Position;
@@ -10,6 +9,7 @@ use crate::rng::{Rng, RngState, Stream};
 use crate::scene::Scene;
 use crate::settings::{Settings, unknown_keys};
 use crate::spec::Spec;
+use crate::thread_pool::ThreadPool;
 use crate::vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -112,7 +112,7 @@ pub struct Each<E: Env> {
     /// Environments of a share.
     share: usize,
     /// One thread a share, the same ones in every step.
-    crew: Crew,
+    pool: ThreadPool,
 }
 
 impl<E: Env> States for Each<E> {
@@ -124,7 +124,7 @@ impl<E: Env> States for Each<E> {
 
     fn new(settings: E::Settings, envs: usize, threads: usize) -> Result<Self, EnvError> {
         let (env, share) = (E::new(settings)?, envs.div_ceil(threads.max(1)).max(1));
-        Ok(Self { env, states: vec![E::State::default(); envs], share, crew: Crew::new(envs.div_ceil(share)) })
+        Ok(Self { env, states: vec![E::State::default(); envs], share, pool: ThreadPool::new(envs.div_ceil(share)) })
     }
 
     fn spec(&self) -> &Spec {
@@ -166,7 +166,7 @@ impl<E: Env> States for Each<E> {
         let mut shares: Vec<_> = chunks
             .map(|((((states, reward), terminated), obs), rngs)| (states, Stepped { reward, terminated, obs }, rngs))
             .collect();
-        self.crew.each(&mut shares, |c, (states, out, rngs)| run(c * share, states, out, rngs));
+        self.pool.each(&mut shares, |c, (states, out, rngs)| run(c * share, states, out, rngs));
     }
 
     fn observe_all(&self, obs: &mut [f32]) {

@@ -10,7 +10,7 @@
 //! | an environment that keeps the states of a batch in its own way | [`batch::States`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
-//! | threads that stay for many jobs | [`crew`] |
+//! | threads kept for many jobs | [`thread_pool`] |
 //! | how much memory there is | [`memory`] |
 //! | saved episodes | [`episode`] |
 //! | what an evaluation finds, and intervals | [`metric`], [`stats`] |
@@ -22,7 +22,6 @@
 pub mod action;
 pub mod batch;
 pub mod contract;
-pub mod crew;
 pub mod damage;
 pub mod disk;
 pub mod env;
@@ -45,6 +44,7 @@ pub mod slab;
 pub mod spec;
 pub mod stats;
 pub mod table;
+pub mod thread_pool;
 pub mod vec_env;
 
 #[doc(hidden)]
