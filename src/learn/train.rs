@@ -3,8 +3,8 @@
 use crate::checkpoints;
 use crate::checkpoints::Target;
 use crate::device;
-use crate::faces::Faces;
 use crate::scenarios;
+use crate::sinks::Sinks;
 use crate::task::{Task, Verdict};
 use agon::cli;
 use agon::failure::quoted;
@@ -63,7 +63,7 @@ struct Session {
     run: Run,
     _lock: Lock,
     trainer: Box<dyn Training>,
-    faces: Faces,
+    sinks: Sinks,
     stop: Arc<AtomicBool>,
     /// The step up to which everything that was due was done.
     settled: u64,
@@ -91,8 +91,8 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Met
         Ok(outcome) => *outcome,
         Err(_) => event::Outcome::Failed,
     };
-    session.faces.emit(&Event::Finished { step: session.trainer.step(), outcome: ended });
-    let flushed = session.faces.logs.flush();
+    session.sinks.emit(&Event::Finished { step: session.trainer.step(), outcome: ended });
+    let flushed = session.sinks.logs.flush();
     let word = match ended {
         event::Outcome::Done => "done",
         event::Outcome::Interrupted => "interrupted",
@@ -102,7 +102,7 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Met
     let _ = session.run.status(word, session.trainer.step(), session.task.train().steps);
     // The last evaluation takes its time: whoever looks on sees how far it is.
     let scores = (outcome.is_ok() && ended == event::Outcome::Done).then(|| session.judge());
-    session.faces.close();
+    session.sinks.close();
     outcome?;
     flushed?;
     let folder = session.run.folder.clone();
@@ -263,7 +263,7 @@ impl Session {
         if trainer.done() {
             agon::tell!("all its {} steps were made already; this only evaluates it again", trainer.steps());
         }
-        let faces = Faces::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
+        let sinks = Sinks::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
         let now = Instant::now();
         let goal_moved = args.set.iter().any(|set| set.contains("eval.stop_at") || set.contains("train.steps"));
         let mut session = Self {
@@ -275,7 +275,7 @@ impl Session {
             run,
             _lock: lock,
             trainer,
-            faces,
+            sinks,
             stop,
             best,
             saved: None,
@@ -292,7 +292,7 @@ impl Session {
                 chart: task.chart(&**trainer),
                 optimum: trainer.optimum(),
             };
-            session.faces.emit(&started);
+            session.sinks.emit(&started);
         }
         session.run.status("running", session.trainer.step(), train.steps)?;
         if args.from.is_some() {
@@ -350,7 +350,7 @@ impl Session {
     /// takes so long that nothing else does.
     fn patience(&self) -> impl Fn() -> bool + Sync + use<> {
         const EVERY: u64 = 10;
-        let (stop, plain, step) = (self.stop.clone(), self.faces.is_plain(), self.trainer.step());
+        let (stop, plain, step) = (self.stop.clone(), self.sinks.is_plain(), self.trainer.step());
         let (begun, told) = (Instant::now(), AtomicU64::new(0));
         move || {
             let now = begun.elapsed().as_secs() / EVERY;
@@ -363,20 +363,20 @@ impl Session {
 
     fn report(&mut self, values: Vec<(String, f64)>) {
         let step = self.trainer.step();
-        self.faces.emit(&Event::Scalars { step, values });
+        self.sinks.emit(&Event::Scalars { step, values });
         let e = self.trainer.take_episodes();
         if e.count > 0 {
             let n = e.count as f64;
             let (mean, length) = (e.total / n, e.length as f64 / n);
-            self.faces.emit(&Event::Episodes { step, count: e.count, mean, low: e.low, high: e.high, length });
+            self.sinks.emit(&Event::Episodes { step, count: e.count, mean, low: e.low, high: e.high, length });
         }
     }
 
     fn tell_speed(&mut self) {
-        if self.faces.wants_frame() {
+        if self.sinks.wants_frame() {
             let mut scene = Box::<Scene>::default();
             self.trainer.draw(&mut scene);
-            self.faces.emit(&Event::Frame(scene));
+            self.sinks.emit(&Event::Frame(scene));
         }
         let since = self.told.0.elapsed();
         if since < SPEED_EVERY {
@@ -395,7 +395,7 @@ impl Session {
             shares: [parts[0], parts[1], parts[2], rest],
             memory: device::memory().0,
         };
-        self.faces.emit(&event);
+        self.sinks.emit(&event);
         self.told = (Instant::now(), step);
     }
 
@@ -412,7 +412,7 @@ impl Session {
         let (mean, ci95, episodes) = (decides.value, decides.half(), decides.over.0);
         // The mean return is told without its name.
         let metrics = if decides.name == Metric::MEAN_RETURN { Vec::new() } else { metrics };
-        self.faces.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
+        self.sinks.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
         self.reached = self.task.stop_at().is_some_and(|goal| decides.reaches(goal));
         (self.judging, self.settled) = (false, step);
         if self.best.mean.is_none_or(|best| decides.is_better(best)) {
@@ -435,13 +435,13 @@ impl Session {
         let (saved, trainer) = self.trainer.save();
         let state = json!({
             "trainer": trainer,
-            "logs": self.faces.logs.lengths()?,
+            "logs": self.sinks.logs.lengths()?,
             "best": self.best.mean.map(|mean| json!({"mean": mean, "checkpoint": self.best.checkpoint})),
             "settled": self.settled,
             "judging": self.judging,
             "reached": self.reached,
         });
-        let clock = json!({"seconds": self.seconds(), "logs": self.faces.logs.derived()});
+        let clock = json!({"seconds": self.seconds(), "logs": self.sinks.logs.derived()});
         let folder = self.run.path(&format!("checkpoints/{step}"));
         checkpoint::write(&folder, &saved, &state, &clock).map_err(|e| self.run.failed(&folder, &e))?;
         self.run.mark("latest", &step.to_string())?;
@@ -449,7 +449,7 @@ impl Session {
         if self.best.checkpoint != Some(step.to_string()) {
             self.run.forget(&folder, self.task.train().keep.0);
         }
-        self.faces.emit(&Event::Saved { step, path: folder.display().to_string() });
+        self.sinks.emit(&Event::Saved { step, path: folder.display().to_string() });
         self.saved = Some(step);
         Ok(())
     }
@@ -463,8 +463,8 @@ impl Session {
             )),
             other => other,
         };
-        let (task, trainer, faces) = (&self.task, &*self.trainer, &mut self.faces);
-        let mut tell = |note| faces.emit(&Event::Note(note));
+        let (task, trainer, sinks) = (&self.task, &*self.trainer, &mut self.sinks);
+        let mut tell = |note| sinks.emit(&Event::Note(note));
         let verdict = task.judge(trainer, &self.run, &mut tell).map_err(said)?;
         self.run.write("evaluation.json", &format!("{}\n", verdict.json()))?;
         Ok(verdict)
@@ -473,7 +473,7 @@ impl Session {
     /// The table, and what to do next.
     fn finish(mut self, scores: &dyn Verdict, json: bool) -> Outcome<Metric> {
         let (folder, seconds) = (quoted(&self.run.folder), self.seconds());
-        self.faces.logs.flush()?;
+        self.sinks.logs.flush()?;
         agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step(), device::memory().1);
         if json {
             agon::say!("{}", serde_json::json!({"kind": "scores", "scores": scores.json()}));
