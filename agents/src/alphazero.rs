@@ -8,7 +8,7 @@ use crate::agent::{AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
 use crate::bridge::{HostTensor, host_slice};
 use crate::net::{Builder, Params};
-use crate::optim::{Adam, Schedule, add, stretch_ends};
+use crate::optim::{Adam, Schedule, add, chunk_ends};
 use crate::train::{Episodes, Start, Times, Training};
 use agon_core::memory;
 use agon_core::policy::Policy;
@@ -262,14 +262,7 @@ impl AlphaZero {
         let norm = slices.and_then(|mut parts| {
             let (first, others) = parts.split_first_mut()?;
             let sum = |from: usize, g: &mut [f32]| others.iter().for_each(|other| add(g, &other[from..from + g.len()]));
-            self.adam.step_on_host(
-                &mut self.params,
-                first,
-                &stretch_ends(first.len()),
-                sum,
-                [rate, max_norm],
-                &self.pool,
-            )
+            self.adam.step_on_host(&mut self.params, first, &chunk_ends(first.len()), sum, [rate, max_norm], &self.pool)
         });
         let norm = match norm {
             Some(norm) => Tensor::from(norm),

@@ -2,7 +2,7 @@
 //! matrix product over patches of the picture (im2col: Chellapilla, Puri and Simard 2006). No padding; a rectifier follows
 //! each. Pictures and what is made of them are `[channels, height, width]`, kernels `[outputs, channels, kernel, kernel]`.
 
-use crate::dense::{View, product, rectify, silence, sum};
+use crate::dense::{View, product, rectify, relu_backward, sum};
 use crate::net::{Builder, Params};
 use agon_core::settings::Setting;
 use serde_json::Value;
@@ -73,7 +73,7 @@ impl Layer {
         self.to[0] * self.patches()[1]
     }
 
-    /// Calls `each` with the beginnings of all stretches of a row of places that see a row of the picture: among the
+    /// Calls `each` with the beginnings of all runs of a row of places that see a row of the picture: among the
     /// patches, `[seen, places]`, and in the picture.
     fn rows(&self, mut each: impl FnMut(usize, usize)) {
         let ([channels, height, width], [_, down, across], k) = (self.from, self.to, self.kernel);
@@ -160,8 +160,8 @@ pub struct Tape {
     made: Vec<Vec<f32>>,
     /// Of one picture.
     patches: Vec<f32>,
-    /// Slopes of what comes in and goes out of a layer, `[rows, numbers]`.
-    slopes: [Vec<f32>; 2],
+    /// Gradients at a layer's outputs and inputs, `[rows, numbers]`.
+    gradients: [Vec<f32>; 2],
 }
 
 impl Tape {
@@ -206,31 +206,31 @@ impl Conv {
         }
     }
 
-    /// Adds the gradient of `Σ slope · made` of the last forward pass, which was of the same pictures `x`, to `gradient`,
-    /// which begins where the flat parameters do. `slope`: `[rows, outputs]`.
-    pub fn backward(&self, flat: &[f32], x: &[f32], slope: &[f32], tape: &mut Tape, gradient: &mut [f32]) {
-        let Tape { made, patches, slopes: [here, below] } = tape;
+    /// Adds the gradient of `Σ at_outputs · made` of the last forward pass, which was of the same pictures `x`, to
+    /// `gradient`, which begins where the flat parameters do. `at_outputs`: `[rows, outputs]`.
+    pub fn backward(&self, flat: &[f32], x: &[f32], at_outputs: &[f32], tape: &mut Tape, gradient: &mut [f32]) {
+        let Tape { made, patches, gradients: [here, below] } = tape;
         here.clear();
-        here.extend_from_slice(slope);
+        here.extend_from_slice(at_outputs);
         for (i, (layer, [weight, bias])) in self.layers.iter().zip(&self.places).enumerate().rev() {
             let [places, seen] = layer.patches();
             let x = if i == 0 { x } else { &made[i - 1] };
-            silence(here, &made[i]);
+            relu_backward(here, &made[i]);
             below.clear();
             below.resize(if i == 0 { 0 } else { x.len() }, 0.0);
             patches.resize(places * seen, 0.0);
             let filters = layer.to[0];
-            for (row, slope) in here.chunks_exact(layer.outputs()).enumerate() {
+            for (row, at_row) in here.chunks_exact(layer.outputs()).enumerate() {
                 let from = row * layer.inputs()..(row + 1) * layer.inputs();
                 layer.cut(&x[from.clone()], patches);
-                let slopes = View::rows(slope, filters, places);
+                let at_filters = View::rows(at_row, filters, places);
                 let cut = View::rows(patches, seen, places).transposed();
-                product(&mut gradient[weight.clone()], (seen, 1), slopes, cut, true);
-                let biases = gradient[bias.clone()].iter_mut().zip(slope.chunks_exact(places));
-                biases.for_each(|(gradient, slope)| *gradient += sum(slope));
+                product(&mut gradient[weight.clone()], (seen, 1), at_filters, cut, true);
+                let biases = gradient[bias.clone()].iter_mut().zip(at_row.chunks_exact(places));
+                biases.for_each(|(gradient, at_filter)| *gradient += sum(at_filter));
                 if i > 0 {
                     let weights = View::rows(&flat[weight.clone()], filters, seen).transposed();
-                    product(patches, (places, 1), weights, slopes, false);
+                    product(patches, (places, 1), weights, at_filters, false);
                     layer.paste(patches, &mut below[from]);
                 }
             }
@@ -291,10 +291,10 @@ mod tests {
             assert_eq!(params.count() as usize, stack.parameters());
             let outputs = stack.outputs().next_back().unwrap();
             let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
-            let (x, slope) = (drawn(rows * picture.iter().product::<usize>()), drawn(rows * outputs));
+            let (x, at_outputs) = (drawn(rows * picture.iter().product::<usize>()), drawn(rows * outputs));
 
             let made = conv.tensor(&params, &Tensor::from_slice(&x).view([rows as i64, -1]));
-            let gradient = params.gradient(&(&made * Tensor::from_slice(&slope).view_as(&made)).sum(Kind::Float));
+            let gradient = params.gradient(&(&made * Tensor::from_slice(&at_outputs).view_as(&made)).sum(Kind::Float));
 
             // Room that was used for something else before.
             let (mut tape, flat) = (Tape::default(), host_view(&params.flat).unwrap());
@@ -302,7 +302,7 @@ mod tests {
             conv.forward(flat, &x, &mut tape);
             close(tape.made(), &made.detach());
             let mut flow = vec![1.0; flat.len()];
-            conv.backward(flat, &x, &slope, &mut tape, &mut flow);
+            conv.backward(flat, &x, &at_outputs, &mut tape, &mut flow);
             close(&flow, &(gradient + 1.0));
         }
     }

@@ -376,8 +376,8 @@ impl Design {
         let everybody: f64 = sales.customers.iter().sum();
         let elasticity = |k: usize| {
             let share = sales.units.iter().map(|week| week[k]).sum::<f64>() / everybody;
-            let slope = sales.mean(&sales.prices, k) * (1.0 - share);
-            Estimate { value: -price(k).value * slope, error: price(k).error * slope }
+            let scale = sales.mean(&sales.prices, k) * (1.0 - share);
+            Estimate { value: -price(k).value * scale, error: price(k).error * scale }
         };
         let mut fit = Fit {
             intercepts: estimates[..n].to_vec(),

@@ -130,10 +130,10 @@ impl Input {
         work.features(obs)
     }
 
-    /// Adds the gradient of `Σ slope · features` of the last forward pass to `gradient`, which begins where the flat
-    /// parameters do. `slope`: `[rows, features]`.
-    pub fn backward(&self, flat: &[f32], slope: &[f32], work: &mut Work, gradient: &mut [f32]) {
-        self.conv.backward(flat, &work.read, slope, &mut work.conv, gradient);
+    /// Adds the gradient of `Σ at_features · features` of the last forward pass to `gradient`, which begins where the
+    /// flat parameters do. `at_features`: `[rows, features]`.
+    pub fn backward(&self, flat: &[f32], at_features: &[f32], work: &mut Work, gradient: &mut [f32]) {
+        self.conv.backward(flat, &work.read, at_features, &mut work.conv, gradient);
     }
 
     /// The same as [`Input::forward`] by tensor operations, on any device.

@@ -1,5 +1,5 @@
 //! What is learned of an action's return, and how: means, probabilities of fixed returns (C51), quantiles (QR); values
-//! and advantages apart (dueling). Rows of plain numbers, with slopes by hand: a minibatch of a few dozen rows is too
+//! and advantages apart (dueling). Rows of plain numbers, with gradients by hand: a minibatch of a few dozen rows is too
 //! small for tensor operations to pay.
 
 agon_core::choices! {
@@ -46,7 +46,7 @@ impl Outputs {
         }
     }
 
-    /// The other way, for slopes: those of actions' numbers become those of value and advantages.
+    /// The way back: gradients at the actions' numbers become gradients at value and advantages.
     pub fn part(&self, row: &mut [f32]) {
         if self.dueling {
             let (advantages, value) = row.split_at_mut(self.actions * self.atoms);
@@ -128,13 +128,13 @@ impl Outputs {
         }
     }
 
-    /// The loss of the numbers of the action taken, and the error as priorities count it. `slope`: the loss
-    /// differentiated by these numbers.
-    pub fn loss(&self, taken: &[f32], target: &[f32], slope: &mut [f32]) -> (f32, f32) {
+    /// The loss of the numbers of the action taken, and the error as priorities count it. `gradient`: of the
+    /// loss at these numbers.
+    pub fn loss(&self, taken: &[f32], target: &[f32], gradient: &mut [f32]) -> (f32, f32) {
         match self.kind {
             Kinds::Mean => {
                 let error = taken[0] - target[0];
-                slope[0] = error.clamp(-1.0, 1.0);
+                gradient[0] = error.clamp(-1.0, 1.0);
                 (huber(error), error)
             }
             Kinds::C51 => {
@@ -142,20 +142,20 @@ impl Outputs {
                 let mut sum = 0.0;
                 exponentials(taken, |i, p| {
                     sum += p;
-                    slope[i] = p;
+                    gradient[i] = p;
                 });
                 let (log, all) = (sum.ln(), target.iter().sum::<f32>());
                 let mut loss = 0.0;
-                for ((slope, logit), target) in slope.iter_mut().zip(taken).zip(target) {
+                for ((gradient, logit), target) in gradient.iter_mut().zip(taken).zip(target) {
                     loss -= target * (logit - top - log);
-                    *slope = *slope / sum * all - target;
+                    *gradient = *gradient / sum * all - target;
                 }
                 (loss, loss)
             }
             Kinds::Quantiles => {
                 let n = taken.len() as f32;
                 let mut loss = 0.0;
-                for (i, (slope, own)) in slope.iter_mut().zip(taken).enumerate() {
+                for (i, (gradient, own)) in gradient.iter_mut().zip(taken).enumerate() {
                     let middle = (i as f32 + 0.5) / n;
                     let (mut cost, mut steep) = (0.0, 0.0);
                     for target in target {
@@ -165,7 +165,7 @@ impl Outputs {
                         steep -= weight * error.clamp(-1.0, 1.0);
                     }
                     loss += cost / n;
-                    *slope = steep / n;
+                    *gradient = steep / n;
                 }
                 (loss, loss)
             }
@@ -257,37 +257,37 @@ mod tests {
         for (taken, target, loss, error, steep) in
             [(1.0, 0.5, 0.125, 0.5, 0.5), (2.0, 2.0, 0.0, 0.0, 0.0), (-3.0, 1.0, 3.5, -4.0, -1.0)]
         {
-            let mut slope = [f32::NAN];
-            assert_eq!(o.loss(&[taken], &[target], &mut slope), (loss, error));
-            assert_eq!(slope, [steep]);
+            let mut gradient = [f32::NAN];
+            assert_eq!(o.loss(&[taken], &[target], &mut gradient), (loss, error));
+            assert_eq!(gradient, [steep]);
         }
     }
 
-    /// Slopes are differences of losses; those of value and advantages too.
+    /// Gradients agree with finite differences of losses, also at value and advantages.
     #[test]
-    fn slopes_are_those_of_the_losses() {
+    fn gradients_agree_with_finite_differences() {
         let mut rng = Rng::new(5, Stream::Act, 0);
         for (kind, atoms) in [(Kinds::Mean, 1), (Kinds::C51, 5), (Kinds::Quantiles, 4)] {
             let o = Outputs { dueling: true, ..outputs(kind, atoms, [-1.0, 1.0]) };
             let row: Vec<f32> = (0..o.width()).map(|_| rng.normal() as f32).collect();
             let mut target = vec![0.0; atoms];
             o.target(&row[..atoms], 0.3, 0.9, &mut target);
-            let loss = |row: &[f32], slope: &mut [f32]| {
+            let loss = |row: &[f32], gradient: &mut [f32]| {
                 let mut joined = row.to_vec();
                 o.join(&mut joined);
-                o.loss(o.of(&joined, 1), &target, slope).0
+                o.loss(o.of(&joined, 1), &target, gradient).0
             };
-            let mut slope = vec![0.0; o.width()];
-            loss(&row, &mut slope[atoms..2 * atoms]);
-            o.part(&mut slope);
-            for (i, slope) in slope.iter().enumerate() {
+            let mut gradient = vec![0.0; o.width()];
+            loss(&row, &mut gradient[atoms..2 * atoms]);
+            o.part(&mut gradient);
+            for (i, gradient) in gradient.iter().enumerate() {
                 let moved = |by: f32| {
                     let mut row = row.clone();
                     row[i] += by;
                     loss(&row, &mut vec![0.0; atoms])
                 };
                 let steep = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!((steep - slope).abs() < 2e-3, "{kind:?} {i}: {steep} is not {slope}");
+                assert!((steep - gradient).abs() < 2e-3, "{kind:?} {i}: {steep} is not {gradient}");
             }
         }
     }

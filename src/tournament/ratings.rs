@@ -131,13 +131,13 @@ impl Model {
     }
 
     /// The log posterior of weighted cells, its gradient, and minus its second derivative.
-    fn posterior(&self, table: &Table, cells: &[[f64; 9]], slope: &mut [f64], bend: &mut [f64]) -> f64 {
+    fn posterior(&self, table: &Table, cells: &[[f64; 9]], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
         let n = self.x.len();
         let mut sum: f64 = self.x.iter().map(|x| -x * x / (2.0 * PRIOR * PRIOR)).sum();
-        bend.fill(0.0);
+        hessian.fill(0.0);
         for (k, x) in self.x.iter().enumerate() {
-            slope[k] = -x / (PRIOR * PRIOR);
-            bend[k * n + k] = 1.0 / (PRIOR * PRIOR);
+            gradient[k] = -x / (PRIOR * PRIOR);
+            hessian[k * n + k] = 1.0 / (PRIOR * PRIOR);
         }
         for (i, j, k) in table.matchups() {
             let cells = &cells[k];
@@ -162,15 +162,15 @@ impl Model {
                 let draws = games * p[1] * (1.0 - p[1]);
                 let signs = [(first, 1.0), (second, -1.0), (n - 2, 1.0)];
                 for (a, sa) in signs {
-                    slope[a] += sa * by_d;
+                    gradient[a] += sa * by_d;
                     for (b, sb) in signs {
-                        bend[a * n + b] += sa * sb * dd;
+                        hessian[a * n + b] += sa * sb * dd;
                     }
-                    bend[a * n + n - 1] += sa * cross;
-                    bend[(n - 1) * n + a] += sa * cross;
+                    hessian[a * n + n - 1] += sa * cross;
+                    hessian[(n - 1) * n + a] += sa * cross;
                 }
-                slope[n - 1] += by_draw;
-                bend[(n - 1) * n + n - 1] += draws;
+                gradient[n - 1] += by_draw;
+                hessian[(n - 1) * n + n - 1] += draws;
             }
         }
         sum
@@ -179,15 +179,15 @@ impl Model {
     /// Newton's method from here, with steps halved until they climb.
     fn fit(mut self, table: &Table, cells: &[[f64; 9]]) -> Self {
         let n = self.x.len();
-        let (mut slope, mut bend) = (vec![0.0; n], vec![0.0; n * n]);
-        let mut now = self.posterior(table, cells, &mut slope, &mut bend);
+        let (mut gradient, mut hessian) = (vec![0.0; n], vec![0.0; n * n]);
+        let mut now = self.posterior(table, cells, &mut gradient, &mut hessian);
         for _ in 0..100 {
-            let mut step = slope.clone();
-            solve(&mut bend, &mut step);
+            let mut step = gradient.clone();
+            solve(&mut hessian, &mut step);
             let mut size = 1.0;
             let (next, value) = loop {
                 let next = Self { x: self.x.iter().zip(&step).map(|(x, s)| x + size * s).collect() };
-                let value = next.posterior(table, cells, &mut slope, &mut bend);
+                let value = next.posterior(table, cells, &mut gradient, &mut hessian);
                 if value >= now || size < 1e-6 {
                     break (next, value);
                 }

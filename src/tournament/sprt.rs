@@ -120,11 +120,11 @@ fn with_mean(scores: &Scores, mean: f64) -> [f64; 5] {
         return scores.map(|(_, p)| p); // no distribution on these scores has that mean
     }
     // Falls from ∞ to −∞ between the two poles.
-    let slope = |theta: f64| scores.iter().map(|(a, p)| p * (a - mean) / (1.0 + theta * (a - mean))).sum::<f64>();
+    let derivative = |theta: f64| scores.iter().map(|(a, p)| p * (a - mean) / (1.0 + theta * (a - mean))).sum::<f64>();
     let (mut low, mut high) = (-1.0 / (most - mean), -1.0 / (least - mean));
     for _ in 0..200 {
         let middle = (low + high) / 2.0;
-        if slope(middle) > 0.0 { low = middle } else { high = middle }
+        if derivative(middle) > 0.0 { low = middle } else { high = middle }
     }
     let theta = (low + high) / 2.0;
     scores.map(|(a, p)| p / (1.0 + theta * (a - mean)))

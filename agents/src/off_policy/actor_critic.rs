@@ -43,7 +43,7 @@ pub struct Critics {
 pub struct CriticWork {
     tapes: [Tape; 2],
     q: [Vec<f32>; 2],
-    slopes: [Vec<f32>; 2],
+    at_outputs: [Vec<f32>; 2],
     /// Of the last loss, beside the parameters.
     pub gradient: Vec<f32>,
 }
@@ -130,17 +130,17 @@ impl CriticsNow<'_> {
     /// Leaves in `work` the gradient of `share · Σ ½ (Q(x) − y)²` of both; that sum, and the sum of values.
     pub fn learn(&self, x: &[f32], y: &[f32], share: f64, work: &mut CriticWork) -> [f64; 2] {
         self.forward(self.nets.flat, x, work);
-        let CriticWork { tapes, q, slopes, gradient, .. } = work;
+        let CriticWork { tapes, q, at_outputs, gradient, .. } = work;
         gradient.clear();
         gradient.resize(self.nets.flat.len(), 0.0);
         let (mut loss, mut values) = (0.0, 0.0);
-        for (((net, tape), q), slope) in self.nets.dense.iter().zip(tapes).zip(q).zip(slopes) {
-            slope.clear();
-            slope.extend(q.iter().zip(y).map(|(q, y)| (share * f64::from(q - y)) as f32));
+        for (((net, tape), q), at_output) in self.nets.dense.iter().zip(tapes).zip(q).zip(at_outputs) {
+            at_output.clear();
+            at_output.extend(q.iter().zip(y).map(|(q, y)| (share * f64::from(q - y)) as f32));
             loss += q.iter().zip(y).map(|(q, y)| 0.5 * share * f64::from(q - y).powi(2)).sum::<f64>();
             values += q.iter().map(|q| f64::from(*q)).sum::<f64>();
-            net.backward(self.nets.flat, slope, tape);
-            net.gradient(Seen { x, slope, tape, front: &[] }, gradient);
+            net.backward(self.nets.flat, at_output, tape);
+            net.gradient(Seen { x, at_outputs: at_output, tape, front: &[] }, gradient);
         }
         [loss, 0.5 * values]
     }
@@ -149,7 +149,7 @@ impl CriticsNow<'_> {
     pub fn at_actions(&self, x: &[f32], both: bool, share: f64, work: &mut CriticWork, out: &mut [f32]) -> f64 {
         let flat = self.nets.flat;
         self.forward(flat, x, work);
-        let CriticWork { tapes, q, slopes, .. } = work;
+        let CriticWork { tapes, q, at_outputs, .. } = work;
         let [first, second] = &*q;
         let of_first: Vec<bool> = first.iter().zip(second).map(|(a, b)| !both || a <= b).collect();
         let mut sum = 0.0;
@@ -157,13 +157,13 @@ impl CriticsNow<'_> {
             if k == 1 && !both {
                 break;
             }
-            let slope = &mut slopes[k];
+            let at_output = &mut at_outputs[k];
             let own = || of_first.iter().map(|first| *first == (k == 0));
-            slope.clear();
-            slope.extend(own().map(|own| if own { share as f32 } else { 0.0 }));
+            at_output.clear();
+            at_output.extend(own().map(|own| if own { share as f32 } else { 0.0 }));
             sum += share * own().zip(q).map(|(own, q)| if own { f64::from(*q) } else { 0.0 }).sum::<f64>();
-            net.backward(flat, slope, tape);
-            net.at_inputs(flat, slope, tape, self.obs_len, out, k > 0);
+            net.backward(flat, at_output, tape);
+            net.at_inputs(flat, at_output, tape, self.obs_len, out, k > 0);
         }
         sum
     }

@@ -5,7 +5,7 @@ use crate::agent::{AgentError, Saved};
 use crate::bridge::{host_slice, host_view};
 use crate::dense::Dense;
 use crate::net::{Activation, Builder, Params};
-use crate::optim::{Adam, add, stretch_ends};
+use crate::optim::{Adam, add, chunk_ends};
 use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Tensor};
 
@@ -49,7 +49,7 @@ impl Perceptrons {
             dense: dense.collect(),
             adam: Adam::new(&params, 1e-8),
             gradient: params.beside(3),
-            ends: stretch_ends(params.count() as usize),
+            ends: chunk_ends(params.count() as usize),
             params,
             name,
         }

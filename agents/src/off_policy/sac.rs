@@ -206,7 +206,7 @@ impl Sac {
             net.backward(flat, &part.at_out, &mut part.tape);
             part.gradient.clear();
             part.gradient.resize(flat.len(), 0.0);
-            net.gradient(Seen { x: obs, slope: &part.at_out, tape: &part.tape, front: &[] }, &mut part.gradient);
+            net.gradient(Seen { x: obs, at_outputs: &part.at_out, tape: &part.tape, front: &[] }, &mut part.gradient);
             let log_prob = part.log_prob.iter().sum::<f64>() * share;
             part.sums = [value + alpha * log_prob, -log_prob];
         });

@@ -202,7 +202,10 @@ impl Td3 {
             net.backward(flat, &part.at_actions, &mut part.tape);
             part.gradient.clear();
             part.gradient.resize(flat.len(), 0.0);
-            net.gradient(Seen { x: obs, slope: &part.at_actions, tape: &part.tape, front: &[] }, &mut part.gradient);
+            net.gradient(
+                Seen { x: obs, at_outputs: &part.at_actions, tape: &part.tape, front: &[] },
+                &mut part.gradient,
+            );
             part.sums[0] = value;
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.gradient[..]).collect();

@@ -11,7 +11,7 @@ use crate::dense::{BLOCK, Dense, Seen, Tape};
 use crate::dist::Head;
 use crate::input::{self, Input, Reading};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
-use crate::optim::{Adam, add, stretch_ends};
+use crate::optim::{Adam, add, chunk_ends};
 use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Kind, Tensor};
 
@@ -116,7 +116,7 @@ struct HostNets {
 pub struct Work {
     input: input::Work,
     tapes: [Tape; 2],
-    /// Slopes of what was made of observations, `[rows, features]`, where something is learned about making it.
+    /// The gradient at the features, `[rows, features]`, where what makes them of observations has parameters.
     below: Vec<f32>,
     /// Rows of a network with two heads: outputs and then the value.
     joint: Vec<f32>,
@@ -171,7 +171,7 @@ impl HostNets {
         below.resize(if self.input.reading().parameters() > 0 { x.len() } else { 0 }, 0.0);
         let mut one = |net: &Dense, at_outputs: &[f32], tape: &mut Tape| {
             net.backward(flat, at_outputs, tape);
-            net.gradient(Seen { x, slope: at_outputs, tape, front: &[] }, gradient);
+            net.gradient(Seen { x, at_outputs, tape, front: &[] }, gradient);
             if !below.is_empty() {
                 net.at_inputs(flat, at_outputs, tape, 0, below, true);
             }
@@ -488,7 +488,7 @@ impl Networks {
             gradient.copy_from_slice(&parts[0].gradient[from..to]);
             parts[1..].iter().for_each(|part| add(gradient, &part.gradient[from..to]));
         };
-        let ends = stretch_ends(gradient.len());
+        let ends = chunk_ends(gradient.len());
         let norm = adam.step_on_host(params, gradient, &ends, sum, [rate, max_norm], pool);
         f64::from(norm.expect("parameters on the host"))
     }
@@ -564,15 +564,15 @@ mod tests {
             let new = || Networks::new(1, &shape, &reading, &head, Device::Cpu, 1);
             let (mut host, mut device) = (new(), Networks { host: None, ..new() });
             let obs: Vec<f32> = (0..40 * reading.obs_len()).map(|_| rng.below(3) as f32).collect();
-            let slopes: Vec<f32> = (0..160).map(|_| rng.normal() as f32).collect();
+            let drawn: Vec<f32> = (0..160).map(|_| rng.normal() as f32).collect();
             let both = [&mut host, &mut device].map(|networks| {
                 let (mut out, mut value, at) = (vec![0.0; 120], vec![0.0; 40], (0..40).rev().collect::<Vec<_>>());
                 networks.forward(&obs, &mut out, &mut value, crate::agent::NEVER).unwrap();
                 let observed = Observed { obs: &obs, on_device: None, memory: None };
                 networks.differentiate(observed, &at, 3, &|rows, gradient| {
                     for (i, at) in rows.at.iter().enumerate() {
-                        gradient.out[i * 3..i * 3 + 3].copy_from_slice(&slopes[at * 4..at * 4 + 3]);
-                        gradient.value[i] = slopes[at * 4 + 3];
+                        gradient.out[i * 3..i * 3 + 3].copy_from_slice(&drawn[at * 4..at * 4 + 3]);
+                        gradient.value[i] = drawn[at * 4 + 3];
                     }
                     Sums::default()
                 });
