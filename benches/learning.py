@@ -75,7 +75,7 @@ NEEDS = {
 }
 # Who must be beaten, in pairs on the same seeds, where a scenario names them.
 BEATEN = ["best-fixed-price", "emsr-b"]
-# Players that learned Connect Four are judged, and play, with so many simulations.
+# Simulations a move of players that learned Connect Four.
 THINKING = 100
 
 

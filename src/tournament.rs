@@ -11,7 +11,7 @@
 //! | Elo with intervals | [`ratings`] |
 //! | sequential tests | [`sprt`] |
 //! | games played again, for replay | [`film`] |
-//! | PGN and SGF | [`sheet`] |
+//! | PGN and SGF | [`notation`] |
 //! | Nash averaging, α-rank, cycles | [`equilibrium`] |
 
 pub mod book;
@@ -19,12 +19,12 @@ pub mod equilibrium;
 pub mod film;
 pub mod game;
 pub mod judge;
+pub mod notation;
 pub mod plan;
 pub mod play;
 pub mod ratings;
 pub mod report;
 pub mod schedule;
-pub mod sheet;
 pub mod sprt;
 pub mod watch;
 

@@ -464,7 +464,7 @@ fn markets_that_cannot_be_are_refused() {
         ("id = 'pricing/duopoly'", "kind = 'tabular', initial = 'random-rivals', gamma = 1", "below 1"),
         ("id = 'pricing/duopoly', periods = 4_000_000_000", "kind = 'reinforce'", "whole episodes"),
         ("id = 'pricing/duopoly' }\neval = { env = { prices = 9 }", "kind = 'ppo'", "as they are in training"),
-        ("id = 'games/tic-tac-toe'", "kind = 'tabular'", "cannot be judged"),
+        ("id = 'games/tic-tac-toe'", "kind = 'tabular'", "cannot be evaluated"),
         ("id = 'pricing/retail', stock = [1]", "kind = 'ppo'", "one a product"),
         ("id = 'pricing/retail'", "kind = 'dqn'", "makes one choice a step"),
         ("id = 'pricing/retail'", "kind = 'tabular'", "make one choice a step"),

@@ -1,4 +1,4 @@
-//! Self-play through the binary: train, kill, resume, judge, play in tournaments.
+//! Self-play through the binary: train, kill, resume, evaluate, play in tournaments.
 
 use serde_json::Value;
 use std::path::Path;
@@ -95,7 +95,7 @@ fn runs_that_were_killed_end_in_the_same_bits() {
 }
 
 #[test]
-fn what_was_learned_is_judged_and_plays() {
+fn what_was_learned_is_evaluated_and_plays() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     for (name, body) in [("zero", ALPHAZERO), ("ppo", PPO)] {

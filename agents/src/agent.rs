@@ -101,7 +101,7 @@ impl Saved {
 pub struct Inference {
     /// Acts on observations.
     pub policy: Box<dyn Policy>,
-    /// Judges positions of a game, where it can.
+    /// Evaluates positions of a game, where it can.
     pub network: Option<Box<dyn Evaluate>>,
 }
 
@@ -164,7 +164,7 @@ pub trait Agent {
     /// The policy as it is now, without exploration, in its own memory.
     fn policy(&self) -> Box<dyn Policy>;
 
-    /// The network as it is now, in its own memory, where it can judge positions of a game.
+    /// The network as it is now, in its own memory, where it can evaluate positions of a game.
     fn network(&self) -> Option<Box<dyn Evaluate>> {
         None
     }

@@ -5,7 +5,7 @@
 //! `agon_search::self_play`, the network is [`crate::board_net`].
 
 use crate::agent::{AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
-use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
+use crate::board_net::{BoardEvaluator, BoardNet, Precision, cross_entropy};
 use crate::bridge::{HostTensor, host_slice};
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, chunk_ends};
@@ -302,8 +302,8 @@ impl AlphaZero {
     /// Plays games and reports of them; none where it was asked to stop, and then none were played.
     fn play(&mut self, stop: Stop<'_>) -> Option<Vec<(String, f64)>> {
         let mut report = Vec::new();
-        let judge = |_| -> Box<dyn Evaluate> { Box::new(Judge::new(&self.params, &self.net, self.kind)) };
-        let mut networks: Vec<_> = (0..self.searchers).map(judge).collect();
+        let evaluator = |_| -> Box<dyn Evaluate> { Box::new(BoardEvaluator::new(&self.params, &self.net, self.kind)) };
+        let mut networks: Vec<_> = (0..self.searchers).map(evaluator).collect();
         let played = self.games.play(self.config.moves, &mut networks, stop)?;
         self.step += played.moves;
         self.owed += played.kept as f64 * self.config.passes;
@@ -327,8 +327,8 @@ impl AlphaZero {
             report.push(("second_wins".into(), share(Score::Loss)));
         }
         report.push(("window".into(), self.games.positions() as f64));
-        let [judged, remembered] = played.judged.map(|n| n as f64);
-        report.push(("remembered".into(), remembered / (judged + remembered).max(1.0)));
+        let [evaluated, cached] = played.evaluations.map(|n| n as f64);
+        report.push(("remembered".into(), cached / (evaluated + cached).max(1.0)));
         let [resigned, noted, wrong] = played.resigned.map(|n| n as f64);
         if self.config.resign_below.is_some() {
             report.push(("resigned".into(), resigned / games.max(1.0)));
@@ -397,7 +397,7 @@ impl Training for AlphaZero {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        Some(Box::new(Judge::new(&self.params, &self.net, Kind::Float)))
+        Some(Box::new(BoardEvaluator::new(&self.params, &self.net, Kind::Float)))
     }
 
     fn optimum(&self) -> Option<f64> {

@@ -162,19 +162,19 @@ impl BoardNet {
     }
 }
 
-/// The network of a moment, in its own memory, as searches ask it.
-pub struct Judge {
+/// A frozen copy of the network, which evaluates positions for searches.
+pub struct BoardEvaluator {
     params: Params,
     net: BoardNet,
     kind: Kind,
     device: Device,
     input: HostTensor<f32>,
-    /// Whether the thread that asks was told to work alone: there are as many that ask as there are cores.
+    /// Whether libtorch was limited to one thread for the calling thread: there are as many callers as cores.
     alone: bool,
 }
 
-impl Judge {
-    /// A copy of everything that judging needs.
+impl BoardEvaluator {
+    /// A copy of everything that evaluation needs.
     pub fn new(params: &Params, net: &BoardNet, kind: Kind) -> Self {
         let (device, input) = (params.flat.device(), HostTensor::zeros(&[0]));
         Self { params: net.ready(params.frozen(), kind), net: net.clone(), kind, device, input, alone: false }
@@ -186,7 +186,7 @@ fn whole(rows: usize) -> usize {
     if rows <= 64 { rows.next_power_of_two() } else { rows.next_multiple_of(64) }
 }
 
-impl Evaluate for Judge {
+impl Evaluate for BoardEvaluator {
     fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
         let rows = value.len();
         if !std::mem::replace(&mut self.alone, true) {
@@ -223,21 +223,21 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_is_the_network_of_its_moment() {
+    fn an_evaluator_is_a_frozen_copy() {
         let mut builder = Builder::new(3);
         let net = BoardNet::new(&mut builder, &[3, 6, 7], 7, 8, 2);
         let mut params = builder.finish(Device::Cpu);
-        let mut judge = Judge::new(&params, &net, Kind::Float);
+        let mut evaluator = BoardEvaluator::new(&params, &net, Kind::Float);
         let obs: Vec<f32> = (0..2 * 126).map(|i| (i % 5) as f32 * 0.3).collect();
         let (mut logits, mut value) = (vec![0.0; 14], vec![0.0; 2]);
-        judge.evaluate(&obs, &mut logits, &mut value);
+        evaluator.evaluate(&obs, &mut logits, &mut value);
         let (policy, worth) = net.forward(&params, &Tensor::from_slice(&obs).view([2, 126]), Kind::Float);
         let (mut a, mut b) = (vec![0.0; 14], vec![0.0; 2]);
         read_f32(&policy, &mut a);
         read_f32(&worth, &mut b);
         assert_eq!((&a, &b), (&logits, &value));
         let _ = tch::no_grad(|| params.flat.g_add_scalar_(0.1));
-        judge.evaluate(&obs, &mut a, &mut b);
+        evaluator.evaluate(&obs, &mut a, &mut b);
         assert_eq!((a, b), (logits, value), "what learning does later does not reach it");
     }
 
@@ -283,7 +283,7 @@ mod tests {
             let (net, params) = made(device);
             let obs: Vec<f32> = (0..rows * 126).map(|i| f32::from(i % 11 < 3 || i % 7 == 2)).collect();
             let (mut logits, mut value) = (vec![0.0; rows * 7], vec![0.0; rows]);
-            Judge::new(&params, &net, kind).evaluate(&obs, &mut logits, &mut value);
+            BoardEvaluator::new(&params, &net, kind).evaluate(&obs, &mut logits, &mut value);
             let input = Tensor::from_slice(&obs).view([rows as i64, 126]).to_device(device);
             let (policy, worth) = net.forward(&params, &input, kind);
             let gradient = params.gradient(&(policy.square().sum(Kind::Float) + worth.sum(Kind::Float)));

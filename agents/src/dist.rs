@@ -148,7 +148,7 @@ impl Head {
 
     /// The log-probability of one row's action and the entropy of what it was drawn from. Leaves in `choices` what
     /// [`Head::differentiate`] needs.
-    pub fn judge(&self, row: Row<'_>, choices: &mut Vec<Choice>) -> [f64; 2] {
+    pub fn evaluate(&self, row: Row<'_>, choices: &mut Vec<Choice>) -> [f64; 2] {
         let Row { out, log_std, raw, mask } = row;
         choices.clear();
         match self {
@@ -187,7 +187,7 @@ impl Head {
         }
     }
 
-    /// Adds the gradient of `of_log_prob · log-probability + of_entropy · entropy` of a row that was just judged to
+    /// Adds the gradient of `of_log_prob · log-probability + of_entropy · entropy` of a row that was just evaluated to
     /// those at its outputs and at the logarithms of deviations.
     pub fn differentiate(
         &self,
@@ -283,15 +283,15 @@ mod tests {
                     mask: if mask.is_empty() { &[] } else { &mask[r * 5..(r + 1) * 5] },
                 };
                 let (here, mut scratch) = (&out[r * 5..(r + 1) * 5], Vec::new());
-                let judged = head.judge(Row { out: here, ..given }, &mut scratch);
-                assert!((f64::from(log_prob[r]) - judged[0]).abs() < 1e-5, "{head:?}");
+                let found = head.evaluate(Row { out: here, ..given }, &mut scratch);
+                assert!((f64::from(log_prob[r]) - found[0]).abs() < 1e-5, "{head:?}");
                 let (mut at_out, mut at_log_std) = (vec![0.0; 5], vec![0.0; log_std.len()]);
                 head.differentiate(Row { out: here, ..given }, &scratch, [2.0, 3.0], &mut at_out, &mut at_log_std);
                 for i in 0..5 {
                     let with = |h: f32| {
                         let mut moved = here.to_vec();
                         moved[i] += h;
-                        let [log_prob, entropy] = head.judge(Row { out: &moved, ..given }, &mut Vec::new());
+                        let [log_prob, entropy] = head.evaluate(Row { out: &moved, ..given }, &mut Vec::new());
                         2.0 * log_prob + 3.0 * entropy
                     };
                     let (h, allowed) = (2f32.powi(-8), mask.is_empty() || mask[r * 5 + i]);

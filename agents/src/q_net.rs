@@ -1,4 +1,4 @@
-//! Networks that judge actions, plain, dueling, distributional, noisy, in any combination, and their passes: by hand on
+//! Networks that value actions, plain, dueling, distributional, noisy, in any combination, and their passes: by hand on
 //! the host ([`crate::dense`]), by tensors on a device. What a row of outputs means is [`crate::q_loss`]'s affair.
 
 use crate::bridge::{host_view, read_f32};

@@ -113,7 +113,7 @@ pub struct Model {
 pub struct DataStart {
     /// What is learned from.
     pub sales: Sales,
-    /// The shares of it that are kept back: to decide by on the way, and to judge by at the end.
+    /// The shares of it that are held out: for validation during training, and for the test at the end.
     pub kept_back: [f64; 2],
     /// Steps to make.
     pub steps: u64,

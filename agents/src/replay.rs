@@ -155,7 +155,7 @@ pub struct Replay {
 
 /// The step's outcome, all `[rows]` or `[rows, obs_len]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Outcome<'a> {
+pub struct StepOutcome<'a> {
     /// What was done, `[rows, len]`: one choice a row, or numbers.
     pub action: Actions<'a>,
     /// What was earned.
@@ -258,7 +258,7 @@ impl Replay {
     }
 
     /// Ends the step begun last.
-    pub fn end(&mut self, step: Outcome<'_>) {
+    pub fn end(&mut self, step: StepOutcome<'_>) {
         let first = self.slot(self.begun - 1, 0);
         if let Actions::Continuous(numbers) = step.action {
             self.numbers[first * self.width..][..numbers.len()].copy_from_slice(numbers);
@@ -461,7 +461,7 @@ mod tests {
         let mut replay = Replay::new(&spec(true), 1, 100, n_step, 0.5, None);
         replay.begin(&[0.0], &[true, true]);
         for t in 0..steps {
-            replay.end(Outcome {
+            replay.end(StepOutcome {
                 action: Actions::Discrete(&[i64::from(t % 2)]),
                 reward: &[2f32.powi(t as i32)],
                 terminated: &[t == 2 && end == TERMINATED],
@@ -522,7 +522,7 @@ mod tests {
         let mut small = Replay::new(&spec(false), 2, 8, 1, 1.0, None);
         small.begin(&[0.0, 100.0], &[]);
         for t in 1..50 {
-            small.end(Outcome {
+            small.end(StepOutcome {
                 action: Actions::Discrete(&[0, 1]),
                 reward: &[t as f32, -(t as f32)],
                 terminated: &[false; 2],
@@ -551,7 +551,7 @@ mod tests {
         let mut replay = Replay::new(&spec(false), 1, 64, 1, 1.0, Some(p));
         replay.begin(&[0.0], &[]);
         for t in 1..=64 {
-            let outcome = Outcome {
+            let outcome = StepOutcome {
                 action: Actions::Discrete(&[0]),
                 reward: &[0.0],
                 terminated: &[false],

@@ -1,7 +1,7 @@
 //! Q-learning (Watkins and Dayan 1992) and SARSA (Rummery and Niranjan 1994) over a table, one entry for every
 //! observation that was met, with the exploration and the stopping rule of Calvano et al. 2020.
 //!
-//! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `Table::update`.
+//! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `QTable::update`.
 
 use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop};
 use crate::rivals::random_rivals;
@@ -100,7 +100,7 @@ impl Hasher for Words {
 
 /// The values of everybody's actions in every state that was met.
 #[derive(Clone)]
-struct Table {
+struct QTable {
     places: HashMap<Box<[u32]>, u32, BuildHasherDefault<Words>>,
     /// Observations in the order in which they were met.
     keys: Vec<Box<[u32]>>,
@@ -120,7 +120,7 @@ struct Table {
     key: Vec<u32>,
 }
 
-impl Table {
+impl QTable {
     /// The place of an observation, which is made if it is new. `mask`: its legal actions, or empty.
     fn place(&mut self, obs: &[f32], mask: &[bool]) -> usize {
         self.key.clear();
@@ -216,7 +216,7 @@ pub struct Tabular {
     config: Config,
     agents: usize,
     rows: usize,
-    table: Table,
+    table: QTable,
     rng: Rng,
     t: u64,
     /// `[envs]`: the step of the last change of a best action, and whether the agents have stopped learning.
@@ -262,7 +262,7 @@ impl Tabular {
         };
         let mask_len = if spec.masked { actions } else { 0 };
         let agent = Self {
-            table: Table {
+            table: QTable {
                 places: HashMap::default(),
                 keys: Vec::new(),
                 actions,
@@ -568,7 +568,7 @@ impl Tabular {
 
 /// The best actions of a table. Row r of a batch plays what row r of the training learned.
 struct Greedy {
-    table: Table,
+    table: QTable,
 }
 
 impl Policy for Greedy {

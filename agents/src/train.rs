@@ -114,7 +114,7 @@ pub trait Training {
         None
     }
 
-    /// The network as it is now, in its own memory, where it judges positions of a game.
+    /// The network as it is now, in its own memory, where it evaluates positions of a game.
     fn network(&self) -> Option<Box<dyn Evaluate>> {
         None
     }
@@ -125,7 +125,7 @@ pub trait Training {
     }
 
     /// What a part of the data that is not learned from says of the model, and of simple forecasts that it must beat: the
-    /// model first. Nothing where episodes judge.
+    /// model first. Nothing where episodes are evaluated.
     fn examine(&self, _part: Part, _seed: u64) -> Vec<Examined> {
         Vec::new()
     }
@@ -151,7 +151,7 @@ pub trait Training {
     /// Everything that must survive: the agent's part and the rest.
     fn save(&self) -> (Saved, Value);
 
-    /// Goes on from a save; without the rest only what was learned comes back, to be judged.
+    /// Goes on from a save; without the rest only what was learned comes back, to be evaluated.
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError>;
 }
 

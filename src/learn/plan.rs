@@ -1,4 +1,4 @@
-//! A scenario that was understood whole: which environment, which agent, how long, how it is judged.
+//! A scenario that was understood whole: which environment, which agent, how long, how it is evaluated.
 
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
@@ -60,7 +60,7 @@ agon_core::settings! {
 }
 
 agon_core::settings! {
-    /// How it is judged.
+    /// How it is evaluated.
     pub struct EvalSettings {
         /// Steps between evaluations; none on the way if left out.
         every: Option<u64> = None, in [1.0, 1e15];
@@ -90,7 +90,7 @@ pub struct Plan {
     pub name: String,
     pub env: Entry,
     pub env_settings: Map<String, Value>,
-    /// The same where the agent is judged: `[eval.env]` changes what it names.
+    /// The same where the agent is evaluated: `[eval.env]` changes what it names.
     pub eval_env_settings: Map<String, Value>,
     pub agent: &'static registry::Entry,
     pub agent_settings: Map<String, Value>,
@@ -105,14 +105,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The scenario of a run whose agent only plays: whom it was judged by may be gone.
+    /// The scenario of a run whose agent only plays: its opponents in evaluation may be gone.
     pub fn read_agent(path: &Path) -> Outcome<Self> {
         let path = &agon::embedded::locate(path)?;
         Self::of(path, &Source::read(path, &[])?, false)
     }
 
     /// Checks a scenario that was read from this path.
-    pub fn of(path: &Path, source: &Source, judged: bool) -> Outcome<Self> {
+    pub fn of(path: &Path, source: &Source, evaluated: bool) -> Outcome<Self> {
         if source.table.contains_key("model") {
             let message = "this scenario learns a model from data: it has no environment";
             return Err(source.wrong(&[Issue::key("model", message)]));
@@ -191,15 +191,15 @@ impl Plan {
             agon_core::policy::by_name(&*probe, player, 0)
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
         }
-        let judged_in = probe.spec().clone();
+        let eval_spec = probe.spec().clone();
         let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(source, e))?;
         let shape = |s: &Spec| (s.agents, s.action.len(), s.action.choices(), s.masked);
         let seen = &probe.spec().observation;
-        if shape(&judged_in) != shape(probe.spec()) || !seen.is_like(&judged_in.observation) {
+        if shape(&eval_spec) != shape(probe.spec()) || !seen.is_like(&eval_spec.observation) {
             let message = "must leave agents, observations and actions as they are in training";
             return Err(source.wrong(&[Issue::key("env", message).within("eval")]));
         }
-        if !judged {
+        if !evaluated {
             return Ok(plan);
         }
         let game = plan.game()?;
@@ -298,7 +298,7 @@ impl Plan {
         built.map_err(|e| Failure::Input(e.to_string()))
     }
 
-    /// A batch of it as the agent is judged in.
+    /// A batch of it as the agent is evaluated in.
     pub fn eval_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
         let built = self.env.build(&self.eval_env_settings, envs, self.train.env_threads);
         built.map_err(|e| Failure::Input(e.to_string()))

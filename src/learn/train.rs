@@ -67,8 +67,8 @@ struct Session {
     stop: Arc<AtomicBool>,
     /// The step up to which everything that was due was done.
     settled: u64,
-    /// Whether the trainer is ahead of that, and what it did was reported: what is left is to judge it.
-    judging: bool,
+    /// Whether the trainer is ahead of that and has reported: what is left is to evaluate it.
+    evaluating: bool,
     /// Whether it reached the goal of its evaluations.
     reached: bool,
     best: Best,
@@ -89,28 +89,28 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Met
     let outcome = session.train();
     let ended = match &outcome {
         Ok(outcome) => *outcome,
-        Err(_) => event::Outcome::Failed,
+        Err(_) => event::RunOutcome::Failed,
     };
     session.sinks.emit(&Event::Finished { step: session.trainer.step(), outcome: ended });
     let flushed = session.sinks.logs.flush();
     let word = match ended {
-        event::Outcome::Done => "done",
-        event::Outcome::Interrupted => "interrupted",
-        event::Outcome::Failed => "failed",
+        event::RunOutcome::Done => "done",
+        event::RunOutcome::Interrupted => "interrupted",
+        event::RunOutcome::Failed => "failed",
     };
     // A full disk must not hide what went wrong first.
     let _ = session.run.status(word, session.trainer.step(), session.task.train().steps);
     // The last evaluation takes its time: whoever looks on sees how far it is.
-    let scores = (outcome.is_ok() && ended == event::Outcome::Done).then(|| session.judge());
+    let scores = (outcome.is_ok() && ended == event::RunOutcome::Done).then(|| session.final_evaluation());
     session.sinks.close();
     outcome?;
     flushed?;
     let folder = session.run.folder.clone();
-    if ended == event::Outcome::Interrupted {
+    if ended == event::RunOutcome::Interrupted {
         let (step, folder) = (session.trainer.step(), quoted(&folder));
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
-    let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not judged".into())))?;
+    let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not evaluated".into())))?;
     Ok((folder, session.finish(&*scores, args.ui == cli::Ui::Json)?))
 }
 
@@ -189,7 +189,7 @@ impl Session {
             agon::tell!("preparing {} environments", train.envs);
         }
         let mut trainer = task.start(device)?;
-        task.can_be_judged(&*trainer)?;
+        task.can_be_evaluated(&*trainer)?;
         let resumed = matches!(begin, Begin::From(..));
         let (run, lock, state, clock) = match begin {
             Begin::New => {
@@ -269,7 +269,7 @@ impl Session {
         let mut session = Self {
             told: (now, trainer.step()),
             settled: state["settled"].as_u64().unwrap_or(trainer.step()),
-            judging: state["judging"] == true,
+            evaluating: state["judging"] == true,
             reached: state["reached"] == true && !goal_moved,
             task,
             run,
@@ -307,12 +307,12 @@ impl Session {
         before / every != self.trainer.step() / every
     }
 
-    fn train(&mut self) -> Outcome<event::Outcome> {
+    fn train(&mut self) -> Outcome<event::RunOutcome> {
         let steps = self.task.train().steps;
         let report_every = (steps / REPORTS).max(1);
         let save_every = self.task.train().save_every.unwrap_or((steps / 10).max(1));
         loop {
-            if !self.judging {
+            if !self.evaluating {
                 if self.trainer.done() || self.reached {
                     break;
                 }
@@ -320,12 +320,12 @@ impl Session {
                 let advanced = if stop() { Ok(None) } else { self.trainer.advance_until(&stop) };
                 let Some(report) = advanced.map_err(|e| Failure::Internal(e.to_string()))? else {
                     self.save()?;
-                    return Ok(event::Outcome::Interrupted);
+                    return Ok(event::RunOutcome::Interrupted);
                 };
                 if self.due(self.settled, report_every) {
                     self.report(report);
                 }
-                self.judging = true;
+                self.evaluating = true;
             }
             // Whoever goes on from a checkpoint made in between comes here first.
             let before = self.settled;
@@ -334,16 +334,16 @@ impl Session {
                 && !self.evaluate()?
             {
                 self.save()?;
-                return Ok(event::Outcome::Interrupted);
+                return Ok(event::RunOutcome::Interrupted);
             }
-            (self.judging, self.settled) = (false, self.trainer.step());
+            (self.evaluating, self.settled) = (false, self.trainer.step());
             if self.due(before, save_every) {
                 self.save()?;
             }
             self.tell_speed();
         }
         self.save()?;
-        Ok(event::Outcome::Done)
+        Ok(event::RunOutcome::Done)
     }
 
     /// Whether somebody asked for a stop. It is asked so often that it also says that something goes on, where an update
@@ -414,10 +414,10 @@ impl Session {
         let metrics = if decides.name == Metric::MEAN_RETURN { Vec::new() } else { metrics };
         self.sinks.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
         self.reached = self.task.stop_at().is_some_and(|goal| decides.reaches(goal));
-        (self.judging, self.settled) = (false, step);
+        (self.evaluating, self.settled) = (false, step);
         if self.best.mean.is_none_or(|best| decides.is_better(best)) {
             self.best = Best { mean: Some(mean), checkpoint: Some(step.to_string()) };
-            // A checkpoint of this step that was made before it was judged does not say so.
+            // A checkpoint of this step that was made before it was evaluated does not say so.
             self.saved = None;
             self.save()?;
             self.best.mark(&self.run)?;
@@ -438,7 +438,7 @@ impl Session {
             "logs": self.sinks.logs.lengths()?,
             "best": self.best.mean.map(|mean| json!({"mean": mean, "checkpoint": self.best.checkpoint})),
             "settled": self.settled,
-            "judging": self.judging,
+            "judging": self.evaluating,
             "reached": self.reached,
         });
         let clock = json!({"seconds": self.seconds(), "logs": self.sinks.logs.derived()});
@@ -455,7 +455,7 @@ impl Session {
     }
 
     /// The last evaluation, beside the baselines, and the episodes that are kept of it.
-    fn judge(&mut self) -> Outcome<Box<dyn Verdict>> {
+    fn final_evaluation(&mut self) -> Outcome<Box<dyn Verdict>> {
         let folder = quoted(&self.run.folder);
         let said = |failure| match failure {
             Failure::Interrupted(_) => Failure::Interrupted(format!(
@@ -465,7 +465,7 @@ impl Session {
         };
         let (task, trainer, sinks) = (&self.task, &*self.trainer, &mut self.sinks);
         let mut tell = |note| sinks.emit(&Event::Note(note));
-        let verdict = task.judge(trainer, &self.run, &mut tell).map_err(said)?;
+        let verdict = task.final_evaluation(trainer, &self.run, &mut tell).map_err(said)?;
         self.run.write("evaluation.json", &format!("{}\n", verdict.json()))?;
         Ok(verdict)
     }

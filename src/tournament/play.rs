@@ -7,7 +7,7 @@
 use super::book::Opening;
 use super::game::{Board, Record};
 use super::plan::{Order, Plan};
-use super::ratings::{Score, Table};
+use super::ratings::{Crosstable, Score};
 use super::schedule::{Pairing, Schedule};
 use crate::failure::{Failure, Outcome};
 use crate::files;
@@ -31,7 +31,7 @@ pub const GAMES: &str = "games.jsonl";
 /// Everything the games say so far.
 pub struct Played {
     pub schedule: Schedule,
-    pub table: Table,
+    pub table: Crosstable,
     pub pairs: u64,
     /// Forfeits by entrant: illegal, crash, time.
     pub forfeits: Vec<[u64; 3]>,
@@ -48,7 +48,7 @@ pub struct Played {
 impl Played {
     fn new(plan: &Plan) -> Self {
         let n = plan.entrants.len();
-        let (schedule, table) = (Schedule::new(plan), Table::new(n));
+        let (schedule, table) = (Schedule::new(plan), Crosstable::new(n));
         Self {
             schedule,
             table,

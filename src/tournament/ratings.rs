@@ -20,7 +20,7 @@ const RESAMPLES: u32 = 1000;
 
 /// The results of all pairs, each counted once for its two players i < j.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table {
+pub struct Crosstable {
     players: usize,
     /// By matchup: pairs by i's result in the game where it sat first (× 3) and in the other one.
     cells: Vec<[u64; 9]>,
@@ -28,7 +28,7 @@ pub struct Table {
     earned: Vec<Vec<(f64, u64)>>,
 }
 
-impl Table {
+impl Crosstable {
     /// Nothing played yet.
     pub fn new(players: usize) -> Self {
         let matchups = players * players.saturating_sub(1) / 2;
@@ -131,7 +131,7 @@ impl Model {
     }
 
     /// The log posterior of weighted cells, its gradient, and minus its second derivative.
-    fn posterior(&self, table: &Table, cells: &[[f64; 9]], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
+    fn posterior(&self, table: &Crosstable, cells: &[[f64; 9]], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
         let n = self.x.len();
         let mut sum: f64 = self.x.iter().map(|x| -x * x / (2.0 * PRIOR * PRIOR)).sum();
         hessian.fill(0.0);
@@ -177,7 +177,7 @@ impl Model {
     }
 
     /// Newton's method from here, with steps halved until they climb.
-    fn fit(mut self, table: &Table, cells: &[[f64; 9]]) -> Self {
+    fn fit(mut self, table: &Crosstable, cells: &[[f64; 9]]) -> Self {
         let n = self.x.len();
         let (mut gradient, mut hessian) = (vec![0.0; n], vec![0.0; n * n]);
         let mut now = self.posterior(table, cells, &mut gradient, &mut hessian);
@@ -252,7 +252,7 @@ pub struct Ratings {
 }
 
 /// Rates all players. `anchor` is a player whose rating is known. The seed is that of the resampling.
-pub fn rate(table: &Table, anchor: Option<(usize, f64)>, seed: u64) -> Ratings {
+pub fn rate(table: &Crosstable, anchor: Option<(usize, f64)>, seed: u64) -> Ratings {
     let n = table.players;
     let counted: Vec<[f64; 9]> = table.cells.iter().map(|c| c.map(|x| x as f64)).collect();
     let fit = Model { x: vec![0.0; n + 2] }.fit(table, &counted);
@@ -278,7 +278,7 @@ pub fn rate(table: &Table, anchor: Option<(usize, f64)>, seed: u64) -> Ratings {
 ///
 /// To the pairs of a meeting one more is added when they are resampled, half won and half lost at the size they had so
 /// far (the root of their mean square; one unit where nothing was earned), so that one pair does not look certain.
-pub fn mean_returns(table: &Table, seed: u64) -> Vec<Estimate> {
+pub fn mean_returns(table: &Crosstable, seed: u64) -> Vec<Estimate> {
     let n = table.players;
     let games: Vec<f64> = (0..n).map(|a| 2.0 * (0..n).map(|b| table.pairs(a, b)).sum::<u64>() as f64).collect();
     let means = |sums: &[f64]| -> Vec<f64> {
@@ -317,7 +317,7 @@ fn likely(seen: &[(f64, u64)]) -> Vec<(f64, f64)> {
 
 /// As many pairs for each matchup, drawn from those that were played, half a pair that the model expects and half a
 /// pair of even chances, so that what was never seen is not taken for impossible.
-fn resample(table: &Table, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
+fn resample(table: &Crosstable, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
     let draw = |(i, j, k): (usize, usize, usize)| {
         let (cells, mut out) = (&table.cells[k], [0.0; 9]);
         let pairs: u64 = cells.iter().sum();
@@ -365,9 +365,9 @@ mod tests {
         }
     }
 
-    fn play(truth: &Model, pairs: u64, rng: &mut Rng) -> Table {
+    fn play(truth: &Model, pairs: u64, rng: &mut Rng) -> Crosstable {
         let n = truth.x.len() - 2;
-        let mut table = Table::new(n);
+        let mut table = Crosstable::new(n);
         for i in 0..n {
             for j in i + 1..n {
                 for _ in 0..pairs {
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn two_players_have_a_closed_form() {
         // 30 wins, 10 draws, 10 losses, seats even: the score 0.7 has the odds e^r times those of the draws' halves.
-        let mut table = Table::new(2);
+        let mut table = Crosstable::new(2);
         for _ in 0..15 {
             table.add(0, 1, [Score::Win, Score::Win], 2.0);
         }
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn seats_are_told_apart() {
-        let mut table = Table::new(2);
+        let mut table = Crosstable::new(2);
         for _ in 0..9 {
             table.add(1, 0, [Score::Win, Score::Loss], 0.0); // who sits first wins
         }
@@ -419,14 +419,14 @@ mod tests {
 
     #[test]
     fn a_clean_sweep_and_no_games_are_numbers() {
-        let mut table = Table::new(3);
+        let mut table = Crosstable::new(3);
         for _ in 0..10 {
             table.add(0, 1, [Score::Win, Score::Win], 2.0);
         }
         let r = rate(&table, None, 1);
         assert!(r.elo.iter().all(|e| e.value.is_finite() && e.low.is_finite() && e.high.is_finite()), "{r:?}");
         assert!(r.elo[0].value > 300.0 && r.elo[0].low < r.elo[0].value, "{r:?}");
-        rate(&Table::new(1), None, 1);
+        rate(&Crosstable::new(1), None, 1);
     }
 
     /// 300 tournaments of four with draws and an advantage of the first seat: how often the intervals hold the truth.
@@ -462,7 +462,7 @@ mod tests {
         let mut rng = Rng::new(4, Stream::Eval, 1);
         for pairs in [1, 3, 10, 40] {
             let covered = (0..1000).filter(|run| {
-                let mut table = Table::new(2);
+                let mut table = Crosstable::new(2);
                 for _ in 0..pairs {
                     let mut x = rng.f64();
                     let drawn = worth.iter().find(|(_, p)| {
@@ -483,7 +483,7 @@ mod tests {
 
     #[test]
     fn mean_returns_of_no_and_of_even_games_are_numbers() {
-        let mut table = Table::new(3);
+        let mut table = Crosstable::new(3);
         table.add(0, 1, [Score::Draw; 2], -0.0);
         let found = mean_returns(&table, 1);
         assert!(found[0].value == 0.0 && found[0].low < 0.0 && found[0].high > 0.0, "{found:?}");

@@ -116,8 +116,8 @@ impl<G: Game> Guided<G> {
         })
     }
 
-    /// Asks the network of the leaf. The first row of `logits` and of `values` then holds the mean over all forms.
-    fn judge(&mut self, game: &G) {
+    /// Lets the network evaluate the leaf. The first row of `logits` and of `values` then holds the mean over all forms.
+    fn evaluate_leaf(&mut self, game: &G) {
         let spec = game.spec();
         // A leaf that waits is a player's turn.
         let mover = if let Turn::Player(mover) = game.turn(self.tree.leaf()) { mover } else { 0 };
@@ -166,7 +166,7 @@ impl<G: Game> Player<G> for Guided<G> {
         // One simulation at least: before it, all moves look alike.
         while !(self.tree.finished() || self.tree.simulations() > 0 && late()) {
             if self.tree.select(game, rng) {
-                self.judge(game);
+                self.evaluate_leaf(game);
                 self.tree.expand(game, &self.logits, self.values[0], rng);
             }
         }
@@ -213,7 +213,7 @@ impl<G: Game> Player<G> for Guided<G> {
         if !self.tree.select(game, &mut rng) {
             return false;
         }
-        self.judge(game);
+        self.evaluate_leaf(game);
         self.tree.expand(game, &self.logits, self.values[0], &mut rng);
         self.tree.policy(policy);
         if self.set.temperature == 0.0 {

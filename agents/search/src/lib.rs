@@ -12,15 +12,15 @@
 //! | programs that play: what they have in common, Go, chess | [`engine`], [`gtp`], [`uci`] |
 //! | what ends with an engine, and with Agon | [`strays`] |
 //! | search guided by a network | [`puct`], [`guided`] |
-//! | self-play with it, and what it remembers of judgements | [`self_play`], [`memory`] |
+//! | self-play with it, and the cache of evaluations | [`self_play`], [`evaluation_cache`] |
 
 pub mod cfr;
 pub mod engine;
+pub mod evaluation_cache;
 pub mod gtp;
 pub mod guided;
 pub mod match_loop;
 pub mod mcts;
-pub mod memory;
 pub mod minimax;
 pub mod player;
 pub mod puct;

@@ -135,7 +135,7 @@ impl Tree {
     }
 }
 
-/// One thread's memory.
+/// One thread's state.
 struct Worker<S> {
     tree: Tree,
     state: S,

@@ -2,12 +2,12 @@
 //!
 //! Each thread owns a share of the games and one copy of the network. In a wave every tree walks to a position that
 //! must be judged, the network judges all of them at once, and the trees take the judgements in. What was judged before
-//! is remembered ([`crate::memory`]) and costs no wave. Moves, noise and openings come from generators of the games'
+//! is remembered ([`crate::evaluation_cache`]) and costs no wave. Moves, noise and openings come from generators of the games'
 //! own. Games do not go through [`crate::match_loop`], where one player thinks at a time. Trees and memory are dropped between calls, because the network changes there, so that all there is to save are
 //! games as lists of moves.
 
+use crate::evaluation_cache::EvaluationCache;
 use crate::guided::{Evaluate, check, draw};
-use crate::memory::Memory;
 use crate::puct::{Noise, SearchSettings, Tree, scaled};
 use agon_core::GameSpec;
 use agon_core::game::{Action, Game, Turn, start};
@@ -105,8 +105,8 @@ pub struct Played {
     pub kept: u64,
     /// Games given up; games in which giving up was only noted, and those of them that were not lost.
     pub resigned: [u64; 3],
-    /// Positions that the network judged, and those whose judgement it remembered.
-    pub judged: [u64; 2],
+    /// Positions that the network evaluated, and those whose evaluation was cached.
+    pub evaluations: [u64; 2],
     /// Time in the network, and in all, of the slowest thread.
     pub times: [Duration; 2],
 }
@@ -330,8 +330,8 @@ fn run<G: Game>(
     let (begun, mut played, mut finished) = (Instant::now(), Played::default(), Vec::new());
     let (width, actions, n) = (game.spec().obs_len(), game.spec().actions, lanes.len());
     let (mut obs, mut logits, mut value) = (vec![0.0; n * width], vec![0.0; n * actions], vec![0.0; n]);
-    let mut memory = Memory::new(actions, moves as usize * set.search.simulations as usize);
-    // Lanes whose leaves wait to be judged, a row each.
+    let mut cache = EvaluationCache::new(actions, moves as usize * set.search.simulations as usize);
+    // Lanes whose leaves wait for an evaluation, a row each.
     let mut waiting: Vec<(usize, u64)> = Vec::with_capacity(n);
     'waves: loop {
         if stop() {
@@ -343,7 +343,7 @@ fn run<G: Game>(
             let mut moved = false;
             loop {
                 if lane.tree.finished() {
-                    // A move a wave: whose positions are all remembered is not to play while the others wait.
+                    // One move a wave: a game whose positions are all cached must not play on while the others wait.
                     if std::mem::replace(&mut moved, true) {
                         break;
                     }
@@ -355,13 +355,13 @@ fn run<G: Game>(
                     // A leaf that waits is a player's turn.
                     let mover = if let Turn::Player(mover) = game.turn(lane.tree.leaf()) { mover } else { 0 };
                     game.observe(lane.tree.leaf(), mover, obs);
-                    let key = Memory::key(obs);
-                    let Some((logits, value)) = memory.find(key) else {
+                    let key = EvaluationCache::key(obs);
+                    let Some((logits, value)) = cache.find(key) else {
                         waiting.push((i, key));
                         break;
                     };
                     lane.tree.expand(game, logits, value, &mut lane.rng);
-                    played.judged[1] += 1;
+                    played.evaluations[1] += 1;
                 }
             }
         }
@@ -372,9 +372,9 @@ fn run<G: Game>(
         let asked = Instant::now();
         network.evaluate(&obs[..rows * width], &mut logits[..rows * actions], &mut value[..rows]);
         played.times[0] += asked.elapsed();
-        played.judged[0] += rows as u64;
+        played.evaluations[0] += rows as u64;
         for ((i, key), (logits, value)) in waiting.iter().zip(logits.chunks_exact(actions).zip(&value)) {
-            memory.keep(*key, logits, *value);
+            cache.keep(*key, logits, *value);
             lanes[*i].tree.expand(game, logits, *value, &mut lanes[*i].rng);
         }
     }
@@ -413,7 +413,7 @@ impl<G: Game> SelfPlay for Games<G> {
             all.games.extend(played.games);
             all.moves += played.moves;
             (0..3).for_each(|i| all.resigned[i] += played.resigned[i]);
-            (0..2).for_each(|i| all.judged[i] += played.judged[i]);
+            (0..2).for_each(|i| all.evaluations[i] += played.evaluations[i]);
             (0..2).for_each(|i| all.times[i] = all.times[i].max(played.times[i]));
         }
         Some(all)

@@ -4,7 +4,7 @@
 use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::greedy::see;
 use crate::normalise::Moments;
-use crate::replay::{Batch, Outcome, Priorities, Replay};
+use crate::replay::{Batch, Priorities, Replay, StepOutcome};
 use agon_core::rng::Rng;
 use agon_core::{Actions, FirstBuf, Slab, Spec, StepBuf};
 use serde_json::{Map, Value, json};
@@ -100,7 +100,7 @@ impl Collector {
     pub fn take(&mut self, progress: f64) {
         let scale = self.set.reward_scale as f32;
         self.slab.reward.iter_mut().for_each(|r| *r *= scale);
-        self.replay.end(Outcome {
+        self.replay.end(StepOutcome {
             action: self.slab.actions(),
             reward: &self.slab.reward,
             terminated: &self.slab.terminated,

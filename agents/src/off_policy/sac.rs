@@ -50,7 +50,7 @@ agon_core::settings! {
         target_entropy: Option<f64> = None, in [-1e6, 1e6];
         /// A temperature that stays as it is, in place of the one that is learned.
         temperature: Option<f64> = None, in [0.0, 1e9];
-        /// Rewards before the critics judge what is left.
+        /// Rewards before the critics' value takes over.
         n_step: usize = 1, in [1.0, 1000.0];
         /// Observations are standardised by their running mean and deviation.
         normalize_observation: bool = false;

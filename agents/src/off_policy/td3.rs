@@ -52,7 +52,7 @@ agon_core::settings! {
         target_noise: f64 = 0.2, in [0.0, 10.0];
         /// The most that this noise can be.
         target_noise_clip: f64 = 0.5, in [0.0, 10.0];
-        /// Rewards before the critics judge what is left.
+        /// Rewards before the critics' value takes over.
         n_step: usize = 1, in [1.0, 1000.0];
         /// Observations are standardised by their running mean and deviation.
         normalize_observation: bool = false;

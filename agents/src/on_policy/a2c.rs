@@ -64,7 +64,7 @@ impl Config {
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
-            memory: 0,
+            recurrent: 0,
         }
     }
 
@@ -159,7 +159,7 @@ pub fn loss<'a>(
     for (i, &at) in rows.at.iter().enumerate() {
         let of = i * outputs..(i + 1) * outputs;
         let (row, v) = (row(at, &rows.out[of.clone()]), f64::from(rows.value[i]));
-        let ([advantage, target], [log_prob, entropy]) = (worth(at, v), head.judge(row, &mut scratch));
+        let ([advantage, target], [log_prob, entropy]) = (worth(at, v), head.evaluate(row, &mut scratch));
         let by = [-advantage / n, -weights.entropy / n];
         head.differentiate(row, &scratch, by, &mut gradient.out[of], &mut gradient.log_std);
         gradient.value[i] = (weights.value * 2.0 * (v - target) / n) as f32;
@@ -207,7 +207,7 @@ impl Agent for A2c {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        self.collector.judge("a2c").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
+        self.collector.evaluator("a2c").map(|evaluator| -> Box<dyn Evaluate> { Box::new(evaluator) })
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {

@@ -28,8 +28,8 @@ pub struct Shape<'a> {
     pub shared: bool,
     /// Logarithm of a Gaussian's initial deviation.
     pub log_std: f64,
-    /// Numbers that a gated recurrent unit in front of them remembers; 0 for none.
-    pub memory: usize,
+    /// Width of a gated recurrent unit (GRU) in front of them; 0 for none.
+    pub recurrent: usize,
 }
 
 /// Where the networks' parameters are. Convolutions, a gated recurrent unit (Cho et al. 2014) or a shared trunk may stand
@@ -37,7 +37,7 @@ pub struct Shape<'a> {
 #[derive(Clone, Debug)]
 struct Nets {
     input: Input,
-    memory: Option<[usize; 4]>,
+    recurrent: Option<[usize; 4]>,
     trunk: Option<Mlp>,
     policy: Mlp,
     value: Mlp,
@@ -50,8 +50,8 @@ impl Nets {
         let (input, inputs) = (Input::new(b, reading), reading.features());
         let outputs = head.outputs();
         let deviations = if matches!(head, Head::Gaussian { .. }) { outputs } else { 0 };
-        let memory = (shape.memory > 0).then(|| {
-            let (gates, width) = (3 * shape.memory, shape.memory);
+        let recurrent = (shape.recurrent > 0).then(|| {
+            let (gates, width) = (3 * shape.recurrent, shape.recurrent);
             [
                 b.orthogonal("memory.weight_ih", gates, inputs, 1.0),
                 b.orthogonal("memory.weight_hh", gates, width, 1.0),
@@ -59,7 +59,7 @@ impl Nets {
                 b.constant("memory.bias_hh", &[gates as i64], 0.0),
             ]
         });
-        let inputs = if shape.memory > 0 { shape.memory } else { inputs };
+        let inputs = if shape.recurrent > 0 { shape.recurrent } else { inputs };
         let sizes = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
         let (trunk, first, hidden) = match (shape.shared, shape.hidden.last()) {
             (true, Some(&width)) => {
@@ -71,13 +71,13 @@ impl Nets {
         let policy = Mlp::new(b, "policy", &sizes(first, hidden, outputs), shape.activation, Last::Head(0.01));
         let value = Mlp::new(b, "value", &sizes(first, hidden, 1), shape.activation, Last::Head(1.0));
         let log_std = (deviations > 0).then(|| b.constant("log_std", &[deviations as i64], shape.log_std));
-        Self { input, memory, trunk, policy, value, log_std }
+        Self { input, recurrent, trunk, policy, value, log_std }
     }
 
     /// What is remembered after `obs` `[rows, obs_len]`, given what was before it, both `[rows, width]`. Without memory
     /// that is the observation itself.
     fn remember(&self, p: &Params, obs: &Tensor, before: &Tensor) -> Tensor {
-        let Some([ih, hh, bias_ih, bias_hh]) = self.memory else { return obs.shallow_clone() };
+        let Some([ih, hh, bias_ih, bias_hh]) = self.recurrent else { return obs.shallow_clone() };
         let x = self.input.tensor(p, obs);
         x.gru_cell(before, &p.leaves[ih], &p.leaves[hh], Some(&p.leaves[bias_ih]), Some(&p.leaves[bias_hh]))
     }
@@ -98,7 +98,7 @@ impl Nets {
 
     /// The policy's outputs `[rows, outputs]` and the values `[rows, 1]`, for observations or what is remembered of them.
     fn both(&self, p: &Params, seen: &Tensor) -> [Tensor; 2] {
-        let x = if self.memory.is_some() { seen.shallow_clone() } else { self.input.tensor(p, seen) };
+        let x = if self.recurrent.is_some() { seen.shallow_clone() } else { self.input.tensor(p, seen) };
         let x = self.trunk.as_ref().map_or_else(|| x.shallow_clone(), |t| t.forward(p, &x));
         [self.policy.forward(p, &x), self.value.forward(p, &x)]
     }
@@ -234,9 +234,9 @@ pub struct Observed<'a> {
     pub obs: &'a [f32],
     /// The same on the device, where it is there already.
     pub on_device: Option<&'a Tensor>,
-    /// Of a recurrent network: what was remembered before the first step `[rows, width]`, and where episodes begin
+    /// Of a recurrent network: its state before the first step `[rows, width]`, and where episodes begin
     /// `[steps, rows]`.
-    pub memory: Option<(&'a Tensor, &'a [f32])>,
+    pub recurrent: Option<(&'a Tensor, &'a [f32])>,
 }
 
 /// A part of a minibatch on the host, and its share of the gradient.
@@ -284,7 +284,7 @@ impl Networks {
         let mut builder = Builder::new(seed);
         let nets = Nets::new(&mut builder, shape, reading, head);
         let params = builder.finish(device);
-        let host = device == Device::Cpu && nets.memory.is_none();
+        let host = device == Device::Cpu && nets.recurrent.is_none();
         let mut networks = Self {
             host: host.then(|| HostNets::new(&params, &nets)),
             log_std: vec![0.0; if nets.log_std.is_some() { head.outputs() } else { 0 }],
@@ -329,12 +329,12 @@ impl Networks {
         }
     }
 
-    /// Numbers remembered, by a recurrent network.
-    pub fn memory_width(&self) -> Option<i64> {
-        self.nets.memory.map(|[_, hh, ..]| self.params.leaves[hh].size()[1])
+    /// Width of the state, of a recurrent network.
+    pub fn recurrent_width(&self) -> Option<i64> {
+        self.nets.recurrent.map(|[_, hh, ..]| self.params.leaves[hh].size()[1])
     }
 
-    /// What is remembered after `obs` `[rows, obs_len]` and `before` `[rows, width]`.
+    /// The recurrent state after `obs` `[rows, obs_len]`, given the state `before` `[rows, width]`.
     pub fn remember(&self, obs: &Tensor, before: &Tensor) -> Tensor {
         tch::no_grad(|| self.nets.remember(&self.params, obs, before))
     }
@@ -448,7 +448,7 @@ impl Networks {
         let index =
             |at: &[usize]| Tensor::from_slice(&at.iter().map(|at| *at as i64).collect::<Vec<_>>()).to_device(device);
         let uploaded = observed.on_device.map_or_else(|| self.upload(observed.obs), Tensor::shallow_clone);
-        let seen = match observed.memory {
+        let seen = match observed.recurrent {
             None => uploaded.index_select(0, &index(at)),
             Some((first, fresh)) => {
                 let rows = first.size()[0];
@@ -559,7 +559,7 @@ mod tests {
             let conv = matches!(observation, Observation::Picture(_)).then_some(&filters[..]);
             let head = Head::of(&Spec::observing(observation.clone(), ActionSpec::discrete(["l", "r", "n"]), 9));
             let (hidden, activation) = (&[7, 6][..], Activation::Tanh);
-            let shape = Shape { hidden, conv, activation, shared, log_std: 0.0, memory: 0 };
+            let shape = Shape { hidden, conv, activation, shared, log_std: 0.0, recurrent: 0 };
             let reading = Reading::new(observation, conv).unwrap();
             let new = || Networks::new(1, &shape, &reading, &head, Device::Cpu, 1);
             let (mut host, mut device) = (new(), Networks { host: None, ..new() });
@@ -568,7 +568,7 @@ mod tests {
             let both = [&mut host, &mut device].map(|networks| {
                 let (mut out, mut value, at) = (vec![0.0; 120], vec![0.0; 40], (0..40).rev().collect::<Vec<_>>());
                 networks.forward(&obs, &mut out, &mut value, crate::agent::NEVER).unwrap();
-                let observed = Observed { obs: &obs, on_device: None, memory: None };
+                let observed = Observed { obs: &obs, on_device: None, recurrent: None };
                 networks.differentiate(observed, &at, 3, &|rows, gradient| {
                     for (i, at) in rows.at.iter().enumerate() {
                         gradient.out[i * 3..i * 3 + 3].copy_from_slice(&drawn[at * 4..at * 4 + 3]);

@@ -92,7 +92,7 @@ impl Config {
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
-            memory: self.memory,
+            recurrent: self.memory,
         }
     }
 
@@ -265,7 +265,7 @@ fn loss(terms: &Terms<'_>, rows: Rows<'_>, gradient: &mut AtOutputs) -> Sums {
     for (i, &at) in rows.at.iter().enumerate() {
         let of = i * outputs..(i + 1) * outputs;
         let row = rollout.row(at, &rows.out[of.clone()], rows.log_std);
-        let [log_prob, entropy] = head.judge(row, &mut scratch);
+        let [log_prob, entropy] = head.evaluate(row, &mut scratch);
 
         let a = (f64::from(advantage[at]) - mean) / deviation;
         let log_ratio = log_prob - f64::from(rollout.log_prob[at]);
@@ -343,7 +343,7 @@ impl Agent for Ppo {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        self.collector.judge("ppo").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
+        self.collector.evaluator("ppo").map(|evaluator| -> Box<dyn Evaluate> { Box::new(evaluator) })
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {

@@ -86,7 +86,7 @@ impl Config {
             activation: self.activation,
             shared: false,
             log_std: self.log_std,
-            memory: 0,
+            recurrent: 0,
         }
     }
 
@@ -163,7 +163,7 @@ impl Reinforce {
         let Collector { networks, head, rollout, .. } = &mut self.collector;
         let (outputs, obs_len) = (head.outputs(), rollout.obs_len());
         let widths = [steps.chosen.len(), steps.mask.len()].map(|all| all / at.len());
-        let observed = Observed { obs: &steps.obs[..at.len() * obs_len], on_device: None, memory: None };
+        let observed = Observed { obs: &steps.obs[..at.len() * obs_len], on_device: None, recurrent: None };
         let weights = Weights { value: c.value_coef, entropy: c.entropy_coef, rows: at.len() as f64 };
         networks.differentiate(observed, &at, outputs, &|rows, gradient| {
             let [raw, mask] = widths.map(|width| move |at: usize| at * width..(at + 1) * width);
@@ -230,7 +230,7 @@ impl Agent for Reinforce {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        self.collector.judge("reinforce").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
+        self.collector.evaluator("reinforce").map(|evaluator| -> Box<dyn Evaluate> { Box::new(evaluator) })
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {

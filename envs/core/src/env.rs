@@ -52,7 +52,7 @@ pub struct Measure {
 
 impl Measure {
     /// What is expected to be lost against whoever knows everything from the start, in the same episode. An environment
-    /// that counts it counts [`Self::CLAIRVOYANT`] too, and is judged by the two.
+    /// that counts it counts [`Self::CLAIRVOYANT`] too, and is evaluated by the two.
     pub const REGRET: &'static str = "regret";
     /// What whoever knows everything is expected to earn in the same episode.
     pub const CLAIRVOYANT: &'static str = "clairvoyant's revenue";

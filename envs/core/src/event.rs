@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum RunOutcome {
     /// All its steps were made.
     Done,
     /// Someone asked it to stop; it can be resumed.
@@ -119,7 +119,7 @@ pub enum Event {
         /// Environment steps made.
         step: u64,
         /// How it ended.
-        outcome: Outcome,
+        outcome: RunOutcome,
     },
 }
 

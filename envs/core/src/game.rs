@@ -180,8 +180,8 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// A legal move in the notation of the game's players.
     fn write(&self, state: &Self::State, action: Action) -> String;
 
-    /// A legal move as records of games have it, where that is another notation.
-    fn sheet(&self, state: &Self::State, action: Action) -> String {
+    /// A legal move in the notation of game records, such as SAN in PGN, where that differs from [`Game::write`].
+    fn write_in_record(&self, state: &Self::State, action: Action) -> String {
         self.write(state, action)
     }
 

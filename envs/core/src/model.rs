@@ -7,9 +7,9 @@ use std::collections::HashMap;
 /// More outcomes would fill a few gigabytes.
 const MOST_OUTCOMES: usize = 100_000_000;
 
-/// One way a choice can turn out.
+/// One possible result of a choice.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
+pub struct Transition {
     /// How probable it is.
     pub probability: f64,
     /// What is earned.
@@ -30,7 +30,7 @@ pub struct Model {
     /// `[states × actions + 1]`: where each choice's outcomes begin in `outcomes`.
     pub from: Vec<usize>,
     /// All of them.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<Transition>,
     /// Probabilities of the states that episodes start in.
     pub starts: Vec<(f64, u32)>,
 }
@@ -65,7 +65,7 @@ impl Model {
                     let mut found = Vec::new();
                     let told = env.outcomes(&state, action as i64, &mut |p, reward, next| {
                         if p > 0.0 {
-                            found.push(Outcome { probability: p, reward, next: next.map(|s| walk.place(env, s)) });
+                            found.push(Transition { probability: p, reward, next: next.map(|s| walk.place(env, s)) });
                         }
                     });
                     if !told {
@@ -76,7 +76,7 @@ impl Model {
                 walk.model.from.push(walk.model.outcomes.len());
             }
             if at.is_multiple_of(1 << 14) {
-                let held = walk.model.outcomes.len() * size_of::<Outcome>() + at * size_of::<E::State>();
+                let held = walk.model.outcomes.len() * size_of::<Transition>() + at * size_of::<E::State>();
                 // An array that grows is copied, so that as much again must be there.
                 if held as f64 > memory::available() {
                     return Err(format!("the memory that is there does not hold it ({at} states so far)"));

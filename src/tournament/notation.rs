@@ -23,15 +23,15 @@ pub fn export(folder: &Path, number: Option<u64>, file: &Path) -> Outcome<u64> {
         return Err(Failure::Input(format!("{}: SGF is for games of Go; use .pgn", file.display())));
     }
     let path = folder.join(GAMES);
-    let sheets = Sheets { plan: &plan, lines, path: &path, number, file, out: None, sgf };
-    let written = visit(&plan, sheets)?.0;
+    let games = Export { plan: &plan, lines, path: &path, number, file, out: None, sgf };
+    let written = visit(&plan, games)?.0;
     match number {
         Some(_) if written == 0 => Err(Failure::Input(format!("{} has no such game", folder.display()))),
         _ => Ok(written),
     }
 }
 
-struct Sheets<'a> {
+struct Export<'a> {
     plan: &'a Plan,
     lines: Lines,
     path: &'a Path,
@@ -42,7 +42,7 @@ struct Sheets<'a> {
     sgf: bool,
 }
 
-impl Visit for Sheets<'_> {
+impl Visit for Export<'_> {
     type Out = Checked;
 
     fn visit<G: Game>(mut self, game: G) -> Checked {
@@ -121,7 +121,7 @@ fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
         if ply % 2 == 0 || i == 0 {
             words.push(format!("{}{}", ply / 2 + 1, if ply % 2 == 0 { "." } else { "..." }));
         }
-        words.push(game.sheet(played.state(), *action));
+        words.push(game.write_in_record(played.state(), *action));
         played.play(&mut [], *action);
     }
     words.push(result.into());

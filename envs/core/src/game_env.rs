@@ -16,7 +16,7 @@ use crate::spec::{ActionSpec, Spec};
 
 /// The environment of a game.
 #[derive(Clone)]
-pub struct Table<G: Game> {
+pub struct GameEnv<G: Game> {
     game: G,
     spec: Spec,
 }
@@ -24,7 +24,7 @@ pub struct Table<G: Game> {
 /// The most players a game may have.
 const PLAYERS: usize = 8;
 
-impl<G: Game> Table<G> {
+impl<G: Game> GameEnv<G> {
     /// Tells every way that chance can decide until a player must, with its probability times `p`.
     fn ways(&self, p: f64, state: &G::State, each: &mut dyn FnMut(f64, &G::State)) {
         if self.game.turn(state) != Turn::Chance {
@@ -48,7 +48,7 @@ impl<G: Game> Table<G> {
     }
 }
 
-impl<G: Game> Env for Table<G> {
+impl<G: Game> Env for GameEnv<G> {
     type Settings = G::Settings;
     type State = G::State;
     const VERSION: u32 = G::VERSION;
