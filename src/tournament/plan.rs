@@ -95,7 +95,7 @@ pub struct Entrant {
 
 /// A tournament that was understood whole.
 #[derive(Debug)]
-pub struct Plan {
+pub struct TournamentPlan {
     pub name: String,
     pub game: String,
     pub game_settings: Map<String, Value>,
@@ -108,7 +108,7 @@ pub struct Plan {
     book: Option<(PathBuf, Vec<Entry>)>,
 }
 
-impl Plan {
+impl TournamentPlan {
     /// Reads and checks a scenario; `sets` as on the command line.
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
         let path = &crate::embedded::locate(path)?;
