@@ -227,9 +227,12 @@ fn thoughts<G: Game>(game: &G, state: &G::State, thoughts: &Thoughts) -> Vec<Str
         let depth = if thoughts.depth > 0 { format!(", {} plies deep", thoughts.depth) } else { String::new() };
         out.push(format!("searched {}{depth}", thoughts.searched));
     }
-    let chances = thoughts.chances;
-    let head =
-        if chances { format!("{:>11}  move", "probability") } else { format!("{:>8} {:>8}  line", "visits", "value") };
+    let probabilities = thoughts.probabilities;
+    let head = if probabilities {
+        format!("{:>11}  move", "probability")
+    } else {
+        format!("{:>8} {:>8}  line", "visits", "value")
+    };
     out.push(head);
     for line in thoughts.lines.iter().take(6) {
         let (mut at, mut words) = (state.clone(), Vec::new());
@@ -241,7 +244,7 @@ fn thoughts<G: Game>(game: &G, state: &G::State, thoughts: &Thoughts) -> Vec<Str
             game.play(&mut at, *action);
         }
         let words = words.join(" ");
-        out.push(match chances {
+        out.push(match probabilities {
             true => format!("{:>9.1} %  {words}", 100.0 * line.value),
             false => format!("{:>8} {:>+8.3}  {words}", line.visits, line.value + 0.0),
         });

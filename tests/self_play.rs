@@ -44,7 +44,7 @@ train = { steps = 40_000, envs = 16, save_every = 4_000 }
 eval  = { every = 20_000, episodes = 4, final_episodes = 200 }
 "#;
 
-/// What must be the same bits: metrics, and the last checkpoint.
+/// What must be bit-identical: metrics, and the last checkpoint.
 fn bits(run: &Path) -> (String, Vec<u8>, Value) {
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let latest = std::fs::read_to_string(run.join("checkpoints/latest")).unwrap();

@@ -220,7 +220,7 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
         ("tournament.book=\"none.txt\"", "none.txt"),
         ("tournament.opening_plies=200", "the game is over"),
         ("env.id=\"games/conect-four\"", "did you mean `games/connect-four`"),
-        ("env.id=\"games/2048\"", "games of two"),
+        ("env.id=\"games/2048\"", "two-player games"),
         ("env.id=\"games/kuhn-poker\"", "cannot play this game"),
         ("tournament.elo=3", "unknown"),
     ];

@@ -1,5 +1,5 @@
-//! AlphaZero (Silver et al. 2018) and its Gumbel variant (Danihelka et al. 2022): self-play by search, and a network that
-//! learns what the searches found and how the games ended.
+//! AlphaZero (Silver et al. 2018) and its Gumbel variant (Danihelka et al. 2022): self-play by search, and a network
+//! that learns the searched policies and the results of the games.
 //!
 //! Reading order: `Config`, `AlphaZero::advance`, `AlphaZero::update`. The searches and the games are
 //! `agon_search::self_play`, the network is [`crate::board_net`].
@@ -31,8 +31,8 @@ agon_core::settings! {
         width: usize = 64, in [1.0, 4096.0];
         /// Residual blocks, or hidden layers.
         blocks: usize = 3, in [0.0, 100.0];
-        /// The numbers of the tower while games are played and learned from. A run goes on as it began, on any
-        /// machine; whoever plays with the network later does so in float32.
+        /// The numbers of the tower while games are played and learned from. A resumed run keeps it, on any machine;
+        /// trained networks play in float32.
         precision: Precision = Precision::Auto;
         /// How a move is searched: puct or gumbel.
         rule: Rule = Rule::Gumbel;
@@ -58,17 +58,17 @@ agon_core::settings! {
         draw_plies: u32 = 8, in [0.0, 1e6];
         /// The share of the search's value in the value's target, beside the game's result.
         value_blend: f64 = 0.5, in [0.0, 1.0];
-        /// A game is given up when its mover's value is below this, if given.
+        /// A player resigns when its value is below this, if given.
         resign_below: Option<f64> = None, in [-1.0, 0.0];
-        /// The share of games that are played out nevertheless, to see how often giving up would have been wrong.
+        /// The share of games without resignation, to measure how often resigning would have been wrong.
         resign_never: f64 = 0.1, in [0.0, 1.0];
-        /// Positions that are kept to learn from.
+        /// Positions of the window that is learned from.
         window: usize = 100_000, in [1.0, 1e9];
         /// Searched moves between updates of the network that searches.
         moves: u64 = 4096, in [1.0, 1e9];
         /// How often a position is learned from, on average.
         passes: f64 = 4.0, in [0.0, 1000.0];
-        /// Positions a gradient step sees.
+        /// Positions of a minibatch.
         minibatch: usize = 256, in [1.0, 1e6];
         /// Adam's step size.
         learning_rate: f64 = 2e-3, in [0.0, 1.0];
@@ -78,7 +78,7 @@ agon_core::settings! {
         value_coef: f64 = 1.0, in [0.0, 100.0];
         /// Decay of the weights a unit of step size (Loshchilov and Hutter 2019).
         weight_decay: f64 = 1e-4, in [0.0, 10.0];
-        /// Longest gradient.
+        /// Gradients with a greater norm are scaled down to it.
         max_grad_norm: f64 = 5.0, in [0.0, 1e9];
     }
 }
@@ -95,20 +95,20 @@ pub struct AlphaZero {
     rng: Rng,
     step: u64,
     steps: u64,
-    /// Positions that the network owes to learn from.
+    /// Positions still to be learned from.
     owed: f64,
-    /// What was reported of games that it has not learned from yet: it was asked to stop before it had.
+    /// The report of games that were not learned from before it was asked to stop.
     pending: Option<Vec<(String, f64)>>,
-    /// A minibatch, in parts that are learned from side by side, and who does.
+    /// A minibatch, in parts that the threads of the pool work on in parallel.
     parts: Vec<Part>,
     pool: ThreadPool,
     times: Times,
     episodes: Episodes,
 }
 
-/// A part of a minibatch in memory that games write and the network reads, and what is found there.
+/// A part of a minibatch, in memory shared by games and the network, and its results.
 struct Part {
-    /// The learner's parameters, the same memory.
+    /// The learner's parameters, sharing memory.
     params: Params,
     obs: HostTensor<f32>,
     policy: HostTensor<f32>,
@@ -135,7 +135,7 @@ impl Part {
         }
     }
 
-    /// The one place where something is learned: the policy from what searches found, the value from how games ended.
+    /// The loss: cross entropy to the searched policy, and squared error to the value's target.
     fn learn(&mut self, net: &BoardNet, kind: Kind, value_coef: f64) {
         let device = self.params.flat.device();
         let (logits, value) = net.forward(&self.params, &self.obs.to(device), kind);
@@ -168,7 +168,7 @@ impl Config {
         Ok(())
     }
 
-    /// A minibatch in parts. How many there are does not depend on the number of threads, so neither do results.
+    /// A minibatch in parts. Their number does not depend on the number of threads, so neither do results.
     fn parts(&self, spec: &GameSpec, params: &Params) -> Vec<Part> {
         let (rows, device) = (self.minibatch, params.flat.device());
         let count = if device == Device::Cpu { rows.div_ceil(PART).clamp(1, 16) } else { 1 };
@@ -299,7 +299,7 @@ impl AlphaZero {
         all_finite(report)
     }
 
-    /// Plays games and reports of them; none where it was asked to stop, and then none were played.
+    /// Plays games and reports on them; none, and no game played, where it was asked to stop.
     fn play(&mut self, stop: Stop<'_>) -> Option<Vec<(String, f64)>> {
         let mut report = Vec::new();
         let evaluator = |_| -> Box<dyn Evaluate> { Box::new(BoardEvaluator::new(&self.params, &self.net, self.kind)) };
@@ -346,8 +346,8 @@ impl Training for AlphaZero {
         self.steps
     }
 
-    /// What was learned since games were last played is dropped where it is asked to stop, and learned again later.
-    /// What was played last may not have been learned from yet.
+    /// Where it is asked to stop, learning since the last games is dropped and repeated later. The last games may not
+    /// have been learned from yet.
     fn done(&self) -> bool {
         self.step >= self.steps && self.pending.is_none()
     }

@@ -11,8 +11,7 @@ const POLICY_CHANNELS: usize = 16;
 const VALUE_CHANNELS: usize = 8;
 
 agon_core::choices! {
-    /// The numbers of the tower: what its convolutions take and give. Parameters, linear layers and what comes out are
-    /// float32 in any case.
+    /// The number type of the tower's convolutions. Parameters, linear layers and outputs are float32 in any case.
     pub enum Precision {
         /// bfloat16 where the device has instructions for it, else float32.
         Auto = "auto",
@@ -47,7 +46,7 @@ fn short_is_fast(device: Device) -> bool {
     tch::no_grad(|| ones.f_cudnn_convolution(&ones, [1, 1], [1, 1], [1, 1], 1, false, false, false).is_ok())
 }
 
-/// Channels next to each other in memory, as convolutions like it best.
+/// Channels-last memory layout, the fastest for convolutions.
 fn channels_last(x: &Tensor) -> Tensor {
     x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
@@ -76,7 +75,7 @@ impl Conv {
     }
 }
 
-/// What stands before the heads.
+/// The layers before the heads.
 #[derive(Clone, Debug)]
 enum Trunk {
     /// Blocks with activations before convolutions (He et al. 2016, "Identity mappings"), without normalisation: the
@@ -126,7 +125,7 @@ impl BoardNet {
         Self { trunk, policy, value, inputs, actions }
     }
 
-    /// The parameters as the passes of many batches want them: every convolution's in the tower's own numbers.
+    /// The parameters prepared for many forward passes: those of convolutions in the tower's number type.
     fn ready(&self, mut p: Params, kind: Kind) -> Params {
         if let Trunk::Tower { stem, blocks, policy, value, .. } = &self.trunk {
             let convolutions = [stem, policy, value].into_iter().chain(blocks.iter().flat_map(|(one, two)| [one, two]));
@@ -138,8 +137,8 @@ impl BoardNet {
         p
     }
 
-    /// `obs`: `[n, inputs]`; logits `[n, actions]` and values `[n]` from −1 to 1, for the player whose view it is.
-    /// The tower works with numbers of this kind.
+    /// `obs`: `[n, inputs]`; logits `[n, actions]` and values `[n]` from −1 to 1, for the player who observes. The
+    /// tower computes in this number type.
     pub fn forward(&self, p: &Params, obs: &Tensor, kind: Kind) -> (Tensor, Tensor) {
         let (policy, value) = match &self.trunk {
             Trunk::Flat(trunk) => {
@@ -181,7 +180,7 @@ impl BoardEvaluator {
     }
 }
 
-/// How many rows a device is given in place of so many: its libraries plan the work anew for each number they meet.
+/// The batch size that a device gets for so many rows: its libraries plan anew for every size they meet.
 fn whole(rows: usize) -> usize {
     if rows <= 64 { rows.next_power_of_two() } else { rows.next_multiple_of(64) }
 }
@@ -241,7 +240,7 @@ mod tests {
         assert_eq!((a, b), (logits, value), "what learning does later does not reach it");
     }
 
-    /// A third of the digits of float32 does not change what is said of a position, nor which way to learn.
+    /// With bfloat16, evaluations and the direction of the gradient stay nearly the same.
     #[test]
     fn short_numbers_say_the_same() {
         let mut builder = Builder::new(3);
@@ -263,7 +262,7 @@ mod tests {
         }
     }
 
-    /// A device says the same of every row, whatever the number of rows, and learns the same from them.
+    /// Padding of batches changes neither outputs nor gradients.
     #[test]
     fn a_cuda_device_says_the_same() {
         if !crate::cuda_is_available() {

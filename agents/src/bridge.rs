@@ -22,7 +22,7 @@ impl Element for bool {
 
 /// A contiguous CPU tensor that lends its numbers as a slice.
 ///
-/// A tensor taken from [`HostTensor::tensor`] on the CPU is the same memory: use it up before the next
+/// A tensor taken from [`HostTensor::tensor`] on the CPU is the same memory: drop it before the next
 /// [`HostTensor::slice_mut`].
 #[derive(Debug)]
 pub struct HostTensor<T> {

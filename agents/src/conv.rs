@@ -9,15 +9,15 @@ use serde_json::Value;
 use std::ops::Range;
 use tch::Tensor;
 
-/// A convolution as a scenario writes it, `[channels, kernel, stride]`: how many pictures it makes, the side of what it
-/// sees at once, and by how much that moves.
+/// A convolution as a scenario writes it, `[channels, kernel, stride]`: output channels, side of the square kernel, and
+/// stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filters {
-    /// Pictures it makes.
+    /// Output channels.
     pub channels: usize,
-    /// Side of the square that each number of them is made from.
+    /// Side of the square kernel.
     pub kernel: usize,
-    /// From one square to the next.
+    /// The stride.
     pub stride: usize,
 }
 
@@ -42,7 +42,7 @@ impl Setting for Filters {
     }
 }
 
-/// A convolution that has its place: what comes in and goes out.
+/// A convolution with the shapes of its input and output.
 #[derive(Clone, Copy, Debug)]
 struct Layer {
     /// `[channels, height, width]`
@@ -53,17 +53,17 @@ struct Layer {
 }
 
 impl Layer {
-    /// Numbers that come in.
+    /// Size of the input.
     fn inputs(&self) -> usize {
         self.from.iter().product()
     }
 
-    /// Numbers that go out.
+    /// Size of the output.
     fn outputs(&self) -> usize {
         self.to.iter().product()
     }
 
-    /// Places of the kernel, and numbers it sees at each.
+    /// Positions of the kernel, and inputs at each.
     fn patches(&self) -> [usize; 2] {
         [self.to[1] * self.to[2], self.from[0] * self.kernel * self.kernel]
     }
@@ -97,7 +97,7 @@ impl Layer {
         });
     }
 
-    /// The other way: adds what stands in the patches where it was cut from.
+    /// The adjoint: adds the patches where they were cut from.
     fn paste(&self, patches: &[f32], x: &mut [f32]) {
         let (across, stride) = (self.to[2], self.stride);
         self.rows(|from, to| {
@@ -112,7 +112,7 @@ impl Layer {
 pub struct Stack(Vec<Layer>);
 
 impl Stack {
-    /// These convolutions of a picture `[channels, height, width]`; if one is larger than what it would see, which.
+    /// These convolutions of a picture `[channels, height, width]`; or which of them is larger than its input.
     pub fn new(picture: [usize; 3], filters: &[Filters]) -> Result<Self, String> {
         let (mut from, mut layers) = (picture, Vec::new());
         for (i, &Filters { channels, kernel, stride }) in filters.iter().enumerate() {
@@ -127,17 +127,17 @@ impl Stack {
         Ok(Self(layers))
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Numbers that go out of each, the last ones last.
+    /// Output sizes, layer by layer.
     pub fn outputs(&self) -> impl DoubleEndedIterator<Item = usize> {
         self.0.iter().map(Layer::outputs)
     }
 
-    /// Numbers of all weights and biases.
+    /// The number of weights and biases.
     pub fn parameters(&self) -> usize {
         self.0.iter().map(|layer| layer.weights() + layer.to[0]).sum()
     }
@@ -153,7 +153,7 @@ pub struct Conv {
     places: Vec<[Range<usize>; 2]>,
 }
 
-/// What the backward pass needs of the forward pass, and room for both.
+/// What the backward pass needs of the forward pass, and buffers for both.
 #[derive(Debug, Default)]
 pub struct Tape {
     /// `[rows, outputs]` of every layer.
@@ -165,7 +165,7 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// What the last layer made, `[rows, outputs]`.
+    /// The last layer's outputs, `[rows, outputs]`.
     pub fn made(&self) -> &[f32] {
         self.made.last().map_or(&[], |made| made)
     }
@@ -187,7 +187,7 @@ impl Conv {
         Self { layers: stack.0.clone(), leaves, places }
     }
 
-    /// `x`: pictures, `[rows, numbers]`; what is made of them is in the tape.
+    /// `x`: pictures, `[rows, numbers]`; the outputs are in the tape.
     pub fn forward(&self, flat: &[f32], x: &[f32], tape: &mut Tape) {
         tape.made.resize_with(self.layers.len(), Vec::new);
         for (i, (layer, [weight, bias])) in self.layers.iter().zip(&self.places).enumerate() {
@@ -269,7 +269,7 @@ mod tests {
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5 * largest), "{a:?} is not {b:?}");
     }
 
-    /// What is made and all gradients are libtorch's, of one to three layers with strides that leave a rest.
+    /// Outputs and gradients agree with libtorch's, for one to three layers with strides that leave a remainder.
     #[test]
     fn both_passes_are_libtorchs() {
         let mut rng = Rng::new(3, Stream::Act, 0);
@@ -307,7 +307,7 @@ mod tests {
         }
     }
 
-    /// One number by hand: the middle of a 3 × 3 picture seen through two 2 × 2 kernels.
+    /// By hand: a 3 × 3 picture and a 2 × 2 kernel.
     #[test]
     fn a_convolution_by_hand() {
         let stack = Stack::new([1, 3, 3], &[FILTERS(1, 2, 1)]).unwrap();

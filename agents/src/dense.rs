@@ -1,5 +1,5 @@
-//! Perceptrons on the host, both passes by hand: for networks of a few hundred units, what tensor operations cost beside
-//! their arithmetic is most of the time (docs/adr/0009).
+//! Multilayer perceptrons on the host with hand-written passes: for networks of a few hundred units the overhead of
+//! tensor operations is most of the time (docs/adr/0009).
 //!
 //! Hidden activations are kept unit by unit, `[units, rows]`: then the long dimension of every product of a small
 //! minibatch with a large matrix is contiguous, whichever way the matrix is read, and nothing large is transposed.
@@ -12,10 +12,10 @@
 use crate::net::{Activation, Params};
 use gemm_common::Parallelism;
 
-/// Rows that a large batch is worked on at a time: activations stay in the nearest caches.
+/// Rows of a large batch that are processed at a time, so that activations stay in the nearest caches.
 pub const BLOCK: usize = 64;
 
-/// A matrix in somebody's memory: entry `(i, j)` is at `i · steps.0 + j · steps.1`.
+/// A view of a matrix in a slice: entry `(i, j)` is at `i · steps.0 + j · steps.1`.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     data: &'a [f32],
@@ -34,7 +34,7 @@ impl<'a> View<'a> {
         Self { data, shape: (rows, columns), steps: (width, 1) }
     }
 
-    /// At most so many rows from one on.
+    /// At most `rows` rows from `row` on.
     fn rows_from(self, row: usize, rows: usize) -> Self {
         let row = row.min(self.shape.0);
         let shape = (rows.min(self.shape.0 - row), self.shape.1);
@@ -112,7 +112,7 @@ impl Layer {
     }
 }
 
-/// Sixteen sums side by side, then eight, four, two: one after the other, additions would wait for each other.
+/// Sixteen partial sums, then eight, four, two: a single chain of additions would be bound by latency.
 pub(crate) fn sum(xs: &[f32]) -> f32 {
     let ((chunks, rest), mut sums) = (xs.as_chunks::<16>(), [0f32; 16]);
     for chunk in chunks {
@@ -145,16 +145,16 @@ pub struct Tape {
     gradients: Vec<Vec<f32>>,
 }
 
-/// Rows that passes have seen, and what is known of them.
+/// A batch that both passes have processed.
 #[derive(Clone, Copy)]
 pub struct Seen<'a> {
     /// `[rows, inputs]`
     pub x: &'a [f32],
     /// The gradient at the outputs, `[rows, outputs]`.
     pub at_outputs: &'a [f32],
-    /// Of both passes.
+    /// Left by both passes.
     pub tape: &'a Tape,
-    /// The gradient of the parameters of whatever made `x`, if that has any.
+    /// The gradient of the parameters of the layers before `x`, if there are any.
     pub front: &'a [f32],
 }
 
@@ -301,7 +301,7 @@ impl Dense {
         [input, View::part(&at_outputs[from..], rows, self.heads[head].outputs, width).transposed()]
     }
 
-    /// Adds the gradient of all weights and biases over the rows that both passes have seen, `gradient` beside the flat
+    /// Adds the gradient of all weights and biases over the rows of both passes; `gradient` is laid out as the flat
     /// parameters.
     pub fn gradient(&self, seen: Seen<'_>, gradient: &mut [f32]) {
         for (i, layer) in self.hidden.iter().chain(&self.heads).enumerate() {
@@ -373,8 +373,8 @@ fn tanh_backward(gradient: &mut [f32], h: &[f32]) {
     );
 }
 
-/// tanh x = e / (e + 2) with e = exp(2x) − 1, without branches, so that many are worked out side by side; right to a few
-/// units in the last place, also near 0. The same bits on every machine.
+/// tanh x = e / (e + 2) with e = exp(2x) − 1, without branches, so that it vectorises; accurate to a few units in the
+/// last place, also near 0. Bit-identical on every machine.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
     // Beyond 9 it is ±1 in f32. A comparison with what is no number is false: that stays none.

@@ -1,4 +1,4 @@
-//! What a policy's outputs mean: categorical choices under masks, or a Gaussian.
+//! Action distributions: categorical under masks, or Gaussian.
 //!
 //! Sampling and the gradients of log-probabilities and entropies are on the host, wherever the network computes: an
 //! action's numbers are few beside a network's.
@@ -25,19 +25,19 @@ pub enum Head {
     },
 }
 
-/// Where drawn actions go.
+/// Buffers for sampled actions.
 #[derive(Debug)]
 pub struct Drawn<'a> {
     /// `[rows, len]` as the loss needs them: choices, or normals before scaling.
     pub raw: &'a mut [f32],
-    /// `[rows, len]` as the environment does.
+    /// `[rows, len]` as the environment needs them.
     pub actions: ActionsMut<'a>,
     /// `[rows]` their log-probabilities.
     pub log_prob: &'a mut [f32],
 }
 
 impl Head {
-    /// The one that fits.
+    /// The distribution that fits an environment's actions.
     pub fn of(spec: &Spec) -> Self {
         match &spec.action {
             ActionSpec::Continuous { fields } => Self::Gaussian {
@@ -47,7 +47,7 @@ impl Head {
         }
     }
 
-    /// Numbers the network must give.
+    /// The number of network outputs.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Categorical { sizes } => sizes.iter().sum(),
@@ -187,8 +187,8 @@ impl Head {
         }
     }
 
-    /// Adds the gradient of `of_log_prob · log-probability + of_entropy · entropy` of a row that was just evaluated to
-    /// those at its outputs and at the logarithms of deviations.
+    /// Adds the gradient of `of_log_prob · log-probability + of_entropy · entropy` of the row that was just evaluated
+    /// to the gradients at its outputs and at the logarithms of deviations.
     pub fn differentiate(
         &self,
         row: Row<'_>,
@@ -253,8 +253,8 @@ mod tests {
     use super::*;
     use agon_core::rng::Stream;
 
-    /// What is drawn has the log-probability that it was drawn with, and gradients are those of differences, for every
-    /// kind of head.
+    /// Sampled actions come with their log-probability, and gradients agree with finite differences, for every kind of
+    /// head.
     #[test]
     fn gradients_are_those_of_differences() {
         let masked = [true, false, true, true, true, false, true, true, true, true];

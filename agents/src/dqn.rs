@@ -1,8 +1,8 @@
-//! Deep Q-learning (Mnih et al. 2015) and everything that Rainbow (Hessel et al. 2018) put on it, each part a switch:
-//! double, dueling, prioritized replay, n-step returns, distributions (C51, QR), noisy networks.
+//! Deep Q-learning (Mnih et al. 2015) and the parts of Rainbow (Hessel et al. 2018), each a setting: double, dueling,
+//! prioritized replay, n-step returns, distributions (C51, QR), noisy networks.
 //!
-//! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
-//! losses are [`crate::q_net`] and [`crate::q_loss`].
+//! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The replay memory is
+//! [`crate::replay`], the network and its losses are [`crate::q_net`] and [`crate::q_loss`].
 
 use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, acts, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
@@ -34,8 +34,8 @@ use tch::{Device, Tensor};
 agon_core::settings! {
     /// Hyperparameters. Steps are those of all environments together, as in `train.steps`.
     pub struct Config {
-        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
-        /// left out. Other observations have none.
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, each followed by a ReLU; `[[16, 3, 1]]`
+        /// if left out. Other observations have none.
         conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![256, 256], in [1.0, 65536.0];
@@ -45,19 +45,19 @@ agon_core::settings! {
         learning_rate_schedule: Schedule = Schedule::Constant;
         /// Discount.
         gamma: f64 = 0.99, in [0.0, 1.0];
-        /// Transitions that are kept.
+        /// Transitions that the replay memory holds.
         memory: usize = 100_000, in [1.0, 1e9];
         /// Steps before learning begins.
         learning_starts: u64 = 1000, in [1.0, 1e12];
-        /// Steps between bouts of learning.
+        /// Steps between rounds of learning.
         train_every: u64 = 4, in [1.0, 1e9];
-        /// Gradient steps of a bout.
+        /// Gradient steps of a round.
         gradient_steps: u64 = 1, in [1.0, 1e6];
-        /// Transitions a gradient step sees.
+        /// Transitions of a minibatch.
         minibatch: usize = 64, in [1.0, 1e6];
-        /// Steps between copies of the network into the one that makes targets.
+        /// Steps between updates of the target network.
         target_every: u64 = 1000, in [1.0, 1e12];
-        /// The probability of a uniformly random action at the end; it falls from 1 in a line.
+        /// The probability of a uniformly random action at the end; it falls linearly from 1.
         epsilon_end: f64 = 0.05, in [0.0, 1.0];
         /// The share of the run over which it falls.
         epsilon_share: f64 = 0.1, in [0.0, 1.0];
@@ -66,7 +66,7 @@ agon_core::settings! {
         /// `reward_scale`: actions whose values differ by much less are tried about equally often. What is evaluated or
         /// played always takes the best.
         temperature: f64 = 0.0, in [0.0, 1e12];
-        /// Longest gradient.
+        /// Gradients with a greater norm are scaled down to it.
         max_grad_norm: f64 = 10.0, in [0.0, 1e9];
         /// The network picks the next action, the target network evaluates it (van Hasselt et al. 2016).
         double: bool = true;
@@ -76,15 +76,15 @@ agon_core::settings! {
         n_step: usize = 1, in [1.0, 1000.0];
         /// Prioritized replay (Schaul et al. 2016): the exponent α of priorities; 0 draws uniformly.
         priority_exponent: f64 = 0.0, in [0.0, 1.0];
-        /// Prioritized replay: the exponent β of importance weights at the start; it rises to 1 in a line.
+        /// Prioritized replay: the exponent β of importance weights at the start; it rises linearly to 1.
         importance_exponent: f64 = 0.4, in [0.0, 1.0];
-        /// What is learned of an action's return: mean, c51 or qr (quantiles).
+        /// How returns are learned: mean, c51 (fixed returns) or qr (quantiles).
         returns: Kinds = Kinds::Mean;
-        /// c51, qr: fixed returns, or quantiles.
+        /// c51, qr: the number of fixed returns or quantiles.
         atoms: usize = 51, in [2.0, 1000.0];
-        /// c51: the least return that can be told apart, after `reward_scale`.
+        /// c51: the least fixed return, after `reward_scale`.
         lowest_return: f64 = -10.0, in [-1e9, 1e9];
-        /// c51: the greatest, likewise.
+        /// c51: the greatest fixed return, after `reward_scale`.
         highest_return: f64 = 10.0, in [-1e9, 1e9];
         /// Noisy networks in place of random actions (Fortunato et al. 2018): σ₀, 0 for none.
         noise: f64 = 0.0, in [0.0, 10.0];
@@ -109,7 +109,7 @@ pub struct Dqn {
     act_rngs: LaneRngs,
     sample_rng: Rng,
     noise_rng: Rng,
-    /// The step at which the network is copied next.
+    /// The step of the next update of the target network.
     copy_due: u64,
     parts: Vec<Part>,
     /// On the host: the gradient of a step, where its chunks end, and how many units of every hidden layer were active
@@ -154,7 +154,8 @@ impl Config {
         Ok(self.shape(reading, labels.len()))
     }
 
-    /// Minibatches that are drawn at once: the copy does not change within a bout, and uniform draws depend on nothing.
+    /// Minibatches that are drawn at once: the target network does not change within a round, and uniform draws depend
+    /// on nothing.
     fn together(&self) -> usize {
         if self.priority_exponent > 0.0 || self.noise > 0.0 {
             return 1;
@@ -174,7 +175,7 @@ impl Config {
         Shape { reading, hidden: self.hidden.clone(), noise: self.noise, outputs }
     }
 
-    /// Parts of a minibatch that may be learned from side by side, whether or not there are threads for them.
+    /// Parts of a minibatch, which may be processed in parallel. They do not depend on the number of threads.
     fn parts(&self, device: Device) -> usize {
         if device == Device::Cpu { (self.minibatch / 32).clamp(1, 4) } else { 1 }
     }
@@ -496,8 +497,8 @@ mod tests {
     use super::*;
     use agon_core::Field;
 
-    /// Draws are as frequent as the softmax of the values says, none are of masked actions, and a temperature near zero
-    /// takes the best.
+    /// Actions are drawn with the probabilities of the softmax of the values, none are of masked actions, and a
+    /// temperature near zero takes the best.
     #[test]
     fn a_temperature_draws_from_the_softmax_of_values() {
         const ROWS: usize = 40_000;

@@ -91,7 +91,8 @@ impl Adam {
         Ok(())
     }
 
-    /// One update; gradients longer than `max_norm` are shortened to it. Returns the gradient's norm, on the device.
+    /// One update; gradients with a norm above `max_norm` are scaled down to it. Returns the gradient's norm, on the
+    /// device.
     pub fn step(&mut self, params: &mut Params, gradient: &Tensor, rate: f64, max_norm: f64) -> Tensor {
         if let Some(gradient) = host_slice(&mut gradient.shallow_clone())
             && let Some(norm) = self.step_on_host(
@@ -166,7 +167,7 @@ impl Adam {
         Some(norm)
     }
 
-    /// Lets somebody give parameters and moments another order, alike; they do so only in the host's memory.
+    /// Lets `reorder` permute parameters and moments alike; only where they are on the CPU.
     pub fn reordered(&mut self, params: &mut Params, reorder: impl FnOnce(&mut [&mut [f32]])) {
         if let (Some(x), Some(m), Some(v)) =
             (host_slice(&mut params.flat), host_slice(&mut self.m), host_slice(&mut self.v))
@@ -176,8 +177,8 @@ impl Adam {
     }
 }
 
-/// Parameters that stay as they are, together, where none has a gradient or a first moment, as those of units long inactive:
-/// what one thread does not write, another need not fetch. Their second moments are the thread's own.
+/// A group of so many parameters is skipped where none has a gradient or a first moment, as those of units long
+/// inactive: what one thread does not write, another need not fetch. Their second moments are the thread's own.
 const TOGETHER: usize = 64;
 
 /// Parameters of a chunk.
@@ -209,7 +210,7 @@ struct Chunk<'a> {
     g: &'a mut [f32],
     m: &'a mut [f32],
     v: &'a mut [f32],
-    /// Of the gradient, summed.
+    /// The sum of squares of the gradient.
     squares: f32,
 }
 
@@ -244,8 +245,8 @@ impl Chunk<'_> {
     }
 }
 
-/// Squares to be summed. Neither this nor what follows is a closure: of these two, `dispatch` called one that was built
-/// for every processor (Adam took three times as long).
+/// The sum of squares. Neither this nor the update below is a closure: with closures `dispatch` called generic code
+/// (Adam took three times as long).
 struct Squares<'a>(&'a [f32]);
 
 impl pulp::NullaryFnOnce for Squares<'_> {
@@ -296,8 +297,8 @@ impl pulp::NullaryFnOnce for Update<'_, '_> {
     }
 }
 
-/// Nothing instead of a number with too small an exponent. Moments of units that stay inactive decay into subnormals
-/// and would stay there, since a tenth of the smallest rounds to zero; many processors are slow with them.
+/// Flushes subnormal numbers to zero. Moments of units that stay inactive decay into subnormals and would stay there,
+/// since a tenth of the smallest rounds to zero; many processors are slow with them.
 #[inline(always)]
 fn flushed(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
@@ -340,7 +341,7 @@ mod tests {
         }
     }
 
-    /// Numbers that come to rest and wake up again, next to some that never rest, bit by bit.
+    /// Parameters whose gradients vanish and return, next to others that always have one, bit for bit.
     #[test]
     fn rest_changes_nothing() {
         let n = 3 * TOGETHER + 5;
@@ -397,7 +398,7 @@ mod tests {
         assert_eq!(params.leaves[x].double_value(&[0, 0]), f64::from(reversed[0]), "leaves are the same memory");
     }
 
-    /// Parts of a gradient and several threads make the same step as the whole and one, to the last bit.
+    /// Chunks and several threads make the same step as the whole and one thread, bit for bit.
     #[test]
     fn threads_and_parts_change_nothing() {
         let (n, half) = (3 * CHUNK + 17, vec![0.25f32; 3 * CHUNK + 17]);

@@ -1,6 +1,6 @@
-//! What is learned of an action's return, and how: means, probabilities of fixed returns (C51), quantiles (QR); values
-//! and advantages apart (dueling). Rows of plain numbers, with gradients by hand: a minibatch of a few dozen rows is too
-//! small for tensor operations to pay.
+//! How returns are represented and learned: means, probabilities of fixed returns (C51), quantiles (QR); with separate
+//! value and advantages (dueling). Rows of plain numbers, with gradients by hand: a minibatch of a few dozen rows is
+//! too small for tensor operations to pay.
 
 agon_core::choices! {
     /// What is learned of an action's return.
@@ -14,10 +14,10 @@ agon_core::choices! {
     }
 }
 
-/// How a row of a network's outputs is read: `[actions, atoms]`, then `[atoms]` of the value where it is apart.
+/// How a row of a network's outputs is read: `[actions, atoms]`, then `[atoms]` of the value where it is separate.
 #[derive(Clone, Copy, Debug)]
 pub struct Outputs {
-    /// What an action's numbers are.
+    /// How returns are represented.
     pub kind: Kinds,
     /// Actions.
     pub actions: usize,
@@ -35,7 +35,7 @@ impl Outputs {
         (self.actions + usize::from(self.dueling)) * self.atoms
     }
 
-    /// Value and advantages become actions' numbers: `value + advantage − mean advantage`, atom by atom.
+    /// Combines value and advantages into the actions' numbers: `value + advantage − mean advantage`, atom by atom.
     pub fn join(&self, row: &mut [f32]) {
         if self.dueling {
             let (advantages, value) = row.split_at_mut(self.actions * self.atoms);
@@ -84,7 +84,7 @@ impl Outputs {
         }
     }
 
-    /// The action of the largest mean return among those that are legal (all, where nothing is said).
+    /// The action of the largest mean return among those that are legal (all, where `legal` is empty).
     pub fn best(&self, row: &[f32], legal: &[bool]) -> usize {
         let mut best: Option<(usize, f32)> = None;
         for action in (0..self.actions).filter(|a| legal.is_empty() || legal[*a]) {
@@ -96,8 +96,8 @@ impl Outputs {
         best.map_or(0, |(action, _)| action)
     }
 
-    /// What the numbers `next` of the best next action make of the target: `reward + discount · next`, or probabilities
-    /// of the fixed returns.
+    /// The target for the numbers `next` of the best next action: `reward + discount · next`, or probabilities of the
+    /// fixed returns.
     pub fn target(&self, next: &[f32], reward: f32, discount: f32, target: &mut [f32]) {
         if self.kind != Kinds::C51 {
             target.iter_mut().zip(next).for_each(|(t, next)| *t = reward + discount * next);
@@ -120,7 +120,7 @@ impl Outputs {
         });
     }
 
-    /// The mean return that a target stands for.
+    /// The mean return of a target.
     pub fn mean_of_target(&self, target: &[f32]) -> f32 {
         match self.kind {
             Kinds::C51 => target.iter().enumerate().map(|(i, p)| p * (self.support[0] + i as f32 * self.gap())).sum(),
@@ -177,8 +177,8 @@ fn largest(xs: &[f32]) -> f32 {
     xs.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b))
 }
 
-/// Calls with every index and its logit's exponential, the largest one's being 1; several at once, as they are most of
-/// what a distribution costs.
+/// Calls `f` with every index and its logit's exponential, scaled so that the largest is 1; vectorised, as they are
+/// most of a distribution's cost.
 fn exponentials(logits: &[f32], mut f: impl FnMut(usize, f32)) {
     const AT_ONCE: usize = 64;
     let top = largest(logits);

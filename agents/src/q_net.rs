@@ -1,5 +1,5 @@
 //! Networks that value actions, plain, dueling, distributional, noisy, in any combination, and their passes: by hand on
-//! the host ([`crate::dense`]), by tensors on a device. What a row of outputs means is [`crate::q_loss`]'s affair.
+//! the host ([`crate::dense`]), by tensors on a device. [`crate::q_loss`] defines what a row of outputs means.
 
 use crate::bridge::{host_view, read_f32};
 use crate::dense::{BLOCK, Dense, Seen, Tape};
@@ -10,7 +10,7 @@ use crate::q_loss::{Kinds, Outputs};
 use agon_core::rng::Rng;
 use tch::{Device, Kind, Tensor};
 
-/// What the network looks like.
+/// The network's layers.
 #[derive(Clone, Debug)]
 pub struct Shape {
     /// How observations are read.
@@ -19,7 +19,7 @@ pub struct Shape {
     pub hidden: Vec<usize>,
     /// Deviation of the weights' noise at the start, times √inputs; 0 for none (Fortunato et al. 2018, factorised).
     pub noise: f64,
-    /// What comes out.
+    /// The outputs.
     pub outputs: Outputs,
 }
 
@@ -61,7 +61,7 @@ pub struct QNet {
     outputs: Outputs,
 }
 
-/// Room for the passes on the host.
+/// Buffers for the passes on the host.
 #[derive(Debug, Default)]
 pub struct Work {
     input: input::Work,
@@ -76,13 +76,13 @@ pub struct Work {
 }
 
 impl Work {
-    /// Rows that both passes have seen, `obs`: `[rows, obs_len]`, `at_outputs`: `[rows, width]`.
+    /// The batch of both passes, `obs`: `[rows, obs_len]`, `at_outputs`: `[rows, width]`.
     pub fn seen<'a>(&'a self, obs: &'a [f32], at_outputs: &'a [f32]) -> Seen<'a> {
         Seen { x: self.input.features(obs), at_outputs, tape: &self.tape, front: &self.front }
     }
 }
 
-/// A network with its parameters, somewhere.
+/// A network with its parameters, on the host or a device.
 pub trait Passes {
     /// Rows of outputs `[rows, width]` for observations `[rows, obs_len]`.
     fn forward(&mut self, obs: &[f32], noise: Option<&Noise>, out: &mut [f32]);
@@ -336,7 +336,7 @@ impl QNet {
     }
 }
 
-/// Passes by hand.
+/// Hand-written passes on the host.
 pub struct OnHost<'a> {
     /// The network.
     pub net: &'a QNet,
@@ -434,8 +434,7 @@ mod tests {
         gradient
     }
 
-    /// Outputs and gradients by hand are those of tensors and libtorch's differentiation: noise, two heads, and every kind
-    /// of observation included.
+    /// Hand-written outputs and gradients agree with libtorch's: with noise, two heads, and every kind of observation.
     #[test]
     fn both_kinds_of_passes_agree() {
         let picture = |high: u8| {
@@ -470,7 +469,7 @@ mod tests {
         }
     }
 
-    /// Units change places, and nothing else: outputs stay, the gradient moves along, and so do deviations.
+    /// Units are reordered and nothing else changes: outputs stay, the gradient and deviations are reordered alike.
     #[test]
     fn inactive_units_go_last() {
         let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: true, support: [0.0, 1.0] };

@@ -1,20 +1,20 @@
-//! Learning from one minibatch of transitions, or a part of one: the targets, the loss and its way back.
+//! Learning from one minibatch of transitions, or a part of one: the targets, the loss and the backward pass.
 
 use crate::dense::Seen;
 use crate::q_loss::Outputs;
 use crate::q_net::{Noise, Passes, Work};
 use std::ops::Range;
 
-/// A part of a minibatch: what is found when it is learned from, and room for that.
+/// Results and buffers of a part of a minibatch.
 #[derive(Debug, Default)]
 pub struct Part {
-    /// The network's room.
+    /// Buffers of the network.
     pub work: Work,
     /// Errors as priorities count them, row by row.
     pub errors: Vec<f32>,
     /// Losses, summed.
     pub loss: f64,
-    /// The mean returns that were learned, summed.
+    /// Mean returns of the targets, summed.
     pub learned: f64,
     out: Vec<f32>,
     at_outputs: Vec<f32>,
@@ -22,7 +22,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// What the passes of [`Task::learn`] have seen of this task's observations.
+    /// The batch of the passes of [`Task::learn`], for the gradient.
     pub fn seen<'a>(&'a self, task: &Task<'a>) -> Seen<'a> {
         self.work.seen(task.obs, &self.at_outputs)
     }
@@ -34,7 +34,7 @@ pub struct Task<'a> {
     pub outputs: &'a Outputs,
     /// Whether the network picks the next action, and the target network only evaluates it.
     pub double: bool,
-    /// What each loss counts: one over the minibatch's size.
+    /// The weight of each loss: one over the minibatch's size.
     pub share: f32,
     /// `[rows, obs_len]`
     pub obs: &'a [f32],
@@ -77,7 +77,7 @@ impl Task<'_> {
         }
     }
 
-    /// The one place where something is learned: targets, the loss, its gradient, and the backward pass. `passes` are the
+    /// Learns from these transitions: targets, the loss, its gradient, and the backward pass. `passes` are the
     /// network's, `part` gets the results.
     pub fn learn(&self, passes: &mut dyn Passes, part: &mut Part) {
         let (o, rows) = (self.outputs, self.action.len());

@@ -18,21 +18,21 @@ use std::hash::{BuildHasherDefault, Hasher};
 use tch::Tensor;
 
 agon_core::choices! {
-    /// What an update looks forward to.
+    /// The action whose value an update bootstraps from.
     pub enum Rule {
-        /// The best action.
+        /// The greedy one.
         QLearning = "q-learning",
-        /// The action that is taken.
+        /// The one that is taken.
         Sarsa = "sarsa",
     }
 }
 
 agon_core::choices! {
-    /// Who learns into the same table.
+    /// Which rows share a table.
     pub enum Tables {
         /// All environments and agents.
         One = "one",
-        /// Nobody else: every agent of every environment has its own, as sessions of a paper do.
+        /// None: every agent of every environment has its own.
         Own = "own",
     }
 }
@@ -42,8 +42,8 @@ agon_core::choices! {
     pub enum Initial {
         /// Zero.
         Zero = "zero",
-        /// What the action earns on average from the start while the others choose at random, as if for ever
-        /// (Calvano et al. 2020, equation 8). All joint actions are tried once.
+        /// The discounted return of playing the action for ever while the others act at random (Calvano et al. 2020,
+        /// equation 8). All joint actions are tried once.
         RandomRivals = "random-rivals",
     }
 }
@@ -51,7 +51,7 @@ agon_core::choices! {
 agon_core::settings! {
     /// Hyperparameters. The probability of a random action after t steps is end + (start − end)·e^(−decay·t).
     pub struct Config {
-        /// What an update looks forward to: q-learning or sarsa.
+        /// The algorithm: q-learning or sarsa.
         rule: Rule = Rule::QLearning;
         /// α.
         learning_rate: f64 = 0.1, in [0.0, 1.0];
@@ -59,18 +59,18 @@ agon_core::settings! {
         gamma: f64 = 0.99, in [0.0, 1.0];
         /// The probability of a random action at the start.
         epsilon_start: f64 = 1.0, in [0.0, 1.0];
-        /// What it approaches.
+        /// The limit of that probability.
         epsilon_end: f64 = 0.0, in [0.0, 1.0];
-        /// How fast, a step.
+        /// The decay of that probability a step.
         epsilon_decay: f64 = 1e-4, in [0.0, 1.0];
         /// Values before anything is learned: zero or random-rivals.
         initial: Initial = Initial::Zero;
-        /// Who learns into the same table: one (everybody) or own.
+        /// Which rows share a table: one (all of them) or own (none).
         tables: Tables = Tables::One;
         /// An environment's agents stop learning once no best action of theirs changed for so many steps, if given;
         /// the run ends when all have stopped.
         stable_steps: Option<u64> = None, in [1.0, 1e12];
-        /// Observations that can be told apart, at most.
+        /// The most distinct observations.
         most_states: usize = 1_000_000, in [1.0, 1e8];
         /// Steps a row between reports.
         report_every: u64 = 2000, in [1.0, 1e9];
@@ -225,7 +225,7 @@ pub struct Tabular {
     steps: Vec<Step>,
     /// `[rows]` the states acted on.
     now: Vec<usize>,
-    /// Observations for which memory is known to be there.
+    /// Observations for which there is known to be memory.
     room: usize,
     earned: f64,
     obs: Vec<f32>,
@@ -338,7 +338,7 @@ impl Tabular {
         }
     }
 
-    /// How many observations there will be nobody knows: whenever room for twice as many is taken, it must be there.
+    /// The number of observations is not known in advance: memory is checked whenever the table doubles.
     fn fits_in_memory(&mut self) -> Result<(), AgentError> {
         let states = self.table.keys.len();
         if states < self.room {
@@ -566,7 +566,7 @@ impl Tabular {
     }
 }
 
-/// The best actions of a table. Row r of a batch plays what row r of the training learned.
+/// The greedy policy of a table. Row r of a batch plays what row r of the training learned.
 struct Greedy {
     table: QTable,
 }

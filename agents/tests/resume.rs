@@ -1,4 +1,4 @@
-//! A training that is saved, dropped and loaded goes on in the same bits as one that never stopped.
+//! A training that is saved, dropped and loaded continues bit-identical to one that never stopped.
 
 use agon_agents::checkpoint;
 use agon_agents::evaluate::evaluate;
@@ -228,7 +228,7 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
 }
 
 /// Asked to stop at any moment, a training is as it was at the last one at which it could be saved, or can go on from
-/// where it is: saved and loaded it ends in the same bits.
+/// where it is: saved and loaded it ends bit-identical.
 #[test]
 fn stopped_anywhere_it_ends_in_the_same_bits() {
     for (env, set, kind, agent) in all_kinds() {

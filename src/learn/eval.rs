@@ -63,7 +63,7 @@ impl Regret {
 impl Score {
     fn of(name: &str, returns: &[f64], games: bool) -> Self {
         let (mean, ci95) = mean_ci95(returns);
-        // At games of two what one earns the other loses.
+        // In two-player games the returns sum to zero.
         let count = |score| returns.iter().filter(|r| game::Score::of(**r, -**r) == score).count();
         let results = games.then(|| [game::Score::Win, game::Score::Draw, game::Score::Loss].map(count));
         Self { name: name.into(), mean, ci95, episodes: returns.len(), results, lift: None, regret: None }
@@ -383,7 +383,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
         return solve(&mut who, &name, file, seed, args.json.json);
     }
     if matches!(who, Candidate::Contender(_)) && (args.export.is_some() || args.path.is_some()) {
-        return Err(Failure::Input("--export and --path are not for games of two".into()));
+        return Err(Failure::Input("--export and --path are not for two-player games".into()));
     }
     let mut tables = Tables::new(args, &plan)?;
     let scores = who.compare(&plan, &name, episodes, seed, &mut |seen| tables.see(seen), &mut |_| {})?;
@@ -431,7 +431,7 @@ fn of_data(args: &cli::Eval, own: Option<&Path>, scenario: &Path, source: &Sourc
 /// How many positions of a file it solves.
 fn solve(who: &mut Candidate, name: &str, file: &Path, seed: u64, json: bool) -> Outcome {
     let Candidate::Contender(who) = who else {
-        return Err(Failure::Input("--positions is for games of two".into()));
+        return Err(Failure::Input("--positions is for two-player games".into()));
     };
     let text = agon::text::read(file)?;
     let solved = who.solve(&text, seed).map_err(|why| Failure::Input(format!("{}:{why}", file.display())))?;

@@ -40,17 +40,17 @@ impl Setting for Keep {
 }
 
 agon_core::settings! {
-    /// How long and how wide.
+    /// The settings of `[train]`.
     pub struct TrainSettings {
         /// Environment steps.
         steps: u64 = 100_000, in [1.0, 1e15];
-        /// Environments stepped together.
+        /// Environments in the batch.
         envs: usize = 8, in [1.0, 1e6];
         /// The seed of everything.
         seed: u64 = 1, in [0.0, 9e18];
         /// Threads of one tensor operation.
         threads: usize = 1, in [1.0, 1024.0];
-        /// Threads of the simulator.
+        /// Threads of the environments.
         env_threads: usize = 1, in [1.0, 1024.0];
         /// Steps between checkpoints; a tenth of `steps` if left out.
         save_every: Option<u64> = None, in [1.0, 1e15];

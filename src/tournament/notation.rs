@@ -187,7 +187,7 @@ mod tests {
     use agon_search::player::Random;
     use std::sync::atomic::AtomicBool;
 
-    /// Random players at a game of two; what everyone says of the same games. How many were drawn.
+    /// Random players at a two-player game; what everyone says of the same games. How many were drawn.
     struct Law(TournamentPlan);
 
     impl Visit for Law {

@@ -76,9 +76,9 @@ agon_core::settings! {
         elo0: f64 = 0.0, in [-1000.0, 1000.0];
         /// Elo under H1.
         elo1: f64 = 5.0, in [-1000.0, 1000.0];
-        /// The chance to accept H1 where H0 is true.
+        /// The probability of accepting H1 where H0 is true.
         alpha: f64 = 0.05, in [1e-6, 0.5];
-        /// The chance to accept H0 where H1 is true.
+        /// The probability of accepting H0 where H1 is true.
         beta: f64 = 0.05, in [1e-6, 0.5];
         /// What Elo means in the test.
         model: Model = Model::Normalized;

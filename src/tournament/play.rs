@@ -136,7 +136,7 @@ struct Done {
 pub fn check<G: Game>(game: &G, plan: &TournamentPlan, networks: &dyn Networks) -> Outcome {
     if game.spec().players() != 2 {
         let players = game.spec().players();
-        return Err(plan.wrong_game(format!("tournaments are for games of two; `{}` has {players}", plan.game)));
+        return Err(plan.wrong_game(format!("tournaments are for two-player games; `{}` has {players}", plan.game)));
     }
     let mut board = board(game, plan, networks, openings(game, plan)?, None)?;
     for (player, entrant) in board.players.iter_mut().zip(&plan.entrants) {

@@ -1,8 +1,8 @@
-//! Ratings from all games at once: the Bradley-Terry model with Davidson's draws (1970) and an advantage of the first
-//! seat, by maximum likelihood.
+//! Ratings from all games at once: the Bradley-Terry model with Davidson's draws (1970) and a first-move advantage, by
+//! maximum likelihood.
 //!
 //! With d = rᵢ − rⱼ + h for a game where i sits first, win, draw and loss have weights e^(d/2), ν, e^(−d/2). In r, h
-//! and ln ν the likelihood is concave. A wide normal prior keeps the rating of who never lost finite. Intervals come
+//! and ln ν the likelihood is concave. A wide normal prior keeps ratings of undefeated players finite. Intervals come
 //! from resampling pairs, never single games: the two games of an opening are not independent.
 
 use super::sprt::Pairs;
@@ -120,8 +120,8 @@ struct Model {
 }
 
 impl Model {
-    /// The chances of loss, draw and win for i sitting first against j, and d.
-    fn chances(&self, i: usize, j: usize) -> [f64; 3] {
+    /// The probabilities of loss, draw and win for i sitting first against j, and d.
+    fn probabilities(&self, i: usize, j: usize) -> [f64; 3] {
         let [.., h, draw] = self.x[..] else { unreachable!("two parameters at least") };
         let d = self.x[i] - self.x[j] + h;
         let top = (d.abs() / 2.0).max(draw);
@@ -151,7 +151,7 @@ impl Model {
                 if games == 0.0 {
                     continue;
                 }
-                let p = self.chances(first, second);
+                let p = self.probabilities(first, second);
                 sum +=
                     counts.iter().zip(p).map(|(c, p)| if *c > 0.0 { c * p.max(1e-300).ln() } else { 0.0 }).sum::<f64>();
                 // Derivatives by d and by ln ν.
@@ -316,7 +316,7 @@ fn likely(seen: &[(f64, u64)]) -> Vec<(f64, f64)> {
 }
 
 /// As many pairs for each matchup, drawn from those that were played, half a pair that the model expects and half a
-/// pair of even chances, so that what was never seen is not taken for impossible.
+/// pair of even results, so that a result that was never observed is not taken for impossible.
 fn resample(table: &Crosstable, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
     let draw = |(i, j, k): (usize, usize, usize)| {
         let (cells, mut out) = (&table.cells[k], [0.0; 9]);
@@ -324,7 +324,7 @@ fn resample(table: &Crosstable, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
         if pairs == 0 {
             return out;
         }
-        let (own, other) = (fit.chances(i, j), fit.chances(j, i));
+        let (own, other) = (fit.probabilities(i, j), fit.probabilities(j, i));
         let p = (0..9).map(|cell| {
             let expected = (own[cell / 3] * other[2 - cell % 3] + 1.0 / 9.0) / 2.0;
             (cells[cell] as f64 + expected) / (pairs + 1) as f64
@@ -337,9 +337,9 @@ fn resample(table: &Crosstable, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
     table.matchups().map(draw).collect()
 }
 
-/// How often each of some cases comes up in `left` draws; their chances sum to 1.
-fn multinomial(mut left: u64, chances: impl ExactSizeIterator<Item = f64>, rng: &mut Rng) -> Vec<u64> {
-    let (last, mut rest) = (chances.len().saturating_sub(1), 1.0);
+/// How often each of some cases comes up in `left` draws; their probabilities sum to 1.
+fn multinomial(mut left: u64, probabilities: impl ExactSizeIterator<Item = f64>, rng: &mut Rng) -> Vec<u64> {
+    let (last, mut rest) = (probabilities.len().saturating_sub(1), 1.0);
     let draw = |(i, p): (usize, f64)| {
         let share = if i == last { 1.0 } else { (p / rest).clamp(0.0, 1.0) };
         // A share within 0 and 1 is all that Binomial asks for.
@@ -348,19 +348,19 @@ fn multinomial(mut left: u64, chances: impl ExactSizeIterator<Item = f64>, rng: 
         rest = (rest - p).max(1e-300);
         n
     };
-    chances.enumerate().map(draw).collect()
+    probabilities.enumerate().map(draw).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// One game by the model's chances.
-    fn game(chances: [f64; 3], rng: &mut Rng) -> Score {
+    /// One game by the model's probabilities.
+    fn game(probabilities: [f64; 3], rng: &mut Rng) -> Score {
         let x = rng.f64();
         match x {
-            x if x < chances[0] => Score::Loss,
-            x if x < chances[0] + chances[1] => Score::Draw,
+            x if x < probabilities[0] => Score::Loss,
+            x if x < probabilities[0] + probabilities[1] => Score::Draw,
             _ => Score::Win,
         }
     }
@@ -371,8 +371,8 @@ mod tests {
         for i in 0..n {
             for j in i + 1..n {
                 for _ in 0..pairs {
-                    let own = game(truth.chances(i, j), rng);
-                    let other = game(truth.chances(j, i), rng).other();
+                    let own = game(truth.probabilities(i, j), rng);
+                    let other = game(truth.probabilities(j, i), rng).other();
                     table.add(i, j, [own, other], 0.0);
                 }
             }
@@ -429,7 +429,7 @@ mod tests {
         rate(&Crosstable::new(1), None, 1);
     }
 
-    /// 300 tournaments of four with draws and an advantage of the first seat: how often the intervals hold the truth.
+    /// 300 tournaments of four with draws and a first-move advantage: how often the intervals cover the truth.
     #[test]
     fn intervals_cover_the_truth_as_often_as_they_say() {
         let mut rng = Rng::new(3, Stream::Eval, 1);

@@ -127,7 +127,7 @@ impl Descent {
         design.fit(theta, &found, sales)
     }
 
-    /// Everything that must survive.
+    /// Everything that must be saved.
     pub fn save(&self) -> Saved {
         let numbers = [self.momentum, self.rate, self.loss, self.size];
         let tensors = vec![
@@ -140,7 +140,7 @@ impl Descent {
         Saved { tensors, state: json!({"settled": self.settled, "step": self.step}) }
     }
 
-    /// Goes on from a save.
+    /// Restores a save.
     pub fn load(&mut self, saved: &Saved, state: &Value) -> Result<(), AgentError> {
         let like = |name: &str, shape: &[i64]| -> Result<Tensor, AgentError> {
             let tensor = saved.tensor(name)?;

@@ -366,7 +366,7 @@ mod tests {
         assert_ne!(found(&one, Part::Test), found(&other, Part::Test));
     }
 
-    /// Stopped after any step, written to disk and gone on with, it comes to the same bits.
+    /// Stopped after any step, written to disk and resumed, it ends bit-identical.
     #[test]
     fn it_goes_on_in_the_same_bits() {
         let sales = market(60, 1.5);

@@ -1,5 +1,5 @@
-//! A perceptron with everything that learning needs, on the host: parameters, optimizer, gradient. Minibatches are worked
-//! on in parts, side by side; what the parts are does not depend on the number of threads, so neither do results.
+//! A perceptron with everything that learning needs, on the host: parameters, optimizer, gradient. Minibatches are
+//! split into parts, processed in parallel; the split does not depend on the number of threads, so neither do results.
 
 use crate::agent::{AgentError, Saved};
 use crate::bridge::{host_slice, host_view};
@@ -9,7 +9,7 @@ use crate::optim::{Adam, add, chunk_ends};
 use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Tensor};
 
-/// Perceptrons as they are now.
+/// The present perceptrons.
 #[derive(Clone, Copy)]
 pub struct Now<'a> {
     /// One each.

@@ -1,5 +1,5 @@
 //! Soft actor-critic (Haarnoja et al. 2018, "Soft actor-critic algorithms and applications"): twin critics, a squashed
-//! Gaussian, a temperature that keeps the policy's entropy where it shall be.
+//! Gaussian, a temperature that keeps the policy's entropy at its target.
 //!
 //! Reading order: `Config`, `Sac::explore`, `Sac::update`. Steps are collected by [`super::collector`]; the loop around it
 //! is [`super::actor_critic`].
@@ -31,24 +31,24 @@ agon_core::settings! {
         learning_rate_schedule: Schedule = Schedule::Constant;
         /// Discount.
         gamma: f64 = 0.99, in [0.0, 1.0];
-        /// The share of the way that the critics' copies go to them after each gradient step.
+        /// τ: the share by which the target critics move towards the critics after each gradient step.
         tau: f64 = 0.005, in [0.0, 1.0];
-        /// Transitions that are kept.
+        /// Transitions that the replay memory holds.
         memory: usize = 1_000_000, in [1.0, 1e9];
-        /// Steps before learning begins; until then actions are random.
+        /// Steps before learning begins; actions are uniformly random until then.
         learning_starts: u64 = 10_000, in [1.0, 1e12];
-        /// Steps between bouts of learning.
+        /// Steps between rounds of learning.
         train_every: u64 = 1, in [1.0, 1e9];
-        /// Gradient steps of a bout.
+        /// Gradient steps of a round.
         gradient_steps: u64 = 1, in [1.0, 1e6];
-        /// Transitions a gradient step sees.
+        /// Transitions of a minibatch.
         minibatch: usize = 256, in [1.0, 1e6];
         /// Gradient steps of the critics between two of the actor.
         policy_every: u64 = 1, in [1.0, 1e6];
-        /// The entropy that the temperature keeps, in nats, of actions in units where their bounds are ±1; minus the number
-        /// of an action's dimensions if left out.
+        /// The target entropy, in nats, of actions in units where their bounds are ±1; minus the number of an action's
+        /// dimensions if left out.
         target_entropy: Option<f64> = None, in [-1e6, 1e6];
-        /// A temperature that stays as it is, in place of the one that is learned.
+        /// A fixed temperature, in place of the learned one.
         temperature: Option<f64> = None, in [0.0, 1e9];
         /// Rewards before the critics' value takes over.
         n_step: usize = 1, in [1.0, 1000.0];
@@ -108,11 +108,11 @@ pub struct Sac {
     /// Standard normal numbers of a gradient step: for the next actions, and for those of the actor's loss.
     noise: [Vec<f64>; 2],
     updates: u64,
-    /// What was told of the actor last.
+    /// The actor's last report.
     told: [f64; 2],
 }
 
-/// A part of a minibatch, and room for it.
+/// A part of a minibatch, with buffers.
 #[derive(Default)]
 struct Part {
     tape: Tape,
@@ -152,7 +152,7 @@ impl Sac {
         }
     }
 
-    /// What entropy is worth.
+    /// The temperature α.
     fn alpha(&self) -> f64 {
         self.config.temperature.unwrap_or_else(|| self.log_alpha.flat.double_value(&[0]).exp())
     }
@@ -215,7 +215,7 @@ impl Sac {
         [0, 1].map(|k| parts.iter().map(|p| p.sums[k]).sum::<f64>())
     }
 
-    /// The gradient of ln α (entropy − target entropy): where the policy is more random than it shall be, α falls.
+    /// The gradient of ln α (entropy − target entropy): where the policy's entropy is above its target, α falls.
     fn learn_temperature(&mut self, entropy: f64, rate: f64) {
         if self.config.temperature.is_none() {
             let target = self.config.target_entropy.unwrap_or(-(self.head.len() as f64));

@@ -1,5 +1,5 @@
-//! TD3 (Fujimoto et al. 2018, "Addressing function approximation error in actor-critic methods"): twin critics, an actor
-//! that follows more slowly, targets smoothed by noise.
+//! TD3 (Fujimoto et al. 2018, "Addressing function approximation error in actor-critic methods"): twin critics, a
+//! delayed actor, targets smoothed by noise.
 //!
 //! Reading order: `Config`, `Td3::explore`, `Td3::update`. Steps are collected by [`super::collector`]; the loop around it
 //! is [`super::actor_critic`].
@@ -32,25 +32,25 @@ agon_core::settings! {
         learning_rate_schedule: Schedule = Schedule::Constant;
         /// Discount.
         gamma: f64 = 0.99, in [0.0, 1.0];
-        /// The share of the way that the copies go to their networks after each gradient step of the actor.
+        /// τ: the share by which the target networks move towards their networks after each gradient step of the actor.
         tau: f64 = 0.005, in [0.0, 1.0];
-        /// Transitions that are kept.
+        /// Transitions that the replay memory holds.
         memory: usize = 1_000_000, in [1.0, 1e9];
-        /// Steps before learning begins; until then actions are random.
+        /// Steps before learning begins; actions are uniformly random until then.
         learning_starts: u64 = 10_000, in [1.0, 1e12];
-        /// Steps between bouts of learning.
+        /// Steps between rounds of learning.
         train_every: u64 = 1, in [1.0, 1e9];
-        /// Gradient steps of a bout.
+        /// Gradient steps of a round.
         gradient_steps: u64 = 1, in [1.0, 1e6];
-        /// Transitions a gradient step sees.
+        /// Transitions of a minibatch.
         minibatch: usize = 256, in [1.0, 1e6];
         /// Gradient steps of the critics between two of the actor.
         policy_every: u64 = 2, in [1.0, 1e6];
-        /// Deviation of the noise that is added to actions while it explores.
+        /// Deviation of the exploration noise.
         exploration_noise: f64 = 0.1, in [0.0, 10.0];
-        /// Deviation of the noise that is added to the actions of targets.
+        /// Deviation of the noise on the target actions.
         target_noise: f64 = 0.2, in [0.0, 10.0];
-        /// The most that this noise can be.
+        /// Bound of that noise.
         target_noise_clip: f64 = 0.5, in [0.0, 10.0];
         /// Rewards before the critics' value takes over.
         n_step: usize = 1, in [1.0, 1000.0];
@@ -101,18 +101,18 @@ pub struct Td3 {
     /// Numbers of an action.
     len: usize,
     actor: Perceptrons,
-    /// The copy of the actor that targets are made with.
+    /// The target actor.
     target: Params,
     critics: Critics,
     pool: ThreadPool,
     parts: Vec<Part>,
     noise: Vec<f32>,
     updates: u64,
-    /// What the critics said of the actor's actions last.
+    /// The critics' last mean value of the actor's actions.
     told: f64,
 }
 
-/// A part of a minibatch, and room for it.
+/// A part of a minibatch, with buffers.
 #[derive(Default)]
 struct Part {
     tape: Tape,

@@ -1,4 +1,4 @@
-//! What every on-policy learner does between updates: acts, keeps what happened, and estimates what it was worth.
+//! What every on-policy learner does between updates: acts, stores the rollout, and estimates advantages.
 
 use crate::agent::{AgentError, Context, NEVER, Saved, acts};
 use crate::bridge::read_f32;
@@ -15,10 +15,10 @@ use agon_core::{Actions, FirstBuf, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
-/// What can be set of it.
+/// Its settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Collecting<'a> {
-    /// What the networks look like.
+    /// The networks' layers.
     pub shape: Shape<'a>,
     /// Steps a row between updates.
     pub rollout_steps: usize,
@@ -31,8 +31,8 @@ pub struct Collecting<'a> {
 }
 
 impl Collecting<'_> {
-    /// Refuses what this machine cannot hold, and convolutions of what is no picture. `together`: transitions that are
-    /// learned from at once.
+    /// Refuses what does not fit in memory, and convolutions of an observation that is no picture. `together`:
+    /// transitions that are learned from at once.
     pub fn fits_in_memory(&self, context: &Context<'_>, together: usize) -> Result<(), AgentError> {
         let (spec, rows) = (context.spec, context.rows as f64);
         let reading = Reading::new(&spec.observation, self.shape.conv)?;
@@ -59,10 +59,10 @@ impl Collecting<'_> {
     }
 }
 
-/// What a loss is made of besides the networks' outputs.
+/// The inputs of a loss besides the networks' outputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Learning<'a> {
-    /// What the policy's outputs mean.
+    /// The action distribution.
     pub head: &'a Head,
     /// What happened.
     pub rollout: &'a Rollout,
@@ -74,7 +74,7 @@ pub struct Learning<'a> {
 
 /// Networks that act, and the rollout they fill.
 pub struct Collector {
-    /// What the policy's outputs mean.
+    /// The action distribution.
     pub head: Head,
     /// The networks.
     pub networks: Networks,
@@ -84,11 +84,11 @@ pub struct Collector {
     pub advantage: Vec<f32>,
     /// `[steps × rows]` after [`Collector::estimate`]: what values should be.
     pub target: Vec<f32>,
-    /// What recurrent networks remember.
+    /// The state of recurrent networks.
     recurrent: Option<Recurrent>,
-    /// `[(steps + 1) × rows, obs_len]`: the observations where tensors live, if that is elsewhere.
+    /// `[(steps + 1) × rows, obs_len]`: the observations on the device, if there is one.
     on_device: Option<Tensor>,
-    /// Whether the first of them are there already.
+    /// Whether the first of them are uploaded.
     uploaded: bool,
     gamma: f64,
     act_rngs: LaneRngs,
@@ -165,8 +165,7 @@ impl Collector {
         prepare(self.obs_moments.as_ref(), raw, out);
     }
 
-    /// What the networks say of the observations at step `t`: outputs and values. The state of a recurrent
-    /// network advances with it.
+    /// Computes outputs and values for the observations at step `t`. The state of a recurrent network advances with it.
     fn ask(&mut self, t: usize) {
         let Self { networks, rollout, recurrent, on_device, out, .. } = self;
         let (rows, width) = (rollout.rows, rollout.obs_len());
@@ -196,8 +195,7 @@ impl Collector {
         networks.forward_seen(&seen, out, value);
     }
 
-    /// Samples actions for the newest observations. `change` may put others' outputs in place of the policy's, given the
-    /// observations.
+    /// Samples actions for the newest observations. `change` may replace the policy's outputs, given the observations.
     pub fn act(&mut self, change: impl FnOnce(&Networks, &[f32], &mut [f32])) {
         let t = self.rollout.t;
         self.ask(t);
@@ -213,7 +211,7 @@ impl Collector {
         self.rollout.exchange()
     }
 
-    /// Takes a step in; whether the rollout is full.
+    /// Stores the step; whether the rollout is full.
     pub fn take(&mut self) -> bool {
         if let Some(moments) = &mut self.obs_moments {
             moments.update(&self.rollout.raw_obs);
@@ -308,7 +306,7 @@ impl Collector {
         self.target.iter_mut().zip(sums).for_each(|(target, (advantage, value))| *target = advantage + value);
     }
 
-    /// The networks, and what they differentiate a loss over.
+    /// The networks, and what a loss is computed over.
     pub fn learning(&mut self) -> (&mut Networks, Observed<'_>, Learning<'_>) {
         let Self { networks, rollout, recurrent, on_device, head, advantage, target, .. } = self;
         let last = rollout.steps * rollout.rows;
@@ -320,7 +318,7 @@ impl Collector {
         (networks, observed, Learning { head, rollout, advantage, target })
     }
 
-    /// How well the values foretold: 1 − Var(target − value) / Var(target), 1 for a perfect critic.
+    /// Explained variance of the values: 1 − Var(target − value) / Var(target), 1 for a perfect critic.
     pub fn explained(&self) -> f64 {
         let variance = |x: &[f32]| {
             let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / x.len() as f64;
@@ -340,7 +338,7 @@ impl Collector {
         (self.head.is_one_choice() && self.recurrent.is_none()).then(|| self.policy(name).evaluator(scale))
     }
 
-    /// Everything that must survive besides the parameters.
+    /// Everything to be saved besides the parameters.
     pub fn save(&self, state: &mut Map<String, Value>) {
         state.insert("acts".into(), json!(self.act_rngs.step));
         state.insert("obs_moments".into(), json!(self.obs_moments));
@@ -354,7 +352,7 @@ impl Collector {
         }
     }
 
-    /// Begins with what another has learned: weights, and what observations and rewards are normalised by.
+    /// Loads what another has learned: weights, and the moments of observations and rewards.
     pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let [obs, returns] = self.moments(saved)?;
         self.networks.params.load_weights(saved)?;
@@ -364,13 +362,13 @@ impl Collector {
         Ok(())
     }
 
-    /// What is normalised, and how, as a save says; it must be what is normalised here.
+    /// The moments in a save, which must be of what is normalised here.
     fn moments(&self, saved: &Saved) -> Result<[Option<Moments>; 2], AgentError> {
         let part = |name: &str, here: &Option<Moments>| Moments::saved(saved, name, here.as_ref());
         Ok([part("obs_moments", &self.obs_moments)?, part("return_moments", &self.return_moments)?])
     }
 
-    /// Goes on from a save; rows come back only where there are as many.
+    /// Restores a save; the state of rows only where there are as many.
     pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let discounted: Vec<f32> = saved.part("discounted")?;
         let [moments, returns] = self.moments(saved)?;

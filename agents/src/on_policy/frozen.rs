@@ -30,12 +30,12 @@ pub struct Frozen {
     out: Vec<f32>,
 }
 
-/// Everything that the policy of a save needs, and nothing that learning needs.
+/// What is needed to load the policy of a save, without what learning needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     /// As scenarios call the agent.
     pub name: &'static str,
-    /// What its networks look like.
+    /// Its networks' layers.
     pub shape: Shape<'a>,
     /// Whether it standardises observations.
     pub normalize_observation: bool,

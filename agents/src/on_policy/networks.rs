@@ -1,8 +1,8 @@
-//! Policy and value networks side by side, for every policy-gradient agent, and how a loss at their outputs becomes a
-//! gradient of their parameters.
+//! Policy and value networks of every policy-gradient agent, and how a loss at their outputs becomes a gradient of
+//! their parameters.
 //!
-//! On the host both passes are done by hand ([`crate::dense`]), in parts of a minibatch side by side. On a device, and
-//! where a gated recurrent unit remembers, they are tensor operations. The loss is the same function of the outputs.
+//! On the host both passes are hand-written ([`crate::dense`]), with the parts of a minibatch in parallel. On a device,
+//! and for recurrent networks, they are tensor operations. The loss is the same function of the outputs.
 
 use crate::agent::{AgentError, Stop, go_on};
 use crate::bridge::{host_view, read_f32};
@@ -15,14 +15,14 @@ use crate::optim::{Adam, add, chunk_ends};
 use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Kind, Tensor};
 
-/// What the networks look like.
+/// The networks' layers.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape<'a> {
     /// Sizes of the hidden layers.
     pub hidden: &'a [usize],
     /// Convolutions that read a picture; none for the usual ones.
     pub conv: Option<&'a [Filters]>,
-    /// What follows each.
+    /// The activation after each.
     pub activation: Activation,
     /// Whether policy and value share them.
     pub shared: bool,
@@ -32,8 +32,8 @@ pub struct Shape<'a> {
     pub recurrent: usize,
 }
 
-/// Where the networks' parameters are. Convolutions, a gated recurrent unit (Cho et al. 2014) or a shared trunk may stand
-/// in front of both heads; what the unit makes of observations is what the others are given in their place.
+/// Where the networks' parameters are. Convolutions, a gated recurrent unit (Cho et al. 2014) or a shared trunk may
+/// stand in front of both heads; the state of the unit then takes the place of observations.
 #[derive(Clone, Debug)]
 struct Nets {
     input: Input,
@@ -74,8 +74,8 @@ impl Nets {
         Self { input, recurrent, trunk, policy, value, log_std }
     }
 
-    /// What is remembered after `obs` `[rows, obs_len]`, given what was before it, both `[rows, width]`. Without memory
-    /// that is the observation itself.
+    /// The recurrent state after `obs` `[rows, obs_len]`, given the one before it, both `[rows, width]`. Without a
+    /// recurrent unit, the observation itself.
     fn remember(&self, p: &Params, obs: &Tensor, before: &Tensor) -> Tensor {
         let Some([ih, hh, bias_ih, bias_hh]) = self.recurrent else { return obs.shallow_clone() };
         let x = self.input.tensor(p, obs);
@@ -83,7 +83,7 @@ impl Nets {
     }
 
     /// The same for whole sequences: `obs` `[steps, rows, obs_len]`, `fresh` `[steps, rows]` (1 where an episode begins
-    /// and nothing is remembered), `first` `[rows, width]`; gives `[steps, rows, width]`.
+    /// and the state is reset), `first` `[rows, width]`; gives `[steps, rows, width]`.
     fn sequence(&self, p: &Params, obs: &Tensor, fresh: &Tensor, first: &Tensor) -> Tensor {
         let kept: Tensor = 1.0 - fresh.unsqueeze(2);
         let mut now = first.shallow_clone();
@@ -96,7 +96,7 @@ impl Nets {
         Tensor::stack(&all, 0)
     }
 
-    /// The policy's outputs `[rows, outputs]` and the values `[rows, 1]`, for observations or what is remembered of them.
+    /// The policy's outputs `[rows, outputs]` and the values `[rows, 1]`, for observations or recurrent states.
     fn both(&self, p: &Params, seen: &Tensor) -> [Tensor; 2] {
         let x = if self.recurrent.is_some() { seen.shallow_clone() } else { self.input.tensor(p, seen) };
         let x = self.trunk.as_ref().map_or_else(|| x.shallow_clone(), |t| t.forward(p, &x));
@@ -111,7 +111,7 @@ struct HostNets {
     nets: Vec<Dense>,
 }
 
-/// Room for the passes on the host.
+/// Buffers for the passes on the host.
 #[derive(Debug, Default)]
 pub struct Work {
     input: input::Work,
@@ -140,7 +140,7 @@ impl HostNets {
         Self { input: nets.input.clone(), nets: nets_of }
     }
 
-    /// `obs`: `[rows, obs_len]`, `out`: `[rows, outputs]`, `value`: `[rows]`, or empty where only the policy is asked.
+    /// `obs`: `[rows, obs_len]`, `out`: `[rows, outputs]`, `value`: `[rows]`, or empty for the policy alone.
     fn forward(&self, flat: &[f32], obs: &[f32], out: &mut [f32], value: &mut [f32], work: &mut Work) {
         let Work { input, tapes: [first, second], joint: both, .. } = work;
         let x = self.input.forward(flat, obs, input);
@@ -211,7 +211,7 @@ pub struct AtOutputs {
 /// Some rows as a loss sees them.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
-    /// Where each row is among all that was collected.
+    /// The index of each row in the rollout.
     pub at: &'a [usize],
     /// `[rows, outputs]`
     pub out: &'a [f32],
@@ -224,7 +224,7 @@ pub struct Rows<'a> {
 /// Sums over rows that a loss reports: policy loss, value loss, entropy, KL divergence, share of clipped ratios.
 pub type Sums = [f64; 5];
 
-/// Writes the gradient of its share of the loss at every row's outputs (they come as zeros), and gives the sums.
+/// Writes the gradient of its share of the loss at every row's outputs, which are zeroed before, and returns the sums.
 pub type Loss<'a> = &'a (dyn Fn(Rows<'_>, &mut AtOutputs) -> Sums + Sync);
 
 /// What was observed, and where.
@@ -259,7 +259,7 @@ pub struct Networks {
     /// Deviations of a Gaussian, as logarithms, on the host; else empty.
     pub log_std: Vec<f32>,
     nets: Nets,
-    /// Where everything is done on the host.
+    /// The networks on the host, where all is computed there.
     host: Option<HostNets>,
     obs_len: usize,
     pool: ThreadPool,
@@ -269,7 +269,7 @@ pub struct Networks {
     on_device: Option<Tensor>,
 }
 
-/// How many parts a minibatch has. It does not depend on the number of threads, so neither do results.
+/// The number of parts of a minibatch. It does not depend on the number of threads, so neither do results.
 fn parts(rows: usize) -> usize {
     match rows {
         ..32 => 1,
@@ -301,14 +301,14 @@ impl Networks {
         networks
     }
 
-    /// Copies what sampling needs of the parameters to the host; to be called when they changed.
+    /// Copies the parameters that sampling needs to the host; to be called after every change.
     pub fn refresh(&mut self) {
         if let Some(at) = self.nets.log_std {
             read_f32(&self.params.leaves[at].detach(), &mut self.log_std);
         }
     }
 
-    /// Where tensors live.
+    /// The device of tensors.
     pub fn device(&self) -> Device {
         self.params.flat.device()
     }
@@ -339,13 +339,13 @@ impl Networks {
         tch::no_grad(|| self.nets.remember(&self.params, obs, before))
     }
 
-    /// Observations as a tensor `[rows, obs_len]` where tensors live.
+    /// Observations as a tensor `[rows, obs_len]` on the device.
     pub fn upload(&self, obs: &[f32]) -> Tensor {
         Tensor::from_slice(obs).view([-1, self.obs_len as i64]).to_device(self.device())
     }
 
-    /// Outputs `[rows, outputs]` and values `[rows]` for observations `[rows, obs_len]`; with no room for values only
-    /// the policy's. Asked to stop, it leaves off.
+    /// Outputs `[rows, outputs]` and values `[rows]` for observations `[rows, obs_len]`; with an empty slice for
+    /// values, only the policy's. Asked to stop, it leaves off.
     pub fn forward(
         &mut self,
         obs: &[f32],
@@ -374,7 +374,7 @@ impl Networks {
         }
     }
 
-    /// The same for what networks are given where tensors live: observations, or what is remembered after them.
+    /// The same for inputs on the device: observations, or recurrent states.
     pub fn forward_seen(&self, seen: &Tensor, out: &mut [f32], value: &mut [f32]) {
         tch::no_grad(|| {
             let [policy, worth] = self.nets.both(&self.params, seen);
@@ -392,8 +392,8 @@ impl Networks {
         });
     }
 
-    /// The gradient of a loss over the rows at these places of what was observed; it is kept for [`Networks::step`]. Of
-    /// recurrent networks, places are those of whole sequences: all rows of the first step, of the second, and so on.
+    /// The gradient of a loss over the rows at these indices; kept for [`Networks::step`]. For recurrent networks the
+    /// indices are of whole sequences: all rows of the first step, of the second, and so on.
     pub fn differentiate(&mut self, observed: Observed<'_>, at: &[usize], outputs: usize, loss: Loss<'_>) -> Sums {
         if self.host.is_some() {
             self.differentiate_on_host(observed.obs, at, outputs, loss)
@@ -435,7 +435,7 @@ impl Networks {
         sums
     }
 
-    /// Outputs come to the host, where the loss is, and its gradient at them goes back.
+    /// Outputs are copied to the host, where the loss is computed, and its gradient at them goes back.
     fn differentiate_on_device(
         &mut self,
         observed: Observed<'_>,
@@ -549,7 +549,8 @@ mod tests {
     use agon_core::rng::{Rng, Stream};
     use agon_core::{ActionSpec, Observation, Picture, Spec};
 
-    /// Whatever is observed, and whether the trunk is shared: outputs and gradients by hand are those by tensors.
+    /// For every kind of observation and with or without a shared trunk, hand-written outputs and gradients agree with
+    /// tensors'.
     #[test]
     fn the_host_does_what_a_device_does() {
         let picture = Picture { channels: vec!["a".into(), "b".into()], height: 5, width: 4, high: 2 };

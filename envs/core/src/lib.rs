@@ -1,11 +1,11 @@
-//! The contract of Agon: what an environment is, how many of them are stepped together, what a run says.
+//! The contract of Agon: what an environment is, how a batch of them is stepped, and the events of a run.
 //!
 //! | to learn about | read |
 //! | --- | --- |
 //! | writing an environment | [`mod@env`], then [`spec`] and [`mod@settings`] |
 //! | writing one that is arithmetic only, for SIMD | [`kernel`] and [`real`] |
 //! | writing a game | [`game`] |
-//! | a game as an environment | [`table`] |
+//! | a game as an environment | [`game_env`] |
 //! | what a learner sees, and memory for a step of it | [`vec_env`], [`slab`] |
 //! | an environment that keeps the states of a batch in its own way | [`batch::States`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
@@ -13,8 +13,8 @@
 //! | threads kept for many jobs | [`thread_pool`] |
 //! | how much memory there is | [`memory`] |
 //! | saved episodes | [`episode`] |
-//! | what an evaluation finds, and intervals | [`metric`], [`stats`] |
-//! | what a run says, and to whom | [`event`] |
+//! | metrics of evaluations, and intervals | [`metric`], [`stats`] |
+//! | the events of a run, and their sinks | [`event`] |
 //! | the checks that every environment passes | [`contract`], with [`damage`] |
 //!
 //! Symbols: N environments, `rows` = N × agents lanes, A actions, T steps.

@@ -1,6 +1,6 @@
-//! A number, or a register full of numbers: physics is written once over [`Real`] and runs as both.
+//! A number, or a SIMD register of numbers: physics is written once over [`Real`] and runs as both.
 //!
-//! Both forms do the same IEEE operations in the same order, so they agree to the bit; where a product and a sum are
+//! Both forms do the same IEEE operations in the same order, so they are bit-identical; where a product and a sum are
 //! fused ([`Real::mul_add`]) they are fused in both, in software on a processor that cannot.
 
 use pulp::Simd;
