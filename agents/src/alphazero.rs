@@ -24,8 +24,8 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 agon_core::settings! {
-    /// Hyperparameters. The number of games side by side is `train.envs`, of searching threads `train.env_threads`; a
-    /// step is a searched move.
+    /// Hyperparameters. The number of parallel games is `train.envs`, of search threads `train.env_threads`; a step is
+    /// a searched move.
     pub struct Config {
         /// Channels of the tower, or the width of hidden layers where observations are no board.
         width: usize = 64, in [1.0, 4096.0];
@@ -422,7 +422,7 @@ impl Training for AlphaZero {
 
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
         self.adam.load(&mut self.params, saved)?;
-        // Whatever this machine is good at, a run goes on as it began.
+        // A resumed run keeps its precision, whatever this machine supports.
         self.kind = if saved.state["bfloat16"] == true { Kind::BFloat16 } else { Kind::Float };
         let Some(rest) = rest else { return Ok(()) };
         let numbers = |name: &str| {

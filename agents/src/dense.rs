@@ -128,7 +128,7 @@ pub(crate) fn sum(xs: &[f32]) -> f32 {
     sums[0] + rest.iter().sum::<f32>()
 }
 
-/// A perceptron with hidden layers of one activation and one linear last layer or several side by side.
+/// A perceptron with hidden layers of one activation and one or several linear heads.
 #[derive(Clone, Debug)]
 pub struct Dense {
     activation: Activation,

@@ -13,7 +13,7 @@ const HALF_LN_TAU: f64 = 0.918_938_533_204_672_7;
 /// The kind of distribution a spec asks for.
 #[derive(Clone, Debug)]
 pub enum Head {
-    /// Independent choices; the network gives their logits side by side.
+    /// Independent choices; the network gives their logits one after another.
     Categorical {
         /// Choices of each part.
         sizes: Vec<usize>,

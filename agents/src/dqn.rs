@@ -231,7 +231,7 @@ impl Dqn {
             active: net.units(),
             next_outputs: Vec::new(),
             distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
-            // A device does its own work side by side.
+            // A device parallelises by itself.
             pool: ThreadPool::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
             q: vec![0.0; rows * actions],
             config,
@@ -377,7 +377,7 @@ impl Agent for Dqn {
     fn act(&mut self) {
         let (epsilon, rows) = (self.epsilon() as f32, self.collector.slab.rows());
         let actions = self.q.len() / rows;
-        // Whoever acts at random anyway is not asked.
+        // Rows that act at random need no values.
         let mut rngs: Vec<Rng> = (0..rows).map(|row| self.act_rngs.row(row)).collect();
         self.act_rngs.step += 1;
         let random: Vec<bool> = rngs.iter_mut().map(|rng| rng.f32() < epsilon).collect();

@@ -101,7 +101,7 @@ impl Exact {
         for state in 0..self.value.len() {
             let (best, worth) = self.model.best(state, self.gamma, &self.value);
             let now = self.model.worth(state, self.choice[state] as usize, self.gamma, &self.value);
-            // Equals are left alone, or policies could take turns for ever.
+            // Ties keep the present action, or policies could alternate for ever.
             if worth > now + self.config.tolerance.max(1e-12) {
                 self.choice[state] = best as u32;
                 changed = true;

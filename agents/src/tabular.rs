@@ -98,7 +98,7 @@ impl Hasher for Words {
     }
 }
 
-/// The values of everybody's actions in every state that was met.
+/// Action values of all tables in every state that was met.
 #[derive(Clone)]
 struct QTable {
     places: HashMap<Box<[u32]>, u32, BuildHasherDefault<Words>>,
@@ -356,7 +356,7 @@ impl Tabular {
     fn stop_the_stable(&mut self) {
         let Some(stable) = self.config.stable_steps else { return };
         let t = self.t;
-        // One table for all is everybody's: it is stable or it is not.
+        // One shared table is stable for all rows or for none.
         if self.table.tables == 1 {
             let newest = self.changed.iter().copied().max().unwrap_or(0);
             self.changed.fill(newest);
@@ -387,7 +387,7 @@ impl Agent for Tabular {
                 if stopped { self.table.best(state, self.table_of(row)) } else { self.choose(state, row, epsilon) };
             if self.steps[row].pending {
                 let goes_on = self.steps[row].goes_on;
-                // Where the step limit ended the episode nobody acts; what would be done there is drawn.
+                // Where an episode was truncated no action is taken; the one that would be is drawn.
                 let follow = match self.steps[row].next {
                     Some(_) if goes_on => Some(action),
                     Some(last) => Some(self.choose(last, row, epsilon)),
@@ -548,7 +548,7 @@ impl Tabular {
         let states = keys.len() / width;
         let tables = q.len().checked_div(states * actions).unwrap_or(self.table.tables);
         let whole = keys.len() == states * width && q.len() == states * tables * actions;
-        // A table each, or one; whoever only plays (another number of rows) may have as many as there are.
+        // A table each, or one; an evaluation (another number of rows) may have as many as there are.
         if !whole || tables == 0 || best.len() != states * tables || best.iter().any(|b| *b as usize >= actions) {
             return Err(broken("values"));
         }

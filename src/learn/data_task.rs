@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 agon_core::settings! {
     /// How a model is evaluated, where there is no environment.
     pub struct DataEvalSettings {
-        /// Steps between evaluations on the validation part; none on the way if left out.
+        /// Steps between evaluations on the validation part; none during training if left out.
         every: Option<u64> = None, in [1.0, 1e15];
         /// Ends the run at the first evaluation whose deciding metric is at least as good as this, if given.
         stop_at: Option<f64> = None, in [-1e300, 1e300];

@@ -46,7 +46,7 @@ agon_core::settings! {
         steps: u64 = 100_000, in [1.0, 1e15];
         /// Environments in the batch.
         envs: usize = 8, in [1.0, 1e6];
-        /// The seed of everything.
+        /// The seed of the run.
         seed: u64 = 1, in [0.0, 9e18];
         /// Threads of one tensor operation.
         threads: usize = 1, in [1.0, 1024.0];
@@ -54,7 +54,7 @@ agon_core::settings! {
         env_threads: usize = 1, in [1.0, 1024.0];
         /// Steps between checkpoints; a tenth of `steps` if left out.
         save_every: Option<u64> = None, in [1.0, 1e15];
-        /// Checkpoints that are kept, the newest, beside the best one; or "all".
+        /// The number of newest checkpoints kept beside the best one; or "all".
         keep: Keep = Keep(3), in [1.0, 1e15];
     }
 }
@@ -62,25 +62,25 @@ agon_core::settings! {
 agon_core::settings! {
     /// How it is evaluated.
     pub struct EvalSettings {
-        /// Steps between evaluations; none on the way if left out.
+        /// Steps between evaluations; none during training if left out.
         every: Option<u64> = None, in [1.0, 1e15];
-        /// Episodes of an evaluation on the way.
+        /// Episodes of an evaluation during training.
         episodes: usize = 20, in [1.0, 1e6];
-        /// Episodes of the last evaluation and of `agon eval`.
+        /// Episodes of the final evaluation and of `agon eval`.
         final_episodes: usize = 100, in [1.0, 1e6];
         /// Seed of the episodes.
         seed: u64 = 1_000_003, in [0.0, 9e18];
         /// Players to compare with: `random`, or the environment's own (see `agon envs`).
         baselines: Vec<String> = vec!["random".into()];
-        /// Games of two: whom the agent plays instead, as players in words, from both seats in turn.
+        /// Two-player games: opponents of the agent instead, as players in words, from both seats in turn.
         opponents: Vec<String> = vec!["random".into()];
-        /// Games of two: simulations the agent may think about a move; 0 plays by its network alone.
+        /// Two-player games: simulations of the agent per move; 0 plays by its network alone.
         simulations: u32 = 0, in [0.0, 1e7];
-        /// Games of two: random plies that open a game.
+        /// Two-player games: random plies that open a game.
         opening_plies: u32 = 2, in [0.0, 1000.0];
         /// Ends the run at the first evaluation whose mean is at least this, if given.
         stop_at: Option<f64> = None, in [-1e300, 1e300];
-        /// Episodes saved from each evaluation.
+        /// Episodes saved of each evaluation.
         record: usize = 1, in [0.0, 1e4];
     }
 }
@@ -100,7 +100,7 @@ pub struct Plan {
     pub report: Option<Report>,
     /// The scenario with every default filled in and the fit's results in place of the fit.
     pub resolved: String,
-    /// Set once somebody asks it to stop: evaluations leave off then.
+    /// Set once a stop is requested: evaluations end early then.
     pub stop: Arc<AtomicBool>,
 }
 

@@ -20,13 +20,13 @@ agon_core::settings! {
     pub struct FitSettings {
         /// The CSV file, beside the scenario.
         data: String = String::new();
-        /// What stands for `{}`, a product each; found from the header if left out.
+        /// The products, which replace `{}`; found from the header if left out.
         products: Vec<String> = Vec::new();
-        /// Names to show, a product each; as `products` if left out.
+        /// Display names of the products; as `products` if left out.
         names: Vec<String> = Vec::new();
-        /// Column of the week: whole numbers or dates, one row a week.
+        /// Column of the week: integers or dates, one row per week.
         week: String = "week".into();
-        /// Column of the customers that week.
+        /// Column of the potential customers of the week.
         customers: String = "customers".into();
         /// Columns of the units sold.
         units: String = "units_{}".into();
@@ -40,7 +40,7 @@ agon_core::settings! {
         method: Method = Method::Likelihood;
         /// Whether all products share one price effect.
         price_effect: PriceEffect = PriceEffect::ByProduct;
-        /// A price or cost this many times off its product's median is a recording error.
+        /// A price or cost more than this many times off its product's median counts as a recording error.
         outlier_factor: f64 = 3.0, in [1.0, 1e9];
     }
 }

@@ -49,7 +49,7 @@ type Reply = Result<String, String>;
 
 /// Sends a command, and waits for the reply.
 fn tell(engine: &mut Engine, command: &str, deadline: Instant) -> Result<Reply, Fault> {
-    // Replies that nobody asked for are not this one.
+    // Unsolicited replies are skipped.
     engine.forget();
     engine.say(command);
     reply(engine, command, deadline)

@@ -2,9 +2,9 @@
 //! planning"). Any number of players, chance, perfect information.
 //!
 //! A simulation walks down by the largest mean + c √(ln n / nᵢ), plays on at random from the first new position and
-//! adds the result to every move on its way. Children of a node lie side by side, so that the choice among them is a
-//! loop over arrays. With several threads each grows a tree of its own and the counts at the root are added up, so that
-//! the choice depends on the seed and the number of threads, never on their timing (unless time is the budget).
+//! adds the result to every move on its way. Children of a node are adjacent, so that the choice among them is a loop
+//! over arrays. With several threads each grows a tree of its own and the counts at the root are added up, so that the
+//! choice depends on the seed and the number of threads, never on their timing (unless time is the budget).
 
 use crate::player::{Budget, Fault, Halt, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, playout};

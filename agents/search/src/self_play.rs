@@ -71,7 +71,7 @@ struct Lane<S> {
     would_resign: Option<usize>,
 }
 
-/// A game under way without its tree, which is grown anew in every call of [`SelfPlay::play`].
+/// A game under way without its tree, which is rebuilt in every call of [`SelfPlay::play`].
 struct Paused<S> {
     rng: RngState,
     steps: Vec<Step<S>>,

@@ -64,7 +64,7 @@ impl Descent {
         }
     }
 
-    /// Begins anew at these coefficients.
+    /// Restarts at these coefficients.
     pub fn begin_with(&mut self, theta: Tensor, design: &Design) {
         *self = Self { ahead: theta.copy(), loss: design.loss(&theta).double_value(&[]), theta, ..Self::new(design) };
     }

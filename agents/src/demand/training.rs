@@ -145,7 +145,7 @@ impl Demand {
 struct Week {
     customers: f64,
     bought: f64,
-    /// −log-likelihood of everybody's choice.
+    /// −log-likelihood of all customers' choices.
     surprise: f64,
     /// Units forecast less units sold, over products: absolute and signed.
     absolute: f64,

@@ -144,7 +144,7 @@ impl Collector {
     pub fn sample(&self, rng: &mut Rng, beta: f64, batch: &mut Batch) {
         self.replay.sample(rng, beta, batch);
         if let Some(moments) = &self.moments {
-            // The memory holds what was observed: moments go on changing.
+            // The replay memory holds raw observations, since moments keep changing.
             moments.apply(&mut batch.obs);
             moments.apply(&mut batch.next_obs);
         }

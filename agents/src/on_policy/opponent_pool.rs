@@ -157,7 +157,7 @@ impl Pool {
     }
 
     /// Counts an update; a copy of the learner joins when it is due, in place of the oldest member where the pool is
-    /// full. Games with that member go on with the new one: a learner's seat cannot change within an episode.
+    /// full. Games with that member continue with the new one: a learner's seat cannot change within an episode.
     pub fn updated(&mut self, params: &Params) {
         self.updates += 1;
         if !self.updates.is_multiple_of(self.set.every) {

@@ -21,7 +21,7 @@ pub type Action = u16;
 pub enum Turn {
     /// A player's, counted from 0.
     Player(usize),
-    /// Nobody's: dice or cards.
+    /// Chance: dice or cards.
     Chance,
     /// The game is over.
     Over,

@@ -9,7 +9,7 @@ use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
 /// 1.5 · 2^52: adding it drops the fraction, and leaves an integer in the lowest bits.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 
-/// Real arithmetic in f64, on one number or on several side by side.
+/// Real arithmetic in f64, on one number or on several in SIMD lanes.
 pub trait Real:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {

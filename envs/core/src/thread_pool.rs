@@ -27,7 +27,7 @@ pub struct ThreadPool(Option<Arc<Threads>>);
 struct Threads {
     shared: Arc<Shared>,
     handles: Vec<JoinHandle<()>>,
-    /// Held by whoever runs a job.
+    /// Held while a job runs.
     turn: Mutex<()>,
 }
 
