@@ -33,7 +33,7 @@ test-cuda: deps
 
 lint: deps
 	$(CARGO) fmt --all --check
-	$(PYTHON) tests/import_circles.py
+	$(PYTHON) tests/architecture.py
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package agon --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --quiet --workspace --no-deps

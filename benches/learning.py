@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the README says of learning: every scenario over several seeds, one row each.
+"""The learning figures of docs/benchmarks.md: every scenario over several seeds, one row each.
 
     python3 benches/learning.py [--agon target/release/agon] [--only NAME]
 
@@ -75,7 +75,7 @@ NEEDS = {
 }
 # Who must be beaten, in pairs on the same seeds, where a scenario names them.
 BEATEN = ["best-fixed-price", "emsr-b"]
-# Players that learned Connect Four are judged, and play, with so many simulations.
+# Simulations a move of players that learned Connect Four.
 THINKING = 100
 
 

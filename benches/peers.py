@@ -112,13 +112,13 @@ def target_sb3_zoo(seed):
 
         def _on_step(self):
             if self.num_timesteps % 2048 < 8:
-                mean, _ = evaluate_policy(self.model, judge, n_eval_episodes=20, deterministic=True)
+                mean, _ = evaluate_policy(self.model, eval_env, n_eval_episodes=20, deterministic=True)
                 if mean >= 475:
                     self.reached = time.time() - STARTED
                     return False
             return True
 
-    judge = make_vec_env("CartPole-v1", n_envs=20, seed=1000 + seed)
+    eval_env = make_vec_env("CartPole-v1", n_envs=20, seed=1000 + seed)
     until = Until()
     sb3_zoo(seed).learn(100_000, callback=until)
     if until.reached is None:

@@ -30,7 +30,7 @@ def policy(run):
     return {(int(r["stock left [units]"]), int(r["time left [periods]"])): float(r["action"]) for r in rows}
 
 
-def judge(run):
+def report(run):
     env = tomllib.loads((Path(run) / "scenario.toml").read_text())["env"]
     if "price_range" in env or env["demand"] != "sale-probability":
         sys.exit(f"{run}: only menus and at most one sale a period")
@@ -75,4 +75,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="+")
     for run in parser.parse_args().run:
-        judge(run)
+        report(run)

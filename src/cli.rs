@@ -16,44 +16,70 @@ pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("AGON_CO
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Train whatever a scenario names, or go on with a run
+    /// Train the agent or model of a scenario, or resume a run
+    #[command(
+        after_help = "Examples:\n  agon train classic/cartpole\n  agon train pricing/tuna --set train.steps=200000 --seeds 1..3\n  agon train --resume runs/pricing/tuna/001"
+    )]
     Train(Train),
-    /// Mean return of a run, a checkpoint or a scripted player, with a 95 % interval, beside baselines and the optimum
+    /// Evaluate a run, a checkpoint or a scripted player: mean return with a 95 % interval, beside baselines and the optimum
+    #[command(
+        after_help = "Examples:\n  agon eval runs/pricing/tuna/001 --export prices.csv\n  agon eval myopic --scenario pricing/tuna --episodes 1000"
+    )]
     Eval(Eval),
-    /// Play agents against each other and rate them
+    /// Play players against each other and rate them
+    #[command(
+        after_help = "Examples:\n  agon tournament games/connect-four-tournament\n  agon tournament runs/games/tic-tac-toe-alphazero/001 mcts:simulations=500 minimax:depth=4"
+    )]
     Tournament(Tournament),
-    /// What pairs of games say about two players, and whether a sequential test is decided
+    /// Estimate the Elo difference of two players from pairs of games, and whether a sequential test is decided
+    #[command(after_help = "Example:\n  agon sprt --ptnml 10,20,60,35,15 --elo1 10")]
     Sprt(Sprt),
-    /// The dashboard, on live or finished runs
+    /// Show the dashboard of live or finished runs
+    #[command(after_help = "Examples:\n  agon watch\n  agon watch runs/pricing/tuna/001 runs/pricing/tuna/002")]
     Watch(Watch),
-    /// Step through saved episodes, verify them, export them
+    /// Step through saved episodes and games, verify them, export them
+    #[command(
+        after_help = "Examples:\n  agon replay runs/pricing/tuna/001 --verify\n  agon replay runs/games/connect-four-tournament/001 --game 17"
+    )]
     Replay(Replay),
     /// Play a game against a player, in the terminal
+    #[command(after_help = "Example:\n  agon play games/chess --against minimax:depth=4 --seat 2")]
     Play(Play),
-    /// How much a perfect opponent earns against a player of a small game, cards hidden or not
+    /// Compute the exploitability of a player of a small game: what a perfect opponent earns against it
+    #[command(after_help = "Example:\n  agon exploit games/leduc-poker cfr:iterations=500")]
     Exploit(Exploit),
-    /// The environments: spaces, parameters, how each is verified
+    /// List the environments: spaces, parameters, how each is verified
+    #[command(after_help = "Examples:\n  agon envs\n  agon envs pricing/perishable --json")]
     Envs(List),
-    /// The agents and their hyperparameters
+    /// List the agents and their hyperparameters
+    #[command(after_help = "Examples:\n  agon agents\n  agon agents ppo")]
     Agents(List),
-    /// The scenarios that come with Agon, and what a scenario can say
+    /// List, print or write out the scenarios that come with Agon, and list the keys of a scenario
+    #[command(after_help = "Examples:\n  agon scenarios pricing/tuna\n  agon scenarios --write my-scenarios")]
     Scenarios(Scenarios),
-    /// The runs on disk, the newest first
+    /// List the runs on disk, the newest first
+    #[command(after_help = "Example:\n  agon runs")]
     Runs(Runs),
     /// Drive an environment by JSON lines on stdin and stdout
+    #[command(after_help = "Example:\n  agon drive pricing/perishable --set stock=10")]
     Drive(Drive),
-    /// Ends the engines of a process when that is gone; Agon starts it itself
+    /// End the engines of a process once it has gone; Agon starts this itself
     #[command(hide = true)]
     Guard { process: u32 },
     /// Write a new environment into a checkout of Agon: its file, its registry row, its scenario
+    #[command(after_help = "Example:\n  agon new env classic/grid-world")]
     New(New),
-    /// The speeds that the README quotes
+    /// Measure the speeds that docs/benchmarks.md quotes
+    #[command(after_help = "Example:\n  agon bench ppo")]
     Bench(Bench),
-    /// What was found: libtorch, CUDA, threads, terminal, run folder, a two-second speed test
+    /// Check the installation: libtorch, CUDA, threads, terminal, run folder, a two-second speed test
+    #[command(after_help = "Example:\n  agon doctor")]
     Doctor(Json),
     /// Print a script that completes commands in a shell
+    #[command(after_help = "Example:\n  agon completions bash")]
     Completions(Completions),
-    /// Print the manual page: `agon man > agon.1`
+    /// Print the manual page
+    #[command(after_help = "Example:\n  agon man > agon.1")]
     Man,
 }
 
@@ -65,21 +91,22 @@ pub struct New {
 
 #[derive(Subcommand, Debug)]
 pub enum NewWhat {
-    /// An environment: `agon new env classic/grid-world`
+    /// Write an environment
+    #[command(after_help = "Example:\n  agon new env classic/grid-world")]
     Env(NewEnv),
 }
 
 #[derive(Args, Debug)]
 pub struct NewEnv {
-    /// Its name, FAMILY/NAME
+    /// The environment's name, FAMILY/NAME
     pub name: String,
 }
 
 #[derive(Args, Debug)]
 pub struct Scenarios {
-    /// Print this one, such as pricing/tuna
+    /// The scenario to print, such as pricing/tuna
     pub name: Option<String>,
-    /// Write them all, with their data, to FOLDER/scenarios
+    /// Write all scenarios and their data to FOLDER/scenarios
     #[arg(long, value_name = "FOLDER", conflicts_with = "name")]
     pub write: Option<PathBuf>,
     /// List the keys of `[train]`, `[eval]`, `[fit]` and `[tournament]`; `agon envs` and `agon agents` list those of
@@ -92,7 +119,7 @@ pub struct Scenarios {
 
 #[derive(Args, Debug)]
 pub struct Runs {
-    /// The folder; AGON_RUNS or runs/ if left out
+    /// The folder of runs [default: AGON_RUNS, or runs/]
     pub folder: Option<PathBuf>,
     #[command(flatten)]
     pub json: Json,
@@ -109,20 +136,20 @@ pub struct Train {
     /// A scenario: a file, or the name of one that comes with Agon, such as pricing/tuna
     #[arg(required_unless_present = "resume", conflicts_with = "resume")]
     pub scenario: Option<PathBuf>,
-    /// Set a value of the scenario: --set train.steps=100000 (may be repeated). With --resume only what a run may change:
-    /// how long it goes on (train.steps), what it saves, its threads, how it is evaluated
+    /// Set a value of the scenario: --set train.steps=100000 (may be repeated). With --resume, only the length of the run
+    /// (train.steps), what it saves, its threads, and how it is evaluated
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
-    /// The seed (the same as --set train.seed=N)
+    /// The seed; the same as --set train.seed=N
     #[arg(long, conflicts_with = "resume")]
     pub seed: Option<u64>,
-    /// Train a run for each of these seeds, one after the other, and compare them: 1..5 (both ends) or 1,2,7
+    /// Train a run for each of these seeds, one after the other, and compare them: 1..5 (both included) or 1,2,7
     #[arg(long, value_name = "SEEDS", conflicts_with_all = ["resume", "seed"], value_parser = seeds)]
     pub seeds: Option<Seeds>,
-    /// Begin with what this run or checkpoint has learned: its weights, and nothing else of it
+    /// Start a new run from the weights of this run or checkpoint
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     pub from: Option<String>,
-    /// Where tensors live
+    /// The device of the networks; auto takes a GPU where there is one
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
     /// What to show: the dashboard, plain lines or JSON lines; auto is the dashboard in a terminal
@@ -131,7 +158,7 @@ pub struct Train {
     /// The run's folder, instead of runs/SCENARIO/NUMBER
     #[arg(long, conflicts_with = "resume")]
     pub out: Option<PathBuf>,
-    /// Go on with this run from its latest checkpoint, or from a checkpoint of it (RUN/checkpoints/STEP)
+    /// Resume this run from its latest checkpoint, or from RUN/checkpoints/STEP
     #[arg(long, value_name = "RUN")]
     pub resume: Option<PathBuf>,
 }
@@ -155,28 +182,28 @@ pub enum Ui {
 pub struct Eval {
     /// A run, a checkpoint folder, or the name of a scripted player (then --scenario says where)
     pub what: String,
-    /// The scenario to evaluate in; a run's own if left out
+    /// The scenario to evaluate in [default: the run's own]
     #[arg(long)]
     pub scenario: Option<PathBuf>,
     /// Set a value of the scenario (may be repeated)
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
-    /// Episodes; the scenario's eval.final_episodes if left out
+    /// Episodes [default: the scenario's eval.final_episodes]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub episodes: Option<u32>,
-    /// Seed of the episodes
+    /// The seed of the episodes
     #[arg(long)]
     pub seed: Option<u64>,
-    /// At games: how many of these positions it solves, lines like `4 4 3 => 3 5`: moves, then the right answers
+    /// At games: count how many of these positions it solves; lines such as `4 4 3 => 3 5`: moves, then the right answers
     #[arg(long, value_name = "FILE", conflicts_with = "episodes")]
     pub positions: Option<PathBuf>,
-    /// Write the policy as a table: every observation that was met, what was done there, and how often
+    /// Write the policy as a table: every observation that occurred, the action taken, and how often
     #[arg(long, value_name = "FILE.csv", conflicts_with = "positions")]
     pub export: Option<PathBuf>,
-    /// Write what was counted (prices, units, …) step by step, as means over the episodes
+    /// Write the measures (prices, units, …) step by step, as means over the episodes
     #[arg(long, value_name = "FILE.csv", conflicts_with = "positions")]
     pub path: Option<PathBuf>,
-    /// Where tensors live
+    /// The device of the networks; auto takes a GPU where there is one
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
     #[command(flatten)]
@@ -185,18 +212,18 @@ pub struct Eval {
 
 #[derive(Args, Debug)]
 pub struct Tournament {
-    /// A scenario file with a `[tournament]` and `[entrants]`, such as scenarios/games/connect-four-tournament.toml; or
-    /// players that meet each other at the game of the first run: runs, checkpoints, mcts:simulations=1000, …
+    /// A scenario with `[tournament]` and `[entrants]`, such as games/connect-four-tournament; or the players, of which
+    /// the first run says the game: runs, checkpoints, mcts:simulations=1000, …
     #[arg(required_unless_present = "resume", conflicts_with = "resume", value_name = "SCENARIO|PLAYERS")]
     pub scenario: Vec<String>,
-    /// Set a value of the scenario: --set tournament.pairs=100 (may be repeated); with --resume, how many games are
+    /// Set a value of the scenario: --set tournament.pairs=100 (may be repeated). With --resume, only how many games are
     /// played at once: --set tournament.concurrency=4
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
     /// The tournament's folder, instead of runs/SCENARIO/NUMBER
     #[arg(long, conflicts_with = "resume")]
     pub out: Option<PathBuf>,
-    /// Go on with this tournament; of a finished one, print the results again
+    /// Resume this tournament; print the results again if it is finished
     #[arg(long, value_name = "FOLDER")]
     pub resume: Option<PathBuf>,
     #[command(flatten)]
@@ -214,13 +241,13 @@ pub struct Sprt {
     /// Elo under H1
     #[arg(long, default_value_t = 5.0, allow_negative_numbers = true)]
     pub elo1: f64,
-    /// The chance to accept H1 where H0 is true
+    /// The probability of accepting H1 where H0 is true
     #[arg(long, default_value_t = 0.05)]
     pub alpha: f64,
-    /// The chance to accept H0 where H1 is true
+    /// The probability of accepting H0 where H1 is true
     #[arg(long, default_value_t = 0.05)]
     pub beta: f64,
-    /// What Elo means: normalized or logistic
+    /// The Elo model: normalized or logistic
     #[arg(long, default_value = "normalized")]
     pub model: String,
     #[command(flatten)]
@@ -236,7 +263,7 @@ pub struct Json {
 
 #[derive(Args, Debug)]
 pub struct Watch {
-    /// Run folders; the newest run below runs/ if left out
+    /// Run folders [default: the newest run below runs/]
     pub runs: Vec<PathBuf>,
 }
 
@@ -244,13 +271,13 @@ pub struct Watch {
 pub struct Replay {
     /// An episode file, a run (then its newest episode), or a tournament (then its last game)
     pub episode: PathBuf,
-    /// This game of a tournament, counted from 1
+    /// The game of a tournament, counted from 1
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub game: Option<u64>,
-    /// Only simulate it again and check every hash
+    /// Only simulate the episode again and check the hash of every state
     #[arg(long, conflicts_with = "export")]
     pub verify: bool,
-    /// Write it to a .csv, .json or .cast (asciinema) file; a tournament's games to .pgn, or .sgf for Go
+    /// Write the episode to a .csv, .json or .cast (asciinema) file; a tournament's games to .pgn, or .sgf for Go
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
 }
@@ -259,13 +286,13 @@ pub struct Replay {
 pub struct Play {
     /// The game, such as games/connect-four
     pub game: String,
-    /// Who plays the other seats: random, greedy, minimax:depth=6, mcts:simulations=1000, cfr, gtp, uci, a run
+    /// The player of the other seats: random, greedy, minimax:depth=6, mcts:simulations=1000, cfr, gtp, uci, a run
     #[arg(long, value_name = "PLAYER")]
     pub against: String,
     /// Your seat, counted from 1
     #[arg(long, default_value_t = 1, value_parser = seat)]
     pub seat: usize,
-    /// Seed of dice, cards and the player
+    /// The seed of dice, cards and the player
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Set a parameter of the game (may be repeated)
@@ -314,7 +341,7 @@ fn seat(text: &str) -> Result<usize, String> {
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// Only this one
+    /// The one to show in full
     pub name: Option<String>,
     #[command(flatten)]
     pub json: Json,
@@ -331,8 +358,34 @@ pub struct Drive {
 
 #[derive(Args, Debug)]
 pub struct Bench {
-    /// Only the benchmarks whose name contains this
+    /// Run only the benchmarks whose name contains this
     pub name: Option<String>,
     #[command(flatten)]
     pub json: Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Every command, those of subcommands included, has an example in its help, and every example parses.
+    #[test]
+    fn every_command_has_an_example_that_parses() {
+        fn check(command: &clap::Command, path: &str) {
+            for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+                let path = format!("{path} {}", sub.get_name());
+                let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+                assert!(!examples.is_empty(), "`{path}` has no example");
+                for example in examples {
+                    assert!(example.starts_with(&path), "`{example}` is no example of `{path}`");
+                    let words = example.split_whitespace().take_while(|word| *word != ">");
+                    Cli::try_parse_from(words).unwrap_or_else(|e| panic!("`{example}`: {e}"));
+                }
+                check(sub, &path);
+            }
+        }
+        check(&Cli::command(), "agon");
+    }
 }

@@ -55,45 +55,45 @@ impl Visit for Sitting<'_> {
         crate::say!("{}: you are {}", args.game, seats[person]);
         crate::say!("type a move, or: moves, hint, undo, quit\n");
         let mut state = start(&game);
-        let mut table = Table::new(&game, &mut state, &mut *rival, args.seed);
+        let mut session = PlaySession::new(&game, &mut state, &mut *rival, args.seed);
         let hidden = game.spec().hidden;
         let mut said = Vec::new();
         // What may only be told when the game is over, and after how many moves it was thought.
         let mut kept: Vec<(usize, Vec<String>)> = Vec::new();
-        while let Turn::Player(mover) = table.played.turn() {
+        while let Turn::Player(mover) = session.played.turn() {
             if mover != person {
-                let Reply { action, resigns } = table.ask(&args.against)?;
-                let mut thought = thoughts(&game, table.state(), &table.rival.thoughts());
-                kept.retain(|(at, _)| *at < table.past.len()); // what was taken back
+                let Reply { action, resigns } = session.ask(&args.against)?;
+                let mut thought = thoughts(&game, session.state(), &session.rival.thoughts());
+                kept.retain(|(at, _)| *at < session.past.len()); // what was taken back
                 if resigns {
-                    kept.push((table.past.len(), thought));
+                    kept.push((session.past.len(), thought));
                     said = kept.into_iter().flat_map(|(_, thought)| thought).collect();
-                    crate::say!("{}", beside(&view(&game, table.state(), person), &said));
+                    crate::say!("{}", beside(&view(&game, session.state(), person), &said));
                     crate::say!("{} resigns", seats[mover]);
                     return Ok(());
                 }
-                let plays = format!("{} plays {}", seats[mover], game.write(table.state(), action));
+                let plays = format!("{} plays {}", seats[mover], game.write(session.state(), action));
                 said = vec![plays.clone()];
                 if !hidden {
                     said.append(&mut thought);
                 } else if !thought.is_empty() {
                     thought.insert(0, format!("when {plays}:"));
-                    kept.push((table.past.len(), thought));
+                    kept.push((session.past.len(), thought));
                 }
-                table.play(action);
+                session.play(action);
                 continue;
             }
-            crate::say!("{}", beside(&view(&game, table.state(), person), &said));
+            crate::say!("{}", beside(&view(&game, session.state(), person), &said));
             said.clear();
-            if !ask(&game, &mut table, person, &args.against)? {
+            if !ask(&game, &mut session, person, &args.against)? {
                 return Ok(());
             }
         }
-        kept.retain(|(at, _)| *at < table.past.len());
+        kept.retain(|(at, _)| *at < session.past.len());
         said.extend(kept.into_iter().flat_map(|(_, thought)| thought));
-        crate::say!("{}", beside(&view(&game, table.state(), person), &said));
+        crate::say!("{}", beside(&view(&game, session.state(), person), &said));
         let mut returns = vec![0.0; seats.len()];
-        game.returns(table.state(), &mut returns);
+        game.returns(session.state(), &mut returns);
         for (seat, earned) in seats.iter().zip(&returns) {
             crate::say!("{seat}{}: {earned:+}", if *seat == seats[person] { " (you)" } else { "" });
         }
@@ -101,8 +101,8 @@ impl Visit for Sitting<'_> {
     }
 }
 
-/// The game as it stands, and how it came there.
-struct Table<'a, G: Game> {
+/// A game under way between a person and a player, and its history.
+struct PlaySession<'a, G: Game> {
     game: &'a G,
     played: Match<'a, G>,
     rival: &'a mut dyn Player<G>,
@@ -118,7 +118,7 @@ fn remember<G: Game>(past: &mut Past<G>) -> impl Player<G> {
     Listener(move |_: &G, before: &G::State, action| past.push((before.clone(), action)))
 }
 
-impl<'a, G: Game> Table<'a, G> {
+impl<'a, G: Game> PlaySession<'a, G> {
     /// A game that begins; `state` is its memory.
     fn new(game: &'a G, state: &'a mut G::State, rival: &'a mut dyn Player<G>, seed: u64) -> Self {
         let (chance, mind) = (Rng::new(seed, Stream::Env, 0), Rng::new(seed, Stream::Player, 0));
@@ -161,7 +161,7 @@ impl<'a, G: Game> Table<'a, G> {
 }
 
 /// Reads lines until one is a move; false if the person leaves.
-fn ask<G: Game>(game: &G, table: &mut Table<'_, G>, person: usize, name: &str) -> Outcome<bool> {
+fn ask<G: Game>(game: &G, session: &mut PlaySession<'_, G>, person: usize, name: &str) -> Outcome<bool> {
     let mut stdin = std::io::stdin().lock();
     loop {
         crate::failure::say(format_args!("{}> ", game.spec().seats[person]));
@@ -180,27 +180,27 @@ fn ask<G: Game>(game: &G, table: &mut Table<'_, G>, person: usize, name: &str) -
             "quit" | "q" | "exit" => return Ok(false),
             "moves" | "?" | "help" => {
                 let list: Vec<String> =
-                    moves(game, table.state()).iter().map(|a| game.write(table.state(), *a)).collect();
+                    moves(game, session.state()).iter().map(|a| game.write(session.state(), *a)).collect();
                 crate::say!("{}", list.join(" "));
             }
             // Only who plays by the mover's information alone can give one where cards are hidden.
-            "hint" if game.spec().hidden && !table.has_policy() => {
+            "hint" if game.spec().hidden && !session.has_policy() => {
                 crate::say!("no hint: {name} would look at all cards, and you may not");
             }
             "hint" => {
-                let Reply { action, resigns } = table.ask(name)?;
-                let would = if resigns { "resign".into() } else { game.write(table.state(), action) };
+                let Reply { action, resigns } = session.ask(name)?;
+                let would = if resigns { "resign".into() } else { game.write(session.state(), action) };
                 crate::say!("it would {}{would}", if resigns { "" } else { "play " });
-                thoughts(game, table.state(), &table.rival.thoughts()).iter().for_each(|l| crate::say!("{l}"));
+                thoughts(game, session.state(), &session.rival.thoughts()).iter().for_each(|l| crate::say!("{l}"));
             }
             "undo" => {
                 let text =
-                    if table.undo(person) { view(game, table.state(), person) } else { "nothing to undo".into() };
+                    if session.undo(person) { view(game, session.state(), person) } else { "nothing to undo".into() };
                 crate::say!("{text}");
             }
-            text => match game.read(table.state(), text) {
+            text => match game.read(session.state(), text) {
                 Some(action) => {
-                    table.play(action);
+                    session.play(action);
                     return Ok(true);
                 }
                 None => crate::say!("`{text}` is not a legal move here; `moves` lists them"),
@@ -227,9 +227,12 @@ fn thoughts<G: Game>(game: &G, state: &G::State, thoughts: &Thoughts) -> Vec<Str
         let depth = if thoughts.depth > 0 { format!(", {} plies deep", thoughts.depth) } else { String::new() };
         out.push(format!("searched {}{depth}", thoughts.searched));
     }
-    let chances = thoughts.chances;
-    let head =
-        if chances { format!("{:>11}  move", "probability") } else { format!("{:>8} {:>8}  line", "visits", "value") };
+    let probabilities = thoughts.probabilities;
+    let head = if probabilities {
+        format!("{:>11}  move", "probability")
+    } else {
+        format!("{:>8} {:>8}  line", "visits", "value")
+    };
     out.push(head);
     for line in thoughts.lines.iter().take(6) {
         let (mut at, mut words) = (state.clone(), Vec::new());
@@ -241,7 +244,7 @@ fn thoughts<G: Game>(game: &G, state: &G::State, thoughts: &Thoughts) -> Vec<Str
             game.play(&mut at, *action);
         }
         let words = words.join(" ");
-        out.push(match chances {
+        out.push(match probabilities {
             true => format!("{:>9.1} %  {words}", 100.0 * line.value),
             false => format!("{:>8} {:>+8.3}  {words}", line.visits, line.value + 0.0),
         });

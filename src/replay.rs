@@ -5,7 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::run::{Run, read_episode};
 use crate::screen::{self, Screen};
 use crate::signals;
-use crate::tournament::{film, sheet};
+use crate::tournament::{film, notation};
 use crate::tui::app::{self, Key, Next, Page};
 use crate::tui::pane::{self, Theme};
 use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
@@ -57,7 +57,7 @@ pub fn run(args: &cli::Replay) -> Outcome {
     if let (true, Some(file)) = (tournament, &args.export)
         && file.extension().is_some_and(|e| e == "pgn" || e == "sgf")
     {
-        let games = sheet::export(&args.episode, args.game, file)?;
+        let games = notation::export(&args.episode, args.game, file)?;
         crate::say!("wrote {games} games to {}", file.display());
         return Ok(());
     }

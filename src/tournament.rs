@@ -6,25 +6,25 @@
 //! | who plays the n-th pair | [`schedule`] |
 //! | one pair of games | [`game`] |
 //! | books of openings | [`book`] |
-//! | games that players hold for decided | [`judge`] |
+//! | games that end early, by the players' values | [`adjudicator`] |
 //! | workers, the file of games, resuming | [`play`] |
 //! | Elo with intervals | [`ratings`] |
 //! | sequential tests | [`sprt`] |
 //! | games played again, for replay | [`film`] |
-//! | PGN and SGF | [`sheet`] |
+//! | PGN and SGF | [`notation`] |
 //! | Nash averaging, α-rank, cycles | [`equilibrium`] |
 
+pub mod adjudicator;
 pub mod book;
 pub mod equilibrium;
 pub mod film;
 pub mod game;
-pub mod judge;
+pub mod notation;
 pub mod plan;
 pub mod play;
 pub mod ratings;
 pub mod report;
 pub mod schedule;
-pub mod sheet;
 pub mod sprt;
 pub mod watch;
 
@@ -35,7 +35,7 @@ use crate::signals;
 use agon_core::Game;
 use agon_core::game::Visit;
 use agon_search::{Networks, guided, registry};
-use plan::Plan;
+use plan::TournamentPlan;
 use play::Played;
 use report::Report;
 use serde_json::json;
@@ -44,13 +44,13 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// `agon tournament`, of what [`read`] found.
-pub fn run(args: &cli::Tournament, plan: &Plan, networks: &dyn Networks) -> Outcome {
+pub fn run(args: &cli::Tournament, plan: &TournamentPlan, networks: &dyn Networks) -> Outcome {
     let game = Contest { plan, args, networks };
     agon_envs::games::visit(&plan.game, &plan.game_settings, game).map_err(|e| plan.wrong_game(e.to_string()))?
 }
 
 /// What the command line asks for: a scenario, runs that meet each other, or the rest of a tournament.
-pub fn read(args: &cli::Tournament) -> Outcome<Plan> {
+pub fn read(args: &cli::Tournament) -> Outcome<TournamentPlan> {
     match (&args.resume, &args.scenario[..]) {
         (Some(folder), _) => {
             let workers = |set: &&String| set.split('=').next().map(str::trim) == Some("tournament.concurrency");
@@ -60,7 +60,7 @@ pub fn read(args: &cli::Tournament) -> Outcome<Plan> {
                 return Err(Failure::Input(message));
             }
             Run::open(folder)?.check_scenario()?;
-            Plan::read(&folder.join("scenario.toml"), &args.set)
+            TournamentPlan::read(&folder.join("scenario.toml"), &args.set)
         }
         (None, []) => Err(Failure::Input("name a scenario, or a tournament with --resume".into())),
         (None, [one]) if film::is_tournament(Path::new(one)) => {
@@ -68,13 +68,13 @@ pub fn read(args: &cli::Tournament) -> Outcome<Plan> {
             let message = format!("{one} is a tournament that was begun: go on with it by --resume {folder}");
             Err(Failure::Input(message))
         }
-        (None, [one]) if !Path::new(one).is_dir() => Plan::read(Path::new(one), &args.set),
-        (None, players) => Plan::of_players(players, &args.set),
+        (None, [one]) if !Path::new(one).is_dir() => TournamentPlan::read(Path::new(one), &args.set),
+        (None, players) => TournamentPlan::of_players(players, &args.set),
     }
 }
 
 /// Whether somebody takes part whose network must be opened.
-pub fn has_networks(plan: &Plan) -> bool {
+pub fn has_networks(plan: &TournamentPlan) -> bool {
     plan.entrants.iter().any(|e| wants_network(&e.player))
 }
 
@@ -84,7 +84,7 @@ pub fn wants_network(words: &str) -> bool {
 }
 
 struct Contest<'a> {
-    plan: &'a Plan,
+    plan: &'a TournamentPlan,
     args: &'a cli::Tournament,
     networks: &'a dyn Networks,
 }

@@ -271,7 +271,7 @@ fn train_evaluate_replay() {
     assert!(ok(dir.path(), &["watch", "r"]).contains("4096 of 4096 steps, done"));
 }
 
-/// Every file of a run that must be the same bits, by name.
+/// Every file of a run that must be bit-identical, by name.
 fn exact(run: &Path) -> Vec<(String, Vec<u8>)> {
     let latest = std::fs::read_to_string(run.join("checkpoints/latest")).unwrap();
     let folder = format!("checkpoints/{}", latest.trim());
@@ -280,7 +280,7 @@ fn exact(run: &Path) -> Vec<(String, Vec<u8>)> {
     names.map(|name| (name.clone(), std::fs::read(run.join(&name)).unwrap())).collect()
 }
 
-/// Killed without warning again and again, and resumed each time, a run ends in the same bits as one that was not.
+/// Killed repeatedly, and resumed each time, a run ends bit-identical to one that was not.
 #[cfg(unix)]
 #[test]
 fn a_killed_run_resumes_to_the_same_bits() {
@@ -325,7 +325,7 @@ fn a_killed_run_resumes_to_the_same_bits() {
     }
 }
 
-/// Ctrl-C saves, prints the command to go on, exits with 130; the rest is the same bits.
+/// Ctrl-C saves, prints the command that resumes, exits with 130; the resumed run is bit-identical.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_says_how_to_go_on() {
@@ -464,7 +464,7 @@ fn markets_that_cannot_be_are_refused() {
         ("id = 'pricing/duopoly'", "kind = 'tabular', initial = 'random-rivals', gamma = 1", "below 1"),
         ("id = 'pricing/duopoly', periods = 4_000_000_000", "kind = 'reinforce'", "whole episodes"),
         ("id = 'pricing/duopoly' }\neval = { env = { prices = 9 }", "kind = 'ppo'", "as they are in training"),
-        ("id = 'games/tic-tac-toe'", "kind = 'tabular'", "cannot be judged"),
+        ("id = 'games/tic-tac-toe'", "kind = 'tabular'", "cannot be evaluated"),
         ("id = 'pricing/retail', stock = [1]", "kind = 'ppo'", "one a product"),
         ("id = 'pricing/retail'", "kind = 'dqn'", "makes one choice a step"),
         ("id = 'pricing/retail'", "kind = 'tabular'", "make one choice a step"),

@@ -57,8 +57,8 @@ fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Gone on with from any of its checkpoints it ends in the same bits; its table may be gone by then, and where its copy
-/// was changed it says so.
+/// Resumed from any of its checkpoints it ends bit-identical; its table may be gone by then, and where its copy was
+/// changed it says so.
 #[test]
 fn it_resumes_from_every_checkpoint_in_the_same_bits() {
     let place = place();

@@ -50,9 +50,9 @@ fn a_draw_is_a_draw_everywhere() {
         assert!(draws > 5 && !told.contains("-0.0"), "{game}: {draws}");
         let counted: u64 = results["standings"].as_array().unwrap().iter().map(|s| s["draws"].as_u64().unwrap()).sum();
         assert_eq!(counted, 2 * draws as u64, "{game}");
-        let sheet = folder.path().join("x.pgn");
-        ok(&["replay", &text(&out), "--export", &text(&sheet)]);
-        assert_eq!(std::fs::read_to_string(&sheet).unwrap().matches("[Result \"1/2-1/2\"]").count(), draws, "{game}");
+        let pgn = folder.path().join("x.pgn");
+        ok(&["replay", &text(&out), "--export", &text(&pgn)]);
+        assert_eq!(std::fs::read_to_string(&pgn).unwrap().matches("[Result \"1/2-1/2\"]").count(), draws, "{game}");
         let old = as_before(&told);
         std::fs::write(&file, old).unwrap();
         begun_before(&out);

@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-/// Every file of a run that must be the same bits, by name: all but those about the clock and the machine.
+/// Every file of a run that must be bit-identical, by name: all except those about the clock and the machine.
 fn exact(run: &Path) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut folders = vec![run.to_owned()];
@@ -78,8 +78,8 @@ fn exact(run: &Path) -> Vec<(String, String)> {
     files
 }
 
-/// Ended without warning at some changes of the disk, and resumed, a run ends in the same bits as one that was never
-/// stopped: weights, states, what is best, metrics, episodes. `every`: how many changes lie between two that are tried.
+/// Killed at some changes of the disk, and resumed, a run ends bit-identical to one that was never stopped: weights,
+/// states, what is best, metrics, episodes. `every`: how many changes lie between two that are tried.
 fn killed(every: usize) {
     let place = Place::new(SMALL);
     place.train("whole");

@@ -1,4 +1,4 @@
-//! Self-play through the binary: train, kill, resume, judge, play in tournaments.
+//! Self-play through the binary: train, kill, resume, evaluate, play in tournaments.
 
 use serde_json::Value;
 use std::path::Path;
@@ -44,7 +44,7 @@ train = { steps = 40_000, envs = 16, save_every = 4_000 }
 eval  = { every = 20_000, episodes = 4, final_episodes = 200 }
 "#;
 
-/// What must be the same bits: metrics, and the last checkpoint.
+/// What must be bit-identical: metrics, and the last checkpoint.
 fn bits(run: &Path) -> (String, Vec<u8>, Value) {
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let latest = std::fs::read_to_string(run.join("checkpoints/latest")).unwrap();
@@ -95,7 +95,7 @@ fn runs_that_were_killed_end_in_the_same_bits() {
 }
 
 #[test]
-fn what_was_learned_is_judged_and_plays() {
+fn what_was_learned_is_evaluated_and_plays() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     for (name, body) in [("zero", ALPHAZERO), ("ppo", PPO)] {

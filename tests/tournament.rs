@@ -220,7 +220,7 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
         ("tournament.book=\"none.txt\"", "none.txt"),
         ("tournament.opening_plies=200", "the game is over"),
         ("env.id=\"games/conect-four\"", "did you mean `games/connect-four`"),
-        ("env.id=\"games/2048\"", "games of two"),
+        ("env.id=\"games/2048\"", "two-player games"),
         ("env.id=\"games/kuhn-poker\"", "cannot play this game"),
         ("tournament.elo=3", "unknown"),
     ];
@@ -265,9 +265,9 @@ fn wrong_input_is_named_and_nothing_is_left_behind() {
     assert!(fails(&["replay", &text(&out), "--verify"], 3).contains("seed"));
     std::fs::write(out.join("games.jsonl"), &games).unwrap();
     assert!(fails(&["replay", &text(&out), "--game", "13"], 2).contains("12 games"));
-    let sheet = text(&folder.path().join("x.pgn"));
-    fails(&["replay", &text(&out), "--game", "13", "--export", &sheet], 2);
-    assert!(!Path::new(&sheet).exists());
+    let pgn = text(&folder.path().join("x.pgn"));
+    fails(&["replay", &text(&out), "--game", "13", "--export", &pgn], 2);
+    assert!(!Path::new(&pgn).exists());
     assert!(fails(&["tournament", &text(&out)], 2).contains("--resume"));
     assert!(fails(&["tournament", &good, "--out", &text(&out)], 2).contains("--resume"));
 }
@@ -387,10 +387,10 @@ fn a_game_that_both_hold_for_decided_ends_there() {
             assert_eq!(record["moves"].as_array().unwrap().len(), plies, "{worth}");
         }
         ok(&["replay", &text(&out), "--verify"]);
-        let sheet = text(&folder.path().join("x.pgn"));
-        ok(&["replay", &text(&out), "--export", &sheet]);
+        let pgn = text(&folder.path().join("x.pgn"));
+        ok(&["replay", &text(&out), "--export", &pgn]);
         let word = if end == "adjudicated" { "adjudication" } else { "normal" };
-        assert_eq!(std::fs::read_to_string(&sheet).unwrap().matches(&format!("[Termination \"{word}\"]")).count(), 2);
+        assert_eq!(std::fs::read_to_string(&pgn).unwrap().matches(&format!("[Termination \"{word}\"]")).count(), 2);
         // Nobody can be given half a point more than there is.
         let told = std::fs::read_to_string(out.join("games.jsonl")).unwrap();
         let given = serde_json::to_string(&returns).unwrap();
@@ -503,9 +503,9 @@ fn books_of_chess_are_read_in_every_format() {
         }
         ok(&["replay", &text(&out), "--verify"]);
         ok(&["tournament", "--resume", &text(&out)]);
-        let sheet = folder.path().join("out.pgn");
-        ok(&["replay", &text(&out), "--export", &text(&sheet)]);
-        let told = std::fs::read_to_string(&sheet).unwrap();
+        let pgn = folder.path().join("out.pgn");
+        ok(&["replay", &text(&out), "--export", &text(&pgn)]);
+        let told = std::fs::read_to_string(&pgn).unwrap();
         assert_eq!(told.contains(&format!("[SetUp \"1\"]\n[FEN \"{black}\"]\n\n1... ")), name != "a.txt", "{told}");
         // What is exported is a book again, the same games.
         let again = book("again.pgn", told.as_bytes());

@@ -13,22 +13,22 @@ pub enum AgentError {
     /// Losses or weights are no longer numbers.
     #[error("training diverged: {0}; a smaller learning_rate, or normalize_reward = true, usually helps")]
     Diverged(String),
-    /// A plan that was to be exact, and is not yet.
+    /// The run ended before exact planning had converged.
     #[error("the plan is not exact yet: {0}")]
     Unfinished(String),
     /// Settings that do not fit.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<Issue>),
-    /// Data that nothing can be learned from.
+    /// Data from which nothing can be estimated.
     #[error("{0}")]
     Data(String),
-    /// A checkpoint of something else.
+    /// A checkpoint of another agent or shape.
     #[error("the checkpoint does not fit: {0}")]
     Checkpoint(String),
     /// A checkpoint whose files are not what was written.
     #[error("{0}")]
     Damaged(String),
-    /// Someone asked it to stop; not a fault.
+    /// It was asked to stop; not an error.
     #[error("stopped")]
     Stopped,
 }
@@ -42,25 +42,26 @@ impl From<Issue> for AgentError {
 /// More steps than any run makes: beyond it counters would overflow.
 pub(crate) const MOST_STEPS: u64 = 1 << 60;
 
-/// How often a saved agent has acted; older versions did not count, and go on with other actions.
+/// How often a saved agent has acted; checkpoints of older versions do not hold it and resume with other random
+/// actions.
 pub(crate) fn acts(saved: &Saved) -> Result<u64, AgentError> {
     let acts: Option<u64> = saved.part("acts")?;
     let wrong = || AgentError::Checkpoint("its `acts` cannot be".into());
     acts.or(Some(0)).filter(|acts| *acts < 1 << 44).ok_or_else(wrong)
 }
 
-/// Says whether to stop. It is asked often, and from several threads.
+/// Returns whether to stop. Called often, and from several threads.
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// Nobody asks for a stop.
+/// Never stops.
 pub const NEVER: Stop<'static> = &|| false;
 
-/// Goes on unless it was asked to stop.
+/// An error if it was asked to stop.
 pub fn go_on(stop: Stop<'_>) -> Result<(), AgentError> {
     if stop() { Err(AgentError::Stopped) } else { Ok(()) }
 }
 
-/// Refuses a report in which something is no longer a number: what was learned is lost.
+/// Refuses a report with NaN: training has diverged.
 pub fn all_finite(report: &[(String, f64)]) -> Result<(), AgentError> {
     match report.iter().find(|(_, value)| !value.is_finite()) {
         Some((name, _)) => Err(AgentError::Diverged(format!("`{name}` is no longer a number"))),
@@ -68,7 +69,7 @@ pub fn all_finite(report: &[(String, f64)]) -> Result<(), AgentError> {
     }
 }
 
-/// Everything of an agent that must survive: tensors by name, the rest as plain data.
+/// Everything of an agent that must be saved: tensors by name, the rest as plain data.
 #[derive(Debug, Default)]
 pub struct Saved {
     /// Weights, and the optimizer's moments.
@@ -90,18 +91,18 @@ impl Saved {
         T::deserialize(&self.state[key]).map_err(wrong)
     }
 
-    /// The same in memory of its own: what is saved shares the learner's.
+    /// A deep copy: a save shares the learner's memory.
     pub(crate) fn apart(mut self) -> Self {
         self.tensors.iter_mut().for_each(|(_, tensor)| *tensor = tensor.copy());
         self
     }
 }
 
-/// What was learned, to act with: no environment, no replay memory, no optimizer.
+/// A trained policy for inference: no environment, no replay memory, no optimizer.
 pub struct Inference {
     /// Acts on observations.
     pub policy: Box<dyn Policy>,
-    /// Judges positions of a game, where it can.
+    /// Evaluates positions of a game, where it can.
     pub network: Option<Box<dyn Evaluate>>,
 }
 
@@ -116,7 +117,7 @@ pub struct Context<'a> {
     pub first_lane: u32,
     /// The run's seed.
     pub seed: u64,
-    /// Where tensors live.
+    /// The device of tensors.
     pub device: Device,
     /// Threads of one tensor operation, or of what is done in its place.
     pub threads: usize,
@@ -139,8 +140,8 @@ pub trait Agent {
     fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>);
 
     /// Takes the filled slots; learns when due and then reports losses. `progress` goes from 0 to 1 over the run.
-    /// True when all there is to know is in [`Agent::save`]: only then may a checkpoint be made. Asked to stop, it may
-    /// leave off with [`AgentError::Stopped`]; what it learned so far is then worth nothing.
+    /// Returns true when [`Agent::save`] holds the complete state: only then may a checkpoint be made. If asked to
+    /// stop, it may return [`AgentError::Stopped`]; its state is then invalid.
     fn learn(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<bool, AgentError>;
 
     /// Whether the next step may be followed by learning that takes seconds.
@@ -148,15 +149,15 @@ pub trait Agent {
         false
     }
 
-    /// Begins with what another learner of the same kind has learned, and with nothing else of it.
+    /// Loads what another learner of the same kind has learned, and nothing else of it.
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError>;
 
-    /// Whether it may come to a point where there is nothing left to learn, however many steps are left.
+    /// Whether it can converge, and so finish before all steps are made.
     fn may_finish(&self) -> bool {
         false
     }
 
-    /// Whether it has come there.
+    /// Whether it has converged.
     fn finished(&self) -> bool {
         false
     }
@@ -164,14 +165,14 @@ pub trait Agent {
     /// The policy as it is now, without exploration, in its own memory.
     fn policy(&self) -> Box<dyn Policy>;
 
-    /// The network as it is now, in its own memory, where it can judge positions of a game.
+    /// The network as it is now, in its own memory, where it can evaluate positions of a game.
     fn network(&self) -> Option<Box<dyn Evaluate>> {
         None
     }
 
-    /// Everything that must survive.
+    /// Everything that must be saved.
     fn save(&self) -> Saved;
 
-    /// Goes on from a save.
+    /// Restores a save.
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError>;
 }

@@ -1,20 +1,20 @@
-//! AlphaZero (Silver et al. 2018) and its Gumbel variant (Danihelka et al. 2022): self-play by search, and a network that
-//! learns what the searches found and how the games ended.
+//! AlphaZero (Silver et al. 2018) and its Gumbel variant (Danihelka et al. 2022): self-play by search, and a network
+//! that learns the searched policies and the results of the games.
 //!
 //! Reading order: `Config`, `AlphaZero::advance`, `AlphaZero::update`. The searches and the games are
 //! `agon_search::self_play`, the network is [`crate::board_net`].
 
 use crate::agent::{AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
-use crate::board_net::{BoardNet, Judge, Precision, cross_entropy};
+use crate::board_net::{BoardEvaluator, BoardNet, Precision, cross_entropy};
 use crate::bridge::{host_slice, upload};
 use crate::net::{Builder, Params};
-use crate::optim::{Adam, Schedule, add, stretch_ends};
+use crate::optim::{Adam, Schedule, add, chunk_ends};
 use crate::train::{Episodes, Start, Times, Training};
-use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
+use agon_core::thread_pool::ThreadPool;
 use agon_core::{EpisodeEnd, GameSpec, Scene, Score};
 use agon_search::Evaluate;
 use agon_search::puct::{Noise, Rule, SearchSettings};
@@ -24,15 +24,15 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 agon_core::settings! {
-    /// Hyperparameters. The number of games side by side is `train.envs`, of searching threads `train.env_threads`; a
-    /// step is a searched move.
+    /// Hyperparameters. The number of parallel games is `train.envs`, of search threads `train.env_threads`; a step is
+    /// a searched move.
     pub struct Config {
         /// Channels of the tower, or the width of hidden layers where observations are no board.
         width: usize = 64, in [1.0, 4096.0];
         /// Residual blocks, or hidden layers.
         blocks: usize = 3, in [0.0, 100.0];
-        /// The numbers of the tower while games are played and learned from. A run goes on as it began, on any
-        /// machine; whoever plays with the network later does so in float32.
+        /// The numbers of the tower while games are played and learned from. A resumed run keeps it, on any machine;
+        /// trained networks play in float32.
         precision: Precision = Precision::Auto;
         /// How a move is searched: puct or gumbel.
         rule: Rule = Rule::Gumbel;
@@ -58,17 +58,17 @@ agon_core::settings! {
         draw_plies: u32 = 8, in [0.0, 1e6];
         /// The share of the search's value in the value's target, beside the game's result.
         value_blend: f64 = 0.5, in [0.0, 1.0];
-        /// A game is given up when its mover's value is below this, if given.
+        /// A player resigns when its value is below this, if given.
         resign_below: Option<f64> = None, in [-1.0, 0.0];
-        /// The share of games that are played out nevertheless, to see how often giving up would have been wrong.
+        /// The share of games without resignation, to measure how often resigning would have been wrong.
         resign_never: f64 = 0.1, in [0.0, 1.0];
-        /// Positions that are kept to learn from.
+        /// Positions of the window that is learned from.
         window: usize = 100_000, in [1.0, 1e9];
         /// Searched moves between updates of the network that searches.
         moves: u64 = 4096, in [1.0, 1e9];
         /// How often a position is learned from, on average.
         passes: f64 = 4.0, in [0.0, 1000.0];
-        /// Positions a gradient step sees.
+        /// Positions of a minibatch.
         minibatch: usize = 256, in [1.0, 1e6];
         /// Adam's step size.
         learning_rate: f64 = 2e-3, in [0.0, 1.0];
@@ -78,7 +78,7 @@ agon_core::settings! {
         value_coef: f64 = 1.0, in [0.0, 100.0];
         /// Decay of the weights a unit of step size (Loshchilov and Hutter 2019).
         weight_decay: f64 = 1e-4, in [0.0, 10.0];
-        /// Longest gradient.
+        /// Gradients with a greater norm are scaled down to it.
         max_grad_norm: f64 = 5.0, in [0.0, 1e9];
     }
 }
@@ -95,20 +95,20 @@ pub struct AlphaZero {
     rng: Rng,
     step: u64,
     steps: u64,
-    /// Positions that the network owes to learn from.
+    /// Positions still to be learned from.
     owed: f64,
-    /// What was reported of games that it has not learned from yet: it was asked to stop before it had.
+    /// The report of games that were not learned from before it was asked to stop.
     pending: Option<Vec<(String, f64)>>,
-    /// A minibatch, in parts that are learned from side by side, and who does.
+    /// A minibatch, in parts that the threads of the pool work on in parallel.
     parts: Vec<Part>,
-    crew: Crew,
+    pool: ThreadPool,
     times: Times,
     episodes: Episodes,
 }
 
-/// A part of a minibatch as games write it, and what is found there.
+/// A part of a minibatch as games write it, and its results.
 struct Part {
-    /// The learner's parameters, the same memory.
+    /// The learner's parameters, sharing memory.
     params: Params,
     /// `[rows, obs_len]`
     obs: Vec<f32>,
@@ -139,7 +139,7 @@ impl Part {
         }
     }
 
-    /// The one place where something is learned: the policy from what searches found, the value from how games ended.
+    /// The loss: cross entropy to the searched policy, and squared error to the value's target.
     fn learn(&mut self, net: &BoardNet, kind: Kind, value_coef: f64) {
         let (device, rows) = (self.params.flat.device(), self.value.len());
         let batch = |numbers: &[f32]| upload(numbers, rows, device);
@@ -173,7 +173,7 @@ impl Config {
         Ok(())
     }
 
-    /// A minibatch in parts. How many there are does not depend on the number of threads, so neither do results.
+    /// A minibatch in parts. Their number does not depend on the number of threads, so neither do results.
     fn parts(&self, spec: &GameSpec, params: &Params) -> Vec<Part> {
         let (rows, device) = (self.minibatch, params.flat.device());
         let count = if device == Device::Cpu { rows.div_ceil(PART).clamp(1, 16) } else { 1 };
@@ -229,7 +229,7 @@ impl AlphaZero {
             .self_play(config.self_play(games, start.seed))
             .map_err(|why| refuse(&format!("cannot learn this game: {why}")))?;
         Ok(Self {
-            crew: Crew::new(start.threads.min(parts.len())),
+            pool: ThreadPool::new(start.threads.min(parts.len())),
             parts,
             adam: Adam::new(&params, 1e-8),
             rng: Rng::new(start.seed, Stream::Shuffle, 0),
@@ -257,7 +257,7 @@ impl AlphaZero {
         let (net, kind) = (&self.net, self.kind);
         let (value_coef, max_norm) = (self.config.value_coef, self.config.max_grad_norm);
         // Within a part libtorch works alone: its sums, too, are then the same on any number of threads.
-        self.crew.each(&mut self.parts, |_, part| {
+        self.pool.each(&mut self.parts, |_, part| {
             crate::set_threads(1);
             part.learn(net, kind, value_coef);
         });
@@ -266,14 +266,7 @@ impl AlphaZero {
         let norm = slices.and_then(|mut parts| {
             let (first, others) = parts.split_first_mut()?;
             let sum = |from: usize, g: &mut [f32]| others.iter().for_each(|other| add(g, &other[from..from + g.len()]));
-            self.adam.step_on_host(
-                &mut self.params,
-                first,
-                &stretch_ends(first.len()),
-                sum,
-                [rate, max_norm],
-                &self.crew,
-            )
+            self.adam.step_on_host(&mut self.params, first, &chunk_ends(first.len()), sum, [rate, max_norm], &self.pool)
         });
         let norm = match norm {
             Some(norm) => Tensor::from(norm),
@@ -310,11 +303,11 @@ impl AlphaZero {
         all_finite(report)
     }
 
-    /// Plays games and reports of them; none where it was asked to stop, and then none were played.
+    /// Plays games and reports on them; none, and no game played, where it was asked to stop.
     fn play(&mut self, stop: Stop<'_>) -> Option<Vec<(String, f64)>> {
         let mut report = Vec::new();
-        let judge = |_| -> Box<dyn Evaluate> { Box::new(Judge::new(&self.params, &self.net, self.kind)) };
-        let mut networks: Vec<_> = (0..self.searchers).map(judge).collect();
+        let evaluator = |_| -> Box<dyn Evaluate> { Box::new(BoardEvaluator::new(&self.params, &self.net, self.kind)) };
+        let mut networks: Vec<_> = (0..self.searchers).map(evaluator).collect();
         let played = self.games.play(self.config.moves, &mut networks, stop)?;
         self.step += played.moves;
         self.owed += played.kept as f64 * self.config.passes;
@@ -338,8 +331,8 @@ impl AlphaZero {
             report.push(("second_wins".into(), share(Score::Loss)));
         }
         report.push(("window".into(), self.games.positions() as f64));
-        let [judged, remembered] = played.judged.map(|n| n as f64);
-        report.push(("remembered".into(), remembered / (judged + remembered).max(1.0)));
+        let [evaluated, cached] = played.evaluations.map(|n| n as f64);
+        report.push(("remembered".into(), cached / (evaluated + cached).max(1.0)));
         let [resigned, noted, wrong] = played.resigned.map(|n| n as f64);
         if self.config.resign_below.is_some() {
             report.push(("resigned".into(), resigned / games.max(1.0)));
@@ -357,8 +350,8 @@ impl Training for AlphaZero {
         self.steps
     }
 
-    /// What was learned since games were last played is dropped where it is asked to stop, and learned again later.
-    /// What was played last may not have been learned from yet.
+    /// Where it is asked to stop, learning since the last games is dropped and repeated later. The last games may not
+    /// have been learned from yet.
     fn done(&self) -> bool {
         self.step >= self.steps && self.pending.is_none()
     }
@@ -408,7 +401,7 @@ impl Training for AlphaZero {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        Some(Box::new(Judge::new(&self.params, &self.net, Kind::Float)))
+        Some(Box::new(BoardEvaluator::new(&self.params, &self.net, Kind::Float)))
     }
 
     fn optimum(&self) -> Option<f64> {
@@ -433,7 +426,7 @@ impl Training for AlphaZero {
 
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
         self.adam.load(&mut self.params, saved)?;
-        // Whatever this machine is good at, a run goes on as it began.
+        // A resumed run keeps its precision, whatever this machine supports.
         self.kind = if saved.state["bfloat16"] == true { Kind::BFloat16 } else { Kind::Float };
         let Some(rest) = rest else { return Ok(()) };
         let numbers = |name: &str| {

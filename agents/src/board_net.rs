@@ -11,8 +11,7 @@ const POLICY_CHANNELS: usize = 16;
 const VALUE_CHANNELS: usize = 8;
 
 agon_core::choices! {
-    /// The numbers of the tower: what its convolutions take and give. Parameters, linear layers and what comes out are
-    /// float32 in any case.
+    /// The number type of the tower's convolutions. Parameters, linear layers and outputs are float32 in any case.
     pub enum Precision {
         /// bfloat16 where the device has instructions for it, else float32.
         Auto = "auto",
@@ -47,7 +46,7 @@ fn short_is_fast(device: Device) -> bool {
     tch::no_grad(|| ones.f_cudnn_convolution(&ones, [1, 1], [1, 1], [1, 1], 1, false, false, false).is_ok())
 }
 
-/// Channels next to each other in memory, as convolutions like it best.
+/// Channels-last memory layout, the fastest for convolutions.
 fn channels_last(x: &Tensor) -> Tensor {
     x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
@@ -76,7 +75,7 @@ impl Conv {
     }
 }
 
-/// What stands before the heads.
+/// The layers before the heads.
 #[derive(Clone, Debug)]
 enum Trunk {
     /// Blocks with activations before convolutions (He et al. 2016, "Identity mappings"), without normalisation: the
@@ -126,7 +125,7 @@ impl BoardNet {
         Self { trunk, policy, value, inputs, actions }
     }
 
-    /// The parameters as the passes of many batches want them: every convolution's in the tower's own numbers.
+    /// The parameters prepared for many forward passes: those of convolutions in the tower's number type.
     fn ready(&self, mut p: Params, kind: Kind) -> Params {
         if let Trunk::Tower { stem, blocks, policy, value, .. } = &self.trunk {
             let convolutions = [stem, policy, value].into_iter().chain(blocks.iter().flat_map(|(one, two)| [one, two]));
@@ -138,8 +137,8 @@ impl BoardNet {
         p
     }
 
-    /// `obs`: `[n, inputs]`; logits `[n, actions]` and values `[n]` from −1 to 1, for the player whose view it is.
-    /// The tower works with numbers of this kind.
+    /// `obs`: `[n, inputs]`; logits `[n, actions]` and values `[n]` from −1 to 1, for the player who observes. The
+    /// tower computes in this number type.
     pub fn forward(&self, p: &Params, obs: &Tensor, kind: Kind) -> (Tensor, Tensor) {
         let (policy, value) = match &self.trunk {
             Trunk::Flat(trunk) => {
@@ -162,32 +161,32 @@ impl BoardNet {
     }
 }
 
-/// The network of a moment, in its own memory, as searches ask it.
-pub struct Judge {
+/// A frozen copy of the network, which evaluates positions for searches.
+pub struct BoardEvaluator {
     params: Params,
     net: BoardNet,
     kind: Kind,
     device: Device,
     /// `[rows, inputs]`, rows as a device is given them.
     input: Vec<f32>,
-    /// Whether the thread that asks was told to work alone: there are as many that ask as there are cores.
+    /// Whether libtorch was limited to one thread for the calling thread: there are as many callers as cores.
     alone: bool,
 }
 
-impl Judge {
-    /// A copy of everything that judging needs.
+impl BoardEvaluator {
+    /// A copy of everything that evaluation needs.
     pub fn new(params: &Params, net: &BoardNet, kind: Kind) -> Self {
         let (device, input) = (params.flat.device(), Vec::new());
         Self { params: net.ready(params.frozen(), kind), net: net.clone(), kind, device, input, alone: false }
     }
 }
 
-/// How many rows a device is given in place of so many: its libraries plan the work anew for each number they meet.
+/// The batch size that a device gets for so many rows: its libraries plan anew for every size they meet.
 fn whole(rows: usize) -> usize {
     if rows <= 64 { rows.next_power_of_two() } else { rows.next_multiple_of(64) }
 }
 
-impl Evaluate for Judge {
+impl Evaluate for BoardEvaluator {
     fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
         let rows = value.len();
         if !std::mem::replace(&mut self.alone, true) {
@@ -223,25 +222,25 @@ mod tests {
     }
 
     #[test]
-    fn a_judge_is_the_network_of_its_moment() {
+    fn an_evaluator_is_a_frozen_copy() {
         let mut builder = Builder::new(3);
         let net = BoardNet::new(&mut builder, &[3, 6, 7], 7, 8, 2);
         let mut params = builder.finish(Device::Cpu);
-        let mut judge = Judge::new(&params, &net, Kind::Float);
+        let mut evaluator = BoardEvaluator::new(&params, &net, Kind::Float);
         let obs: Vec<f32> = (0..2 * 126).map(|i| (i % 5) as f32 * 0.3).collect();
         let (mut logits, mut value) = (vec![0.0; 14], vec![0.0; 2]);
-        judge.evaluate(&obs, &mut logits, &mut value);
+        evaluator.evaluate(&obs, &mut logits, &mut value);
         let (policy, worth) = net.forward(&params, &Tensor::from_slice(&obs).view([2, 126]), Kind::Float);
         let (mut a, mut b) = (vec![0.0; 14], vec![0.0; 2]);
         read_f32(&policy, &mut a);
         read_f32(&worth, &mut b);
         assert_eq!((&a, &b), (&logits, &value));
         let _ = tch::no_grad(|| params.flat.g_add_scalar_(0.1));
-        judge.evaluate(&obs, &mut a, &mut b);
+        evaluator.evaluate(&obs, &mut a, &mut b);
         assert_eq!((a, b), (logits, value), "what learning does later does not reach it");
     }
 
-    /// A third of the digits of float32 does not change what is said of a position, nor which way to learn.
+    /// With bfloat16, evaluations and the direction of the gradient stay nearly the same.
     #[test]
     fn short_numbers_say_the_same() {
         let mut builder = Builder::new(3);
@@ -263,7 +262,7 @@ mod tests {
         }
     }
 
-    /// A device says the same of every row, whatever the number of rows, and learns the same from them.
+    /// Padding of batches changes neither outputs nor gradients.
     #[test]
     fn a_cuda_device_says_the_same() {
         if !crate::cuda_is_available() {
@@ -283,7 +282,7 @@ mod tests {
             let (net, params) = made(device);
             let obs: Vec<f32> = (0..rows * 126).map(|i| f32::from(i % 11 < 3 || i % 7 == 2)).collect();
             let (mut logits, mut value) = (vec![0.0; rows * 7], vec![0.0; rows]);
-            Judge::new(&params, &net, kind).evaluate(&obs, &mut logits, &mut value);
+            BoardEvaluator::new(&params, &net, kind).evaluate(&obs, &mut logits, &mut value);
             let input = Tensor::from_slice(&obs).view([rows as i64, 126]).to_device(device);
             let (policy, worth) = net.forward(&params, &input, kind);
             let gradient = params.gradient(&(policy.square().sum(Kind::Float) + worth.sum(Kind::Float)));

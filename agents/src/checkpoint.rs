@@ -1,6 +1,6 @@
 //! Checkpoints: `weights.safetensors`, `state.json` and their `checksums` in a folder that appears whole or not at all.
-//! `clock.json` beside them holds what differs between two runs that do the same: time, and where logs of speed end.
-//! Nothing depends on it, and it carries its own sum.
+//! `clock.json` beside them holds what differs between two equal runs: time, and the lengths of logs that depend on it.
+//! Nothing else depends on it, and it has its own checksum.
 
 use crate::agent::{AgentError, Saved};
 use crate::bridge::read_f32;
@@ -77,7 +77,7 @@ fn bytes_of(t: &Tensor) -> (Dtype, Vec<usize>, Vec<u8>) {
     (Dtype::F32, shape, numbers.iter().flat_map(|x| x.to_le_bytes()).collect())
 }
 
-/// Puts a finished draft where it belongs. Another one that was there is in the draft's place afterwards.
+/// Moves a finished draft to its place, by exchange where another checkpoint is there.
 fn place(draft: &Path, folder: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if folder.exists() {
@@ -105,7 +105,7 @@ fn sums(weights: &[u8], state: &[u8]) -> String {
     sum(WEIGHTS, weights) + &sum(STATE, state)
 }
 
-/// What a checkpoint's [`write()`] was given as its clock; `Null` where that is gone or damaged.
+/// The clock that [`write()`] was given; `Null` where it is missing or damaged.
 pub fn read_clock(folder: &Path) -> Value {
     let path = folder.join(CLOCK);
     let text = if path.is_file() { fs::read(&path).unwrap_or_default() } else { Vec::new() };
@@ -114,7 +114,7 @@ pub fn read_clock(folder: &Path) -> Value {
     if read["crc32c"] == sum { read["clock"].clone() } else { Value::Null }
 }
 
-/// Whether a checkpoint has checksums; those of older versions have none, and not all damage to them can be seen.
+/// Whether a checkpoint has checksums; those of older versions have none, so that not all damage is detected.
 pub fn has_checksums(folder: &Path) -> bool {
     folder.join(SUMS).exists()
 }
@@ -122,12 +122,12 @@ pub fn has_checksums(folder: &Path) -> bool {
 /// Reads a checkpoint: the agent's part and the rest.
 ///
 /// # Errors
-/// [`AgentError::Damaged`] where a file is missing, differs from its checksum, or holds what no checkpoint does.
+/// [`AgentError::Damaged`] where a file is missing, differs from its checksum, or is malformed.
 pub fn read(folder: &Path) -> Result<(Saved, Value), AgentError> {
     read_some(folder, |_| true)
 }
 
-/// The same without what only learning needs: moments, copies, what is remembered.
+/// The same without what only learning needs: moments, target networks, replay memories.
 ///
 /// # Errors
 /// As [`read`].

@@ -2,22 +2,22 @@
 //! matrix product over patches of the picture (im2col: Chellapilla, Puri and Simard 2006). No padding; a rectifier follows
 //! each. Pictures and what is made of them are `[channels, height, width]`, kernels `[outputs, channels, kernel, kernel]`.
 
-use crate::dense::{View, product, rectify, silence, sum};
+use crate::dense::{View, product, rectify, relu_backward, sum};
 use crate::net::{Builder, Params};
 use agon_core::settings::Setting;
 use serde_json::Value;
 use std::ops::Range;
 use tch::Tensor;
 
-/// A convolution as a scenario writes it, `[channels, kernel, stride]`: how many pictures it makes, the side of what it
-/// sees at once, and by how much that moves.
+/// A convolution as a scenario writes it, `[channels, kernel, stride]`: output channels, side of the square kernel, and
+/// stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filters {
-    /// Pictures it makes.
+    /// Output channels.
     pub channels: usize,
-    /// Side of the square that each number of them is made from.
+    /// Side of the square kernel.
     pub kernel: usize,
-    /// From one square to the next.
+    /// The stride.
     pub stride: usize,
 }
 
@@ -42,7 +42,7 @@ impl Setting for Filters {
     }
 }
 
-/// A convolution that has its place: what comes in and goes out.
+/// A convolution with the shapes of its input and output.
 #[derive(Clone, Copy, Debug)]
 struct Layer {
     /// `[channels, height, width]`
@@ -53,17 +53,17 @@ struct Layer {
 }
 
 impl Layer {
-    /// Numbers that come in.
+    /// Size of the input.
     fn inputs(&self) -> usize {
         self.from.iter().product()
     }
 
-    /// Numbers that go out.
+    /// Size of the output.
     fn outputs(&self) -> usize {
         self.to.iter().product()
     }
 
-    /// Places of the kernel, and numbers it sees at each.
+    /// Positions of the kernel, and inputs at each.
     fn patches(&self) -> [usize; 2] {
         [self.to[1] * self.to[2], self.from[0] * self.kernel * self.kernel]
     }
@@ -73,7 +73,7 @@ impl Layer {
         self.to[0] * self.patches()[1]
     }
 
-    /// Calls `each` with the beginnings of all stretches of a row of places that see a row of the picture: among the
+    /// Calls `each` with the beginnings of all runs of a row of places that see a row of the picture: among the
     /// patches, `[seen, places]`, and in the picture.
     fn rows(&self, mut each: impl FnMut(usize, usize)) {
         let ([channels, height, width], [_, down, across], k) = (self.from, self.to, self.kernel);
@@ -97,7 +97,7 @@ impl Layer {
         });
     }
 
-    /// The other way: adds what stands in the patches where it was cut from.
+    /// The adjoint: adds the patches where they were cut from.
     fn paste(&self, patches: &[f32], x: &mut [f32]) {
         let (across, stride) = (self.to[2], self.stride);
         self.rows(|from, to| {
@@ -112,7 +112,7 @@ impl Layer {
 pub struct Stack(Vec<Layer>);
 
 impl Stack {
-    /// These convolutions of a picture `[channels, height, width]`; if one is larger than what it would see, which.
+    /// These convolutions of a picture `[channels, height, width]`; or which of them is larger than its input.
     pub fn new(picture: [usize; 3], filters: &[Filters]) -> Result<Self, String> {
         let (mut from, mut layers) = (picture, Vec::new());
         for (i, &Filters { channels, kernel, stride }) in filters.iter().enumerate() {
@@ -127,17 +127,17 @@ impl Stack {
         Ok(Self(layers))
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Numbers that go out of each, the last ones last.
+    /// Output sizes, layer by layer.
     pub fn outputs(&self) -> impl DoubleEndedIterator<Item = usize> {
         self.0.iter().map(Layer::outputs)
     }
 
-    /// Numbers of all weights and biases.
+    /// The number of weights and biases.
     pub fn parameters(&self) -> usize {
         self.0.iter().map(|layer| layer.weights() + layer.to[0]).sum()
     }
@@ -153,19 +153,19 @@ pub struct Conv {
     places: Vec<[Range<usize>; 2]>,
 }
 
-/// What the backward pass needs of the forward pass, and room for both.
+/// What the backward pass needs of the forward pass, and buffers for both.
 #[derive(Debug, Default)]
 pub struct Tape {
     /// `[rows, outputs]` of every layer.
     made: Vec<Vec<f32>>,
     /// Of one picture.
     patches: Vec<f32>,
-    /// Slopes of what comes in and goes out of a layer, `[rows, numbers]`.
-    slopes: [Vec<f32>; 2],
+    /// Gradients at a layer's outputs and inputs, `[rows, numbers]`.
+    gradients: [Vec<f32>; 2],
 }
 
 impl Tape {
-    /// What the last layer made, `[rows, outputs]`.
+    /// The last layer's outputs, `[rows, outputs]`.
     pub fn made(&self) -> &[f32] {
         self.made.last().map_or(&[], |made| made)
     }
@@ -187,7 +187,7 @@ impl Conv {
         Self { layers: stack.0.clone(), leaves, places }
     }
 
-    /// `x`: pictures, `[rows, numbers]`; what is made of them is in the tape.
+    /// `x`: pictures, `[rows, numbers]`; the outputs are in the tape.
     pub fn forward(&self, flat: &[f32], x: &[f32], tape: &mut Tape) {
         tape.made.resize_with(self.layers.len(), Vec::new);
         for (i, (layer, [weight, bias])) in self.layers.iter().zip(&self.places).enumerate() {
@@ -206,31 +206,31 @@ impl Conv {
         }
     }
 
-    /// Adds the gradient of `Σ slope · made` of the last forward pass, which was of the same pictures `x`, to `gradient`,
-    /// which begins where the flat parameters do. `slope`: `[rows, outputs]`.
-    pub fn backward(&self, flat: &[f32], x: &[f32], slope: &[f32], tape: &mut Tape, gradient: &mut [f32]) {
-        let Tape { made, patches, slopes: [here, below] } = tape;
+    /// Adds the gradient of `Σ at_outputs · made` of the last forward pass, which was of the same pictures `x`, to
+    /// `gradient`, which begins where the flat parameters do. `at_outputs`: `[rows, outputs]`.
+    pub fn backward(&self, flat: &[f32], x: &[f32], at_outputs: &[f32], tape: &mut Tape, gradient: &mut [f32]) {
+        let Tape { made, patches, gradients: [here, below] } = tape;
         here.clear();
-        here.extend_from_slice(slope);
+        here.extend_from_slice(at_outputs);
         for (i, (layer, [weight, bias])) in self.layers.iter().zip(&self.places).enumerate().rev() {
             let [places, seen] = layer.patches();
             let x = if i == 0 { x } else { &made[i - 1] };
-            silence(here, &made[i]);
+            relu_backward(here, &made[i]);
             below.clear();
             below.resize(if i == 0 { 0 } else { x.len() }, 0.0);
             patches.resize(places * seen, 0.0);
             let filters = layer.to[0];
-            for (row, slope) in here.chunks_exact(layer.outputs()).enumerate() {
+            for (row, at_row) in here.chunks_exact(layer.outputs()).enumerate() {
                 let from = row * layer.inputs()..(row + 1) * layer.inputs();
                 layer.cut(&x[from.clone()], patches);
-                let slopes = View::rows(slope, filters, places);
+                let at_filters = View::rows(at_row, filters, places);
                 let cut = View::rows(patches, seen, places).transposed();
-                product(&mut gradient[weight.clone()], (seen, 1), slopes, cut, true);
-                let biases = gradient[bias.clone()].iter_mut().zip(slope.chunks_exact(places));
-                biases.for_each(|(gradient, slope)| *gradient += sum(slope));
+                product(&mut gradient[weight.clone()], (seen, 1), at_filters, cut, true);
+                let biases = gradient[bias.clone()].iter_mut().zip(at_row.chunks_exact(places));
+                biases.for_each(|(gradient, at_filter)| *gradient += sum(at_filter));
                 if i > 0 {
                     let weights = View::rows(&flat[weight.clone()], filters, seen).transposed();
-                    product(patches, (places, 1), weights, slopes, false);
+                    product(patches, (places, 1), weights, at_filters, false);
                     layer.paste(patches, &mut below[from]);
                 }
             }
@@ -269,7 +269,7 @@ mod tests {
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5 * largest), "{a:?} is not {b:?}");
     }
 
-    /// What is made and all gradients are libtorch's, of one to three layers with strides that leave a rest.
+    /// Outputs and gradients agree with libtorch's, for one to three layers with strides that leave a remainder.
     #[test]
     fn both_passes_are_libtorchs() {
         let mut rng = Rng::new(3, Stream::Act, 0);
@@ -291,10 +291,10 @@ mod tests {
             assert_eq!(params.count() as usize, stack.parameters());
             let outputs = stack.outputs().next_back().unwrap();
             let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
-            let (x, slope) = (drawn(rows * picture.iter().product::<usize>()), drawn(rows * outputs));
+            let (x, at_outputs) = (drawn(rows * picture.iter().product::<usize>()), drawn(rows * outputs));
 
             let made = conv.tensor(&params, &Tensor::from_slice(&x).view([rows as i64, -1]));
-            let gradient = params.gradient(&(&made * Tensor::from_slice(&slope).view_as(&made)).sum(Kind::Float));
+            let gradient = params.gradient(&(&made * Tensor::from_slice(&at_outputs).view_as(&made)).sum(Kind::Float));
 
             // Room that was used for something else before.
             let (mut tape, flat) = (Tape::default(), host_view(&params.flat).unwrap());
@@ -302,12 +302,12 @@ mod tests {
             conv.forward(flat, &x, &mut tape);
             close(tape.made(), &made.detach());
             let mut flow = vec![1.0; flat.len()];
-            conv.backward(flat, &x, &slope, &mut tape, &mut flow);
+            conv.backward(flat, &x, &at_outputs, &mut tape, &mut flow);
             close(&flow, &(gradient + 1.0));
         }
     }
 
-    /// One number by hand: the middle of a 3 × 3 picture seen through two 2 × 2 kernels.
+    /// By hand: a 3 × 3 picture and a 2 × 2 kernel.
     #[test]
     fn a_convolution_by_hand() {
         let stack = Stack::new([1, 3, 3], &[FILTERS(1, 2, 1)]).unwrap();

@@ -1,8 +1,8 @@
 //! Demand estimated from sales data: multinomial logit with an outside option, on the tensor backend in f64.
 //!
 //! Utility u_k = a_k − b_k p_k + g d_k. Two estimators: least squares of ln s_k − ln s_0 (Berry 1994), and maximum
-//! likelihood of everybody's choice by gradient descent. Standard errors are clustered by week, and no smaller than what
-//! the luck of so many customers alone makes them.
+//! likelihood of all customers' choices by gradient descent. Standard errors are clustered by week, and no smaller than
+//! the sampling error of so many customers.
 
 mod checks;
 mod likelihood;
@@ -171,7 +171,7 @@ pub enum DemandError {
         /// The product.
         name: String,
     },
-    /// The likelihood rises for ever.
+    /// The likelihood has no maximum.
     #[error(
         "prices (or displays) tell without exception when no units of {} were sold, as in {week}: the likelihood rises \
          for ever with their effects (separation), and none can be estimated. If it was out of stock then, leave those \
@@ -376,8 +376,8 @@ impl Design {
         let everybody: f64 = sales.customers.iter().sum();
         let elasticity = |k: usize| {
             let share = sales.units.iter().map(|week| week[k]).sum::<f64>() / everybody;
-            let slope = sales.mean(&sales.prices, k) * (1.0 - share);
-            Estimate { value: -price(k).value * slope, error: price(k).error * slope }
+            let scale = sales.mean(&sales.prices, k) * (1.0 - share);
+            Estimate { value: -price(k).value * scale, error: price(k).error * scale }
         };
         let mut fit = Fit {
             intercepts: estimates[..n].to_vec(),
@@ -425,7 +425,7 @@ pub fn fit(sales: &Sales, method: Method, effect: PriceEffect) -> Result<Fit, De
     }
 }
 
-/// Refuses data whose likelihood rises for ever.
+/// Refuses data whose likelihood has no maximum.
 fn has_a_maximum(design: &Design, sales: &Sales, effect: PriceEffect) -> Result<(), DemandError> {
     let units: Vec<f64> = sales.units.iter().flatten().copied().collect();
     let lost = checks::separated(&rows(&design.flat()), &units);

@@ -1,21 +1,21 @@
-//! Perceptrons on the host, both passes by hand: for networks of a few hundred units, what tensor operations cost beside
-//! their arithmetic is most of the time (docs/adr/0009).
+//! Multilayer perceptrons on the host with hand-written passes: for networks of a few hundred units the overhead of
+//! tensor operations is most of the time (docs/adr/0009).
 //!
 //! Hidden activations are kept unit by unit, `[units, rows]`: then the long dimension of every product of a small
 //! minibatch with a large matrix is contiguous, whichever way the matrix is read, and nothing large is transposed.
 //!
-//! Of a rectified layer, units that no row lights have no part in anything above or below. Products end at a layer's
-//! last lit unit: where the dark ones come last, they cost nothing.
+//! A rectified unit that is zero in every row of a minibatch is inactive: it contributes nothing above or below. Products
+//! end at a layer's last active unit, so that inactive units cost nothing where they come last.
 //!
 //! The only `unsafe` of this file is the call of the matrix product, which takes pointers; `product` checks them.
 
 use crate::net::{Activation, Params};
 use gemm_common::Parallelism;
 
-/// Rows that a large batch is worked on at a time: activations stay in the nearest caches.
+/// Rows of a large batch that are processed at a time, so that activations stay in the nearest caches.
 pub const BLOCK: usize = 64;
 
-/// A matrix in somebody's memory: entry `(i, j)` is at `i · steps.0 + j · steps.1`.
+/// A view of a matrix in a slice: entry `(i, j)` is at `i · steps.0 + j · steps.1`.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     data: &'a [f32],
@@ -34,7 +34,7 @@ impl<'a> View<'a> {
         Self { data, shape: (rows, columns), steps: (width, 1) }
     }
 
-    /// At most so many rows from one on.
+    /// At most `rows` rows from `row` on.
     fn rows_from(self, row: usize, rows: usize) -> Self {
         let row = row.min(self.shape.0);
         let shape = (rows.min(self.shape.0 - row), self.shape.1);
@@ -112,7 +112,7 @@ impl Layer {
     }
 }
 
-/// Sixteen sums side by side, then eight, four, two: one after the other, additions would wait for each other.
+/// Sixteen partial sums, then eight, four, two: a single chain of additions would be bound by latency.
 pub(crate) fn sum(xs: &[f32]) -> f32 {
     let ((chunks, rest), mut sums) = (xs.as_chunks::<16>(), [0f32; 16]);
     for chunk in chunks {
@@ -128,7 +128,7 @@ pub(crate) fn sum(xs: &[f32]) -> f32 {
     sums[0] + rest.iter().sum::<f32>()
 }
 
-/// A perceptron with hidden layers of one activation and one linear last layer or several side by side.
+/// A perceptron with hidden layers of one activation and one or several linear heads.
 #[derive(Clone, Debug)]
 pub struct Dense {
     activation: Activation,
@@ -139,37 +139,37 @@ pub struct Dense {
 /// What the backward pass needs of the forward pass, and room for it.
 #[derive(Debug, Default)]
 pub struct Tape {
-    /// A layer's activations each, `[units, rows]`, and how many units there are up to the last lit one.
+    /// A layer's activations each, `[units, rows]`, and how many units there are up to the last active one.
     hidden: Vec<(Vec<f32>, usize)>,
-    /// Slopes of a layer's sums each, `[units, rows]`, up to the last lit one.
-    slopes: Vec<Vec<f32>>,
+    /// The gradient at each layer's sums, `[units, rows]`, up to the last active one.
+    gradients: Vec<Vec<f32>>,
 }
 
-/// Rows that passes have seen, and what is known of them.
+/// A batch that both passes have processed.
 #[derive(Clone, Copy)]
 pub struct Seen<'a> {
     /// `[rows, inputs]`
     pub x: &'a [f32],
-    /// Slopes of the outputs, `[rows, outputs]`.
-    pub slope: &'a [f32],
-    /// Of both passes.
+    /// The gradient at the outputs, `[rows, outputs]`.
+    pub at_outputs: &'a [f32],
+    /// Left by both passes.
     pub tape: &'a Tape,
-    /// The gradient of the parameters of whatever made `x`, if that has any.
+    /// The gradient of the parameters of the layers before `x`, if there are any.
     pub front: &'a [f32],
 }
 
-/// Whether no row lights a unit.
-fn is_dark(unit: &[f32]) -> bool {
-    // All bits of some numbers at once: a comparison each, with a way out, would be made one by one.
+/// Whether a unit is zero in every row.
+fn is_inactive(unit: &[f32]) -> bool {
+    // The bits of several numbers are combined at once: a comparison each with an early exit is not vectorised.
     let ((lines, rest), any) = (unit.as_chunks::<16>(), |some: &[f32]| some.iter().fold(0, |all, h| all | h.to_bits()));
     lines.iter().all(|line| any(line) == 0) && any(rest) == 0
 }
 
 impl Tape {
-    /// Which units of a hidden layer no row of the last forward pass lit; nothing before the first pass.
-    pub fn dark(&self, layer: usize, units: usize) -> impl Iterator<Item = bool> {
+    /// Which units of a hidden layer were inactive in the last forward pass; nothing before the first pass.
+    pub fn inactive(&self, layer: usize, units: usize) -> impl Iterator<Item = bool> {
         let h = self.hidden.get(layer).map_or(&[][..], |(h, _)| h);
-        h.chunks_exact((h.len() / units).max(1)).map(is_dark)
+        h.chunks_exact((h.len() / units).max(1)).map(is_inactive)
     }
 }
 
@@ -195,7 +195,7 @@ impl Dense {
         self.heads.iter().map(|h| h.outputs).sum()
     }
 
-    /// The input of layer `i` of the hidden ones, or of the heads, as `[units, rows]`, up to the last lit unit.
+    /// The input of layer `i` of the hidden ones, or of the heads, as `[units, rows]`, up to the last active unit.
     fn input<'a>(&self, i: usize, x: &'a [f32], tape: &'a [(Vec<f32>, usize)], rows: usize) -> View<'a> {
         match i.checked_sub(1) {
             Some(before) => View::rows(&tape[before].0, tape[before].1, rows),
@@ -213,17 +213,17 @@ impl Dense {
             let input = self.input(i, x, &tape.hidden, rows);
             let weight = layer.weight(flat, input.shape.0, layer.outputs);
             product(&mut h, (rows, 1), weight.transposed(), input, false);
-            let dark = match self.activation {
+            let inactive = match self.activation {
                 Activation::Relu => {
                     rectify(&mut h, layer.bias(flat));
-                    h.rchunks_exact(rows).take_while(|unit| is_dark(unit)).count()
+                    h.rchunks_exact(rows).take_while(|unit| is_inactive(unit)).count()
                 }
                 Activation::Tanh => {
                     squash(&mut h, layer.bias(flat));
                     0
                 }
             };
-            tape.hidden[i] = (h, (layer.outputs - dark).max(1));
+            tape.hidden[i] = (h, (layer.outputs - inactive).max(1));
         }
         let (input, mut from) = (self.input(self.hidden.len(), x, &tape.hidden, rows), 0);
         for head in &self.heads {
@@ -236,26 +236,27 @@ impl Dense {
         }
     }
 
-    /// Slopes of all hidden layers' sums in `Σ slope · out` of the last forward pass; `slope`: `[rows, outputs]`.
-    pub fn backward(&self, flat: &[f32], slope: &[f32], tape: &mut Tape) {
+    /// The gradient of `Σ at_outputs · out` of the last forward pass at all hidden layers' sums; `at_outputs`:
+    /// `[rows, outputs]`.
+    pub fn backward(&self, flat: &[f32], at_outputs: &[f32], tape: &mut Tape) {
         let (width, depth) = (self.outputs(), self.hidden.len());
-        let (rows, Tape { hidden, slopes }) = (slope.len() / width, tape);
-        slopes.resize_with(depth, Vec::new);
+        let (rows, Tape { hidden, gradients }) = (at_outputs.len() / width, tape);
+        gradients.resize_with(depth, Vec::new);
         for i in (0..depth).rev() {
-            let (h, lit) = &hidden[i];
-            let (here, above) = slopes[i..].split_first_mut().expect("a layer each");
-            here.resize(lit * rows, 0.0);
-            let mut slope_through = |layer: &Layer, slope: View<'_>, add: bool| {
-                product(here, (rows, 1), layer.weight(flat, *lit, slope.shape.0), slope, add);
+            let (h, active) = &hidden[i];
+            let (here, above) = gradients[i..].split_first_mut().expect("a layer each");
+            here.resize(active * rows, 0.0);
+            let mut carry_back = |layer: &Layer, above: View<'_>, add: bool| {
+                product(here, (rows, 1), layer.weight(flat, *active, above.shape.0), above, add);
             };
             match above.first() {
-                Some(above) => slope_through(&self.hidden[i + 1], View::rows(above, hidden[i + 1].1, rows), false),
+                Some(above) => carry_back(&self.hidden[i + 1], View::rows(above, hidden[i + 1].1, rows), false),
                 None => {
                     let mut from = 0;
                     for head in &self.heads {
-                        slope_through(
+                        carry_back(
                             head,
-                            View::part(&slope[from..], rows, head.outputs, width).transposed(),
+                            View::part(&at_outputs[from..], rows, head.outputs, width).transposed(),
                             from > 0,
                         );
                         from += head.outputs;
@@ -263,43 +264,44 @@ impl Dense {
                 }
             }
             match self.activation {
-                Activation::Relu => silence(here, h),
-                Activation::Tanh => flatten(here, h),
+                Activation::Relu => relu_backward(here, h),
+                Activation::Tanh => tanh_backward(here, h),
             }
         }
     }
 
-    /// Writes, or adds, the slopes of the inputs from number `from` on in `Σ slope · out` of the last passes, `[rows, n]`.
-    pub fn at_inputs(&self, flat: &[f32], slope: &[f32], tape: &Tape, from: usize, out: &mut [f32], add: bool) {
-        let (rows, inputs, width) = (slope.len() / self.outputs(), self.inputs(), self.outputs());
+    /// Writes, or adds, the gradient of `Σ at_outputs · out` of the last passes at the inputs from number `from` on,
+    /// `[rows, n]`.
+    pub fn at_inputs(&self, flat: &[f32], at_outputs: &[f32], tape: &Tape, from: usize, out: &mut [f32], add: bool) {
+        let (rows, inputs, width) = (at_outputs.len() / self.outputs(), self.inputs(), self.outputs());
         let n = out.len() / rows;
-        if let (Some(layer), Some((_, lit))) = (self.hidden.first(), tape.hidden.first()) {
-            let slopes = View::rows(&tape.slopes[0], *lit, rows).transposed();
-            let weight = layer.weight(flat, inputs, *lit).rows_from(from, n);
-            return product(out, (n, 1), slopes, weight.transposed(), add);
+        if let (Some(layer), Some((_, active))) = (self.hidden.first(), tape.hidden.first()) {
+            let at_sums = View::rows(&tape.gradients[0], *active, rows).transposed();
+            let weight = layer.weight(flat, inputs, *active).rows_from(from, n);
+            return product(out, (n, 1), at_sums, weight.transposed(), add);
         }
         let mut first = 0;
         for head in &self.heads {
-            let slopes = View::part(&slope[first..], rows, head.outputs, width);
+            let at_head = View::part(&at_outputs[first..], rows, head.outputs, width);
             let weight = head.weight(flat, inputs, head.outputs).rows_from(from, n);
-            product(out, (n, 1), slopes, weight.transposed(), add || first > 0);
+            product(out, (n, 1), at_head, weight.transposed(), add || first > 0);
             first += head.outputs;
         }
     }
 
-    /// Input and slopes of a layer, counted through hidden ones and heads, as `[units, rows]`.
-    fn input_and_slope<'a>(&self, layer: usize, seen: Seen<'a>) -> [View<'a>; 2] {
-        let (Seen { x, slope, tape, .. }, depth, width) = (seen, self.hidden.len(), self.outputs());
-        let rows = slope.len() / width;
+    /// The input of a layer, counted through hidden ones and heads, and the gradient at its sums, as `[units, rows]`.
+    fn input_and_gradient<'a>(&self, layer: usize, seen: Seen<'a>) -> [View<'a>; 2] {
+        let (Seen { x, at_outputs, tape, .. }, depth, width) = (seen, self.hidden.len(), self.outputs());
+        let rows = at_outputs.len() / width;
         let input = self.input(layer.min(depth), x, &tape.hidden, rows);
         let Some(head) = layer.checked_sub(depth) else {
-            return [input, View::rows(&tape.slopes[layer], tape.hidden[layer].1, rows)];
+            return [input, View::rows(&tape.gradients[layer], tape.hidden[layer].1, rows)];
         };
         let from: usize = self.heads[..head].iter().map(|h| h.outputs).sum();
-        [input, View::part(&slope[from..], rows, self.heads[head].outputs, width).transposed()]
+        [input, View::part(&at_outputs[from..], rows, self.heads[head].outputs, width).transposed()]
     }
 
-    /// Adds the gradient of all weights and biases over the rows that both passes have seen, `gradient` beside the flat
+    /// Adds the gradient of all weights and biases over the rows of both passes; `gradient` is laid out as the flat
     /// parameters.
     pub fn gradient(&self, seen: Seen<'_>, gradient: &mut [f32]) {
         for (i, layer) in self.hidden.iter().chain(&self.heads).enumerate() {
@@ -312,21 +314,21 @@ impl Dense {
     pub fn weights(&self, layer: usize, from: usize, seen: &[Seen<'_>], gradient: &mut [f32]) {
         let outputs = self.hidden.get(layer).unwrap_or_else(|| &self.heads[layer - self.hidden.len()]).outputs;
         for seen in seen {
-            let [input, slope] = self.input_and_slope(layer, *seen);
+            let [input, at_sums] = self.input_and_gradient(layer, *seen);
             let input = input.rows_from(from, gradient.len() / outputs);
-            product(gradient, (outputs, 1), input, slope.transposed(), true);
+            product(gradient, (outputs, 1), input, at_sums.transposed(), true);
         }
     }
 
     /// Adds the gradient of a layer's biases.
     pub fn biases(&self, layer: usize, seen: &[Seen<'_>], gradient: &mut [f32]) {
         for seen in seen {
-            let slope = self.input_and_slope(layer, *seen)[1];
-            for (i, bias) in gradient.iter_mut().enumerate().take(slope.shape.0) {
-                let unit = &slope.data[i * slope.steps.0..];
-                *bias += match slope.steps.1 {
-                    1 => sum(&unit[..slope.shape.1]),
-                    step => unit.iter().step_by(step).take(slope.shape.1).sum(),
+            let at_sums = self.input_and_gradient(layer, *seen)[1];
+            for (i, bias) in gradient.iter_mut().enumerate().take(at_sums.shape.0) {
+                let unit = &at_sums.data[i * at_sums.steps.0..];
+                *bias += match at_sums.steps.1 {
+                    1 => sum(&unit[..at_sums.shape.1]),
+                    step => unit.iter().step_by(step).take(at_sums.shape.1).sum(),
                 };
             }
         }
@@ -363,16 +365,16 @@ fn squash(h: &mut [f32], bias: &[f32]) {
     );
 }
 
-/// The slope of a squashed sum is 1 − tanh².
-fn flatten(slope: &mut [f32], h: &[f32]) {
+/// The derivative of tanh is 1 − tanh².
+fn tanh_backward(gradient: &mut [f32], h: &[f32]) {
     pulp::Arch::new().dispatch(
         #[inline(always)]
-        || slope.iter_mut().zip(h).for_each(|(s, h)| *s *= 1.0 - h * h),
+        || gradient.iter_mut().zip(h).for_each(|(g, h)| *g *= 1.0 - h * h),
     );
 }
 
-/// tanh x = e / (e + 2) with e = exp(2x) − 1, without branches, so that many are worked out side by side; right to a few
-/// units in the last place, also near 0. The same bits on every machine.
+/// tanh x = e / (e + 2) with e = exp(2x) − 1, without branches, so that it vectorises; accurate to a few units in the
+/// last place, also near 0. Bit-identical on every machine.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
     // Beyond 9 it is ±1 in f32. A comparison with what is no number is false: that stays none.
@@ -392,11 +394,11 @@ fn tanh(x: f32) -> f32 {
     e / (e + 2.0)
 }
 
-/// Slopes end where the unit was silent.
-pub(crate) fn silence(slope: &mut [f32], h: &[f32]) {
+/// The gradient is zero where the unit's output was.
+pub(crate) fn relu_backward(gradient: &mut [f32], h: &[f32]) {
     pulp::Arch::new().dispatch(
         #[inline(always)]
-        || slope.iter_mut().zip(h).for_each(|(s, h)| *s = if *h <= 0.0 { 0.0 } else { *s }),
+        || gradient.iter_mut().zip(h).for_each(|(g, h)| *g = if *h <= 0.0 { 0.0 } else { *g }),
     );
 }
 
@@ -420,7 +422,7 @@ mod tests {
     #[test]
     fn both_passes_are_libtorchs() {
         let mut rng = Rng::new(3, Stream::Act, 0);
-        // Sizes from the input on, heads, rows, and how many units of each hidden layer are dark behind the others.
+        // Sizes from the input on, heads, rows, and how many units of each hidden layer are inactive behind the others.
         let cases = [
             (vec![4], vec![2], 3, 0),
             (vec![4], vec![1], 5, 0),
@@ -433,8 +435,8 @@ mod tests {
             (vec![3, 8, 8], vec![2], 5, 8),
         ];
         let both = [Activation::Relu, Activation::Tanh];
-        for ((sizes, heads, rows, dark), activation) in cases.iter().flat_map(|case| both.map(|a| (case, a))) {
-            let (rows, dark) = (*rows, *dark);
+        for ((sizes, heads, rows, inactive), activation) in cases.iter().flat_map(|case| both.map(|a| (case, a))) {
+            let (rows, inactive) = (*rows, *inactive);
             let mut b = Builder::new(7);
             let mut layer = |name: &str, i: usize, o: usize| {
                 (b.orthogonal(name, i, o, 1.0), b.constant(&format!("{name}.bias"), &[o as i64], 0.1))
@@ -445,11 +447,11 @@ mod tests {
             for &(_, bias) in hidden.iter().filter(|_| activation == Activation::Relu) {
                 let bias = tch::no_grad(|| params.leaves[bias].shallow_clone());
                 let units = bias.numel() as i64;
-                let _ = tch::no_grad(|| bias.narrow(0, units - dark, dark).fill_(-100.0));
+                let _ = tch::no_grad(|| bias.narrow(0, units - inactive, inactive).fill_(-100.0));
             }
             let net = Dense::new(&params, &hidden, &heads, activation);
             let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
-            let (x, slope) = (drawn(rows * net.inputs()), drawn(rows * net.outputs()));
+            let (x, at_outputs) = (drawn(rows * net.inputs()), drawn(rows * net.outputs()));
 
             let leaf = Tensor::from_slice(&x).view([rows as i64, -1]).set_requires_grad(true);
             let mut h = leaf.shallow_clone();
@@ -459,7 +461,7 @@ mod tests {
             }
             let outs: Vec<_> = heads.iter().map(|&(w, b)| params.leaves[b].addmm(&h, &params.leaves[w])).collect();
             let out = Tensor::cat(&outs, 1);
-            let sum = (&out * Tensor::from_slice(&slope).view_as(&out)).sum(Kind::Float);
+            let sum = (&out * Tensor::from_slice(&at_outputs).view_as(&out)).sum(Kind::Float);
             let at_x = Tensor::run_backward(&[&sum], &[&leaf], true, false).remove(0);
             let gradient = params.gradient(&sum);
 
@@ -468,10 +470,10 @@ mod tests {
             net.forward(flat, &x, &mut mine, &mut tape);
             close(&mine, &out.detach());
             if activation == Activation::Relu {
-                assert!(tape.hidden.iter().all(|(h, lit)| *lit <= (h.len() / rows - dark as usize).max(1)));
+                assert!(tape.hidden.iter().all(|(h, active)| *active <= (h.len() / rows - inactive as usize).max(1)));
             }
-            net.backward(flat, &slope, &mut tape);
-            let seen = [Seen { x: &x, slope: &slope, tape: &tape, front: &[] }];
+            net.backward(flat, &at_outputs, &mut tape);
+            let seen = [Seen { x: &x, at_outputs: &at_outputs, tape: &tape, front: &[] }];
             for (i, layer) in net.hidden.iter().chain(&net.heads).enumerate() {
                 // In two parts, as two threads do.
                 let half = layer.inputs / 2;
@@ -488,9 +490,9 @@ mod tests {
             for from in 0..net.inputs() {
                 let n = net.inputs() - from;
                 let mut at_inputs = vec![f32::NAN; rows * n];
-                net.at_inputs(flat, &slope, &tape, from, &mut at_inputs, false);
+                net.at_inputs(flat, &at_outputs, &tape, from, &mut at_inputs, false);
                 close(&at_inputs, &at_x.narrow(1, from as i64, n as i64));
-                net.at_inputs(flat, &slope, &tape, from, &mut at_inputs, true);
+                net.at_inputs(flat, &at_outputs, &tape, from, &mut at_inputs, true);
                 close(&at_inputs, &(at_x.narrow(1, from as i64, n as i64) * 2.0));
             }
         }

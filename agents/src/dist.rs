@@ -1,4 +1,4 @@
-//! What a policy's outputs mean: categorical choices under masks, or a Gaussian.
+//! Action distributions: categorical under masks, or Gaussian.
 //!
 //! Sampling and the gradients of log-probabilities and entropies are on the host, wherever the network computes: an
 //! action's numbers are few beside a network's.
@@ -13,7 +13,7 @@ const HALF_LN_TAU: f64 = 0.918_938_533_204_672_7;
 /// The kind of distribution a spec asks for.
 #[derive(Clone, Debug)]
 pub enum Head {
-    /// Independent choices; the network gives their logits side by side.
+    /// Independent choices; the network gives their logits one after another.
     Categorical {
         /// Choices of each part.
         sizes: Vec<usize>,
@@ -25,19 +25,19 @@ pub enum Head {
     },
 }
 
-/// Where drawn actions go.
+/// Buffers for sampled actions.
 #[derive(Debug)]
 pub struct Drawn<'a> {
     /// `[rows, len]` as the loss needs them: choices, or normals before scaling.
     pub raw: &'a mut [f32],
-    /// `[rows, len]` as the environment does.
+    /// `[rows, len]` as the environment needs them.
     pub actions: ActionsMut<'a>,
     /// `[rows]` their log-probabilities.
     pub log_prob: &'a mut [f32],
 }
 
 impl Head {
-    /// The one that fits.
+    /// The distribution that fits an environment's actions.
     pub fn of(spec: &Spec) -> Self {
         match &spec.action {
             ActionSpec::Continuous { fields } => Self::Gaussian {
@@ -47,7 +47,7 @@ impl Head {
         }
     }
 
-    /// Numbers the network must give.
+    /// The number of network outputs.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Categorical { sizes } => sizes.iter().sum(),
@@ -148,7 +148,7 @@ impl Head {
 
     /// The log-probability of one row's action and the entropy of what it was drawn from. Leaves in `choices` what
     /// [`Head::differentiate`] needs.
-    pub fn judge(&self, row: Row<'_>, choices: &mut Vec<Choice>) -> [f64; 2] {
+    pub fn evaluate(&self, row: Row<'_>, choices: &mut Vec<Choice>) -> [f64; 2] {
         let Row { out, log_std, raw, mask } = row;
         choices.clear();
         match self {
@@ -187,8 +187,8 @@ impl Head {
         }
     }
 
-    /// Adds the gradient of `of_log_prob · log-probability + of_entropy · entropy` of a row that was just judged to
-    /// those at its outputs and at the logarithms of deviations.
+    /// Adds the gradient of `of_log_prob · log-probability + of_entropy · entropy` of the row that was just evaluated
+    /// to the gradients at its outputs and at the logarithms of deviations.
     pub fn differentiate(
         &self,
         row: Row<'_>,
@@ -253,8 +253,8 @@ mod tests {
     use super::*;
     use agon_core::rng::Stream;
 
-    /// What is drawn has the log-probability that it was drawn with, and gradients are those of differences, for every
-    /// kind of head.
+    /// Sampled actions come with their log-probability, and gradients agree with finite differences, for every kind of
+    /// head.
     #[test]
     fn gradients_are_those_of_differences() {
         let masked = [true, false, true, true, true, false, true, true, true, true];
@@ -283,15 +283,15 @@ mod tests {
                     mask: if mask.is_empty() { &[] } else { &mask[r * 5..(r + 1) * 5] },
                 };
                 let (here, mut scratch) = (&out[r * 5..(r + 1) * 5], Vec::new());
-                let judged = head.judge(Row { out: here, ..given }, &mut scratch);
-                assert!((f64::from(log_prob[r]) - judged[0]).abs() < 1e-5, "{head:?}");
+                let found = head.evaluate(Row { out: here, ..given }, &mut scratch);
+                assert!((f64::from(log_prob[r]) - found[0]).abs() < 1e-5, "{head:?}");
                 let (mut at_out, mut at_log_std) = (vec![0.0; 5], vec![0.0; log_std.len()]);
                 head.differentiate(Row { out: here, ..given }, &scratch, [2.0, 3.0], &mut at_out, &mut at_log_std);
                 for i in 0..5 {
                     let with = |h: f32| {
                         let mut moved = here.to_vec();
                         moved[i] += h;
-                        let [log_prob, entropy] = head.judge(Row { out: &moved, ..given }, &mut Vec::new());
+                        let [log_prob, entropy] = head.evaluate(Row { out: &moved, ..given }, &mut Vec::new());
                         2.0 * log_prob + 3.0 * entropy
                     };
                     let (h, allowed) = (2f32.powi(-8), mask.is_empty() || mask[r * 5 + i]);

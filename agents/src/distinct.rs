@@ -1,26 +1,26 @@
-//! Rows of a batch that are of the same transition: what depends on the transition alone is computed once.
+//! Deduplicates rows of a batch: what depends on the transition alone is computed once for each distinct transition.
 
-/// Computes something for rows of a batch, once for each number that stands for a row.
+/// Computes a function of rows once for each distinct key.
 ///
-/// Numbers met are kept as a sparse set (Briggs and Torczon 1993, "An efficient representation for sparse sets"): nothing
-/// is cleared or searched, whatever their bound.
+/// Keys are kept as a sparse set (Briggs and Torczon 1993, "An efficient representation for sparse sets"): nothing is
+/// cleared or searched, whatever the bound.
 #[derive(Debug)]
 pub struct Distinct {
-    /// Where a number stands in `met`, if it was met; else anything.
+    /// The index of a key in `met`, if it was met; else anything.
     stands: Vec<u32>,
     met: Vec<u32>,
-    /// The rows of the numbers met, and what came of them.
+    /// The rows of the keys met, and their results.
     rows: Vec<f32>,
     results: Vec<f32>,
 }
 
 impl Distinct {
-    /// For numbers below `bound`.
+    /// For keys below `bound`.
     pub fn new(bound: usize) -> Self {
         Self { stands: vec![0; bound], met: Vec::new(), rows: Vec::new(), results: Vec::new() }
     }
 
-    /// Where a number stands among those met, and whether it is new.
+    /// The index of a key among those met, and whether it is new.
     fn meet(&mut self, number: usize) -> (usize, bool) {
         let stands = self.stands[number] as usize;
         if self.met.get(stands) == Some(&(number as u32)) {

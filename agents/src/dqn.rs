@@ -1,8 +1,8 @@
-//! Deep Q-learning (Mnih et al. 2015) and everything that Rainbow (Hessel et al. 2018) put on it, each part a switch:
-//! double, dueling, prioritized replay, n-step returns, distributions (C51, QR), noisy networks.
+//! Deep Q-learning (Mnih et al. 2015) and the parts of Rainbow (Hessel et al. 2018), each a setting: double, dueling,
+//! prioritized replay, n-step returns, distributions (C51, QR), noisy networks.
 //!
-//! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The memory is [`crate::replay`], the network and its
-//! losses are [`crate::q_net`] and [`crate::q_loss`].
+//! Reading order: `Config`, `Dqn::act`, `Dqn::learn`, `Dqn::update`, [`crate::q_task`]. The replay memory is
+//! [`crate::replay`], the network and its losses are [`crate::q_net`] and [`crate::q_loss`].
 
 use crate::agent::{Agent, AgentError, Context, Inference, Saved, Stop, acts, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
@@ -15,17 +15,17 @@ use crate::input::Reading;
 use crate::net::Params;
 use crate::normalise::Moments;
 use crate::off_policy::collector::{Collecting, Collector};
-use crate::optim::{Adam, STRETCH, Schedule};
+use crate::optim::{Adam, CHUNK, Schedule};
 use crate::q_loss::{Kinds, Outputs};
 use crate::q_net::{OnDevice, OnHost, Passes, QNet, Shape};
 use crate::q_task::{Part, Task};
 use crate::replay::{Batch, Priorities, Replay};
-use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::Policy;
 use agon_core::rng::{LaneRngs, Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::spec::ActionSpec;
+use agon_core::thread_pool::ThreadPool;
 use agon_core::{Actions, ActionsMut, FirstBuf, Slab, Spec, StepBuf};
 use agon_search::Evaluate;
 use serde_json::{Map, Value, json};
@@ -34,8 +34,8 @@ use tch::{Device, Tensor};
 agon_core::settings! {
     /// Hyperparameters. Steps are those of all environments together, as in `train.steps`.
     pub struct Config {
-        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
-        /// left out. Other observations have none.
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, each followed by a ReLU; `[[16, 3, 1]]`
+        /// if left out. Other observations have none.
         conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![256, 256], in [1.0, 65536.0];
@@ -45,46 +45,46 @@ agon_core::settings! {
         learning_rate_schedule: Schedule = Schedule::Constant;
         /// Discount.
         gamma: f64 = 0.99, in [0.0, 1.0];
-        /// Transitions that are kept.
+        /// Transitions that the replay memory holds.
         memory: usize = 100_000, in [1.0, 1e9];
         /// Steps before learning begins.
         learning_starts: u64 = 1000, in [1.0, 1e12];
-        /// Steps between bouts of learning.
+        /// Steps between rounds of learning.
         train_every: u64 = 4, in [1.0, 1e9];
-        /// Gradient steps of a bout.
+        /// Gradient steps of a round.
         gradient_steps: u64 = 1, in [1.0, 1e6];
-        /// Transitions a gradient step sees.
+        /// Transitions of a minibatch.
         minibatch: usize = 64, in [1.0, 1e6];
-        /// Steps between copies of the network into the one that makes targets.
+        /// Steps between updates of the target network.
         target_every: u64 = 1000, in [1.0, 1e12];
-        /// The probability of a uniformly random action at the end; it falls from 1 in a line.
+        /// The probability of a uniformly random action at the end; it falls linearly from 1.
         epsilon_end: f64 = 0.05, in [0.0, 1.0];
         /// The share of the run over which it falls.
         epsilon_share: f64 = 0.1, in [0.0, 1.0];
         /// In training, actions that epsilon leaves to the network are drawn with probabilities softmax(Q / temperature)
         /// (Boltzmann exploration), also where `noise` is added; 0 takes the best. In units of returns before
-        /// `reward_scale`: actions whose values differ by much less are tried about equally often. What is judged or
+        /// `reward_scale`: actions whose values differ by much less are tried about equally often. What is evaluated or
         /// played always takes the best.
         temperature: f64 = 0.0, in [0.0, 1e12];
-        /// Longest gradient.
+        /// Gradients with a greater norm are scaled down to it.
         max_grad_norm: f64 = 10.0, in [0.0, 1e9];
-        /// The network picks the next action, the copy judges it (van Hasselt et al. 2016).
+        /// The network picks the next action, the target network evaluates it (van Hasselt et al. 2016).
         double: bool = true;
         /// Value and advantage have their own last layers (Wang et al. 2016).
         dueling: bool = false;
-        /// Rewards before the copy judges what is left.
+        /// Rewards before the target network's value takes over.
         n_step: usize = 1, in [1.0, 1000.0];
         /// Prioritized replay (Schaul et al. 2016): the exponent α of priorities; 0 draws uniformly.
         priority_exponent: f64 = 0.0, in [0.0, 1.0];
-        /// Prioritized replay: the exponent β of importance weights at the start; it rises to 1 in a line.
+        /// Prioritized replay: the exponent β of importance weights at the start; it rises linearly to 1.
         importance_exponent: f64 = 0.4, in [0.0, 1.0];
-        /// What is learned of an action's return: mean, c51 or qr (quantiles).
+        /// How returns are learned: mean, c51 (fixed returns) or qr (quantiles).
         returns: Kinds = Kinds::Mean;
-        /// c51, qr: fixed returns, or quantiles.
+        /// c51, qr: the number of fixed returns or quantiles.
         atoms: usize = 51, in [2.0, 1000.0];
-        /// c51: the least return that can be told apart, after `reward_scale`.
+        /// c51: the least fixed return, after `reward_scale`.
         lowest_return: f64 = -10.0, in [-1e9, 1e9];
-        /// c51: the greatest, likewise.
+        /// c51: the greatest fixed return, after `reward_scale`.
         highest_return: f64 = 10.0, in [-1e9, 1e9];
         /// Noisy networks in place of random actions (Fortunato et al. 2018): σ₀, 0 for none.
         noise: f64 = 0.0, in [0.0, 10.0];
@@ -109,18 +109,18 @@ pub struct Dqn {
     act_rngs: LaneRngs,
     sample_rng: Rng,
     noise_rng: Rng,
-    /// The step at which the network is copied next.
+    /// The step of the next update of the target network.
     copy_due: u64,
     parts: Vec<Part>,
-    /// On the host: the gradient of a step, where stretches of it end, and how many units of every hidden layer were lit
-    /// when those were cut.
+    /// On the host: the gradient of a step, where its chunks end, and how many units of every hidden layer were active
+    /// when the chunks were cut.
     gradient: Option<Tensor>,
     ends: Vec<usize>,
-    lit: Vec<usize>,
-    /// What the copy says of the batch's next observations, `[rows, width]`.
-    judged: Vec<f32>,
+    active: Vec<usize>,
+    /// The target network's outputs for the batch's next observations, `[rows, width]`.
+    next_outputs: Vec<f32>,
     distinct: Distinct,
-    crew: Crew,
+    pool: ThreadPool,
     q: Vec<f32>,
 }
 
@@ -154,7 +154,8 @@ impl Config {
         Ok(self.shape(reading, labels.len()))
     }
 
-    /// Minibatches that are drawn at once: the copy does not change within a bout, and uniform draws depend on nothing.
+    /// Minibatches that are drawn at once: the target network does not change within a round, and uniform draws depend
+    /// on nothing.
     fn together(&self) -> usize {
         if self.priority_exponent > 0.0 || self.noise > 0.0 {
             return 1;
@@ -174,13 +175,13 @@ impl Config {
         Shape { reading, hidden: self.hidden.clone(), noise: self.noise, outputs }
     }
 
-    /// Parts of a minibatch that may be learned from side by side, whether or not there are threads for them.
+    /// Parts of a minibatch, which may be processed in parallel. They do not depend on the number of threads.
     fn parts(&self, device: Device) -> usize {
         if device == Device::Cpu { (self.minibatch / 32).clamp(1, 4) } else { 1 }
     }
 }
 
-/// The greedy policy of a save, which is a judge of positions too: without the replay memory and the copy.
+/// The greedy policy of a save, which also evaluates positions: without the replay memory and the target network.
 pub fn inference(config: &Config, spec: &Spec, saved: &Saved, device: Device) -> Result<Inference, AgentError> {
     let shape = config.fits(spec, spec.agents)?;
     let fresh = Moments::of(&spec.observation, config.normalize_observation);
@@ -193,8 +194,8 @@ pub fn inference(config: &Config, spec: &Spec, saved: &Saved, device: Device) ->
     Ok(Inference { policy: Box::new(greedy()?), network: Some(Box::new(greedy()?)) })
 }
 
-/// Gradient steps between one look for units that stayed dark and the next.
-const DARK_EVERY: u64 = 128;
+/// Gradient steps between two reorderings that put inactive units last.
+const REORDER_EVERY: u64 = 128;
 
 impl Dqn {
     /// A fresh learner.
@@ -226,12 +227,12 @@ impl Dqn {
             copy_due: config.target_every,
             parts,
             gradient: (device == Device::Cpu).then(|| params.beside(3)),
-            ends: net.stretch_ends(STRETCH, &net.units()),
-            lit: net.units(),
-            judged: Vec::new(),
+            ends: net.chunk_ends(CHUNK, &net.units()),
+            active: net.units(),
+            next_outputs: Vec::new(),
             distinct: Distinct::new(Replay::steps(rows, config.memory, config.n_step) * rows),
-            // A device does its own work side by side.
-            crew: Crew::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
+            // A device parallelises by itself.
+            pool: ThreadPool::new(if device == Device::Cpu { threads.min(config.parts(device)) } else { 1 }),
             q: vec![0.0; rows * actions],
             config,
             net,
@@ -255,22 +256,22 @@ impl Dqn {
         1.0 + fallen * (self.config.epsilon_end - 1.0)
     }
 
-    /// The copy's outputs for all next observations of the batch. From a small memory many draws are of the same
-    /// transition.
-    fn judge(&mut self) {
-        let Self { net, crew, batch, parts, target, distinct, judged, .. } = self;
+    /// The target network's outputs for all next observations of the batch. From a small memory many draws are of the
+    /// same transition.
+    fn evaluate_next(&mut self) {
+        let Self { net, pool, batch, parts, target, distinct, next_outputs, .. } = self;
         let (width, inputs) = (net.outputs().width(), batch.next_obs.len() / batch.places.len());
         let noise = net.noise(&mut self.noise_rng);
-        judged.resize(batch.places.len() * width, 0.0);
-        distinct.each(&batch.places, &batch.next_obs, judged, |next_obs, judged| {
+        next_outputs.resize(batch.places.len() * width, 0.0);
+        distinct.each(&batch.places, &batch.next_obs, next_outputs, |next_obs, next_outputs| {
             let Some(flat) = host_view(&target.flat) else {
                 let mut passes = OnDevice { net, params: target, last: None, gradient: None };
-                return tch::no_grad(|| passes.forward(next_obs, noise.as_ref(), judged));
+                return tch::no_grad(|| passes.forward(next_obs, noise.as_ref(), next_outputs));
             };
-            let stretch = (next_obs.len() / inputs).div_ceil(parts.len());
-            let out = judged.chunks_mut(stretch * width).zip(next_obs.chunks(stretch * inputs));
+            let chunk = (next_obs.len() / inputs).div_ceil(parts.len());
+            let out = next_outputs.chunks_mut(chunk * width).zip(next_obs.chunks(chunk * inputs));
             let mut jobs: Vec<_> = parts.iter_mut().zip(out).collect();
-            crew.each(&mut jobs, |_, (part, (out, obs))| {
+            pool.each(&mut jobs, |_, (part, (out, obs))| {
                 let mut passes = OnHost { net, flat, work: &mut part.work };
                 for (out, obs) in out.chunks_mut(BLOCK * width).zip(obs.chunks(BLOCK * inputs)) {
                     passes.forward(obs, noise.as_ref(), out);
@@ -280,12 +281,12 @@ impl Dqn {
     }
 
     /// Draws transitions and learns from them, a minibatch a gradient step; the last one's loss, the mean of the values
-    /// learned from, and the gradient's norm. All minibatches of the memory's batch are drawn at once, and judged by
-    /// the copy at once: where there is more than one, nothing that they depend on changes between them.
+    /// learned from, and the gradient's norm. All minibatches until the next step are drawn at once, and the target
+    /// network evaluates all of them at once: nothing that they depend on changes between them.
     fn update(&mut self, rate: f64) -> [f64; 3] {
         let beta = self.config.importance_exponent + (1.0 - self.config.importance_exponent) * self.collector.progress;
         self.collector.sample(&mut self.sample_rng, beta, &mut self.batch);
-        self.judge();
+        self.evaluate_next();
         let (c, b, net, size) = (&self.config, &self.batch, &self.net, self.config.minibatch);
         let prioritized = c.priority_exponent > 0.0;
         let mut told = [0.0; 3];
@@ -303,15 +304,15 @@ impl Dqn {
                 reward: &b.reward,
                 discount: &b.discount,
                 weight: if prioritized { &b.weight } else { &[] },
-                judged: &self.judged,
+                next_outputs: &self.next_outputs,
                 noise: [choice.as_ref(), learned.as_ref()],
             };
             let task = all.of(from..from + size);
             let norm = match (host_view(&self.params.flat), self.gradient.as_mut().and_then(host_slice)) {
                 (Some(flat), Some(gradient)) => {
-                    let stretch = size.div_ceil(self.parts.len());
-                    let of = |i: usize| task.of((i * stretch).min(size)..((i + 1) * stretch).min(size));
-                    self.crew.each(&mut self.parts, |i, part| {
+                    let chunk = size.div_ceil(self.parts.len());
+                    let of = |i: usize| task.of((i * chunk).min(size)..((i + 1) * chunk).min(size));
+                    self.pool.each(&mut self.parts, |i, part| {
                         let mut work = std::mem::take(&mut part.work);
                         of(i).learn(&mut OnHost { net, flat, work: &mut work }, part);
                         part.work = work;
@@ -320,12 +321,12 @@ impl Dqn {
                     let find =
                         |from: usize, gradient: &mut [f32]| net.gradient(from, &seen, learned.as_ref(), gradient);
                     let rates = [rate, c.max_grad_norm];
-                    let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, &self.crew);
-                    if self.adam.steps.is_multiple_of(DARK_EVERY) {
+                    let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, &self.pool);
+                    if self.adam.steps.is_multiple_of(REORDER_EVERY) {
                         let works: Vec<_> = self.parts.iter().map(|p| &p.work).collect();
-                        let lit = &mut self.lit;
-                        self.adam.reordered(&mut self.params, |vectors| *lit = net.dark_last(&works, vectors));
-                        self.ends = net.stretch_ends(STRETCH, lit);
+                        let active = &mut self.active;
+                        self.adam.reordered(&mut self.params, |vectors| *active = net.inactive_last(&works, vectors));
+                        self.ends = net.chunk_ends(CHUNK, active);
                     }
                     norm.map_or(f64::NAN, f64::from)
                 }
@@ -376,7 +377,7 @@ impl Agent for Dqn {
     fn act(&mut self) {
         let (epsilon, rows) = (self.epsilon() as f32, self.collector.slab.rows());
         let actions = self.q.len() / rows;
-        // Whoever acts at random anyway is not asked.
+        // Rows that act at random need no values.
         let mut rngs: Vec<Rng> = (0..rows).map(|row| self.act_rngs.row(row)).collect();
         self.act_rngs.step += 1;
         let random: Vec<bool> = rngs.iter_mut().map(|rng| rng.f32() < epsilon).collect();
@@ -457,7 +458,7 @@ impl Agent for Dqn {
             ("sample_rng", json!(self.sample_rng.state())),
             ("noise_rng", json!(self.noise_rng.state())),
             ("due", json!([self.collector.due(), self.copy_due])),
-            ("lit", json!(self.lit)),
+            ("lit", json!(self.active)),
         ] {
             state.insert(key.into(), value);
         }
@@ -480,13 +481,13 @@ impl Agent for Dqn {
         if copy > self.collector.step.saturating_add(self.config.target_every) {
             return Err(AgentError::Checkpoint("its `step` and `due` cannot be".into()));
         }
-        // Older checkpoints do not say; they go on with other last digits.
+        // Older checkpoints do not hold it; they resume with differences in the last digits.
         let units = self.net.units();
-        self.lit = saved.part::<Option<Vec<usize>>>("lit")?.unwrap_or_else(|| units.clone());
-        if self.lit.len() != units.len() || self.lit.iter().zip(&units).any(|(lit, units)| lit > units) {
+        self.active = saved.part::<Option<Vec<usize>>>("lit")?.unwrap_or_else(|| units.clone());
+        if self.active.len() != units.len() || self.active.iter().zip(&units).any(|(active, units)| active > units) {
             return Err(AgentError::Checkpoint("its `lit` is of another network".into()));
         }
-        self.ends = self.net.stretch_ends(STRETCH, &self.lit);
+        self.ends = self.net.chunk_ends(CHUNK, &self.active);
         Ok(())
     }
 }
@@ -496,8 +497,8 @@ mod tests {
     use super::*;
     use agon_core::Field;
 
-    /// Draws are as frequent as the softmax of the values says, none are of masked actions, and a temperature near zero
-    /// takes the best.
+    /// Actions are drawn with the probabilities of the softmax of the values, none are of masked actions, and a
+    /// temperature near zero takes the best.
     #[test]
     fn a_temperature_draws_from_the_softmax_of_values() {
         const ROWS: usize = 40_000;

@@ -9,14 +9,14 @@ use agon_core::stats::student_975;
 use agon_core::{Actions, Slab, VecEnv, View};
 use serde_json::Value;
 
-/// What an evaluation found.
+/// The result of an evaluation.
 #[derive(Debug)]
 pub struct Evaluation {
     /// The return of the actor's agent (see [`Actor::seat`]) in every episode, in the order of their seeds.
     pub returns: Vec<f64>,
     /// Mean length.
     pub length: f64,
-    /// What else was counted, in every episode.
+    /// The measures of every episode.
     pub measures: Vec<(Measure, Vec<f64>)>,
     /// The episodes that were to be recorded.
     pub recorded: Vec<Recorded>,
@@ -27,15 +27,15 @@ pub struct Evaluation {
 pub struct Seen<'a> {
     /// The step's number in its episode, from 0.
     pub step: u32,
-    /// What was acted on, `[agents, obs_len]`.
+    /// The observations acted on, `[agents, obs_len]`.
     pub obs: &'a [f32],
-    /// What was done, `[agents, len]`.
+    /// The actions, `[agents, len]`.
     pub actions: Actions<'a>,
-    /// What was counted of the step (see [`agon_core::Env::MEASURES`]).
+    /// The measures of the step (see [`agon_core::Env::MEASURES`]).
     pub measures: &'a [f64],
 }
 
-/// A recorded episode; whoever writes it adds who, where and when.
+/// A recorded episode, without the header's actor and environment.
 #[derive(Debug)]
 pub struct Recorded {
     /// The environment at the start.

@@ -1,8 +1,8 @@
-//! Exact planning for small environments that tell their chances: value iteration (Bellman 1957) and policy iteration
-//! (Howard 1960).
+//! Exact planning for small environments that give their transition probabilities: value iteration (Bellman 1957) and
+//! policy iteration (Howard 1960).
 //!
-//! States are visited against the order in which they are met, so that in an environment with a deadline one sweep is
-//! the whole backward induction.
+//! States are swept in the reverse order of their discovery, so that in an environment with a deadline one sweep is the
+//! whole backward induction.
 
 use crate::agent::{AgentError, MOST_STEPS, Saved, Stop};
 use crate::train::{Episodes, Start, Times, Training};
@@ -16,25 +16,25 @@ use std::time::Instant;
 use tch::Tensor;
 
 agon_core::choices! {
-    /// How it is planned.
+    /// The method.
     pub enum Method {
-        /// Every sweep takes the best choice of every state.
+        /// Each sweep takes the best choice of every state.
         Value = "value-iteration",
-        /// A policy is evaluated until its values stand still, then improved.
+        /// A policy is evaluated until its values converge, then improved.
         Policy = "policy-iteration",
     }
 }
 
 agon_core::settings! {
-    /// How it is planned. A step is a sweep over all states.
+    /// The method. A step is a sweep over all states.
     pub struct Config {
         /// value-iteration or policy-iteration.
         method: Method = Method::Value;
         /// Discount; the environment's own if left out.
         gamma: Option<f64> = None, in [0.0, 1.0];
-        /// Values that change less than this stand still.
+        /// Values that change less than this have converged.
         tolerance: f64 = 1e-10, in [0.0, 1e9];
-        /// States, at most.
+        /// The most states.
         most_states: usize = 1_000_000, in [1.0, 1e8];
     }
 }
@@ -95,13 +95,13 @@ impl Exact {
         moved
     }
 
-    /// Takes the best choice everywhere; whether that is another policy.
+    /// Makes the policy greedy; whether it changed.
     fn improve(&mut self) -> bool {
         let mut changed = false;
         for state in 0..self.value.len() {
             let (best, worth) = self.model.best(state, self.gamma, &self.value);
             let now = self.model.worth(state, self.choice[state] as usize, self.gamma, &self.value);
-            // Equals are left alone, or policies could take turns for ever.
+            // Ties keep the present action, or policies could alternate for ever.
             if worth > now + self.config.tolerance.max(1e-12) {
                 self.choice[state] = best as u32;
                 changed = true;
@@ -134,7 +134,7 @@ impl Training for Exact {
         Ok(())
     }
 
-    /// A sweep is over before anybody waits.
+    /// A sweep is short: no stop is checked within it.
     fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {
         if stop() {
             return Ok(None);

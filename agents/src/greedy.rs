@@ -1,4 +1,4 @@
-//! Whoever takes the action of the greatest value: in an environment, and as a judge of positions.
+//! The greedy policy, which takes the action of the greatest value: in an environment, and as an evaluator of positions.
 
 use crate::dist::Head;
 use crate::net::Params;
@@ -34,7 +34,7 @@ impl Greedy {
     }
 }
 
-/// As a judge of positions: the values of moves are their logits, the best one's is the position's.
+/// As an evaluator of positions: the values of moves are their logits, and the greatest is the position's value.
 impl Evaluate for Greedy {
     fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
         let obs = see(self.moments.as_ref(), obs, &mut self.seen);
@@ -69,7 +69,7 @@ mod tests {
     use tch::Device;
 
     #[test]
-    fn observations_are_judged_as_the_learner_sees_them() {
+    fn observations_are_normalised_as_in_learning() {
         let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: false, support: [0.0, 1.0] };
         let (net, params) =
             QNet::new(1, &Shape { reading: Reading::plain(2), hidden: vec![8], noise: 0.0, outputs }, Device::Cpu);
@@ -81,14 +81,14 @@ mod tests {
         // (x − mean) / deviation of two numbers is −1 and 1.
         let (mut wanted, mut work) = ([0.0; 4], Work::default());
         net.means(&params, &[-1.0, -1.0, 1.0, 1.0], None, &mut work, &mut wanted);
-        let judge = |moments| {
+        let values = |moments| {
             let (mut logits, mut value) = ([0.0; 4], [0.0; 2]);
             let mut greedy = Greedy::new(params.frozen(), moments, net.clone(), Head::of(&spec));
             greedy.evaluate(&obs, &mut logits, &mut value);
             logits
         };
-        let found = judge(Some(moments));
+        let found = values(Some(moments));
         assert!(found.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-2), "{found:?} is not {wanted:?}");
-        assert!(judge(None).iter().zip(&wanted).any(|(a, b)| (a - b).abs() > 1.0), "without, it sees other numbers");
+        assert!(values(None).iter().zip(&wanted).any(|(a, b)| (a - b).abs() > 1.0), "without, it sees other numbers");
     }
 }

@@ -1,5 +1,5 @@
-//! How a network reads an observation: numbers as they are, one of n as n numbers of which one is 1, and a picture as
-//! numbers from 0 to 1 through convolutions. The one place for that, on the host and on a device.
+//! How a network reads an observation: numbers as they are, one of n as one-hot, and a picture scaled to [0, 1] and
+//! through convolutions. The one place for that, on the host and on a device.
 
 use crate::agent::AgentError;
 use crate::conv::{self, Conv, Filters, Stack};
@@ -8,12 +8,12 @@ use agon_core::Observation;
 use agon_core::settings::Issue;
 use tch::{Kind, Tensor};
 
-/// What becomes of the numbers that an environment wrote, before anything is learned.
+/// The transformation of an environment's numbers before the first parameters.
 #[derive(Clone, Copy, Debug)]
 enum Form {
-    /// They stay.
+    /// Unchanged.
     Plain,
-    /// An index becomes as many numbers as there are, of which one is 1.
+    /// An index becomes a one-hot vector.
     OneHot,
     /// Numbers of a picture are multiplied by this.
     Scaled(f32),
@@ -28,11 +28,11 @@ pub struct Reading {
     stack: Stack,
 }
 
-/// What reads a picture unless a scenario says otherwise: the one layer of MinAtar's networks (Young and Tian 2019).
+/// The default convolutions of a picture: the one layer of MinAtar's networks (Young and Tian 2019).
 const USUAL: Filters = Filters { channels: 16, kernel: 3, stride: 1 };
 
 impl Reading {
-    /// Of so many plain numbers.
+    /// For so many plain numbers.
     pub fn plain(numbers: usize) -> Self {
         Self { form: Form::Plain, obs_len: numbers, inputs: numbers, stack: Stack::default() }
     }
@@ -65,12 +65,12 @@ impl Reading {
         self.obs_len
     }
 
-    /// Numbers that the first layer behind is given.
+    /// Inputs of the first layer after it.
     pub fn features(&self) -> usize {
         self.stack.outputs().next_back().unwrap_or(self.inputs)
     }
 
-    /// Numbers that reading an observation takes room for.
+    /// Numbers of buffers for one observation.
     pub fn room(&self) -> usize {
         match self.form {
             Form::Plain => 0,
@@ -78,7 +78,7 @@ impl Reading {
         }
     }
 
-    /// Numbers that are learned.
+    /// The number of parameters.
     pub fn parameters(&self) -> usize {
         self.stack.parameters()
     }
@@ -91,7 +91,7 @@ pub struct Input {
     conv: Conv,
 }
 
-/// Room for reading on the host, and what the backward pass needs of it.
+/// Buffers for reading on the host, and what the backward pass needs of them.
 #[derive(Debug, Default)]
 pub struct Work {
     /// `[rows, inputs]`; empty where numbers are plain.
@@ -130,10 +130,10 @@ impl Input {
         work.features(obs)
     }
 
-    /// Adds the gradient of `Σ slope · features` of the last forward pass to `gradient`, which begins where the flat
-    /// parameters do. `slope`: `[rows, features]`.
-    pub fn backward(&self, flat: &[f32], slope: &[f32], work: &mut Work, gradient: &mut [f32]) {
-        self.conv.backward(flat, &work.read, slope, &mut work.conv, gradient);
+    /// Adds the gradient of `Σ at_features · features` of the last forward pass to `gradient`, which begins where the
+    /// flat parameters do. `at_features`: `[rows, features]`.
+    pub fn backward(&self, flat: &[f32], at_features: &[f32], work: &mut Work, gradient: &mut [f32]) {
+        self.conv.backward(flat, &work.read, at_features, &mut work.conv, gradient);
     }
 
     /// The same as [`Input::forward`] by tensor operations, on any device.
@@ -150,7 +150,7 @@ impl Input {
 }
 
 impl Work {
-    /// What the last forward pass made of these observations.
+    /// The features of these observations, from the last forward pass.
     pub fn features<'a>(&'a self, obs: &'a [f32]) -> &'a [f32] {
         match (self.conv.made(), &self.read[..]) {
             ([], []) => obs,
@@ -172,7 +172,7 @@ mod tests {
         Observation::Picture(Picture { channels, height: side, width: side, high })
     }
 
-    /// What both ways of reading make of an observation.
+    /// An observation read in both ways, which must agree.
     fn read(reading: &Reading, obs: &[f32]) -> Vec<f32> {
         let mut b = Builder::new(1);
         let input = Input::new(&mut b, reading);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 agon_core::choices! {
-    /// What follows each hidden layer.
+    /// The activation after each hidden layer.
     pub enum Activation { Tanh = "tanh", Relu = "relu" }
 }
 
@@ -32,7 +32,7 @@ pub struct Params {
     names: Vec<(String, Vec<i64>)>,
 }
 
-/// Collects parameters before they are laid out.
+/// Builds the parameters of networks.
 pub struct Builder {
     rng: Rng,
     names: Vec<(String, Vec<i64>)>,
@@ -91,7 +91,7 @@ impl Builder {
         self.values.len() - 1
     }
 
-    /// Lays everything out on a device.
+    /// Lays all parameters out on a device.
     pub fn finish(self, device: Device) -> Params {
         let flat = Tensor::cat(&self.values, 0).to_device(device);
         let mut params = Params { flat, leaves: Vec::new(), names: self.names };
@@ -118,7 +118,7 @@ impl Params {
         start..start + size(&self.names[leaf])
     }
 
-    /// Numbers in all.
+    /// The number of parameters.
     pub fn count(&self) -> i64 {
         self.flat.size()[0]
     }
@@ -150,8 +150,8 @@ impl Params {
     }
 
     /// A zero for every parameter: gradients, moments. `place`: 1, 2, 3 for vectors that are walked side by side with
-    /// the parameters. Large vectors mostly begin with a page of memory each, and whatever is at the same distance from
-    /// that gets in each other's way in the nearest cache: Adam alone takes three times as long if all four are.
+    /// the parameters. Large vectors mostly begin at a page boundary each, and entries at the same distance from it
+    /// conflict in the nearest cache: Adam alone takes three times as long if all four do.
     pub fn beside(&self, place: i64) -> Tensor {
         let ahead = 272 * place; // a quarter of a page and a line
         let long = Tensor::zeros([ahead + self.count()], (Kind::Float, self.flat.device()));
@@ -165,14 +165,14 @@ impl Params {
         same
     }
 
-    /// The same parameters in their own memory, for a policy that outlives the next update.
+    /// A copy of the parameters, for a policy that outlives the next update.
     pub fn frozen(&self) -> Self {
         let mut copy = Self { flat: self.flat.copy(), leaves: Vec::new(), names: self.names.clone() };
         copy.relink();
         copy
     }
 
-    /// Becomes the same numbers as `other`, of the same network.
+    /// Copies the parameters of `other`, of the same network.
     pub fn copy(&mut self, other: &Self) {
         // On the host without libtorch: its threads would be woken for this, and get in the way of others for a while.
         match (host_slice(&mut self.flat), host_view(&other.flat)) {
@@ -204,7 +204,7 @@ pub struct Mlp {
 
 impl Mlp {
     /// Layers of the given sizes. Hidden weights are orthogonal with gain √2, the last ones with `gain`; biases zero.
-    /// With `activate_last` the last layer is a hidden one too: a trunk for heads to stand on.
+    /// With `activate_last` the last layer is a hidden one too: a trunk shared by heads.
     pub fn new(b: &mut Builder, name: &str, sizes: &[usize], activation: Activation, last: Last) -> Self {
         let count = sizes.len() - 1;
         let layers = (0..count).map(|i| {

@@ -18,13 +18,13 @@ impl Moments {
         Self { count: 1e-4, mean: vec![0.0; width], variance: vec![1.0; width] }
     }
 
-    /// Of observations, where that is wanted and they are plain numbers: nothing else has a mean that says something.
+    /// For observations, if wanted and if they are plain numbers: for other kinds a mean is meaningless.
     pub fn of(observation: &Observation, wanted: bool) -> Option<Self> {
         let plain = matches!(observation, Observation::Numbers(_));
         (wanted && plain).then(|| Self::new(observation.len()))
     }
 
-    /// Whether it holds what these could have become: as many numbers, none of them impossible.
+    /// Whether `self` can have become it: as many numbers, all possible.
     fn fits(&self, other: &Self) -> bool {
         let sane = |x: &f64| x.is_finite();
         self.mean.len() == other.mean.len()
@@ -50,7 +50,7 @@ impl Moments {
         }
     }
 
-    /// Takes a batch `[rows, width]` in.
+    /// Updates with a batch `[rows, width]`.
     pub fn update(&mut self, batch: &[f32]) {
         let width = self.mean.len();
         let rows = (batch.len() / width) as f64;

@@ -1,4 +1,4 @@
-//! Learners that remember what they did: a collector of steps that all of them share, and continuous control.
+//! Off-policy learners: the collector of steps that all of them share, and continuous control.
 
 pub mod actor_critic;
 pub mod collector;

@@ -1,4 +1,4 @@
-//! Learners that learn from what their present policy did.
+//! On-policy learners.
 //!
 //! | to learn about | read |
 //! | --- | --- |

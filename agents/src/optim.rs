@@ -3,7 +3,7 @@
 use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::bridge::host_slice;
 use crate::net::Params;
-use agon_core::crew::Crew;
+use agon_core::thread_pool::ThreadPool;
 use tch::Tensor;
 
 agon_core::choices! {
@@ -91,16 +91,17 @@ impl Adam {
         Ok(())
     }
 
-    /// One update; gradients longer than `max_norm` are shortened to it. Returns the gradient's norm, on the device.
+    /// One update; gradients with a norm above `max_norm` are scaled down to it. Returns the gradient's norm, on the
+    /// device.
     pub fn step(&mut self, params: &mut Params, gradient: &Tensor, rate: f64, max_norm: f64) -> Tensor {
         if let Some(gradient) = host_slice(&mut gradient.shallow_clone())
             && let Some(norm) = self.step_on_host(
                 params,
                 gradient,
-                &stretch_ends(gradient.len()),
+                &chunk_ends(gradient.len()),
                 |_, _| {},
                 [rate, max_norm],
-                &Crew::default(),
+                &ThreadPool::default(),
             )
         {
             return Tensor::from(norm);
@@ -124,9 +125,9 @@ impl Adam {
         })
     }
 
-    /// The same where memory is the CPU's, stretch by stretch: a dozen small tensor operations cost more than the
-    /// gradient of a small network. `ends`: where stretches end, the last one at the last number. `find` is told where a
-    /// stretch begins and makes of it, in `gradient`, what it shall be. None where the parameters are elsewhere.
+    /// The same on the CPU, chunk by chunk: a dozen small tensor operations cost more than the gradient of a small
+    /// network. `ends`: where chunks end, the last one at the last parameter. `find` gets where a chunk begins and its
+    /// part of `gradient`, to be overwritten. None where the parameters are on a device.
     pub fn step_on_host(
         &mut self,
         params: &mut Params,
@@ -134,24 +135,24 @@ impl Adam {
         ends: &[usize],
         find: impl Fn(usize, &mut [f32]) + Sync,
         [rate, max_norm]: [f64; 2],
-        crew: &Crew,
+        pool: &ThreadPool,
     ) -> Option<f32> {
         let (mut x, mut g) = (host_slice(&mut params.flat)?, gradient);
         let (mut m, mut v) = (host_slice(&mut self.m)?, host_slice(&mut self.v)?);
-        let mut stretches: Vec<Stretch<'_>> = Vec::with_capacity(ends.len());
+        let mut chunks: Vec<Chunk<'_>> = Vec::with_capacity(ends.len());
         let mut from = 0;
         for end in ends {
             let n = end - from;
             let (x, g, m, v) = (cut(&mut x, n), cut(&mut g, n), cut(&mut m, n), cut(&mut v, n));
-            stretches.push(Stretch { from, x, g, m, v, squares: 0.0 });
+            chunks.push(Chunk { from, x, g, m, v, squares: 0.0 });
             from = *end;
         }
-        assert!(x.is_empty() && g.is_empty(), "the last stretch ends at {from}");
-        crew.each(&mut stretches, |_, stretch| {
-            find(stretch.from, stretch.g);
-            stretch.square();
+        assert!(x.is_empty() && g.is_empty(), "the last chunk ends at {from}");
+        pool.each(&mut chunks, |_, chunk| {
+            find(chunk.from, chunk.g);
+            chunk.square();
         });
-        let norm = stretches.iter().map(|s| s.squares).sum::<f32>().sqrt();
+        let norm = chunks.iter().map(|s| s.squares).sum::<f32>().sqrt();
         self.steps += 1;
         let n = self.steps as f64;
         let (c1, c2) = (1.0 - self.betas.0.powf(n), 1.0 - self.betas.1.powf(n));
@@ -162,11 +163,11 @@ impl Adam {
             root: (1.0 / c2.sqrt()) as f32,
             eps: self.eps as f32,
         };
-        crew.each(&mut stretches, |_, stretch| stretch.update(&rates));
+        pool.each(&mut chunks, |_, chunk| chunk.update(&rates));
         Some(norm)
     }
 
-    /// Lets somebody give parameters and moments another order, alike; they do so only in the host's memory.
+    /// Lets `reorder` permute parameters and moments alike; only where they are on the CPU.
     pub fn reordered(&mut self, params: &mut Params, reorder: impl FnOnce(&mut [&mut [f32]])) {
         if let (Some(x), Some(m), Some(v)) =
             (host_slice(&mut params.flat), host_slice(&mut self.m), host_slice(&mut self.v))
@@ -176,21 +177,21 @@ impl Adam {
     }
 }
 
-/// Parameters that stay as they are, together, where none has a gradient or a first moment, as behind units long dark:
-/// what one thread does not write, another need not fetch. Their second moments are the thread's own.
+/// A group of so many parameters is skipped where none has a gradient or a first moment, as those of units long
+/// inactive: what one thread does not write, another need not fetch. Their second moments are the thread's own.
 const TOGETHER: usize = 64;
 
-/// Numbers that are worked on at a time.
-pub const STRETCH: usize = 32_768;
+/// Parameters of a chunk.
+pub const CHUNK: usize = 32_768;
 
-/// Where stretches of so many numbers end.
-pub fn stretch_ends(numbers: usize) -> Vec<usize> {
-    (1..=numbers.div_ceil(STRETCH)).map(|i| (i * STRETCH).min(numbers)).collect()
+/// Where the chunks of `numbers` parameters end.
+pub fn chunk_ends(numbers: usize) -> Vec<usize> {
+    (1..=numbers.div_ceil(CHUNK)).map(|i| (i * CHUNK).min(numbers)).collect()
 }
 
 /// The next `n` of these numbers.
 fn cut<'a>(numbers: &mut &'a mut [f32], n: usize) -> &'a mut [f32] {
-    numbers.split_off_mut(..n).expect("stretches end in order, and within the numbers")
+    numbers.split_off_mut(..n).expect("chunks end in order, and within the numbers")
 }
 
 /// `to ← to + from`
@@ -201,15 +202,15 @@ pub fn add(to: &mut [f32], from: &[f32]) {
     );
 }
 
-/// A stretch of parameters, with their gradient and moments.
-struct Stretch<'a> {
+/// A chunk of parameters with their gradient and moments.
+struct Chunk<'a> {
     /// Where it begins.
     from: usize,
     x: &'a mut [f32],
     g: &'a mut [f32],
     m: &'a mut [f32],
     v: &'a mut [f32],
-    /// Of the gradient, summed.
+    /// The sum of squares of the gradient.
     squares: f32,
 }
 
@@ -234,18 +235,18 @@ impl Rates {
     }
 }
 
-impl Stretch<'_> {
+impl Chunk<'_> {
     fn square(&mut self) {
         self.squares = pulp::Arch::new().dispatch(Squares(self.g));
     }
 
     fn update(&mut self, rates: &Rates) {
-        pulp::Arch::new().dispatch(Update { stretch: self, rates });
+        pulp::Arch::new().dispatch(Update { chunk: self, rates });
     }
 }
 
-/// Squares to be summed. Neither this nor what follows is a closure: of these two, `dispatch` called one that was built
-/// for every processor (Adam took three times as long).
+/// The sum of squares. Neither this nor the update below is a closure: with closures `dispatch` called generic code
+/// (Adam took three times as long).
 struct Squares<'a>(&'a [f32]);
 
 impl pulp::NullaryFnOnce for Squares<'_> {
@@ -265,9 +266,9 @@ impl pulp::NullaryFnOnce for Squares<'_> {
     }
 }
 
-/// A stretch to be updated.
+/// A chunk to be updated.
 struct Update<'a, 'b> {
-    stretch: &'a mut Stretch<'b>,
+    chunk: &'a mut Chunk<'b>,
     rates: &'a Rates,
 }
 
@@ -276,7 +277,7 @@ impl pulp::NullaryFnOnce for Update<'_, '_> {
 
     #[inline(always)]
     fn call(self) {
-        let (Stretch { x, g, m, v, .. }, r) = (self.stretch, self.rates);
+        let (Chunk { x, g, m, v, .. }, r) = (self.chunk, self.rates);
         let ((xs, x), (gs, g)) = (x.as_chunks_mut::<TOGETHER>(), g.as_chunks::<TOGETHER>());
         let ((ms, m), (vs, v)) = (m.as_chunks_mut::<TOGETHER>(), v.as_chunks_mut::<TOGETHER>());
         for ((x, g), (m, v)) in xs.iter_mut().zip(gs).zip(ms.iter_mut().zip(vs)) {
@@ -296,8 +297,8 @@ impl pulp::NullaryFnOnce for Update<'_, '_> {
     }
 }
 
-/// Nothing instead of a number with too small an exponent. Moments of units that stay dark fade into those, where they
-/// stay, since a tenth of the smallest rounds to nothing; many processors are slow with them.
+/// Flushes subnormal numbers to zero. Moments of units that stay inactive decay into subnormals and would stay there,
+/// since a tenth of the smallest rounds to zero; many processors are slow with them.
 #[inline(always)]
 fn flushed(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
@@ -340,7 +341,7 @@ mod tests {
         }
     }
 
-    /// Numbers that come to rest and wake up again, next to some that never rest, bit by bit.
+    /// Parameters whose gradients vanish and return, next to others that always have one, bit for bit.
     #[test]
     fn rest_changes_nothing() {
         let n = 3 * TOGETHER + 5;
@@ -397,10 +398,10 @@ mod tests {
         assert_eq!(params.leaves[x].double_value(&[0, 0]), f64::from(reversed[0]), "leaves are the same memory");
     }
 
-    /// Parts of a gradient and several threads make the same step as the whole and one, to the last bit.
+    /// Chunks and several threads make the same step as the whole and one thread, bit for bit.
     #[test]
     fn threads_and_parts_change_nothing() {
-        let (n, half) = (3 * STRETCH + 17, vec![0.25f32; 3 * STRETCH + 17]);
+        let (n, half) = (3 * CHUNK + 17, vec![0.25f32; 3 * CHUNK + 17]);
         let stepped = |parts: usize, threads: usize| {
             let mut builder = Builder::new(0);
             builder.constant("x", &[n as i64], 1.0);
@@ -411,9 +412,8 @@ mod tests {
                 g.fill(0.0);
                 (0..parts).for_each(|_| add(g, &part[from..from + g.len()]));
             };
-            let (mut gradient, crew) = (vec![f32::NAN; n], Crew::new(threads));
-            let norm =
-                adam.step_on_host(&mut params, &mut gradient, &stretch_ends(n), find, [0.1, 0.5], &crew).unwrap();
+            let (mut gradient, pool) = (vec![f32::NAN; n], ThreadPool::new(threads));
+            let norm = adam.step_on_host(&mut params, &mut gradient, &chunk_ends(n), find, [0.1, 0.5], &pool).unwrap();
             (norm, host_slice(&mut params.flat).unwrap().to_vec())
         };
         let one = stepped(1, 1);

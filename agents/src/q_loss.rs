@@ -1,6 +1,6 @@
-//! What is learned of an action's return, and how: means, probabilities of fixed returns (C51), quantiles (QR); values
-//! and advantages apart (dueling). Rows of plain numbers, with slopes by hand: a minibatch of a few dozen rows is too
-//! small for tensor operations to pay.
+//! How returns are represented and learned: means, probabilities of fixed returns (C51), quantiles (QR); with separate
+//! value and advantages (dueling). Rows of plain numbers, with gradients by hand: a minibatch of a few dozen rows is
+//! too small for tensor operations to pay.
 
 agon_core::choices! {
     /// What is learned of an action's return.
@@ -14,10 +14,10 @@ agon_core::choices! {
     }
 }
 
-/// How a row of a network's outputs is read: `[actions, atoms]`, then `[atoms]` of the value where it is apart.
+/// How a row of a network's outputs is read: `[actions, atoms]`, then `[atoms]` of the value where it is separate.
 #[derive(Clone, Copy, Debug)]
 pub struct Outputs {
-    /// What an action's numbers are.
+    /// How returns are represented.
     pub kind: Kinds,
     /// Actions.
     pub actions: usize,
@@ -35,7 +35,7 @@ impl Outputs {
         (self.actions + usize::from(self.dueling)) * self.atoms
     }
 
-    /// Value and advantages become actions' numbers: `value + advantage − mean advantage`, atom by atom.
+    /// Combines value and advantages into the actions' numbers: `value + advantage − mean advantage`, atom by atom.
     pub fn join(&self, row: &mut [f32]) {
         if self.dueling {
             let (advantages, value) = row.split_at_mut(self.actions * self.atoms);
@@ -46,7 +46,7 @@ impl Outputs {
         }
     }
 
-    /// The other way, for slopes: those of actions' numbers become those of value and advantages.
+    /// The way back: gradients at the actions' numbers become gradients at value and advantages.
     pub fn part(&self, row: &mut [f32]) {
         if self.dueling {
             let (advantages, value) = row.split_at_mut(self.actions * self.atoms);
@@ -84,7 +84,7 @@ impl Outputs {
         }
     }
 
-    /// The action of the largest mean return among those that are legal (all, where nothing is said).
+    /// The action of the largest mean return among those that are legal (all, where `legal` is empty).
     pub fn best(&self, row: &[f32], legal: &[bool]) -> usize {
         let mut best: Option<(usize, f32)> = None;
         for action in (0..self.actions).filter(|a| legal.is_empty() || legal[*a]) {
@@ -96,8 +96,8 @@ impl Outputs {
         best.map_or(0, |(action, _)| action)
     }
 
-    /// What the numbers `next` of the best next action make of the target: `reward + discount · next`, or probabilities
-    /// of the fixed returns.
+    /// The target for the numbers `next` of the best next action: `reward + discount · next`, or probabilities of the
+    /// fixed returns.
     pub fn target(&self, next: &[f32], reward: f32, discount: f32, target: &mut [f32]) {
         if self.kind != Kinds::C51 {
             target.iter_mut().zip(next).for_each(|(t, next)| *t = reward + discount * next);
@@ -120,7 +120,7 @@ impl Outputs {
         });
     }
 
-    /// The mean return that a target stands for.
+    /// The mean return of a target.
     pub fn mean_of_target(&self, target: &[f32]) -> f32 {
         match self.kind {
             Kinds::C51 => target.iter().enumerate().map(|(i, p)| p * (self.support[0] + i as f32 * self.gap())).sum(),
@@ -128,13 +128,13 @@ impl Outputs {
         }
     }
 
-    /// The loss of the numbers of the action taken, and the error as priorities count it. `slope`: the loss
-    /// differentiated by these numbers.
-    pub fn loss(&self, taken: &[f32], target: &[f32], slope: &mut [f32]) -> (f32, f32) {
+    /// The loss of the numbers of the action taken, and the error as priorities count it. `gradient`: of the
+    /// loss at these numbers.
+    pub fn loss(&self, taken: &[f32], target: &[f32], gradient: &mut [f32]) -> (f32, f32) {
         match self.kind {
             Kinds::Mean => {
                 let error = taken[0] - target[0];
-                slope[0] = error.clamp(-1.0, 1.0);
+                gradient[0] = error.clamp(-1.0, 1.0);
                 (huber(error), error)
             }
             Kinds::C51 => {
@@ -142,20 +142,20 @@ impl Outputs {
                 let mut sum = 0.0;
                 exponentials(taken, |i, p| {
                     sum += p;
-                    slope[i] = p;
+                    gradient[i] = p;
                 });
                 let (log, all) = (sum.ln(), target.iter().sum::<f32>());
                 let mut loss = 0.0;
-                for ((slope, logit), target) in slope.iter_mut().zip(taken).zip(target) {
+                for ((gradient, logit), target) in gradient.iter_mut().zip(taken).zip(target) {
                     loss -= target * (logit - top - log);
-                    *slope = *slope / sum * all - target;
+                    *gradient = *gradient / sum * all - target;
                 }
                 (loss, loss)
             }
             Kinds::Quantiles => {
                 let n = taken.len() as f32;
                 let mut loss = 0.0;
-                for (i, (slope, own)) in slope.iter_mut().zip(taken).enumerate() {
+                for (i, (gradient, own)) in gradient.iter_mut().zip(taken).enumerate() {
                     let middle = (i as f32 + 0.5) / n;
                     let (mut cost, mut steep) = (0.0, 0.0);
                     for target in target {
@@ -165,7 +165,7 @@ impl Outputs {
                         steep -= weight * error.clamp(-1.0, 1.0);
                     }
                     loss += cost / n;
-                    *slope = steep / n;
+                    *gradient = steep / n;
                 }
                 (loss, loss)
             }
@@ -177,8 +177,8 @@ fn largest(xs: &[f32]) -> f32 {
     xs.iter().fold(f32::NEG_INFINITY, |a, b| a.max(*b))
 }
 
-/// Calls with every index and its logit's exponential, the largest one's being 1; several at once, as they are most of
-/// what a distribution costs.
+/// Calls `f` with every index and its logit's exponential, scaled so that the largest is 1; vectorised, as they are
+/// most of a distribution's cost.
 fn exponentials(logits: &[f32], mut f: impl FnMut(usize, f32)) {
     const AT_ONCE: usize = 64;
     let top = largest(logits);
@@ -257,37 +257,37 @@ mod tests {
         for (taken, target, loss, error, steep) in
             [(1.0, 0.5, 0.125, 0.5, 0.5), (2.0, 2.0, 0.0, 0.0, 0.0), (-3.0, 1.0, 3.5, -4.0, -1.0)]
         {
-            let mut slope = [f32::NAN];
-            assert_eq!(o.loss(&[taken], &[target], &mut slope), (loss, error));
-            assert_eq!(slope, [steep]);
+            let mut gradient = [f32::NAN];
+            assert_eq!(o.loss(&[taken], &[target], &mut gradient), (loss, error));
+            assert_eq!(gradient, [steep]);
         }
     }
 
-    /// Slopes are differences of losses; those of value and advantages too.
+    /// Gradients agree with finite differences of losses, also at value and advantages.
     #[test]
-    fn slopes_are_those_of_the_losses() {
+    fn gradients_agree_with_finite_differences() {
         let mut rng = Rng::new(5, Stream::Act, 0);
         for (kind, atoms) in [(Kinds::Mean, 1), (Kinds::C51, 5), (Kinds::Quantiles, 4)] {
             let o = Outputs { dueling: true, ..outputs(kind, atoms, [-1.0, 1.0]) };
             let row: Vec<f32> = (0..o.width()).map(|_| rng.normal() as f32).collect();
             let mut target = vec![0.0; atoms];
             o.target(&row[..atoms], 0.3, 0.9, &mut target);
-            let loss = |row: &[f32], slope: &mut [f32]| {
+            let loss = |row: &[f32], gradient: &mut [f32]| {
                 let mut joined = row.to_vec();
                 o.join(&mut joined);
-                o.loss(o.of(&joined, 1), &target, slope).0
+                o.loss(o.of(&joined, 1), &target, gradient).0
             };
-            let mut slope = vec![0.0; o.width()];
-            loss(&row, &mut slope[atoms..2 * atoms]);
-            o.part(&mut slope);
-            for (i, slope) in slope.iter().enumerate() {
+            let mut gradient = vec![0.0; o.width()];
+            loss(&row, &mut gradient[atoms..2 * atoms]);
+            o.part(&mut gradient);
+            for (i, gradient) in gradient.iter().enumerate() {
                 let moved = |by: f32| {
                     let mut row = row.clone();
                     row[i] += by;
                     loss(&row, &mut vec![0.0; atoms])
                 };
                 let steep = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-                assert!((steep - slope).abs() < 2e-3, "{kind:?} {i}: {steep} is not {slope}");
+                assert!((steep - gradient).abs() < 2e-3, "{kind:?} {i}: {steep} is not {gradient}");
             }
         }
     }

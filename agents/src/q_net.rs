@@ -1,5 +1,5 @@
-//! Networks that judge actions, plain, dueling, distributional, noisy, in any combination, and their passes: by hand on
-//! the host ([`crate::dense`]), by tensors on a device. What a row of outputs means is [`crate::q_loss`]'s affair.
+//! Networks that value actions, plain, dueling, distributional, noisy, in any combination, and their passes: by hand on
+//! the host ([`crate::dense`]), by tensors on a device. [`crate::q_loss`] defines what a row of outputs means.
 
 use crate::bridge::{host_view, read_f32};
 use crate::dense::{BLOCK, Dense, Seen, Tape};
@@ -10,7 +10,7 @@ use crate::q_loss::{Kinds, Outputs};
 use agon_core::rng::Rng;
 use tch::{Device, Kind, Tensor};
 
-/// What the network looks like.
+/// The network's layers.
 #[derive(Clone, Debug)]
 pub struct Shape {
     /// How observations are read.
@@ -19,7 +19,7 @@ pub struct Shape {
     pub hidden: Vec<usize>,
     /// Deviation of the weights' noise at the start, times √inputs; 0 for none (Fortunato et al. 2018, factorised).
     pub noise: f64,
-    /// What comes out.
+    /// The outputs.
     pub outputs: Outputs,
 }
 
@@ -61,12 +61,12 @@ pub struct QNet {
     outputs: Outputs,
 }
 
-/// Room for the passes on the host.
+/// Buffers for the passes on the host.
 #[derive(Debug, Default)]
 pub struct Work {
     input: input::Work,
     tape: Tape,
-    /// Slopes of what was made of observations, and the gradient of the parameters that made it, where it has any.
+    /// The gradient at the features made of observations, and that of the parameters that made them, if any.
     below: Vec<f32>,
     front: Vec<f32>,
     /// Rows of outputs, where only their means are asked for.
@@ -76,19 +76,19 @@ pub struct Work {
 }
 
 impl Work {
-    /// Rows that both passes have seen, `obs`: `[rows, obs_len]`, `slope`: `[rows, width]`.
-    pub fn seen<'a>(&'a self, obs: &'a [f32], slope: &'a [f32]) -> Seen<'a> {
-        Seen { x: self.input.features(obs), slope, tape: &self.tape, front: &self.front }
+    /// The batch of both passes, `obs`: `[rows, obs_len]`, `at_outputs`: `[rows, width]`.
+    pub fn seen<'a>(&'a self, obs: &'a [f32], at_outputs: &'a [f32]) -> Seen<'a> {
+        Seen { x: self.input.features(obs), at_outputs, tape: &self.tape, front: &self.front }
     }
 }
 
-/// A network with its parameters, somewhere.
+/// A network with its parameters, on the host or a device.
 pub trait Passes {
     /// Rows of outputs `[rows, width]` for observations `[rows, obs_len]`.
     fn forward(&mut self, obs: &[f32], noise: Option<&Noise>, out: &mut [f32]);
 
-    /// Differentiates `Σ slope · out` of the last forward pass, which had the same noise.
-    fn backward(&mut self, noise: Option<&Noise>, slope: &[f32]);
+    /// Differentiates `Σ at_outputs · out` of the last forward pass, which had the same noise.
+    fn backward(&mut self, noise: Option<&Noise>, at_outputs: &[f32]);
 }
 
 impl QNet {
@@ -171,19 +171,18 @@ impl QNet {
         self.layers[..self.hidden].iter().map(|l| l.outputs).collect()
     }
 
-    /// Where stretches of about `size` parameters end that begin and end with rows of weights and take about as long as
-    /// each other to learn: 1, 2, 4 or another power of two, for as many threads. `lit`: how many units of every hidden
-    /// layer are not dark.
-    pub fn stretch_ends(&self, size: usize, lit: &[usize]) -> Vec<usize> {
-        // How much longer a number between lit units takes than another, which has no gradient and soon no moment: with
-        // this both threads are done together at CartPole. Products are made in registers of 16 numbers, filled or not.
-        const LIT: usize = 8;
+    /// Where chunks of about `size` parameters end, each of whole rows of weights and about the same work: 1, 2, 4 or
+    /// another power of two, for as many threads. `active`: active units of every hidden layer.
+    pub fn chunk_ends(&self, size: usize, active: &[usize]) -> Vec<usize> {
+        // How much longer a weight between active units takes than another, which has no gradient and soon no moment:
+        // with this, both threads finish together at CartPole. Products use registers of 16 numbers, filled or not.
+        const ACTIVE_COST: usize = 8;
         let front = self.input.reading().parameters();
         let (mut rows, mut fed) = (Vec::new(), self.layers[0].inputs);
         rows.extend((front > 0).then_some((front, front)));
         for (at, layer) in self.layers.iter().enumerate() {
-            let told = *lit.get(at).unwrap_or(&layer.outputs);
-            let (without, with) = (layer.outputs, layer.outputs + LIT * told.next_multiple_of(16));
+            let told = *active.get(at).unwrap_or(&layer.outputs);
+            let (without, with) = (layer.outputs, layer.outputs + ACTIVE_COST * told.next_multiple_of(16));
             let cost = |row| if row < fed || row == layer.inputs { with } else { without };
             for _ in layer.spots() {
                 rows.extend((0..=layer.inputs).map(|row| (layer.outputs, cost(row))));
@@ -193,9 +192,9 @@ impl QNet {
             }
         }
         let (all, total) = rows.iter().fold((0, 0), |(all, total), (numbers, cost)| (all + numbers, total + cost));
-        let stretches = ((all + size / 2) / size).max(1).next_power_of_two();
+        let chunks = ((all + size / 2) / size).max(1).next_power_of_two();
         let (mut ends, mut last, mut done) = (Vec::new(), 0, 0);
-        let share = |done: usize| done * stretches / total;
+        let share = |done: usize| done * chunks / total;
         for (numbers, cost) in rows {
             last += numbers;
             if share(done + cost) > share(done) {
@@ -206,7 +205,7 @@ impl QNet {
         ends
     }
 
-    /// The gradient of one stretch of [`QNet::stretch_ends`], over all rows that both passes have seen with this noise.
+    /// The gradient of one chunk of [`QNet::chunk_ends`], over all rows that both passes have seen with this noise.
     pub fn gradient(&self, from: usize, seen: &[Seen<'_>], noise: Option<&Noise>, gradient: &mut [f32]) {
         let to = from + gradient.len();
         gradient.fill(0.0);
@@ -215,7 +214,7 @@ impl QNet {
             seen.iter().for_each(|seen| add(&mut gradient[..front - from], &seen.front[from..front]));
         }
         for (at, layer) in self.layers.iter().enumerate() {
-            let mut stretch = |[weight, bias]: [Spot; 2], noise: Option<&[Vec<f32>; 2]>| {
+            let mut chunk = |[weight, bias]: [Spot; 2], noise: Option<&[Vec<f32>; 2]>| {
                 let end = weight.place + layer.inputs * layer.outputs;
                 let [first, last] = [from, to].map(|at| at.clamp(weight.place, end));
                 if first < last {
@@ -236,28 +235,31 @@ impl QNet {
                     }
                 }
             };
-            stretch(layer.mean, None);
+            chunk(layer.mean, None);
             if let (Some(deviation), Some(noise)) = (layer.deviation, noise) {
-                stretch(deviation, Some(&noise.0[at]));
+                chunk(deviation, Some(&noise.0[at]));
             }
         }
     }
 
-    /// Puts the units of hidden layers that the last forward passes left dark behind the others, where products do not
-    /// get to them, in every vector of numbers that stand for parameters. What the network says stays the same. Returns
-    /// how many of every layer are lit.
-    pub fn dark_last(&self, parts: &[&Work], vectors: &mut [&mut [f32]]) -> Vec<usize> {
-        let (mut row, mut lit) = (Vec::new(), Vec::new());
+    /// Reorders hidden layers, in every vector shaped like the parameters, so that units inactive in the last forward
+    /// passes come last, where products do not reach them. The network remains the same function. Returns how many
+    /// units of every layer are active.
+    pub fn inactive_last(&self, parts: &[&Work], vectors: &mut [&mut [f32]]) -> Vec<usize> {
+        let (mut row, mut active) = (Vec::new(), Vec::new());
         for at in 0..self.hidden {
             let layer = &self.layers[at];
-            let mut dark = vec![true; layer.outputs];
+            let mut inactive = vec![true; layer.outputs];
             for part in parts {
-                dark.iter_mut().zip(part.tape.dark(at, layer.outputs)).for_each(|(all, dark)| *all &= dark);
+                inactive
+                    .iter_mut()
+                    .zip(part.tape.inactive(at, layer.outputs))
+                    .for_each(|(all, inactive)| *all &= inactive);
             }
-            lit.push(dark.iter().filter(|dark| !**dark).count());
-            // Each where it was among its kind: those that were lit lately stay before those that never were.
+            active.push(inactive.iter().filter(|inactive| !**inactive).count());
+            // A stable order: units that were active lately stay before those that never were.
             let mut order: Vec<usize> = (0..layer.outputs).collect();
-            order.sort_by_key(|unit| dark[*unit]);
+            order.sort_by_key(|unit| inactive[*unit]);
             if order.is_sorted() {
                 continue;
             }
@@ -283,7 +285,7 @@ impl QNet {
                 }
             }
         }
-        lit
+        active
     }
 
     /// Rows of outputs `[rows, width]` by tensor operations, on any device.
@@ -334,7 +336,7 @@ impl QNet {
     }
 }
 
-/// Passes by hand.
+/// Hand-written passes on the host.
 pub struct OnHost<'a> {
     /// The network.
     pub net: &'a QNet,
@@ -357,22 +359,22 @@ impl Passes for OnHost<'_> {
         self.net.dense.forward(flat, self.net.input.forward(flat, obs, input), out, tape);
     }
 
-    fn backward(&mut self, noise: Option<&Noise>, slope: &[f32]) {
+    fn backward(&mut self, noise: Option<&Noise>, at_outputs: &[f32]) {
         let (Work { input, tape, noisy, below, front, .. }, QNet { dense, input: reads, .. }) =
             (&mut *self.work, self.net);
         let flat = if noise.is_some() { noisy } else { self.flat };
-        dense.backward(flat, slope, tape);
+        dense.backward(flat, at_outputs, tape);
         front.clear();
         front.resize(reads.reading().parameters(), 0.0);
         if !front.is_empty() {
-            below.resize(slope.len() / dense.outputs() * dense.inputs(), 0.0);
-            dense.at_inputs(flat, slope, tape, 0, below, false);
+            below.resize(at_outputs.len() / dense.outputs() * dense.inputs(), 0.0);
+            dense.at_inputs(flat, at_outputs, tape, 0, below, false);
             reads.backward(flat, below, input, front);
         }
     }
 }
 
-/// Passes by tensor operations, where parameters live elsewhere: observations and slopes go there, outputs come back.
+/// Passes by tensor operations, where parameters are on a device: observations and gradients go there, outputs come back.
 pub struct OnDevice<'a> {
     /// The network.
     pub net: &'a QNet,
@@ -394,10 +396,10 @@ impl Passes for OnDevice<'_> {
         self.last = Some(made);
     }
 
-    fn backward(&mut self, _: Option<&Noise>, slope: &[f32]) {
+    fn backward(&mut self, _: Option<&Noise>, at_outputs: &[f32]) {
         self.gradient = self.last.take().map(|out| {
-            let slope = Tensor::from_slice(slope).view_as(&out).to_device(out.device());
-            self.params.gradient(&(out * slope).sum(Kind::Float))
+            let at_outputs = Tensor::from_slice(at_outputs).view_as(&out).to_device(out.device());
+            self.params.gradient(&(out * at_outputs).sum(Kind::Float))
         });
     }
 }
@@ -420,20 +422,19 @@ mod tests {
         assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} is not {b:?}");
     }
 
-    /// The gradient for all parameters, in stretches.
+    /// The gradient for all parameters, in chunks.
     fn whole(net: &QNet, least: usize, seen: Seen<'_>, noise: Option<&Noise>) -> Vec<f32> {
         let (mut gradient, mut from) = (Vec::new(), 0);
-        for end in net.stretch_ends(least, &net.units()) {
-            let mut stretch = vec![f32::NAN; end - from];
-            net.gradient(from, &[seen], noise, &mut stretch);
-            gradient.append(&mut stretch);
+        for end in net.chunk_ends(least, &net.units()) {
+            let mut chunk = vec![f32::NAN; end - from];
+            net.gradient(from, &[seen], noise, &mut chunk);
+            gradient.append(&mut chunk);
             from = end;
         }
         gradient
     }
 
-    /// Outputs and gradients by hand are those of tensors and libtorch's differentiation: noise, two heads, and every kind
-    /// of observation included.
+    /// Hand-written outputs and gradients agree with libtorch's: with noise, two heads, and every kind of observation.
     #[test]
     fn both_kinds_of_passes_agree() {
         let picture = |high: u8| {
@@ -450,45 +451,46 @@ mod tests {
                 let shape = Shape { reading: reading.clone(), hidden, noise, outputs };
                 let (net, p) = QNet::new(1, &shape, Device::Cpu);
                 let noise = net.noise(&mut rng);
-                let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
+                let at_outputs = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
                 let ([mut a, mut b], mut work) = ([[0.0; 6]; 2], Work::default());
                 let mut host = OnHost { net: &net, flat: host_view(&p.flat).unwrap(), work: &mut work };
                 host.forward(obs, noise.as_ref(), &mut a);
-                host.backward(noise.as_ref(), &slope);
+                host.backward(noise.as_ref(), &at_outputs);
                 let mut device = OnDevice { net: &net, params: &p, last: None, gradient: None };
                 device.forward(obs, noise.as_ref(), &mut b);
-                device.backward(noise.as_ref(), &slope);
+                device.backward(noise.as_ref(), &at_outputs);
                 close(&a, &b);
                 let gradient = device.gradient.unwrap();
                 for least in [1, 10, 1000] {
-                    let found = whole(&net, least, work.seen(obs, &slope), noise.as_ref());
+                    let found = whole(&net, least, work.seen(obs, &at_outputs), noise.as_ref());
                     close(&found, host_view(&gradient).unwrap());
                 }
             }
         }
     }
 
-    /// Units change places, and nothing else: outputs stay, the gradient moves along, and so do deviations.
+    /// Units are reordered and nothing else changes: outputs stay, the gradient and deviations are reordered alike.
     #[test]
-    fn dark_units_go_last() {
+    fn inactive_units_go_last() {
         let outputs = Outputs { kind: Kinds::Mean, actions: 2, atoms: 1, dueling: true, support: [0.0, 1.0] };
         let (net, p) =
             QNet::new(1, &Shape { reading: Reading::plain(3), hidden: vec![8, 12], noise: 0.5, outputs }, Device::Cpu);
-        let slope = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
+        let at_outputs = [0.5, -1.0, 2.0, 0.1, 0.2, 0.3];
         let pass = |flat: &[f32], obs: &[f32; 6]| {
             let (mut out, mut work) = ([0.0; 6], Work::default());
             let mut host = OnHost { net: &net, flat, work: &mut work };
             host.forward(obs, None, &mut out);
-            host.backward(None, &slope);
-            (out, whole(&net, 100, work.seen(&OBS, &slope), None), work)
+            host.backward(None, &at_outputs);
+            (out, whole(&net, 100, work.seen(&OBS, &at_outputs), None), work)
         };
         let flat = host_view(&p.flat).unwrap();
         let (said, mut gradient, work) = pass(flat, &OBS);
         let (_, _, other) = pass(flat, &[-0.3, 0.7, 0.5, -2.0, 0.1, 1.0]);
-        let dark = |work: &Work, at: usize| work.tape.dark(at, [8, 12][at]).collect::<Vec<_>>();
-        let both = |at: usize| dark(&work, at).iter().zip(dark(&other, at)).map(|(a, b)| *a && b).collect::<Vec<_>>();
+        let inactive = |work: &Work, at: usize| work.tape.inactive(at, [8, 12][at]).collect::<Vec<_>>();
+        let both =
+            |at: usize| inactive(&work, at).iter().zip(inactive(&other, at)).map(|(a, b)| *a && b).collect::<Vec<_>>();
         for at in [0, 1] {
-            assert!(!both(at).is_sorted() && both(at) != dark(&work, at), "layer {at} has something to do");
+            assert!(!both(at).is_sorted() && both(at) != inactive(&work, at), "layer {at} has something to do");
         }
         let mut moved = flat.to_vec();
         for layer in &net.layers {
@@ -496,8 +498,8 @@ mod tests {
             let numbers = (layer.inputs + 1) * layer.outputs;
             moved.copy_within(from..from + numbers, to);
         }
-        let lit = net.dark_last(&[&work, &other], &mut [&mut moved, &mut gradient]);
-        assert_eq!(lit, [0, 1].map(|at| both(at).iter().filter(|dark| !**dark).count()));
+        let active = net.inactive_last(&[&work, &other], &mut [&mut moved, &mut gradient]);
+        assert_eq!(active, [0, 1].map(|at| both(at).iter().filter(|inactive| !**inactive).count()));
         for layer in &net.layers {
             let numbers = (layer.inputs + 1) * layer.outputs;
             let [mean, deviation] = [layer.mean, layer.deviation.unwrap()].map(|[weight, _]| weight.place);
@@ -507,15 +509,15 @@ mod tests {
         close(&said, &says);
         close(&gradient, &moved_gradient);
         for at in [0, 1] {
-            let last = both(at).iter().filter(|dark| **dark).count();
-            assert!(dark(&work, at).iter().rev().take(last).all(|dark| *dark));
+            let last = both(at).iter().filter(|inactive| **inactive).count();
+            assert!(inactive(&work, at).iter().rev().take(last).all(|inactive| *inactive));
         }
     }
 
-    /// Stretches take about as long as each other, whatever is lit; all parameters are in one, and each ends with
+    /// Chunks take about as long as each other, whatever is active; all parameters are in one, and each ends with
     /// a row.
     #[test]
-    fn stretches_share_what_is_lit() {
+    fn chunks_share_the_work_of_active_units() {
         let net = |actions: usize| {
             let outputs = Outputs { kind: Kinds::Mean, actions, atoms: 1, dueling: false, support: [0.0, 1.0] };
             QNet::new(
@@ -524,22 +526,25 @@ mod tests {
                 Device::Cpu,
             )
         };
-        // A row of the second layer: 8 + 1 for each of 256 numbers where all are lit, 1 where the row is dark.
-        for (actions, lit) in [(2, [256, 256]), (2, [200, 120]), (2, [40, 256]), (64, [256, 256]), (64, [256, 16])] {
+        // A row of the second layer: 8 + 1 for each of 256 numbers where all are active, 1 where the row is inactive.
+        for (actions, active) in [(2, [256, 256]), (2, [200, 120]), (2, [40, 256]), (64, [256, 256]), (64, [256, 16])] {
             let (net, p) = net(actions);
-            let [first, row] = lit.map(|lit: usize| 256 + 8 * lit.next_multiple_of(16));
+            let [first, row] = active.map(|active: usize| 256 + 8 * active.next_multiple_of(16));
             let head = actions + 8 * actions.next_multiple_of(16);
-            let second = row * (lit[0] + 1) + 256 * (256 - lit[0]);
-            let total = 5 * first + second + head * (lit[1] + 1) + actions * (256 - lit[1]);
-            let ends = net.stretch_ends(p.count() as usize / 2, &lit);
+            let second = row * (active[0] + 1) + 256 * (256 - active[0]);
+            let total = 5 * first + second + head * (active[1] + 1) + actions * (256 - active[1]);
+            let ends = net.chunk_ends(p.count() as usize / 2, &active);
             let fair = 5 * 256 + (total / 2 - 5 * first).div_ceil(row) * 256;
             assert!(ends.len() == 2 && ends[1] == p.count() as usize, "{ends:?}");
-            assert!(ends[0].abs_diff(fair) <= 256 && ends[0] % 256 == 0, "{ends:?} is not {fair} with {lit:?} lit");
+            assert!(
+                ends[0].abs_diff(fair) <= 256 && ends[0] % 256 == 0,
+                "{ends:?} is not {fair} with {active:?} active"
+            );
         }
         let (net, p) = net(2);
-        let (all, rows) = (p.count() as usize, net.stretch_ends(1, &[256, 256]));
+        let (all, rows) = (p.count() as usize, net.chunk_ends(1, &[256, 256]));
         assert!(rows.is_sorted_by(|a, b| a < b) && rows.last() == Some(&all));
-        assert_eq!(net.stretch_ends(2 * all + 1, &[256, 256]), [all]);
+        assert_eq!(net.chunk_ends(2 * all + 1, &[256, 256]), [all]);
     }
 
     /// Noise is the same for all rows, another one at every draw, and gone without.

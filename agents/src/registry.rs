@@ -17,7 +17,7 @@ use agon_core::settings::{Declared, Settings};
 use serde_json::{Map, Value};
 use tch::Device;
 
-/// How an agent comes into being.
+/// How an agent is built.
 #[derive(Clone, Copy)]
 enum Build {
     /// As a learner in an environment.
@@ -31,7 +31,7 @@ enum Build {
 pub struct Entry {
     /// As scenarios name it.
     pub kind: &'static str,
-    /// One line for people.
+    /// A one-line description.
     pub about: &'static str,
     /// What it is verified against.
     pub verified: &'static str,
@@ -41,11 +41,11 @@ pub struct Entry {
     infer: Option<Infer>,
 }
 
-/// Makes a policy of a save alone.
+/// Makes a policy from a save alone.
 type Infer = fn(&Map<String, Value>, &Spec, &Saved, Device) -> Result<Inference, AgentError>;
 
 impl Entry {
-    /// What acts of what was learned, without the learner; none of agents that only act as the training that they are.
+    /// What acting needs of an agent, without the learner; none for agents that act only within their training.
     pub fn inference(
         &self,
         settings: &Map<String, Value>,
@@ -56,7 +56,7 @@ impl Entry {
         self.infer.map(|infer| infer(settings, spec, saved, device))
     }
 
-    /// Its settings, for people.
+    /// Its declared settings, as `agon agents` and `agon envs` print them.
     pub fn declared(&self) -> Vec<Declared> {
         (self.declared)()
     }
@@ -66,8 +66,7 @@ impl Entry {
         (self.resolve)(settings)
     }
 
-    /// Whether the settings fit an environment of this spec; nothing is allocated that a slip of the keyboard could
-    /// make too large.
+    /// Whether the settings fit an environment of this spec; nothing large is allocated.
     pub fn check(&self, settings: &Map<String, Value>, start: Start<'_>, envs: usize) -> Result<(), AgentError> {
         match self.build {
             Build::Agent(build) => {
@@ -79,7 +78,7 @@ impl Entry {
         }
     }
 
-    /// A training at its beginning.
+    /// A new training.
     pub fn start(&self, settings: &Map<String, Value>, start: Start<'_>) -> Result<Box<dyn Training>, AgentError> {
         match self.build {
             Build::Agent(build) => {
@@ -100,7 +99,7 @@ impl Entry {
 pub struct Model {
     /// As scenarios name it.
     pub kind: &'static str,
-    /// One line for people.
+    /// A one-line description.
     pub about: &'static str,
     /// What it is verified against.
     pub verified: &'static str,
@@ -113,14 +112,14 @@ pub struct Model {
 pub struct DataStart {
     /// What is learned from.
     pub sales: Sales,
-    /// The shares of it that are kept back: to decide by on the way, and to judge by at the end.
+    /// The shares of it that are held out: for validation during training, and for the test at the end.
     pub kept_back: [f64; 2],
     /// Steps to make.
     pub steps: u64,
 }
 
 impl Model {
-    /// Its settings, for people.
+    /// Its declared settings, as `agon agents` and `agon envs` print them.
     pub fn declared(&self) -> Vec<Declared> {
         (self.declared)()
     }
@@ -130,7 +129,7 @@ impl Model {
         (self.resolve)(settings)
     }
 
-    /// A training at its beginning.
+    /// A new training.
     pub fn start(&self, settings: &Map<String, Value>, start: DataStart) -> Result<Box<dyn Training>, AgentError> {
         (self.start)(settings, start)
     }
@@ -171,7 +170,7 @@ pub const AGENTS: &[Entry] = &[
     },
     Entry {
         kind: "alphazero",
-        about: "Self-play by tree search with a policy and value network, PUCT or Gumbel; games of two without hidden cards",
+        about: "Self-play by tree search with a policy and value network, PUCT or Gumbel; two-player games without hidden cards",
         verified: "searches by hand; tic-tac-toe against a perfect player; a perfect solver of Connect Four",
         declared: alphazero::Config::declared,
         resolve: |table| Ok(read::<alphazero::Config>(table)?.write()),
@@ -234,7 +233,7 @@ pub const AGENTS: &[Entry] = &[
     },
     Entry {
         kind: "exact",
-        about: "Value iteration and policy iteration, where an environment is small and tells its chances",
+        about: "Value iteration and policy iteration, for small environments that give their transition probabilities",
         verified: "closed forms and programs of the pricing environments",
         declared: exact::Config::declared,
         resolve: |table| Ok(read::<exact::Config>(table)?.write()),

@@ -1,8 +1,8 @@
 //! Replay memory for off-policy learners: n-step transitions from a ring of whole steps, drawn uniformly or by priority.
 //!
 //! A step of all rows is stored once. What a transition needs of later steps (n rewards, the observation after them) is
-//! read where it stands, so that memory holds about half of what separate transitions would. Pictures are kept as bytes,
-//! actions as choices or as numbers.
+//! read in place, which takes about half the memory of separate transitions. Pictures are kept as bytes, actions as
+//! choices or as numbers.
 
 use crate::agent::{AgentError, Saved};
 use crate::bridge::read_f32;
@@ -22,7 +22,7 @@ pub struct Priorities {
     pub floor: f64,
 }
 
-/// Transitions as the memory hands them out, row after row.
+/// A batch of transitions, row after row.
 #[derive(Debug)]
 pub struct Batch {
     /// `[n, obs_len]`
@@ -41,7 +41,7 @@ pub struct Batch {
     pub discount: Vec<f32>,
     /// `[n]` importance weights, the largest 1.
     pub weight: Vec<f32>,
-    /// Where they are in memory.
+    /// Their slots.
     pub places: Vec<usize>,
 }
 
@@ -68,7 +68,7 @@ fn width(spec: &Spec) -> usize {
     if matches!(spec.action, ActionSpec::Continuous { .. }) { spec.action.len() } else { 0 }
 }
 
-/// Observations as they are kept.
+/// Stored observations.
 enum Kept {
     Numbers(Vec<f32>),
     /// Of pictures: integers from 0 to 255.
@@ -94,7 +94,7 @@ impl Kept {
         }
     }
 
-    /// Has the number at a place on its way from memory.
+    /// Prefetches the number at an index.
     fn fetch(&self, places: impl Iterator<Item = usize>) {
         match self {
             Self::Numbers(all) => fetch(places.map(|place| all[place])),
@@ -110,7 +110,7 @@ impl Kept {
     }
 }
 
-/// What was done and what became of it, side by side in memory because they are read together.
+/// Action and outcome, adjacent in memory because they are read together.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fact {
     reward: f32,
@@ -118,7 +118,7 @@ struct Fact {
     end: u8,
 }
 
-/// The end of an episode that the step limit ended.
+/// The end of a truncated episode.
 struct Final {
     obs: Box<[f32]>,
     mask: Box<[bool]>,
@@ -144,7 +144,7 @@ pub struct Replay {
     /// `[slots, width]` actions that are made of numbers.
     numbers: Vec<f32>,
     width: usize,
-    /// Last observations of episodes that the step limit ended, by slot.
+    /// Last observations of truncated episodes, by slot.
     finals: BTreeMap<usize, Final>,
     /// Steps begun: the newest one's observation is there, its outcome is not.
     begun: u64,
@@ -155,7 +155,7 @@ pub struct Replay {
 
 /// The step's outcome, all `[rows]` or `[rows, obs_len]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Outcome<'a> {
+pub struct StepOutcome<'a> {
     /// What was done, `[rows, len]`: one choice a row, or numbers.
     pub action: Actions<'a>,
     /// What was earned.
@@ -208,8 +208,7 @@ impl Replay {
         capacity.div_ceil(rows).max(n_step) + n_step + 1
     }
 
-    /// Bytes of memory for so many slots, with what it takes to put them aside and to write them: everything as 32-bit
-    /// numbers, three times.
+    /// Bytes for so many slots, including a copy and what writing them needs: all as 32-bit numbers, three times.
     pub fn bytes(spec: &Spec, capacity: usize) -> f64 {
         let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
         let obs = spec.obs_len() * if spec.observation.dtype() == Dtype::U8 { 1 } else { 4 };
@@ -238,7 +237,7 @@ impl Replay {
         (t % self.steps as u64) as usize * self.rows + row
     }
 
-    /// Begins a step: what all rows see, `[rows, obs_len]`, and what they may do.
+    /// Begins a step with all rows' observations, `[rows, obs_len]`, and masks.
     pub fn begin(&mut self, obs: &[f32], mask: &[bool]) {
         let first = self.slot(self.begun, 0);
         self.obs.write(first * self.obs_len, obs);
@@ -258,7 +257,7 @@ impl Replay {
     }
 
     /// Ends the step begun last.
-    pub fn end(&mut self, step: Outcome<'_>) {
+    pub fn end(&mut self, step: StepOutcome<'_>) {
         let first = self.slot(self.begun - 1, 0);
         if let Actions::Continuous(numbers) = step.action {
             self.numbers[first * self.width..][..numbers.len()].copy_from_slice(numbers);
@@ -365,7 +364,7 @@ impl Replay {
         tree.set(places, |i| priorities[i]);
     }
 
-    /// Everything that must survive.
+    /// Everything that must be saved.
     pub fn save(&self, tensors: &mut Vec<(String, Tensor)>) -> Value {
         let list = |x: Vec<f32>| Tensor::from_slice(&x);
         let flags = |x: &[bool]| x.iter().map(|b| f32::from(u8::from(*b))).collect();
@@ -388,7 +387,7 @@ impl Replay {
                "rows": self.rows})
     }
 
-    /// Goes on from a save of the same shape; nothing comes back where the number of rows differs (an evaluation).
+    /// Restores a save of the same shape; nothing is restored where the number of rows differs (an evaluation).
     pub fn load(&mut self, saved: &Saved, state: &Value) -> Result<(), AgentError> {
         if state["rows"].as_u64() != Some(self.rows as u64) {
             return Ok(());
@@ -461,7 +460,7 @@ mod tests {
         let mut replay = Replay::new(&spec(true), 1, 100, n_step, 0.5, None);
         replay.begin(&[0.0], &[true, true]);
         for t in 0..steps {
-            replay.end(Outcome {
+            replay.end(StepOutcome {
                 action: Actions::Discrete(&[i64::from(t % 2)]),
                 reward: &[2f32.powi(t as i32)],
                 terminated: &[t == 2 && end == TERMINATED],
@@ -522,7 +521,7 @@ mod tests {
         let mut small = Replay::new(&spec(false), 2, 8, 1, 1.0, None);
         small.begin(&[0.0, 100.0], &[]);
         for t in 1..50 {
-            small.end(Outcome {
+            small.end(StepOutcome {
                 action: Actions::Discrete(&[0, 1]),
                 reward: &[t as f32, -(t as f32)],
                 terminated: &[false; 2],
@@ -551,7 +550,7 @@ mod tests {
         let mut replay = Replay::new(&spec(false), 1, 64, 1, 1.0, Some(p));
         replay.begin(&[0.0], &[]);
         for t in 1..=64 {
-            let outcome = Outcome {
+            let outcome = StepOutcome {
                 action: Actions::Discrete(&[0]),
                 reward: &[0.0],
                 terminated: &[false],

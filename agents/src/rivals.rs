@@ -1,4 +1,4 @@
-//! What actions earn while everybody else acts at random: where the sellers of Calvano et al. 2020 begin.
+//! The returns of actions while all others act at random: the initial values of Calvano et al. 2020.
 
 use agon_core::rng::Stream;
 use agon_core::{Actions, FirstBuf, StepBuf, VecEnv};

@@ -11,14 +11,14 @@ const HALF_LN_TAU: f64 = 0.918_938_533_204_672_7;
 /// Logarithms of deviations stay within these, as in the authors' code.
 const LOG_STD: [f64; 2] = [-20.0, 2.0];
 
-/// What a network's outputs mean: `[2 · len]`, means and then logarithms of deviations.
+/// The distribution for a network's outputs: `[2 · len]`, means and then logarithms of deviations.
 #[derive(Clone, Debug)]
 pub struct Squashed {
     /// Middle and half width of each bound.
     scale: Vec<(f32, f32)>,
 }
 
-/// What an action was made of, `[len]` each, for its gradient.
+/// The parts of a drawn action, `[len]` each, for its gradient.
 #[derive(Clone, Debug, Default)]
 pub struct Draw {
     /// The actions, in (−1, 1).
@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    /// Gradients through the draw are those of differences, also where a deviation is at its bound.
+    /// Gradients through the draw agree with finite differences, also where a deviation is at its bound.
     #[test]
     fn gradients_are_those_of_differences() {
         let (head, mut rng) = (squashed(3), Rng::new(5, Stream::Act, 0));

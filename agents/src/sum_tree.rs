@@ -10,8 +10,8 @@ const FAN: usize = 16;
 #[repr(align(64))]
 struct Node([f32; FAN]);
 
-/// Priorities with their sums (Schaul et al. 2016, appendix B.2.1). Sums are made anew from the
-/// children at every change, so that rounding cannot add up.
+/// Priorities with their sums (Schaul et al. 2016, appendix B.2.1). Sums are recomputed from the children at every
+/// change, so that rounding errors do not accumulate.
 #[derive(Debug)]
 pub struct SumTree {
     /// From the leaves to the root.
@@ -51,8 +51,7 @@ impl SumTree {
         size_of::<Node>() * self.levels.iter().map(Vec::capacity).sum::<usize>()
     }
 
-    /// Changes the priorities of some leaves. All leaves first, then a level at a time: what is far away in memory is
-    /// fetched side by side, not one after the other.
+    /// Changes the priorities of some leaves. All leaves first, then a level at a time: memory latencies overlap.
     pub fn set(&mut self, leaves: &[usize], priority: impl Fn(usize) -> f32) {
         for (i, leaf) in leaves.iter().enumerate() {
             self.levels[0][leaf / FAN].0[leaf % FAN] = priority(i);
@@ -95,8 +94,8 @@ impl SumTree {
     }
 }
 
-/// Reads where things begin that are far apart in memory, before they are worked on: a loop that does nothing else has
-/// many more reads on their way at a time than one that works on each.
+/// Reads scattered entries before they are used: a loop that does nothing else has many more reads in flight than one
+/// that works on each.
 pub fn fetch(numbers: impl Iterator<Item = f32>) {
     black_box(numbers.fold(0, |all, number| all ^ number.to_bits()));
 }

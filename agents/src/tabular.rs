@@ -1,7 +1,7 @@
 //! Q-learning (Watkins and Dayan 1992) and SARSA (Rummery and Niranjan 1994) over a table, one entry for every
 //! observation that was met, with the exploration and the stopping rule of Calvano et al. 2020.
 //!
-//! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `Table::update`.
+//! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `QTable::update`.
 
 use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop};
 use crate::rivals::random_rivals;
@@ -18,21 +18,21 @@ use std::hash::{BuildHasherDefault, Hasher};
 use tch::Tensor;
 
 agon_core::choices! {
-    /// What an update looks forward to.
+    /// The action whose value an update bootstraps from.
     pub enum Rule {
-        /// The best action.
+        /// The greedy one.
         QLearning = "q-learning",
-        /// The action that is taken.
+        /// The one that is taken.
         Sarsa = "sarsa",
     }
 }
 
 agon_core::choices! {
-    /// Who learns into the same table.
+    /// Which rows share a table.
     pub enum Tables {
         /// All environments and agents.
         One = "one",
-        /// Nobody else: every agent of every environment has its own, as sessions of a paper do.
+        /// None: every agent of every environment has its own.
         Own = "own",
     }
 }
@@ -42,8 +42,8 @@ agon_core::choices! {
     pub enum Initial {
         /// Zero.
         Zero = "zero",
-        /// What the action earns on average from the start while the others choose at random, as if for ever
-        /// (Calvano et al. 2020, equation 8). All joint actions are tried once.
+        /// The discounted return of playing the action for ever while the others act at random (Calvano et al. 2020,
+        /// equation 8). All joint actions are tried once.
         RandomRivals = "random-rivals",
     }
 }
@@ -51,7 +51,7 @@ agon_core::choices! {
 agon_core::settings! {
     /// Hyperparameters. The probability of a random action after t steps is end + (start − end)·e^(−decay·t).
     pub struct Config {
-        /// What an update looks forward to: q-learning or sarsa.
+        /// The algorithm: q-learning or sarsa.
         rule: Rule = Rule::QLearning;
         /// α.
         learning_rate: f64 = 0.1, in [0.0, 1.0];
@@ -59,18 +59,18 @@ agon_core::settings! {
         gamma: f64 = 0.99, in [0.0, 1.0];
         /// The probability of a random action at the start.
         epsilon_start: f64 = 1.0, in [0.0, 1.0];
-        /// What it approaches.
+        /// The limit of that probability.
         epsilon_end: f64 = 0.0, in [0.0, 1.0];
-        /// How fast, a step.
+        /// The decay of that probability a step.
         epsilon_decay: f64 = 1e-4, in [0.0, 1.0];
         /// Values before anything is learned: zero or random-rivals.
         initial: Initial = Initial::Zero;
-        /// Who learns into the same table: one (everybody) or own.
+        /// Which rows share a table: one (all of them) or own (none).
         tables: Tables = Tables::One;
         /// An environment's agents stop learning once no best action of theirs changed for so many steps, if given;
         /// the run ends when all have stopped.
         stable_steps: Option<u64> = None, in [1.0, 1e12];
-        /// Observations that can be told apart, at most.
+        /// The most distinct observations.
         most_states: usize = 1_000_000, in [1.0, 1e8];
         /// Steps a row between reports.
         report_every: u64 = 2000, in [1.0, 1e9];
@@ -98,9 +98,9 @@ impl Hasher for Words {
     }
 }
 
-/// The values of everybody's actions in every state that was met.
+/// Action values of all tables in every state that was met.
 #[derive(Clone)]
-struct Table {
+struct QTable {
     places: HashMap<Box<[u32]>, u32, BuildHasherDefault<Words>>,
     /// Observations in the order in which they were met.
     keys: Vec<Box<[u32]>>,
@@ -120,7 +120,7 @@ struct Table {
     key: Vec<u32>,
 }
 
-impl Table {
+impl QTable {
     /// The place of an observation, which is made if it is new. `mask`: its legal actions, or empty.
     fn place(&mut self, obs: &[f32], mask: &[bool]) -> usize {
         self.key.clear();
@@ -216,7 +216,7 @@ pub struct Tabular {
     config: Config,
     agents: usize,
     rows: usize,
-    table: Table,
+    table: QTable,
     rng: Rng,
     t: u64,
     /// `[envs]`: the step of the last change of a best action, and whether the agents have stopped learning.
@@ -225,7 +225,7 @@ pub struct Tabular {
     steps: Vec<Step>,
     /// `[rows]` the states acted on.
     now: Vec<usize>,
-    /// Observations for which memory is known to be there.
+    /// Observations for which there is known to be memory.
     room: usize,
     earned: f64,
     obs: Vec<f32>,
@@ -262,7 +262,7 @@ impl Tabular {
         };
         let mask_len = if spec.masked { actions } else { 0 };
         let agent = Self {
-            table: Table {
+            table: QTable {
                 places: HashMap::default(),
                 keys: Vec::new(),
                 actions,
@@ -338,7 +338,7 @@ impl Tabular {
         }
     }
 
-    /// How many observations there will be nobody knows: whenever room for twice as many is taken, it must be there.
+    /// The number of observations is not known in advance: memory is checked whenever the table doubles.
     fn fits_in_memory(&mut self) -> Result<(), AgentError> {
         let states = self.table.keys.len();
         if states < self.room {
@@ -356,7 +356,7 @@ impl Tabular {
     fn stop_the_stable(&mut self) {
         let Some(stable) = self.config.stable_steps else { return };
         let t = self.t;
-        // One table for all is everybody's: it is stable or it is not.
+        // One shared table is stable for all rows or for none.
         if self.table.tables == 1 {
             let newest = self.changed.iter().copied().max().unwrap_or(0);
             self.changed.fill(newest);
@@ -387,7 +387,7 @@ impl Agent for Tabular {
                 if stopped { self.table.best(state, self.table_of(row)) } else { self.choose(state, row, epsilon) };
             if self.steps[row].pending {
                 let goes_on = self.steps[row].goes_on;
-                // Where the step limit ended the episode nobody acts; what would be done there is drawn.
+                // Where an episode was truncated no action is taken; the one that would be is drawn.
                 let follow = match self.steps[row].next {
                     Some(_) if goes_on => Some(action),
                     Some(last) => Some(self.choose(last, row, epsilon)),
@@ -548,7 +548,7 @@ impl Tabular {
         let states = keys.len() / width;
         let tables = q.len().checked_div(states * actions).unwrap_or(self.table.tables);
         let whole = keys.len() == states * width && q.len() == states * tables * actions;
-        // A table each, or one; whoever only plays (another number of rows) may have as many as there are.
+        // A table each, or one; an evaluation (another number of rows) may have as many as there are.
         if !whole || tables == 0 || best.len() != states * tables || best.iter().any(|b| *b as usize >= actions) {
             return Err(broken("values"));
         }
@@ -566,9 +566,9 @@ impl Tabular {
     }
 }
 
-/// The best actions of a table. Row r of a batch plays what row r of the training learned.
+/// The greedy policy of a table. Row r of a batch plays what row r of the training learned.
 struct Greedy {
-    table: Table,
+    table: QTable,
 }
 
 impl Policy for Greedy {

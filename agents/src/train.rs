@@ -1,4 +1,4 @@
-//! What every training is, and the loop of an agent in an environment. No algorithm in it, and nobody who listens.
+//! The trait of every training, and the loop of an agent in an environment. It holds no algorithm and knows no sinks.
 
 use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use crate::demand::Estimate;
@@ -28,7 +28,7 @@ pub struct Episodes {
 }
 
 impl Episodes {
-    /// As they were saved.
+    /// Restored from a save.
     pub(crate) fn read(saved: &Value) -> Result<Self, AgentError> {
         let read = Self::deserialize(saved).ok().filter(|e| e.count.max(e.length) <= MOST_STEPS);
         read.ok_or_else(|| AgentError::Checkpoint("its `episodes` cannot be read".into()))
@@ -44,7 +44,7 @@ impl Episodes {
     }
 }
 
-/// Where the time went.
+/// Time by kind of work.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
     /// In the simulator.
@@ -58,16 +58,16 @@ pub struct Times {
 /// A part of the data that is not learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Looked at on the way: it decides which checkpoint is the best.
+    /// Validation: evaluated during training; it decides which checkpoint is the best.
     Validation,
-    /// Looked at once, at the end.
+    /// Test: evaluated once, at the end.
     Test,
 }
 
 /// What was found of a model, or of a simple forecast beside it.
 #[derive(Clone, Debug)]
 pub struct Examined {
-    /// Whose forecast it is.
+    /// The name of the forecast.
     pub name: String,
     /// The metric that decides first.
     pub metrics: Vec<Metric>,
@@ -75,7 +75,7 @@ pub struct Examined {
     pub better_by: Option<Metric>,
 }
 
-/// Anything that learns by steps, can be saved between them, and goes on from a save in the same bits.
+/// Anything that learns by steps, can be saved between them, and resumes from a save bit-identically.
 pub trait Training {
     /// Steps made: of environments, or searched moves.
     fn step(&self) -> u64;
@@ -88,16 +88,16 @@ pub trait Training {
         self.step() >= self.steps()
     }
 
-    /// Goes on to the next moment at which everything can be saved; losses and the like, by name. None where it was
-    /// asked to stop before: it can be saved then too, and going on from there ends in the same bits.
+    /// Advances to the next point at which everything can be saved; losses and other scalars, by name. None if it was
+    /// asked to stop before: it can then be saved too, and resumes from there bit-identically.
     fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError>;
 
-    /// The same where nobody asks for a stop.
+    /// The same without a stop.
     fn advance(&mut self) -> Result<Vec<(String, f64)>, AgentError> {
         Ok(self.advance_until(NEVER)?.unwrap_or_default())
     }
 
-    /// Begins with what another training of the same kind has learned, and with nothing else of it.
+    /// Loads what another training of the same kind has learned, and nothing else of it.
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError>;
 
     /// The episodes that ended since this was called last.
@@ -105,7 +105,7 @@ pub trait Training {
         Episodes::default()
     }
 
-    /// Where the time since this was called last went.
+    /// Time by kind of work since the last call.
     fn take_times(&mut self) -> Times;
 
     /// The policy as it is now, without exploration, in its own memory; none where only a network plays games, or
@@ -114,7 +114,7 @@ pub trait Training {
         None
     }
 
-    /// The network as it is now, in its own memory, where it judges positions of a game.
+    /// The network as it is now, in its own memory, where it evaluates positions of a game.
     fn network(&self) -> Option<Box<dyn Evaluate>> {
         None
     }
@@ -125,7 +125,7 @@ pub trait Training {
     }
 
     /// What a part of the data that is not learned from says of the model, and of simple forecasts that it must beat: the
-    /// model first. Nothing where episodes judge.
+    /// model first. Nothing where episodes are evaluated.
     fn examine(&self, _part: Part, _seed: u64) -> Vec<Examined> {
         Vec::new()
     }
@@ -135,7 +135,7 @@ pub trait Training {
         false
     }
 
-    /// What it has learned in words and numbers, where people can read it: coefficients with their errors.
+    /// What it has learned as text, where that is readable: coefficients with their errors.
     fn learned(&self) -> Vec<(String, Estimate)> {
         Vec::new()
     }
@@ -148,10 +148,10 @@ pub trait Training {
     /// Draws what is being played.
     fn draw(&self, _scene: &mut Scene) {}
 
-    /// Everything that must survive: the agent's part and the rest.
+    /// Everything that must be saved: the agent's part and the rest.
     fn save(&self) -> (Saved, Value);
 
-    /// Goes on from a save; without the rest only what was learned comes back, to be judged.
+    /// Restores a save; without the rest only what was learned is restored, to be evaluated.
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError>;
 }
 
@@ -165,7 +165,7 @@ pub struct Start<'a> {
     pub seed: u64,
     /// Steps to make.
     pub steps: u64,
-    /// Where tensors live.
+    /// The device of tensors.
     pub device: Device,
     /// Threads of one tensor operation.
     pub threads: usize,
@@ -190,7 +190,7 @@ pub struct Trainer {
     slow: bool,
 }
 
-/// What may pass between asking for a stop and stopping without more ado.
+/// After an advance longer than this, the next one puts its state aside, so that a stop need not wait for it.
 const SOON: Duration = Duration::from_millis(200);
 
 impl Trainer {
@@ -291,8 +291,8 @@ impl Training for Trainer {
         self.env.draw(0, View::Now, scene);
     }
 
-    /// Between two moments at which everything can be saved there is only one to go back to: the first. Everything is
-    /// put aside there, where the way to the second is long enough for somebody to wait.
+    /// Between two points at which everything can be saved, a stop returns to the first. Its state is put aside where
+    /// the second is so far that a stop would take noticeably long.
     fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {
         let before = (self.slow || self.agent.takes_long()).then(|| {
             let (saved, rest) = self.save();

@@ -1,4 +1,4 @@
-//! Plans over an environment's own account of its chances reach the optima that its closed form or program knows.
+//! Plans over an environment's transition probabilities reach the optima of its closed form or dynamic program.
 
 use agon_agents::Device;
 use agon_agents::evaluate::{evaluate, mean_ci95};
@@ -66,7 +66,7 @@ fn the_plan_earns_its_value() {
 #[test]
 fn what_cannot_be_planned_is_refused() {
     for (env, set, agent, part) in [
-        ("classic/cartpole", json!({}), json!({}), "does not tell its chances"),
+        ("classic/cartpole", json!({}), json!({}), "does not give its transition probabilities"),
         ("pricing/duopoly", json!({}), json!({}), "not one agent"),
         ("pricing/retail", json!({}), json!({}), "not one agent"),
         ("pricing/single-leg", json!({}), json!({"most_states": 100}), "more than 100 states"),

@@ -1,4 +1,4 @@
-//! Agents learn: quick checks for every day, the README's rows over several seeds for `make test-long`.
+//! Agents learn: quick checks for every day, rows of docs/benchmarks.md over several seeds for `make test-long`.
 
 use agon_agents::Device;
 use agon_agents::evaluate::{evaluate, mean_ci95};
@@ -33,8 +33,8 @@ fn trained(entry: &Entry, env: &Value, agent: &Value, envs: usize, steps: u64, s
 
 /// Mean return, of everybody on the same seeds.
 fn earned(entry: &Entry, env: &Value, policy: &mut dyn Actor, episodes: usize) -> f64 {
-    let mut judge = entry.build(&map(env), episodes, 1).unwrap();
-    mean_ci95(&evaluate(&mut *judge, policy, 77, 0, &mut |_| {}).returns).0
+    let mut env = entry.build(&map(env), episodes, 1).unwrap();
+    mean_ci95(&evaluate(&mut *env, policy, 77, 0, &mut |_| {}).returns).0
 }
 
 #[test]
@@ -269,8 +269,8 @@ fn tables_collude() {
             trainer.advance().unwrap();
         }
         env["periods"] = 2000.into();
-        let mut judge = entry.build(&map(&env), envs, 1).unwrap();
-        let found = evaluate(&mut *judge, &mut trainer.policy().unwrap(), 77, 0, &mut |_| {});
+        let mut env = entry.build(&map(&env), envs, 1).unwrap();
+        let found = evaluate(&mut *env, &mut trainer.policy().unwrap(), 77, 0, &mut |_| {});
         let (_, all) = found.measures.iter().find(|(m, _)| m.name == "collusion index").unwrap();
         let (mean, ci95) = mean_ci95(all);
         assert!((mean - index).abs() <= within, "δ = {patience}: {mean} ± {ci95:?}, not {index} ± {within}");

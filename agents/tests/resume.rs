@@ -1,4 +1,4 @@
-//! A training that is saved, dropped and loaded goes on in the same bits as one that never stopped.
+//! A training that is saved, dropped and loaded continues bit-identical to one that never stopped.
 
 use agon_agents::checkpoint;
 use agon_agents::evaluate::evaluate;
@@ -83,11 +83,11 @@ fn dqn_resumes_exactly() {
     let small = json!({"hidden": [16, 24], "memory": 900, "learning_starts": 100, "train_every": 32,
                        "gradient_steps": 4, "target_every": 200, "temperature": 0.5});
     resumes("classic/cartpole", &json!({}), "dqn", &small);
-    // Stretches cut by which units are dark; all gradients are too long, so that the last bits of their norms count.
+    // Chunks cut by which units are active; all gradients are too long, so that the last bits of their norms count.
     let mut wide = small.as_object().cloned().unwrap();
     wide.extend(json!({"hidden": [256, 256], "minibatch": 32, "max_grad_norm": 1e-3}).as_object().cloned().unwrap());
     let state = resumes("classic/cartpole", &json!({}), "dqn", &Value::Object(wide));
-    assert!(state["lit"][0].as_u64() < Some(256), "some units are dark: {}", state["lit"]);
+    assert!(state["lit"][0].as_u64() < Some(256), "some units are inactive: {}", state["lit"]);
     // A step limit that is met, masks, priorities, noise, distributions: everything that has a state of its own.
     let mut rainbow = small.as_object().cloned().unwrap();
     let more = json!({"n_step": 3, "priority_exponent": 0.6, "noise": 0.5, "dueling": true, "returns": "c51",
@@ -228,7 +228,7 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
 }
 
 /// Asked to stop at any moment, a training is as it was at the last one at which it could be saved, or can go on from
-/// where it is: saved and loaded it ends in the same bits.
+/// where it is: saved and loaded it ends bit-identical.
 #[test]
 fn stopped_anywhere_it_ends_in_the_same_bits() {
     for (env, set, kind, agent) in all_kinds() {

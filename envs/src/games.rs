@@ -14,13 +14,13 @@ pub mod twenty48;
 
 use agon_core::game::Visit;
 use agon_core::settings::Settings;
-use agon_core::{Entry, EnvError, Game, Table};
+use agon_core::{Entry, EnvError, Game, GameEnv};
 use serde_json::{Map, Value};
 
 /// From the one list of games: their rows as environments, their names, and the way to a game by its name.
 macro_rules! games {
     ($($id:literal: $game:ty, $about:literal, $verified:literal;)*) => {
-        pub const ENTRIES: &[Entry] = &[$(Entry::env::<Table<$game>>($id, $about, $verified),)*];
+        pub const ENTRIES: &[Entry] = &[$(Entry::env::<GameEnv<$game>>($id, $about, $verified),)*];
 
         /// The names of all games.
         pub const NAMES: &[&str] = &[$($id,)*];

@@ -426,7 +426,7 @@ fn playouts_end_and_are_reproduced() {
     assert_eq!(run(), run());
 }
 
-/// Games of two in which chance first deals one secret to each: nothing of it shows in what the other sees.
+/// Two-player games in which chance first deals one secret to each: nothing of it shows in what the other sees.
 struct Secrets;
 
 impl Visit for Secrets {

@@ -1,4 +1,4 @@
-//! One physics source, two forms: a kernel on plain numbers and in SIMD registers gives the same bits.
+//! One physics source, two forms: a kernel is bit-identical on plain numbers and in SIMD registers.
 
 use agon_core::contract::Harness;
 use agon_core::{Kernel, View};

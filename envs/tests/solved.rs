@@ -1,4 +1,4 @@
-//! Connect Four beside a perfect solver, and the file of solved positions that players are judged by.
+//! Connect Four beside a perfect solver, and the file of solved positions that players are evaluated on.
 //! `BLESS=1 cargo test -p agon-envs --release --test solved` writes the file anew.
 
 use agon_core::game::{Action, moves, start};

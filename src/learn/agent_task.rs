@@ -1,7 +1,7 @@
 //! An agent that learns in an environment, as a task.
 
 use crate::duel;
-use crate::eval::{Judged, Scores, save_episodes};
+use crate::eval::{Candidate, Scores, save_episodes};
 use crate::plan::{Plan, TrainSettings};
 use crate::task::{Task, Verdict};
 use agon::run::Run;
@@ -86,14 +86,14 @@ impl Task for Plan {
         }
     }
 
-    fn can_be_judged(&self, training: &dyn Training) -> Outcome {
-        Judged::of(self, training).map(drop)
+    fn can_be_evaluated(&self, training: &dyn Training) -> Outcome {
+        Candidate::of(self, training).map(drop)
     }
 
     fn evaluate(&self, training: &dyn Training, run: &Run) -> Outcome<Option<Vec<Metric>>> {
         let (step, eval) = (training.step(), &self.eval);
-        let mut judged = Judged::of(self, training)?;
-        let meetings = judged.meet(self, eval.episodes, eval.seed, eval.record, &mut |_| {});
+        let mut candidate = Candidate::of(self, training)?;
+        let meetings = candidate.meet(self, eval.episodes, eval.seed, eval.record, &mut |_| {});
         // Networks that were asked one by one told this thread to work alone.
         agon_agents::set_threads(self.train.threads);
         let meetings = match meetings {
@@ -107,12 +107,17 @@ impl Task for Plan {
         Ok(Some(vec![mean_return(mean, ci95, returns.len())]))
     }
 
-    fn judge(&self, training: &dyn Training, run: &Run, tell: &mut dyn FnMut(String)) -> Outcome<Box<dyn Verdict>> {
+    fn final_evaluation(
+        &self,
+        training: &dyn Training,
+        run: &Run,
+        tell: &mut dyn FnMut(String),
+    ) -> Outcome<Box<dyn Verdict>> {
         let eval = &self.eval;
-        let mut judged = Judged::of(self, training)?;
-        let scores = judged.compare(self, self.agent.kind, eval.final_episodes, eval.seed, &mut |_| {}, tell)?;
+        let mut candidate = Candidate::of(self, training)?;
+        let scores = candidate.compare(self, self.agent.kind, eval.final_episodes, eval.seed, &mut |_| {}, tell)?;
         if eval.record > 0 {
-            let recorded = judged.meet(self, eval.record, eval.seed, eval.record, &mut |_| {})?;
+            let recorded = candidate.meet(self, eval.record, eval.seed, eval.record, &mut |_| {})?;
             let actor = format!("{} at step {}", self.agent.kind, training.step());
             save_episodes(run, self, recorded, eval.seed, &actor, "final")?;
         }

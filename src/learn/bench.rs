@@ -1,4 +1,4 @@
-//! `agon bench`: the speeds that the README quotes, measured on this machine.
+//! `agon bench`: the speeds that docs/benchmarks.md quotes, measured on this machine.
 
 use crate::device;
 use agon::cli;
@@ -168,7 +168,7 @@ fn prioritized() -> Outcome<f64> {
     replay.begin(&obs, &[]);
     for _ in 0..1_000_000 / rows {
         let (terminated, truncated) = (&flags, &flags);
-        replay.end(replay::Outcome {
+        replay.end(replay::StepOutcome {
             action: Actions::Discrete(&action),
             reward: &reward,
             terminated,

@@ -57,7 +57,7 @@ pub enum Acting {
 }
 
 impl Acting {
-    /// The network that judges positions of a game.
+    /// The network that evaluates positions of a game.
     pub fn network(self) -> Option<Box<dyn Evaluate>> {
         match self {
             Self::Inference(it) => it.network,

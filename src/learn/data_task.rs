@@ -1,4 +1,4 @@
-//! A scenario without an environment: `[model]` is learned from the table that `[fit]` names, and judged on weeks that it
+//! A scenario without an environment: `[model]` is learned from the table that `[fit]` names, and evaluated on weeks that it
 //! never saw.
 
 use crate::market;
@@ -22,15 +22,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 agon_core::settings! {
-    /// How a model is judged, where there is no environment.
+    /// How a model is evaluated, where there is no environment.
     pub struct DataEvalSettings {
-        /// Steps between evaluations on the validation part; none on the way if left out.
+        /// Steps between evaluations on the validation part; none during training if left out.
         every: Option<u64> = None, in [1.0, 1e15];
         /// Ends the run at the first evaluation whose deciding metric is at least as good as this, if given.
         stop_at: Option<f64> = None, in [-1e300, 1e300];
         /// The share of the data, the weeks before the last ones, that decides which checkpoint is the best.
         validation: f64 = 0.15, in [0.01, 0.8];
-        /// The share of the data, the last weeks, that judges at the end. Nothing is learned or decided by it.
+        /// The share of the data, the last weeks, for the final evaluation. Nothing is learned or decided by it.
         test: f64 = 0.15, in [0.01, 0.8];
         /// Seed of the resamples behind intervals.
         seed: u64 = 1_000_003, in [0.0, 9e18];
@@ -197,7 +197,7 @@ impl Task for DataTask {
         Chart::Scalars(training.task_scalars())
     }
 
-    fn can_be_judged(&self, _: &dyn Training) -> Outcome {
+    fn can_be_evaluated(&self, _: &dyn Training) -> Outcome {
         Ok(())
     }
 
@@ -208,7 +208,12 @@ impl Task for DataTask {
         Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))
     }
 
-    fn judge(&self, training: &dyn Training, _: &Run, _: &mut dyn FnMut(String)) -> Outcome<Box<dyn Verdict>> {
+    fn final_evaluation(
+        &self,
+        training: &dyn Training,
+        _: &Run,
+        _: &mut dyn FnMut(String),
+    ) -> Outcome<Box<dyn Verdict>> {
         Ok(Box::new(self.report(training)))
     }
 }

@@ -63,7 +63,7 @@ impl Regret {
 impl Score {
     fn of(name: &str, returns: &[f64], games: bool) -> Self {
         let (mean, ci95) = mean_ci95(returns);
-        // At games of two what one earns the other loses.
+        // In two-player games the returns sum to zero.
         let count = |score| returns.iter().filter(|r| game::Score::of(**r, -**r) == score).count();
         let results = games.then(|| [game::Score::Win, game::Score::Draw, game::Score::Loss].map(count));
         Self { name: name.into(), mean, ci95, episodes: returns.len(), results, lift: None, regret: None }
@@ -88,13 +88,13 @@ pub struct Scores {
     pub counted: Vec<Counted>,
 }
 
-/// Somebody who is judged: by what a policy earns, or by games against others.
-pub enum Judged {
+/// What is evaluated: a policy by its returns, or a player by games against others.
+pub enum Candidate {
     Policy(Box<dyn Actor>),
     Contender(Box<dyn Contender>),
 }
 
-impl Judged {
+impl Candidate {
     /// What a training has learned so far.
     pub fn of(plan: &Plan, training: &dyn Training) -> Outcome<Self> {
         Self::with(plan, training.network(), training.policy())
@@ -114,7 +114,7 @@ impl Judged {
                 duel::contender(plan, Who::Network(network)).map(Self::Contender)
             }
             (_, Some(policy)) if !duel::applies(plan) => Ok(Self::Policy(Box::new(policy))),
-            _ => Err(Failure::Input(format!("{} cannot be judged at {}", plan.agent.kind, plan.env.id))),
+            _ => Err(Failure::Input(format!("{} cannot be evaluated at {}", plan.agent.kind, plan.env.id))),
         }
     }
 
@@ -355,7 +355,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
     }
     let mut plan = duel::read(&scenario, &source)?;
     if let Some(own) = own {
-        // The agent is the run's; only the environment and its judging are the scenario's.
+        // The agent is the run's; the environment and `[eval]` are the scenario's.
         let trained = Plan::read_agent(&own)?;
         if trained.env.id != plan.env.id {
             let message = format!("{} was trained on {}, not on {}", args.what, trained.env.id, plan.env.id);
@@ -375,15 +375,15 @@ pub fn run(args: &cli::Eval) -> Outcome {
             if let Some(step) = step {
                 agon::tell!("{}: its checkpoint of step {step}, of {} to make", args.what, plan.train.steps);
             }
-            (Judged::acting(&plan, acting)?, name)
+            (Candidate::acting(&plan, acting)?, name)
         }
-        Target::Player(name) => (Judged::player(&plan, &name, seed)?, name),
+        Target::Player(name) => (Candidate::player(&plan, &name, seed)?, name),
     };
     if let Some(file) = &args.positions {
         return solve(&mut who, &name, file, seed, args.json.json);
     }
-    if matches!(who, Judged::Contender(_)) && (args.export.is_some() || args.path.is_some()) {
-        return Err(Failure::Input("--export and --path are not for games of two".into()));
+    if matches!(who, Candidate::Contender(_)) && (args.export.is_some() || args.path.is_some()) {
+        return Err(Failure::Input("--export and --path are not for two-player games".into()));
     }
     let mut tables = Tables::new(args, &plan)?;
     let scores = who.compare(&plan, &name, episodes, seed, &mut |seen| tables.see(seen), &mut |_| {})?;
@@ -429,9 +429,9 @@ fn of_data(args: &cli::Eval, target: &Target, scenario: &Path, source: &Source) 
 }
 
 /// How many positions of a file it solves.
-fn solve(who: &mut Judged, name: &str, file: &Path, seed: u64, json: bool) -> Outcome {
-    let Judged::Contender(who) = who else {
-        return Err(Failure::Input("--positions is for games of two".into()));
+fn solve(who: &mut Candidate, name: &str, file: &Path, seed: u64, json: bool) -> Outcome {
+    let Candidate::Contender(who) = who else {
+        return Err(Failure::Input("--positions is for two-player games".into()));
     };
     let text = agon::text::read(file)?;
     let solved = who.solve(&text, seed).map_err(|why| Failure::Input(format!("{}:{why}", file.display())))?;

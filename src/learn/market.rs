@@ -1,6 +1,6 @@
 //! From a sales table to a market: `[fit]` becomes the settings of `pricing/retail`, and a report.
 
-use crate::sales::{self, FitSettings, Table, median};
+use crate::sales::{self, FitSettings, SalesTable, median};
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::demand::{self, Fit, Method, PriceEffect};
@@ -28,7 +28,7 @@ pub fn data_of(scenario: &Path, source: &Source, settings: &FitSettings) -> Outc
 }
 
 /// Reads sales, and refuses tables whose columns seem to be mixed up.
-pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
+pub fn read(path: &Path, settings: &FitSettings) -> Outcome<SalesTable> {
     let table = sales::read(path, settings)?;
     match swapped(&table, settings).or_else(|| below_cost(&table, settings)) {
         Some(why) => Err(Failure::Input(format!("{}: {why}", path.display()))),
@@ -85,7 +85,7 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
 
 /// Why units and prices seem to be in each other's columns: numbers under `units` would be prices at such costs, and
 /// those under `price` would not, or are whole where everything else about money is not.
-fn swapped(table: &Table, settings: &FitSettings) -> Option<String> {
+fn swapped(table: &SalesTable, settings: &FitSettings) -> Option<String> {
     let column = |list: &[Vec<f64>], k: usize| list.iter().map(|week| week[k]).collect::<Vec<f64>>();
     let whole = |list: &[f64]| list.iter().all(|x| x.fract() == 0.0);
     // The spread beside the mean.
@@ -113,7 +113,7 @@ fn swapped(table: &Table, settings: &FitSettings) -> Option<String> {
 }
 
 /// Why prices and costs seem to be in each other's columns: hardly a shop sells below cost in most weeks.
-fn below_cost(table: &Table, settings: &FitSettings) -> Option<String> {
+fn below_cost(table: &SalesTable, settings: &FitSettings) -> Option<String> {
     let below = |k: usize| (0..table.costs.len()).filter(|w| table.sales.prices[*w][k] < table.costs[*w][k]).count();
     let k = (0..table.products.len()).find(|k| 2 * below(*k) > table.costs.len())?;
     let [price, cost] = [&settings.price, &settings.cost].map(|c| c.replace("{}", &table.products[k]));
@@ -125,7 +125,7 @@ fn below_cost(table: &Table, settings: &FitSettings) -> Option<String> {
 }
 
 /// Why a price that never moves stands in the way: nothing is known of its effect, or of its bounds.
-fn still(table: &Table, settings: &FitSettings, env: &Map<String, Value>) -> Option<String> {
+fn still(table: &SalesTable, settings: &FitSettings, env: &Map<String, Value>) -> Option<String> {
     let (common, n) = (settings.price_effect == PriceEffect::Common, table.products.len());
     let bounded = ["low", "high"].iter().all(|key| env.contains_key(*key));
     let none_moves = (0..n).all(|k| table.sales.price_stands_still(k));
@@ -150,9 +150,9 @@ fn still(table: &Table, settings: &FitSettings, env: &Map<String, Value>) -> Opt
 }
 
 /// Why nothing can be earned with a product: no week's cost is below the highest price seen.
-fn at_a_loss(table: &Table, settings: &FitSettings, env: &Map<String, Value>) -> Option<String> {
+fn at_a_loss(table: &SalesTable, settings: &FitSettings, env: &Map<String, Value>) -> Option<String> {
     if ["high", "costs"].iter().any(|key| env.contains_key(*key)) {
-        return None; // theirs, and judged there
+        return None; // theirs, and checked there
     }
     let highest = |k: usize| table.sales.prices.iter().map(|week| week[k]).fold(0.0, f64::max);
     let lowest = |k: usize| table.costs.iter().map(|week| week[k]).fold(f64::INFINITY, f64::min);
@@ -169,7 +169,7 @@ fn at_a_loss(table: &Table, settings: &FitSettings, env: &Map<String, Value>) ->
 }
 
 /// Why numbers are beyond what the market's settings may be, which the scenario does not hold and cannot be blamed for.
-fn too_large(table: &Table, settings: &FitSettings, fit: &Fit) -> Option<String> {
+fn too_large(table: &SalesTable, settings: &FitSettings, fit: &Fit) -> Option<String> {
     let range = 1e-9..=1e9;
     for (k, product) in table.products.iter().enumerate() {
         for (pattern, list) in [(&settings.price, &table.sales.prices), (&settings.cost, &table.costs)] {
@@ -193,7 +193,7 @@ fn too_large(table: &Table, settings: &FitSettings, fit: &Fit) -> Option<String>
 }
 
 /// What was read, and what of it was left out.
-pub fn lines_of_table(path: &Path, table: &Table) -> Vec<String> {
+pub fn lines_of_table(path: &Path, table: &SalesTable) -> Vec<String> {
     let (kept, lost) = (table.weeks.len(), table.left_out.len());
     let mut lines = vec![format!("demand fitted from {}: {kept} weeks kept, {lost} left out", path.display())];
     lines.extend(table.left_out.iter().map(|w| format!("  left out: {w}")));
@@ -201,7 +201,7 @@ pub fn lines_of_table(path: &Path, table: &Table) -> Vec<String> {
     lines
 }
 
-fn lines(path: &Path, settings: &FitSettings, table: &Table, fit: &Fit) -> Vec<String> {
+fn lines(path: &Path, settings: &FitSettings, table: &SalesTable, fit: &Fit) -> Vec<String> {
     let mut lines = lines_of_table(path, table);
     let quality = match settings.method {
         Method::LeastSquares => format!("R² {:.3}", fit.quality),
@@ -220,7 +220,7 @@ fn lines(path: &Path, settings: &FitSettings, table: &Table, fit: &Fit) -> Vec<S
     lines
 }
 
-fn as_json(settings: &FitSettings, table: &Table, fit: &Fit) -> Value {
+fn as_json(settings: &FitSettings, table: &SalesTable, fit: &Fit) -> Value {
     use agon_core::settings::{Setting, Settings};
     let remarks = [table.remarks.clone(), fit.remarks.clone()].concat();
     let all = |list: &[demand::Estimate]| list.iter().map(|e| json!([e.value, e.error])).collect::<Vec<_>>();

@@ -14,7 +14,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// On the CPU: a player judges one position at a time, for which a way to another device and back takes longer.
+    /// On the CPU: a player evaluates one position at a time, for which the transfer to another device and back takes longer.
     pub fn here() -> Self {
         Self { device: Device::Cpu }
     }

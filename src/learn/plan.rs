@@ -1,4 +1,4 @@
-//! A scenario that was understood whole: which environment, which agent, how long, how it is judged.
+//! A scenario that was understood whole: which environment, which agent, how long, how it is evaluated.
 
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
@@ -40,47 +40,47 @@ impl Setting for Keep {
 }
 
 agon_core::settings! {
-    /// How long and how wide.
+    /// The settings of `[train]`.
     pub struct TrainSettings {
         /// Environment steps.
         steps: u64 = 100_000, in [1.0, 1e15];
-        /// Environments stepped together.
+        /// Environments in the batch.
         envs: usize = 8, in [1.0, 1e6];
-        /// The seed of everything.
+        /// The seed of the run.
         seed: u64 = 1, in [0.0, 9e18];
         /// Threads of one tensor operation.
         threads: usize = 1, in [1.0, 1024.0];
-        /// Threads of the simulator.
+        /// Threads of the environments.
         env_threads: usize = 1, in [1.0, 1024.0];
         /// Steps between checkpoints; a tenth of `steps` if left out.
         save_every: Option<u64> = None, in [1.0, 1e15];
-        /// Checkpoints that are kept, the newest, beside the best one; or "all".
+        /// The number of newest checkpoints kept beside the best one; or "all".
         keep: Keep = Keep(3), in [1.0, 1e15];
     }
 }
 
 agon_core::settings! {
-    /// How it is judged.
+    /// How it is evaluated.
     pub struct EvalSettings {
-        /// Steps between evaluations; none on the way if left out.
+        /// Steps between evaluations; none during training if left out.
         every: Option<u64> = None, in [1.0, 1e15];
-        /// Episodes of an evaluation on the way.
+        /// Episodes of an evaluation during training.
         episodes: usize = 20, in [1.0, 1e6];
-        /// Episodes of the last evaluation and of `agon eval`.
+        /// Episodes of the final evaluation and of `agon eval`.
         final_episodes: usize = 100, in [1.0, 1e6];
         /// Seed of the episodes.
         seed: u64 = 1_000_003, in [0.0, 9e18];
         /// Players to compare with: `random`, or the environment's own (see `agon envs`).
         baselines: Vec<String> = vec!["random".into()];
-        /// Games of two: whom the agent plays instead, as players in words, from both seats in turn.
+        /// Two-player games: opponents of the agent instead, as players in words, from both seats in turn.
         opponents: Vec<String> = vec!["random".into()];
-        /// Games of two: simulations the agent may think about a move; 0 plays by its network alone.
+        /// Two-player games: simulations of the agent per move; 0 plays by its network alone.
         simulations: u32 = 0, in [0.0, 1e7];
-        /// Games of two: random plies that open a game.
+        /// Two-player games: random plies that open a game.
         opening_plies: u32 = 2, in [0.0, 1000.0];
         /// Ends the run at the first evaluation whose mean is at least this, if given.
         stop_at: Option<f64> = None, in [-1e300, 1e300];
-        /// Episodes saved from each evaluation.
+        /// Episodes saved of each evaluation.
         record: usize = 1, in [0.0, 1e4];
     }
 }
@@ -90,7 +90,7 @@ pub struct Plan {
     pub name: String,
     pub env: Entry,
     pub env_settings: Map<String, Value>,
-    /// The same where the agent is judged: `[eval.env]` changes what it names.
+    /// The same where the agent is evaluated: `[eval.env]` changes what it names.
     pub eval_env_settings: Map<String, Value>,
     pub agent: &'static registry::Entry,
     pub agent_settings: Map<String, Value>,
@@ -100,19 +100,19 @@ pub struct Plan {
     pub report: Option<Report>,
     /// The scenario with every default filled in and the fit's results in place of the fit.
     pub resolved: String,
-    /// Set once somebody asks it to stop: evaluations leave off then.
+    /// Set once a stop is requested: evaluations end early then.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Plan {
-    /// The scenario of a run whose agent only plays: whom it was judged by may be gone.
+    /// The scenario of a run whose agent only plays: its opponents in evaluation may be gone.
     pub fn read_agent(path: &Path) -> Outcome<Self> {
         let path = &agon::embedded::locate(path)?;
         Self::of(path, &Source::read(path, &[])?, false)
     }
 
     /// Checks a scenario that was read from this path.
-    pub fn of(path: &Path, source: &Source, judged: bool) -> Outcome<Self> {
+    pub fn of(path: &Path, source: &Source, evaluated: bool) -> Outcome<Self> {
         if source.table.contains_key("model") {
             let message = "this scenario learns a model from data: it has no environment";
             return Err(source.wrong(&[Issue::key("model", message)]));
@@ -191,15 +191,15 @@ impl Plan {
             agon_core::policy::by_name(&*probe, player, 0)
                 .map_err(|why| source.wrong(&[Issue::value("baselines", why).within("eval")]))?;
         }
-        let judged_in = probe.spec().clone();
+        let eval_spec = probe.spec().clone();
         let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(source, e))?;
         let shape = |s: &Spec| (s.agents, s.action.len(), s.action.choices(), s.masked);
         let seen = &probe.spec().observation;
-        if shape(&judged_in) != shape(probe.spec()) || !seen.is_like(&judged_in.observation) {
+        if shape(&eval_spec) != shape(probe.spec()) || !seen.is_like(&eval_spec.observation) {
             let message = "must leave agents, observations and actions as they are in training";
             return Err(source.wrong(&[Issue::key("env", message).within("eval")]));
         }
-        if !judged {
+        if !evaluated {
             return Ok(plan);
         }
         let game = plan.game()?;
@@ -298,7 +298,7 @@ impl Plan {
         built.map_err(|e| Failure::Input(e.to_string()))
     }
 
-    /// A batch of it as the agent is judged in.
+    /// A batch of it as the agent is evaluated in.
     pub fn eval_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
         let built = self.env.build(&self.eval_env_settings, envs, self.train.env_threads);
         built.map_err(|e| Failure::Input(e.to_string()))

@@ -20,13 +20,13 @@ agon_core::settings! {
     pub struct FitSettings {
         /// The CSV file, beside the scenario.
         data: String = String::new();
-        /// What stands for `{}`, a product each; found from the header if left out.
+        /// The products, which replace `{}`; found from the header if left out.
         products: Vec<String> = Vec::new();
-        /// Names to show, a product each; as `products` if left out.
+        /// Display names of the products; as `products` if left out.
         names: Vec<String> = Vec::new();
-        /// Column of the week: whole numbers or dates, one row a week.
+        /// Column of the week: integers or dates, one row per week.
         week: String = "week".into();
-        /// Column of the customers that week.
+        /// Column of the potential customers of the week.
         customers: String = "customers".into();
         /// Columns of the units sold.
         units: String = "units_{}".into();
@@ -40,14 +40,14 @@ agon_core::settings! {
         method: Method = Method::Likelihood;
         /// Whether all products share one price effect.
         price_effect: PriceEffect = PriceEffect::ByProduct;
-        /// A price or cost this many times off its product's median is a recording error.
+        /// A price or cost more than this many times off its product's median counts as a recording error.
         outlier_factor: f64 = 3.0, in [1.0, 1e9];
     }
 }
 
 /// A table that was read and cleaned.
 #[derive(Debug)]
-pub struct Table {
+pub struct SalesTable {
     /// What demand is estimated from.
     pub sales: Sales,
     /// What stands for `{}` in columns' names, a product each.
@@ -84,7 +84,7 @@ impl Week {
 }
 
 /// Reads and cleans a table.
-pub fn read(path: &Path, settings: &FitSettings) -> Outcome<Table> {
+pub fn read(path: &Path, settings: &FitSettings) -> Outcome<SalesTable> {
     let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
     let text = agon::text::read(path)?;
     if text.trim().is_empty() {
@@ -269,7 +269,7 @@ pub fn median(numbers: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Leaves out what cannot be true: first weeks that contradict themselves, then the fewest whose number is out of order.
-fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Result<Table, String> {
+fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Result<SalesTable, String> {
     let n = names.len();
     let middle = |x: fn(&Week, usize) -> f64, k: usize| median(weeks.iter().map(|w| x(w, k)));
     let crowd = middle(|w, _| w.customers, 0);
@@ -322,7 +322,7 @@ fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Resu
         let count = if missing == 1 { "1 week is missing".into() } else { format!("{missing} weeks are missing") };
         remarks.push(format!("{count} between those kept, first between {a} and {b}"));
     }
-    let mut table = Table {
+    let mut table = SalesTable {
         sales: Sales { names, ..Sales::default() },
         products: Vec::new(),
         costs: Vec::new(),

@@ -18,7 +18,7 @@ pub fn read(path: &Path, sets: &[String]) -> Outcome<Box<dyn Task>> {
     Ok(Box::new(duel::read(path, &source)?))
 }
 
-/// What learns in a scenario, by name; whom it was judged by may be gone.
+/// What learns in a scenario, by name; its opponents in evaluation may be gone.
 pub fn learner_of(path: &Path) -> Outcome<&'static str> {
     let source = Source::read(path, &[])?;
     if DataTask::is_meant(&source) {

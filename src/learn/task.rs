@@ -57,17 +57,22 @@ pub trait Task {
     /// What the main chart shows.
     fn chart(&self, training: &dyn Training) -> Chart;
 
-    /// Whether it can be judged; whoever cannot is told so before it learns.
-    fn can_be_judged(&self, training: &dyn Training) -> Outcome;
+    /// Whether it can be evaluated; checked before training starts.
+    fn can_be_evaluated(&self, training: &dyn Training) -> Outcome;
 
     /// Evaluates what was learned so far: metrics, the one that decides first. None where it was asked to stop.
     fn evaluate(&self, training: &dyn Training, run: &Run) -> Outcome<Option<Vec<Metric>>>;
 
-    /// The last evaluation, beside baselines.
-    fn judge(&self, training: &dyn Training, run: &Run, tell: &mut dyn FnMut(String)) -> Outcome<Box<dyn Verdict>>;
+    /// The final evaluation, beside baselines.
+    fn final_evaluation(
+        &self,
+        training: &dyn Training,
+        run: &Run,
+        tell: &mut dyn FnMut(String),
+    ) -> Outcome<Box<dyn Verdict>>;
 }
 
-/// What the last evaluation found.
+/// The result of the final evaluation.
 pub trait Verdict {
     /// For `evaluation.json` and `--json`.
     fn json(&self) -> Value;

@@ -3,8 +3,8 @@
 use crate::checkpoints;
 use crate::checkpoints::Target;
 use crate::device;
-use crate::faces::Faces;
 use crate::scenarios;
+use crate::sinks::Sinks;
 use crate::task::{Task, Verdict};
 use agon::cli;
 use agon::failure::quoted;
@@ -63,12 +63,12 @@ struct Session {
     run: Run,
     _lock: Lock,
     trainer: Box<dyn Training>,
-    faces: Faces,
+    sinks: Sinks,
     stop: Arc<AtomicBool>,
     /// The step up to which everything that was due was done.
     settled: u64,
-    /// Whether the trainer is ahead of that, and what it did was reported: what is left is to judge it.
-    judging: bool,
+    /// Whether the trainer is ahead of that and has reported: what is left is to evaluate it.
+    evaluating: bool,
     /// Whether it reached the goal of its evaluations.
     reached: bool,
     best: Best,
@@ -89,28 +89,28 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Met
     let outcome = session.train();
     let ended = match &outcome {
         Ok(outcome) => *outcome,
-        Err(_) => event::Outcome::Failed,
+        Err(_) => event::RunOutcome::Failed,
     };
-    session.faces.emit(&Event::Finished { step: session.trainer.step(), outcome: ended });
-    let flushed = session.faces.logs.flush();
+    session.sinks.emit(&Event::Finished { step: session.trainer.step(), outcome: ended });
+    let flushed = session.sinks.logs.flush();
     let word = match ended {
-        event::Outcome::Done => "done",
-        event::Outcome::Interrupted => "interrupted",
-        event::Outcome::Failed => "failed",
+        event::RunOutcome::Done => "done",
+        event::RunOutcome::Interrupted => "interrupted",
+        event::RunOutcome::Failed => "failed",
     };
     // A full disk must not hide what went wrong first.
     let _ = session.run.status(word, session.trainer.step(), session.task.train().steps);
     // The last evaluation takes its time: whoever looks on sees how far it is.
-    let scores = (outcome.is_ok() && ended == event::Outcome::Done).then(|| session.judge());
-    session.faces.close();
+    let scores = (outcome.is_ok() && ended == event::RunOutcome::Done).then(|| session.final_evaluation());
+    session.sinks.close();
     outcome?;
     flushed?;
     let folder = session.run.folder.clone();
-    if ended == event::Outcome::Interrupted {
+    if ended == event::RunOutcome::Interrupted {
         let (step, folder) = (session.trainer.step(), quoted(&folder));
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
-    let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not judged".into())))?;
+    let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not evaluated".into())))?;
     Ok((folder, session.finish(&*scores, args.ui == cli::Ui::Json)?))
 }
 
@@ -189,7 +189,7 @@ impl Session {
             agon::tell!("preparing {} environments", train.envs);
         }
         let mut trainer = task.start(device)?;
-        task.can_be_judged(&*trainer)?;
+        task.can_be_evaluated(&*trainer)?;
         let resumed = matches!(begin, Begin::From(..));
         let (run, lock, state, clock) = match begin {
             Begin::New => {
@@ -263,19 +263,19 @@ impl Session {
         if trainer.done() {
             agon::tell!("all its {} steps were made already; this only evaluates it again", trainer.steps());
         }
-        let faces = Faces::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
+        let sinks = Sinks::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
         let now = Instant::now();
         let goal_moved = args.set.iter().any(|set| set.contains("eval.stop_at") || set.contains("train.steps"));
         let mut session = Self {
             told: (now, trainer.step()),
             settled: state["settled"].as_u64().unwrap_or(trainer.step()),
-            judging: state["judging"] == true,
+            evaluating: state["judging"] == true,
             reached: state["reached"] == true && !goal_moved,
             task,
             run,
             _lock: lock,
             trainer,
-            faces,
+            sinks,
             stop,
             best,
             saved: None,
@@ -292,7 +292,7 @@ impl Session {
                 chart: task.chart(&**trainer),
                 optimum: trainer.optimum(),
             };
-            session.faces.emit(&started);
+            session.sinks.emit(&started);
         }
         session.run.status("running", session.trainer.step(), train.steps)?;
         if args.from.is_some() {
@@ -307,12 +307,12 @@ impl Session {
         before / every != self.trainer.step() / every
     }
 
-    fn train(&mut self) -> Outcome<event::Outcome> {
+    fn train(&mut self) -> Outcome<event::RunOutcome> {
         let steps = self.task.train().steps;
         let report_every = (steps / REPORTS).max(1);
         let save_every = self.task.train().save_every.unwrap_or((steps / 10).max(1));
         loop {
-            if !self.judging {
+            if !self.evaluating {
                 if self.trainer.done() || self.reached {
                     break;
                 }
@@ -320,12 +320,12 @@ impl Session {
                 let advanced = if stop() { Ok(None) } else { self.trainer.advance_until(&stop) };
                 let Some(report) = advanced.map_err(|e| Failure::Internal(e.to_string()))? else {
                     self.save()?;
-                    return Ok(event::Outcome::Interrupted);
+                    return Ok(event::RunOutcome::Interrupted);
                 };
                 if self.due(self.settled, report_every) {
                     self.report(report);
                 }
-                self.judging = true;
+                self.evaluating = true;
             }
             // Whoever goes on from a checkpoint made in between comes here first.
             let before = self.settled;
@@ -334,23 +334,23 @@ impl Session {
                 && !self.evaluate()?
             {
                 self.save()?;
-                return Ok(event::Outcome::Interrupted);
+                return Ok(event::RunOutcome::Interrupted);
             }
-            (self.judging, self.settled) = (false, self.trainer.step());
+            (self.evaluating, self.settled) = (false, self.trainer.step());
             if self.due(before, save_every) {
                 self.save()?;
             }
             self.tell_speed();
         }
         self.save()?;
-        Ok(event::Outcome::Done)
+        Ok(event::RunOutcome::Done)
     }
 
     /// Whether somebody asked for a stop. It is asked so often that it also says that something goes on, where an update
     /// takes so long that nothing else does.
     fn patience(&self) -> impl Fn() -> bool + Sync + use<> {
         const EVERY: u64 = 10;
-        let (stop, plain, step) = (self.stop.clone(), self.faces.is_plain(), self.trainer.step());
+        let (stop, plain, step) = (self.stop.clone(), self.sinks.is_plain(), self.trainer.step());
         let (begun, told) = (Instant::now(), AtomicU64::new(0));
         move || {
             let now = begun.elapsed().as_secs() / EVERY;
@@ -363,20 +363,20 @@ impl Session {
 
     fn report(&mut self, values: Vec<(String, f64)>) {
         let step = self.trainer.step();
-        self.faces.emit(&Event::Scalars { step, values });
+        self.sinks.emit(&Event::Scalars { step, values });
         let e = self.trainer.take_episodes();
         if e.count > 0 {
             let n = e.count as f64;
             let (mean, length) = (e.total / n, e.length as f64 / n);
-            self.faces.emit(&Event::Episodes { step, count: e.count, mean, low: e.low, high: e.high, length });
+            self.sinks.emit(&Event::Episodes { step, count: e.count, mean, low: e.low, high: e.high, length });
         }
     }
 
     fn tell_speed(&mut self) {
-        if self.faces.wants_frame() {
+        if self.sinks.wants_frame() {
             let mut scene = Box::<Scene>::default();
             self.trainer.draw(&mut scene);
-            self.faces.emit(&Event::Frame(scene));
+            self.sinks.emit(&Event::Frame(scene));
         }
         let since = self.told.0.elapsed();
         if since < SPEED_EVERY {
@@ -395,7 +395,7 @@ impl Session {
             shares: [parts[0], parts[1], parts[2], rest],
             memory: device::memory().0,
         };
-        self.faces.emit(&event);
+        self.sinks.emit(&event);
         self.told = (Instant::now(), step);
     }
 
@@ -412,12 +412,12 @@ impl Session {
         let (mean, ci95, episodes) = (decides.value, decides.half(), decides.over.0);
         // The mean return is told without its name.
         let metrics = if decides.name == Metric::MEAN_RETURN { Vec::new() } else { metrics };
-        self.faces.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
+        self.sinks.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
         self.reached = self.task.stop_at().is_some_and(|goal| decides.reaches(goal));
-        (self.judging, self.settled) = (false, step);
+        (self.evaluating, self.settled) = (false, step);
         if self.best.mean.is_none_or(|best| decides.is_better(best)) {
             self.best = Best { mean: Some(mean), checkpoint: Some(step.to_string()) };
-            // A checkpoint of this step that was made before it was judged does not say so.
+            // A checkpoint of this step that was made before it was evaluated does not say so.
             self.saved = None;
             self.save()?;
             self.best.mark(&self.run)?;
@@ -435,13 +435,13 @@ impl Session {
         let (saved, trainer) = self.trainer.save();
         let state = json!({
             "trainer": trainer,
-            "logs": self.faces.logs.lengths()?,
+            "logs": self.sinks.logs.lengths()?,
             "best": self.best.mean.map(|mean| json!({"mean": mean, "checkpoint": self.best.checkpoint})),
             "settled": self.settled,
-            "judging": self.judging,
+            "judging": self.evaluating,
             "reached": self.reached,
         });
-        let clock = json!({"seconds": self.seconds(), "logs": self.faces.logs.derived()});
+        let clock = json!({"seconds": self.seconds(), "logs": self.sinks.logs.derived()});
         let folder = self.run.path(&format!("checkpoints/{step}"));
         checkpoint::write(&folder, &saved, &state, &clock).map_err(|e| self.run.failed(&folder, &e))?;
         self.run.mark("latest", &step.to_string())?;
@@ -449,13 +449,13 @@ impl Session {
         if self.best.checkpoint != Some(step.to_string()) {
             self.run.forget(&folder, self.task.train().keep.0);
         }
-        self.faces.emit(&Event::Saved { step, path: folder.display().to_string() });
+        self.sinks.emit(&Event::Saved { step, path: folder.display().to_string() });
         self.saved = Some(step);
         Ok(())
     }
 
     /// The last evaluation, beside the baselines, and the episodes that are kept of it.
-    fn judge(&mut self) -> Outcome<Box<dyn Verdict>> {
+    fn final_evaluation(&mut self) -> Outcome<Box<dyn Verdict>> {
         let folder = quoted(&self.run.folder);
         let said = |failure| match failure {
             Failure::Interrupted(_) => Failure::Interrupted(format!(
@@ -463,9 +463,9 @@ impl Session {
             )),
             other => other,
         };
-        let (task, trainer, faces) = (&self.task, &*self.trainer, &mut self.faces);
-        let mut tell = |note| faces.emit(&Event::Note(note));
-        let verdict = task.judge(trainer, &self.run, &mut tell).map_err(said)?;
+        let (task, trainer, sinks) = (&self.task, &*self.trainer, &mut self.sinks);
+        let mut tell = |note| sinks.emit(&Event::Note(note));
+        let verdict = task.final_evaluation(trainer, &self.run, &mut tell).map_err(said)?;
         self.run.write("evaluation.json", &format!("{}\n", verdict.json()))?;
         Ok(verdict)
     }
@@ -473,7 +473,7 @@ impl Session {
     /// The table, and what to do next.
     fn finish(mut self, scores: &dyn Verdict, json: bool) -> Outcome<Metric> {
         let (folder, seconds) = (quoted(&self.run.folder), self.seconds());
-        self.faces.logs.flush()?;
+        self.sinks.logs.flush()?;
         agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step(), device::memory().1);
         if json {
             agon::say!("{}", serde_json::json!({"kind": "scores", "scores": scores.json()}));

@@ -2,7 +2,7 @@
 
 use super::book::Opening;
 use super::game::{Board, Record};
-use super::plan::Plan;
+use super::plan::TournamentPlan;
 use super::play::{self, GAMES};
 use super::schedule::Schedule;
 use crate::failure::{Failure, Outcome, quoted};
@@ -71,8 +71,8 @@ pub fn verify(folder: &Path) -> Outcome<u64> {
 pub type Lines = std::io::Lines<BufReader<Take<File>>>;
 
 /// A tournament's scenario and its games. A line that is only half written is not there yet.
-pub fn open(folder: &Path) -> Outcome<(Plan, Lines)> {
-    let plan = Plan::read(&Run::open(folder)?.path("scenario.toml"), &[])?;
+pub fn open(folder: &Path) -> Outcome<(TournamentPlan, Lines)> {
+    let plan = TournamentPlan::read(&Run::open(folder)?.path("scenario.toml"), &[])?;
     let path = folder.join(GAMES);
     let mut file = files::open(&path)?;
     let whole = whole_lines(&mut file).map_err(|e| Failure::read(&path, &e))?;
@@ -101,12 +101,12 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
 pub type Checked = Outcome<(u64, Option<(Episode, Vec<Scene>)>)>;
 
 /// Does something with the tournament's game.
-pub fn visit<V: Visit<Out = Checked>>(plan: &Plan, visitor: V) -> Checked {
+pub fn visit<V: Visit<Out = Checked>>(plan: &TournamentPlan, visitor: V) -> Checked {
     agon_envs::games::visit(&plan.game, &plan.game_settings, visitor).map_err(|e| plan.wrong_game(e.to_string()))?
 }
 
 struct Again<'a, L> {
-    plan: &'a Plan,
+    plan: &'a TournamentPlan,
     lines: L,
     path: &'a Path,
     /// All lines from the first on, and what only follows from all: or one game, with pictures.
@@ -162,13 +162,13 @@ fn has_digests(games: &Path) -> bool {
 }
 
 impl<G: Game> Course<G> {
-    fn new(game: &G, plan: &Plan, digests: bool) -> Outcome<Self> {
+    fn new(game: &G, plan: &TournamentPlan, digests: bool) -> Outcome<Self> {
         let board = Board::new(game.clone(), Vec::new(), play::openings(game, plan)?);
         let (schedule, opening) = (Schedule::new(plan), Opening::default());
         Ok(Self { schedule, board, opening, first: None, pairs: 0, digests })
     }
 
-    fn next(&mut self, plan: &Plan, record: &Record) -> Result<(), String> {
+    fn next(&mut self, plan: &TournamentPlan, record: &Record) -> Result<(), String> {
         let first = self.first.take();
         if first.is_none() {
             self.opening = self.board.opening(plan, self.schedule.pairing(self.pairs)).0;
@@ -195,7 +195,7 @@ impl<G: Game> Course<G> {
 }
 
 /// Whether a game can have ended so in this tournament.
-fn possible(plan: &Plan, limit: u32, record: &Record) -> Result<(), String> {
+fn possible(plan: &TournamentPlan, limit: u32, record: &Record) -> Result<(), String> {
     let (set, plies) = (&plan.set, record.moves.len());
     if record.seed != mix(set.seed, record.pair) {
         return Err("its seed is not the pair's".into());
@@ -216,7 +216,7 @@ fn possible(plan: &Plan, limit: u32, record: &Record) -> Result<(), String> {
     }
 }
 
-fn episode<G: Game>(plan: &Plan, game: &G, record: &Record, steps: Vec<Step>) -> Episode {
+fn episode<G: Game>(plan: &TournamentPlan, game: &G, record: &Record, steps: Vec<Step>) -> Episode {
     let name = |seat: usize| plan.entrants.get(record.seats[seat] as usize).map_or("?", |e| e.name.as_str());
     let seats = &game.spec().seats;
     let header = Header {

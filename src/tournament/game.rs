@@ -1,8 +1,8 @@
 //! One pair of games: the same opening and the same chance, seats swapped.
 
+use super::adjudicator::ValueAdjudicator;
 use super::book::Opening;
-use super::judge::Judge;
-use super::plan::Plan;
+use super::plan::TournamentPlan;
 use super::ratings::Score;
 use super::schedule::Pairing;
 use agon_core::game::{Action, Game, Turn, mix};
@@ -97,7 +97,7 @@ impl<G: Game> Board<G> {
     }
 
     /// Whether games can begin as the settings say: not where they are over by then, again and again.
-    pub fn opens(&mut self, plan: &Plan) -> bool {
+    pub fn opens(&mut self, plan: &TournamentPlan) -> bool {
         (0..20).any(|number| {
             let pairing = Pairing { number, turn: number, entrants: (0, 1) };
             self.opening(plan, pairing).1
@@ -105,7 +105,7 @@ impl<G: Game> Board<G> {
     }
 
     /// What a pair begins with; false, and no moves but the book's, if the game would be over.
-    pub fn opening(&mut self, plan: &Plan, pairing: Pairing) -> (Opening<G>, bool) {
+    pub fn opening(&mut self, plan: &TournamentPlan, pairing: Pairing) -> (Opening<G>, bool) {
         let seed = mix(plan.set.seed, pairing.number);
         let mut opening = match self.book.len() as u64 {
             0 => Opening::default(),
@@ -125,7 +125,7 @@ impl<G: Game> Board<G> {
 
     /// Plays a pair; none if it was stopped. Everything random in it follows from the tournament's seed and the pair's
     /// number.
-    pub fn pair(&mut self, plan: &Plan, pairing: Pairing, stop: &AtomicBool) -> Option<[Record; 2]> {
+    pub fn pair(&mut self, plan: &TournamentPlan, pairing: Pairing, stop: &AtomicBool) -> Option<[Record; 2]> {
         let Pairing { number: pair, entrants: (a, b), .. } = pairing;
         let seed = mix(plan.set.seed, pair);
         let (opening, _) = self.opening(plan, pairing);
@@ -160,7 +160,7 @@ impl<G: Game> Board<G> {
 
     fn play(
         &mut self,
-        plan: &Plan,
+        plan: &TournamentPlan,
         (pair, number): (u64, u8),
         seats: [usize; 2],
         seed: u64,
@@ -172,13 +172,13 @@ impl<G: Game> Board<G> {
         let players: &mut [&mut dyn Player<G>] = &mut [&mut **first, &mut **second];
         let chance = Rng::new(seed, Stream::Env, 0);
         let mut minds = [0, 1].map(|seat| Rng::new(seed, Stream::Player, 2 * u32::from(number) + seat));
-        let mut judge = Judge::new(set, game.spec().returns);
+        let mut adjudicator = ValueAdjudicator::new(set, game.spec().returns);
         let terms = Terms {
             opening: &opening.moves,
             most_plies: plan.most_plies(game.spec().max_plies),
             clock: (set.move_ms > 0).then(|| Duration::from_millis(set.move_ms + set.margin_ms)),
             resignations: true,
-            adjudicator: judge.listens().then_some(&mut judge),
+            adjudicator: adjudicator.listens().then_some(&mut adjudicator),
             stop,
         };
         opening.begin(game, &mut self.state);
@@ -252,7 +252,7 @@ mod tests {
         let path = folder.path().join("s.toml");
         let body = "env = { id = 'games/tic-tac-toe' }\n[tournament]\nmove_ms = 10\nmargin_ms = 10\n[entrants]\na = 'random'\nb = 'random'";
         std::fs::write(&path, body).unwrap();
-        let plan = Plan::read(&path, &[]).unwrap();
+        let plan = TournamentPlan::read(&path, &[]).unwrap();
         for (bad, end) in [
             (Bad::Liar, End::Illegal),
             (Bad::Breaks, End::Crash),
@@ -274,7 +274,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.toml");
         std::fs::write(&path, "env = { id = 'games/tic-tac-toe' }\n[entrants]\na = 'random'\nb = 'random'").unwrap();
-        let plan = Plan::read(&path, &[]).unwrap();
+        let plan = TournamentPlan::read(&path, &[]).unwrap();
         let game = TicTacToe::new(Default::default()).unwrap();
         for (bad, end) in [(Bad::Liar, End::Illegal), (Bad::Breaks, End::Crash)] {
             let mut board = Board::new(game.clone(), vec![Box::new(bad), Box::new(Random)], Vec::new());
@@ -331,7 +331,7 @@ mod tests {
         let body = "env = { id = 'games/tic-tac-toe' }\n[tournament]\nresign_moves = 1\ndraw_moves = 1\n\
                     draw_after = 3\nopening_plies = 2\n[entrants]\na = 'random'\nb = 'random'";
         std::fs::write(&path, body).unwrap();
-        let plan = Plan::read(&path, &[]).unwrap();
+        let plan = TournamentPlan::read(&path, &[]).unwrap();
         let game = TicTacToe::new(Default::default()).unwrap();
         for (values, end, score, plies) in [
             ([Some(1.0), Some(1.0)], End::Adjudicated, Score::Win, 4),
@@ -350,7 +350,7 @@ mod tests {
         }
         // Where both are asked, what one alone says ends no game.
         let sets = ["tournament.resign_twosided=true".to_owned()];
-        let plan = Plan::read(&path, &sets).unwrap();
+        let plan = TournamentPlan::read(&path, &sets).unwrap();
         for values in [[None, None], [Some(1.0), None], [Some(1.0), Some(0.0)]] {
             let players = values.map(|v| Box::new(Sure(v, None)) as Box<dyn Player<TicTacToe>>);
             let mut board = Board::new(game.clone(), players.into(), Vec::new());
@@ -396,8 +396,10 @@ mod tests {
             (late, shuffle, 80, 4),
             (late, shuffle, 85, 0),
         ] {
-            let plan =
-                Plan::read(&path, &[format!("tournament.draw_after={after}"), "tournament.opening_plies=0".into()]);
+            let plan = TournamentPlan::read(
+                &path,
+                &[format!("tournament.draw_after={after}"), "tournament.opening_plies=0".into()],
+            );
             let players: Vec<Box<dyn Player<Chess>>> = vec![Box::new(Even(moves, 0)), Box::new(Even(moves, 0))];
             let mut board = Board::new(game.clone(), players, vec![Opening::read(&game, from, 0).unwrap()]);
             let pair =
@@ -417,7 +419,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.toml");
         std::fs::write(&path, "env = { id = 'games/tic-tac-toe' }\n[entrants]\na = 'random'\nb = 'random'").unwrap();
-        let plan = Plan::read(&path, &[]).unwrap();
+        let plan = TournamentPlan::read(&path, &[]).unwrap();
         let game = TicTacToe::new(Default::default()).unwrap();
         let mut board = Board::new(game, vec![Box::new(Random), Box::new(Random)], Vec::new());
         assert!(board.pair(&plan, pairing(0), &AtomicBool::new(true)).is_none());
@@ -429,7 +431,7 @@ mod tests {
         let path = folder.path().join("s.toml");
         let body = "env = { id = 'games/chess' }\n[tournament]\nmax_plies = 9\n[entrants]\na = 'random'\nb = 'random'";
         std::fs::write(&path, body).unwrap();
-        let plan = Plan::read(&path, &[]).unwrap();
+        let plan = TournamentPlan::read(&path, &[]).unwrap();
         let game = agon_envs::games::chess::Chess::new(Default::default()).unwrap();
         let mut board = Board::new(game.clone(), vec![Box::new(Random), Box::new(Random)], Vec::new());
         for record in board.pair(&plan, pairing(0), &GO_ON).unwrap() {

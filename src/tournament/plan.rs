@@ -22,51 +22,53 @@ agon_core::choices! {
 agon_core::settings! {
     /// The `[tournament]` of a scenario.
     pub struct TournamentSettings {
-        /// Who meets whom: everyone everyone, one everyone, equals in score, or two until a test is decided.
+        /// The format: all players meet, one meets all others, players of equal score meet, or two play until a test is
+        /// decided.
         format: Format = Format::RoundRobin;
-        /// Who meets everyone under `gauntlet`, and is the first player under `sprt`; empty for the first by name.
+        /// The player that meets all others under `gauntlet`, or the first player under `sprt`; empty for the first by
+        /// name.
         challenger: String = String::new();
         /// Pairs of games whenever two meet (at most so many under `sprt`).
         pairs: u64 = 100, in [1.0, 1e9];
         /// Rounds, under `swiss`.
         rounds: u64 = 7, in [1.0, 1000.0];
-        /// Every game's random numbers come from it.
+        /// The seed of all games.
         seed: u64 = 1;
-        /// Games at a time; 0 for one on each core. The games are the same for any number.
+        /// Games played at once; 0 for one per core. The games are the same for any number.
         concurrency: usize = 0, in [0.0, 256.0];
         /// Random plies that open a pair, after its opening; left out they are 0 where openings or a book are given.
         opening_plies: u32 = 2, in [0.0, 1000.0];
-        /// Openings as moves in the game's notation, or positions of chess (FEN, EPD), taken in turn.
+        /// Openings as moves in the game's notation, or positions of chess (FEN, EPD), used in turn.
         openings: Vec<String> = Vec::new();
-        /// A file of more of them beside the scenario: one a line, or games in PGN.
+        /// A file of more openings beside the scenario: one per line, or games in PGN.
         book: String = String::new();
-        /// Plies that are taken of every opening; 0 for all.
+        /// Plies used of every opening; 0 for all.
         book_plies: u32 = 0, in [0.0, 1000.0];
-        /// Whether they are taken in the order they stand in or in one drawn from the seed.
+        /// Whether openings are used in their order or in one drawn from the seed.
         order: Order = Order::Sequential;
         /// A game that has more plies is a draw; 0 for no limit but the game's own.
         max_plies: u32 = 0, in [0.0, 1e6];
-        /// Milliseconds a player may think about a move; 0 for no limit.
+        /// The time limit of a move in milliseconds; 0 for none.
         move_ms: u64 = 0, in [0.0, 1e9];
-        /// Milliseconds beyond them that cost nothing yet.
+        /// Tolerance beyond that limit, in milliseconds.
         margin_ms: u64 = 20, in [0.0, 1e9];
-        /// Moves in a row by whose values the player itself has lost, after which it has; 0 for never.
+        /// A player loses after so many of its moves in a row whose own values say that it has lost; 0 for never.
         resign_moves: u32 = 0, in [0.0, 1000.0];
-        /// The values that count for that, as a share of the way from an even game to a won one.
+        /// The value from which a game counts as decided: 0 is an even game, 1 a won one.
         resign_value: f64 = 0.95, in [0.01, 1.0];
         /// The same in hundredths of a pawn, in place of `resign_value`; 0 for none.
         resign_score: u32 = 0, in [0.0, 2500.0];
         /// Whether the other player's values must be as far from even, for as many moves.
         resign_twosided: bool = false;
-        /// Moves of each player in a row after which a game is drawn that both hold for even; 0 for never.
+        /// A game is drawn after so many moves of each player in a row with nearly even values; 0 for never.
         draw_moves: u32 = 0, in [0.0, 1000.0];
-        /// The values that count for that at most, as such a share.
+        /// The value up to which a game counts as even.
         draw_value: f64 = 0.05, in [0.0, 1.0];
         /// The same in hundredths of a pawn, in place of `draw_value`; 0 for none.
         draw_score: u32 = 0, in [0.0, 2500.0];
-        /// Plies before which no game is drawn so: twice the number of moves.
+        /// Plies that must be played before a game is drawn so.
         draw_after: u32 = 80, in [0.0, 1e6];
-        /// Whether what engines are told and say is written to files in the tournament's folder `engines`.
+        /// Whether the input and output of engines is logged to the folder `engines` of the tournament.
         engine_logs: bool = false;
         /// The entrant whose rating is `anchor_elo`; empty for an average of 0.
         anchor: String = String::new();
@@ -76,16 +78,16 @@ agon_core::settings! {
         elo0: f64 = 0.0, in [-1000.0, 1000.0];
         /// Elo under H1.
         elo1: f64 = 5.0, in [-1000.0, 1000.0];
-        /// The chance to accept H1 where H0 is true.
+        /// The probability of accepting H1 where H0 is true.
         alpha: f64 = 0.05, in [1e-6, 0.5];
-        /// The chance to accept H0 where H1 is true.
+        /// The probability of accepting H0 where H1 is true.
         beta: f64 = 0.05, in [1e-6, 0.5];
-        /// What Elo means in the test.
+        /// The Elo model of the test.
         model: Model = Model::Normalized;
     }
 }
 
-/// Someone who takes part.
+/// An entrant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entrant {
     pub name: String,
@@ -95,7 +97,7 @@ pub struct Entrant {
 
 /// A tournament that was understood whole.
 #[derive(Debug)]
-pub struct Plan {
+pub struct TournamentPlan {
     pub name: String,
     pub game: String,
     pub game_settings: Map<String, Value>,
@@ -108,7 +110,7 @@ pub struct Plan {
     book: Option<(PathBuf, Vec<Entry>)>,
 }
 
-impl Plan {
+impl TournamentPlan {
     /// Reads and checks a scenario; `sets` as on the command line.
     pub fn read(path: &Path, sets: &[String]) -> Outcome<Self> {
         let path = &crate::embedded::locate(path)?;

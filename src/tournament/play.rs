@@ -6,8 +6,8 @@
 
 use super::book::Opening;
 use super::game::{Board, Record};
-use super::plan::{Order, Plan};
-use super::ratings::{Score, Table};
+use super::plan::{Order, TournamentPlan};
+use super::ratings::{Crosstable, Score};
 use super::schedule::{Pairing, Schedule};
 use crate::failure::{Failure, Outcome};
 use crate::files;
@@ -31,7 +31,7 @@ pub const GAMES: &str = "games.jsonl";
 /// Everything the games say so far.
 pub struct Played {
     pub schedule: Schedule,
-    pub table: Table,
+    pub table: Crosstable,
     pub pairs: u64,
     /// Forfeits by entrant: illegal, crash, time.
     pub forfeits: Vec<[u64; 3]>,
@@ -46,9 +46,9 @@ pub struct Played {
 }
 
 impl Played {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &TournamentPlan) -> Self {
         let n = plan.entrants.len();
-        let (schedule, table) = (Schedule::new(plan), Table::new(n));
+        let (schedule, table) = (Schedule::new(plan), Crosstable::new(n));
         Self {
             schedule,
             table,
@@ -133,10 +133,10 @@ struct Done {
 }
 
 /// A game's players and openings, checked before anything is written.
-pub fn check<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome {
+pub fn check<G: Game>(game: &G, plan: &TournamentPlan, networks: &dyn Networks) -> Outcome {
     if game.spec().players() != 2 {
         let players = game.spec().players();
-        return Err(plan.wrong_game(format!("tournaments are for games of two; `{}` has {players}", plan.game)));
+        return Err(plan.wrong_game(format!("tournaments are for two-player games; `{}` has {players}", plan.game)));
     }
     let mut board = board(game, plan, networks, openings(game, plan)?, None)?;
     for (player, entrant) in board.players.iter_mut().zip(&plan.entrants) {
@@ -157,7 +157,7 @@ pub fn check<G: Game>(game: &G, plan: &Plan, networks: &dyn Networks) -> Outcome
 }
 
 /// Games side by side.
-fn workers(plan: &Plan) -> usize {
+fn workers(plan: &TournamentPlan) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if plan.set.concurrency == 0 { cores } else { plan.set.concurrency }
 }
@@ -165,7 +165,7 @@ fn workers(plan: &Plan) -> usize {
 /// A worker's board. Engines write their logs below the run.
 fn board<G: Game>(
     game: &G,
-    plan: &Plan,
+    plan: &TournamentPlan,
     networks: &dyn Networks,
     book: Vec<Opening<G>>,
     logs: Option<&Run>,
@@ -187,7 +187,7 @@ fn board<G: Game>(
 }
 
 /// The openings in the order in which they are taken.
-pub fn openings<G: Game>(game: &G, plan: &Plan) -> Outcome<Vec<Opening<G>>> {
+pub fn openings<G: Game>(game: &G, plan: &TournamentPlan) -> Outcome<Vec<Opening<G>>> {
     let mut book = Vec::new();
     for (number, text) in plan.set.openings.iter().enumerate() {
         let opening = Opening::read(game, text, plan.set.book_plies);
@@ -201,7 +201,7 @@ pub fn openings<G: Game>(game: &G, plan: &Plan) -> Outcome<Vec<Opening<G>>> {
 }
 
 /// Reads what was committed, and cuts off what was not: half a line, half a pair.
-pub fn read(run: &Run, plan: &Plan) -> Outcome<(Played, u64)> {
+pub fn read(run: &Run, plan: &TournamentPlan) -> Outcome<(Played, u64)> {
     let mut played = Played::new(plan);
     let length = follow(run, &mut played, 0)?;
     let path = run.path(GAMES);
@@ -212,7 +212,7 @@ pub fn read(run: &Run, plan: &Plan) -> Outcome<(Played, u64)> {
 }
 
 /// Nothing played yet.
-pub fn nothing(plan: &Plan) -> Played {
+pub fn nothing(plan: &TournamentPlan) -> Played {
     Played::new(plan)
 }
 
@@ -262,7 +262,7 @@ pub fn follow(run: &Run, played: &mut Played, mut length: u64) -> Outcome<u64> {
 /// Plays on until the tournament is over or `stop` is set. `each` is told how it stands, now and then.
 pub fn play<G: Game>(
     game: &G,
-    (plan, networks): (&Plan, &dyn Networks),
+    (plan, networks): (&TournamentPlan, &dyn Networks),
     run: &Run,
     (mut played, length): (Played, u64),
     stop: &AtomicBool,
@@ -383,7 +383,7 @@ const SOON: Duration = Duration::from_millis(100);
 /// when the tournament goes on.
 fn work<G: Game>(
     board: &mut Board<G>,
-    plan: &Plan,
+    plan: &TournamentPlan,
     pairs: &[Pairing],
     stop: &AtomicBool,
     give: &mut dyn FnMut(Done) -> bool,

@@ -1,8 +1,8 @@
-//! Ratings from all games at once: the Bradley-Terry model with Davidson's draws (1970) and an advantage of the first
-//! seat, by maximum likelihood.
+//! Ratings from all games at once: the Bradley-Terry model with Davidson's draws (1970) and a first-move advantage, by
+//! maximum likelihood.
 //!
 //! With d = rᵢ − rⱼ + h for a game where i sits first, win, draw and loss have weights e^(d/2), ν, e^(−d/2). In r, h
-//! and ln ν the likelihood is concave. A wide normal prior keeps the rating of who never lost finite. Intervals come
+//! and ln ν the likelihood is concave. A wide normal prior keeps ratings of undefeated players finite. Intervals come
 //! from resampling pairs, never single games: the two games of an opening are not independent.
 
 use super::sprt::Pairs;
@@ -20,7 +20,7 @@ const RESAMPLES: u32 = 1000;
 
 /// The results of all pairs, each counted once for its two players i < j.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table {
+pub struct Crosstable {
     players: usize,
     /// By matchup: pairs by i's result in the game where it sat first (× 3) and in the other one.
     cells: Vec<[u64; 9]>,
@@ -28,7 +28,7 @@ pub struct Table {
     earned: Vec<Vec<(f64, u64)>>,
 }
 
-impl Table {
+impl Crosstable {
     /// Nothing played yet.
     pub fn new(players: usize) -> Self {
         let matchups = players * players.saturating_sub(1) / 2;
@@ -120,8 +120,8 @@ struct Model {
 }
 
 impl Model {
-    /// The chances of loss, draw and win for i sitting first against j, and d.
-    fn chances(&self, i: usize, j: usize) -> [f64; 3] {
+    /// The probabilities of loss, draw and win for i sitting first against j, and d.
+    fn probabilities(&self, i: usize, j: usize) -> [f64; 3] {
         let [.., h, draw] = self.x[..] else { unreachable!("two parameters at least") };
         let d = self.x[i] - self.x[j] + h;
         let top = (d.abs() / 2.0).max(draw);
@@ -131,13 +131,13 @@ impl Model {
     }
 
     /// The log posterior of weighted cells, its gradient, and minus its second derivative.
-    fn posterior(&self, table: &Table, cells: &[[f64; 9]], slope: &mut [f64], bend: &mut [f64]) -> f64 {
+    fn posterior(&self, table: &Crosstable, cells: &[[f64; 9]], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
         let n = self.x.len();
         let mut sum: f64 = self.x.iter().map(|x| -x * x / (2.0 * PRIOR * PRIOR)).sum();
-        bend.fill(0.0);
+        hessian.fill(0.0);
         for (k, x) in self.x.iter().enumerate() {
-            slope[k] = -x / (PRIOR * PRIOR);
-            bend[k * n + k] = 1.0 / (PRIOR * PRIOR);
+            gradient[k] = -x / (PRIOR * PRIOR);
+            hessian[k * n + k] = 1.0 / (PRIOR * PRIOR);
         }
         for (i, j, k) in table.matchups() {
             let cells = &cells[k];
@@ -151,7 +151,7 @@ impl Model {
                 if games == 0.0 {
                     continue;
                 }
-                let p = self.chances(first, second);
+                let p = self.probabilities(first, second);
                 sum +=
                     counts.iter().zip(p).map(|(c, p)| if *c > 0.0 { c * p.max(1e-300).ln() } else { 0.0 }).sum::<f64>();
                 // Derivatives by d and by ln ν.
@@ -162,32 +162,32 @@ impl Model {
                 let draws = games * p[1] * (1.0 - p[1]);
                 let signs = [(first, 1.0), (second, -1.0), (n - 2, 1.0)];
                 for (a, sa) in signs {
-                    slope[a] += sa * by_d;
+                    gradient[a] += sa * by_d;
                     for (b, sb) in signs {
-                        bend[a * n + b] += sa * sb * dd;
+                        hessian[a * n + b] += sa * sb * dd;
                     }
-                    bend[a * n + n - 1] += sa * cross;
-                    bend[(n - 1) * n + a] += sa * cross;
+                    hessian[a * n + n - 1] += sa * cross;
+                    hessian[(n - 1) * n + a] += sa * cross;
                 }
-                slope[n - 1] += by_draw;
-                bend[(n - 1) * n + n - 1] += draws;
+                gradient[n - 1] += by_draw;
+                hessian[(n - 1) * n + n - 1] += draws;
             }
         }
         sum
     }
 
     /// Newton's method from here, with steps halved until they climb.
-    fn fit(mut self, table: &Table, cells: &[[f64; 9]]) -> Self {
+    fn fit(mut self, table: &Crosstable, cells: &[[f64; 9]]) -> Self {
         let n = self.x.len();
-        let (mut slope, mut bend) = (vec![0.0; n], vec![0.0; n * n]);
-        let mut now = self.posterior(table, cells, &mut slope, &mut bend);
+        let (mut gradient, mut hessian) = (vec![0.0; n], vec![0.0; n * n]);
+        let mut now = self.posterior(table, cells, &mut gradient, &mut hessian);
         for _ in 0..100 {
-            let mut step = slope.clone();
-            solve(&mut bend, &mut step);
+            let mut step = gradient.clone();
+            solve(&mut hessian, &mut step);
             let mut size = 1.0;
             let (next, value) = loop {
                 let next = Self { x: self.x.iter().zip(&step).map(|(x, s)| x + size * s).collect() };
-                let value = next.posterior(table, cells, &mut slope, &mut bend);
+                let value = next.posterior(table, cells, &mut gradient, &mut hessian);
                 if value >= now || size < 1e-6 {
                     break (next, value);
                 }
@@ -252,7 +252,7 @@ pub struct Ratings {
 }
 
 /// Rates all players. `anchor` is a player whose rating is known. The seed is that of the resampling.
-pub fn rate(table: &Table, anchor: Option<(usize, f64)>, seed: u64) -> Ratings {
+pub fn rate(table: &Crosstable, anchor: Option<(usize, f64)>, seed: u64) -> Ratings {
     let n = table.players;
     let counted: Vec<[f64; 9]> = table.cells.iter().map(|c| c.map(|x| x as f64)).collect();
     let fit = Model { x: vec![0.0; n + 2] }.fit(table, &counted);
@@ -278,7 +278,7 @@ pub fn rate(table: &Table, anchor: Option<(usize, f64)>, seed: u64) -> Ratings {
 ///
 /// To the pairs of a meeting one more is added when they are resampled, half won and half lost at the size they had so
 /// far (the root of their mean square; one unit where nothing was earned), so that one pair does not look certain.
-pub fn mean_returns(table: &Table, seed: u64) -> Vec<Estimate> {
+pub fn mean_returns(table: &Crosstable, seed: u64) -> Vec<Estimate> {
     let n = table.players;
     let games: Vec<f64> = (0..n).map(|a| 2.0 * (0..n).map(|b| table.pairs(a, b)).sum::<u64>() as f64).collect();
     let means = |sums: &[f64]| -> Vec<f64> {
@@ -316,15 +316,15 @@ fn likely(seen: &[(f64, u64)]) -> Vec<(f64, f64)> {
 }
 
 /// As many pairs for each matchup, drawn from those that were played, half a pair that the model expects and half a
-/// pair of even chances, so that what was never seen is not taken for impossible.
-fn resample(table: &Table, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
+/// pair of even results, so that a result that was never observed is not taken for impossible.
+fn resample(table: &Crosstable, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
     let draw = |(i, j, k): (usize, usize, usize)| {
         let (cells, mut out) = (&table.cells[k], [0.0; 9]);
         let pairs: u64 = cells.iter().sum();
         if pairs == 0 {
             return out;
         }
-        let (own, other) = (fit.chances(i, j), fit.chances(j, i));
+        let (own, other) = (fit.probabilities(i, j), fit.probabilities(j, i));
         let p = (0..9).map(|cell| {
             let expected = (own[cell / 3] * other[2 - cell % 3] + 1.0 / 9.0) / 2.0;
             (cells[cell] as f64 + expected) / (pairs + 1) as f64
@@ -337,9 +337,9 @@ fn resample(table: &Table, fit: &Model, rng: &mut Rng) -> Vec<[f64; 9]> {
     table.matchups().map(draw).collect()
 }
 
-/// How often each of some cases comes up in `left` draws; their chances sum to 1.
-fn multinomial(mut left: u64, chances: impl ExactSizeIterator<Item = f64>, rng: &mut Rng) -> Vec<u64> {
-    let (last, mut rest) = (chances.len().saturating_sub(1), 1.0);
+/// How often each of some cases comes up in `left` draws; their probabilities sum to 1.
+fn multinomial(mut left: u64, probabilities: impl ExactSizeIterator<Item = f64>, rng: &mut Rng) -> Vec<u64> {
+    let (last, mut rest) = (probabilities.len().saturating_sub(1), 1.0);
     let draw = |(i, p): (usize, f64)| {
         let share = if i == last { 1.0 } else { (p / rest).clamp(0.0, 1.0) };
         // A share within 0 and 1 is all that Binomial asks for.
@@ -348,31 +348,31 @@ fn multinomial(mut left: u64, chances: impl ExactSizeIterator<Item = f64>, rng: 
         rest = (rest - p).max(1e-300);
         n
     };
-    chances.enumerate().map(draw).collect()
+    probabilities.enumerate().map(draw).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// One game by the model's chances.
-    fn game(chances: [f64; 3], rng: &mut Rng) -> Score {
+    /// One game by the model's probabilities.
+    fn game(probabilities: [f64; 3], rng: &mut Rng) -> Score {
         let x = rng.f64();
         match x {
-            x if x < chances[0] => Score::Loss,
-            x if x < chances[0] + chances[1] => Score::Draw,
+            x if x < probabilities[0] => Score::Loss,
+            x if x < probabilities[0] + probabilities[1] => Score::Draw,
             _ => Score::Win,
         }
     }
 
-    fn play(truth: &Model, pairs: u64, rng: &mut Rng) -> Table {
+    fn play(truth: &Model, pairs: u64, rng: &mut Rng) -> Crosstable {
         let n = truth.x.len() - 2;
-        let mut table = Table::new(n);
+        let mut table = Crosstable::new(n);
         for i in 0..n {
             for j in i + 1..n {
                 for _ in 0..pairs {
-                    let own = game(truth.chances(i, j), rng);
-                    let other = game(truth.chances(j, i), rng).other();
+                    let own = game(truth.probabilities(i, j), rng);
+                    let other = game(truth.probabilities(j, i), rng).other();
                     table.add(i, j, [own, other], 0.0);
                 }
             }
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn two_players_have_a_closed_form() {
         // 30 wins, 10 draws, 10 losses, seats even: the score 0.7 has the odds e^r times those of the draws' halves.
-        let mut table = Table::new(2);
+        let mut table = Crosstable::new(2);
         for _ in 0..15 {
             table.add(0, 1, [Score::Win, Score::Win], 2.0);
         }
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn seats_are_told_apart() {
-        let mut table = Table::new(2);
+        let mut table = Crosstable::new(2);
         for _ in 0..9 {
             table.add(1, 0, [Score::Win, Score::Loss], 0.0); // who sits first wins
         }
@@ -419,17 +419,17 @@ mod tests {
 
     #[test]
     fn a_clean_sweep_and_no_games_are_numbers() {
-        let mut table = Table::new(3);
+        let mut table = Crosstable::new(3);
         for _ in 0..10 {
             table.add(0, 1, [Score::Win, Score::Win], 2.0);
         }
         let r = rate(&table, None, 1);
         assert!(r.elo.iter().all(|e| e.value.is_finite() && e.low.is_finite() && e.high.is_finite()), "{r:?}");
         assert!(r.elo[0].value > 300.0 && r.elo[0].low < r.elo[0].value, "{r:?}");
-        rate(&Table::new(1), None, 1);
+        rate(&Crosstable::new(1), None, 1);
     }
 
-    /// 300 tournaments of four with draws and an advantage of the first seat: how often the intervals hold the truth.
+    /// 300 tournaments of four with draws and a first-move advantage: how often the intervals cover the truth.
     #[test]
     fn intervals_cover_the_truth_as_often_as_they_say() {
         let mut rng = Rng::new(3, Stream::Eval, 1);
@@ -462,7 +462,7 @@ mod tests {
         let mut rng = Rng::new(4, Stream::Eval, 1);
         for pairs in [1, 3, 10, 40] {
             let covered = (0..1000).filter(|run| {
-                let mut table = Table::new(2);
+                let mut table = Crosstable::new(2);
                 for _ in 0..pairs {
                     let mut x = rng.f64();
                     let drawn = worth.iter().find(|(_, p)| {
@@ -483,7 +483,7 @@ mod tests {
 
     #[test]
     fn mean_returns_of_no_and_of_even_games_are_numbers() {
-        let mut table = Table::new(3);
+        let mut table = Crosstable::new(3);
         table.add(0, 1, [Score::Draw; 2], -0.0);
         let found = mean_returns(&table, 1);
         assert!(found[0].value == 0.0 && found[0].low < 0.0 && found[0].high > 0.0, "{found:?}");

@@ -1,7 +1,7 @@
 //! What a tournament says, as text and as JSON.
 
 use super::equilibrium::{alpha_rank, cyclic, nash};
-use super::plan::Plan;
+use super::plan::TournamentPlan;
 use super::play::Played;
 use super::ratings::{Estimate, Ratings, mean_returns, rate};
 use super::sprt::{Model, Pairs, Test, Verdict, summary, superiority};
@@ -127,7 +127,7 @@ fn wdl(played: &Played, a: usize) -> [u64; 3] {
 }
 
 /// Whether a win can be worth more than another: then who earns most is best, not who wins most games.
-fn has_stakes(plan: &Plan) -> bool {
+fn has_stakes(plan: &TournamentPlan) -> bool {
     struct Stakes;
     impl Visit for Stakes {
         type Out = bool;
@@ -150,7 +150,7 @@ struct Standings {
 }
 
 impl Standings {
-    fn of(plan: &Plan, played: &Played) -> Self {
+    fn of(plan: &TournamentPlan, played: &Played) -> Self {
         let ratings = rate(&played.table, plan.anchor(), plan.set.seed);
         let (returns, stakes) = (mean_returns(&played.table, plan.set.seed), has_stakes(plan));
         let mut order: Vec<usize> = (0..returns.len()).collect();
@@ -162,7 +162,7 @@ impl Standings {
 
 /// What a tournament says. Ratings are computed once, resampling included.
 pub struct Report<'a> {
-    plan: &'a Plan,
+    plan: &'a TournamentPlan,
     played: &'a Played,
     standings: Standings,
     mixed: Option<Mixed>,
@@ -170,7 +170,7 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Of the games played so far.
-    pub fn of(plan: &'a Plan, played: &'a Played) -> Self {
+    pub fn of(plan: &'a TournamentPlan, played: &'a Played) -> Self {
         Self { plan, played, standings: Standings::of(plan, played), mixed: mixed(played) }
     }
 

@@ -1,7 +1,7 @@
 //! Who plays the n-th pair. It depends on the results of earlier pairs alone, in their order, so that a tournament
 //! that was killed goes on as if it had not been.
 
-use super::plan::{Format, Plan};
+use super::plan::{Format, TournamentPlan};
 use super::ratings::Score;
 use super::sprt::{Pairs, Test, Verdict};
 
@@ -35,7 +35,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &TournamentPlan) -> Self {
         let players = plan.entrants.len();
         let mut schedule = Self {
             players,

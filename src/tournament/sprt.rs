@@ -31,9 +31,9 @@ pub struct Test {
     pub elo0: f64,
     /// Elo under H1.
     pub elo1: f64,
-    /// The chance to accept H1 where H0 is true.
+    /// The probability of accepting H1 where H0 is true.
     pub alpha: f64,
-    /// The chance to accept H0 where H1 is true.
+    /// The probability of accepting H0 where H1 is true.
     pub beta: f64,
     /// What Elo means here.
     pub model: Model,
@@ -120,11 +120,11 @@ fn with_mean(scores: &Scores, mean: f64) -> [f64; 5] {
         return scores.map(|(_, p)| p); // no distribution on these scores has that mean
     }
     // Falls from ∞ to −∞ between the two poles.
-    let slope = |theta: f64| scores.iter().map(|(a, p)| p * (a - mean) / (1.0 + theta * (a - mean))).sum::<f64>();
+    let derivative = |theta: f64| scores.iter().map(|(a, p)| p * (a - mean) / (1.0 + theta * (a - mean))).sum::<f64>();
     let (mut low, mut high) = (-1.0 / (most - mean), -1.0 / (least - mean));
     for _ in 0..200 {
         let middle = (low + high) / 2.0;
-        if slope(middle) > 0.0 { low = middle } else { high = middle }
+        if derivative(middle) > 0.0 { low = middle } else { high = middle }
     }
     let theta = (low + high) / 2.0;
     scores.map(|(a, p)| p / (1.0 + theta * (a - mean)))
@@ -183,7 +183,7 @@ pub fn normal_below(x: f64) -> f64 {
 ///
 /// The spread of few pairs says little: those that all ended alike have none. Three things mend that, each the less the
 /// more was played. To the pairs behind Elo, normalized Elo and their intervals one more is added, with the results of
-/// even chances. The intervals take Student's t for the normal distribution. And the likelihood of superiority takes
+/// even results. The intervals take Student's t for the normal distribution. And the likelihood of superiority takes
 /// the spread about one point a pair, which is that between equals, for the one about the mean: the score test for
 /// Wald's. Between equals it then passes 99.9 % about as rarely as it says, however many games are drawn.
 fn doubt(count: f64) -> f64 {
@@ -204,7 +204,7 @@ pub fn summary(pairs: &Pairs) -> Summary {
     let count: u64 = pairs.iter().sum();
     let doubt = doubt(count as f64);
     let (seen, scores) = regular(pairs);
-    // A pair of even chances: a third each of wins, draws and losses.
+    // A pair of even results: a third each of wins, draws and losses.
     let even = [1.0, 2.0, 3.0, 2.0, 1.0].map(|x| doubt * x / 9.0);
     let scores: Scores = std::array::from_fn(|i| (scores[i].0, (scores[i].1 * seen + even[i]) / (seen + doubt)));
     let (mean, sigma) = (mean(&scores), variance(&scores).sqrt());

@@ -1,6 +1,6 @@
 //! `agon watch` on a tournament: the standings while they grow, from the file of games alone.
 
-use super::plan::Plan;
+use super::plan::TournamentPlan;
 use super::play::{Played, follow, nothing};
 use super::report::Report;
 use crate::failure::Outcome;
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Shows a tournament, live or finished.
 pub fn run(folder: &Path) -> Outcome {
     let run = Run::open(folder)?;
-    let plan = Plan::read(&run.path("scenario.toml"), &[])?;
+    let plan = TournamentPlan::read(&run.path("scenario.toml"), &[])?;
     let mut played = nothing(&plan);
     let length = follow(&run, &mut played, 0)?;
     if !screen::is_terminal() {
@@ -36,7 +36,7 @@ pub fn run(folder: &Path) -> Outcome {
 struct Standings<'a> {
     folder: &'a Path,
     run: Run,
-    plan: &'a Plan,
+    plan: &'a TournamentPlan,
     played: Played,
     /// How far its games were read.
     length: u64,

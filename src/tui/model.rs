@@ -1,6 +1,6 @@
 //! All that the dashboard knows. No input, no output: events and keys in, a picture out.
 
-use agon_core::event::{Chart, Event, Outcome};
+use agon_core::event::{Chart, Event, RunOutcome};
 use agon_core::scene::Scene;
 use std::collections::BTreeMap;
 
@@ -105,7 +105,7 @@ pub struct Model {
     /// Whether it ended without saying so.
     pub dead: bool,
     pub saved: Option<u64>,
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<RunOutcome>,
     pub optimum: Option<f64>,
     pub help: bool,
     pub asking: bool,

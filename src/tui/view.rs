@@ -12,7 +12,7 @@
 
 use super::model::Model;
 use super::pane::{self, Theme};
-use agon_core::event::Outcome;
+use agon_core::event::RunOutcome;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
@@ -75,9 +75,9 @@ fn head(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     frame.render_widget(Paragraph::new(title).style(theme.strong()), name);
     frame.render_widget(theme.bar(model.progress(), format!("{:>3.0} %", model.progress() * 100.0)), gauge);
     let state = match model.outcome {
-        Some(Outcome::Done) => "done".into(),
-        Some(Outcome::Interrupted) => "interrupted".into(),
-        Some(Outcome::Failed) => "failed".into(),
+        Some(RunOutcome::Done) => "done".into(),
+        Some(RunOutcome::Interrupted) => "interrupted".into(),
+        Some(RunOutcome::Failed) => "failed".into(),
         None if model.dead => "stopped".into(),
         None => model.left().map_or(String::new(), |left| format!("{left} left")),
     };

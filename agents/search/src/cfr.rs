@@ -1,5 +1,5 @@
-//! Counterfactual regret minimisation for games with hidden information: CFR+ (Tammelin 2014), external-sampling
-//! Monte Carlo CFR (Lanctot et al. 2009), and how far a policy is from an equilibrium, exactly.
+//! Counterfactual regret minimisation for games with hidden information: CFR+ (Tammelin 2014), external-sampling Monte
+//! Carlo CFR (Lanctot et al. 2009), and the exact exploitability of a policy.
 //!
 //! Both work on the whole tree of the game, held in memory; two players whose returns sum to 0.
 
@@ -9,9 +9,9 @@ use agon_core::rng::{Rng, Stream};
 use std::collections::HashMap;
 
 agon_core::settings! {
-    /// What can be set.
+    /// Settings.
     pub struct CfrSettings {
-        /// Iterations before the first game; one goes through the tree for each player.
+        /// Iterations before the first game; each traverses the tree once for each player.
         iterations: u64 = 1000, in [1.0, 1e9];
         /// Whether each iteration samples chance and the opponent (external sampling) instead of CFR+.
         sampling: bool = false;
@@ -32,10 +32,10 @@ enum Node {
     Move(u32, Vec<u32>),
 }
 
-/// What a player knows when it moves.
+/// An information set: what a player knows when it moves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InfoSet {
-    /// Whose it is.
+    /// The player to move.
     pub player: usize,
     /// The legal moves.
     pub actions: Vec<Action>,
@@ -115,7 +115,7 @@ impl Tree {
         self.names.get(&name(game, state, player)).map(|s| *s as usize)
     }
 
-    /// What a player does, position by position; none where it does not play by probabilities.
+    /// The policy of a player; none where it does not play by probabilities.
     pub fn policy_of<G: Game>(&self, game: &G, player: &mut dyn Player<G>) -> Option<Policy> {
         let mut policy: Policy = vec![Vec::new(); self.sets.len()];
         let (mut all, mut open) = (vec![0.0; game.spec().actions], vec![start(game)]);
@@ -151,7 +151,7 @@ impl Tree {
         self.sets.iter().map(|s| vec![1.0 / s.actions.len() as f64; s.actions.len()]).collect()
     }
 
-    /// What the first player earns if both follow a policy.
+    /// The first player's expected return if both follow a policy.
     pub fn value(&self, policy: &Policy) -> f64 {
         // Children come before their parents.
         let mut values = vec![0.0; self.nodes.len()];
@@ -167,7 +167,7 @@ impl Tree {
         values[self.root()]
     }
 
-    /// What `player` earns by the best response to a policy.
+    /// The expected return of `player` for its best response to a policy.
     pub fn best_response(&self, policy: &Policy, player: usize) -> f64 {
         // How likely chance and the opponent come to each node.
         let mut reach = vec![0.0; self.nodes.len()];
@@ -192,7 +192,7 @@ impl Tree {
         search.value(self.root())
     }
 
-    /// Half of what both players together would gain by best responses: 0 at an equilibrium.
+    /// Exploitability: half of what both players together would gain by best responses, 0 at an equilibrium.
     pub fn exploitability(&self, policy: &Policy) -> f64 {
         (self.best_response(policy, 0) + self.best_response(policy, 1)) / 2.0
     }
@@ -234,7 +234,7 @@ impl Response<'_> {
         }
     }
 
-    /// The best action of an information set, over all positions that it may be.
+    /// The best action of an information set, over all its positions.
     fn choose(&mut self, set: usize) -> usize {
         if let Some(best) = self.chosen[set] {
             return best;
@@ -259,7 +259,7 @@ pub struct Solver {
     pub tree: Tree,
     regrets: Policy,
     sums: Policy,
-    /// What CFR+ plays in this iteration: regrets grow while an iteration goes on, the policy must not.
+    /// What CFR+ plays in this iteration: regrets change during an iteration, the policy must not.
     now: Policy,
     iterations: u64,
     rng: Option<Rng>,
@@ -309,7 +309,7 @@ impl Solver {
         policy
     }
 
-    /// CFR: the value of a node for `player`, who comes here with `own`, the others with `other`.
+    /// CFR: the value of a node for `player`, with reach probabilities `own` and, of the others, `other`.
     fn walk(&mut self, node: usize, player: usize, own: f64, other: f64) -> f64 {
         let (set, count) = match &self.tree.nodes[node] {
             Node::End(value) => return if player == 0 { *value } else { -value },
@@ -348,7 +348,7 @@ impl Solver {
         value
     }
 
-    /// External sampling: all of `player`'s actions, one of anybody else's.
+    /// External sampling: all of `player`'s actions, one of any other player's.
     fn sample(&mut self, node: usize, player: usize) -> f64 {
         let draw = |rng: &mut Option<Rng>, weights: &mut dyn Iterator<Item = f64>| {
             let mut left = rng.as_mut().map_or(0.0, Rng::f64);
@@ -405,7 +405,7 @@ impl Cfr {
         Ok(Self {
             policy: solver.average(),
             tree: solver.tree,
-            thoughts: Thoughts { chances: true, ..Thoughts::default() },
+            thoughts: Thoughts { probabilities: true, ..Thoughts::default() },
         })
     }
 }
@@ -435,7 +435,7 @@ impl<G: Game> Player<G> for Cfr {
         true
     }
 
-    /// It has none: its lines hold probabilities.
+    /// None: its lines hold probabilities.
     fn value(&self) -> Option<f32> {
         None
     }

@@ -1,9 +1,9 @@
-//! Players that are programs of their own, spoken to through their standard input and output: GNU Go, Stockfish and
-//! their kind. [`crate::gtp`] and [`crate::uci`] know what is said; here is what both have in common.
+//! External engines such as GNU Go and Stockfish as players, over standard input and output. [`crate::gtp`] and
+//! [`crate::uci`] are the protocols; this file is what both have in common.
 //!
-//! What an engine does is not in our hands: it may hang, die, or answer anything. Whatever it does ends one game with a
-//! [`Fault`]; then it is ended, and the next game begins with a new one. Threads carry its lines, so that neither a
-//! silent nor a deaf program holds anybody up for longer than its time.
+//! An engine may hang, crash, or answer anything. Any fault ends one game with a [`Fault`] and the process; the next
+//! game starts a new one. Threads carry its lines, so that an engine that neither writes nor reads blocks nobody beyond
+//! its time limit.
 
 use crate::player::{Fault, Player, PlayerError, Thoughts};
 use crate::strays;
@@ -19,17 +19,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-/// Bytes of a line; what is longer counts as several lines.
+/// The longest line in bytes; a longer one is split.
 const LINE: u64 = 1 << 16;
-/// Lines that wait to be read; an engine that writes more than that is made to wait.
+/// The most unread lines; an engine that writes more blocks.
 const LINES: usize = 1 << 10;
 /// How long an engine may take to end after `quit`.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Set once nobody waits for engines any more.
+/// Set once engines are no longer waited for.
 static ENOUGH: AtomicBool = AtomicBool::new(false);
 
-/// From now on no engine is waited for: the program is about to end.
+/// Stops waiting for engines: the program is about to end.
 pub fn enough() {
     ENOUGH.store(true, Ordering::Relaxed);
 }
@@ -39,13 +39,13 @@ pub fn enough() {
 pub struct Program {
     /// The program and its arguments.
     pub command: String,
-    /// Milliseconds that it has for a reply.
+    /// The time limit of a reply, in milliseconds.
     pub timeout_ms: u64,
-    /// A file to which its lines are added; empty for none.
+    /// A log file to which its lines are appended; empty for none.
     pub log: String,
 }
 
-/// A running program with which lines are exchanged. Dropping it says `quit`, and ends it if it does not end itself.
+/// A running program with which lines are exchanged. Dropping it sends `quit`, and kills it if it does not exit.
 pub struct Engine {
     child: Child,
     /// None once it was told to quit.
@@ -59,7 +59,7 @@ pub struct Engine {
     status: Option<ExitStatus>,
 }
 
-/// A file of what an engine is told and says: milliseconds since its start, its process, the direction, the line.
+/// A log of what an engine reads and writes: milliseconds since its start, its process, the direction, the line.
 #[derive(Clone)]
 struct Log(Option<(Arc<File>, u32, Instant)>);
 
@@ -141,13 +141,13 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Says a line; it is not waited for.
+    /// Sends a line, without waiting.
     pub fn say(&self, line: &str) {
         // Whether it is still there shows when it is to answer.
         let _ = self.to.as_ref().map(|to| to.send(format!("{line}\n")));
     }
 
-    /// When a reply must be there.
+    /// The deadline of a reply.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
@@ -174,12 +174,12 @@ impl Engine {
         }
     }
 
-    /// Passes over what it has said and nobody asked for.
+    /// Discards unread output.
     pub fn forget(&self) {
         while self.from.try_recv().is_ok() {}
     }
 
-    /// How it ended, and the last that it complained of.
+    /// How it exited, and the last line of its standard error.
     fn obituary(&mut self) -> String {
         // Its output closes an instant before its status is known.
         let ended = self.ends_within(GRACE / 2);
@@ -195,7 +195,7 @@ impl Engine {
         if last.is_empty() { how } else { format!("{how}; the last line of its standard error: `{last}`") }
     }
 
-    /// Whether it ends by itself in so much time. Its number stays its own.
+    /// Whether it exits by itself within so much time. It is not reaped, so that its process number stays reserved.
     fn ends_within(&mut self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         loop {
@@ -211,7 +211,7 @@ impl Engine {
         }
     }
 
-    /// Says `quit`, waits a little, ends it and all that it started, and waits until it is gone.
+    /// Sends `quit`, waits briefly, kills it and all that it started, and waits until it is gone.
     fn end(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.say("quit");
@@ -238,7 +238,7 @@ impl Drop for Engine {
     }
 }
 
-/// Whether a program has ended; its number is not given back yet.
+/// Whether a program has exited; it is not reaped yet.
 #[cfg(unix)]
 fn gone(child: &mut Child) -> bool {
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -292,7 +292,7 @@ fn speak(mut stdin: ChildStdin, lines: &Receiver<String>, log: &Log) {
     }
 }
 
-/// Gives every line away until nobody wants them.
+/// Forwards every line until the receiver is gone.
 fn listen(pipe: impl Read, mut each: impl FnMut(String) -> bool) {
     let mut pipe = BufReader::new(pipe);
     loop {
@@ -323,7 +323,7 @@ fn words(command: &str) -> Result<Vec<String>, String> {
     if open.is_some() { Err("a quote is not closed in its command".into()) } else { Ok(words) }
 }
 
-/// Part of what an engine said, fit for a message.
+/// Part of an engine's output, fit for a message.
 pub fn quote(line: &str) -> String {
     clean(line, 60)
 }
@@ -336,10 +336,10 @@ fn clean(line: &str, most: usize) -> String {
     text
 }
 
-/// A move that was made: by whom, and in the game's notation.
+/// A move: the player, and the game's notation.
 pub type Made = (usize, String);
 
-/// What an engine is asked.
+/// A request to an engine.
 pub struct Question<'a, G: Game> {
     /// The game.
     pub game: &'a G,
@@ -347,27 +347,27 @@ pub struct Question<'a, G: Game> {
     pub state: &'a G::State,
     /// Who moves.
     pub mover: usize,
-    /// What the game began with, in the game's notation, where that is not its start.
+    /// The initial position in the game's notation, where that is not the start.
     pub from: Option<&'a str>,
-    /// All moves of the game so far; none where the position did not come from those that were told.
+    /// All moves of the game so far; none where the position does not follow from the moves that were told.
     pub moves: Option<&'a [Made]>,
 }
 
-/// A language that engines understand.
+/// A protocol of engines.
 pub trait Protocol<G: Game>: Send {
-    /// What its player is called.
+    /// The name of its player.
     const NAME: &'static str;
 
-    /// Makes a new program ready to play; an error says why it cannot be used.
+    /// Prepares a new process to play; an error says why it cannot be used.
     fn greet(&mut self, engine: &mut Engine, game: &G) -> Result<(), String>;
 
-    /// Says that a new game begins.
+    /// Announces a new game.
     fn fresh(&mut self, engine: &mut Engine) -> Result<(), Fault>;
 
     /// The engine's move, a legal one; none if it resigns.
     fn think(&mut self, engine: &mut Engine, question: &Question<'_, G>) -> Result<Option<Action>, Fault>;
 
-    /// What the engine told of its last choice.
+    /// What the engine reported about its last choice.
     fn thoughts(&self) -> Thoughts {
         Thoughts::default()
     }
@@ -388,13 +388,13 @@ pub struct External<G: Game, P> {
     moves: Vec<Made>,
     /// The position after them.
     now: G::State,
-    /// What went wrong before a move was asked for.
+    /// A fault before a move was asked for.
     fault: Option<Fault>,
     resigns: bool,
 }
 
 impl<G: Game, P: Protocol<G>> External<G, P> {
-    /// The engine starts when it is checked, or with its first game.
+    /// The engine is started by the check, or with its first game.
     pub fn new(game: &G, protocol: P, program: Program) -> Self {
         Self {
             protocol,

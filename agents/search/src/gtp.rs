@@ -1,8 +1,7 @@
 //! The Go Text Protocol, version 2 (Farnebäck 2002, "GTP Protocol version 2"): `gtp:command=gnugo --mode gtp`.
 //!
-//! The first seat is Black. The board's size and the komi are those of the game. An engine may have other rules, of
-//! superko say; a move of the other player that it does not accept ends the game as its fault, one of its own that the
-//! game does not allow as an illegal move.
+//! The first seat is Black. The board's size and the komi are those of the game. An engine may have other rules, such
+//! as superko; it forfeits if it refuses a move of the other player, or makes one that the game does not allow.
 
 use crate::engine::{Engine, External, Made, Program, Protocol, Question, quote};
 use crate::player::{Fault, PlayerError};
@@ -10,18 +9,18 @@ use agon_core::game::{Action, Game};
 use std::time::Instant;
 
 agon_core::settings! {
-    /// What can be set.
+    /// Settings.
     pub struct GtpSettings {
         /// The program and its arguments.
         command: String = String::new();
-        /// Milliseconds to wait for a reply.
+        /// The time limit of a reply, in milliseconds.
         timeout_ms: u64 = 10_000, in [1.0, 1e9];
-        /// A file to which every line is added that it is told or says; empty for none.
+        /// A log file of all its input and output; empty for none.
         log: String = String::new();
     }
 }
 
-/// The language.
+/// The protocol.
 pub struct Gtp {
     /// The moves that stand on the engine's board.
     told: Vec<Made>,
@@ -45,12 +44,12 @@ pub fn player<G: Game>(game: &G, set: &GtpSettings) -> Result<External<G, Gtp>, 
     Ok(External::new(game, Gtp { told: Vec::new(), answered: String::new() }, program))
 }
 
-/// What came of a command: an answer, or that it was refused and why.
+/// The reply to a command: an answer, or why it was refused.
 type Reply = Result<String, String>;
 
-/// Says a command, and waits for the reply.
+/// Sends a command, and waits for the reply.
 fn tell(engine: &mut Engine, command: &str, deadline: Instant) -> Result<Reply, Fault> {
-    // Replies that nobody asked for are not this one.
+    // Unsolicited replies are skipped.
     engine.forget();
     engine.say(command);
     reply(engine, command, deadline)
@@ -80,8 +79,8 @@ fn reply(engine: &mut Engine, command: &str, deadline: Instant) -> Result<Reply,
 }
 
 impl Gtp {
-    /// The reply to a command that must not be refused, and has an answer or has none. One of the other kind is its
-    /// last move said again, or what came after that instead.
+    /// The reply to a command that must not be refused, and either has an answer or has none. One of the other kind is
+    /// its last move said again, or what came after that instead.
     fn must(&mut self, engine: &mut Engine, command: &str, answers: bool) -> Result<String, Fault> {
         let deadline = engine.deadline();
         let mut said = tell(engine, command, deadline)?;

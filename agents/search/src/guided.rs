@@ -1,4 +1,4 @@
-//! A player guided by a network that somebody else computes.
+//! A player guided by a network.
 
 use crate::player::{Fault, Halt, Line, Player, PlayerError, Thoughts};
 use crate::puct::{Noise, Rule, SearchSettings, Tree};
@@ -10,20 +10,20 @@ use agon_core::settings::Issue;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Judges positions.
+/// Evaluates positions.
 pub trait Evaluate: Send {
-    /// `obs`: `[n, obs_len]`, what the player to move sees. Writes `logits`: `[n, actions]`, of legal and other actions
-    /// alike, and `value`: `[n]`, the return that this player may expect, from −1 to 1.
+    /// `obs`: `[n, obs_len]`, the observations of the player to move. Writes `logits`: `[n, actions]`, of legal and
+    /// illegal actions, and `value`: `[n]`, the expected return of this player, from −1 to 1.
     fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]);
 }
 
-/// Opens networks that were trained.
+/// Loads trained networks.
 pub trait Networks: Sync {
-    /// The network of a run or a checkpoint; why not, where it is none or of another game.
+    /// The network of a run or a checkpoint; an error where there is none or it is of another game.
     fn open(&self, path: &str, game: &GameSpec) -> Result<Box<dyn Evaluate>, String>;
 }
 
-/// For programs that have no networks.
+/// For programs without networks.
 pub struct NoNetworks;
 
 impl Networks for NoNetworks {
@@ -32,30 +32,30 @@ impl Networks for NoNetworks {
     }
 }
 
-/// Whether a player's name is a path: then it is a network that was trained.
+/// Whether a player's name is a path: then it is a trained network.
 pub fn is_path(name: &str) -> bool {
     name.contains(['/', '\\'])
 }
 
-/// More simulations a move cannot be asked for.
+/// The most simulations of a move.
 pub const MOST_SIMULATIONS: u64 = 10_000_000;
 
 agon_core::settings! {
-    /// What can be set of a player with a network.
+    /// Settings of a player with a network.
     pub struct GuidedSettings {
-        /// Simulations a move; 0 plays by the network alone. Without end where only time is given.
+        /// Simulations a move; 0 plays by the network alone. Unlimited where only time is given.
         simulations: u32 = 100, in [0.0, 1e7];
         /// Milliseconds a move, for PUCT; 0 for no limit.
         milliseconds: u64 = 0, in [0.0, 1e9];
         /// PUCT, or Gumbel's sequential halving at the root.
         rule: Rule = Rule::Puct;
-        /// Chooses with probabilities to this power's inverse; 0 always takes the best.
+        /// Draws moves with probabilities p^(1 / temperature); 0 always takes the best.
         temperature: f64 = 0.0, in [0.0, 100.0];
         /// PUCT: weight of the prior.
         exploration: f64 = 2.5, in [0.0, 100.0];
-        /// Judges a position in every form that the game's symmetries give it, and takes the mean.
+        /// Evaluates a position in all its symmetric forms, and takes the mean.
         symmetries: bool = true;
-        /// Searches on in what the search of the move before found of this position.
+        /// Reuses the tree of the previous move's search.
         keep_tree: bool = true;
     }
 }
@@ -65,15 +65,15 @@ pub struct Guided<G: Game> {
     set: GuidedSettings,
     network: Box<dyn Evaluate>,
     tree: Tree<G::State>,
-    /// What the network sees and says of the leaf: a row for each form.
+    /// Inputs and outputs of the network for the leaf: a row for each symmetric form.
     obs: Vec<f32>,
     logits: Vec<f32>,
     values: Vec<f32>,
     policy: Vec<f32>,
     thoughts: Thoughts,
-    /// What it expects to earn after its last choice.
+    /// Its expected return after its last choice.
     value: f32,
-    /// Whether the tree is of the game under way.
+    /// Whether the tree belongs to the game under way.
     known: bool,
     halt: Halt,
 }
@@ -116,8 +116,8 @@ impl<G: Game> Guided<G> {
         })
     }
 
-    /// Asks the network of the leaf. The first row of `logits` and of `values` then holds the mean over all forms.
-    fn judge(&mut self, game: &G) {
+    /// Lets the network evaluate the leaf. The first row of `logits` and of `values` then holds the mean over all forms.
+    fn evaluate_leaf(&mut self, game: &G) {
         let spec = game.spec();
         // A leaf that waits is a player's turn.
         let mover = if let Turn::Player(mover) = game.turn(self.tree.leaf()) { mover } else { 0 };
@@ -166,7 +166,7 @@ impl<G: Game> Player<G> for Guided<G> {
         // One simulation at least: before it, all moves look alike.
         while !(self.tree.finished() || self.tree.simulations() > 0 && late()) {
             if self.tree.select(game, rng) {
-                self.judge(game);
+                self.evaluate_leaf(game);
                 self.tree.expand(game, &self.logits, self.values[0], rng);
             }
         }
@@ -180,7 +180,8 @@ impl<G: Game> Player<G> for Guided<G> {
         let first = lines.iter().position(|l| l.moves[0] == best).unwrap_or(0);
         lines[..=first].rotate_right(1);
         self.value = earned(self.tree.value());
-        self.thoughts = Thoughts { lines, searched: u64::from(self.tree.simulations()), depth: 0, chances: false };
+        self.thoughts =
+            Thoughts { lines, searched: u64::from(self.tree.simulations()), depth: 0, probabilities: false };
         if self.set.temperature == 0.0 {
             return Ok(best);
         }
@@ -213,7 +214,7 @@ impl<G: Game> Player<G> for Guided<G> {
         if !self.tree.select(game, &mut rng) {
             return false;
         }
-        self.judge(game);
+        self.evaluate_leaf(game);
         self.tree.expand(game, &self.logits, self.values[0], &mut rng);
         self.tree.policy(policy);
         if self.set.temperature == 0.0 {
@@ -236,7 +237,7 @@ impl<G: Game> Player<G> for Guided<G> {
     }
 }
 
-/// What a probability of this policy weighs at a temperature: shares of the largest, which the coldest power leaves at 1.
+/// The weight of a probability at a temperature, relative to the largest, so that no power underflows.
 fn weights(policy: &[f32], temperature: f64) -> impl Fn(f32) -> f64 + use<> {
     let most = f64::from(policy.iter().copied().fold(0.0, f32::max));
     move |p| if p > 0.0 { (f64::from(p) / most).powf(1.0 / temperature) } else { 0.0 }

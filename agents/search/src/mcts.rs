@@ -2,9 +2,9 @@
 //! planning"). Any number of players, chance, perfect information.
 //!
 //! A simulation walks down by the largest mean + c √(ln n / nᵢ), plays on at random from the first new position and
-//! adds the result to every move on its way. Children of a node lie side by side, so that the choice among them is a
-//! loop over arrays. With several threads each grows a tree of its own and the counts at the root are added up, so that
-//! the choice depends on the seed and the number of threads, never on their timing (unless time is the budget).
+//! adds the result to every move on its way. Children of a node are adjacent, so that the choice among them is a loop
+//! over arrays. With several threads each grows a tree of its own and the counts at the root are added up, so that the
+//! choice depends on the seed and the number of threads, never on their timing (unless time is the budget).
 
 use crate::player::{Budget, Fault, Halt, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, playout};
@@ -12,15 +12,16 @@ use agon_core::memory;
 use agon_core::rng::{Rng, Stream};
 
 agon_core::settings! {
-    /// What can be set.
+    /// Settings.
     pub struct MctsSettings {
-        /// Simulations a move; 0 for no limit (then there must be one of time), as also where only that is given.
+        /// Simulations a move; 0 for no limit (then a time limit is needed), which is also the default where only a
+        /// time limit is given.
         simulations: u64 = 1000, in [0.0, 1e9];
         /// Milliseconds a move; 0 for no limit.
         milliseconds: u64 = 0, in [0.0, 1e9];
         /// The constant c of the exploration term, in units of half the span of returns.
         exploration: f64 = 1.4, in [0.0, 100.0];
-        /// Positions that a tree holds at most; simulations go on from those it holds.
+        /// The most positions of a tree; a full tree is searched on without growing.
         nodes: usize = 50_000_000, in [1000.0, 4e9];
         /// Threads, each with a tree and an equal share of the simulations.
         threads: usize = 1, in [1.0, 256.0];
@@ -46,7 +47,7 @@ const NODE: f64 = 18.0;
 struct Tree {
     first: Vec<u32>,
     children: Vec<u16>,
-    /// Children that were visited: they are the first ones.
+    /// The number of visited children, which come first.
     tried: Vec<u16>,
     action: Vec<Action>,
     visits: Vec<u32>,
@@ -88,7 +89,7 @@ impl Tree {
         self.children[node] = (self.action.len() - first) as u16;
     }
 
-    /// The child to walk to.
+    /// The child to descend to.
     #[inline]
     fn select(&mut self, node: usize, exploration: f32) -> usize {
         let range = self.range(node);
@@ -121,7 +122,7 @@ impl Tree {
         range.find(|child| self.action[*child] == action).unwrap_or(node)
     }
 
-    /// The moves that were walked most from a node on.
+    /// The most visited line from a node.
     fn line(&self, mut node: usize) -> Vec<Action> {
         let mut moves = vec![self.action[node]];
         while let Some(best) = self.range(node).max_by_key(|c| (self.visits[*c], std::cmp::Reverse(*c))) {
@@ -135,7 +136,7 @@ impl Tree {
     }
 }
 
-/// One thread's memory.
+/// One thread's state.
 struct Worker<S> {
     tree: Tree,
     state: S,
@@ -146,7 +147,7 @@ struct Worker<S> {
     nodes: usize,
 }
 
-/// In a path: a step that chance took.
+/// In a path: an outcome of chance.
 const CHANCE: usize = usize::MAX;
 
 impl<S> Worker<S> {
@@ -252,7 +253,7 @@ impl<G: Game> Mcts<G> {
         Budget::new(if all == 0 { 0 } else { share.max(1) }, self.set.milliseconds, &self.halt)
     }
 
-    /// Adds the roots up.
+    /// Sums the visits of the roots.
     fn conclude(&mut self) {
         let mut lines: Vec<Line> = Vec::new();
         for worker in &self.workers {
@@ -271,7 +272,7 @@ impl<G: Game> Mcts<G> {
         let worth = |line: &Line| line.value + 0.0;
         lines.sort_by(|a, b| b.visits.cmp(&a.visits).then(worth(b).total_cmp(&worth(a))).then(a.moves.cmp(&b.moves)));
         let searched = self.workers.iter().map(|w| w.simulations).sum();
-        self.thoughts = Thoughts { lines, searched, depth: 0, chances: false };
+        self.thoughts = Thoughts { lines, searched, depth: 0, probabilities: false };
     }
 }
 

@@ -1,7 +1,7 @@
 //! Minimax with alpha-beta, iterative deepening and a transposition table, in the form of negamax; means over chance.
 //! Two players whose returns sum to 0, perfect information.
 //!
-//! A value shrinks by a little at every ply on its way to the root, so that wins are sought soon and losses late.
+//! Values shrink slightly at every ply on the way to the root, so that early wins and late losses are preferred.
 
 use crate::player::{Budget, Fault, Halt, Line, Player, PlayerError, Thoughts};
 use agon_core::game::{Action, Game, Turn, mix};
@@ -9,22 +9,22 @@ use agon_core::memory;
 use agon_core::rng::Rng;
 
 agon_core::settings! {
-    /// What can be set.
+    /// Settings.
     pub struct MinimaxSettings {
-        /// Plies to look ahead; chance is not counted. As far as can be where only another limit is given.
+        /// Search depth in plies, chance not counted. Unlimited where only another limit is given.
         depth: u32 = 6, in [1.0, 100.0];
-        /// Positions to look at; 0 for no limit.
+        /// Positions to search; 0 for no limit.
         nodes: u64 = 0, in [0.0, 1e12];
         /// Milliseconds a move; 0 for no limit.
         milliseconds: u64 = 0, in [0.0, 1e9];
-        /// Positions that the table remembers, in powers of two.
+        /// Size of the transposition table: 2 to this power positions.
         table_bits: u32 = 18, in [1.0, 28.0];
-        /// Whether moves of equal value are chosen among at random.
+        /// Whether ties are broken at random.
         random_ties: bool = true;
     }
 }
 
-/// What a value keeps of itself at each ply.
+/// The factor by which values shrink at each ply.
 const KEEP: f32 = 0.999;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -37,7 +37,7 @@ enum Bound {
 #[derive(Clone, Copy)]
 struct Known {
     key: u64,
-    /// The search that wrote it: others must not know it, or a choice would depend on the games before.
+    /// The search that wrote it: others must not use it, or choices would depend on earlier games.
     search: u32,
     depth: u32,
     value: f32,
@@ -88,7 +88,7 @@ impl<G: Game> Minimax<G> {
         })
     }
 
-    /// The place of a position in the table, and what this search wrote there of it.
+    /// The slot of a position in the table, and this search's entry there.
     #[inline]
     fn recall(&self, key: u64) -> (usize, Option<Known>) {
         let slot = (key >> (64 - self.set.table_bits)) as usize;
@@ -179,7 +179,7 @@ impl<G: Game> Minimax<G> {
         game.play(&mut to.0, action);
     }
 
-    /// The line of best moves that the table knows after a move.
+    /// The principal variation in the table after a move.
     fn line(&self, game: &G, root: &G::State, first: Action, length: u32) -> Vec<Action> {
         let (mut state, mut moves) = (root.clone(), vec![first]);
         game.play(&mut state, first);
@@ -252,7 +252,8 @@ impl<G: Game> Player<G> for Minimax<G> {
             visits: 0,
             value: *value,
         });
-        self.thoughts = Thoughts { lines: lines.collect(), searched: self.searched, depth: reached, chances: false };
+        self.thoughts =
+            Thoughts { lines: lines.collect(), searched: self.searched, depth: reached, probabilities: false };
         if !self.set.random_ties {
             // The first in the game's own order among the best.
             return Ok(done.iter().filter(|d| d.0 == done[0].0).map(|d| d.1).min().unwrap_or(done[0].1));

@@ -1,4 +1,4 @@
-//! What a player is, and the two that need no search.
+//! The trait of players, and the two that need no search.
 
 use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::Rng;
@@ -7,41 +7,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Why a player gave no legal move.
+/// Why a player made no legal move.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Fault {
-    /// What it gave is none: its words.
+    /// Its answer is no legal move: the answer.
     #[error("`{0}` is not a legal move")]
     Illegal(String),
-    /// It broke down: how.
+    /// It failed: how.
     #[error("{0}")]
     Crash(String),
-    /// It did not answer in time.
+    /// It exceeded its time.
     #[error("it did not answer in time")]
     Time,
 }
 
-/// Set by whoever waits for nobody any more.
+/// Set when nothing is waited for any more.
 pub type Halt = Arc<AtomicBool>;
 
-/// Someone who moves.
+/// A player of a game.
 ///
-/// Whoever lets it play says so: [`Player::begin`], [`Player::played`] for everything that happens, and
-/// [`Player::choose`] on its turns. Most players look at the position alone and need only the last.
+/// The caller calls [`Player::begin`], [`Player::played`] for every move and outcome of chance, and [`Player::choose`]
+/// on the player's turns. Most players use the position alone and need only the last.
 pub trait Player<G: Game>: Send {
-    /// A legal move. `state` is a player's turn.
+    /// A legal move. In `state` it is this player's turn.
     ///
     /// # Errors
-    /// Why there is none; the game is lost then. The player is fit for the next one.
+    /// Why there is none; the game is then lost. The player is ready for the next one.
     fn choose(&mut self, game: &G, state: &G::State, rng: &mut Rng) -> Result<Action, Fault>;
 
-    /// Leaves off thinking as soon as this is set; what it chooses then is worth nothing.
+    /// Stops thinking as soon as this is set; its choice is then meaningless.
     fn heed(&mut self, _halt: &Halt) {}
 
-    /// Whether it is able to play: a program that it needs is started.
+    /// Checks that it can play: starts a program that it needs.
     ///
     /// # Errors
-    /// Why it is not.
+    /// Why it cannot.
     fn check(&mut self, _game: &G) -> Result<(), PlayerError> {
         Ok(())
     }
@@ -49,77 +49,77 @@ pub trait Player<G: Game>: Send {
     /// A new game begins, at its start or from another position.
     fn begin(&mut self, _game: &G, _start: &G::State) {}
 
-    /// It plays in no game for now: a program that it needs may end until the next one begins.
+    /// It is idle: a program that it needs may exit until the next game begins.
     fn rest(&mut self) {}
 
-    /// Every move and outcome of chance that is made in the game, one's own and the opening's included.
+    /// Told every move and outcome of chance of the game, its own and the opening's included.
     fn played(&mut self, _game: &G, _before: &G::State, _action: Action) {}
 
-    /// What it thought of its last choice.
+    /// Its thoughts about its last choice.
     fn thoughts(&self) -> Thoughts {
         Thoughts::default()
     }
 
-    /// Writes the probabilities by which it would choose in a position, `[actions]`; false where it has no such, because
-    /// it searches or remembers.
+    /// Writes the probabilities by which it would choose in a position, `[actions]`; false where it has none, because
+    /// it searches or keeps state.
     fn policy(&mut self, _game: &G, _state: &G::State, _policy: &mut [f32]) -> bool {
         false
     }
 
-    /// The return that it expects for itself after its last choice, where it has such a number.
+    /// Its expected return after its last choice, where it has one.
     fn value(&self) -> Option<f32> {
         self.thoughts().lines.first().map(|l| l.value)
     }
 
-    /// Bytes that it holds, or may come to hold while it thinks, where that is much.
+    /// Bytes that it holds, or may allocate while thinking, where that is much.
     fn bytes(&self) -> f64 {
         0.0
     }
 
-    /// Whether it gave the game up by its last choice. The move that came with it is for who plays on regardless.
+    /// Whether it resigned by its last choice. The move is used where resignation does not count.
     fn resigns(&self) -> bool {
         false
     }
 }
 
-/// How a player came to its choice.
+/// The thoughts behind a choice.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thoughts {
-    /// What it considered, best first.
+    /// The moves considered, best first.
     pub lines: Vec<Line>,
-    /// Simulations or positions looked at.
+    /// Simulations or positions searched.
     pub searched: u64,
-    /// Plies looked ahead, where the search has such a number.
+    /// Search depth in plies, where the search has one.
     pub depth: u32,
-    /// Whether the lines' values are the probabilities by which it chooses, and not the returns that it expects.
-    pub chances: bool,
+    /// Whether the lines' values are probabilities of choosing them, and not expected returns.
+    pub probabilities: bool,
 }
 
 /// One move that was considered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// The move and what may follow it.
+    /// The move and its expected continuation.
     pub moves: Vec<Action>,
-    /// Simulations that began with it, 0 where the search does not count them.
+    /// Simulations through it, 0 where the search does not count them.
     pub visits: u64,
-    /// The return it expects for the player to move; of `cfr`, the probability of the move.
+    /// Expected return for the player to move; of `cfr`, the probability of the move.
     pub value: f32,
 }
 
-/// Why a player cannot be had.
+/// Why a player cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayerError {
     /// No player has this name.
     #[error("no player is called `{name}`{} (known are {}; a path is a run)", hint(.nearest), .known.join(", "))]
     Unknown {
-        /// The name that was asked for.
+        /// The given name.
         name: String,
-        /// The nearest that exists.
+        /// The nearest existing name.
         nearest: Option<String>,
-        /// All that exist.
+        /// All names.
         known: &'static [&'static str],
     },
-    /// Settings that do not fit.
+    /// Invalid settings.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<Issue>),
     /// The game is not of a kind that this player can play.
@@ -127,18 +127,18 @@ pub enum PlayerError {
     Game {
         /// The player.
         player: &'static str,
-        /// What stands in its way.
+        /// The reason.
         why: &'static str,
     },
-    /// A network that was trained cannot be had.
+    /// A trained network cannot be loaded.
     #[error("{path}: {why}")]
     Network {
         /// The run or checkpoint.
         path: String,
-        /// What stands in its way.
+        /// The reason.
         why: String,
     },
-    /// A program that plays cannot be had.
+    /// An engine cannot be started.
     #[error("{player}: `{command}`: {why}")]
     Engine {
         /// The player.
@@ -156,7 +156,7 @@ impl From<Issue> for PlayerError {
     }
 }
 
-/// When a search must stop.
+/// The budget of a search.
 #[derive(Clone, Debug)]
 pub struct Budget {
     deadline: Option<Instant>,
@@ -165,7 +165,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// At most `count` units of work and `milliseconds`; 0 means no such limit. Nothing is left once `halt` is set.
+    /// At most `count` units of work and `milliseconds`; 0 means no limit. Exhausted once `halt` is set.
     pub fn new(count: u64, milliseconds: u64, halt: &Halt) -> Self {
         let deadline = (milliseconds > 0).then(|| Instant::now() + Duration::from_millis(milliseconds));
         Self { deadline, halt: halt.clone(), left: if count == 0 { u64::MAX } else { count } }
@@ -209,7 +209,7 @@ impl<G: Game> Player<G> for Random {
     }
 }
 
-/// Takes what looks best one move ahead, ties at random.
+/// Takes the best move by one ply of lookahead, ties broken at random.
 pub struct Greedy;
 
 impl<G: Game> Player<G> for Greedy {

@@ -1,10 +1,10 @@
 //! Tree search guided by a network: PUCT (Silver et al. 2018, "A general reinforcement learning algorithm that masters
 //! chess, shogi and Go") and Gumbel search (Danihelka et al. 2022, "Policy improvement by planning with Gumbel").
 //!
-//! The tree knows no network. [`Tree::select`] walks to a position that must be judged, somebody judges it (alone, or
-//! with the positions of many other trees), [`Tree::expand`] takes the judgement in. Wins and losses that the tree has
-//! seen to their end are known as such. For games of two with perfect
-//! information whose returns sum to a constant; chance is sampled. Values are from −1 to 1.
+//! The tree knows no network. [`Tree::select`] descends to a position that needs an evaluation, the caller evaluates it
+//! (alone, or batched with positions of many other trees), and [`Tree::expand`] takes the evaluation. Proven wins and
+//! losses are propagated. For two-player games of perfect information whose returns sum to a constant; chance is
+//! sampled. Values are from −1 to 1.
 
 use agon_core::game::{Action, Game, Turn};
 use agon_core::rng::Rng;
@@ -27,9 +27,9 @@ agon_core::settings! {
         rule: Rule = Rule::Gumbel;
         /// PUCT: weight of the prior.
         exploration: f64 = 1.5, in [0.0, 100.0];
-        /// PUCT: how far an unvisited move is thought to be below its position's mean value.
+        /// PUCT: first-play urgency, by which an unvisited move is valued below its position's mean.
         reduction: f64 = 0.2, in [0.0, 2.0];
-        /// Gumbel: moves that are considered at the root.
+        /// Gumbel: moves considered at the root.
         considered: u32 = 16, in [1.0, 10_000.0];
         /// Gumbel: c_visit of the paper.
         visit_offset: f64 = 50.0, in [0.0, 1e6];
@@ -38,7 +38,7 @@ agon_core::settings! {
     }
 }
 
-/// Noise at the root, for self-play. Players that want to win have none.
+/// Noise at the root, for self-play only.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Noise {
     /// PUCT: the share of Dirichlet noise in the priors. Gumbel: noise where it is above 0.
@@ -47,7 +47,7 @@ pub struct Noise {
     pub alpha: f64,
 }
 
-/// In a path: a step that chance took.
+/// In a path: an outcome of chance.
 const CHANCE: usize = usize::MAX;
 
 /// Nodes in arrays; the root is 0, the children of a node follow each other.
@@ -62,9 +62,9 @@ struct Nodes {
     visits: Vec<u32>,
     /// The sum of values for the player who chose the move to the node.
     total: Vec<f32>,
-    /// What the network said of the position, for the player to move.
+    /// The network's value of the position, for the player to move.
     value: Vec<f32>,
-    /// 1 or −1 where the player who chose the move to the node is sure to win or to lose, else 0.
+    /// 1 or −1 where the node is a proven win or loss for the player who moved to it, else 0.
     proven: Vec<i8>,
 }
 
@@ -105,7 +105,7 @@ impl Nodes {
         }
     }
 
-    /// Whether the player to move at a node is sure to win (1) or to lose (−1) by what is known of its children.
+    /// Whether a node is a proven win (1) or loss (−1) for the player to move, by its children.
     fn sure(&self, node: usize) -> i8 {
         let children = &self.proven[self.range(node)];
         if children.contains(&1) {
@@ -117,7 +117,7 @@ impl Nodes {
         }
     }
 
-    /// Copies a node with all below it behind what is there.
+    /// Appends a copy of a node's subtree.
     fn graft(&mut self, from: &Self, node: usize) {
         self.push(from.action[node], from.logit[node], from.prior[node]);
         let mut queue = std::collections::VecDeque::from([(node, 0)]);
@@ -133,7 +133,7 @@ impl Nodes {
     }
 }
 
-/// The search of one position, and of the next ones of its game.
+/// The search tree of a position, reused for the next ones of its game.
 #[derive(Clone, Debug)]
 pub struct Tree<S> {
     set: SearchSettings,
@@ -141,12 +141,12 @@ pub struct Tree<S> {
     nodes: Nodes,
     spare: Nodes,
     root: S,
-    /// Where the walk under way stands.
+    /// The node that the present descent has reached.
     leaf: S,
     path: Vec<(usize, usize)>,
     /// Simulations of this position.
     done: u32,
-    /// Whether the root has its noise.
+    /// Whether noise was added to the root.
     noisy: bool,
     /// Gumbel: noise of the root's children, and the visits that the n-th simulation looks for.
     gumbel: Vec<f32>,
@@ -175,7 +175,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         }
     }
 
-    /// Begins the search of a position, with nothing known.
+    /// Begins the search of a position with an empty tree.
     pub fn plant(&mut self, root: &S) {
         self.root.clone_from(root);
         self.nodes.clear();
@@ -183,8 +183,8 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         (self.done, self.noisy) = (0, false);
     }
 
-    /// Goes on to the position after a move, with what is known of it; with nothing where that is not of use, which
-    /// it never is to Gumbel search, whose halving counts visits from 0.
+    /// Advances to the position after a move and keeps its subtree; with an empty tree where that cannot be used, as in
+    /// Gumbel search, whose halving counts visits from 0.
     pub fn descend(&mut self, action: Action, position: &S) {
         let mut children = self.nodes.range(0);
         let child = children.find(|c| self.nodes.action[*c] == action && self.nodes.children[*c] > 0);
@@ -205,7 +205,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         &self.root
     }
 
-    /// The position that waits to be judged.
+    /// The position that waits for an evaluation.
     pub fn leaf(&self) -> &S {
         &self.leaf
     }
@@ -215,13 +215,13 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         self.done
     }
 
-    /// Whether the root is judged and all simulations are made, or more of them could not change anything.
+    /// Whether the root is evaluated and all simulations are made, or more of them could change nothing.
     pub fn finished(&self) -> bool {
         self.nodes.children[0] > 0 && (self.done >= self.set.simulations || self.nodes.sure(0) != 0)
     }
 
-    /// Walks to a position that must be judged: then true, and [`Tree::expand`] comes next. False: the game is over
-    /// there, and the simulation is done.
+    /// Descends to a leaf. True if it needs an evaluation: [`Tree::expand`] comes next. False if the game is over
+    /// there: the simulation is done.
     pub fn select<G: Game<State = S>>(&mut self, game: &G, rng: &mut Rng) -> bool {
         if !self.noisy && self.nodes.children[0] > 0 {
             self.make_noise(rng);
@@ -258,8 +258,8 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         false
     }
 
-    /// Follows a game that was won at the end of the walk upwards, as far as it decides positions (Winands et al. 2008,
-    /// "Monte-Carlo tree search solver").
+    /// Propagates a proven result up the path, as far as it decides positions (Winands et al. 2008, "Monte-Carlo tree
+    /// search solver").
     fn prove(&mut self, first_players: f32) {
         let value = |mover: usize| if mover == 0 { first_players } else { -first_players };
         let Some(&(last, mover)) = self.path.last() else { return };
@@ -277,8 +277,8 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         }
     }
 
-    /// Takes in what the network says of the leaf: logits of all actions of the game, and the value for the player to
-    /// move.
+    /// Expands the leaf with the network's evaluation: logits of all actions of the game, and the value for the player
+    /// to move.
     pub fn expand<G: Game<State = S>>(&mut self, game: &G, logits: &[f32], value: f32, rng: &mut Rng) {
         let Turn::Player(mover) = game.turn(&self.leaf) else { return };
         let node = self.path.last().map_or(0, |step| step.0);
@@ -309,7 +309,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         }
     }
 
-    /// Adds the value for a player to every move on the way.
+    /// Backs a player's value up the path.
     fn back_up(&mut self, player: usize, value: f32) {
         self.nodes.visits[0] += 1;
         self.done += 1;
@@ -322,7 +322,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         self.path.clear();
     }
 
-    /// The child of a node of chance that an outcome leads to; they come into being as they are met.
+    /// The child of a node of chance that an outcome leads to; created on demand.
     fn outcome<G: Game<State = S>>(&mut self, game: &G, node: usize, action: Action) -> usize {
         if self.nodes.children[node] == 0 {
             let first = self.nodes.action.len();
@@ -362,7 +362,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         }
     }
 
-    /// The child to walk to.
+    /// The child to descend to.
     fn choose(&mut self, node: usize) -> usize {
         match self.set.rule {
             Rule::Puct => self.choose_puct(node),
@@ -394,7 +394,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         best
     }
 
-    /// The paper's σ multiplies values by this.
+    /// The factor of the paper's σ.
     fn scale(&self, node: usize) -> f32 {
         let most = self.nodes.visits[self.nodes.range(node)].iter().copied().max().unwrap_or(0);
         (self.set.visit_offset as f32 + most as f32) * self.set.value_scale as f32
@@ -456,7 +456,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         best
     }
 
-    /// Among the root's children that pass, the one with the most of noise + logit + σ.
+    /// Among the root's children that pass, the one with the greatest noise + logit + σ.
     fn best_gumbel(&mut self, passes: impl Fn(&Nodes, usize) -> bool) -> usize {
         self.completed(0);
         let range = self.nodes.range(0);
@@ -470,7 +470,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         best
     }
 
-    /// What the search would play.
+    /// The move that the search chooses.
     pub fn best(&mut self) -> Action {
         let range = self.nodes.range(0);
         let open = range.clone().filter(|c| self.nodes.proven[*c] >= 0);
@@ -495,8 +495,8 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         self.nodes.action[best]
     }
 
-    /// What the network should have said of the root: the shares of visits, or Gumbel's improved policy. `policy`:
-    /// `[actions]`, 0 for moves that are not legal.
+    /// The policy target of the root: the shares of visits, or Gumbel's improved policy. `policy`: `[actions]`, 0 for
+    /// moves that are not legal.
     pub fn policy(&mut self, policy: &mut [f32]) {
         policy.fill(0.0);
         let range = self.nodes.range(0);
@@ -519,8 +519,8 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         }
     }
 
-    /// The value of the root for the player to move: the mean of the network's and all simulations', or what Gumbel's
-    /// improved policy may expect.
+    /// The value of the root for the player to move: the mean of the network's and all simulations', or the expectation
+    /// of Gumbel's improved policy.
     pub fn value(&mut self) -> f32 {
         if self.nodes.sure(0) != 0 {
             return f32::from(self.nodes.sure(0));
@@ -538,7 +538,7 @@ impl<S: Clone + Default + PartialEq> Tree<S> {
         (self.nodes.value[0] + sum) / (1 + visits) as f32
     }
 
-    /// The root's moves with visits, mean value and what may follow, most visited first.
+    /// The root's moves with visits, mean value and principal variation, most visited first.
     pub fn lines(&self) -> Vec<(Vec<Action>, u32, f32)> {
         let mut lines: Vec<_> = self
             .nodes

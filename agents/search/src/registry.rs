@@ -1,4 +1,5 @@
-//! The players that there are, and how words name one: `random`, `minimax:depth=6`, `mcts:simulations=1000`, a run.
+//! The registry of players, and how they are specified in words: `random`, `minimax:depth=6`, `mcts:simulations=1000`,
+//! a run.
 
 use crate::guided::{self, Networks};
 use crate::player::{Greedy, Player, PlayerError, Random};
@@ -16,7 +17,7 @@ pub fn from_words<G: Game>(game: &G, words: &str, networks: &dyn Networks) -> Re
     by_name(game, &name, &settings, networks)
 }
 
-/// Settings in which one limit takes the place of another's default: who is given time does not stop before it is over.
+/// Budgets that replace each other's defaults: a player given a time limit has no other limit by default.
 fn limited(given: &Map<String, Value>, limits: &[&str], other: &str, none: u64) -> Map<String, Value> {
     let mut set = given.clone();
     let some = |limit: &&str| given.get(*limit).and_then(Value::as_f64).is_some_and(|x| x > 0.0);
@@ -26,8 +27,8 @@ fn limited(given: &Map<String, Value>, limits: &[&str], other: &str, none: u64) 
     set
 }
 
-/// A player's name and its settings, from words like `mcts:simulations=1000,exploration=1.5`. A comma between double
-/// quotes separates nothing, and quotes around a whole value are not part of it.
+/// A player's name and its settings, from words like `mcts:simulations=1000,exploration=1.5`. A comma within double
+/// quotes does not separate, and quotes around a whole value are removed.
 pub fn parse(words: &str) -> Result<(String, Map<String, Value>), PlayerError> {
     let (name, rest) = words.split_once(':').unwrap_or((words, ""));
     let (mut settings, mut quoted, mut escaped) = (Map::new(), false, false);
@@ -45,7 +46,7 @@ pub fn parse(words: &str) -> Result<(String, Map<String, Value>), PlayerError> {
     Ok((name.trim().to_owned(), settings))
 }
 
-/// The settings of a player, for people; none for an unknown name.
+/// The declared settings of a player; none for an unknown name.
 pub fn declared(name: &str) -> Vec<Declared> {
     match name {
         "minimax" => minimax::MinimaxSettings::declared(),
@@ -69,7 +70,7 @@ pub fn by_name<G: Game>(
     Ok(player)
 }
 
-/// The same, not checked yet: no program is started before [`Player::check`] or the first game.
+/// The same without a check: no program is started before [`Player::check`] or the first game.
 pub fn make<G: Game>(
     game: &G,
     name: &str,
@@ -80,7 +81,7 @@ pub fn make<G: Game>(
         S::read(settings).map_err(PlayerError::Settings)
     }
     agon_core::settings! {
-        /// Players that have nothing to set.
+        /// Players without settings.
         pub struct Nothing {}
     }
     Ok(match name {

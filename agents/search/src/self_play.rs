@@ -1,24 +1,25 @@
-//! Self-play guided by a network: many games side by side, their searches in step, and a window of what was played.
+//! Self-play guided by a network: many games in parallel with their searches in lockstep, and a window of the positions
+//! played.
 //!
-//! Each thread owns a share of the games and one copy of the network. In a wave every tree walks to a position that
-//! must be judged, the network judges all of them at once, and the trees take the judgements in. What was judged before
-//! is remembered ([`crate::memory`]) and costs no wave. Moves, noise and openings come from generators of the games'
-//! own. Games do not go through [`crate::match_loop`], where one player thinks at a time. Trees and memory are dropped between calls, because the network changes there, so that all there is to save are
-//! games as lists of moves.
+//! Each thread owns a share of the games and one copy of the network. In a wave every tree descends to a position that
+//! needs an evaluation, the network evaluates all of them at once, and the trees expand them. Evaluations are cached
+//! ([`crate::evaluation_cache`]), and a cached one costs no wave. Each game has its own generator for moves, noise and
+//! openings. Games do not go through [`crate::match_loop`], where one player thinks at a time. Trees and cache are
+//! dropped between calls, because the network changes there; what is saved are games as lists of moves.
 
+use crate::evaluation_cache::EvaluationCache;
 use crate::guided::{Evaluate, check, draw};
-use crate::memory::Memory;
 use crate::puct::{Noise, SearchSettings, Tree, scaled};
 use agon_core::GameSpec;
-use agon_core::crew::Crew;
 use agon_core::game::{Action, Game, Turn, start};
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::scene::Scene;
+use agon_core::thread_pool::ThreadPool;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How games are played and kept.
+/// Settings of games and of the window.
 #[derive(Clone, Debug)]
 pub struct SelfPlaySettings {
     /// How a move is searched.
@@ -33,24 +34,24 @@ pub struct SelfPlaySettings {
     pub draw_plies: u32,
     /// The share of the search's value in the target of the value, beside the result of the game.
     pub value_blend: f32,
-    /// A game is given up when its mover's value is below this.
+    /// A player resigns when its value is below this.
     pub resign_below: Option<f32>,
-    /// The share of games that are never given up, to see how often that would have been wrong.
+    /// The share of games without resignation, to measure how often resigning would have been wrong.
     pub resign_never: f32,
-    /// Positions that are kept, at least until a game more would be too many.
+    /// Positions of the window; the oldest games are dropped beyond it.
     pub window: usize,
-    /// Games side by side.
+    /// Games in parallel.
     pub games: usize,
     /// Their seed.
     pub seed: u64,
 }
 
-/// A decision of a game, and what is learned from it.
+/// A decision of a game, and its targets.
 #[derive(Clone, Debug)]
 struct Step<S> {
     state: S,
     action: Action,
-    /// The searched policy; empty where nobody searched: in openings and where chance decided.
+    /// The searched policy; empty without a search: in openings and for outcomes of chance.
     policy: Vec<f32>,
     /// Of the search while the game goes on, the target afterwards; for the mover.
     value: f32,
@@ -65,12 +66,12 @@ struct Lane<S> {
     steps: Vec<Step<S>>,
     state: S,
     opening: u32,
-    /// Whether it may be given up, and who would have given it up.
+    /// Whether a player may resign, and who would have resigned.
     may_resign: bool,
     would_resign: Option<usize>,
 }
 
-/// A game under way without its tree, which is grown anew in every call of [`SelfPlay::play`].
+/// A game under way without its tree, which is rebuilt in every call of [`SelfPlay::play`].
 struct Paused<S> {
     rng: RngState,
     steps: Vec<Step<S>>,
@@ -103,18 +104,19 @@ pub struct Played {
     pub moves: u64,
     /// Searched positions of games that ended: they are in the window now.
     pub kept: u64,
-    /// Games given up; games in which giving up was only noted, and those of them that were not lost.
+    /// Games resigned; games without resignation in which a player would have resigned, and those of them that it did
+    /// not lose.
     pub resigned: [u64; 3],
-    /// Positions that the network judged, and those whose judgement it remembered.
-    pub judged: [u64; 2],
+    /// Positions that the network evaluated, and those whose evaluation was cached.
+    pub evaluations: [u64; 2],
     /// Time in the network, and in all, of the slowest thread.
     pub times: [Duration; 2],
 }
 
 /// Self-play of one game, whichever it is.
 pub trait SelfPlay {
-    /// Plays about `moves` searched moves, a share in each thread; one thread a network. None where it was asked to
-    /// stop: then everything is as it was before.
+    /// Plays about `moves` searched moves, a share in each thread; one thread a network. None if it was asked to stop:
+    /// the state is then unchanged.
     fn play(
         &mut self,
         moves: u64,
@@ -129,10 +131,10 @@ pub trait SelfPlay {
     /// `[n, obs_len]`, `policy` and `mask` (1 for legal moves, else 0): `[n, actions]`, `value`: `[n]`.
     fn sample(&self, rng: &mut Rng, obs: &mut [f32], policy: &mut [f32], mask: &mut [f32], value: &mut [f32]);
 
-    /// Everything that must survive: numbers by name, and the rest.
+    /// Everything that must be saved: numbers by name, and the rest.
     fn save(&self) -> (Vec<(&'static str, Vec<f32>)>, Value);
 
-    /// Goes on from a save; else why not.
+    /// Restores a save; else why not.
     fn load(&mut self, numbers: &dyn Fn(&str) -> Option<Vec<f32>>, rest: &Value) -> Result<(), String>;
 
     /// Draws the first game.
@@ -145,8 +147,8 @@ pub struct Games<G: Game> {
     set: SelfPlaySettings,
     lanes: Vec<Lane<G::State>>,
     window: VecDeque<Step<G::State>>,
-    /// The threads that play, the same ones in every call: what libraries keep for a thread lasts.
-    crew: Crew,
+    /// The threads that play, kept between calls, as libraries cache data by thread.
+    pool: ThreadPool,
     threads: usize,
     /// Searched positions and games in the window.
     searched: usize,
@@ -154,7 +156,7 @@ pub struct Games<G: Game> {
 }
 
 impl<G: Game> Games<G> {
-    /// Games that have just begun; why not, where the game is of another kind.
+    /// New games; an error where the game is of another kind.
     pub fn new(game: G, set: SelfPlaySettings) -> Result<Self, &'static str> {
         check(&game)?;
         let lane = |i: usize| {
@@ -173,7 +175,7 @@ impl<G: Game> Games<G> {
         Ok(Self {
             lanes: (0..set.games).map(lane).collect(),
             window: VecDeque::new(),
-            crew: Crew::default(),
+            pool: ThreadPool::default(),
             threads: 1,
             searched: 0,
             ended: 0,
@@ -182,7 +184,7 @@ impl<G: Game> Games<G> {
         })
     }
 
-    /// Takes a finished game in, and lets go of the oldest ones, never of the newest; its searched positions.
+    /// Adds a finished game, and drops the oldest ones, never the newest; its searched positions.
     fn keep(&mut self, steps: Vec<Step<G::State>>) -> u64 {
         let fresh = steps.iter().filter(|s| !s.policy.is_empty()).count();
         self.searched += fresh;
@@ -223,7 +225,7 @@ impl<S: Clone + Default + PartialEq> Lane<S> {
         game.play(&mut self.state, action);
     }
 
-    /// Plays chance and the opening until somebody must think. An opening that ends the game begins another.
+    /// Plays chance and the opening until a search is needed. An opening that ends the game begins another.
     fn settle<G: Game<State = S>>(&mut self, game: &G, set: &SelfPlaySettings) {
         loop {
             match game.turn(&self.state) {
@@ -282,7 +284,7 @@ impl<S: Clone + Default + PartialEq> Lane<S> {
         None
     }
 
-    /// The result becomes everybody's target, and the next game begins.
+    /// The result becomes the target of all its positions, and the next game begins.
     fn finish<G: Game<State = S>>(
         &mut self,
         game: &G,
@@ -330,8 +332,8 @@ fn run<G: Game>(
     let (begun, mut played, mut finished) = (Instant::now(), Played::default(), Vec::new());
     let (width, actions, n) = (game.spec().obs_len(), game.spec().actions, lanes.len());
     let (mut obs, mut logits, mut value) = (vec![0.0; n * width], vec![0.0; n * actions], vec![0.0; n]);
-    let mut memory = Memory::new(actions, moves as usize * set.search.simulations as usize);
-    // Lanes whose leaves wait to be judged, a row each.
+    let mut cache = EvaluationCache::new(actions, moves as usize * set.search.simulations as usize);
+    // Lanes whose leaves wait for an evaluation, a row each.
     let mut waiting: Vec<(usize, u64)> = Vec::with_capacity(n);
     'waves: loop {
         if stop() {
@@ -343,7 +345,7 @@ fn run<G: Game>(
             let mut moved = false;
             loop {
                 if lane.tree.finished() {
-                    // A move a wave: whose positions are all remembered is not to play while the others wait.
+                    // One move a wave: a game whose positions are all cached must not play on while the others wait.
                     if std::mem::replace(&mut moved, true) {
                         break;
                     }
@@ -355,13 +357,13 @@ fn run<G: Game>(
                     // A leaf that waits is a player's turn.
                     let mover = if let Turn::Player(mover) = game.turn(lane.tree.leaf()) { mover } else { 0 };
                     game.observe(lane.tree.leaf(), mover, obs);
-                    let key = Memory::key(obs);
-                    let Some((logits, value)) = memory.find(key) else {
+                    let key = EvaluationCache::key(obs);
+                    let Some((logits, value)) = cache.find(key) else {
                         waiting.push((i, key));
                         break;
                     };
                     lane.tree.expand(game, logits, value, &mut lane.rng);
-                    played.judged[1] += 1;
+                    played.evaluations[1] += 1;
                 }
             }
         }
@@ -372,9 +374,9 @@ fn run<G: Game>(
         let asked = Instant::now();
         network.evaluate(&obs[..rows * width], &mut logits[..rows * actions], &mut value[..rows]);
         played.times[0] += asked.elapsed();
-        played.judged[0] += rows as u64;
+        played.evaluations[0] += rows as u64;
         for ((i, key), (logits, value)) in waiting.iter().zip(logits.chunks_exact(actions).zip(&value)) {
-            memory.keep(*key, logits, *value);
+            cache.keep(*key, logits, *value);
             lanes[*i].tree.expand(game, logits, *value, &mut lanes[*i].rng);
         }
     }
@@ -394,12 +396,12 @@ impl<G: Game> SelfPlay for Games<G> {
         let share = self.lanes.len().div_ceil(networks.len());
         let threads = self.lanes.len().div_ceil(share);
         if threads != self.threads {
-            (self.crew, self.threads) = (Crew::new(threads), threads);
+            (self.pool, self.threads) = (ThreadPool::new(threads), threads);
         }
         let (game, set, moves) = (&self.game, &self.set, moves.div_ceil(threads as u64));
         let shares = self.lanes.chunks_mut(share).zip(networks);
         let mut shares: Vec<_> = shares.map(|(lanes, network)| (lanes, network, None)).collect();
-        self.crew.each(&mut shares, |_, (lanes, network, result)| {
+        self.pool.each(&mut shares, |_, (lanes, network, result)| {
             *result = Some(run(game, set, lanes, moves, &mut ***network, stop));
         });
         let results: Option<Vec<_>> = shares.into_iter().filter_map(|(_, _, result)| result).collect();
@@ -413,7 +415,7 @@ impl<G: Game> SelfPlay for Games<G> {
             all.games.extend(played.games);
             all.moves += played.moves;
             (0..3).for_each(|i| all.resigned[i] += played.resigned[i]);
-            (0..2).for_each(|i| all.judged[i] += played.judged[i]);
+            (0..2).for_each(|i| all.evaluations[i] += played.evaluations[i]);
             (0..2).for_each(|i| all.times[i] = all.times[i].max(played.times[i]));
         }
         Some(all)
@@ -539,12 +541,12 @@ impl<G: Game> SelfPlay for Games<G> {
     }
 }
 
-/// A game whose type only its maker knows.
+/// A type-erased game.
 pub trait Rules {
     /// Players, actions, shapes.
     fn game_spec(&self) -> &GameSpec;
 
-    /// Self-play of it; why not, where it is of another kind.
+    /// Self-play of it; an error where it is of another kind.
     fn self_play(&self, set: SelfPlaySettings) -> Result<Box<dyn SelfPlay>, &'static str>;
 }
 

@@ -1,9 +1,9 @@
-//! Nothing that an engine started outlives it, and no engine outlives Agon.
+//! Ensures that no process started by an engine outlives it, and no engine outlives Agon.
 //!
-//! An engine is in a process group of its own, but what it starts may leave that group, and Agon may be killed before it
-//! can end anything. So every engine carries a mark in its environment, which all that it starts inherits; whoever bears
-//! it is ended (Linux; elsewhere the group is all). That is done by Agon when an engine ends, and by a guard when Agon
-//! does: a process that waits for the end of a pipe whose other end is Agon's alone. `PR_SET_PDEATHSIG` would have to be
+//! An engine is in a process group of its own, but what it starts may leave that group, and Agon may be killed before
+//! it can end anything. So every engine has a mark in its environment, inherited by all that it starts; every process
+//! with the mark is killed (Linux; elsewhere only the group). Agon does so when an engine ends, and a guard process
+//! when Agon ends: it waits for the end of a pipe whose other end only Agon holds. `PR_SET_PDEATHSIG` would have to be
 //! set between fork and exec, which takes unsafe code, is sent when a thread ends, and reaches no grandchild.
 
 use std::io::Read;
@@ -12,10 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The environment's variable that holds the mark.
+/// The environment variable of the mark.
 pub const MARK: &str = "AGON_ENGINE";
 
-/// A mark that no other engine has.
+/// A unique mark.
 pub fn mark() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}.{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -24,7 +24,7 @@ pub fn mark() -> String {
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 static GUARD: OnceLock<Option<Child>> = OnceLock::new();
 
-/// Names the program that runs [`watch`] when it is called `agon guard PID`; without one there is no guard.
+/// Names the program that runs [`watch`] when it is called `agon guard PID`; without it there is no guard.
 pub fn guarded_by(program: &Path) {
     let _ = PROGRAM.set(program.to_owned());
 }
@@ -41,7 +41,7 @@ pub fn guard() {
     });
 }
 
-/// What the guard of a process does: waits until that is gone, then ends its engines.
+/// The guard of a process: waits until it is gone, then kills its engines.
 pub fn watch(process: u32) {
     // A name of its own: who kills all that are called agon does not mean it.
     #[cfg(target_os = "linux")]
@@ -50,7 +50,7 @@ pub fn watch(process: u32) {
     end(&format!("{process}."));
 }
 
-/// Ends every process whose mark begins so.
+/// Kills every process whose mark has this prefix.
 #[cfg(target_os = "linux")]
 pub fn end(mark: &str) {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -77,6 +77,6 @@ pub fn end(mark: &str) {
     }
 }
 
-/// Ends every process whose mark begins so.
+/// Kills every process whose mark has this prefix.
 #[cfg(not(target_os = "linux"))]
 pub fn end(_mark: &str) {}

@@ -7,28 +7,28 @@ use agon_core::settings::{Issue, hint, nearest};
 use std::time::{Duration, Instant};
 
 agon_core::settings! {
-    /// What can be set.
+    /// Settings.
     pub struct UciSettings {
         /// The program and its arguments.
         command: String = String::new();
         /// Positions a move, as the engine counts them; 0 for no limit.
         nodes: u64 = 0, in [0.0, 1e12];
-        /// Plies to look ahead; 0 for no limit.
+        /// Search depth in plies; 0 for no limit.
         depth: u32 = 0, in [0.0, 1000.0];
         /// Milliseconds a move; 0 for no limit.
         milliseconds: u64 = 0, in [0.0, 1e9];
         /// Options of the engine, as in `Skill Level:3;Threads:1`.
         options: String = String::new();
-        /// Milliseconds beyond those of a move that cost nothing yet.
+        /// Tolerance beyond the milliseconds of a move.
         margin_ms: u64 = 100, in [0.0, 1e9];
-        /// Milliseconds to wait for any other reply.
+        /// The time limit of any other reply, in milliseconds.
         timeout_ms: u64 = 10_000, in [1.0, 1e9];
-        /// A file to which every line is added that it is told or says; empty for none.
+        /// A log file of all its input and output; empty for none.
         log: String = String::new();
     }
 }
 
-/// The language.
+/// The protocol.
 pub struct Uci {
     set: UciSettings,
     thoughts: Thoughts,
@@ -57,7 +57,7 @@ fn fen<G: Game>(game: &G, state: &G::State) -> String {
     game.notation(state).unwrap_or_default()
 }
 
-/// The words of an option's name, from a line that tells of it.
+/// The name of an option, from the line that declares it.
 fn option(line: &str) -> Option<String> {
     const TYPES: [&str; 5] = ["check", "spin", "combo", "button", "string"];
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -66,7 +66,7 @@ fn option(line: &str) -> Option<String> {
     Some(rest[..end].join(" "))
 }
 
-/// Waits for a line that begins with a word; `each` is given those before it.
+/// Waits for a line that begins with a word; `each` gets the lines before it.
 fn wait(engine: &mut Engine, word: &str, deadline: Instant, mut each: impl FnMut(&str)) -> Result<String, Fault> {
     loop {
         let line = engine.line(deadline)?;
@@ -95,7 +95,7 @@ struct Info<'a> {
     rank: usize,
     depth: u32,
     nodes: u64,
-    /// By its shares of wins and losses, where it tells them, else by its score.
+    /// By its win and loss shares, where it reports them, else by its score.
     value: Option<f32>,
     /// By its score alone.
     score: Option<f32>,
@@ -104,7 +104,7 @@ struct Info<'a> {
 }
 
 impl<'a> Info<'a> {
-    /// Whatever it does not know, and what is no number, it passes over.
+    /// Unknown words and malformed numbers are skipped.
     fn read(line: &'a str) -> Self {
         let mut info = Self { rank: 1, ..Self::default() };
         let mut words = line.split_whitespace();

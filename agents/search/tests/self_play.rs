@@ -106,9 +106,9 @@ fn targets_are_results_for_the_mover_and_symmetries_turn_everything() {
     }
 }
 
-/// A network that knows nothing judges a position and its mirror image differently; over all forms it cannot.
+/// A random network evaluates a position and its mirror image differently; averaged over all forms it cannot.
 #[test]
-fn players_judge_positions_in_every_form() {
+fn players_evaluate_positions_in_every_form() {
     let game = ConnectFour::new(Default::default()).unwrap();
     let thoughts = |moves: &str, symmetries: bool| {
         let set = GuidedSettings { simulations: 60, symmetries, ..GuidedSettings::default() };
@@ -132,15 +132,19 @@ fn players_judge_positions_in_every_form() {
     }
 }
 
-/// What is remembered is what the network said: searches find what they find without a memory. And nobody plays from
-/// memory while the others wait.
+/// Cached evaluations are the network's: searches find the same with and without the cache. And no game plays from the
+/// cache while the others wait.
 #[test]
 fn a_memory_changes_no_search() {
     let game = TicTacToe::new(Default::default()).unwrap();
     let set = SelfPlaySettings { noise: Noise::default(), opening_plies: 0, window: 100_000, ..settings(Rule::Gumbel) };
     let (search, mut games) = (set.search.clone(), game.self_play(set).unwrap());
     let played = games.play(2000, &mut [Box::new(Fake) as Box<dyn Evaluate>], &|| false).unwrap();
-    assert!(played.judged[0] > 100 && played.judged[1] > 5 * played.judged[0], "{:?}", played.judged);
+    assert!(
+        played.evaluations[0] > 100 && played.evaluations[1] > 5 * played.evaluations[0],
+        "{:?}",
+        played.evaluations
+    );
     let (numbers, rest) = games.save();
     let drawn: Vec<u64> = rest["lanes"].as_array().unwrap().iter().map(|l| l["rng"][2].as_u64().unwrap()).collect();
     assert!(drawn.iter().max().unwrap() < &(2 * drawn.iter().min().unwrap()), "all play as much: {drawn:?}");

@@ -13,7 +13,7 @@ pub(super) fn still(numbers: impl Iterator<Item = f64> + Clone) -> bool {
     high - low <= STILL * numbers.map(f64::abs).fold(0.0, f64::max)
 }
 
-/// Numbers that are finite and can be: nothing negative, fewer units than customers, and everybody's product bought.
+/// Numbers that are finite and can be: nothing negative, fewer units than customers, and every product bought.
 pub(super) fn true_numbers(sales: &Sales) -> Result<(), DemandError> {
     let (weeks, n) = (sales.customers.len(), sales.names.len());
     let wrong = |week: usize, what: String| DemandError::Untrue { week: sales.label(week), what };

@@ -64,7 +64,7 @@ impl Descent {
         }
     }
 
-    /// Begins anew at these coefficients.
+    /// Restarts at these coefficients.
     pub fn begin_with(&mut self, theta: Tensor, design: &Design) {
         *self = Self { ahead: theta.copy(), loss: design.loss(&theta).double_value(&[]), theta, ..Self::new(design) };
     }
@@ -77,9 +77,9 @@ impl Descent {
             (self.loss, _) = gradient(design, &self.theta);
         }
         self.step += 1;
-        let (here, slope) = gradient(design, &self.ahead);
-        let downhill = self.precondition.matmul(&slope);
-        let fall = slope.dot(&downhill).double_value(&[]);
+        let (here, g) = gradient(design, &self.ahead);
+        let downhill = self.precondition.matmul(&g);
+        let fall = g.dot(&downhill).double_value(&[]);
         let next = loop {
             let next = &self.ahead - &downhill * self.rate;
             // Near the end a fall is lost in rounding, and the last rate is as good as it was before.
@@ -110,10 +110,10 @@ impl Descent {
         let (theta, everybody) = (&self.theta, everybody(design));
         let information = design.information(theta);
         let inverse = design.inverse(&information)?;
-        let (_, slope) = gradient(design, theta);
-        let away = slope.dot(&inverse.matmul(&slope)).double_value(&[]) * everybody;
+        let (_, g) = gradient(design, theta);
+        let away = g.dot(&inverse.matmul(&g)).double_value(&[]) * everybody;
         if !(self.size < 1e-9 && away < 1e-6) {
-            let at = slope.abs().argmax(0, false).int64_value(&[]) as usize;
+            let at = g.abs().argmax(0, false).int64_value(&[]) as usize;
             return Err(DemandError::Unsettled { gradient: self.size, name: design.names[at].clone() });
         }
         let surprise = &design.units - design.shares(theta) * design.customers.unsqueeze(1);
@@ -127,7 +127,7 @@ impl Descent {
         design.fit(theta, &found, sales)
     }
 
-    /// Everything that must survive.
+    /// Everything that must be saved.
     pub fn save(&self) -> Saved {
         let numbers = [self.momentum, self.rate, self.loss, self.size];
         let tensors = vec![
@@ -140,7 +140,7 @@ impl Descent {
         Saved { tensors, state: json!({"settled": self.settled, "step": self.step}) }
     }
 
-    /// Goes on from a save.
+    /// Restores a save.
     pub fn load(&mut self, saved: &Saved, state: &Value) -> Result<(), AgentError> {
         let like = |name: &str, shape: &[i64]| -> Result<Tensor, AgentError> {
             let tensor = saved.tensor(name)?;

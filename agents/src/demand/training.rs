@@ -1,4 +1,4 @@
-//! Demand as a training of its own: coefficients are learned from the first weeks of a table and judged by how well they
+//! Demand as a training of its own: coefficients are learned from the first weeks of a table and evaluated by how well they
 //! forecast later ones, beside forecasts that know nothing of prices.
 
 use super::likelihood::Descent;
@@ -30,7 +30,7 @@ const PSEUDO_COUNT: f64 = 0.5;
 /// The learner.
 pub struct Demand {
     sales: Sales,
-    /// Which weeks are learned from, decide on the way, and judge at the end.
+    /// The weeks for training, for validation, and for the test at the end.
     parts: [Range<usize>; 3],
     learned: Sales,
     design: Design,
@@ -56,7 +56,7 @@ impl Demand {
     /// A fresh learner of all but the last weeks; of those the shares `validation` and `test` are kept back.
     ///
     /// # Errors
-    /// [`AgentError::Data`] where the first weeks say too little, or where nothing is left to judge by.
+    /// [`AgentError::Data`] where the first weeks say too little, or where nothing is left to evaluate on.
     pub fn new(config: &Config, sales: Sales, [validation, test]: [f64; 2], steps: u64) -> Result<Self, AgentError> {
         let weeks = sales.customers.len();
         let count = |share: f64| (share * weeks as f64).round() as usize;
@@ -145,7 +145,7 @@ impl Demand {
 struct Week {
     customers: f64,
     bought: f64,
-    /// −log-likelihood of everybody's choice.
+    /// −log-likelihood of all customers' choices.
     surprise: f64,
     /// Units forecast less units sold, over products: absolute and signed.
     absolute: f64,
@@ -159,7 +159,7 @@ struct Ratio {
     of: fn(&Week) -> [f64; 2],
 }
 
-/// What forecasts are judged by, that which decides first.
+/// The metrics of forecasts, the deciding one first.
 const METRICS: [Ratio; 3] = [
     // Nats a customer.
     Ratio { name: "log_loss", goal: Goal::Lowest, of: |w| [w.surprise, w.customers] },
@@ -366,7 +366,7 @@ mod tests {
         assert_ne!(found(&one, Part::Test), found(&other, Part::Test));
     }
 
-    /// Stopped after any step, written to disk and gone on with, it comes to the same bits.
+    /// Stopped after any step, written to disk and resumed, it ends bit-identical.
     #[test]
     fn it_goes_on_in_the_same_bits() {
         let sales = market(60, 1.5);

@@ -1,5 +1,5 @@
-//! What learners of continuous actions share: twin critics (Fujimoto et al. 2018), the loop around an algorithm, and the
-//! policy that is left of it.
+//! What learners of continuous actions share: twin critics (Fujimoto et al. 2018), the loop around an algorithm, and
+//! the trained policy.
 
 use super::collector::{Collecting, Collector};
 use super::perceptron::{Now, Perceptrons, follow};
@@ -12,11 +12,11 @@ use crate::normalise::Moments;
 use crate::optim::Schedule;
 use crate::replay::{Batch, Replay};
 use crate::squashed::Squashed;
-use agon_core::crew::Crew;
 use agon_core::memory;
 use agon_core::policy::{Observed, Policy};
 use agon_core::rng::{LaneRngs, Rng, RngState, Stream};
 use agon_core::settings::Issue;
+use agon_core::thread_pool::ThreadPool;
 use agon_core::{Actions, ActionsMut, FirstBuf, Observation, Spec, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::Tensor;
@@ -31,20 +31,20 @@ pub fn join(obs: &[f32], actions: &[f32], rows: usize, out: &mut Vec<f32>) {
     }
 }
 
-/// Two critics Q(s, a), and copies of them that follow slowly.
+/// Two critics Q(s, a) and their target networks.
 pub struct Critics {
     nets: Perceptrons,
     target: Params,
     obs_len: usize,
 }
 
-/// A part's room for the passes of critics.
+/// Buffers for the passes of critics over a part of a minibatch.
 #[derive(Debug, Default)]
 pub struct CriticWork {
     tapes: [Tape; 2],
     q: [Vec<f32>; 2],
-    slopes: [Vec<f32>; 2],
-    /// Of the last loss, beside the parameters.
+    at_outputs: [Vec<f32>; 2],
+    /// The gradient of the last loss, laid out as the parameters.
     pub gradient: Vec<f32>,
 }
 
@@ -62,22 +62,22 @@ impl Critics {
     }
 
     /// Adam's step along the sum of the parts' gradients; its norm.
-    pub fn step(&mut self, parts: &[&[f32]], rate: f64, crew: &Crew) -> f64 {
-        self.nets.step(parts, rate, crew)
+    pub fn step(&mut self, parts: &[&[f32]], rate: f64, pool: &ThreadPool) -> f64 {
+        self.nets.step(parts, rate, pool)
     }
 
-    /// Moves the copies a share of the way.
+    /// Moves the target networks towards the critics by `tau`.
     pub fn follow(&mut self, tau: f64) {
         follow(&mut self.target, &self.nets.params, tau as f32);
     }
 
-    /// Everything that must survive.
+    /// Everything that must be saved.
     pub fn save(&self, tensors: &mut Vec<(String, Tensor)>) {
         self.nets.save(tensors);
         tensors.push(("target.critic".into(), self.target.flat.shallow_clone()));
     }
 
-    /// Goes on from a save.
+    /// Restores a save.
     pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let target = self.target.fitting(saved, "target.critic", &self.target.flat)?;
         self.nets.load(saved)?;
@@ -85,7 +85,7 @@ impl Critics {
         Ok(())
     }
 
-    /// Begins with a save's weights.
+    /// Loads the weights of a save.
     pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
         self.nets.params.load_weights(saved)?;
         self.target.copy(&self.nets.params);
@@ -104,7 +104,7 @@ impl Critics {
     }
 }
 
-/// Critics and their copies as they are now.
+/// The present critics and target networks.
 #[derive(Clone, Copy)]
 pub struct CriticsNow<'a> {
     nets: Now<'a>,
@@ -120,7 +120,7 @@ impl CriticsNow<'_> {
         }
     }
 
-    /// The smaller value of both copies, `[rows]`; `x`: `[rows, obs_len + len]`.
+    /// The smaller value of both target networks, `[rows]`; `x`: `[rows, obs_len + len]`.
     pub fn smaller_of_copies(&self, x: &[f32], work: &mut CriticWork, out: &mut Vec<f32>) {
         self.forward(self.target, x, work);
         out.clear();
@@ -130,17 +130,17 @@ impl CriticsNow<'_> {
     /// Leaves in `work` the gradient of `share · Σ ½ (Q(x) − y)²` of both; that sum, and the sum of values.
     pub fn learn(&self, x: &[f32], y: &[f32], share: f64, work: &mut CriticWork) -> [f64; 2] {
         self.forward(self.nets.flat, x, work);
-        let CriticWork { tapes, q, slopes, gradient, .. } = work;
+        let CriticWork { tapes, q, at_outputs, gradient, .. } = work;
         gradient.clear();
         gradient.resize(self.nets.flat.len(), 0.0);
         let (mut loss, mut values) = (0.0, 0.0);
-        for (((net, tape), q), slope) in self.nets.dense.iter().zip(tapes).zip(q).zip(slopes) {
-            slope.clear();
-            slope.extend(q.iter().zip(y).map(|(q, y)| (share * f64::from(q - y)) as f32));
+        for (((net, tape), q), at_output) in self.nets.dense.iter().zip(tapes).zip(q).zip(at_outputs) {
+            at_output.clear();
+            at_output.extend(q.iter().zip(y).map(|(q, y)| (share * f64::from(q - y)) as f32));
             loss += q.iter().zip(y).map(|(q, y)| 0.5 * share * f64::from(q - y).powi(2)).sum::<f64>();
             values += q.iter().map(|q| f64::from(*q)).sum::<f64>();
-            net.backward(self.nets.flat, slope, tape);
-            net.gradient(Seen { x, slope, tape, front: &[] }, gradient);
+            net.backward(self.nets.flat, at_output, tape);
+            net.gradient(Seen { x, at_outputs: at_output, tape, front: &[] }, gradient);
         }
         [loss, 0.5 * values]
     }
@@ -149,7 +149,7 @@ impl CriticsNow<'_> {
     pub fn at_actions(&self, x: &[f32], both: bool, share: f64, work: &mut CriticWork, out: &mut [f32]) -> f64 {
         let flat = self.nets.flat;
         self.forward(flat, x, work);
-        let CriticWork { tapes, q, slopes, .. } = work;
+        let CriticWork { tapes, q, at_outputs, .. } = work;
         let [first, second] = &*q;
         let of_first: Vec<bool> = first.iter().zip(second).map(|(a, b)| !both || a <= b).collect();
         let mut sum = 0.0;
@@ -157,13 +157,13 @@ impl CriticsNow<'_> {
             if k == 1 && !both {
                 break;
             }
-            let slope = &mut slopes[k];
+            let at_output = &mut at_outputs[k];
             let own = || of_first.iter().map(|first| *first == (k == 0));
-            slope.clear();
-            slope.extend(own().map(|own| if own { share as f32 } else { 0.0 }));
+            at_output.clear();
+            at_output.extend(own().map(|own| if own { share as f32 } else { 0.0 }));
             sum += share * own().zip(q).map(|(own, q)| if own { f64::from(*q) } else { 0.0 }).sum::<f64>();
-            net.backward(flat, slope, tape);
-            net.at_inputs(flat, slope, tape, self.obs_len, out, k > 0);
+            net.backward(flat, at_output, tape);
+            net.at_inputs(flat, at_output, tape, self.obs_len, out, k > 0);
         }
         sum
     }
@@ -179,7 +179,7 @@ pub fn rows_of(i: usize, rows: usize, parts: usize) -> std::ops::Range<usize> {
     i * rows / parts..(i + 1) * rows / parts
 }
 
-/// What an algorithm does with steps that were collected.
+/// An algorithm of continuous control.
 pub trait Algorithm {
     /// As scenarios name it.
     const NAME: &'static str;
@@ -187,23 +187,23 @@ pub trait Algorithm {
     /// Writes actions with exploration, `[rows, len]` in (−1, 1), for observations; `rng`: a generator for each row.
     fn explore(&mut self, obs: &[f32], rng: &mut dyn FnMut(usize) -> Rng, actions: &mut [f32]);
 
-    /// One gradient step; what is told of it, by name. `actions`: `[n, len]` of the batch, in (−1, 1).
+    /// One gradient step; its report, by name. `actions`: `[n, len]` of the batch, in (−1, 1).
     fn update(&mut self, batch: &Batch, actions: &[f32], rng: &mut Rng, rate: f64) -> Vec<(&'static str, f64)>;
 
     /// The actor.
     fn actor(&self) -> &Perceptrons;
 
-    /// Everything that must survive.
+    /// Everything that must be saved.
     fn save(&self, tensors: &mut Vec<(String, Tensor)>);
 
-    /// Goes on from a save.
+    /// Restores a save.
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError>;
 
-    /// Begins with a save's weights.
+    /// Loads the weights of a save.
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError>;
 }
 
-/// How many gradient steps a save has made, and what was told last.
+/// How many gradient steps a save has made, and its last report.
 pub fn progress<const N: usize>(saved: &Saved) -> Result<(u64, [f64; N]), AgentError> {
     let (updates, told) = (saved.tensor("adam.updates")?, saved.tensor("adam.told")?);
     if updates.numel() == 1
@@ -218,7 +218,7 @@ pub fn progress<const N: usize>(saved: &Saved) -> Result<(u64, [f64; N]), AgentE
 /// How fast an algorithm learns.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Gradient steps of a bout.
+    /// Gradient steps of a round.
     pub gradient_steps: u64,
     /// Transitions of a gradient step.
     pub minibatch: usize,
@@ -240,7 +240,7 @@ pub struct ActorCritic<A> {
     sample_rng: Rng,
 }
 
-/// Refuses environments whose actions are choices, and more than memory holds.
+/// Refuses environments whose actions are choices, and settings that need more memory than there is.
 pub fn fits(
     kind: &str,
     context: &Context<'_>,
@@ -403,7 +403,7 @@ struct Frozen {
     tape: Tape,
 }
 
-/// The actor of a save. `outputs`: numbers that it gives, means first.
+/// The actor of a save. `outputs`: its number of outputs, means first.
 pub fn inference(
     name: &'static str,
     spec: &Spec,

@@ -1,10 +1,10 @@
-//! What every off-policy learner does between updates: it remembers steps, says when to act at random and when to learn,
+//! What every off-policy learner does between updates: stores steps, decides when to act at random and when to learn,
 //! and draws minibatches.
 
 use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::greedy::see;
 use crate::normalise::Moments;
-use crate::replay::{Batch, Outcome, Priorities, Replay};
+use crate::replay::{Batch, Priorities, Replay, StepOutcome};
 use agon_core::rng::Rng;
 use agon_core::{Actions, FirstBuf, Slab, Spec, StepBuf};
 use serde_json::{Map, Value, json};
@@ -13,17 +13,17 @@ use tch::Tensor;
 /// How steps are collected. Steps are those of all environments together.
 #[derive(Clone, Copy, Debug)]
 pub struct Collecting {
-    /// Transitions that are kept.
+    /// Transitions that the replay memory holds.
     pub memory: usize,
-    /// Steps before learning begins; until then actions are random.
+    /// Steps before learning begins; actions are uniformly random until then.
     pub learning_starts: u64,
-    /// Steps between bouts of learning.
+    /// Steps between rounds of learning.
     pub train_every: u64,
     /// Rewards of a transition.
     pub n_step: usize,
     /// Discount.
     pub gamma: f64,
-    /// What rewards are multiplied by before they are remembered.
+    /// What rewards are multiplied by before they are stored.
     pub reward_scale: f64,
     /// Whether observations are standardised by their running moments.
     pub normalize_observation: bool,
@@ -100,7 +100,7 @@ impl Collector {
     pub fn take(&mut self, progress: f64) {
         let scale = self.set.reward_scale as f32;
         self.slab.reward.iter_mut().for_each(|r| *r *= scale);
-        self.replay.end(Outcome {
+        self.replay.end(StepOutcome {
             action: self.slab.actions(),
             reward: &self.slab.reward,
             terminated: &self.slab.terminated,
@@ -116,25 +116,25 @@ impl Collector {
         self.progress = progress;
     }
 
-    /// Whether learning is due, and there is something to learn from.
+    /// Whether learning is due and possible.
     pub fn is_due(&self) -> bool {
         self.step >= self.due && !self.replay.is_empty()
     }
 
-    /// Whether a bout of learning is due; each is so once.
+    /// Whether a round of learning is due; true once for each.
     pub fn next_bout(&mut self) -> bool {
         let due = self.is_due();
         self.due += if due { self.set.train_every } else { 0 };
         due
     }
 
-    /// Whether a checkpoint may be made where nothing was learned: now and then.
+    /// Whether a checkpoint may be made after a step without learning: now and then.
     pub fn may_rest(&self) -> bool {
         self.progress >= 1.0 || (self.step / self.envs).is_multiple_of(256)
     }
 
-    /// Whether the next step is followed by learning that is more work than putting the memory aside, `work` being the
-    /// transitions of a bout.
+    /// Whether the next step is followed by learning that takes longer than a copy of the replay memory; `work`:
+    /// transitions of a round.
     pub fn takes_long(&self, work: f64) -> bool {
         let work = self.envs.div_ceil(self.set.train_every) as f64 * work;
         self.step + self.envs >= self.due && work > 1e4 && work > 0.1 * self.replay.len() as f64
@@ -144,7 +144,7 @@ impl Collector {
     pub fn sample(&self, rng: &mut Rng, beta: f64, batch: &mut Batch) {
         self.replay.sample(rng, beta, batch);
         if let Some(moments) = &self.moments {
-            // The memory holds what was observed: moments go on changing.
+            // The replay memory holds raw observations, since moments keep changing.
             moments.apply(&mut batch.obs);
             moments.apply(&mut batch.next_obs);
         }
@@ -160,7 +160,7 @@ impl Collector {
         self.due
     }
 
-    /// Everything that must survive.
+    /// Everything that must be saved.
     pub fn save(&self, tensors: &mut Vec<(String, Tensor)>, state: &mut Map<String, Value>) {
         let replay = self.replay.save(tensors);
         for (key, value) in [
@@ -173,7 +173,7 @@ impl Collector {
         }
     }
 
-    /// Goes on from a save that says when it learns next.
+    /// Restores a save, which says when it learns next.
     pub fn load(&mut self, saved: &Saved, due: u64) -> Result<(), AgentError> {
         let moments = self.saved_moments(saved)?;
         self.replay.load(saved, &saved.state["replay"])?;

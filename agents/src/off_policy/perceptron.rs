@@ -1,15 +1,15 @@
-//! A perceptron with everything that learning needs, on the host: parameters, optimizer, gradient. Minibatches are worked
-//! on in parts, side by side; what the parts are does not depend on the number of threads, so neither do results.
+//! A perceptron with everything that learning needs, on the host: parameters, optimizer, gradient. Minibatches are
+//! split into parts, processed in parallel; the split does not depend on the number of threads, so neither do results.
 
 use crate::agent::{AgentError, Saved};
 use crate::bridge::{host_slice, host_view};
 use crate::dense::Dense;
 use crate::net::{Activation, Builder, Params};
-use crate::optim::{Adam, add, stretch_ends};
-use agon_core::crew::Crew;
+use crate::optim::{Adam, add, chunk_ends};
+use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Tensor};
 
-/// Perceptrons as they are now.
+/// The present perceptrons.
 #[derive(Clone, Copy)]
 pub struct Now<'a> {
     /// One each.
@@ -49,7 +49,7 @@ impl Perceptrons {
             dense: dense.collect(),
             adam: Adam::new(&params, 1e-8),
             gradient: params.beside(3),
-            ends: stretch_ends(params.count() as usize),
+            ends: chunk_ends(params.count() as usize),
             params,
             name,
         }
@@ -61,14 +61,14 @@ impl Perceptrons {
     }
 
     /// Adam's step along the sum of the parts' gradients; its norm.
-    pub fn step(&mut self, parts: &[&[f32]], rate: f64, crew: &Crew) -> f64 {
+    pub fn step(&mut self, parts: &[&[f32]], rate: f64, pool: &ThreadPool) -> f64 {
         let gradient = host_slice(&mut self.gradient).expect("it is on the host");
         let find = |from: usize, gradient: &mut [f32]| {
             gradient.fill(0.0);
             parts.iter().for_each(|part| add(gradient, &part[from..from + gradient.len()]));
         };
         let rates = [rate, f64::INFINITY];
-        let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, crew);
+        let norm = self.adam.step_on_host(&mut self.params, gradient, &self.ends, find, rates, pool);
         norm.map_or(f64::NAN, f64::from)
     }
 

@@ -1,5 +1,5 @@
 //! Soft actor-critic (Haarnoja et al. 2018, "Soft actor-critic algorithms and applications"): twin critics, a squashed
-//! Gaussian, a temperature that keeps the policy's entropy where it shall be.
+//! Gaussian, a temperature that keeps the policy's entropy at its target.
 //!
 //! Reading order: `Config`, `Sac::explore`, `Sac::update`. Steps are collected by [`super::collector`]; the loop around it
 //! is [`super::actor_critic`].
@@ -16,8 +16,8 @@ use crate::optim::{Adam, Schedule};
 use crate::replay::Batch;
 use crate::squashed::{Draw, Squashed};
 use agon_core::Spec;
-use agon_core::crew::Crew;
 use agon_core::rng::Rng;
+use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Tensor};
 
 agon_core::settings! {
@@ -31,26 +31,26 @@ agon_core::settings! {
         learning_rate_schedule: Schedule = Schedule::Constant;
         /// Discount.
         gamma: f64 = 0.99, in [0.0, 1.0];
-        /// The share of the way that the critics' copies go to them after each gradient step.
+        /// τ: the share by which the target critics move towards the critics after each gradient step.
         tau: f64 = 0.005, in [0.0, 1.0];
-        /// Transitions that are kept.
+        /// Transitions that the replay memory holds.
         memory: usize = 1_000_000, in [1.0, 1e9];
-        /// Steps before learning begins; until then actions are random.
+        /// Steps before learning begins; actions are uniformly random until then.
         learning_starts: u64 = 10_000, in [1.0, 1e12];
-        /// Steps between bouts of learning.
+        /// Steps between rounds of learning.
         train_every: u64 = 1, in [1.0, 1e9];
-        /// Gradient steps of a bout.
+        /// Gradient steps of a round.
         gradient_steps: u64 = 1, in [1.0, 1e6];
-        /// Transitions a gradient step sees.
+        /// Transitions of a minibatch.
         minibatch: usize = 256, in [1.0, 1e6];
         /// Gradient steps of the critics between two of the actor.
         policy_every: u64 = 1, in [1.0, 1e6];
-        /// The entropy that the temperature keeps, in nats, of actions in units where their bounds are ±1; minus the number
-        /// of an action's dimensions if left out.
+        /// The target entropy, in nats, of actions in units where their bounds are ±1; minus the number of an action's
+        /// dimensions if left out.
         target_entropy: Option<f64> = None, in [-1e6, 1e6];
-        /// A temperature that stays as it is, in place of the one that is learned.
+        /// A fixed temperature, in place of the learned one.
         temperature: Option<f64> = None, in [0.0, 1e9];
-        /// Rewards before the critics judge what is left.
+        /// Rewards before the critics' value takes over.
         n_step: usize = 1, in [1.0, 1000.0];
         /// Observations are standardised by their running mean and deviation.
         normalize_observation: bool = false;
@@ -103,16 +103,16 @@ pub struct Sac {
     /// ln α, the one parameter of its own.
     log_alpha: Params,
     alpha_adam: Adam,
-    crew: Crew,
+    pool: ThreadPool,
     parts: Vec<Part>,
     /// Standard normal numbers of a gradient step: for the next actions, and for those of the actor's loss.
     noise: [Vec<f64>; 2],
     updates: u64,
-    /// What was told of the actor last.
+    /// The actor's last report.
     told: [f64; 2],
 }
 
-/// A part of a minibatch, and room for it.
+/// A part of a minibatch, with buffers.
 #[derive(Default)]
 struct Part {
     tape: Tape,
@@ -142,7 +142,7 @@ impl Sac {
             critics: Critics::new(!seed, obs_len, len, &config.hidden),
             alpha_adam: Adam::new(&log_alpha, 1e-8),
             log_alpha,
-            crew: Crew::new(threads.min(parts)),
+            pool: ThreadPool::new(threads.min(parts)),
             parts: (0..parts).map(|_| Part::default()).collect(),
             noise: [(); 2].map(|()| vec![0.0; config.minibatch * len]),
             updates: 0,
@@ -152,7 +152,7 @@ impl Sac {
         }
     }
 
-    /// What entropy is worth.
+    /// The temperature α.
     fn alpha(&self) -> f64 {
         self.config.temperature.unwrap_or_else(|| self.log_alpha.flat.double_value(&[0]).exp())
     }
@@ -160,10 +160,10 @@ impl Sac {
     /// y = r + γ (min Q'(s', a') − α ln π(a'|s')), a' ~ π(s'), and the gradient of both critics' ½ (Q(s, a) − y)².
     fn learn_critics(&mut self, batch: &Batch, actions: &[f32], rate: f64) -> [f64; 3] {
         let (alpha, n, width) = (self.alpha(), batch.places.len(), self.head.len());
-        let Self { head, actor, critics, crew, parts, noise, .. } = self;
+        let Self { head, actor, critics, pool, parts, noise, .. } = self;
         let (count, obs_len) = (parts.len(), batch.obs.len() / n);
         let (actor, critics_now) = (actor.now(), critics.now());
-        crew.each(parts, |i, part| {
+        pool.each(parts, |i, part| {
             let rows = rows_of(i, n, count);
             let next = &batch.next_obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor, head, next, &noise[0][rows.start * width..rows.end * width]);
@@ -179,7 +179,7 @@ impl Sac {
             part.sums = critics_now.learn(&part.x, &part.y, 1.0 / n as f64, &mut part.critics);
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.critics.gradient[..]).collect();
-        let norm = critics.step(&gradients, rate, crew);
+        let norm = critics.step(&gradients, rate, pool);
         let sum = |k: usize| parts.iter().map(|p| p.sums[k]).sum::<f64>();
         [sum(0), sum(1) / n as f64, norm]
     }
@@ -187,10 +187,10 @@ impl Sac {
     /// The gradient of α ln π(a|s) − min Q(s, a), a ~ π(s), through the draw. The mean of that, and of −ln π(a|s).
     fn learn_actor(&mut self, batch: &Batch, rate: f64) -> [f64; 2] {
         let (alpha, n, width) = (self.alpha(), batch.places.len(), self.head.len());
-        let Self { head, actor, critics, crew, parts, noise, .. } = self;
+        let Self { head, actor, critics, pool, parts, noise, .. } = self;
         let (count, obs_len, share) = (parts.len(), batch.obs.len() / n, 1.0 / n as f64);
         let (actor_now, critics) = (actor.now(), critics.now());
-        crew.each(parts, |i, part| {
+        pool.each(parts, |i, part| {
             let rows = rows_of(i, n, count);
             let obs = &batch.obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor_now, head, obs, &noise[1][rows.start * width..rows.end * width]);
@@ -206,16 +206,16 @@ impl Sac {
             net.backward(flat, &part.at_out, &mut part.tape);
             part.gradient.clear();
             part.gradient.resize(flat.len(), 0.0);
-            net.gradient(Seen { x: obs, slope: &part.at_out, tape: &part.tape, front: &[] }, &mut part.gradient);
+            net.gradient(Seen { x: obs, at_outputs: &part.at_out, tape: &part.tape, front: &[] }, &mut part.gradient);
             let log_prob = part.log_prob.iter().sum::<f64>() * share;
             part.sums = [value + alpha * log_prob, -log_prob];
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.gradient[..]).collect();
-        let _ = actor.step(&gradients, rate, crew);
+        let _ = actor.step(&gradients, rate, pool);
         [0, 1].map(|k| parts.iter().map(|p| p.sums[k]).sum::<f64>())
     }
 
-    /// The gradient of ln α (entropy − target entropy): where the policy is more random than it shall be, α falls.
+    /// The gradient of ln α (entropy − target entropy): where the policy's entropy is above its target, α falls.
     fn learn_temperature(&mut self, entropy: f64, rate: f64) {
         if self.config.temperature.is_none() {
             let target = self.config.target_entropy.unwrap_or(-(self.head.len() as f64));

@@ -1,5 +1,5 @@
-//! TD3 (Fujimoto et al. 2018, "Addressing function approximation error in actor-critic methods"): twin critics, an actor
-//! that follows more slowly, targets smoothed by noise.
+//! TD3 (Fujimoto et al. 2018, "Addressing function approximation error in actor-critic methods"): twin critics, a
+//! delayed actor, targets smoothed by noise.
 //!
 //! Reading order: `Config`, `Td3::explore`, `Td3::update`. Steps are collected by [`super::collector`]; the loop around it
 //! is [`super::actor_critic`].
@@ -16,8 +16,8 @@ use crate::net::Params;
 use crate::optim::Schedule;
 use crate::replay::Batch;
 use agon_core::Spec;
-use agon_core::crew::Crew;
 use agon_core::rng::Rng;
+use agon_core::thread_pool::ThreadPool;
 use tch::Tensor;
 
 agon_core::settings! {
@@ -32,27 +32,27 @@ agon_core::settings! {
         learning_rate_schedule: Schedule = Schedule::Constant;
         /// Discount.
         gamma: f64 = 0.99, in [0.0, 1.0];
-        /// The share of the way that the copies go to their networks after each gradient step of the actor.
+        /// τ: the share by which the target networks move towards their networks after each gradient step of the actor.
         tau: f64 = 0.005, in [0.0, 1.0];
-        /// Transitions that are kept.
+        /// Transitions that the replay memory holds.
         memory: usize = 1_000_000, in [1.0, 1e9];
-        /// Steps before learning begins; until then actions are random.
+        /// Steps before learning begins; actions are uniformly random until then.
         learning_starts: u64 = 10_000, in [1.0, 1e12];
-        /// Steps between bouts of learning.
+        /// Steps between rounds of learning.
         train_every: u64 = 1, in [1.0, 1e9];
-        /// Gradient steps of a bout.
+        /// Gradient steps of a round.
         gradient_steps: u64 = 1, in [1.0, 1e6];
-        /// Transitions a gradient step sees.
+        /// Transitions of a minibatch.
         minibatch: usize = 256, in [1.0, 1e6];
         /// Gradient steps of the critics between two of the actor.
         policy_every: u64 = 2, in [1.0, 1e6];
-        /// Deviation of the noise that is added to actions while it explores.
+        /// Deviation of the exploration noise.
         exploration_noise: f64 = 0.1, in [0.0, 10.0];
-        /// Deviation of the noise that is added to the actions of targets.
+        /// Deviation of the noise on the target actions.
         target_noise: f64 = 0.2, in [0.0, 10.0];
-        /// The most that this noise can be.
+        /// Bound of that noise.
         target_noise_clip: f64 = 0.5, in [0.0, 10.0];
-        /// Rewards before the critics judge what is left.
+        /// Rewards before the critics' value takes over.
         n_step: usize = 1, in [1.0, 1000.0];
         /// Observations are standardised by their running mean and deviation.
         normalize_observation: bool = false;
@@ -101,18 +101,18 @@ pub struct Td3 {
     /// Numbers of an action.
     len: usize,
     actor: Perceptrons,
-    /// The copy of the actor that targets are made with.
+    /// The target actor.
     target: Params,
     critics: Critics,
-    crew: Crew,
+    pool: ThreadPool,
     parts: Vec<Part>,
     noise: Vec<f32>,
     updates: u64,
-    /// What the critics said of the actor's actions last.
+    /// The critics' last mean value of the actor's actions.
     told: f64,
 }
 
-/// A part of a minibatch, and room for it.
+/// A part of a minibatch, with buffers.
 #[derive(Default)]
 struct Part {
     tape: Tape,
@@ -146,7 +146,7 @@ impl Td3 {
             actor,
             // Another stream: else critics would begin with the actor's numbers.
             critics: Critics::new(!seed, spec.obs_len(), len, &config.hidden),
-            crew: Crew::new(threads.min(parts)),
+            pool: ThreadPool::new(threads.min(parts)),
             parts: (0..parts).map(|_| Part::default()).collect(),
             noise: vec![0.0; config.minibatch * len],
             updates: 0,
@@ -159,11 +159,11 @@ impl Td3 {
     /// y = r + γ min Q'(s', clip(π'(s') + ε)), and the gradient of both critics' ½ (Q(s, a) − y)².
     fn learn_critics(&mut self, batch: &Batch, actions: &[f32], rate: f64) -> [f64; 3] {
         let (n, width) = (batch.places.len(), self.len);
-        let Self { actor, target, critics, crew, parts, noise, .. } = self;
+        let Self { actor, target, critics, pool, parts, noise, .. } = self;
         let (count, obs_len) = (parts.len(), batch.obs.len() / n);
         let copy = Now { flat: host_view(&target.flat).expect("it is on the host"), ..actor.now() };
         let critics_now = critics.now();
-        crew.each(parts, |i, part| {
+        pool.each(parts, |i, part| {
             let rows = rows_of(i, n, count);
             let next = &batch.next_obs[rows.start * obs_len..rows.end * obs_len];
             part.act(copy, next, rows.len());
@@ -178,7 +178,7 @@ impl Td3 {
             part.sums = critics_now.learn(&part.x, &part.y, 1.0 / n as f64, &mut part.critics);
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.critics.gradient[..]).collect();
-        let norm = critics.step(&gradients, rate, crew);
+        let norm = critics.step(&gradients, rate, pool);
         let sum = |k: usize| parts.iter().map(|p| p.sums[k]).sum::<f64>();
         [sum(0), sum(1) / n as f64, norm]
     }
@@ -186,10 +186,10 @@ impl Td3 {
     /// The gradient of −Q₁(s, π(s)); its mean.
     fn learn_actor(&mut self, batch: &Batch, rate: f64) -> f64 {
         let n = batch.places.len();
-        let Self { actor, critics, crew, parts, .. } = self;
+        let Self { actor, critics, pool, parts, .. } = self;
         let (count, obs_len, share) = (parts.len(), batch.obs.len() / n, 1.0 / n as f64);
         let (actor_now, critics) = (actor.now(), critics.now());
-        crew.each(parts, |i, part| {
+        pool.each(parts, |i, part| {
             let rows = rows_of(i, n, count);
             let obs = &batch.obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor_now, obs, rows.len());
@@ -202,11 +202,14 @@ impl Td3 {
             net.backward(flat, &part.at_actions, &mut part.tape);
             part.gradient.clear();
             part.gradient.resize(flat.len(), 0.0);
-            net.gradient(Seen { x: obs, slope: &part.at_actions, tape: &part.tape, front: &[] }, &mut part.gradient);
+            net.gradient(
+                Seen { x: obs, at_outputs: &part.at_actions, tape: &part.tape, front: &[] },
+                &mut part.gradient,
+            );
             part.sums[0] = value;
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.gradient[..]).collect();
-        let _ = actor.step(&gradients, rate, crew);
+        let _ = actor.step(&gradients, rate, pool);
         parts.iter().map(|p| p.sums[0]).sum()
     }
 }

@@ -20,12 +20,12 @@ use serde_json::{Map, Value, json};
 agon_core::settings! {
     /// Hyperparameters.
     pub struct Config {
-        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
-        /// left out. Other observations have none.
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, each followed by a ReLU; `[[16, 3, 1]]`
+        /// if left out. Other observations have none.
         conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
-        /// What follows each hidden layer.
+        /// The activation after each hidden layer.
         activation: Activation = Activation::Tanh;
         /// Whether policy and value share their hidden layers.
         shared_trunk: bool = false;
@@ -43,7 +43,7 @@ agon_core::settings! {
         entropy_coef: f64 = 0.0, in [0.0, 10.0];
         /// Weight of the value loss.
         value_coef: f64 = 0.5, in [0.0, 100.0];
-        /// Longest gradient.
+        /// Gradients with a greater norm are scaled down to it.
         max_grad_norm: f64 = 0.5, in [0.0, 1e9];
         /// Advantages of a rollout get mean 0 and deviation 1.
         normalize_advantage: bool = false;
@@ -64,11 +64,11 @@ impl Config {
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
-            memory: 0,
+            recurrent: 0,
         }
     }
 
-    /// What acts of what was learned.
+    /// What acting needs, without the learner.
     pub fn frame(&self) -> Frame<'_> {
         Frame { name: "a2c", shape: self.shape(), normalize_observation: self.normalize_observation }
     }
@@ -97,7 +97,7 @@ impl A2c {
         Ok(Self { adam: Adam::new(&collector.networks.params, 1e-5), config, collector })
     }
 
-    /// The gradient of the whole rollout, once [`Collector::estimate`] has said what it was worth.
+    /// The gradient of the whole rollout, after [`Collector::estimate`].
     pub(super) fn differentiate(&mut self) -> Sums {
         let c = &self.config;
         let (networks, observed, learning) = self.collector.learning();
@@ -159,7 +159,7 @@ pub fn loss<'a>(
     for (i, &at) in rows.at.iter().enumerate() {
         let of = i * outputs..(i + 1) * outputs;
         let (row, v) = (row(at, &rows.out[of.clone()]), f64::from(rows.value[i]));
-        let ([advantage, target], [log_prob, entropy]) = (worth(at, v), head.judge(row, &mut scratch));
+        let ([advantage, target], [log_prob, entropy]) = (worth(at, v), head.evaluate(row, &mut scratch));
         let by = [-advantage / n, -weights.entropy / n];
         head.differentiate(row, &scratch, by, &mut gradient.out[of], &mut gradient.log_std);
         gradient.value[i] = (weights.value * 2.0 * (v - target) / n) as f32;
@@ -207,7 +207,7 @@ impl Agent for A2c {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        self.collector.judge("a2c").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
+        self.collector.evaluator("a2c").map(|evaluator| -> Box<dyn Evaluate> { Box::new(evaluator) })
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {

@@ -1,11 +1,11 @@
-//! What every on-policy learner does between updates: acts, keeps what happened, and estimates what it was worth.
+//! What every on-policy learner does between updates: acts, stores the rollout, and estimates advantages.
 
 use crate::agent::{AgentError, Context, NEVER, Saved, acts};
 use crate::bridge::read_f32;
 use crate::dist::Head;
 use crate::input::Reading;
 use crate::normalise::Moments;
-use crate::on_policy::frozen::{Frozen, FrozenJudge, prepare};
+use crate::on_policy::frozen::{Frozen, FrozenEvaluator, prepare};
 use crate::on_policy::networks::{Networks, Observed, Shape};
 use crate::on_policy::returns::{Earned, gae};
 use crate::on_policy::rollout::Rollout;
@@ -15,10 +15,10 @@ use agon_core::{Actions, FirstBuf, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
-/// What can be set of it.
+/// Its settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Collecting<'a> {
-    /// What the networks look like.
+    /// The networks' layers.
     pub shape: Shape<'a>,
     /// Steps a row between updates.
     pub rollout_steps: usize,
@@ -31,8 +31,8 @@ pub struct Collecting<'a> {
 }
 
 impl Collecting<'_> {
-    /// Refuses what this machine cannot hold, and convolutions of what is no picture. `together`: transitions that are
-    /// learned from at once.
+    /// Refuses what does not fit in memory, and convolutions of an observation that is no picture. `together`:
+    /// transitions that are learned from at once.
     pub fn fits_in_memory(&self, context: &Context<'_>, together: usize) -> Result<(), AgentError> {
         let (spec, rows) = (context.spec, context.rows as f64);
         let reading = Reading::new(&spec.observation, self.shape.conv)?;
@@ -40,14 +40,14 @@ impl Collecting<'_> {
         // What was seen, done and allowed; rewards, probabilities, values, advantages, targets and two orders of them.
         let masks = if spec.masked { spec.action.mask_len() } else { 0 };
         let rollout = steps * (4 * spec.obs_len() + 4 * spec.action.len() + masks + 50) as f64;
-        let (memory, outputs) = (self.shape.memory as f64, Head::of(spec).outputs());
-        let first = if self.shape.memory > 0 { self.shape.memory } else { reading.features() };
+        let (units, outputs) = (self.shape.recurrent as f64, Head::of(spec).outputs());
+        let first = if units > 0.0 { self.shape.recurrent } else { reading.features() };
         let sizes = [&[first], self.shape.hidden, &[outputs]].concat();
         // Weights, two moments and a gradient, for two networks, twice where they are put aside; and the memory's.
         let weights: f64 = sizes.windows(2).map(|w| 64.0 * w[0] as f64 * w[1] as f64).sum();
-        let gates = 96.0 * memory * (memory + reading.features() as f64);
+        let gates = 96.0 * units * (units + reading.features() as f64);
         // What layers make of transitions, kept for the way back.
-        let width = (sizes.iter().sum::<usize>() + reading.room()) as f64 + 8.0 * memory;
+        let width = (sizes.iter().sum::<usize>() + reading.room()) as f64 + 8.0 * units;
         let passes = 24.0 * width * (together as f64).min(steps);
         let what = format!(" with {rows} rows");
         memory::fits("memory", gates, "")?;
@@ -59,10 +59,10 @@ impl Collecting<'_> {
     }
 }
 
-/// What a loss is made of besides the networks' outputs.
+/// The inputs of a loss besides the networks' outputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Learning<'a> {
-    /// What the policy's outputs mean.
+    /// The action distribution.
     pub head: &'a Head,
     /// What happened.
     pub rollout: &'a Rollout,
@@ -74,7 +74,7 @@ pub struct Learning<'a> {
 
 /// Networks that act, and the rollout they fill.
 pub struct Collector {
-    /// What the policy's outputs mean.
+    /// The action distribution.
     pub head: Head,
     /// The networks.
     pub networks: Networks,
@@ -84,11 +84,11 @@ pub struct Collector {
     pub advantage: Vec<f32>,
     /// `[steps × rows]` after [`Collector::estimate`]: what values should be.
     pub target: Vec<f32>,
-    /// What recurrent networks remember.
-    memory: Option<Memory>,
-    /// `[(steps + 1) × rows, obs_len]`: the observations where tensors live, if that is elsewhere.
+    /// The state of recurrent networks.
+    recurrent: Option<Recurrent>,
+    /// `[(steps + 1) × rows, obs_len]`: the observations on the device, if there is one.
     on_device: Option<Tensor>,
-    /// Whether the first of them are there already.
+    /// Whether the first of them are uploaded.
     uploaded: bool,
     gamma: f64,
     act_rngs: LaneRngs,
@@ -98,9 +98,9 @@ pub struct Collector {
     out: Vec<f32>,
 }
 
-/// What recurrent networks remember, and when they forget.
+/// The state of a recurrent network, and where episodes reset it.
 #[derive(Debug)]
-struct Memory {
+struct Recurrent {
     /// `[rows, width]` before the first step of the rollout.
     first: Tensor,
     /// `[rows, width]` before the step under way.
@@ -109,8 +109,8 @@ struct Memory {
     fresh: Vec<f32>,
 }
 
-impl Memory {
-    /// What is remembered after these observations `[rows, obs_len]`, given where episodes began.
+impl Recurrent {
+    /// The state after these observations `[rows, obs_len]`, given where episodes began.
     fn after(&self, networks: &Networks, obs: &Tensor, fresh: &[f32]) -> Tensor {
         let kept: Tensor = 1.0 - Tensor::from_slice(fresh).to_device(obs.device()).unsqueeze(1);
         networks.remember(obs, &(&self.now * kept))
@@ -128,18 +128,18 @@ impl Collector {
         let reading = Reading::new(&spec.observation, set.shape.conv)?;
         let networks = Networks::new(seed, &set.shape, &reading, &head, device, threads);
         let batch = rows * set.rollout_steps;
-        let memory = (set.shape.memory > 0).then(|| {
-            let none = Tensor::zeros([rows as i64, set.shape.memory as i64], (Kind::Float, device));
+        let recurrent = (set.shape.recurrent > 0).then(|| {
+            let none = Tensor::zeros([rows as i64, set.shape.recurrent as i64], (Kind::Float, device));
             let mut fresh = vec![0.0; (set.rollout_steps + 1) * rows];
             fresh[..rows].fill(1.0);
-            Memory { first: none.copy(), now: none, fresh }
+            Recurrent { first: none.copy(), now: none, fresh }
         });
         let slab = [(batch + rows) as i64, spec.obs_len() as i64];
         Ok(Self {
             rollout: Rollout::new(spec, rows, set.rollout_steps),
             advantage: vec![0.0; batch],
             target: vec![0.0; batch],
-            memory,
+            recurrent,
             on_device: (device != Device::Cpu).then(|| Tensor::zeros(slab, (Kind::Float, device))),
             uploaded: false,
             gamma: set.gamma,
@@ -165,14 +165,13 @@ impl Collector {
         prepare(self.obs_moments.as_ref(), raw, out);
     }
 
-    /// What the networks say of the observations at step `t`: outputs and values. What a recurrent network remembers is
-    /// what it remembers afterwards.
+    /// Computes outputs and values for the observations at step `t`. The state of a recurrent network advances with it.
     fn ask(&mut self, t: usize) {
-        let Self { networks, rollout, memory, on_device, out, .. } = self;
+        let Self { networks, rollout, recurrent, on_device, out, .. } = self;
         let (rows, width) = (rollout.rows, rollout.obs_len());
         let obs = &rollout.obs[t * rows * width..(t + 1) * rows * width];
         let value = &mut rollout.value[t * rows..(t + 1) * rows];
-        if on_device.is_none() && memory.is_none() {
+        if on_device.is_none() && recurrent.is_none() {
             networks.forward(obs, out, value, NEVER).expect("nobody asks for a stop");
             return;
         }
@@ -186,18 +185,17 @@ impl Collector {
                 place
             }
         };
-        let seen = match memory {
+        let seen = match recurrent {
             None => obs,
-            Some(memory) => {
-                memory.now = memory.after(networks, &obs, &memory.fresh[t * rows..(t + 1) * rows]);
-                memory.now.shallow_clone()
+            Some(recurrent) => {
+                recurrent.now = recurrent.after(networks, &obs, &recurrent.fresh[t * rows..(t + 1) * rows]);
+                recurrent.now.shallow_clone()
             }
         };
         networks.forward_seen(&seen, out, value);
     }
 
-    /// Samples actions for the newest observations. `change` may put others' outputs in place of the policy's, given the
-    /// observations.
+    /// Samples actions for the newest observations. `change` may replace the policy's outputs, given the observations.
     pub fn act(&mut self, change: impl FnOnce(&Networks, &[f32], &mut [f32])) {
         let t = self.rollout.t;
         self.ask(t);
@@ -213,18 +211,18 @@ impl Collector {
         self.rollout.exchange()
     }
 
-    /// Takes a step in; whether the rollout is full.
+    /// Stores the step; whether the rollout is full.
     pub fn take(&mut self) -> bool {
         if let Some(moments) = &mut self.obs_moments {
             moments.update(&self.rollout.raw_obs);
         }
         self.scale_rewards();
-        self.judge_finals();
+        self.evaluate_finals();
         let (raw, out) = self.rollout.newest(self.rollout.t + 1);
         prepare(self.obs_moments.as_ref(), raw, out);
         let (t, rows) = (self.rollout.t, self.rollout.rows);
-        if let Some(memory) = &mut self.memory {
-            let next = &mut memory.fresh[(t + 1) * rows..(t + 2) * rows];
+        if let Some(recurrent) = &mut self.recurrent {
+            let next = &mut recurrent.fresh[(t + 1) * rows..(t + 2) * rows];
             for (row, fresh) in next.iter_mut().enumerate() {
                 let i = t * rows + row;
                 *fresh = f32::from(u8::from(self.rollout.terminated[i] || self.rollout.truncated[i]));
@@ -237,9 +235,9 @@ impl Collector {
     /// Begins the next rollout where this one ended.
     pub fn rewind(&mut self) {
         let (rows, last) = (self.rollout.rows, self.rollout.steps * self.rollout.rows);
-        if let Some(memory) = &mut self.memory {
-            memory.first = memory.now.copy();
-            memory.fresh.copy_within(last..last + rows, 0);
+        if let Some(recurrent) = &mut self.recurrent {
+            recurrent.first = recurrent.now.copy();
+            recurrent.fresh.copy_within(last..last + rows, 0);
         }
         if let Some(slab) = &self.on_device {
             slab.narrow(0, 0, rows as i64).copy_(&slab.narrow(0, last as i64, rows as i64));
@@ -262,8 +260,8 @@ impl Collector {
         self.discounted.iter_mut().zip(ended).for_each(|(d, (a, b))| *d = if *a || *b { 0.0 } else { *d });
     }
 
-    /// What the last observations of episodes are worth that the step limit ended.
-    fn judge_finals(&mut self) {
+    /// The values of the last observations of truncated episodes.
+    fn evaluate_finals(&mut self) {
         let (rows, width) = (self.rollout.rows, self.rollout.obs_len());
         let from = self.rollout.t * rows;
         let ended: Vec<usize> = (0..rows).filter(|row| self.rollout.truncated[from + row]).collect();
@@ -275,11 +273,11 @@ impl Collector {
             prepare(self.obs_moments.as_ref(), &self.rollout.final_obs[row * width..(row + 1) * width], obs);
         }
         let (mut out, mut value) = (vec![0.0; ended.len() * self.head.outputs()], vec![0.0; ended.len()]);
-        match &self.memory {
+        match &self.recurrent {
             None => self.networks.forward(&obs, &mut out, &mut value, NEVER).expect("nobody asks for a stop"),
-            Some(memory) => {
+            Some(recurrent) => {
                 let at: Vec<i64> = ended.iter().map(|row| *row as i64).collect();
-                let before = memory.now.index_select(0, &Tensor::from_slice(&at).to_device(memory.now.device()));
+                let before = recurrent.now.index_select(0, &Tensor::from_slice(&at).to_device(recurrent.now.device()));
                 let seen = self.networks.remember(&self.networks.upload(&obs), &before);
                 self.networks.forward_seen(&seen, &mut out, &mut value);
             }
@@ -289,11 +287,11 @@ impl Collector {
 
     /// Advantages and targets of the whole rollout.
     pub fn estimate(&mut self, gae_lambda: f64) {
-        // The values of what comes after it. It is remembered again when it is acted on.
-        let before = self.memory.as_ref().map(|memory| memory.now.shallow_clone());
+        // The values of the observations after it. The recurrent state advances when they are acted on.
+        let before = self.recurrent.as_ref().map(|recurrent| recurrent.now.shallow_clone());
         self.ask(self.rollout.steps);
-        if let (Some(memory), Some(before)) = (&mut self.memory, before) {
-            memory.now = before;
+        if let (Some(recurrent), Some(before)) = (&mut self.recurrent, before) {
+            recurrent.now = before;
         }
         let r = &self.rollout;
         let earned = Earned {
@@ -308,19 +306,19 @@ impl Collector {
         self.target.iter_mut().zip(sums).for_each(|(target, (advantage, value))| *target = advantage + value);
     }
 
-    /// The networks, and what they differentiate a loss over.
+    /// The networks, and what a loss is computed over.
     pub fn learning(&mut self) -> (&mut Networks, Observed<'_>, Learning<'_>) {
-        let Self { networks, rollout, memory, on_device, head, advantage, target, .. } = self;
+        let Self { networks, rollout, recurrent, on_device, head, advantage, target, .. } = self;
         let last = rollout.steps * rollout.rows;
         let observed = Observed {
             obs: &rollout.obs,
             on_device: on_device.as_ref(),
-            memory: memory.as_ref().map(|m| (&m.first, &m.fresh[..last])),
+            recurrent: recurrent.as_ref().map(|m| (&m.first, &m.fresh[..last])),
         };
         (networks, observed, Learning { head, rollout, advantage, target })
     }
 
-    /// How well the values foretold: 1 − Var(target − value) / Var(target), 1 for a perfect critic.
+    /// Explained variance of the values: 1 − Var(target − value) / Var(target), 1 for a perfect critic.
     pub fn explained(&self) -> f64 {
         let variance = |x: &[f32]| {
             let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / x.len() as f64;
@@ -334,27 +332,27 @@ impl Collector {
         Frozen::new(name, self.networks.frozen(), &self.head, self.obs_moments.as_ref())
     }
 
-    /// The networks as a judge of positions, where moves are one choice and nothing is remembered.
-    pub fn judge(&self, name: &'static str) -> Option<FrozenJudge> {
+    /// A frozen copy that evaluates positions, where moves are one choice and the networks are not recurrent.
+    pub fn evaluator(&self, name: &'static str) -> Option<FrozenEvaluator> {
         let scale = self.return_moments.as_ref().map_or(1.0, Moments::deviation);
-        (self.head.is_one_choice() && self.memory.is_none()).then(|| self.policy(name).judging(scale))
+        (self.head.is_one_choice() && self.recurrent.is_none()).then(|| self.policy(name).evaluator(scale))
     }
 
-    /// Everything that must survive besides the parameters.
+    /// Everything to be saved besides the parameters.
     pub fn save(&self, state: &mut Map<String, Value>) {
         state.insert("acts".into(), json!(self.act_rngs.step));
         state.insert("obs_moments".into(), json!(self.obs_moments));
         state.insert("return_moments".into(), json!(self.return_moments));
         state.insert("discounted".into(), json!(self.discounted));
-        if let Some(memory) = &self.memory {
-            let mut now = vec![0.0; memory.now.numel()];
-            read_f32(&memory.now, &mut now);
+        if let Some(recurrent) = &self.recurrent {
+            let mut now = vec![0.0; recurrent.now.numel()];
+            read_f32(&recurrent.now, &mut now);
             state.insert("memory".into(), json!(now));
-            state.insert("fresh".into(), json!(memory.fresh[..self.rollout.rows]));
+            state.insert("fresh".into(), json!(recurrent.fresh[..self.rollout.rows]));
         }
     }
 
-    /// Begins with what another has learned: weights, and what observations and rewards are normalised by.
+    /// Loads what another has learned: weights, and the moments of observations and rewards.
     pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let [obs, returns] = self.moments(saved)?;
         self.networks.params.load_weights(saved)?;
@@ -364,13 +362,13 @@ impl Collector {
         Ok(())
     }
 
-    /// What is normalised, and how, as a save says; it must be what is normalised here.
+    /// The moments in a save, which must be of what is normalised here.
     fn moments(&self, saved: &Saved) -> Result<[Option<Moments>; 2], AgentError> {
         let part = |name: &str, here: &Option<Moments>| Moments::saved(saved, name, here.as_ref());
         Ok([part("obs_moments", &self.obs_moments)?, part("return_moments", &self.return_moments)?])
     }
 
-    /// Goes on from a save; rows come back only where there are as many.
+    /// Restores a save; the state of rows only where there are as many.
     pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let discounted: Vec<f32> = saved.part("discounted")?;
         let [moments, returns] = self.moments(saved)?;
@@ -378,15 +376,15 @@ impl Collector {
         (self.obs_moments, self.return_moments) = (moments, returns);
         if discounted.len() == self.discounted.len() {
             self.discounted = discounted;
-            if let Some(memory) = &mut self.memory {
+            if let Some(recurrent) = &mut self.recurrent {
                 let (now, fresh): (Vec<f32>, Vec<f32>) = (saved.part("memory")?, saved.part("fresh")?);
-                if now.len() != memory.now.numel() || fresh.len() != self.rollout.rows {
+                if now.len() != recurrent.now.numel() || fresh.len() != self.rollout.rows {
                     return Err(AgentError::Checkpoint("its memory is of another network".into()));
                 }
-                memory.now =
-                    Tensor::from_slice(&now).view(memory.now.size().as_slice()).to_device(self.networks.device());
-                memory.first = memory.now.copy();
-                memory.fresh[..fresh.len()].copy_from_slice(&fresh);
+                recurrent.now =
+                    Tensor::from_slice(&now).view(recurrent.now.size().as_slice()).to_device(self.networks.device());
+                recurrent.first = recurrent.now.copy();
+                recurrent.fresh[..fresh.len()].copy_from_slice(&fresh);
             }
         }
         self.networks.refresh();

@@ -1,4 +1,4 @@
-//! The policy of a moment, frozen: to be evaluated, to play, to judge positions.
+//! A frozen copy of the policy: to be evaluated, to play, to evaluate positions of games.
 
 use crate::agent::{AgentError, Inference, NEVER, Saved};
 use crate::dist::Head;
@@ -18,31 +18,31 @@ pub fn prepare(moments: Option<&Moments>, raw: &[f32], out: &mut [f32]) {
     }
 }
 
-/// The policy of a moment, acting on its most probable actions.
+/// A frozen copy of the policy, which takes the most probable actions.
 pub struct Frozen {
     name: &'static str,
     head: Head,
     networks: Networks,
     moments: Option<Moments>,
-    /// What is remembered of the episodes under way.
-    memory: Option<Tensor>,
+    /// The recurrent state of the episodes under way.
+    recurrent: Option<Tensor>,
     obs: Vec<f32>,
     out: Vec<f32>,
 }
 
-/// Everything that the policy of a save needs, and nothing that learning needs.
+/// What is needed to load the policy of a save, without what learning needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     /// As scenarios call the agent.
     pub name: &'static str,
-    /// What its networks look like.
+    /// Its networks' layers.
     pub shape: Shape<'a>,
     /// Whether it standardises observations.
     pub normalize_observation: bool,
 }
 
 impl Frame<'_> {
-    /// The policy of a save, and the judge of positions where it can be one.
+    /// The policy of a save, and the evaluator of positions where it can be one.
     ///
     /// # Errors
     /// [`AgentError::Checkpoint`] where the save is of something else.
@@ -60,9 +60,9 @@ impl Frame<'_> {
             networks.refresh();
             Ok(Frozen::new(name, networks, &head, moments.as_ref()))
         };
-        let judges = head.is_one_choice() && shape.memory == 0;
+        let evaluates = head.is_one_choice() && shape.recurrent == 0;
         let scale = returns.as_ref().map_or(1.0, Moments::deviation);
-        let network = if judges { Some(Box::new(one()?.judging(scale)) as Box<dyn Evaluate>) } else { None };
+        let network = if evaluates { Some(Box::new(one()?.evaluator(scale)) as Box<dyn Evaluate>) } else { None };
         Ok(Inference { policy: Box::new(one()?), network })
     }
 }
@@ -71,12 +71,12 @@ impl Frozen {
     /// Everything the policy needs.
     pub fn new(name: &'static str, networks: Networks, head: &Head, moments: Option<&Moments>) -> Self {
         let (head, moments) = (head.clone(), moments.cloned());
-        Self { name, head, networks, moments, memory: None, obs: Vec::new(), out: Vec::new() }
+        Self { name, head, networks, moments, recurrent: None, obs: Vec::new(), out: Vec::new() }
     }
 
-    /// As a judge of positions; values are returns divided by `scale`.
-    pub fn judging(self, scale: f64) -> FrozenJudge {
-        FrozenJudge { frozen: self, scale }
+    /// As an evaluator of positions; values are returns divided by `scale`.
+    pub fn evaluator(self, scale: f64) -> FrozenEvaluator {
+        FrozenEvaluator { frozen: self, scale }
     }
 
     fn prepare(&mut self, obs: &[f32]) {
@@ -85,14 +85,14 @@ impl Frozen {
     }
 }
 
-/// The same as a judge of positions.
-pub struct FrozenJudge {
+/// The same as an evaluator of positions.
+pub struct FrozenEvaluator {
     frozen: Frozen,
     /// What a unit of the network's value is worth in returns.
     scale: f64,
 }
 
-impl Evaluate for FrozenJudge {
+impl Evaluate for FrozenEvaluator {
     fn evaluate(&mut self, obs: &[f32], logits: &mut [f32], value: &mut [f32]) {
         self.frozen.prepare(obs);
         let Frozen { networks, obs, .. } = &mut self.frozen;
@@ -106,17 +106,17 @@ impl Policy for Frozen {
         let rows = begins.len();
         self.out.resize(rows * self.head.outputs(), 0.0);
         self.prepare(obs);
-        let Self { networks, memory, obs, out, .. } = self;
-        match networks.memory_width() {
+        let Self { networks, recurrent, obs, out, .. } = self;
+        match networks.recurrent_width() {
             None => drop(networks.forward(obs, out, &mut [], NEVER)),
             Some(width) => {
                 let none = || Tensor::zeros([rows as i64, width], (Kind::Float, networks.device()));
-                let before = memory.take().filter(|m| m.size()[0] == rows as i64).unwrap_or_else(none);
+                let before = recurrent.take().filter(|m| m.size()[0] == rows as i64).unwrap_or_else(none);
                 let kept: Vec<f32> = begins.iter().map(|begins| f32::from(u8::from(!begins))).collect();
                 let kept = Tensor::from_slice(&kept).to_device(before.device()).unsqueeze(1);
                 let seen = networks.remember(&networks.upload(obs), &(before * kept));
                 networks.forward_seen(&seen, out, &mut []);
-                *memory = Some(seen);
+                *recurrent = Some(seen);
             }
         }
         self.head.mode(&self.out, mask, actions);

@@ -1,8 +1,8 @@
-//! Policy and value networks side by side, for every policy-gradient agent, and how a loss at their outputs becomes a
-//! gradient of their parameters.
+//! Policy and value networks of every policy-gradient agent, and how a loss at their outputs becomes a gradient of
+//! their parameters.
 //!
-//! On the host both passes are done by hand ([`crate::dense`]), in parts of a minibatch side by side. On a device, and
-//! where a gated recurrent unit remembers, they are tensor operations. The loss is the same function of the outputs.
+//! On the host both passes are hand-written ([`crate::dense`]), with the parts of a minibatch in parallel. On a device,
+//! and for recurrent networks, they are tensor operations. The loss is the same function of the outputs.
 
 use crate::agent::{AgentError, Stop, go_on};
 use crate::bridge::{host_view, read_f32};
@@ -11,33 +11,33 @@ use crate::dense::{BLOCK, Dense, Seen, Tape};
 use crate::dist::Head;
 use crate::input::{self, Input, Reading};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
-use crate::optim::{Adam, add, stretch_ends};
-use agon_core::crew::Crew;
+use crate::optim::{Adam, add, chunk_ends};
+use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Kind, Tensor};
 
-/// What the networks look like.
+/// The networks' layers.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape<'a> {
     /// Sizes of the hidden layers.
     pub hidden: &'a [usize],
     /// Convolutions that read a picture; none for the usual ones.
     pub conv: Option<&'a [Filters]>,
-    /// What follows each.
+    /// The activation after each.
     pub activation: Activation,
     /// Whether policy and value share them.
     pub shared: bool,
     /// Logarithm of a Gaussian's initial deviation.
     pub log_std: f64,
-    /// Numbers that a gated recurrent unit in front of them remembers; 0 for none.
-    pub memory: usize,
+    /// Width of a gated recurrent unit (GRU) in front of them; 0 for none.
+    pub recurrent: usize,
 }
 
-/// Where the networks' parameters are. Convolutions, a gated recurrent unit (Cho et al. 2014) or a shared trunk may stand
-/// in front of both heads; what the unit makes of observations is what the others are given in their place.
+/// Where the networks' parameters are. Convolutions, a gated recurrent unit (Cho et al. 2014) or a shared trunk may
+/// stand in front of both heads; the state of the unit then takes the place of observations.
 #[derive(Clone, Debug)]
 struct Nets {
     input: Input,
-    memory: Option<[usize; 4]>,
+    recurrent: Option<[usize; 4]>,
     trunk: Option<Mlp>,
     policy: Mlp,
     value: Mlp,
@@ -50,8 +50,8 @@ impl Nets {
         let (input, inputs) = (Input::new(b, reading), reading.features());
         let outputs = head.outputs();
         let deviations = if matches!(head, Head::Gaussian { .. }) { outputs } else { 0 };
-        let memory = (shape.memory > 0).then(|| {
-            let (gates, width) = (3 * shape.memory, shape.memory);
+        let recurrent = (shape.recurrent > 0).then(|| {
+            let (gates, width) = (3 * shape.recurrent, shape.recurrent);
             [
                 b.orthogonal("memory.weight_ih", gates, inputs, 1.0),
                 b.orthogonal("memory.weight_hh", gates, width, 1.0),
@@ -59,7 +59,7 @@ impl Nets {
                 b.constant("memory.bias_hh", &[gates as i64], 0.0),
             ]
         });
-        let inputs = if shape.memory > 0 { shape.memory } else { inputs };
+        let inputs = if shape.recurrent > 0 { shape.recurrent } else { inputs };
         let sizes = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
         let (trunk, first, hidden) = match (shape.shared, shape.hidden.last()) {
             (true, Some(&width)) => {
@@ -71,19 +71,19 @@ impl Nets {
         let policy = Mlp::new(b, "policy", &sizes(first, hidden, outputs), shape.activation, Last::Head(0.01));
         let value = Mlp::new(b, "value", &sizes(first, hidden, 1), shape.activation, Last::Head(1.0));
         let log_std = (deviations > 0).then(|| b.constant("log_std", &[deviations as i64], shape.log_std));
-        Self { input, memory, trunk, policy, value, log_std }
+        Self { input, recurrent, trunk, policy, value, log_std }
     }
 
-    /// What is remembered after `obs` `[rows, obs_len]`, given what was before it, both `[rows, width]`. Without memory
-    /// that is the observation itself.
+    /// The recurrent state after `obs` `[rows, obs_len]`, given the one before it, both `[rows, width]`. Without a
+    /// recurrent unit, the observation itself.
     fn remember(&self, p: &Params, obs: &Tensor, before: &Tensor) -> Tensor {
-        let Some([ih, hh, bias_ih, bias_hh]) = self.memory else { return obs.shallow_clone() };
+        let Some([ih, hh, bias_ih, bias_hh]) = self.recurrent else { return obs.shallow_clone() };
         let x = self.input.tensor(p, obs);
         x.gru_cell(before, &p.leaves[ih], &p.leaves[hh], Some(&p.leaves[bias_ih]), Some(&p.leaves[bias_hh]))
     }
 
     /// The same for whole sequences: `obs` `[steps, rows, obs_len]`, `fresh` `[steps, rows]` (1 where an episode begins
-    /// and nothing is remembered), `first` `[rows, width]`; gives `[steps, rows, width]`.
+    /// and the state is reset), `first` `[rows, width]`; gives `[steps, rows, width]`.
     fn sequence(&self, p: &Params, obs: &Tensor, fresh: &Tensor, first: &Tensor) -> Tensor {
         let kept: Tensor = 1.0 - fresh.unsqueeze(2);
         let mut now = first.shallow_clone();
@@ -96,9 +96,9 @@ impl Nets {
         Tensor::stack(&all, 0)
     }
 
-    /// The policy's outputs `[rows, outputs]` and the values `[rows, 1]`, for observations or what is remembered of them.
+    /// The policy's outputs `[rows, outputs]` and the values `[rows, 1]`, for observations or recurrent states.
     fn both(&self, p: &Params, seen: &Tensor) -> [Tensor; 2] {
-        let x = if self.memory.is_some() { seen.shallow_clone() } else { self.input.tensor(p, seen) };
+        let x = if self.recurrent.is_some() { seen.shallow_clone() } else { self.input.tensor(p, seen) };
         let x = self.trunk.as_ref().map_or_else(|| x.shallow_clone(), |t| t.forward(p, &x));
         [self.policy.forward(p, &x), self.value.forward(p, &x)]
     }
@@ -111,12 +111,12 @@ struct HostNets {
     nets: Vec<Dense>,
 }
 
-/// Room for the passes on the host.
+/// Buffers for the passes on the host.
 #[derive(Debug, Default)]
 pub struct Work {
     input: input::Work,
     tapes: [Tape; 2],
-    /// Slopes of what was made of observations, `[rows, features]`, where something is learned about making it.
+    /// The gradient at the features, `[rows, features]`, where what makes them of observations has parameters.
     below: Vec<f32>,
     /// Rows of a network with two heads: outputs and then the value.
     joint: Vec<f32>,
@@ -140,7 +140,7 @@ impl HostNets {
         Self { input: nets.input.clone(), nets: nets_of }
     }
 
-    /// `obs`: `[rows, obs_len]`, `out`: `[rows, outputs]`, `value`: `[rows]`, or empty where only the policy is asked.
+    /// `obs`: `[rows, obs_len]`, `out`: `[rows, outputs]`, `value`: `[rows]`, or empty for the policy alone.
     fn forward(&self, flat: &[f32], obs: &[f32], out: &mut [f32], value: &mut [f32], work: &mut Work) {
         let Work { input, tapes: [first, second], joint: both, .. } = work;
         let x = self.input.forward(flat, obs, input);
@@ -171,7 +171,7 @@ impl HostNets {
         below.resize(if self.input.reading().parameters() > 0 { x.len() } else { 0 }, 0.0);
         let mut one = |net: &Dense, at_outputs: &[f32], tape: &mut Tape| {
             net.backward(flat, at_outputs, tape);
-            net.gradient(Seen { x, slope: at_outputs, tape, front: &[] }, gradient);
+            net.gradient(Seen { x, at_outputs, tape, front: &[] }, gradient);
             if !below.is_empty() {
                 net.at_inputs(flat, at_outputs, tape, 0, below, true);
             }
@@ -211,7 +211,7 @@ pub struct AtOutputs {
 /// Some rows as a loss sees them.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
-    /// Where each row is among all that was collected.
+    /// The index of each row in the rollout.
     pub at: &'a [usize],
     /// `[rows, outputs]`
     pub out: &'a [f32],
@@ -224,7 +224,7 @@ pub struct Rows<'a> {
 /// Sums over rows that a loss reports: policy loss, value loss, entropy, KL divergence, share of clipped ratios.
 pub type Sums = [f64; 5];
 
-/// Writes the gradient of its share of the loss at every row's outputs (they come as zeros), and gives the sums.
+/// Writes the gradient of its share of the loss at every row's outputs, which are zeroed before, and returns the sums.
 pub type Loss<'a> = &'a (dyn Fn(Rows<'_>, &mut AtOutputs) -> Sums + Sync);
 
 /// What was observed, and where.
@@ -234,9 +234,9 @@ pub struct Observed<'a> {
     pub obs: &'a [f32],
     /// The same on the device, where it is there already.
     pub on_device: Option<&'a Tensor>,
-    /// Of a recurrent network: what was remembered before the first step `[rows, width]`, and where episodes begin
+    /// Of a recurrent network: its state before the first step `[rows, width]`, and where episodes begin
     /// `[steps, rows]`.
-    pub memory: Option<(&'a Tensor, &'a [f32])>,
+    pub recurrent: Option<(&'a Tensor, &'a [f32])>,
 }
 
 /// A part of a minibatch on the host, and its share of the gradient.
@@ -259,17 +259,17 @@ pub struct Networks {
     /// Deviations of a Gaussian, as logarithms, on the host; else empty.
     pub log_std: Vec<f32>,
     nets: Nets,
-    /// Where everything is done on the host.
+    /// The networks on the host, where all is computed there.
     host: Option<HostNets>,
     obs_len: usize,
-    crew: Crew,
+    pool: ThreadPool,
     work: Work,
     parts: Vec<Part>,
     gradient: Vec<f32>,
     on_device: Option<Tensor>,
 }
 
-/// How many parts a minibatch has. It does not depend on the number of threads, so neither do results.
+/// The number of parts of a minibatch. It does not depend on the number of threads, so neither do results.
 fn parts(rows: usize) -> usize {
     match rows {
         ..32 => 1,
@@ -284,12 +284,12 @@ impl Networks {
         let mut builder = Builder::new(seed);
         let nets = Nets::new(&mut builder, shape, reading, head);
         let params = builder.finish(device);
-        let host = device == Device::Cpu && nets.memory.is_none();
+        let host = device == Device::Cpu && nets.recurrent.is_none();
         let mut networks = Self {
             host: host.then(|| HostNets::new(&params, &nets)),
             log_std: vec![0.0; if nets.log_std.is_some() { head.outputs() } else { 0 }],
             gradient: vec![0.0; if host { params.count() as usize } else { 0 }],
-            crew: Crew::new(if host { threads } else { 1 }),
+            pool: ThreadPool::new(if host { threads } else { 1 }),
             params,
             nets,
             obs_len: reading.obs_len(),
@@ -301,14 +301,14 @@ impl Networks {
         networks
     }
 
-    /// Copies what sampling needs of the parameters to the host; to be called when they changed.
+    /// Copies the parameters that sampling needs to the host; to be called after every change.
     pub fn refresh(&mut self) {
         if let Some(at) = self.nets.log_std {
             read_f32(&self.params.leaves[at].detach(), &mut self.log_std);
         }
     }
 
-    /// Where tensors live.
+    /// The device of tensors.
     pub fn device(&self) -> Device {
         self.params.flat.device()
     }
@@ -321,7 +321,7 @@ impl Networks {
             nets: self.nets.clone(),
             host: self.host.clone(),
             obs_len: self.obs_len,
-            crew: Crew::default(),
+            pool: ThreadPool::default(),
             work: Work::default(),
             parts: Vec::new(),
             gradient: Vec::new(),
@@ -329,23 +329,23 @@ impl Networks {
         }
     }
 
-    /// Numbers remembered, by a recurrent network.
-    pub fn memory_width(&self) -> Option<i64> {
-        self.nets.memory.map(|[_, hh, ..]| self.params.leaves[hh].size()[1])
+    /// Width of the state, of a recurrent network.
+    pub fn recurrent_width(&self) -> Option<i64> {
+        self.nets.recurrent.map(|[_, hh, ..]| self.params.leaves[hh].size()[1])
     }
 
-    /// What is remembered after `obs` `[rows, obs_len]` and `before` `[rows, width]`.
+    /// The recurrent state after `obs` `[rows, obs_len]`, given the state `before` `[rows, width]`.
     pub fn remember(&self, obs: &Tensor, before: &Tensor) -> Tensor {
         tch::no_grad(|| self.nets.remember(&self.params, obs, before))
     }
 
-    /// Observations as a tensor `[rows, obs_len]` where tensors live.
+    /// Observations as a tensor `[rows, obs_len]` on the device.
     pub fn upload(&self, obs: &[f32]) -> Tensor {
         Tensor::from_slice(obs).view([-1, self.obs_len as i64]).to_device(self.device())
     }
 
-    /// Outputs `[rows, outputs]` and values `[rows]` for observations `[rows, obs_len]`; with no room for values only
-    /// the policy's. Asked to stop, it leaves off.
+    /// Outputs `[rows, outputs]` and values `[rows]` for observations `[rows, obs_len]`; with an empty slice for
+    /// values, only the policy's. Asked to stop, it leaves off.
     pub fn forward(
         &mut self,
         obs: &[f32],
@@ -374,7 +374,7 @@ impl Networks {
         }
     }
 
-    /// The same for what networks are given where tensors live: observations, or what is remembered after them.
+    /// The same for inputs on the device: observations, or recurrent states.
     pub fn forward_seen(&self, seen: &Tensor, out: &mut [f32], value: &mut [f32]) {
         tch::no_grad(|| {
             let [policy, worth] = self.nets.both(&self.params, seen);
@@ -392,8 +392,8 @@ impl Networks {
         });
     }
 
-    /// The gradient of a loss over the rows at these places of what was observed; it is kept for [`Networks::step`]. Of
-    /// recurrent networks, places are those of whole sequences: all rows of the first step, of the second, and so on.
+    /// The gradient of a loss over the rows at these indices; kept for [`Networks::step`]. For recurrent networks the
+    /// indices are of whole sequences: all rows of the first step, of the second, and so on.
     pub fn differentiate(&mut self, observed: Observed<'_>, at: &[usize], outputs: usize, loss: Loss<'_>) -> Sums {
         if self.host.is_some() {
             self.differentiate_on_host(observed.obs, at, outputs, loss)
@@ -403,14 +403,14 @@ impl Networks {
     }
 
     fn differentiate_on_host(&mut self, obs: &[f32], at: &[usize], outputs: usize, loss: Loss<'_>) -> Sums {
-        let Self { params, nets, host: Some(host), obs_len, log_std, crew, parts: all, .. } = self else {
+        let Self { params, nets, host: Some(host), obs_len, log_std, pool, parts: all, .. } = self else {
             unreachable!("asked on the host alone")
         };
         let flat = host_view(&params.flat).expect("parameters on the host");
         let place = nets.log_std.map(|leaf| params.place(leaf));
         all.resize_with(parts(at.len()), Part::default);
         let count = all.len();
-        crew.each(all, |i, part| {
+        pool.each(all, |i, part| {
             part.at.clear();
             part.at.extend_from_slice(&at[i * at.len() / count..(i + 1) * at.len() / count]);
             part.x.clear();
@@ -435,7 +435,7 @@ impl Networks {
         sums
     }
 
-    /// Outputs come to the host, where the loss is, and its gradient at them goes back.
+    /// Outputs are copied to the host, where the loss is computed, and its gradient at them goes back.
     fn differentiate_on_device(
         &mut self,
         observed: Observed<'_>,
@@ -448,7 +448,7 @@ impl Networks {
         let index =
             |at: &[usize]| Tensor::from_slice(&at.iter().map(|at| *at as i64).collect::<Vec<_>>()).to_device(device);
         let uploaded = observed.on_device.map_or_else(|| self.upload(observed.obs), Tensor::shallow_clone);
-        let seen = match observed.memory {
+        let seen = match observed.recurrent {
             None => uploaded.index_select(0, &index(at)),
             Some((first, fresh)) => {
                 let rows = first.size()[0];
@@ -482,14 +482,14 @@ impl Networks {
         if let Some(gradient) = self.on_device.take() {
             return adam.step(&mut self.params, &gradient, rate, max_norm).double_value(&[]);
         }
-        let Self { params, parts, gradient, crew, .. } = self;
+        let Self { params, parts, gradient, pool, .. } = self;
         let sum = |from: usize, gradient: &mut [f32]| {
             let to = from + gradient.len();
             gradient.copy_from_slice(&parts[0].gradient[from..to]);
             parts[1..].iter().for_each(|part| add(gradient, &part.gradient[from..to]));
         };
-        let ends = stretch_ends(gradient.len());
-        let norm = adam.step_on_host(params, gradient, &ends, sum, [rate, max_norm], crew);
+        let ends = chunk_ends(gradient.len());
+        let norm = adam.step_on_host(params, gradient, &ends, sum, [rate, max_norm], pool);
         f64::from(norm.expect("parameters on the host"))
     }
 
@@ -549,7 +549,8 @@ mod tests {
     use agon_core::rng::{Rng, Stream};
     use agon_core::{ActionSpec, Observation, Picture, Spec};
 
-    /// Whatever is observed, and whether the trunk is shared: outputs and gradients by hand are those by tensors.
+    /// For every kind of observation and with or without a shared trunk, hand-written outputs and gradients agree with
+    /// tensors'.
     #[test]
     fn the_host_does_what_a_device_does() {
         let picture = Picture { channels: vec!["a".into(), "b".into()], height: 5, width: 4, high: 2 };
@@ -559,20 +560,20 @@ mod tests {
             let conv = matches!(observation, Observation::Picture(_)).then_some(&filters[..]);
             let head = Head::of(&Spec::observing(observation.clone(), ActionSpec::discrete(["l", "r", "n"]), 9));
             let (hidden, activation) = (&[7, 6][..], Activation::Tanh);
-            let shape = Shape { hidden, conv, activation, shared, log_std: 0.0, memory: 0 };
+            let shape = Shape { hidden, conv, activation, shared, log_std: 0.0, recurrent: 0 };
             let reading = Reading::new(observation, conv).unwrap();
             let new = || Networks::new(1, &shape, &reading, &head, Device::Cpu, 1);
             let (mut host, mut device) = (new(), Networks { host: None, ..new() });
             let obs: Vec<f32> = (0..40 * reading.obs_len()).map(|_| rng.below(3) as f32).collect();
-            let slopes: Vec<f32> = (0..160).map(|_| rng.normal() as f32).collect();
+            let drawn: Vec<f32> = (0..160).map(|_| rng.normal() as f32).collect();
             let both = [&mut host, &mut device].map(|networks| {
                 let (mut out, mut value, at) = (vec![0.0; 120], vec![0.0; 40], (0..40).rev().collect::<Vec<_>>());
                 networks.forward(&obs, &mut out, &mut value, crate::agent::NEVER).unwrap();
-                let observed = Observed { obs: &obs, on_device: None, memory: None };
+                let observed = Observed { obs: &obs, on_device: None, recurrent: None };
                 networks.differentiate(observed, &at, 3, &|rows, gradient| {
                     for (i, at) in rows.at.iter().enumerate() {
-                        gradient.out[i * 3..i * 3 + 3].copy_from_slice(&slopes[at * 4..at * 4 + 3]);
-                        gradient.value[i] = slopes[at * 4 + 3];
+                        gradient.out[i * 3..i * 3 + 3].copy_from_slice(&drawn[at * 4..at * 4 + 3]);
+                        gradient.value[i] = drawn[at * 4 + 3];
                     }
                     Sums::default()
                 });

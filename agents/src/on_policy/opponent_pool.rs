@@ -1,5 +1,5 @@
-//! Frozen past selves that take the other seats of a game (or of any environment with several agents), so that a learner
-//! does not forget how to beat what it once was.
+//! Frozen past selves that take the other seats of a game (or of any environment with several agents), so that a
+//! learner does not forget how to beat its earlier selves.
 //!
 //! At the start of an episode the environment goes, with probability `share`, to the learner in one random seat and a
 //! member of the pool in the others; else the learner has all seats. Only the learner's rows are learned from.
@@ -14,18 +14,19 @@ use serde_json::{Value, json};
 use tch::Tensor;
 
 agon_core::choices! {
-    /// Which past selves are met.
+    /// How past selves are drawn.
     pub enum Weights {
-        /// All alike.
+        /// Uniformly.
         Uniform = "uniform",
-        /// The newest one.
+        /// The newest.
         Latest = "latest",
-        /// Those that are hard to beat: (1 − share of points)² (Vinyals et al. 2019, prioritised fictitious self-play).
+        /// More often those that are hard to beat: (1 − share of points)² (Vinyals et al. 2019, prioritised fictitious
+        /// self-play).
         Pfsp = "pfsp",
     }
 }
 
-/// What can be set of a pool.
+/// Settings of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolSettings {
     /// Members at most; 0 for no pool.
@@ -34,7 +35,7 @@ pub struct PoolSettings {
     pub every: u64,
     /// The share of episodes with a member.
     pub share: f64,
-    /// Which members are met.
+    /// How members are drawn.
     pub weights: Weights,
 }
 
@@ -45,7 +46,7 @@ struct Record {
     points: f64,
 }
 
-/// The pool, and who has which seat.
+/// The pool, and the assignment of seats.
 pub struct Pool {
     set: PoolSettings,
     agents: usize,
@@ -98,7 +99,7 @@ impl Pool {
         }
     }
 
-    /// Counts a step, and seats anew where an episode ended.
+    /// Counts a step, and assigns seats anew where an episode ended.
     pub fn stepped(&mut self, reward: &[f32], terminated: &[bool], truncated: &[bool]) {
         self.totals.iter_mut().zip(reward).for_each(|(t, r)| *t += r);
         for first in (0..self.seats.len()).step_by(self.agents) {
@@ -155,8 +156,8 @@ impl Pool {
         }
     }
 
-    /// Counts an update; the learner joins when it is time, in place of the oldest member where the pool is full. Games
-    /// with that member go on with the new one: a learner's seat cannot change within an episode.
+    /// Counts an update; a copy of the learner joins when it is due, in place of the oldest member where the pool is
+    /// full. Games with that member continue with the new one: a learner's seat cannot change within an episode.
     pub fn updated(&mut self, params: &Params) {
         self.updates += 1;
         if !self.updates.is_multiple_of(self.set.every) {
@@ -174,7 +175,7 @@ impl Pool {
         (episodes > 0.0).then(|| points / episodes)
     }
 
-    /// Everything that must survive.
+    /// Everything that must be saved.
     pub fn save(&self, tensors: &mut Vec<(String, Tensor)>) -> Value {
         let flat = self.members.iter().enumerate().map(|(k, m)| (format!("pool.{k}"), m.0.flat.shallow_clone()));
         tensors.extend(flat);
@@ -183,7 +184,7 @@ impl Pool {
                "updates": self.updates, "joined": self.joined})
     }
 
-    /// Goes on from a save; `params` are of the members' shape.
+    /// Restores a save; `params` are of the members' shape.
     pub fn load(&mut self, saved: &Saved, state: &Value, params: &Params) -> Result<(), AgentError> {
         fn part<T: serde::de::DeserializeOwned>(state: &Value, key: &str) -> Result<T, AgentError> {
             let wrong = |e| AgentError::Checkpoint(format!("its pool's `{key}` cannot be read: {e}"));
@@ -236,7 +237,7 @@ mod tests {
         (pool, params)
     }
 
-    /// Who sits where after all episodes ended once: rows of the learner, of the first and of the second member.
+    /// The seats after all episodes ended once: rows of the learner, of the first and of the second member.
     fn seated(pool: &mut Pool) -> [usize; 3] {
         pool.stepped(&[0.0; 2000], &[true; 2000], &[false; 2000]);
         [0, 1, 2].map(|k| pool.seats.iter().filter(|s| **s == k).count())

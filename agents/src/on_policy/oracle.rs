@@ -1,5 +1,5 @@
-//! Losses and gradients against an implementation that shares nothing with this one: `agents/tests/golden/on_policy.py`,
-//! in float64, with gradients by differences of the loss.
+//! Tests losses and gradients against an independent implementation: `agents/tests/golden/on_policy.py`, in float64,
+//! with gradients by finite differences.
 
 use crate::agent::{Agent, Context};
 use crate::on_policy::a2c::{self, A2c};
@@ -104,7 +104,7 @@ fn distance(what: &str, mine: &[f32], golden: &Value) -> [f64; 2] {
     [off, length(&mut golden.iter().copied())]
 }
 
-/// What numbers of 32 bits allow.
+/// The tolerance of float32.
 const TOLERANCE: f64 = 1e-6;
 /// The same for one parameter's gradient, whose terms may nearly cancel.
 const OF_ONE: f64 = 3e-6;

@@ -23,12 +23,12 @@ use tch::{Kind, Tensor};
 agon_core::settings! {
     /// Hyperparameters. The defaults solve the classic set with 16 environments in 500,000 steps.
     pub struct Config {
-        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
-        /// left out. Other observations have none.
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, each followed by a ReLU; `[[16, 3, 1]]`
+        /// if left out. Other observations have none.
         conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
-        /// What follows each hidden layer.
+        /// The activation after each hidden layer.
         activation: Activation = Activation::Tanh;
         /// Whether policy and value share their hidden layers.
         shared_trunk: bool = false;
@@ -38,27 +38,27 @@ agon_core::settings! {
         learning_rate_schedule: Schedule = Schedule::Linear;
         /// Environment steps a row between updates.
         rollout_steps: usize = 128, in [1.0, 1e7];
-        /// Transitions a gradient step sees; the whole rollout if larger.
+        /// Transitions of a minibatch; the whole rollout if larger.
         minibatch: usize = 256, in [1.0, 1e9];
-        /// Passes over each rollout.
+        /// Epochs: passes over each rollout.
         epochs: usize = 10, in [1.0, 1000.0];
         /// Discount.
         gamma: f64 = 0.99, in [0.0, 1.0];
         /// λ of generalised advantage estimation.
         gae_lambda: f64 = 0.95, in [0.0, 1.0];
-        /// How far the probability ratio may move.
+        /// The clip range ε of the probability ratio.
         clip_range: f64 = 0.2, in [0.0, 10.0];
         /// How the clip range changes over the run.
         clip_range_schedule: Schedule = Schedule::Constant;
-        /// Clips the value's change too, if given.
+        /// The clip range of the value's change, if given.
         value_clip: Option<f64> = None, in [0.0, 1e9];
         /// Weight of the entropy bonus.
         entropy_coef: f64 = 0.0, in [0.0, 10.0];
-        /// How that weight changes over the run.
+        /// How it changes over the run.
         entropy_coef_schedule: Schedule = Schedule::Constant;
         /// Weight of the value loss.
         value_coef: f64 = 0.5, in [0.0, 100.0];
-        /// Longest gradient.
+        /// Gradients with a greater norm are scaled down to it.
         max_grad_norm: f64 = 0.5, in [0.0, 1e9];
         /// Advantages of a minibatch get mean 0 and deviation 1.
         normalize_advantage: bool = true;
@@ -68,16 +68,16 @@ agon_core::settings! {
         normalize_reward: bool = true;
         /// Stops an update's passes once the KL divergence exceeds 1.5 times this, if given.
         target_kl: Option<f64> = None, in [0.0, 1e9];
-        /// Self-play: past selves that are kept to play against; 0 for none, only against itself as it is.
+        /// Self-play: the number of past selves to play against; 0 to play only against its present self.
         pool_size: usize = 0, in [0.0, 1000.0];
-        /// Self-play: updates between past selves.
+        /// Self-play: updates between additions of a past self.
         pool_every: u64 = 10, in [1.0, 1e9];
         /// Self-play: the share of episodes with a past self in all seats but one.
         pool_share: f64 = 0.5, in [0.0, 1.0];
-        /// Self-play: which past selves are met: uniform, latest or pfsp (those that are hard to beat).
+        /// Self-play: how past selves are drawn: uniform, latest or pfsp (more often those that are hard to beat).
         pool_weights: Weights = Weights::Uniform;
-        /// Numbers that a gated recurrent unit in front of the networks remembers; 0 for none. Minibatches are then
-        /// whole sequences of rows.
+        /// Width of a gated recurrent unit (GRU) in front of the networks; 0 for none. Minibatches are then whole
+        /// sequences of rows.
         memory: usize = 0, in [0.0, 65536.0];
         /// Logarithm of the Gaussian's initial deviation, in units where the action's bounds are ±1.
         log_std: f64 = 0.0, in [-20.0, 5.0];
@@ -92,11 +92,11 @@ impl Config {
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
-            memory: self.memory,
+            recurrent: self.memory,
         }
     }
 
-    /// What acts of what was learned.
+    /// What acting needs, without the learner.
     pub fn frame(&self) -> Frame<'_> {
         Frame { name: "ppo", shape: self.shape(), normalize_observation: self.normalize_observation }
     }
@@ -108,7 +108,8 @@ pub struct Ppo {
     collector: Collector,
     adam: Adam,
     shuffle_rng: Rng,
-    /// The places of transitions in the rollout, or of rows where a memory needs whole sequences; shuffled.
+    /// The indices of transitions in the rollout, or of rows for recurrent networks, which need whole sequences;
+    /// shuffled.
     order: Vec<usize>,
     pool: Option<Pool>,
     /// `[steps, rows]` what is learned from; empty without a pool, where it is all.
@@ -162,7 +163,7 @@ impl Ppo {
         })
     }
 
-    /// The shuffled places that are learned from.
+    /// The shuffled indices that are learned from.
     fn learned_order(&self) -> Vec<usize> {
         let mut order = self.order.clone();
         if !self.learned.is_empty() {
@@ -171,7 +172,7 @@ impl Ppo {
         order
     }
 
-    /// The gradient of a minibatch: of the transitions at these places, or of whole sequences.
+    /// The gradient of a minibatch: of the transitions at these indices, or of whole sequences.
     pub(super) fn differentiate(&mut self, at: &[usize], clip: f64, bonus: f64) -> Sums {
         let (config, outputs) = (&self.config, self.collector.head.outputs());
         let (networks, observed, learning) = self.collector.learning();
@@ -234,7 +235,7 @@ impl Ppo {
     }
 }
 
-/// Mean and deviation of the advantages at these places.
+/// Mean and deviation of the advantages at these indices.
 pub fn standard(advantage: &[f32], at: &[usize]) -> [f64; 2] {
     let (n, of) = (at.len() as f64, |at: &usize| f64::from(advantage[*at]));
     let mean = at.iter().map(of).sum::<f64>() / n;
@@ -246,7 +247,7 @@ pub fn standard(advantage: &[f32], at: &[usize]) -> [f64; 2] {
 struct Terms<'a> {
     config: &'a Config,
     learning: Learning<'a>,
-    /// What advantages are standardised by: taken off, and divided by.
+    /// Mean and deviation by which advantages are standardised.
     scale: [f64; 2],
     clip: f64,
     bonus: f64,
@@ -255,7 +256,7 @@ struct Terms<'a> {
 }
 
 /// The clipped objective of the paper (equations 7 and 9), to be minimised: its gradient at the networks' outputs, and
-/// what is told of it. With r = π(a|s) / π_old(a|s), advantage A, value V and its target T:
+/// its report. With r = π(a|s) / π_old(a|s), advantage A, value V and its target T:
 ///
 /// −min(r A, clip(r, 1 − ε, 1 + ε) A) + c₁ (V − T)² − c₂ H, as a mean over the minibatch.
 fn loss(terms: &Terms<'_>, rows: Rows<'_>, gradient: &mut AtOutputs) -> Sums {
@@ -265,7 +266,7 @@ fn loss(terms: &Terms<'_>, rows: Rows<'_>, gradient: &mut AtOutputs) -> Sums {
     for (i, &at) in rows.at.iter().enumerate() {
         let of = i * outputs..(i + 1) * outputs;
         let row = rollout.row(at, &rows.out[of.clone()], rows.log_std);
-        let [log_prob, entropy] = head.judge(row, &mut scratch);
+        let [log_prob, entropy] = head.evaluate(row, &mut scratch);
 
         let a = (f64::from(advantage[at]) - mean) / deviation;
         let log_ratio = log_prob - f64::from(rollout.log_prob[at]);
@@ -343,7 +344,7 @@ impl Agent for Ppo {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        self.collector.judge("ppo").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
+        self.collector.evaluator("ppo").map(|evaluator| -> Box<dyn Evaluate> { Box::new(evaluator) })
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {

@@ -1,7 +1,8 @@
-//! REINFORCE with a baseline (Williams 1992): whole episodes, their real returns, one gradient step for some of them.
+//! REINFORCE with a baseline (Williams 1992): whole episodes with their actual returns, one gradient step for several
+//! of them.
 //!
-//! An episode that was under way at an update is learned from all the same when it ends, though its first actions were an
-//! older policy's: throwing it away would favour short episodes.
+//! An episode under way at an update is learned from when it ends, though its first actions are an older policy's:
+//! dropping it would favour short episodes.
 //!
 //! Reading order: `Config`, `Reinforce::close`, `Reinforce::update`. Acting is [`crate::on_policy::collector`]'s, a step a rollout;
 //! episodes are kept here until they end.
@@ -28,28 +29,28 @@ use tch::Tensor;
 agon_core::settings! {
     /// Hyperparameters.
     pub struct Config {
-        /// Convolutions that read a picture, `[channels, kernel, stride]` each, with a rectifier behind; `[[16, 3, 1]]` if
-        /// left out. Other observations have none.
+        /// Convolutions that read a picture, `[channels, kernel, stride]` each, each followed by a ReLU; `[[16, 3, 1]]`
+        /// if left out. Other observations have none.
         conv: Option<Vec<Filters>> = None, in [1.0, 65536.0];
         /// Sizes of the hidden layers.
         hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
-        /// What follows each hidden layer.
+        /// The activation after each hidden layer.
         activation: Activation = Activation::Tanh;
         /// Adam's step size.
         learning_rate: f64 = 3e-3, in [0.0, 1.0];
         /// How the step size changes over the run.
         learning_rate_schedule: Schedule = Schedule::Linear;
-        /// Steps of whole episodes that make a gradient step, at least.
+        /// The fewest steps of whole episodes for a gradient step.
         batch: usize = 2000, in [1.0, 1e8];
         /// Discount.
         gamma: f64 = 0.99, in [0.0, 1.0];
-        /// Whether a learned value is taken off the returns.
+        /// Whether a learned value is subtracted from the returns as a baseline.
         baseline: bool = true;
         /// Weight of the value loss.
         value_coef: f64 = 0.5, in [0.0, 100.0];
         /// Weight of the entropy bonus.
         entropy_coef: f64 = 0.0, in [0.0, 10.0];
-        /// Longest gradient.
+        /// Gradients with a greater norm are scaled down to it.
         max_grad_norm: f64 = 0.5, in [0.0, 1e9];
         /// Observations that are plain numbers get running mean 0 and deviation 1.
         normalize_observation: bool = true;
@@ -60,7 +61,7 @@ agon_core::settings! {
     }
 }
 
-/// Steps side by side: what was seen, allowed, done and earned. Of ended episodes `earned` holds returns.
+/// Steps as arrays: observations, masks, actions and rewards. For ended episodes `earned` holds returns.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Steps {
     obs: Vec<f32>,
@@ -86,11 +87,11 @@ impl Config {
             activation: self.activation,
             shared: false,
             log_std: self.log_std,
-            memory: 0,
+            recurrent: 0,
         }
     }
 
-    /// What acts of what was learned.
+    /// What acting needs, without the learner.
     pub fn frame(&self) -> Frame<'_> {
         Frame { name: "reinforce", shape: self.shape(), normalize_observation: self.normalize_observation }
     }
@@ -128,8 +129,8 @@ impl Reinforce {
         Ok(Self { adam: Adam::new(&collector.networks.params, 1e-5), config, collector, open, ended: Steps::default() })
     }
 
-    /// Moves the step that was just made to its episode, and the episodes that it ended to the batch, with their returns:
-    /// G_t = r_t + γ G_{t+1}. What lies behind a step limit counts as the value foretells, so that it is no end.
+    /// Moves the step that was just made to its episode, and the episodes that it ended to the batch, with their
+    /// returns: G_t = r_t + γ G_{t+1}. A truncated episode is bootstrapped with the value of its last observation.
     fn close(&mut self) {
         let r = &self.collector.rollout;
         let part = |all: &[f32], row: usize| all[row * all.len() / r.rows..(row + 1) * all.len() / r.rows].to_vec();
@@ -163,7 +164,7 @@ impl Reinforce {
         let Collector { networks, head, rollout, .. } = &mut self.collector;
         let (outputs, obs_len) = (head.outputs(), rollout.obs_len());
         let widths = [steps.chosen.len(), steps.mask.len()].map(|all| all / at.len());
-        let observed = Observed { obs: &steps.obs[..at.len() * obs_len], on_device: None, memory: None };
+        let observed = Observed { obs: &steps.obs[..at.len() * obs_len], on_device: None, recurrent: None };
         let weights = Weights { value: c.value_coef, entropy: c.entropy_coef, rows: at.len() as f64 };
         networks.differentiate(observed, &at, outputs, &|rows, gradient| {
             let [raw, mask] = widths.map(|width| move |at: usize| at * width..(at + 1) * width);
@@ -230,7 +231,7 @@ impl Agent for Reinforce {
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
-        self.collector.judge("reinforce").map(|judge| -> Box<dyn Evaluate> { Box::new(judge) })
+        self.collector.evaluator("reinforce").map(|evaluator| -> Box<dyn Evaluate> { Box::new(evaluator) })
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {

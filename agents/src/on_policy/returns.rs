@@ -1,6 +1,6 @@
 //! Returns and advantages, as plain functions over `[steps, rows]` numbers.
 
-/// What one rollout earned. All slices are `[steps, rows]` unless said.
+/// The rewards and values of one rollout. All slices are `[steps, rows]` unless said.
 #[derive(Clone, Copy, Debug)]
 pub struct Earned<'a> {
     /// Rewards.
@@ -9,9 +9,9 @@ pub struct Earned<'a> {
     pub value: &'a [f32],
     /// V of the last observation of an episode that was truncated here; anything elsewhere.
     pub final_value: &'a [f32],
-    /// The rules ended the episode.
+    /// Whether the rules ended the episode.
     pub terminated: &'a [bool],
-    /// The step limit did.
+    /// Whether the step limit did.
     pub truncated: &'a [bool],
 }
 
@@ -39,8 +39,8 @@ pub fn gae(earned: Earned<'_>, rows: usize, gamma: f32, lambda: f32, advantage: 
     }
 }
 
-/// An episode's rewards become discounted returns, `G_t = r_t + γ G_{t+1}`. `last` is the last one's: its reward, and
-/// behind a step limit what is still expected.
+/// An episode's rewards become discounted returns, `G_t = r_t + γ G_{t+1}`. `last` is that of the last step: its
+/// reward, plus the discounted value where the episode was truncated.
 pub fn discounted(earned: &mut [f32], last: f32, gamma: f32) {
     let Some((end, before)) = earned.split_last_mut() else { return };
     *end = last;

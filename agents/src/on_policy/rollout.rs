@@ -21,9 +21,9 @@ pub struct Rollout {
     pub chosen: Vec<f32>,
     /// `[steps, rows]`
     pub log_prob: Vec<f32>,
-    /// `[steps + 1, rows]`: what the value network said of the observations when they were acted on.
+    /// `[steps + 1, rows]`: values of the observations, computed when they were acted on.
     pub value: Vec<f32>,
-    /// `[steps, rows]`: what it said of the last observation of an episode that the step limit ended here.
+    /// `[steps, rows]`: the value of the last observation of an episode truncated here.
     pub final_value: Vec<f32>,
     /// `[steps, rows]`
     pub reward: Vec<f32>,
@@ -132,7 +132,7 @@ impl Rollout {
         self.obs_len
     }
 
-    /// Makes the observations after the last step those of the first.
+    /// Moves the observations after the last step to the first.
     pub fn rewind(&mut self) {
         let n = self.rows * self.obs_len;
         let last = self.steps * n;

@@ -61,7 +61,7 @@ def remembered(p, case, obs, ended):
 # ---- distributions --------------------------------------------------------------------------------------------------
 
 
-def judge(p, case, out, raw, mask):
+def log_prob_and_entropy(p, case, out, raw, mask):
     """Log-probabilities and entropies, over the leading dimensions."""
     if case["action"] == "gaussian":
         s = p["log_std"]
@@ -124,7 +124,7 @@ def ppo(case, d, p0):
 
     def loss(p):
         out, v = policy_and_value(p, case, d)
-        log_p, entropy = judge(p, case, out, d["raw"], d["mask"])
+        log_p, entropy = log_prob_and_entropy(p, case, out, d["raw"], d["mask"])
         log_p, entropy, v = pick(log_p), pick(entropy), pick(v)
         log_ratio = log_p - pick(d["log_prob"])
         ratio = np.exp(log_ratio)
@@ -148,7 +148,7 @@ def a2c(case, d, p0):
 
     def loss(p):
         out, v = policy_and_value(p, case, d)
-        log_p, entropy = judge(p, case, out, d["raw"], d["mask"])
+        log_p, entropy = log_prob_and_entropy(p, case, out, d["raw"], d["mask"])
         policy, error = -(log_p * advantage).mean(), ((v - (a + value)) ** 2).mean()
         total = policy + case["value_coef"] * error - case["entropy_coef"] * entropy.mean()
         return total, [policy, error, entropy.mean()]
@@ -175,7 +175,7 @@ def reinforce(case, d, p0):
 
     def loss(p):
         out, v = policy_and_value(p, case, d)
-        log_p, entropy = judge(p, case, out, d["raw"], d["mask"])
+        log_p, entropy = log_prob_and_entropy(p, case, out, d["raw"], d["mask"])
         policy, error = -(log_p[at] * advantage).mean(), ((v[at] - returns) ** 2).mean()
         total = policy + case["value_coef"] * error - case["entropy_coef"] * entropy[at].mean()
         return total, [policy, error, entropy[at].mean()]
@@ -243,7 +243,7 @@ def data(rng, case, p):
             at += n
         d["raw"] = np.stack(raw, -1).astype(np.float64)
     # Old probabilities on both sides of the clip range and within it.
-    log_p, _ = judge(p, case, policy_and_value(p, case, d)[0], d["raw"], d["mask"])
+    log_p, _ = log_prob_and_entropy(p, case, policy_and_value(p, case, d)[0], d["raw"], d["mask"])
     d["log_prob"] = f32(log_p + rng.normal(size=log_p.shape) * 0.3)
     # As they are once some gradient steps were made: values that were clipped, and some that were not.
     d["old_value"] = f32(before(p, case, d)[0] + rng.normal(size=(STEPS, ROWS)) * 0.4)

@@ -1,4 +1,4 @@
-//! Actions of a batch, in memory that somebody else owns.
+//! Borrowed actions of a batch.
 
 /// The actions of one or many rows, `[rows, len]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ impl<'a> Actions<'a> {
         }
     }
 
-    /// The choices. Panics on continuous actions: the kind is fixed by the spec, checked where a batch is built.
+    /// The choices. Panics on continuous actions: the spec fixes the kind, which is checked where a batch is built.
     #[inline]
     pub fn discrete(self) -> &'a [i64] {
         match self {

@@ -1,7 +1,6 @@
 //! The batch engine. The one place where an episode advances, is counted, ends and restarts.
 
 use crate::action::{Actions, ActionsMut};
-use crate::crew::Crew;
 use crate::env::{Env, Measure, Player, Status};
 use crate::error::EnvError;
 use crate::game::Position;
@@ -10,19 +9,19 @@ use crate::rng::{Rng, RngState, Stream};
 use crate::scene::Scene;
 use crate::settings::{Settings, unknown_keys};
 use crate::spec::Spec;
+use crate::thread_pool::ThreadPool;
 use crate::vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// An environment as its registry row has it: the rules, and the states of a whole batch in whatever storage suits them.
-/// [`Each`] keeps those of any [`Env`] one after the other; [`crate::kernel::Soa`] is the SIMD form of arithmetic ones.
-/// Whoever needs another layout writes these methods; [`Batch`] does all the rest: clocks, totals, ends and restarts,
-/// saving, hashes.
+/// An environment as registered: the rules, and the states of a whole batch in any storage. [`Each`] keeps those of any
+/// [`Env`] one after the other; [`crate::kernel::Soa`] is the SIMD form of arithmetic ones. Another layout implements
+/// these methods; [`Batch`] does all the rest: clocks, totals, ends and restarts, saving, hashes.
 pub trait States: Sized + Send + 'static {
     /// What a scenario can set.
     type Settings: Settings;
-    /// One environment's state, as it is saved. A default one need not be possible.
+    /// One environment's state, as it is saved. The default need not be a valid one.
     type State: Clone + Default + Send + Serialize + DeserializeOwned;
 
     /// See [`Env::VERSION`].
@@ -32,19 +31,19 @@ pub trait States: Sized + Send + 'static {
     /// See [`Env::MEASURES`].
     const MEASURES: &'static [Measure] = &[];
 
-    /// The states of `envs` environments, to be reset before they are stepped; `threads` matters only for speed. Checks
-    /// the settings together (each alone was checked when it was read).
+    /// The states of `envs` environments, to be reset before they are stepped; `threads` affects only speed. Checks the
+    /// settings together (each alone was checked when it was read).
     fn new(settings: Self::Settings, envs: usize, threads: usize) -> Result<Self, EnvError>;
 
     /// The spec of one environment.
     fn spec(&self) -> &Spec;
-    /// Environments.
+    /// The number of environments.
     fn len(&self) -> usize;
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Starts environment i anew, whatever it held.
+    /// Resets environment i.
     fn reset(&mut self, i: usize, rng: &mut Rng);
     /// Advances all of them, environment i with generator i; `actions`: `[rows, len]`. Must not allocate on one thread.
     fn step(&mut self, actions: Actions<'_>, out: Stepped<'_>, rngs: &mut [Rng]);
@@ -62,7 +61,7 @@ pub trait States: Sized + Send + 'static {
     fn age(&self, _state: &Self::State) -> Option<u32> {
         None
     }
-    /// What is observed of a state, `[agents, obs_len]`.
+    /// The observations of a state, `[agents, obs_len]`.
     fn observe_state(&self, state: &Self::State, obs: &mut [f32]);
     /// A copy of one state.
     fn get(&self, i: usize) -> Self::State;
@@ -84,7 +83,7 @@ pub trait States: Sized + Send + 'static {
     }
     /// See [`Model::of`].
     fn model(&self, _most_states: usize) -> Result<Model, String> {
-        Err("it does not tell its chances".into())
+        Err("it does not give its transition probabilities".into())
     }
     /// See [`Env::measure`].
     fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
@@ -94,25 +93,25 @@ pub trait States: Sized + Send + 'static {
     }
 }
 
-/// What a step of all states writes.
+/// The buffers that a step of all states writes.
 #[derive(Debug)]
 pub struct Stepped<'a> {
     /// `[rows]`
     pub reward: &'a mut [f32],
     /// `[rows]`
     pub terminated: &'a mut [bool],
-    /// `[rows, obs_len]`, of the states as the step left them.
+    /// `[rows, obs_len]`, of the states after the step.
     pub obs: &'a mut [f32],
 }
 
-/// States of any [`Env`], one after the other, in shares where more than one thread was asked for.
+/// States of any [`Env`] as an array, split into shares for several threads.
 pub struct Each<E: Env> {
     env: E,
     states: Vec<E::State>,
     /// Environments of a share.
     share: usize,
-    /// One thread a share, the same ones in every step.
-    crew: Crew,
+    /// One thread a share, kept between steps.
+    pool: ThreadPool,
 }
 
 impl<E: Env> States for Each<E> {
@@ -124,7 +123,7 @@ impl<E: Env> States for Each<E> {
 
     fn new(settings: E::Settings, envs: usize, threads: usize) -> Result<Self, EnvError> {
         let (env, share) = (E::new(settings)?, envs.div_ceil(threads.max(1)).max(1));
-        Ok(Self { env, states: vec![E::State::default(); envs], share, crew: Crew::new(envs.div_ceil(share)) })
+        Ok(Self { env, states: vec![E::State::default(); envs], share, pool: ThreadPool::new(envs.div_ceil(share)) })
     }
 
     fn spec(&self) -> &Spec {
@@ -166,7 +165,7 @@ impl<E: Env> States for Each<E> {
         let mut shares: Vec<_> = chunks
             .map(|((((states, reward), terminated), obs), rngs)| (states, Stepped { reward, terminated, obs }, rngs))
             .collect();
-        self.crew.each(&mut shares, |c, (states, out, rngs)| run(c * share, states, out, rngs));
+        self.pool.each(&mut shares, |c, (states, out, rngs)| run(c * share, states, out, rngs));
     }
 
     fn observe_all(&self, obs: &mut [f32]) {
@@ -244,10 +243,10 @@ pub struct Batch<S: States> {
     rngs: Vec<Rng>,
     clocks: Vec<u32>,
     totals: Vec<f64>,
-    /// discount^t, up to where it is nothing; empty where returns are not discounted.
+    /// discount^t, until it is negligible; empty where returns are not discounted.
     powers: Vec<f64>,
     ended: Vec<EpisodeEnd>,
-    /// One byte an environment: whether its episode is over. Padded to eights.
+    /// One byte an environment: whether its episode is over. Padded to a multiple of eight.
     over: Vec<u8>,
     finals: Vec<(S::State, u32)>,
     keep_finals: bool,
@@ -501,7 +500,7 @@ impl<S: States> VecEnv for Batch<S> {
 }
 
 impl<S: States> Batch<S> {
-    /// What the environment says of a state, and whether what is seen of it lies where the spec says.
+    /// [`States::check`], and whether the state's observations are within the spec.
     fn sound(&self, state: &S::State) -> Result<Status, String> {
         let (spec, status) = (self.spec(), self.states.check(state)?);
         let mut obs = vec![0.0; spec.agents * spec.obs_len()];
@@ -517,7 +516,7 @@ impl<S: States> Batch<S> {
     }
 }
 
-/// The powers of a discount up to the first that no sum can notice, or the millionth; none of 1.
+/// The powers of a discount up to the first that is negligible in a sum, or the millionth; none for 1.
 fn powers(discount: f64) -> Vec<f64> {
     if discount == 1.0 {
         return Vec::new();

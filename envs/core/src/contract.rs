@@ -13,7 +13,7 @@ use crate::vec_env::{FirstBuf, StepBuf, VecEnv, View};
 use serde_json::{Map, Value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Buffers for one batch, and a random player who uses them.
+/// Buffers for one batch, and a random player.
 pub struct Harness {
     /// The batch.
     pub env: Box<dyn VecEnv>,
@@ -97,14 +97,14 @@ impl Harness {
         );
     }
 
-    /// Everything that a step showed, in bits.
+    /// All outputs of a step, as bits.
     pub fn bits(&self) -> Vec<u32> {
         let flags = self.terminated.iter().chain(&self.truncated).chain(&self.mask).map(|b| u32::from(*b));
         self.obs.iter().chain(&self.reward).map(|x| x.to_bits()).chain(flags).collect()
     }
 }
 
-/// A check that did not hold, in words.
+/// A failed check, in words.
 pub type Broken = String;
 
 /// Runs every check on one registered environment with default settings.
@@ -142,7 +142,7 @@ fn spec_is_sound(spec: &Spec) -> Result<(), Broken> {
     if sound && bounded { Ok(()) } else { Err(format!("the spec is not sound: {spec:?}")) }
 }
 
-/// Whether masks of one row or several allow something of every choice.
+/// Whether the masks of one or several rows allow at least one option of every choice.
 fn leaves_a_choice(spec: &Spec, mask: &[bool]) -> Result<(), Broken> {
     let mut from = 0;
     while from < mask.len() {
@@ -204,7 +204,7 @@ fn threads_do_not_matter(mut a: Harness, mut b: Harness) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The parts of a batch live the same lives as the whole, random actions included, whatever the parts are.
+/// The parts of a batch, however it is split, give the same episodes as the whole, random actions included.
 pub fn parts_are_like_the_whole(mut whole: Harness, mut parts: Vec<Harness>) -> Result<(), Broken> {
     fn all<T: Clone>(parts: &[Harness], part: impl Fn(&Harness) -> &[T]) -> Vec<T> {
         parts.iter().flat_map(|h| part(h).iter().cloned()).collect()
@@ -229,7 +229,7 @@ pub fn parts_are_like_the_whole(mut whole: Harness, mut parts: Vec<Harness>) -> 
     Ok(())
 }
 
-/// A state saved in mid-episode, put into another batch, goes on to the same bits.
+/// A state saved in mid-episode and restored in another batch continues bit-identically.
 fn saved_states_go_on(mut a: Harness, other: Box<dyn VecEnv>) -> Result<(), Broken> {
     for _ in 0..37 {
         a.choose();
@@ -261,8 +261,8 @@ fn saved_states_go_on(mut a: Harness, other: Box<dyn VecEnv>) -> Result<(), Brok
     Ok(())
 }
 
-/// A saved state that was damaged is refused, or it is a state like any other: everything can be done with it. `source`
-/// lives an ordinary life whose states are damaged, `count` times; `h` is given them.
+/// A damaged state is either refused or fully usable. States of `source`, which plays ordinary episodes, are damaged
+/// `count` times and given to `h`.
 pub fn damaged_states_do_no_harm(source: &mut Harness, h: &mut Harness, count: usize) -> Result<(), Broken> {
     let mut rng = Rng::new(7, Stream::Eval, 0);
     let offered: Vec<usize> = (0..h.env.players().len()).filter(|p| h.env.offers(*p).is_ok()).collect();
@@ -282,7 +282,7 @@ pub fn damaged_states_do_no_harm(source: &mut Harness, h: &mut Harness, count: u
     Ok(())
 }
 
-/// Puts a state into an environment and does with it whatever can be done, if it is not refused.
+/// Restores a state and, unless it is refused, calls every method on it.
 fn use_state(h: &mut Harness, saved: &Value, offered: &[usize]) -> Result<(), Broken> {
     let spec = h.env.spec().clone();
     let Ok(status) = h.env.restore(0, saved) else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! Random damage to JSON, for tests of whatever reads what others wrote.
+//! Random damage to JSON, for tests of readers of foreign files.
 
 use crate::rng::Rng;
 use serde_json::{Map, Value, json};
@@ -27,7 +27,7 @@ fn visit(value: &mut Value, each: &mut dyn FnMut(&mut Value)) {
     each(value);
 }
 
-/// Numbers at the ends of their types, and some between.
+/// Extreme numbers of several types, and some between.
 fn number(rng: &mut Rng) -> Value {
     const WHOLE: [u64; 16] =
         [0, 1, 2, 3, 7, 9, 64, 127, 255, 256, 65_535, 65_536, 1 << 31, u32::MAX as u64, 1 << 63, u64::MAX];

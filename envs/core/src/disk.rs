@@ -1,4 +1,4 @@
-//! Writing files so that whatever happens, a power cut too, leaves the old or the new one whole.
+//! Writes files so that any interruption, a power cut too, leaves either the old or the new one complete.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Names the n-th change of the disk, counted from 1, at which the process ends as if it were killed: how tests stop a
-/// run at every moment at which its files could be caught half done.
+/// Names the number, from 1, of the change of the disk at which the process ends as if killed: tests use it to stop a
+/// run at every point at which its files could be incomplete.
 pub const EXIT_AT: &str = "AGON_EXIT_AT_CHANGE";
 
-/// To be called before every change of the disk that others depend on.
+/// To be called before every change of the disk that later ones depend on.
 pub fn change() {
     static AT: OnceLock<Option<u64>> = OnceLock::new();
     static MADE: AtomicU64 = AtomicU64::new(0);
@@ -21,7 +21,7 @@ pub fn change() {
     }
 }
 
-/// Writes a file whole or not at all: to a draft beside it, synced, renamed, and the folder synced.
+/// Writes a file atomically: to a temporary one beside it, synced, renamed, and the folder synced.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = OsString::from(path);
     draft.push(".draft");
@@ -29,7 +29,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     rename(Path::new(&draft), path)
 }
 
-/// Writes a file that nobody looks for yet, and syncs it.
+/// Writes a file that no other file refers to yet, and syncs it.
 pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     change();
     let mut file = File::create(path)?;
@@ -39,7 +39,7 @@ pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Renames, in the place of what may be there, and syncs the folder.
+/// Renames, replacing what is there, and syncs the folder.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     change();
     fs::rename(from, to)?;

@@ -1,4 +1,4 @@
-//! What the author of an environment writes.
+//! The trait that an environment implements.
 
 use crate::action::{Actions, ActionsMut};
 use crate::error::EnvError;
@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 /// Whether the rules ended the episode. Time limits are the engine's: only it truncates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// It goes on.
+    /// The episode continues.
     Running,
-    /// The rules ended it: nothing is earned after this step.
+    /// The rules ended it: no reward follows this step.
     Terminated,
 }
 
@@ -24,11 +24,11 @@ pub enum Status {
 pub struct Player {
     /// As scenarios name it, e.g. `best-fixed-price`.
     pub name: &'static str,
-    /// One line for people.
+    /// A one-line description.
     pub about: &'static str,
 }
 
-/// How the numbers of an episode's steps become one.
+/// How a measure is aggregated over an episode's steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
     /// Their sum.
@@ -39,26 +39,26 @@ pub enum Fold {
     Last,
 }
 
-/// Something that people count besides the reward: units sold, the price charged.
+/// A measure beside the reward, such as units sold or the price charged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure {
     /// A short name.
     pub name: &'static str,
     /// Its unit, `""` for a pure number.
     pub unit: &'static str,
-    /// What an episode's number is.
+    /// How it is aggregated.
     pub fold: Fold,
 }
 
 impl Measure {
-    /// What is expected to be lost against whoever knows everything from the start, in the same episode. An environment
-    /// that counts it counts [`Self::CLAIRVOYANT`] too, and is judged by the two.
+    /// The expected regret against the clairvoyant in the same episode. An environment with this measure has
+    /// [`Self::CLAIRVOYANT`] too, and is evaluated by both.
     pub const REGRET: &'static str = "regret";
-    /// What whoever knows everything is expected to earn in the same episode.
+    /// The expected return of a clairvoyant, who knows everything from the start, in the same episode.
     pub const CLAIRVOYANT: &'static str = "clairvoyant's revenue";
 }
 
-/// What [`Env::outcomes`] tells an outcome to: its probability, the reward, and the state it leads to; none where the rules end the episode.
+/// The callback of [`Env::outcomes`]: probability, reward, and next state; none where the rules end the episode.
 pub type Each<'a, S> = &'a mut dyn FnMut(f64, f64, Option<&S>);
 
 /// The rules of one simulator. `self` holds the settings and never changes; the state holds all that does.
@@ -84,10 +84,10 @@ pub trait Env: Clone + Send + Sync + 'static {
     /// Shapes, bounds, names and units. Constant for the life of `self`.
     fn spec(&self) -> &Spec;
 
-    /// Starts an episode in `state`, whatever it held.
+    /// Starts an episode in `state`, overwriting it.
     fn reset(&self, state: &mut Self::State, rng: &mut Rng);
 
-    /// One tick. `actions`: `[agents, len]`; `reward`: `[agents]`, zeroed by the caller. Must not allocate.
+    /// One step. `actions`: `[agents, len]`; `reward`: `[agents]`, zeroed by the caller. Must not allocate.
     fn step(&self, state: &mut Self::State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status;
 
     /// Whether `state` can have come from these settings, and whether the rules have ended its episode; if it cannot,
@@ -101,10 +101,10 @@ pub trait Env: Clone + Send + Sync + 'static {
         None
     }
 
-    /// `obs`: `[agents, obs_len]`; every number must be written.
+    /// Writes all of `obs`, `[agents, obs_len]`.
     fn observe(&self, state: &Self::State, obs: &mut [f32]);
 
-    /// `mask`: `[agents, mask_len]`; called only where the spec says `masked`.
+    /// Writes `mask`, `[agents, mask_len]`; called only where the spec says `masked`.
     fn mask(&self, _state: &Self::State, mask: &mut [bool]) {
         mask.fill(true);
     }
@@ -114,20 +114,21 @@ pub trait Env: Clone + Send + Sync + 'static {
         Ok(())
     }
 
-    /// What `PLAYERS[player]` does in `state`; `actions`: `[agents, len]`. It may look at the whole state.
+    /// Writes the action of `PLAYERS[player]` in `state`; `actions`: `[agents, len]`. It may look at the whole state.
     fn play(&self, _player: usize, _state: &Self::State, _actions: ActionsMut<'_>) {}
 
-    /// Moves actions to where the rules have them in `state`, as a step does by itself: for who writes down what was
-    /// done. `actions`: `[agents, len]`.
+    /// Replaces actions by those that the rules apply in `state`, as a step does itself: for records of what was done.
+    /// `actions`: `[agents, len]`.
     fn settle(&self, _state: &Self::State, _actions: ActionsMut<'_>) {}
 
-    /// Tells every state an episode can start in, and how probable it is; false where that is not known. With
-    /// [`Env::outcomes`] it lets exact methods see the whole of a small environment.
+    /// Gives every initial state with its probability; false where they are not known. With [`Env::outcomes`] this
+    /// gives exact methods the complete model of a small environment.
     fn starts(&self, _each: &mut dyn FnMut(f64, &Self::State)) -> bool {
         false
     }
 
-    /// Tells every way `action` can turn out in `state`. What is observed of a state must be all that matters of it.
+    /// Gives the transition probabilities of `action` in `state`. Observations must determine the state as far as it
+    /// matters (the Markov property).
     fn outcomes(&self, _state: &Self::State, _action: i64, _each: Each<'_, Self::State>) -> bool {
         false
     }
@@ -137,19 +138,19 @@ pub trait Env: Clone + Send + Sync + 'static {
         None
     }
 
-    /// What `MEASURES` count of the step that led to `state`; `out`: `[measures]`.
+    /// Writes the `MEASURES` of the step that led to `state`; `out`: `[measures]`.
     fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
 
-    /// Draws the state for people.
+    /// Draws the state.
     fn draw(&self, _state: &Self::State, _scene: &mut Scene) {}
 
-    /// What a game tells of the state beside observations; none where the environment is no game.
+    /// The position of a game, beside observations; none where the environment is no game.
     fn position(&self, _state: &Self::State) -> Option<Position> {
         None
     }
 }
 
-/// For [`Env::check`]: whether `x` lies in `[low, high]`; NaN lies nowhere. `what` names it.
+/// For [`Env::check`]: whether `x` lies in `[low, high]`; NaN never does. `what` names it.
 pub fn within(what: &str, x: f64, low: f64, high: f64) -> Result<(), String> {
     if x >= low && x <= high { Ok(()) } else { Err(format!("{what} is {x}, not between {low} and {high}")) }
 }

@@ -1,4 +1,4 @@
-//! A saved episode: enough to simulate it again and to notice if the simulator gives another one.
+//! A saved episode: enough to simulate it again and to detect any difference.
 //!
 //! On disk it is JSON lines: a [`Header`], then one [`Step`] a line.
 
@@ -28,7 +28,7 @@ impl Action {
         }
     }
 
-    /// As an environment takes it.
+    /// As [`Actions`] for an environment.
     pub fn view(&self) -> Actions<'_> {
         match self {
             Self::Discrete(a) => Actions::Discrete(a),
@@ -50,7 +50,7 @@ pub struct Header {
     pub settings: Map<String, Value>,
     /// The seed that the episode's numbers come from.
     pub seed: u64,
-    /// Who acted: `ppo @ 50000`, `random`.
+    /// The actor, such as `ppo @ 50000` or `random`.
     pub actor: String,
     /// The environment at the start: state, steps, totals, generator.
     pub start: Value,
@@ -68,9 +68,9 @@ pub struct Step {
     pub action: Action,
     /// `[agents]`
     pub reward: Vec<f32>,
-    /// The rules ended the episode.
+    /// Whether the rules ended the episode.
     pub terminated: bool,
-    /// The step limit did.
+    /// Whether the step limit did.
     pub truncated: bool,
     /// The hash of the state after the step; of the last state where the episode ended.
     pub hash: u64,
@@ -79,9 +79,9 @@ pub struct Step {
 /// One episode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Episode {
-    /// Who, where, from what start.
+    /// The actor, the environment and the initial state.
     pub header: Header,
-    /// What happened.
+    /// The steps.
     pub steps: Vec<Step>,
 }
 
@@ -147,14 +147,14 @@ impl Solo {
         Ok(status)
     }
 
-    /// No step led here.
+    /// Clears the outputs of the last step.
     fn here(&mut self, over: bool) {
         self.flags.iter_mut().for_each(|f| f.fill(false));
         self.reward.fill(0.0);
         self.over = over;
     }
 
-    /// Whether a step can be taken with these actions; if not, why. After an episode's end the next one is meant.
+    /// Whether a step can be taken with these actions; if not, why. After an episode's end, this is about the next one.
     pub fn takes(&self, actions: Actions<'_>) -> Result<(), String> {
         if self.over {
             return Err("the episode is over in this state".into());
@@ -162,7 +162,7 @@ impl Solo {
         self.env.spec().takes(actions, &self.mask)
     }
 
-    /// The mask, open where there is no choice: whoever is not asked may have written down anything.
+    /// The mask, all true where there is no choice: actions of agents that do not decide are not checked.
     fn asked(&self) -> Vec<bool> {
         let (mut mask, choices) = (self.mask.clone(), self.env.spec().action.choices());
         for row in mask.chunks_mut(choices.iter().sum::<usize>().max(1)) {
@@ -183,7 +183,7 @@ impl Solo {
         self.over || self.view() == View::Final
     }
 
-    /// What is observed of the state that the next step starts from, `[agents, obs_len]`: `obs` but after an
+    /// The observations of the state that the next step starts from, `[agents, obs_len]`: `obs`, except after an
     /// episode's end.
     pub fn next_obs(&self) -> Vec<f32> {
         let (mut obs, mut mask) = (self.obs.clone(), self.mask.clone());
@@ -219,10 +219,10 @@ impl Solo {
     }
 }
 
-/// Where a replay stopped agreeing with what was recorded.
+/// The first difference between a replay and its record.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum ReplayError {
-    /// The simulator is another one by now.
+    /// The environment has another version.
     #[error("the episode was recorded with version {recorded} of `{env}`; this is version {here}")]
     Version {
         /// The environment.
@@ -232,18 +232,18 @@ pub enum ReplayError {
         /// The present one.
         here: u32,
     },
-    /// The start is no state of the environment.
+    /// The initial state is refused by the environment.
     #[error("{0}")]
     Unfit(String),
-    /// The start is not what the header says.
+    /// The hash of the initial state differs from the header's.
     #[error("the starting state does not have the hash that the header says")]
     Start,
-    /// A step gave something else.
+    /// A step differs.
     #[error("step {step} differs: {what}")]
     Step {
         /// Counted from 1.
         step: usize,
-        /// Which of hash, reward, flags.
+        /// What differs: hash, reward or flags.
         what: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What can go wrong in the contract itself.
+//! Errors of the contract.
 
 use crate::settings::Issue;
 
@@ -13,7 +13,7 @@ pub enum EnvError {
         /// The nearest name that exists.
         nearest: Option<String>,
     },
-    /// Something that is no turn-based game was to be played as one.
+    /// The environment is no turn-based game.
     #[error("{what}{}; games are {}", crate::settings::hint(.nearest), .games.join(", "))]
     NoGame {
         /// What is wrong with the name.
@@ -23,7 +23,7 @@ pub enum EnvError {
         /// The names of all games.
         games: &'static [&'static str],
     },
-    /// Settings that do not fit, each with its place.
+    /// Invalid settings, each with its path.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<Issue>),
     /// Something outside the program that the environment needs: what, and what to do.
@@ -35,7 +35,7 @@ pub enum EnvError {
 }
 
 impl EnvError {
-    /// One setting whose value cannot be.
+    /// One setting with an invalid value.
     pub fn setting(name: &str, message: impl Into<String>) -> Self {
         Self::Settings(vec![Issue::value(name, message)])
     }

@@ -1,4 +1,4 @@
-//! Everything a run can say. A trainer emits events and never knows who listens.
+//! The events of a run. A trainer emits them and does not know the sinks.
 
 use crate::metric::Metric;
 use crate::scene::Scene;
@@ -7,30 +7,30 @@ use serde::{Deserialize, Serialize};
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum RunOutcome {
     /// All its steps were made.
     Done,
     /// Someone asked it to stop; it can be resumed.
     Interrupted,
-    /// Something broke; the log says what.
+    /// It failed; the log says why.
     Failed,
 }
 
-/// The curve that says how well a run does its task.
+/// The curve that shows how well a run does its task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Chart {
-    /// What episodes return while it trains.
+    /// Returns of training episodes.
     #[default]
     Returns,
-    /// What evaluations say: in self-play every game that is won is lost too.
+    /// Evaluations, as in self-play, where every game won is also one lost and returns say nothing.
     Evaluations,
     /// Scalars by these names, where no episode ends while it trains.
     Scalars(Vec<String>),
 }
 
 /// One line of `metrics.jsonl`, or (where marked) of `speed.jsonl`, which holds what depends on the clock: metrics are
-/// the same bits whenever a run is repeated or resumed.
+/// bit-identical when a run is repeated or resumed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Event {
@@ -42,7 +42,7 @@ pub enum Event {
         seed: u64,
         /// Steps the run will make.
         steps: u64,
-        /// Whether it may end before: when it reaches a goal, or when its agents have settled.
+        /// Whether it may end earlier: when it reaches a goal, or when its agents have converged.
         #[serde(default)]
         may_end_early: bool,
         /// What its main chart shows.
@@ -52,16 +52,16 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         optimum: Option<f64>,
     },
-    /// Losses and the like, by name.
+    /// Losses and other scalars, by name.
     Scalars {
-        /// Environment steps made.
+        /// Environment steps so far.
         step: u64,
         /// `(name, value)`
         values: Vec<(String, f64)>,
     },
     /// The episodes that ended since the last such line.
     Episodes {
-        /// Environment steps made.
+        /// Environment steps so far.
         step: u64,
         /// How many.
         count: u64,
@@ -76,7 +76,7 @@ pub enum Event {
     },
     /// An evaluation.
     Evaluated {
-        /// Environment steps made.
+        /// Environment steps so far.
         step: u64,
         /// Mean return, or the metric that decides.
         mean: f64,
@@ -84,31 +84,31 @@ pub enum Event {
         ci95: Option<f64>,
         /// Episodes it was taken over, or observations.
         episodes: u64,
-        /// Of a training without an environment: everything that was found, the metric that decides first.
+        /// Of a training without an environment: all metrics, the deciding one first.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         metrics: Vec<Metric>,
     },
     /// (speed) A checkpoint was written.
     Saved {
-        /// Environment steps made.
+        /// Environment steps so far.
         step: u64,
         /// Its folder.
         path: String,
     },
-    /// (speed) How fast it goes.
+    /// (speed) The present speed.
     Speed {
-        /// Environment steps made.
+        /// Environment steps so far.
         step: u64,
         /// Seconds since the start, over all resumes.
         seconds: f64,
-        /// Environment steps a second lately.
+        /// Environment steps a second since the last such event.
         steps_per_second: f64,
         /// Shares of the time: simulate, infer, learn, the rest.
         shares: [f64; 4],
         /// Resident memory, MB.
         memory: f64,
     },
-    /// (not stored) What the run does beside training.
+    /// (not stored) A message about what the run does beside training.
     #[serde(skip)]
     Note(String),
     /// (not stored) A live view of one environment.
@@ -116,19 +116,19 @@ pub enum Event {
     Frame(Box<Scene>),
     /// The last line.
     Finished {
-        /// Environment steps made.
+        /// Environment steps so far.
         step: u64,
         /// How it ended.
-        outcome: Outcome,
+        outcome: RunOutcome,
     },
 }
 
-/// Someone who listens.
+/// A receiver of events.
 pub trait Sink {
-    /// Takes an event. Must not block the trainer.
+    /// Receives an event. Must not block the trainer.
     fn emit(&mut self, event: &Event);
 
-    /// Whether a live view would be looked at now; drawing one nobody sees costs time.
+    /// Whether a live view is wanted now: drawing one that is not shown costs time.
     fn wants_frame(&mut self) -> bool {
         false
     }

@@ -1,8 +1,8 @@
-//! Turn-based games: what the author of one writes, and what every game can do from that.
+//! Turn-based games: the trait that a game implements, and what every game gets from it.
 //!
 //! A game is rules over plain states, like an environment, with one decision at a time: a player's move or an outcome
 //! of chance. Both are called actions and numbered from 0. Search walks states by copy ([`Clone::clone_from`] reuses
-//! memory); learners see a game as a multi-agent environment through [`crate::table`].
+//! memory); learners see a game as a multi-agent environment through [`crate::game_env`].
 
 use crate::error::EnvError;
 use crate::rng::Rng;
@@ -21,7 +21,7 @@ pub type Action = u16;
 pub enum Turn {
     /// A player's, counted from 0.
     Player(usize),
-    /// Nobody's: dice or cards.
+    /// Chance: dice or cards.
     Chance,
     /// The game is over.
     Over,
@@ -30,7 +30,7 @@ pub enum Turn {
 /// How a game ended for one player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Score {
-    /// Somebody else earned more.
+    /// Another player earned more.
     Loss,
     /// It earned as much as the best of the others.
     Draw,
@@ -39,8 +39,8 @@ pub enum Score {
 }
 
 impl Score {
-    /// The result of who earned `own` where the best of the others earned `best`. Everything that counts results asks
-    /// here. The comparison is by number: 0 and −0 are a draw.
+    /// The result of a player that earned `own` where the best of the others earned `best`. All results are counted by
+    /// this function. The comparison is numeric: 0 and −0 are a draw.
     pub fn of(own: f64, best: f64) -> Self {
         match own.partial_cmp(&best) {
             Some(std::cmp::Ordering::Greater) => Self::Win,
@@ -59,10 +59,10 @@ impl Score {
     }
 }
 
-/// A symmetry of the rules: the same game with places renamed.
+/// A symmetry of the rules: the same game with squares relabelled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Symmetry {
-    /// Number i of the new observation is number `observation[i]` of the old one.
+    /// Entry i of the new observation is entry `observation[i]` of the old one.
     pub observation: Vec<u32>,
     /// Action a of the old position is `action[a]` in the new one.
     pub action: Vec<Action>,
@@ -77,9 +77,9 @@ pub struct GameSpec {
     pub actions: usize,
     /// The shape of one player's observation, `[planes, rows, columns]` for a board.
     pub observation: Vec<usize>,
-    /// No game is longer, chance not counted; what is longer still is cut off where games feed learners.
+    /// An upper bound of a game's length in plies, chance not counted; learners' episodes are truncated there.
     pub max_plies: u32,
-    /// Whether players see different things.
+    /// Whether players have hidden information.
     pub hidden: bool,
     /// Whether chance has turns.
     pub chance: bool,
@@ -90,7 +90,7 @@ pub struct GameSpec {
 }
 
 impl GameSpec {
-    /// A game of two with perfect information, no chance, and a result from −1 to 1.
+    /// A two-player game with perfect information, no chance, and a result from −1 to 1.
     pub fn board(seats: [&'static str; 2], actions: usize, observation: Vec<usize>, max_plies: u32) -> Self {
         Self {
             seats: seats.to_vec(),
@@ -132,10 +132,10 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// Players, actions, shapes. Constant for the life of `self`.
     fn spec(&self) -> &GameSpec;
 
-    /// The beginning of the game, whatever `state` held.
+    /// Sets `state` to the beginning of the game.
     fn start(&self, state: &mut Self::State);
 
-    /// What programs that know the game by its name must still be told of the rules: settings and their values.
+    /// The rules that programs which know the game by its name must still be told: settings and their values.
     fn rules(&self) -> Map<String, Value> {
         Map::new()
     }
@@ -160,19 +160,19 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// What each player has earned so far: for most games 0 before the end. A zero is 0, never −0.
     fn returns(&self, state: &Self::State, returns: &mut [f32]);
 
-    /// A quick guess of what `player` will still earn, for searches that must stop early. Strictly between the least
-    /// and the greatest return; 0 says nothing.
+    /// A heuristic estimate of what `player` will still earn, for searches that must stop early. Strictly between the
+    /// least and the greatest return; 0 if unknown.
     fn estimate(&self, _state: &Self::State, _player: usize) -> f32 {
         0.0
     }
 
-    /// Equal for equal states, and hardly ever else.
+    /// A hash: equal for equal states, and hardly ever otherwise.
     fn hash(&self, state: &Self::State) -> u64;
 
-    /// What `player` sees, `obs_len` numbers; every one must be written.
+    /// Writes the observation of `player`, `obs_len` numbers.
     fn observe(&self, state: &Self::State, player: usize, obs: &mut [f32]);
 
-    /// All that `player` knows, its own past included: two states with equal text are one to it.
+    /// All that `player` knows, its own past included: it cannot tell two states with equal text apart.
     fn information_state(&self, state: &Self::State, _player: usize) -> String {
         self.text(state)
     }
@@ -180,8 +180,8 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// A legal move in the notation of the game's players.
     fn write(&self, state: &Self::State, action: Action) -> String;
 
-    /// A legal move as records of games have it, where that is another notation.
-    fn sheet(&self, state: &Self::State, action: Action) -> String {
+    /// A legal move in the notation of game records, such as SAN in PGN, where that differs from [`Game::write`].
+    fn write_in_record(&self, state: &Self::State, action: Action) -> String {
         self.write(state, action)
     }
 
@@ -220,8 +220,8 @@ pub trait Game: Clone + Send + Sync + 'static {
         0
     }
 
-    /// Whether the last move can never be taken back by later ones, where the rules of draws count from such moves on:
-    /// captures and pawns' moves at chess.
+    /// Whether the last move is irreversible, where the rules of draws count from such moves on: captures and pawn
+    /// moves at chess.
     fn irreversible(&self, _state: &Self::State) -> bool {
         false
     }
@@ -229,7 +229,7 @@ pub trait Game: Clone + Send + Sync + 'static {
     /// The position as lines of text, everything shown.
     fn text(&self, state: &Self::State) -> String;
 
-    /// Draws the position: a board of characters, the players' `x` and `o` (or `X` and `O`) in colours of their own.
+    /// Draws the position: a board of characters, the players' `x` and `o` (or `X` and `O`) in their own colours.
     fn draw(&self, state: &Self::State, scene: &mut Scene) {
         let text = self.text(state);
         let names = text.lines().count().saturating_sub(1); // below the last row stand the names of its columns
@@ -272,7 +272,7 @@ pub trait Game: Clone + Send + Sync + 'static {
     }
 }
 
-/// What a program that drives a game is told of a position beside observations.
+/// A position as `agon drive` describes it beside observations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
     /// A name for each player.
@@ -292,7 +292,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Tells all of it.
+    /// Collects all of it.
     pub fn of<G: Game>(game: &G, state: &G::State) -> Self {
         let (spec, mut chance) = (game.spec(), Vec::new());
         let mut returns = vec![0.0; spec.players()];
@@ -310,17 +310,17 @@ impl Position {
     }
 }
 
-/// A saved position, checked: the way in for whatever was written down elsewhere.
+/// A saved position, checked: the entry point of all foreign positions.
 pub fn restore<G: Game>(game: &G, saved: &Value) -> Result<G::State, String> {
     let state = serde::Deserialize::deserialize(saved).map_err(|e: serde_json::Error| e.to_string())?;
     game.check(&state).map(|()| state)
 }
 
-/// Something to be done with a game whose type only the registry knows.
+/// An operation generic over a game whose type only the registry knows (the visitor pattern).
 pub trait Visit {
-    /// What comes of it.
+    /// Its result.
     type Out;
-    /// Does it.
+    /// Runs it.
     fn visit<G: Game>(self, game: G) -> Self::Out;
 }
 
@@ -338,7 +338,7 @@ pub fn moves<G: Game>(game: &G, state: &G::State) -> Vec<Action> {
     list
 }
 
-/// The position after moves in the game's notation, separated by spaces. Chance cannot be written so.
+/// The position after moves in the game's notation, separated by spaces. Outcomes of chance have no such notation.
 pub fn follow<G: Game>(game: &G, text: &str) -> Result<G::State, String> {
     follow_from(game, start(game), text)
 }
@@ -358,7 +358,7 @@ pub fn follow_from<G: Game>(game: &G, mut state: G::State, text: &str) -> Result
     Ok(state)
 }
 
-/// Plays uniformly random moves and rolls to the end of the game; how many decisions that took.
+/// Plays uniformly random moves and rolls to the end of the game; the number of decisions.
 #[inline]
 pub fn playout<G: Game>(game: &G, state: &mut G::State, rng: &mut Rng) -> u32 {
     let mut steps = 0;
@@ -373,8 +373,8 @@ pub fn playout<G: Game>(game: &G, state: &mut G::State, rng: &mut Rng) -> u32 {
     }
 }
 
-/// The number of ways to play `depth` moves from here: how chess programs check their rules. Games that end before
-/// are not counted. No chance.
+/// The number of ways to play `depth` moves from here: perft, by which chess programs check their rules. Games that end
+/// earlier are not counted. For games without chance.
 pub fn perft<G: Game>(game: &G, state: &G::State, depth: u32) -> u64 {
     let Turn::Player(_) = game.turn(state) else { return u64::from(depth == 0) };
     if depth == 0 {

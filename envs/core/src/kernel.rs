@@ -1,4 +1,4 @@
-//! Environments that are arithmetic only: written once over [`Real`], stepped in SIMD registers.
+//! Environments of pure arithmetic: written once over [`Real`], stepped in SIMD registers.
 
 use crate::action::{Actions, ActionsMut};
 use crate::batch::{States, Stepped};
@@ -31,7 +31,7 @@ pub trait Kernel<const N: usize, const O: usize>: Clone + Send + Sync + 'static 
     /// A new episode's state.
     fn reset(&self, rng: &mut Rng) -> [f64; N];
 
-    /// One tick: the new state, the reward, and whether the rules ended the episode. Mark it `#[inline(always)]`.
+    /// One step: the new state, the reward, and whether the rules ended the episode. Mark it `#[inline(always)]`.
     fn step<R: Real>(&self, state: [R; N], action: R) -> ([R; N], R, R::Mask);
 
     /// See [`crate::Env::check`]. The numbers are finite.
@@ -45,12 +45,12 @@ pub trait Kernel<const N: usize, const O: usize>: Clone + Send + Sync + 'static 
         0.0
     }
 
-    /// Draws the state for people.
+    /// Draws the state.
     fn draw(&self, _state: &[f64; N], _scene: &mut Scene) {}
 }
 
 /// The states of many kernels as a structure of arrays: `state[k][i]` is number k of environment i. The arrays are
-/// padded to whole registers with states that nobody looks at.
+/// padded to whole registers with unused states.
 pub struct Soa<K, const N: usize, const O: usize> {
     kernel: K,
     envs: usize,
@@ -71,7 +71,7 @@ struct StepAll<'a, K, const N: usize, const O: usize> {
     terminated: &'a mut [bool],
 }
 
-/// Turns a register's observations from columns to rows; `rows` may hold fewer than a register does.
+/// Transposes a register's observations from columns to rows; `rows` may hold fewer than a register does.
 #[inline(always)]
 fn write_rows<S: Simd, const O: usize>(seen: &[Lane<S>; O], rows: &mut [f32]) {
     let mut tile = [[0f32; WIDEST]; O];
@@ -134,7 +134,7 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> Soa<K, N, O> {
     }
 }
 
-/// The observations of all lanes, turned from columns to rows a register at a time.
+/// The observations of all lanes, transposed a register at a time.
 struct ObserveAll<'a, K, const N: usize, const O: usize>(&'a Soa<K, N, O>, &'a mut [f32]);
 
 impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for ObserveAll<'_, K, N, O> {
@@ -160,7 +160,7 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
     const VERSION: u32 = K::VERSION;
     const PLAYERS: &'static [Player] = K::PLAYERS;
 
-    /// On one thread: SIMD makes a step so short that a second one would only wait.
+    /// On one thread: a SIMD step is so short that a second thread would only wait.
     fn new(settings: K::Settings, envs: usize, _: usize) -> Result<Self, EnvError> {
         let kernel = K::new(settings)?;
         assert_eq!((kernel.spec().agents, kernel.spec().obs_len(), kernel.spec().action.len()), (1, O, 1));

@@ -1,20 +1,20 @@
-//! The contract of Agon: what an environment is, how many of them are stepped together, what a run says.
+//! The contract of Agon: what an environment is, how a batch of them is stepped, and the events of a run.
 //!
 //! | to learn about | read |
 //! | --- | --- |
 //! | writing an environment | [`mod@env`], then [`spec`] and [`mod@settings`] |
 //! | writing one that is arithmetic only, for SIMD | [`kernel`] and [`real`] |
 //! | writing a game | [`game`] |
-//! | a game as an environment | [`table`] |
+//! | a game as an environment | [`game_env`] |
 //! | what a learner sees, and memory for a step of it | [`vec_env`], [`slab`] |
 //! | an environment that keeps the states of a batch in its own way | [`batch::States`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
 //! | random numbers | [`rng`] |
-//! | threads that stay for many jobs | [`crew`] |
+//! | threads kept for many jobs | [`thread_pool`] |
 //! | how much memory there is | [`memory`] |
 //! | saved episodes | [`episode`] |
-//! | what an evaluation finds, and intervals | [`metric`], [`stats`] |
-//! | what a run says, and to whom | [`event`] |
+//! | metrics of evaluations, and intervals | [`metric`], [`stats`] |
+//! | the events of a run, and their sinks | [`event`] |
 //! | the checks that every environment passes | [`contract`], with [`damage`] |
 //!
 //! Symbols: N environments, `rows` = N × agents lanes, A actions, T steps.
@@ -22,7 +22,6 @@
 pub mod action;
 pub mod batch;
 pub mod contract;
-pub mod crew;
 pub mod damage;
 pub mod disk;
 pub mod env;
@@ -30,6 +29,7 @@ pub mod episode;
 pub mod error;
 pub mod event;
 pub mod game;
+pub mod game_env;
 pub mod kernel;
 pub mod memory;
 pub mod metric;
@@ -44,7 +44,7 @@ pub mod settings;
 pub mod slab;
 pub mod spec;
 pub mod stats;
-pub mod table;
+pub mod thread_pool;
 pub mod vec_env;
 
 #[doc(hidden)]
@@ -56,6 +56,7 @@ pub use env::{Env, Status};
 pub use error::EnvError;
 pub use event::{Event, Sink};
 pub use game::{Game, GameSpec, Score, Turn};
+pub use game_env::GameEnv;
 pub use kernel::Kernel;
 pub use metric::Metric;
 pub use model::Model;
@@ -65,5 +66,4 @@ pub use rng::Rng;
 pub use scene::Scene;
 pub use slab::Slab;
 pub use spec::{ActionSpec, Spec};
-pub use table::Table;
 pub use vec_env::{EpisodeEnd, FirstBuf, StepBuf, VecEnv, View};

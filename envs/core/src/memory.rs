@@ -1,11 +1,11 @@
-//! How much memory there is, and refusing what would need more before any of it is asked for.
+//! How much memory (RAM) there is, and refusal of what would need more before it is allocated.
 
 use crate::settings::Issue;
 use std::fs;
 use std::path::Path;
 
-/// Bytes that can still be had: what the system has left, or less where the process lives in a group with a limit.
-/// Infinite where neither is told.
+/// Bytes available: what the system has left, or less where the process is in a control group with a limit. Infinite
+/// where neither is known.
 pub fn available() -> f64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
@@ -24,7 +24,7 @@ pub fn available() -> f64 {
     groups.chain(system.map(|kilobytes| kilobytes * 1024.0)).fold(f64::INFINITY, f64::min)
 }
 
-/// What a group and those that it is in have left.
+/// What a control group and its ancestors have left.
 fn left(root: &Path, path: &str, limit: &str, used: &str) -> f64 {
     let number = |folder: &Path, name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<f64>().ok();
     // Files that are kept in memory only because there is room make way.
@@ -42,7 +42,7 @@ fn left(root: &Path, path: &str, limit: &str, used: &str) -> f64 {
     folders.chain([root]).filter_map(of).fold(f64::INFINITY, f64::min)
 }
 
-/// Why so many bytes are too many, if they are; `what` is said of the need.
+/// Why so many bytes are too many, if they are; `what` describes the need.
 pub fn refusal(bytes: f64, what: &str) -> Option<String> {
     let there = available();
     (bytes > there)

@@ -1,4 +1,4 @@
-//! What an evaluation finds: numbers with names, intervals and a direction.
+//! The metrics of an evaluation: numbers with names, intervals and a direction.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub enum Goal {
     Zero,
 }
 
-/// One number that an evaluation found.
+/// One metric of an evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// Its name, such as `log_loss`.
@@ -24,17 +24,17 @@ pub struct Metric {
     /// The ends of its 95 % interval, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
-    /// Half its width, where it lies evenly around the value.
+    /// Half its width, where it is symmetric around the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<f64>,
     /// Which values are good.
     pub goal: Goal,
-    /// How many of what it was taken over, such as `(51, "weeks")`.
+    /// The number and kind of observations behind it, such as `(51, "weeks")`.
     pub over: (u64, String),
 }
 
 impl Metric {
-    /// The metric that decides of agents.
+    /// The deciding metric of agents.
     pub const MEAN_RETURN: &str = "mean_return";
 
     /// Whether `value` is better than `other`.

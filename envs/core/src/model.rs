@@ -1,42 +1,43 @@
-//! A small environment as a table: every state, what can be done there, and where it leads. What exact methods work on.
+//! The model of a small environment: every state, its actions and their transition probabilities, for exact methods.
 
 use crate::env::Env;
 use crate::memory;
 use std::collections::HashMap;
 
-/// More outcomes would fill a few gigabytes.
+/// The most transitions: more would take several gigabytes.
 const MOST_OUTCOMES: usize = 100_000_000;
 
-/// One way a choice can turn out.
+/// One possible result of a choice.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    /// How probable it is.
+pub struct Transition {
+    /// Its probability.
     pub probability: f64,
-    /// What is earned.
+    /// The reward.
     pub reward: f64,
-    /// The state it leads to; none where the rules end the episode.
+    /// The next state; none where the rules end the episode.
     pub next: Option<u32>,
 }
 
 /// An environment of one agent with one choice a step, fully observed.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
-    /// `[states, obs_len]`, in the order in which states are met from the starts.
+    /// `[states, obs_len]`, in the order of their discovery from the initial states.
     pub obs: Vec<f32>,
     /// `[states, actions]`
     pub legal: Vec<bool>,
-    /// Choices a state.
+    /// Actions of a state.
     pub actions: usize,
-    /// `[states × actions + 1]`: where each choice's outcomes begin in `outcomes`.
+    /// `[states × actions + 1]`: where each action's transitions begin in `outcomes`.
     pub from: Vec<usize>,
-    /// All of them.
-    pub outcomes: Vec<Outcome>,
-    /// Probabilities of the states that episodes start in.
+    /// All transitions.
+    pub outcomes: Vec<Transition>,
+    /// Initial states with their probabilities.
     pub starts: Vec<(f64, u32)>,
 }
 
 impl Model {
-    /// Walks an environment from its starts until no state is new; why not, where it cannot be told or is too large.
+    /// Explores an environment from its initial states until no state is new; an error where probabilities are not
+    /// known or it is too large.
     pub fn of<E: Env>(env: &E, most_states: usize) -> Result<Self, String> {
         let spec = env.spec();
         let actions = spec.action.mask_len();
@@ -51,7 +52,7 @@ impl Model {
         };
         let mut starts = Vec::new();
         if !env.starts(&mut |p, state: &E::State| starts.push((p, walk.place(env, state)))) {
-            return Err("it does not tell its chances".into());
+            return Err("it does not give its transition probabilities".into());
         }
         walk.model.starts = starts;
         let mut at = 0;
@@ -65,18 +66,18 @@ impl Model {
                     let mut found = Vec::new();
                     let told = env.outcomes(&state, action as i64, &mut |p, reward, next| {
                         if p > 0.0 {
-                            found.push(Outcome { probability: p, reward, next: next.map(|s| walk.place(env, s)) });
+                            found.push(Transition { probability: p, reward, next: next.map(|s| walk.place(env, s)) });
                         }
                     });
                     if !told {
-                        return Err("it does not tell its chances".into());
+                        return Err("it does not give its transition probabilities".into());
                     }
                     walk.model.outcomes.extend(found);
                 }
                 walk.model.from.push(walk.model.outcomes.len());
             }
             if at.is_multiple_of(1 << 14) {
-                let held = walk.model.outcomes.len() * size_of::<Outcome>() + at * size_of::<E::State>();
+                let held = walk.model.outcomes.len() * size_of::<Transition>() + at * size_of::<E::State>();
                 // An array that grows is copied, so that as much again must be there.
                 if held as f64 > memory::available() {
                     return Err(format!("the memory that is there does not hold it ({at} states so far)"));
@@ -90,7 +91,7 @@ impl Model {
         Ok(walk.model)
     }
 
-    /// States.
+    /// The number of states.
     pub fn len(&self) -> usize {
         self.legal.len() / self.actions.max(1)
     }
@@ -100,14 +101,14 @@ impl Model {
         self.len() == 0
     }
 
-    /// What a choice is worth if states are worth `value`.
+    /// The value of an action, given the states' values.
     pub fn worth(&self, state: usize, action: usize, gamma: f64, value: &[f64]) -> f64 {
         let at = state * self.actions + action;
         let outcomes = &self.outcomes[self.from[at]..self.from[at + 1]];
         outcomes.iter().map(|o| o.probability * (o.reward + gamma * o.next.map_or(0.0, |n| value[n as usize]))).sum()
     }
 
-    /// The best legal choice and its worth; the first of equals.
+    /// The best legal action and its value; the first of equals.
     pub fn best(&self, state: usize, gamma: f64, value: &[f64]) -> (usize, f64) {
         let legal = (0..self.actions).filter(|a| self.legal[state * self.actions + a]);
         legal
@@ -116,7 +117,7 @@ impl Model {
     }
 }
 
-/// A walk under way.
+/// An exploration under way.
 struct Walk<S> {
     model: Model,
     places: HashMap<Vec<u32>, u32>,
@@ -125,7 +126,7 @@ struct Walk<S> {
 }
 
 impl<S: Clone> Walk<S> {
-    /// The place of a state, told apart from others by what is seen of it.
+    /// The index of a state, identified by its observation.
     fn place<E: Env<State = S>>(&mut self, env: &E, state: &S) -> u32 {
         env.observe(state, &mut self.obs);
         let key: Vec<u32> = self.obs.iter().map(|x| x.to_bits()).collect();

@@ -1,7 +1,7 @@
 //! What an agent observes: plain numbers, one number out of n, or a picture. Their names, units, bounds and shape.
 //!
-//! Environments write and agents read all kinds as `f32` numbers in host slices; what a network makes of them is the
-//! agent's affair.
+//! Environments write and agents read all kinds as `f32` numbers in host slices; the agent decides how a network reads
+//! them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub struct Field {
     /// The largest value it can take; may be ∞.
     #[serde(with = "bound")]
     pub high: f32,
-    /// Of a share: what all of it is, and in which unit. For people, who count seats.
+    /// For a share: the whole and its unit, so that tables can show absolute numbers, such as seats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole: Option<(f64, String)>,
 }
@@ -30,7 +30,7 @@ impl Field {
         Self { name: name.into(), unit: unit.into(), low, high, whole: None }
     }
 
-    /// A share of so many units.
+    /// A field that is a share of so many units.
     pub fn share(name: impl Into<String>, whole: f64, unit: &str) -> Self {
         Self { whole: Some((whole, unit.into())), ..Self::new(name, "share", 0.0, 1.0) }
     }
@@ -58,14 +58,14 @@ pub enum Dtype {
     U8,
 }
 
-/// A picture of whole numbers, `[channels, height, width]`.
+/// A picture of integers, `[channels, height, width]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Picture {
     /// What each channel shows.
     pub channels: Vec<String>,
     /// Rows of a channel.
     pub height: usize,
-    /// Numbers of a row.
+    /// Columns of a channel.
     pub width: usize,
     /// The largest number; the smallest is 0.
     pub high: u8,
@@ -82,11 +82,11 @@ impl Picture {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Observation {
-    /// One of `n`: its index, a whole number from 0 to `n` − 1. Networks read it one-hot.
+    /// One of `n`: its index, an integer from 0 to `n` − 1. Networks read it one-hot.
     Discrete {
         /// How many there are.
         n: usize,
-        /// What each means; empty where they have no names.
+        /// Their names; empty where they have none.
         labels: Vec<String>,
     },
     /// A picture, channel by channel and row by row.
@@ -97,7 +97,7 @@ pub enum Observation {
 }
 
 impl Observation {
-    /// One of as many as there are labels.
+    /// One of the labels.
     pub fn discrete<S: ToString>(labels: impl IntoIterator<Item = S>) -> Self {
         let labels: Vec<String> = labels.into_iter().map(|l| l.to_string()).collect();
         Self::Discrete { n: labels.len(), labels }
@@ -125,7 +125,7 @@ impl Observation {
         }
     }
 
-    /// What its numbers can be kept as.
+    /// The smallest type that holds its numbers.
     pub fn dtype(&self) -> Dtype {
         if matches!(self, Self::Picture(_)) { Dtype::U8 } else { Dtype::F32 }
     }
@@ -138,7 +138,7 @@ impl Observation {
         }
     }
 
-    /// Whether whoever reads the one can read the other: of the same kind, as many numbers, in the same shape.
+    /// Whether both have the same kind, length and shape, so that one network can read both.
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Discrete { n: a, .. }, Self::Discrete { n: b, .. }) => a == b,
@@ -172,7 +172,7 @@ impl Observation {
         }
     }
 
-    /// An observation for other programs: a list of numbers, one whole number, or lists by channel and row.
+    /// An observation for other programs: a list of numbers, one integer, or lists by channel and row.
     pub fn to_json(&self, obs: &[f32]) -> Value {
         match self {
             Self::Discrete { .. } => Value::from(obs[0] as u64),

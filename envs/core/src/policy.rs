@@ -1,22 +1,22 @@
-//! Whoever picks actions without learning: scripted players, random ones, frozen networks.
+//! What acts without learning: scripted players, random ones, frozen networks.
 
 use crate::action::ActionsMut;
 use crate::rng::{Rng, Stream};
 use crate::spec::{ActionSpec, Spec};
 use crate::vec_env::VecEnv;
 
-/// What was observed, for every row of a batch.
+/// Observations for every row of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
     /// `[rows, obs_len]`
     pub obs: &'a [f32],
-    /// `[rows, mask_len]`, or empty where nothing is ever forbidden.
+    /// `[rows, mask_len]`, or empty where all actions are always legal.
     pub mask: &'a [bool],
-    /// `[rows]`: whether an episode begins there, so that what is remembered of the one before is forgotten.
+    /// `[rows]`: whether an episode begins there, so that recurrent state is reset.
     pub begins: &'a [bool],
 }
 
-/// Picks actions by what is observed alone: what was learned. It knows no environment and may go to any thread.
+/// Picks actions from observations alone, as trained agents do. It knows no environment and is `Send`.
 pub trait Policy: Send {
     /// Writes `[rows, len]`.
     fn act(&mut self, observed: Observed<'_>, actions: ActionsMut<'_>);
@@ -25,7 +25,7 @@ pub trait Policy: Send {
     fn name(&self) -> String;
 }
 
-/// Picks actions for every row of a batch, and may look at the states behind what is observed: scripted players, and
+/// Picks actions for every row of a batch, and may look at the states behind the observations: scripted players, and
 /// every [`Policy`].
 pub trait Actor {
     /// Writes `[rows, len]`.
@@ -52,15 +52,15 @@ impl<P: Policy + ?Sized> Actor for Box<P> {
 
 /// Uniformly random legal actions.
 ///
-/// Every step has a stream of its own, in which the numbers of all lanes follow each other. So what a lane does depends on
-/// the seed, the lane and the step alone, and not on which process it is in (see [`VecEnv::first_lane`]).
+/// Every step has a stream of its own, in which the numbers of all lanes follow each other. So a lane's actions depend
+/// on the seed, the lane and the step alone, and not on its process (see [`VecEnv::first_lane`]).
 pub struct Random {
     seed: u64,
     step: u32,
 }
 
 impl Random {
-    /// From its first step on.
+    /// Starting at step 0.
     pub fn new(seed: u64) -> Self {
         Self { seed, step: 0 }
     }
@@ -102,7 +102,7 @@ impl Random {
     }
 }
 
-/// One of the choices that a mask allows.
+/// A uniformly random legal choice.
 fn among(mask: &[bool], rng: &mut Rng) -> i64 {
     let legal = mask.iter().filter(|m| **m).count() as u32;
     let pick = rng.below(legal.max(1)) as usize;
@@ -121,7 +121,7 @@ impl Actor for Random {
 
 /// A scripted player that an environment brings.
 pub struct Scripted {
-    /// Its place in [`VecEnv::players`].
+    /// Its index in [`VecEnv::players`].
     pub player: usize,
     /// Its name.
     pub name: &'static str,
@@ -137,7 +137,7 @@ impl Actor for Scripted {
     }
 }
 
-/// `random` or one of the environment's own players; else what is wrong with the name.
+/// `random` or one of the environment's own players; or what is wrong with the name.
 pub fn by_name(env: &dyn VecEnv, name: &str, seed: u64) -> Result<Box<dyn Actor>, String> {
     if name == "random" {
         return Ok(Box::new(Random::new(seed)));

@@ -1,6 +1,6 @@
-//! A number, or a register full of numbers: physics is written once over [`Real`] and runs as both.
+//! A number, or a SIMD register of numbers: physics is written once over [`Real`] and runs as both.
 //!
-//! Both forms do the same IEEE operations in the same order, so they agree to the bit; where a product and a sum are
+//! Both forms do the same IEEE operations in the same order, so they are bit-identical; where a product and a sum are
 //! fused ([`Real::mul_add`]) they are fused in both, in software on a processor that cannot.
 
 use pulp::Simd;
@@ -9,7 +9,7 @@ use std::ops::{Add, BitOr, Div, Mul, Neg, Sub};
 /// 1.5 · 2^52: adding it drops the fraction, and leaves an integer in the lowest bits.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 
-/// Real arithmetic in f64, on one number or on several side by side.
+/// Real arithmetic in f64, on one number or on several in SIMD lanes.
 pub trait Real:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {

@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 /// A row of the registry.
 #[derive(Clone, Copy)]
 pub struct Entry {
-    /// As scenarios name it, `family/name`.
+    /// Its name in scenarios, `family/name`.
     pub id: &'static str,
-    /// One line for people.
+    /// A one-line description.
     pub about: &'static str,
     /// What it is verified against.
     pub verified: &'static str,
@@ -58,12 +58,12 @@ impl Entry {
         }
     }
 
-    /// Its settings, for people.
+    /// Its declared settings, as `agon agents` and `agon envs` print them.
     pub fn declared(&self) -> Vec<Declared> {
         (self.declared)()
     }
 
-    /// A batch of `envs` copies; `threads` matters only for speed.
+    /// A batch of `envs` copies; `threads` affects only speed.
     pub fn build(
         &self,
         settings: &Map<String, Value>,

@@ -25,7 +25,7 @@ pub enum Stream {
     Player = 6,
 }
 
-/// One stream of random numbers. 32 bytes of state that matter: key, stream, lane and how many words were drawn.
+/// One stream of random numbers. 32 bytes of state: key, stream, lane and the number of words drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rng {
     key: [u32; 2],
@@ -35,8 +35,8 @@ pub struct Rng {
     block: [u32; 4],
 }
 
-/// Random numbers for the rows of a batch, step by step: each row's are those of its lane among all lanes of a run, so
-/// that a row acts alike whichever batch it is in.
+/// Random numbers for the rows of a batch, step by step: each row's numbers are those of its lane among all lanes of a
+/// run, so that a row acts alike in whichever batch it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneRngs {
     seed: u64,
@@ -83,8 +83,8 @@ impl Rng {
         Self::raw(seed, stream as u32, lane)
     }
 
-    /// The stream of a lane at one of its steps: the same numbers whatever was drawn at the steps before, and so whichever
-    /// batch the lane is in. A step has 65,536 words of its own; there may be 2^44 steps.
+    /// The stream of a lane at one of its steps: the same numbers whatever was drawn at earlier steps, and in whichever
+    /// batch the lane is. A step has 65,536 words of its own; there may be 2^44 steps.
     pub fn at_step(seed: u64, stream: Stream, lane: u32, step: u64) -> Self {
         Self { drawn: step << 16, ..Self::new(seed, stream, lane) }
     }
@@ -196,7 +196,7 @@ impl Rng {
         }
     }
 
-    /// What must be saved to go on with the same numbers.
+    /// The state to be saved.
     pub fn state(&self) -> RngState {
         let seed = u64::from(self.key[1]) << 32 | u64::from(self.key[0]);
         RngState([seed, u64::from(self.stream) << 32 | u64::from(self.lane), self.drawn])
@@ -229,7 +229,7 @@ impl Rng {
     }
 }
 
-/// Blocks computed side by side: plain arithmetic on arrays, which becomes SIMD.
+/// Blocks computed in parallel: plain arithmetic on arrays, which becomes SIMD.
 const WIDE: usize = 16;
 
 const MULTIPLIER: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];

@@ -1,6 +1,6 @@
-//! A picture of a state in world units, for any front end to draw. No drawing library here.
+//! A picture of a state in world units, for any front end to draw; independent of drawing libraries.
 
-/// Digits behind the point that say something of a number: `usual`, or more where it is too small for them.
+/// Decimals to print of a number: `usual`, or more where it is too small for them.
 pub fn digits(x: f64, usual: usize) -> usize {
     let size = x.abs();
     if !size.is_normal() || size >= 10f64.powi(1 - usual as i32) {
@@ -9,12 +9,12 @@ pub fn digits(x: f64, usual: usize) -> usize {
     usual.max((2.0 - size.log10().floor()) as usize)
 }
 
-/// An amount of money, in whatever currency: two digits behind the point, or more where it is small.
+/// An amount of money, in whatever currency: two decimals, or more where it is small.
 pub fn money(x: f64) -> String {
     format!("{x:.*}", digits(x, 2))
 }
 
-/// What colour means, not what it is: a front end chooses, and may have none.
+/// The meaning of a colour: a front end chooses the colour itself, and may have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
     /// Ground, axes, frames.
@@ -23,9 +23,9 @@ pub enum Ink {
     Body,
     /// What the agent controls.
     Agent,
-    /// What it strives for.
+    /// Its goal.
     Goal,
-    /// What it must avoid.
+    /// Obstacles and dangers.
     Danger,
 }
 
@@ -53,18 +53,18 @@ pub enum Shape {
         /// Colour.
         ink: Ink,
     },
-    /// Words.
+    /// Text.
     Text {
-        /// x, y of the first letter.
+        /// x, y of the first character.
         at: [f64; 2],
-        /// What they say.
+        /// The text.
         text: String,
         /// Colour.
         ink: Ink,
     },
 }
 
-/// A drawing and the window of the world it shows.
+/// A drawing and its window of the world.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scene {
     /// Left, right.
@@ -75,16 +75,16 @@ pub struct Scene {
     pub shapes: Vec<Shape>,
     /// Named values to show beside the picture.
     pub notes: Vec<(String, String)>,
-    /// A picture made of characters, in place of shapes: rows of cells, all of them or none to be shown.
+    /// A board of characters in place of shapes: rows of cells, to be shown completely or not at all.
     pub board: Vec<Vec<Cell>>,
-    /// What was done to come here, in words.
+    /// The actions that led here, as text.
     pub caption: String,
 }
 
 /// One character of a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// What stands there.
+    /// The character.
     pub letter: char,
     /// Colour.
     pub ink: Ink,
@@ -113,7 +113,7 @@ impl Scene {
         self.shapes.push(Shape::Rect { at: [x, y, width, height], ink });
     }
 
-    /// Adds words.
+    /// Adds text.
     pub fn text(&mut self, x: f64, y: f64, text: impl Into<String>, ink: Ink) {
         self.shapes.push(Shape::Text { at: [x, y], text: text.into(), ink });
     }

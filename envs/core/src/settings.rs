@@ -1,34 +1,34 @@
-//! Settings: what a scenario can set, declared once.
+//! Settings of scenarios, each declared once.
 //!
 //! [`settings!`](crate::settings!) turns one list into a struct with defaults, a reader that names every unknown key,
 //! wrong type and value out of range, and the table that `agon envs` and `agon agents` print.
 
 use serde_json::{Map, Value};
 
-/// One thing that is wrong with a setting. The path leads to it, `env.prices` say; whoever read the file turns it into
-/// a line and a caret.
+/// One error in a setting. The path leads to it, such as `env.prices`; the reader of the file turns it into a line and
+/// a caret.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Issue {
     /// Keys from the outermost table to the setting.
     pub path: Vec<String>,
     /// Whether the key itself is wrong, rather than its value.
     pub at_key: bool,
-    /// What is wrong and what would be right.
+    /// The message: what is wrong and what would be right.
     pub message: String,
 }
 
 impl Issue {
-    /// A value that cannot be.
+    /// An invalid value.
     pub fn value(name: &str, message: impl Into<String>) -> Self {
         Self { path: vec![name.into()], at_key: false, message: message.into() }
     }
 
-    /// A key that cannot be.
+    /// An invalid key.
     pub fn key(name: &str, message: impl Into<String>) -> Self {
         Self { path: vec![name.into()], at_key: true, message: message.into() }
     }
 
-    /// The same issue, seen from the table around it.
+    /// The same issue, with its path from the enclosing table.
     #[must_use]
     pub fn within(mut self, table: &str) -> Self {
         self.path.insert(0, table.into());
@@ -47,18 +47,18 @@ pub fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or(String::new(), |n| format!(", did you mean `{n}`?"))
 }
 
-/// A name without what people spell differently: case, spaces, hyphens, underscores.
+/// A name without case, spaces, hyphens and underscores.
 pub fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether two names are the same but for their spelling (see [`plain`]), or one letter of four or more.
+/// Whether two names are equal up to spelling (see [`plain`]), or one letter of four or more.
 pub fn alike(a: &str, b: &str) -> bool {
     let (a, b) = (plain(a), plain(b));
     a == b || a.chars().count().min(b.chars().count()) >= 4 && strsim::damerau_levenshtein(&a, &b) <= 1
 }
 
-/// The nearest of some names, if it is near enough to be meant.
+/// The nearest of some names, if it is near enough for a suggestion.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let small = name.to_lowercase();
     names
@@ -69,7 +69,7 @@ pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, n)| n.to_owned())
 }
 
-/// One declared setting, for people.
+/// One declared setting, as text.
 #[derive(Clone, Debug)]
 pub struct Declared {
     /// Its key.
@@ -94,15 +94,15 @@ pub trait Settings: Clone + Default + Send + Sync + 'static {
     fn write(&self) -> Map<String, Value>;
 }
 
-/// A type that a setting can have.
+/// A type of settings.
 pub trait Setting: Clone + Sized {
     /// In words, for messages.
     fn kind() -> String;
-    /// From a value, or what was expected of it.
+    /// From a value, or what was expected.
     fn from_value(value: &Value) -> Result<Self, String>;
     /// Back into a value.
     fn to_value(&self) -> Value;
-    /// The numbers in it, for range checks.
+    /// Its numbers, for range checks.
     fn numbers(&self) -> Vec<f64> {
         Vec::new()
     }
@@ -216,7 +216,7 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
-/// What Stable-Baselines3, rl-zoo3 and CleanRL call settings, and what they are called here, first choice first.
+/// Names of settings in Stable-Baselines3, rl-zoo3 and CleanRL, and their names here, in order of preference.
 const ELSEWHERE: [(&str, &[&str]); 29] = [
     ("n_steps", &["rollout_steps", "n_step"]),
     ("num_steps", &["rollout_steps"]),
@@ -249,7 +249,7 @@ const ELSEWHERE: [(&str, &[&str]); 29] = [
     ("exploration_fraction", &["epsilon_share"]),
 ];
 
-/// What a name of another library is called here, if that can be set.
+/// The name here of a setting of another library, if it exists.
 fn elsewhere(key: &str, known: &[&str]) -> Option<String> {
     let (_, here) = ELSEWHERE.iter().find(|(name, _)| *name == key)?;
     here.iter().find(|name| known.contains(name)).map(ToString::to_string)

@@ -1,10 +1,10 @@
-//! Memory for one step of a batch, for whoever owns the loop: a learner, an evaluation.
+//! Buffers for one step of a batch, owned by the loop of a learner or an evaluation.
 
 use crate::action::{Actions, ActionsMut};
 use crate::spec::{ActionSpec, Spec};
 use crate::vec_env::{FirstBuf, StepBuf};
 
-/// Everything that goes into a step and comes out of it. Row after row.
+/// All inputs and outputs of a step, row after row.
 #[derive(Clone, Debug)]
 pub struct Slab {
     /// `[rows, obs_len]` to act on.
@@ -29,7 +29,7 @@ pub struct Slab {
 }
 
 impl Slab {
-    /// For so many rows of environments of this spec.
+    /// Buffers for so many rows of this spec.
     pub fn new(spec: &Spec, rows: usize) -> Self {
         let continuous = matches!(spec.action, ActionSpec::Continuous { .. });
         let masks = rows * if spec.masked { spec.action.mask_len() } else { 0 };
@@ -72,7 +72,7 @@ impl Slab {
         }
     }
 
-    /// What is acted on, observations and masks, and where actions are written.
+    /// The observations and masks to act on, and where actions are written.
     pub fn act(&mut self) -> (&[f32], &[bool], ActionsMut<'_>) {
         let actions = if self.continuous {
             ActionsMut::Continuous(&mut self.numbers)

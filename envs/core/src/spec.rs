@@ -1,4 +1,4 @@
-//! What an environment takes and gives: shapes, names, units, bounds.
+//! The interface of an environment: shapes, names, units, bounds.
 
 use crate::action::Actions;
 use crate::observation::{Dtype, Field, Observation};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 pub enum ActionSpec {
     /// One choice among `labels`.
     Discrete {
-        /// What each choice means.
+        /// Names of the choices.
         labels: Vec<String>,
     },
     /// Several choices at once, the k-th among `sizes[k]`.
@@ -27,7 +27,7 @@ pub enum ActionSpec {
 }
 
 impl ActionSpec {
-    /// A discrete action from the words that name its choices.
+    /// A discrete action from the names of its choices.
     pub fn discrete<S: ToString>(labels: impl IntoIterator<Item = S>) -> Self {
         Self::Discrete { labels: labels.into_iter().map(|l| l.to_string()).collect() }
     }
@@ -65,21 +65,21 @@ impl ActionSpec {
     }
 }
 
-/// Everything a learner must know of an environment. Constant for its life.
+/// Everything a learner must know about an environment. Constant for its lifetime.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Spec {
-    /// Agents that act at once; each has its own row of observations, actions and rewards.
+    /// Agents that act simultaneously; each has its own row of observations, actions and rewards.
     pub agents: usize,
-    /// What one agent observes.
+    /// One agent's observation.
     pub observation: Observation,
-    /// What one agent does.
+    /// One agent's action.
     pub action: ActionSpec,
     /// Steps after which an episode is truncated.
     pub step_limit: u32,
     /// Whether masks can forbid choices; if not, they are always all true.
     pub masked: bool,
-    /// What a reward a step later is worth: an episode's return is Σ discount^t r_t. 1 unless the task itself says
-    /// otherwise; what a learner discounts by is its own matter.
+    /// The discount of the task: an episode's return is Σ discount^t r_t. 1 unless the task is defined with a discount;
+    /// a learner's own discount is separate.
     pub discount: f64,
 }
 
@@ -104,20 +104,20 @@ impl Spec {
         self.observation.inputs()
     }
 
-    /// What the numbers of observations can be kept as.
+    /// The smallest type that holds the numbers of observations.
     pub fn dtype(&self) -> Dtype {
         self.observation.dtype()
     }
 
-    /// Whether observations, `[rows, obs_len]`, are what this spec says: finite, within bounds, whole where they are
-    /// choices or pictures; if not, the first that is not.
+    /// Whether observations, `[rows, obs_len]`, are what this spec says: finite, within bounds, integers for choices
+    /// and pictures; if not, the first violation.
     pub fn admits(&self, obs: &[f32]) -> Result<(), String> {
         obs.iter().enumerate().try_for_each(|(i, x)| self.observation.admits(i % self.obs_len(), *x))
     }
 
     /// Whether one environment can be given these actions, `[agents, len]`: as many, of the right kind, numbers finite,
     /// choices in range and, where `mask` (`[agents, mask_len]`) is not empty, allowed by it; if not, why. Environments
-    /// themselves move numbers that are a rounding beyond their bounds to where they may be.
+    /// themselves clamp numbers that exceed their bounds by rounding.
     pub fn takes(&self, actions: Actions<'_>, mask: &[bool]) -> Result<(), String> {
         let expected = self.agents * self.action.len();
         let length = |n: usize| {
@@ -149,7 +149,7 @@ impl Spec {
     }
 }
 
-/// As programs know it: beside what stands here, `picture` is the shape of a picture and `[]` for everything else.
+/// As JSON: in addition, `picture` is the shape of a picture and `[]` for other kinds.
 impl Serialize for Spec {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut keys = s.serialize_struct("Spec", 7)?;

@@ -20,10 +20,10 @@ pub fn student_975(nu: f64) -> f64 {
 }
 
 /// The 95 % percentile interval of a statistic of `n` observations in the order of time, by the circular block
-/// bootstrap (Politis and Romano 1992): neighbours may depend on each other, so that blocks of n^(1/3) of them are drawn,
-/// and the last one is followed by the first. Percentiles are widened from the normal
-/// distribution to Student's t for as many blocks as there are. `statistic` gets the
-/// places that were drawn, `n` of them. None for fewer than four observations, or where the statistic is no number.
+/// bootstrap (Politis and Romano 1992): neighbours may depend on each other, so that blocks of n^(1/3) of them are
+/// drawn, and the last one is followed by the first. Percentiles are widened from the normal distribution to Student's
+/// t for as many blocks as there are. `statistic` gets the `n` drawn indices. None for fewer than four observations, or
+/// where the statistic is NaN.
 pub fn block_bootstrap(
     n: usize,
     replicates: usize,
@@ -58,8 +58,8 @@ mod tests {
     use super::*;
     use crate::rng::Stream;
 
-    /// Intervals of a mean hold the truth about as often as they say, of independent numbers and of numbers that depend
-    /// on the ones before: there blocks of one would hold it far too rarely.
+    /// Intervals of a mean have about their nominal coverage, for independent and for autocorrelated numbers: for the
+    /// latter, blocks of one would cover far too rarely.
     #[test]
     fn block_intervals_cover() {
         for (carried, at_least) in [(0.0, 0.92), (0.5, 0.87)] {

@@ -1,4 +1,4 @@
-//! What a learner sees: many environments stepped together, in memory that the learner owns.
+//! The interface of a learner to its environments: many of them stepped together, in memory that the learner owns.
 //!
 //! **Autoreset, the one rule.** The step that ends an episode returns the first observation of the next one in `obs`;
 //! the last observation of the ended episode goes to `final_obs`. Every row of every step is a real transition.
@@ -30,9 +30,9 @@ pub struct StepBuf<'a> {
     pub mask: &'a mut [bool],
     /// `[rows]`
     pub reward: &'a mut [f32],
-    /// `[rows]` the rules ended the episode: do not bootstrap.
+    /// `[rows]`: whether the rules ended the episode; do not bootstrap.
     pub terminated: &'a mut [bool],
-    /// `[rows]` the step limit did: bootstrap from `final_obs`.
+    /// `[rows]`: whether the step limit did; bootstrap from `final_obs`.
     pub truncated: &'a mut [bool],
     /// `[rows, obs_len]` last observation of the ended episode; stale where neither flag is set.
     pub final_obs: &'a mut [f32],
@@ -72,8 +72,8 @@ pub trait VecEnv: Send {
     /// Environments in the batch.
     fn envs(&self) -> usize;
 
-    /// The number of its first environment among those of all processes that share the work: what is random in
-    /// environment i follows from `first_lane` + i. 0 unless the batch is a part of a larger one.
+    /// The lane of its first environment among all lanes of a run: the randomness of environment i is keyed by
+    /// `first_lane` + i. 0 unless the batch is a part of a larger one.
     fn first_lane(&self) -> u32;
 
     /// Environments × agents.
@@ -81,7 +81,7 @@ pub trait VecEnv: Send {
         self.envs() * self.spec().agents
     }
 
-    /// Starts every environment anew, environment i from the stream (seed, `stream`, [`VecEnv::first_lane`] + i).
+    /// Resets every environment, environment i from the stream (seed, `stream`, [`VecEnv::first_lane`] + i).
     fn reset(&mut self, seed: u64, stream: crate::rng::Stream, first: FirstBuf<'_>);
 
     /// One step of every environment. Allocates nothing.
@@ -99,22 +99,22 @@ pub trait VecEnv: Send {
     /// Whether a scripted player can play with these settings; if not, why.
     fn offers(&self, player: usize) -> Result<(), String>;
 
-    /// What scripted player `player` does now, for every row.
+    /// Writes the actions of scripted player `player`, for every row.
     fn play(&self, player: usize, actions: ActionsMut<'_>);
 
-    /// Moves actions to where the rules have them, as a step does by itself; for every row.
+    /// Replaces actions by those that the rules apply, as a step does itself; for every row.
     fn settle(&self, actions: ActionsMut<'_>);
 
     /// The expected return of an optimal policy, where an exact method knows it.
     fn optimum(&self) -> Option<f64>;
 
-    /// One environment as a table for exact methods; why not, where it cannot be told or has more states than that.
+    /// The model of one environment for exact methods; an error where it is not known or has more states than that.
     fn model(&self, most_states: usize) -> Result<Model, String>;
 
-    /// What people count here besides the reward.
+    /// The measures beside the reward.
     fn measures(&self) -> &'static [Measure];
 
-    /// Those numbers of environment `env`'s last step; `out`: `[measures]`.
+    /// The measures of environment `env`'s last step; `out`: `[measures]`.
     fn measure(&self, env: usize, view: View, out: &mut [f64]);
 
     /// Whether the last state of each ended episode is kept for [`View::Final`].
@@ -123,8 +123,8 @@ pub trait VecEnv: Send {
     /// One environment as plain data: `{state, steps, total, rng}`.
     fn save(&self, env: usize, view: View) -> Value;
 
-    /// Puts an environment back exactly, if it can have been saved there: see [`crate::Env::check`]. Keys that are left
-    /// out keep their value, but for a clock that the state tells. Says whether the episode is over there: such a state
+    /// Restores an environment exactly, if the state is valid: see [`crate::Env::check`]. Keys that are left out keep
+    /// their value, except a clock that follows from the state. Returns whether the episode is over there: such a state
     /// must not be stepped.
     fn restore(&mut self, env: usize, saved: &Value) -> Result<Status, EnvError>;
 
@@ -134,6 +134,6 @@ pub trait VecEnv: Send {
     /// Draws one environment.
     fn draw(&self, env: usize, view: View, scene: &mut Scene);
 
-    /// What a game tells of its position; none where the environment is no game.
+    /// The position of a game; none where the environment is no game.
     fn position(&self, env: usize, view: View) -> Option<Position>;
 }

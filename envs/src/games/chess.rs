@@ -381,7 +381,7 @@ impl Game for Chess {
     }
 
     /// Standard algebraic notation.
-    fn sheet(&self, state: &State, action: Action) -> String {
+    fn write_in_record(&self, state: &State, action: Action) -> String {
         decode(&state.board, action).map_or_else(String::new, |mv| util::display_san_move(&state.board, mv).to_string())
     }
 

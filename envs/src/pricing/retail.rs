@@ -15,7 +15,7 @@ use agon_core::rng::Stream;
 use agon_core::scene::{Ink, Scene, money};
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use carry::{Carried, Carry};
-use plan::Plan;
+use plan::RetailPlan;
 use rand_distr::{Binomial, Distribution};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -115,7 +115,7 @@ pub struct Retail {
     mean_customers: f64,
     fixed: OnceLock<Vec<f64>>,
     carry: Option<Carry>,
-    plan: OnceLock<Plan>,
+    plan: OnceLock<RetailPlan>,
 }
 
 impl Retail {
@@ -199,8 +199,8 @@ impl Retail {
     }
 
     /// The plan of a shop of one product in which something carries over; made when first asked for.
-    fn plan(&self) -> &Plan {
-        self.plan.get_or_init(|| Plan::new(self))
+    fn plan(&self) -> &RetailPlan {
+        self.plan.get_or_init(|| RetailPlan::new(self))
     }
 
     /// A product's price, moved to where it may be.
@@ -472,7 +472,7 @@ impl Env for Retail {
             }
         }
         if Self::PLAYERS[player].name == "planned" {
-            return Plan::possible(self);
+            return RetailPlan::possible(self);
         }
         match (Self::PLAYERS[player].name, &self.carry) {
             ("optimal", Some(carry)) if !carry.is_a_calendar() => Err(

@@ -8,9 +8,9 @@
 use super::drawing::Camera;
 use super::mujoco::{self, Data};
 use agon_core::batch::Stepped;
-use agon_core::crew::Crew;
 use agon_core::env::{ensure, within};
 use agon_core::settings::Settings;
+use agon_core::thread_pool::ThreadPool;
 use agon_core::{Actions, EnvError, Field, Rng, Scene, Spec, States, Status};
 use mujoco_rs::wrappers::mj_model::MjModel;
 use serde::{Deserialize, Serialize};
@@ -206,7 +206,7 @@ pub struct Robots<R: Robot> {
     bodies: Vec<Body>,
     /// Simulations of one thread.
     share: usize,
-    crew: Crew,
+    pool: ThreadPool,
     /// Where states are put to be drawn.
     drawn: Mutex<Data>,
     camera: Camera,
@@ -267,8 +267,8 @@ impl<R: Robot> States for Robots<R> {
         drawn.forward_kinematics();
         let camera = Camera::new(&drawn, R::FROM_ABOVE);
         let share = envs.div_ceil(threads.max(1)).max(1);
-        let crew = Crew::new(envs.div_ceil(share));
-        Ok(Self { robot, spec, frame_skip: task.frame_skip, bodies, share, crew, drawn: Mutex::new(drawn), camera })
+        let pool = ThreadPool::new(envs.div_ceil(share));
+        Ok(Self { robot, spec, frame_skip: task.frame_skip, bodies, share, pool, drawn: Mutex::new(drawn), camera })
     }
 
     fn spec(&self) -> &Spec {
@@ -285,7 +285,7 @@ impl<R: Robot> States for Robots<R> {
     }
 
     fn step(&mut self, actions: Actions<'_>, mut out: Stepped<'_>, _rngs: &mut [Rng]) {
-        let Self { robot, spec, frame_skip, share, crew, bodies, .. } = self;
+        let Self { robot, spec, frame_skip, share, pool, bodies, .. } = self;
         let (seen, bounds) = (spec.obs_len(), bounds(spec));
         let (width, actions) = (bounds.len(), actions.continuous());
         let run = |bodies: &mut [Body], actions: &[f32], out: &mut Stepped<'_>| {
@@ -309,7 +309,7 @@ impl<R: Robot> States for Robots<R> {
                 (bodies, actions, Stepped { reward, terminated, obs })
             })
             .collect();
-        crew.each(&mut parts, |_, (bodies, actions, out)| run(bodies, actions, out));
+        pool.each(&mut parts, |_, (bodies, actions, out)| run(bodies, actions, out));
     }
 
     fn observe_all(&self, obs: &mut [f32]) {

@@ -1,6 +1,6 @@
 use super::*;
 
-fn read_text(text: &str) -> Outcome<Table> {
+fn read_text(text: &str) -> Outcome<SalesTable> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     read(file.path(), &FitSettings::default())
@@ -120,7 +120,7 @@ fn rows(weeks: impl IntoIterator<Item = u32>) -> Vec<String> {
     weeks.into_iter().map(|w| format!("{w},{},{},1,0,100", 10 + w % 3, 2.0 + f64::from(w % 4) / 10.0)).collect()
 }
 
-fn table_of(rows: &[String]) -> Outcome<Table> {
+fn table_of(rows: &[String]) -> Outcome<SalesTable> {
     read_text(&format!("{HEADER}{}\n", rows.join("\n")))
 }
 

@@ -91,9 +91,9 @@ fn title(name: &str, last: Option<f64>, model: &Model, theme: Theme) -> Line<'st
         Span::styled(" • evaluations ", theme.ink(Color::Yellow)),
     ];
     // An evaluation has no exploration in it: where there is one, it is what the optimum is compared with.
-    let judged = model.evaluations.last().map(|p| p.mean).or(last);
-    if let (Some(judged), Some(optimum)) = (judged, model.optimum.filter(|o| *o > 0.0)) {
-        words.push(Span::styled(format!("{:.2} % of optimum ", 100.0 * judged / optimum), theme.ink(Color::Green)));
+    let latest = model.evaluations.last().map(|p| p.mean).or(last);
+    if let (Some(latest), Some(optimum)) = (latest, model.optimum.filter(|o| *o > 0.0)) {
+        words.push(Span::styled(format!("{:.2} % of optimum ", 100.0 * latest / optimum), theme.ink(Color::Green)));
     }
     Line::from(words)
 }

@@ -64,7 +64,7 @@ fn a_kept_tree_is_the_part_that_was_known() {
     game.play(&mut next, line[0]);
     tree.descend(line[0], &next);
     let below: u32 = tree.lines().iter().map(|l| l.1).sum();
-    assert_eq!((below, tree.lines()[0].0[0]), (visits - 1, line[1]), "the first visit judged the position itself");
+    assert_eq!((below, tree.lines()[0].0[0]), (visits - 1, line[1]), "the first visit evaluated the position itself");
     grow(&game, &mut tree, &mut rng);
     assert_eq!(tree.lines().iter().map(|l| l.1).sum::<u32>(), below + 400);
 }

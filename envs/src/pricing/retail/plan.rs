@@ -46,7 +46,7 @@ impl Axis {
 
 /// What is still to be earned from every point of the grid, for every first week and every week since.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RetailPlan {
     /// Stock, usual price, rival's price.
     axes: [Axis; 3],
     /// `[first week][weeks since][point]`.
@@ -77,7 +77,7 @@ fn grid(shop: &Retail) -> Result<[Axis; 3], String> {
     Ok(axes.map(axis))
 }
 
-impl Plan {
+impl RetailPlan {
     /// Whether a plan can be made.
     pub fn possible(shop: &Retail) -> Result<(), String> {
         grid(shop).map(drop)
@@ -278,8 +278,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_planned_is_said() {
-        assert!(Plan::possible(&one(RetailSettings::default())).unwrap_err().contains("exact"));
+        assert!(RetailPlan::possible(&one(RetailSettings::default())).unwrap_err().contains("exact"));
         let many = Retail::new(RetailSettings { seasons: vec![0.1], ..Default::default() }).unwrap();
-        assert!(Plan::possible(&many).unwrap_err().contains("one product"));
+        assert!(RetailPlan::possible(&many).unwrap_err().contains("one product"));
     }
 }

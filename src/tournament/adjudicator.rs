@@ -1,15 +1,15 @@
-//! Games that players hold for decided are ended before the rules do, as fastchess ends them (its options `-resign` and
-//! `-draw`). Lost is a game whose own loser says so for so many of its moves in a row; if `resign_twosided` is set, one
-//! in which both are that far from even for as many moves of each, and the last mover sees itself lose. Drawn is a game
-//! that both hold for even for so many moves of each in a row, after so many plies; a capture and a pawn's move begin
-//! that count anew. Games other than chess have no such moves.
+//! Ends games early by the players' own values, as fastchess does (its options `-resign` and `-draw`). A game is lost if
+//! the loser's values say so for a number of its moves in a row; with `resign_twosided`, if the values of both are that
+//! far from even for as many moves of each, and the last mover sees itself lose. A game is drawn if the values of both
+//! are nearly even for a number of moves of each in a row, after a number of plies; a capture or a pawn move restarts
+//! that count. Games other than chess have no such moves.
 
 use super::plan::TournamentSettings;
 use agon_search::match_loop::{Adjudicator, Verdict};
 use agon_search::uci::points;
 
-/// Listens to the players of one game.
-pub struct Judge<'a> {
+/// Adjudicates one game.
+pub struct ValueAdjudicator<'a> {
     set: &'a TournamentSettings,
     /// The least and the greatest return.
     returns: [f32; 2],
@@ -25,7 +25,7 @@ pub struct Judge<'a> {
     even_plies: u32,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> ValueAdjudicator<'a> {
     pub fn new(set: &'a TournamentSettings, returns: [f32; 2]) -> Self {
         let share = |score: u32, value: f64| if score > 0 { points(score as f32) } else { value as f32 };
         let (decided, even) = (share(set.resign_score, set.resign_value), share(set.draw_score, set.draw_value));
@@ -38,7 +38,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-impl Adjudicator for Judge<'_> {
+impl Adjudicator for ValueAdjudicator<'_> {
     fn hear(&mut self, seat: usize, value: Option<f32>, irreversible: bool) {
         let [least, most] = self.returns;
         let (even, half) = ((most + least) / 2.0, (most - least) / 2.0);
@@ -90,10 +90,10 @@ mod tests {
         values: &[Option<f32>],
         irreversible: &[usize],
     ) -> Option<(usize, Verdict)> {
-        let mut judge = Judge::new(set, returns);
+        let mut adjudicator = ValueAdjudicator::new(set, returns);
         values.iter().enumerate().find_map(|(i, value)| {
-            judge.hear(i % 2, *value, irreversible.contains(&(i + 1)));
-            judge.verdict(i + 1).map(|v| (i + 1, v))
+            adjudicator.hear(i % 2, *value, irreversible.contains(&(i + 1)));
+            adjudicator.verdict(i + 1).map(|v| (i + 1, v))
         })
     }
 

@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
-"""Reports files of a crate that import each other in a circle: none of them can be read, moved or tested alone.
+"""Checks the dependencies that ARCHITECTURE.md draws.
 
-    python3 tests/import_circles.py
+    python3 tests/architecture.py
 
-An edge goes from a file to the one that defines what it names by `crate::…`, `self::…` or `super::…`, wherever it is
-passed on from. Not looked at: comments, strings, whatever stands under `#[cfg(test)]`, what a file names of its own child
+Crates: each depends only on the crates of this workspace that ALLOWED names for it. Dependencies of tests are left out.
+
+Files: a name of NAMED, such as `tch`, occurs only below the folders beside it.
+
+Circles: no files of a crate import each other in a circle, since none of them could be read, moved or tested alone. An
+edge goes from a file to the one that defines what it names by `crate::…`, `self::…` or `super::…`, wherever it is
+re-exported from. Left out: comments, strings, whatever stands under `#[cfg(test)]`, what a file names of its own child
 modules (they are its parts), and the roots `lib.rs` and `main.rs`, which name everything.
 """
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -21,6 +27,22 @@ ROOTS = [
     "src/main.rs",
     "src/learn/main.rs",
 ]
+# Each package, where it is, and which packages of this workspace it may depend on.
+ALLOWED = {
+    "agon-core": ("envs/core", set()),
+    "agon-envs": ("envs", {"agon-core"}),
+    "agon-search": ("agents/search", {"agon-core"}),
+    "agon-agents": ("agents", {"agon-core", "agon-search"}),
+    "agon": (".", {"agon-core", "agon-envs", "agon-search", "agon-agents"}),
+}
+# Packages that only one crate may depend on, and folders outside of which code does not name what is theirs.
+ONLY = {"tch": "agon-agents", "ratatui": "agon"}
+NAMED = {
+    "tch": ["agents/src", "agents/tests"],
+    "agon_agents": ["agents/tests", "src/learn"],
+    "ratatui": ["src"],
+}
+SOURCES = ["envs", "agents", "src", "tests"]
 NOISE = re.compile(r'//[^\n]*|/\*.*?\*/|r(#*)".*?"\1|b?"(?:\\.|[^"\\])*"|\'(?:\\.[^\']*|[^\'\\])\'', re.S)
 TEST = re.compile(r"#\[cfg\(test\)\]\s*(?:#\[[^\]]*\]\s*)*")
 MODULE = re.compile(r"\b(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;")
@@ -124,11 +146,49 @@ class Crate:
         return [{str(self.files[m].relative_to(REPOSITORY)) for m in circle} for circle in found]
 
 
+def dependencies(manifest: dict) -> set[str]:
+    """The packages that a crate depends on, by their own names, for any target; those of its tests left out."""
+    tables = [manifest, *manifest.get("target", {}).values()]
+    kinds = ("dependencies", "build-dependencies")
+    found = (item for table in tables for kind in kinds for item in table.get(kind, {}).items())
+    return {what.get("package", name) if isinstance(what, dict) else name for name, what in found}
+
+
+def layers() -> list[str]:
+    """Dependencies between crates that ALLOWED and ONLY forbid."""
+    wrong = []
+    workspace = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]
+    if {".", *workspace["members"]} != {folder for folder, _ in ALLOWED.values()}:
+        wrong.append("ALLOWED and the members of the workspace differ")
+    for package, (folder, allowed) in ALLOWED.items():
+        manifest = tomllib.loads((REPOSITORY / folder / "Cargo.toml").read_text())
+        if manifest["package"]["name"] != package:
+            wrong.append(f"{folder} is not {package}")
+        for name in sorted(dependencies(manifest)):
+            if name in ALLOWED and name not in allowed or ONLY.get(name, package) != package:
+                wrong.append(f"{package} must not depend on {name}")
+    return wrong
+
+
+def names() -> list[str]:
+    """Names in code outside the folders that NAMED gives them."""
+    wrong = []
+    for path in sorted(path for source in SOURCES for path in (REPOSITORY / source).rglob("*.rs")):
+        file = path.relative_to(REPOSITORY)
+        text = NOISE.sub(" ", path.read_text())
+        for name, folders in NAMED.items():
+            if not any(file.is_relative_to(folder) for folder in folders) and re.search(rf"\b{name}\b", text):
+                wrong.append(f"{file} must not name {name}")
+    return wrong
+
+
 def main() -> int:
     circles = [circle for root in ROOTS for circle in Crate(REPOSITORY / root).circles()]
-    for circle in circles:
-        print("files import each other in a circle:", " ".join(sorted(circle)), file=sys.stderr)
-    return int(bool(circles))
+    wrong = layers() + names()
+    wrong += ["files import each other in a circle: " + " ".join(sorted(circle)) for circle in circles]
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 //! A game as a multi-agent environment, so that every learner can play it.
 //!
 //! Each player is an agent and sees the position from its side at every step. The mask of the player to move shows its
-//! legal moves; the others have only action 0, which is not looked at. Chance is settled inside a step by the
-//! environment's generator. Rewards are what the returns grew by. A move that is not legal loses the game at once: the
-//! mover gets the least return, the others the greatest.
+//! legal moves; the others have only action 0, which is ignored. Chance is drawn inside a step by the environment's
+//! generator. Rewards are the increments of the returns. An illegal move loses the game at once: the mover gets the
+//! least return, the others the greatest.
 
 use crate::action::Actions;
 use crate::env::{Each, Env, Status};
@@ -16,7 +16,7 @@ use crate::spec::{ActionSpec, Spec};
 
 /// The environment of a game.
 #[derive(Clone)]
-pub struct Table<G: Game> {
+pub struct GameEnv<G: Game> {
     game: G,
     spec: Spec,
 }
@@ -24,8 +24,8 @@ pub struct Table<G: Game> {
 /// The most players a game may have.
 const PLAYERS: usize = 8;
 
-impl<G: Game> Table<G> {
-    /// Tells every way that chance can decide until a player must, with its probability times `p`.
+impl<G: Game> GameEnv<G> {
+    /// Gives every sequence of chance outcomes until a player decides, with its probability times `p`.
     fn ways(&self, p: f64, state: &G::State, each: &mut dyn FnMut(f64, &G::State)) {
         if self.game.turn(state) != Turn::Chance {
             return each(p, state);
@@ -39,7 +39,7 @@ impl<G: Game> Table<G> {
         }
     }
 
-    /// Lets chance decide until a player must.
+    /// Draws chance outcomes until a player decides.
     fn settle(&self, state: &mut G::State, rng: &mut Rng) {
         while self.game.turn(state) == Turn::Chance {
             let outcome = self.game.roll(state, rng);
@@ -48,7 +48,7 @@ impl<G: Game> Table<G> {
     }
 }
 
-impl<G: Game> Env for Table<G> {
+impl<G: Game> Env for GameEnv<G> {
     type Settings = G::Settings;
     type State = G::State;
     const VERSION: u32 = G::VERSION;
@@ -136,7 +136,7 @@ impl<G: Game> Env for Table<G> {
         }
     }
 
-    /// Of a game for one, where nobody else decides.
+    /// For games for one player.
     fn starts(&self, each: &mut dyn FnMut(f64, &G::State)) -> bool {
         if self.spec.agents > 1 {
             return false;

@@ -1,4 +1,4 @@
-//! What needs a memory is learned by recurrent PPO and by nobody else.
+//! A task that needs memory is learned by recurrent PPO and by no other agent.
 
 use agon_agents::Device;
 use agon_agents::evaluate::{evaluate, mean_ci95};

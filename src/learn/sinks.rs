@@ -1,4 +1,4 @@
-//! Who listens to a run: its files always, and a dashboard, plain lines or JSON lines.
+//! Where the events of a run go: always to its files, and to a dashboard, plain lines or JSON lines.
 
 use agon::Outcome;
 use agon::cli::Ui;
@@ -16,49 +16,50 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-enum Face {
+/// How a run is shown.
+enum Display {
     Plain(Plain),
     Json,
     Dashboard(Dashboard),
 }
 
-/// The listeners of one run.
-pub struct Faces {
+/// The sinks of one run.
+pub struct Sinks {
     pub logs: Logs,
-    face: Option<Face>,
+    display: Option<Display>,
     model: Model,
     stop: Arc<AtomicBool>,
 }
 
-/// A line every second or so, and at every evaluation.
+/// A line about every second, and at every evaluation.
 struct Plain {
     next: Instant,
 }
 
-impl Faces {
-    /// Opens what was asked for.
+impl Sinks {
+    /// Opens the run's files and the display that was asked for.
     pub fn open(ui: Ui, logs: Logs, model: Model, log: PathBuf, stop: Arc<AtomicBool>) -> Outcome<Self> {
         let ui = match ui {
             Ui::Auto if screen::is_terminal() => Ui::Tui,
             Ui::Auto => Ui::Plain,
             other => other,
         };
-        let face = match ui {
-            Ui::Tui => Face::Dashboard(Dashboard::open(model.clone(), log, stop.clone())?),
-            Ui::Json => Face::Json,
-            _ => Face::Plain(Plain::new()),
+        let display = match ui {
+            Ui::Tui => Display::Dashboard(Dashboard::open(model.clone(), log, stop.clone())?),
+            Ui::Json => Display::Json,
+            _ => Display::Plain(Plain::new()),
         };
-        Ok(Self { logs, face: Some(face), model, stop })
+        Ok(Self { logs, display: Some(display), model, stop })
     }
 
-    /// Whether plain lines are what is shown.
+    /// Whether plain lines are shown.
     pub fn is_plain(&self) -> bool {
-        matches!(self.face, Some(Face::Plain(_)))
+        matches!(self.display, Some(Display::Plain(_)))
     }
 
     /// Closes the dashboard, if there is one, and gives the terminal back.
     pub fn close(&mut self) {
-        if let Some(Face::Dashboard(dashboard)) = self.face.take() {
+        if let Some(Display::Dashboard(dashboard)) = self.display.take() {
             dashboard.close();
         }
     }
@@ -107,25 +108,25 @@ impl Plain {
     }
 }
 
-impl Sink for Faces {
+impl Sink for Sinks {
     fn emit(&mut self, event: &Event) {
         self.logs.emit(event);
-        if let Some(Face::Dashboard(dashboard)) = &self.face
+        if let Some(Display::Dashboard(dashboard)) = &self.display
             && !dashboard.is_open()
         {
             self.close();
             if !self.stop.load(Ordering::Relaxed) {
                 agon::tell!("the run goes on; Ctrl-C saves and stops it");
             }
-            self.face = Some(Face::Plain(Plain::new()));
+            self.display = Some(Display::Plain(Plain::new()));
         }
-        match &mut self.face {
-            Some(Face::Dashboard(dashboard)) => dashboard.send(event),
-            Some(Face::Plain(plain)) => {
+        match &mut self.display {
+            Some(Display::Dashboard(dashboard)) => dashboard.send(event),
+            Some(Display::Plain(plain)) => {
                 self.model.apply(event);
                 plain.say(&self.model, event);
             }
-            Some(Face::Json) if !matches!(event, Event::Frame(_) | Event::Note(_)) => {
+            Some(Display::Json) if !matches!(event, Event::Frame(_) | Event::Note(_)) => {
                 // A reader that went away does not end the run.
                 let _ = write_plain(&mut std::io::stdout().lock(), &format!("{}\n", serde_json::json!(event)));
             }
@@ -134,6 +135,6 @@ impl Sink for Faces {
     }
 
     fn wants_frame(&mut self) -> bool {
-        matches!(&self.face, Some(Face::Dashboard(d)) if d.wants_frame())
+        matches!(&self.display, Some(Display::Dashboard(d)) if d.wants_frame())
     }
 }

@@ -3,7 +3,7 @@
 
 use super::film::{Checked, Lines, begin, open, visit};
 use super::game::Record;
-use super::plan::Plan;
+use super::plan::TournamentPlan;
 use super::play::GAMES;
 use super::ratings::Score;
 use crate::failure::{Failure, Outcome};
@@ -23,16 +23,16 @@ pub fn export(folder: &Path, number: Option<u64>, file: &Path) -> Outcome<u64> {
         return Err(Failure::Input(format!("{}: SGF is for games of Go; use .pgn", file.display())));
     }
     let path = folder.join(GAMES);
-    let sheets = Sheets { plan: &plan, lines, path: &path, number, file, out: None, sgf };
-    let written = visit(&plan, sheets)?.0;
+    let games = Export { plan: &plan, lines, path: &path, number, file, out: None, sgf };
+    let written = visit(&plan, games)?.0;
     match number {
         Some(_) if written == 0 => Err(Failure::Input(format!("{} has no such game", folder.display()))),
         _ => Ok(written),
     }
 }
 
-struct Sheets<'a> {
-    plan: &'a Plan,
+struct Export<'a> {
+    plan: &'a TournamentPlan,
     lines: Lines,
     path: &'a Path,
     number: Option<u64>,
@@ -42,7 +42,7 @@ struct Sheets<'a> {
     sgf: bool,
 }
 
-impl Visit for Sheets<'_> {
+impl Visit for Export<'_> {
     type Out = Checked;
 
     fn visit<G: Game>(mut self, game: G) -> Checked {
@@ -71,11 +71,11 @@ impl Visit for Sheets<'_> {
     }
 }
 
-fn seat<'a>(plan: &'a Plan, record: &Record, seat: usize) -> &'a str {
+fn seat<'a>(plan: &'a TournamentPlan, record: &Record, seat: usize) -> &'a str {
     plan.entrants.get(record.seats[seat] as usize).map_or("?", |e| e.name.as_str())
 }
 
-fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
+fn pgn<G: Game>(plan: &TournamentPlan, game: &G, record: &Record) -> String {
     let result = match record.score(0) {
         Score::Win => "1-0",
         Score::Draw => "1/2-1/2",
@@ -121,7 +121,7 @@ fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
         if ply % 2 == 0 || i == 0 {
             words.push(format!("{}{}", ply / 2 + 1, if ply % 2 == 0 { "." } else { "..." }));
         }
-        words.push(game.sheet(played.state(), *action));
+        words.push(game.write_in_record(played.state(), *action));
         played.play(&mut [], *action);
     }
     words.push(result.into());
@@ -142,7 +142,7 @@ fn pgn<G: Game>(plan: &Plan, game: &G, record: &Record) -> String {
     out + "\n\n"
 }
 
-fn sgf(plan: &Plan, record: &Record) -> String {
+fn sgf(plan: &TournamentPlan, record: &Record) -> String {
     let size = plan.game_settings["size"].as_u64().unwrap_or(9);
     let result = match record.score(0) {
         Score::Win => "B+",
@@ -187,8 +187,8 @@ mod tests {
     use agon_search::player::Random;
     use std::sync::atomic::AtomicBool;
 
-    /// Random players at a game of two; what everyone says of the same games. How many were drawn.
-    struct Law(Plan);
+    /// Random players at a two-player game; what everyone says of the same games. How many were drawn.
+    struct Law(TournamentPlan);
 
     impl Visit for Law {
         type Out = u32;
@@ -248,7 +248,7 @@ mod tests {
         let law = |id: &str, settings: &str| {
             let env = format!("env = {{ id = '{id}'{settings} }}\n[tournament]\nopening_plies = 0\n");
             std::fs::write(&path, env + "[entrants]\na = 'random'\nb = 'random'").unwrap();
-            let plan = Plan::read(&path, &[]).unwrap();
+            let plan = TournamentPlan::read(&path, &[]).unwrap();
             let (id, settings) = (plan.game.clone(), plan.game_settings.clone());
             agon_envs::games::visit(&id, &settings, Law(plan)).unwrap()
         };
