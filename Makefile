@@ -6,7 +6,7 @@ PYTHON ?= python3
 CARGO ?= cargo
 SCENARIO ?= scenarios/pricing/tuna.toml
 
-.PHONY: deps build run test test-long test-cuda lint clean
+.PHONY: deps build run test test-long test-cuda miri lint clean
 
 deps:
 	@mkdir -p .deps
@@ -30,6 +30,10 @@ test-long: deps
 
 test-cuda: deps
 	LD_PRELOAD=libtorch_cuda.so $(CARGO) test --release -p agon-agents --test cuda -- --ignored
+
+# The thread pool under an interpreter that sees undefined behaviour and data races; needs nightly Rust with Miri.
+miri:
+	$(CARGO) +nightly miri test --package agon-core --lib thread_pool --target-dir target/miri
 
 lint: deps
 	$(CARGO) fmt --all --check
