@@ -207,7 +207,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "sac",
         about: "Soft actor-critic with a learned temperature: continuous actions",
-        verified: "log-probabilities in closed form; gradients by differences; pendulum (benches/learning.py)",
+        verified: "log-probabilities in closed form; gradients against libtorch's; pendulum (benches/learning.py)",
         declared: sac::Config::declared,
         resolve: |table| Ok(read::<sac::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(sac::agent(read(table)?, context)?))),
@@ -216,7 +216,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "td3",
         about: "Twin delayed deep deterministic policy gradient: continuous actions",
-        verified: "gradients by differences; pendulum (benches/learning.py)",
+        verified: "critics and their gradients are SAC's; pendulum (benches/learning.py)",
         declared: td3::Config::declared,
         resolve: |table| Ok(read::<td3::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),

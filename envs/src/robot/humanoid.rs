@@ -52,7 +52,7 @@ settings! {
     }
 }
 
-/// The rules. Read: x of the centre of mass, Σ contact force², what [`Anatomy`] reads.
+/// The rules. Read: x of the centre of mass, Σ contact force², what `Anatomy` reads.
 pub struct Humanoid {
     set: HumanoidSettings,
     dt: f64,

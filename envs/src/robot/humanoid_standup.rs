@@ -47,7 +47,7 @@ settings! {
     }
 }
 
-/// The rules. Read: Σ contact force², what [`Anatomy`] reads.
+/// The rules. Read: Σ contact force², what `Anatomy` reads.
 pub struct HumanoidStandup {
     set: HumanoidStandupSettings,
     timestep: f64,
