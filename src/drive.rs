@@ -149,7 +149,7 @@ impl Driver {
             "reset" => {
                 let seed = match request.get("seed") {
                     None => 0,
-                    Some(seed) => seed.as_u64().ok_or("`seed` must be a whole number, 0 or more")?,
+                    Some(seed) => seed.as_u64().ok_or("`seed` must be an integer, 0 or more")?,
                 };
                 self.solo.reset(seed, Stream::Env);
                 self.ready = true;
@@ -286,7 +286,7 @@ impl Driver {
             self.stepped(Actions::Continuous(&numbers))?
         } else {
             let choices: Option<Vec<i64>> = numbers.iter().map(|x| x.as_i64()).collect();
-            self.stepped(Actions::Discrete(&choices.ok_or("`action` must hold whole numbers")?))?
+            self.stepped(Actions::Discrete(&choices.ok_or("`action` must hold integers")?))?
         };
         let mut answer = self.shown();
         let rewards = self.solo.reward.iter().map(|r| json!(r));

@@ -139,7 +139,7 @@ fn observation(spec: &Spec) -> String {
         Observation::Picture(picture) => {
             let [channels, height, width] = picture.shape();
             let names = few(picture.channels.clone());
-            format!("a picture, {channels} × {height} × {width}, of whole numbers 0 to {}: {names}", picture.high)
+            format!("a picture, {channels} × {height} × {width}, of integers 0 to {}: {names}", picture.high)
         }
         Observation::Numbers(fields) => {
             let name = |f: &Field| if f.unit.is_empty() { f.name.clone() } else { format!("{} ({})", f.name, f.unit) };

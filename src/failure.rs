@@ -1,5 +1,6 @@
 //! How a command ends when it does not end well: one readable message and an exit code.
 
+use std::any::Any;
 use std::io::Write;
 use std::path::Path;
 
@@ -55,10 +56,13 @@ impl Failure {
 /// ours and the terminal in order.
 pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
     ignore_size_limits();
-    let bug = "this is a bug in Agon; what was saved before it is intact";
-    std::panic::set_hook(Box::new(|panic| tell(format_args!("{panic}\n"))));
+    std::panic::set_hook(Box::new(|panic| {
+        if !ran_out_of_memory(panic.payload()) {
+            tell(format_args!("{panic}\n"));
+        }
+    }));
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-    match outcome.unwrap_or_else(|_| Err(Failure::Internal(bug.into()))) {
+    match outcome.unwrap_or_else(|payload| Err(of_panic(&*payload))) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => {
             let word = if matches!(failure, Failure::Interrupted(_)) { "" } else { "error: " };
@@ -66,6 +70,23 @@ pub fn report(body: impl FnOnce() -> Outcome) -> std::process::ExitCode {
             failure.code().into()
         }
     }
+}
+
+/// What a panic means to a person. libtorch's operations panic where a device has no memory left: no bug.
+pub fn of_panic(payload: &(dyn Any + Send)) -> Failure {
+    let message = if ran_out_of_memory(payload) {
+        "there is not enough memory on the device: take a smaller agent.minibatch, fewer train.envs or a smaller network, \
+         end what else uses it, or train with --device cpu; what was saved before is intact"
+    } else {
+        "this is a bug in Agon; what was saved before it is intact"
+    };
+    Failure::Internal(message.into())
+}
+
+/// Whether a panic says so in libtorch's words, of a GPU or of the host.
+fn ran_out_of_memory(payload: &(dyn Any + Send)) -> bool {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    text.is_some_and(|text| text.contains("CUDA out of memory") || text.contains("DefaultCPUAllocator: "))
 }
 
 /// A path as it can be pasted into a command.

@@ -100,8 +100,8 @@ impl Saved {
 
 /// A trained policy for inference: no environment, no replay memory, no optimizer.
 pub struct Inference {
-    /// Acts on observations.
-    pub policy: Box<dyn Policy>,
+    /// Acts on observations, where it does more than evaluate positions of a game.
+    pub policy: Option<Box<dyn Policy>>,
     /// Evaluates positions of a game, where it can.
     pub network: Option<Box<dyn Evaluate>>,
 }

@@ -4,11 +4,12 @@
 //! Reading order: `Config`, `AlphaZero::advance`, `AlphaZero::update`. The searches and the games are
 //! `agon_search::self_play`, the network is [`crate::board_net`].
 
-use crate::agent::{AgentError, MOST_STEPS, Saved, Stop, all_finite, go_on};
+use crate::agent::{AgentError, Inference, MOST_STEPS, Saved, Stop, all_finite, go_on};
 use crate::board_net::{BoardEvaluator, BoardNet, Precision, cross_entropy};
 use crate::bridge::{host_slice, upload};
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, chunk_ends};
+use crate::registry::Place;
 use crate::train::{Episodes, Start, Times, Training};
 use agon_core::memory;
 use agon_core::policy::Policy;
@@ -173,6 +174,12 @@ impl Config {
         Ok(())
     }
 
+    fn network(&self, spec: &GameSpec, seed: u64, device: Device) -> (BoardNet, Params) {
+        let mut builder = Builder::new(seed);
+        let net = BoardNet::new(&mut builder, &spec.observation, spec.actions, self.width, self.blocks);
+        (net, builder.finish(device))
+    }
+
     /// A minibatch in parts. Their number does not depend on the number of threads, so neither do results.
     fn parts(&self, spec: &GameSpec, params: &Params) -> Vec<Part> {
         let (rows, device) = (self.minibatch, params.flat.device());
@@ -209,6 +216,16 @@ impl Config {
     }
 }
 
+/// The network of a save, which evaluates positions for searches.
+pub fn inference(config: &Config, place: &Place<'_>, saved: &Saved) -> Result<Inference, AgentError> {
+    let none = || AgentError::Checkpoint("alphazero plays games; this environment is none".into());
+    let spec = place.game.ok_or_else(none)?;
+    let (net, mut params) = config.network(spec, 0, place.device);
+    params.load_weights(saved)?;
+    let network: Box<dyn Evaluate> = Box::new(BoardEvaluator::new(&params, &net, Kind::Float));
+    Ok(Inference { policy: None, network: Some(network) })
+}
+
 impl AlphaZero {
     /// A fresh learner whose games have just begun.
     pub fn new(config: Config, start: &Start<'_>) -> Result<Self, AgentError> {
@@ -221,9 +238,7 @@ impl AlphaZero {
             return Err(AgentError::Settings(vec![Issue::value("moves", message)]));
         }
         config.fits_in_memory(spec, games)?;
-        let mut builder = Builder::new(start.seed);
-        let net = BoardNet::new(&mut builder, &spec.observation, spec.actions, config.width, config.blocks);
-        let params = builder.finish(start.device);
+        let (net, params) = config.network(spec, start.seed, start.device);
         let parts = config.parts(spec, &params);
         let games = rules
             .self_play(config.self_play(games, start.seed))

@@ -29,7 +29,7 @@ impl Setting for Filters {
     fn from_value(value: &Value) -> Result<Self, String> {
         match Vec::from_value(value)?[..] {
             [channels, kernel, stride] => Ok(Self { channels, kernel, stride }),
-            _ => Err(format!("expected three whole numbers, [channels, kernel, stride], found {value}")),
+            _ => Err(format!("expected three integers, [channels, kernel, stride], found {value}")),
         }
     }
 

@@ -191,7 +191,7 @@ pub fn inference(config: &Config, spec: &Spec, saved: &Saved, device: Device) ->
         params.load_weights(saved)?;
         Ok(Greedy::new(params, moments.clone(), net, Head::of(spec)))
     };
-    Ok(Inference { policy: Box::new(greedy()?), network: Some(Box::new(greedy()?)) })
+    Ok(Inference { policy: Some(Box::new(greedy()?)), network: Some(Box::new(greedy()?)) })
 }
 
 /// Gradient steps between two reorderings that put inactive units last.

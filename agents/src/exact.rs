@@ -4,11 +4,11 @@
 //! States are swept in the reverse order of their discovery, so that in an environment with a deadline one sweep is the
 //! whole backward induction.
 
-use crate::agent::{AgentError, MOST_STEPS, Saved, Stop};
+use crate::agent::{AgentError, Inference, MOST_STEPS, Saved, Stop};
 use crate::train::{Episodes, Start, Times, Training};
 use agon_core::policy::{Observed, Policy};
 use agon_core::settings::Issue;
-use agon_core::{ActionsMut, Model, Scene, VecEnv, View};
+use agon_core::{ActionsMut, Model, Scene, Spec, VecEnv, View};
 use agon_search::Evaluate;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -110,6 +110,17 @@ impl Exact {
         changed
     }
 
+    /// `[states]` what the plan does.
+    fn choices(&self) -> Vec<u32> {
+        match self.config.method {
+            Method::Value => {
+                let best = |state| self.model.best(state, self.gamma, &self.value).0 as u32;
+                (0..self.value.len()).map(best).collect()
+            }
+            Method::Policy => self.choice.clone(),
+        }
+    }
+
     fn start_value(&self) -> f64 {
         self.model.starts.iter().map(|(p, state)| p * self.value[*state as usize]).sum()
     }
@@ -169,15 +180,7 @@ impl Training for Exact {
 
     fn policy(&self) -> Option<Box<dyn Policy>> {
         let width = self.model.obs.len() / self.value.len().max(1);
-        let best = |(state, obs): (usize, &[f32])| {
-            let choice = match self.config.method {
-                Method::Value => self.model.best(state, self.gamma, &self.value).0,
-                Method::Policy => self.choice[state] as usize,
-            };
-            (obs.iter().map(|x| x.to_bits()).collect(), choice)
-        };
-        let choices = self.model.obs.chunks_exact(width).enumerate().map(best).collect();
-        Some(Box::new(Planned { choices, width, actions: self.model.actions }))
+        Some(Box::new(Planned::new(&self.model.obs, &self.choices(), width, self.model.actions)))
     }
 
     fn network(&self) -> Option<Box<dyn Evaluate>> {
@@ -195,7 +198,12 @@ impl Training for Exact {
     fn save(&self) -> (Saved, Value) {
         // Values are 64-bit numbers and tensors 32-bit ones: they are kept as text, which is exact.
         let state = json!({"value": self.value, "choice": self.choice, "done": self.done});
-        let tensors = vec![("value".into(), Tensor::from_slice(&self.value).to_kind(tch::Kind::Float))];
+        let choices: Vec<i64> = self.choices().into_iter().map(i64::from).collect();
+        let tensors = vec![
+            ("value".into(), Tensor::from_slice(&self.value).to_kind(tch::Kind::Float)),
+            ("keys".into(), Tensor::from_slice(&self.model.obs)),
+            ("choices".into(), Tensor::from_slice(&choices)),
+        ];
         (Saved { tensors, state }, json!({ "step": self.step }))
     }
 
@@ -218,11 +226,37 @@ impl Training for Exact {
     }
 }
 
+/// The choices of a save; none where an older version did not save them.
+pub fn inference(spec: &Spec, saved: &Saved) -> Result<Option<Inference>, AgentError> {
+    let Ok(choices) = saved.tensor("choices") else { return Ok(None) };
+    let keys = saved.tensor("keys")?;
+    let mut obs = vec![0.0; keys.numel()];
+    crate::bridge::read_f32(keys, &mut obs);
+    let broken = || AgentError::Checkpoint("its choices do not fit this environment".into());
+    let choices = Vec::<i64>::try_from(choices).map_err(|_| broken())?;
+    let (width, actions) = (spec.obs_len(), spec.action.mask_len());
+    if obs.len() != choices.len() * width || choices.iter().any(|c| !(0..actions as i64).contains(c)) {
+        return Err(broken());
+    }
+    let choices: Vec<u32> = choices.into_iter().map(|c| c as u32).collect();
+    let policy = Planned::new(&obs, &choices, width, actions);
+    Ok(Some(Inference { policy: Some(Box::new(policy)), network: None }))
+}
+
 /// The choices of a finished plan.
 struct Planned {
     choices: HashMap<Vec<u32>, usize>,
     width: usize,
     actions: usize,
+}
+
+impl Planned {
+    /// Observations `[states, width]` and the choice in each.
+    fn new(obs: &[f32], choices: &[u32], width: usize, actions: usize) -> Self {
+        let key = |obs: &[f32]| obs.iter().map(|x| x.to_bits()).collect();
+        let choices = obs.chunks_exact(width).map(key).zip(choices.iter().map(|c| *c as usize)).collect();
+        Self { choices, width, actions }
+    }
 }
 
 impl Policy for Planned {

@@ -12,8 +12,8 @@ use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
-use agon_core::Spec;
 use agon_core::settings::{Declared, Settings};
+use agon_core::{GameSpec, Spec};
 use serde_json::{Map, Value};
 use tch::Device;
 
@@ -38,22 +38,33 @@ pub struct Entry {
     declared: fn() -> Vec<Declared>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, AgentError>,
     build: Build,
-    infer: Option<Infer>,
+    infer: Infer,
 }
 
-/// Makes a policy from a save alone.
-type Infer = fn(&Map<String, Value>, &Spec, &Saved, Device) -> Result<Inference, AgentError>;
+/// Makes a policy from a save alone; none where an older version saved too little for that.
+type Infer = fn(&Map<String, Value>, &Place<'_>, &Saved) -> Result<Option<Inference>, AgentError>;
+
+/// Where a policy is to act.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The environment's spec.
+    pub spec: &'a Spec,
+    /// The game behind the environment, where it is one.
+    pub game: Option<&'a GameSpec>,
+    /// The device of tensors.
+    pub device: Device,
+}
 
 impl Entry {
-    /// What acting needs of an agent, without the learner; none for agents that act only within their training.
+    /// What acting needs of an agent, without the learner; none where an older version saved too little: then only its
+    /// training can be loaded.
     pub fn inference(
         &self,
         settings: &Map<String, Value>,
-        spec: &Spec,
+        place: &Place<'_>,
         saved: &Saved,
-        device: Device,
-    ) -> Option<Result<Inference, AgentError>> {
-        self.infer.map(|infer| infer(settings, spec, saved, device))
+    ) -> Result<Option<Inference>, AgentError> {
+        (self.infer)(settings, place, saved)
     }
 
     /// Its declared settings, as `agon agents` and `agon envs` print them.
@@ -166,7 +177,9 @@ pub const AGENTS: &[Entry] = &[
         declared: ppo::Config::declared,
         resolve: |table| Ok(read::<ppo::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Ppo::new(read(table)?, context)?))),
-        infer: Some(|table, spec, saved, device| read::<ppo::Config>(table)?.frame().load(spec, saved, device)),
+        infer: |table, place, saved| {
+            read::<ppo::Config>(table)?.frame().load(place.spec, saved, place.device).map(Some)
+        },
     },
     Entry {
         kind: "alphazero",
@@ -175,7 +188,7 @@ pub const AGENTS: &[Entry] = &[
         declared: alphazero::Config::declared,
         resolve: |table| Ok(read::<alphazero::Config>(table)?.write()),
         build: Build::Training(|table, start| Ok(Box::new(AlphaZero::new(read(table)?, &start)?))),
-        infer: None,
+        infer: |table, place, saved| alphazero::inference(&read(table)?, place, saved).map(Some),
     },
     Entry {
         kind: "a2c",
@@ -184,7 +197,9 @@ pub const AGENTS: &[Entry] = &[
         declared: a2c::Config::declared,
         resolve: |table| Ok(read::<a2c::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(A2c::new(read(table)?, context)?))),
-        infer: Some(|table, spec, saved, device| read::<a2c::Config>(table)?.frame().load(spec, saved, device)),
+        infer: |table, place, saved| {
+            read::<a2c::Config>(table)?.frame().load(place.spec, saved, place.device).map(Some)
+        },
     },
     Entry {
         kind: "reinforce",
@@ -193,7 +208,9 @@ pub const AGENTS: &[Entry] = &[
         declared: reinforce::Config::declared,
         resolve: |table| Ok(read::<reinforce::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Reinforce::new(read(table)?, context)?))),
-        infer: Some(|table, spec, saved, device| read::<reinforce::Config>(table)?.frame().load(spec, saved, device)),
+        infer: |table, place, saved| {
+            read::<reinforce::Config>(table)?.frame().load(place.spec, saved, place.device).map(Some)
+        },
     },
     Entry {
         kind: "dqn",
@@ -202,7 +219,7 @@ pub const AGENTS: &[Entry] = &[
         declared: dqn::Config::declared,
         resolve: |table| Ok(read::<dqn::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Dqn::new(read(table)?, context)?))),
-        infer: Some(|table, spec, saved, device| dqn::inference(&read(table)?, spec, saved, device)),
+        infer: |table, place, saved| dqn::inference(&read(table)?, place.spec, saved, place.device).map(Some),
     },
     Entry {
         kind: "sac",
@@ -211,7 +228,7 @@ pub const AGENTS: &[Entry] = &[
         declared: sac::Config::declared,
         resolve: |table| Ok(read::<sac::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(sac::agent(read(table)?, context)?))),
-        infer: Some(|table, spec, saved, _| sac::inference(&read(table)?, spec, saved)),
+        infer: |table, place, saved| sac::inference(&read(table)?, place.spec, saved).map(Some),
     },
     Entry {
         kind: "td3",
@@ -220,7 +237,7 @@ pub const AGENTS: &[Entry] = &[
         declared: td3::Config::declared,
         resolve: |table| Ok(read::<td3::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
-        infer: Some(|table, spec, saved, _| td3::inference(&read(table)?, spec, saved)),
+        infer: |table, place, saved| td3::inference(&read(table)?, place.spec, saved).map(Some),
     },
     Entry {
         kind: "tabular",
@@ -229,7 +246,7 @@ pub const AGENTS: &[Entry] = &[
         declared: tabular::Config::declared,
         resolve: |table| Ok(read::<tabular::Config>(table)?.write()),
         build: Build::Training(|table, start| Tabular::training(read(table)?, start)),
-        infer: None,
+        infer: |table, place, saved| tabular::inference(&read(table)?, place.spec, saved),
     },
     Entry {
         kind: "exact",
@@ -238,7 +255,7 @@ pub const AGENTS: &[Entry] = &[
         declared: exact::Config::declared,
         resolve: |table| Ok(read::<exact::Config>(table)?.write()),
         build: Build::Training(|table, start| Ok(Box::new(Exact::new(read(table)?, start)?))),
-        infer: None,
+        infer: |_, place, saved| exact::inference(place.spec, saved),
     },
 ];
 

@@ -3,7 +3,7 @@
 //!
 //! Reading order: `Config`, `Tabular::act`, `Tabular::learn`, `QTable::update`.
 
-use crate::agent::{Agent, AgentError, MOST_STEPS, Saved, Stop};
+use crate::agent::{Agent, AgentError, Inference, MOST_STEPS, Saved, Stop};
 use crate::rivals::random_rivals;
 use crate::train::{Start, Trainer, Training};
 use agon_core::memory;
@@ -11,7 +11,7 @@ use agon_core::policy::{Observed, Policy};
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::spec::ActionSpec;
-use agon_core::{Actions, ActionsMut, FirstBuf, StepBuf};
+use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
 use serde_json::json;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -121,6 +121,48 @@ struct QTable {
 }
 
 impl QTable {
+    /// An empty table.
+    fn new(actions: usize, tables: usize, fresh: Vec<f32>, masked: bool) -> Self {
+        Self {
+            places: HashMap::default(),
+            keys: Vec::new(),
+            actions,
+            tables,
+            fresh,
+            q: Vec::new(),
+            best: Vec::new(),
+            legal: Vec::new(),
+            told: Vec::new(),
+            masked,
+            key: Vec::new(),
+        }
+    }
+
+    /// Takes the table of a save in, of observations of `width` numbers; the number of its states.
+    fn load(&mut self, saved: &Saved, width: usize) -> Result<usize, AgentError> {
+        let broken = |what: &str| AgentError::Checkpoint(format!("its table's {what} are not whole"));
+        let [keys, q, legal] = ["keys", "q", "legal"].map(|name| numbers(saved, name));
+        let (keys, q, legal) = (keys?, q?, legal?);
+        let (best, told): (Vec<u32>, Vec<bool>) = (saved.part("best")?, saved.part("told")?);
+        let states = keys.len() / width;
+        let tables = q.len().checked_div(states * self.actions).unwrap_or(self.tables);
+        let whole = keys.len() == states * width && q.len() == states * tables * self.actions;
+        // A table each, or one; an evaluation (another number of rows) may have as many as there are.
+        if !whole || tables == 0 || best.len() != states * tables || best.iter().any(|b| *b as usize >= self.actions) {
+            return Err(broken("values"));
+        }
+        let masks = if self.masked { states } else { 0 };
+        if legal.len() != masks * self.actions || told.len() != masks {
+            return Err(broken("masks"));
+        }
+        self.keys = keys.chunks_exact(width).map(|k| k.iter().map(|x| x.to_bits()).collect()).collect();
+        self.places = self.keys.iter().enumerate().map(|(i, k)| (k.clone(), i as u32)).collect();
+        (self.q, self.best, self.tables) = (q, best, tables);
+        self.legal = legal.iter().map(|l| *l != 0.0).collect();
+        self.told = told;
+        Ok(states)
+    }
+
     /// The place of an observation, which is made if it is new. `mask`: its legal actions, or empty.
     fn place(&mut self, obs: &[f32], mask: &[bool]) -> usize {
         self.key.clear();
@@ -262,19 +304,7 @@ impl Tabular {
         };
         let mask_len = if spec.masked { actions } else { 0 };
         let agent = Self {
-            table: QTable {
-                places: HashMap::default(),
-                keys: Vec::new(),
-                actions,
-                tables,
-                fresh,
-                q: Vec::new(),
-                best: Vec::new(),
-                legal: Vec::new(),
-                told: Vec::new(),
-                masked: spec.masked,
-                key: Vec::new(),
-            },
+            table: QTable::new(actions, tables, fresh, spec.masked),
             agents: spec.agents,
             rows,
             rng: Rng::new(seed, Stream::Act, 0),
@@ -472,7 +502,7 @@ impl Agent for Tabular {
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        self.load_table(saved)?;
+        self.table.load(saved, self.obs.len() / self.rows)?;
         // What was placed before is of the old table.
         self.begin();
         Ok(())
@@ -484,6 +514,7 @@ impl Agent for Tabular {
         let tensors = vec![
             ("keys".into(), Tensor::from_slice(&keys)),
             ("q".into(), Tensor::from_slice(&table.q)),
+            ("fresh".into(), Tensor::from_slice(&table.fresh)),
             (
                 "legal".into(),
                 Tensor::from_slice(&table.legal.iter().map(|l| f32::from(u8::from(*l))).collect::<Vec<_>>()),
@@ -499,7 +530,7 @@ impl Agent for Tabular {
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let states = self.load_table(saved)?;
+        let states = self.table.load(saved, self.obs.len() / self.rows)?;
         let actions = self.table.actions;
         let broken = |what: &str| AgentError::Checkpoint(format!("its table's {what} are not whole"));
         self.t = saved.part("t")?;
@@ -532,38 +563,27 @@ impl Agent for Tabular {
     }
 }
 
-impl Tabular {
-    /// The table of a save; the number of its states.
-    fn load_table(&mut self, saved: &Saved) -> Result<usize, AgentError> {
-        let numbers = |name: &str| -> Result<Vec<f32>, AgentError> {
-            let tensor = saved.tensor(name)?;
-            let mut numbers = vec![0.0; tensor.numel()];
-            crate::bridge::read_f32(tensor, &mut numbers);
-            Ok(numbers)
-        };
-        let broken = |what: &str| AgentError::Checkpoint(format!("its table's {what} are not whole"));
-        let (keys, q, legal) = (numbers("keys")?, numbers("q")?, numbers("legal")?);
-        let (best, told): (Vec<u32>, Vec<bool>) = (saved.part("best")?, saved.part("told")?);
-        let (width, actions) = (self.obs.len() / self.rows, self.table.actions);
-        let states = keys.len() / width;
-        let tables = q.len().checked_div(states * actions).unwrap_or(self.table.tables);
-        let whole = keys.len() == states * width && q.len() == states * tables * actions;
-        // A table each, or one; an evaluation (another number of rows) may have as many as there are.
-        if !whole || tables == 0 || best.len() != states * tables || best.iter().any(|b| *b as usize >= actions) {
-            return Err(broken("values"));
-        }
-        let masks = if self.table.masked { states } else { 0 };
-        if legal.len() != masks * actions || told.len() != masks {
-            return Err(broken("masks"));
-        }
-        let table = &mut self.table;
-        table.keys = keys.chunks_exact(width).map(|k| k.iter().map(|x| x.to_bits()).collect()).collect();
-        table.places = table.keys.iter().enumerate().map(|(i, k)| (k.clone(), i as u32)).collect();
-        (table.q, table.best, table.tables) = (q, best, tables);
-        table.legal = legal.iter().map(|l| *l != 0.0).collect();
-        table.told = told;
-        Ok(states)
+fn numbers(saved: &Saved, name: &str) -> Result<Vec<f32>, AgentError> {
+    let tensor = saved.tensor(name)?;
+    let mut numbers = vec![0.0; tensor.numel()];
+    crate::bridge::read_f32(tensor, &mut numbers);
+    Ok(numbers)
+}
+
+/// The greedy policy of a save; none where an older version did not save what is done in states never met.
+pub fn inference(config: &Config, spec: &Spec, saved: &Saved) -> Result<Option<Inference>, AgentError> {
+    let actions = spec.action.mask_len();
+    let fresh = match (config.initial, saved.tensor("fresh")) {
+        (Initial::Zero, _) => vec![0.0; actions],
+        (_, Ok(_)) => numbers(saved, "fresh")?,
+        (_, Err(_)) => return Ok(None),
+    };
+    if fresh.len() != actions {
+        return Err(AgentError::Checkpoint("its table is of other actions".into()));
     }
+    let mut table = QTable::new(actions, 1, fresh, spec.masked);
+    table.load(saved, spec.obs_len())?;
+    Ok(Some(Inference { policy: Some(Box::new(Greedy { table })), network: None }))
 }
 
 /// The greedy policy of a table. Row r of a batch plays what row r of the training learned.

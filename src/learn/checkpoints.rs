@@ -5,6 +5,7 @@ use agon::failure::quoted;
 use agon::run::{Run, metrics_at};
 use agon::{Failure, Outcome};
 use agon_agents::agent::{Inference, Saved};
+use agon_agents::registry::Place;
 use agon_agents::train::Training;
 use agon_agents::{AgentError, Device, checkpoint};
 use agon_search::Evaluate;
@@ -50,7 +51,8 @@ pub fn read(what: &str) -> Outcome<(PathBuf, Saved, Value)> {
     read_by(what, checkpoint::read)
 }
 
-/// What a run or a checkpoint acts with: a policy alone where its agent has one, else its training with what it learned.
+/// What a run or a checkpoint acts with: a policy alone, or, where an older version saved too little for that, its training
+/// with what it learned.
 pub enum Acting {
     Inference(Inference),
     Training(Box<dyn Training>),
@@ -71,8 +73,11 @@ pub fn acting(what: &str, plan: &Plan, device: Device) -> Outcome<(Acting, Value
     let unfit = |folder: &Path, e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
     let (folder, saved, state) = read_by(what, checkpoint::read_for_inference)?;
     let probe = plan.build_env(1)?;
-    if let Some(found) = plan.agent.inference(&plan.agent_settings, probe.spec(), &saved, device) {
-        return Ok((Acting::Inference(found.map_err(|e| unfit(&folder, e))?), state));
+    let game = plan.game()?;
+    let place = Place { spec: probe.spec(), game: game.as_ref().map(|rules| rules.game_spec()), device };
+    let found = plan.agent.inference(&plan.agent_settings, &place, &saved).map_err(|e| unfit(&folder, e))?;
+    if let Some(found) = found {
+        return Ok((Acting::Inference(found), state));
     }
     let mut training = plan.start(device)?;
     let (folder, saved, state) = read(what)?;

@@ -1,4 +1,4 @@
-//! How agents of games of two are judged: by games against other players, from both seats in turn.
+//! Evaluation in two-player games: games against other players, from both seats in turn.
 
 use crate::networks::Trained;
 use crate::plan::{Plan, stopped};
@@ -15,9 +15,9 @@ use agon_search::match_loop::{End, Finished, Listener, Match, Terms};
 use agon_search::{Evaluate, Player, registry};
 use std::path::Path;
 
-/// An agent that meets others at a game.
+/// An agent that is evaluated by games against others.
 pub trait Contender {
-    /// Plays `episodes` games against a player in words.
+    /// Plays `episodes` games against the player that `rival` describes.
     fn meet(&mut self, plan: &Plan, rival: &str, episodes: usize, seed: u64, record: usize) -> Outcome<Evaluation>;
 
     /// Which positions it solves. A line holds moves (or the game's notation of a position), `=>`, and the right answers;
@@ -25,15 +25,15 @@ pub trait Contender {
     fn solve(&mut self, text: &str, seed: u64) -> Result<Vec<bool>, String>;
 }
 
-/// Who is judged.
+/// Who is evaluated.
 pub enum Who<'a> {
     /// A network, with the simulations that the plan allows.
     Network(Box<dyn Evaluate>),
-    /// A player in words.
+    /// A player by its description.
     Words(&'a str),
 }
 
-/// Whether a plan's agents are judged so.
+/// Whether a plan's agents are evaluated so.
 pub fn applies(plan: &Plan) -> bool {
     struct Two;
     impl Visit for Two {

@@ -103,7 +103,7 @@ impl Candidate {
     /// What a checkpoint acts with.
     fn acting(plan: &Plan, acting: Acting) -> Outcome<Self> {
         match acting {
-            Acting::Inference(it) => Self::with(plan, it.network, Some(it.policy)),
+            Acting::Inference(it) => Self::with(plan, it.network, it.policy),
             Acting::Training(it) => Self::of(plan, &*it),
         }
     }

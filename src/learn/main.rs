@@ -47,3 +47,17 @@ fn run(cli: Cli) -> Outcome {
         _ => Err(Failure::Input("agon-torch is started by `agon`; use that".into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use agon_agents::net::Builder;
+
+    #[test]
+    fn memory_that_a_device_lacks_is_no_bug() {
+        let asked = || Builder::new(1).constant("weights", &[1 << 50], 0.0);
+        let payload = std::panic::catch_unwind(asked).expect_err("no machine has a petabyte of memory");
+        assert!(agon::failure::of_panic(&*payload).to_string().starts_with("there is not enough memory"));
+        let payload = std::panic::catch_unwind(|| panic!("index out of bounds")).unwrap_err();
+        assert!(agon::failure::of_panic(&*payload).to_string().starts_with("this is a bug in Agon"));
+    }
+}

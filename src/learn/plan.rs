@@ -23,13 +23,13 @@ pub struct Keep(pub usize);
 
 impl Setting for Keep {
     fn kind() -> String {
-        "whole number or \"all\"".into()
+        "integer or \"all\"".into()
     }
     fn from_value(value: &Value) -> Result<Self, String> {
         if value == "all" {
             return Ok(Self(usize::MAX));
         }
-        usize::from_value(value).map(Self).map_err(|_| "must be a whole number or \"all\"".into())
+        usize::from_value(value).map(Self).map_err(|_| "must be an integer or \"all\"".into())
     }
     fn to_value(&self) -> Value {
         if self.0 == usize::MAX { "all".into() } else { self.0.into() }
@@ -305,7 +305,7 @@ impl Plan {
     }
 
     /// The game behind the environment, where it is one.
-    fn game(&self) -> Outcome<Option<Box<dyn Rules>>> {
+    pub fn game(&self) -> Outcome<Option<Box<dyn Rules>>> {
         if !agon_envs::games::NAMES.contains(&self.env.id) {
             return Ok(None);
         }

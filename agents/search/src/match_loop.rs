@@ -18,9 +18,9 @@ pub enum End {
     Rules,
     /// The limit of plies: a draw.
     Length,
-    /// A player gave it up.
+    /// A player resigned.
     Resigned,
-    /// One player held it for lost, or both for decided or even.
+    /// One player evaluated it as lost, or both as decided or even.
     Adjudicated,
     /// Forfeit: the last move is not legal.
     Illegal,
@@ -30,8 +30,8 @@ pub enum End {
     Time,
 }
 
-/// Among the moves of a game that ended by an illegal one: what is no move at all, such as an engine's words. No game has
-/// so many actions.
+/// In the record of a game that ended by an illegal move: an answer that is no move at all, such as an unknown word of an
+/// engine. No game has so many actions.
 pub const NO_MOVE: Action = Action::MAX;
 
 /// How an adjudicator ends a game.
@@ -43,10 +43,10 @@ pub enum Verdict {
     Draw,
 }
 
-/// Ends games before the rules do, by what players think of them.
+/// Ends games before the rules do, by the players' evaluations.
 pub trait Adjudicator {
-    /// Hears what a seat thinks after a move of its own. `value`: the return it expects for itself, if it has such a
-    /// number; `irreversible`: see [`Game::irreversible`].
+    /// Takes a seat's evaluation after its own move. `value`: the return it expects for itself, if it computes one;
+    /// `irreversible`: see [`Game::irreversible`].
     fn hear(&mut self, seat: usize, value: Option<f32>, irreversible: bool);
 
     /// Whether the game ends now, after so many plies, those before its first position included.
@@ -55,17 +55,17 @@ pub trait Adjudicator {
 
 /// What a game is played by, beside its rules.
 pub struct Terms<'a> {
-    /// Moves that the players do not choose, from the first on.
+    /// The opening: first moves, which the players do not choose.
     pub opening: &'a [Action],
     /// Plies after which the game is a draw, the opening's included.
     pub most_plies: u32,
-    /// How long a player may think about a move; none for as long as it likes.
+    /// The longest time for a move; none for no limit.
     pub clock: Option<Duration>,
-    /// Whether who gives up has lost; else the move that came with it is made.
+    /// Whether a resignation loses the game; otherwise the move that came with it is played.
     pub resignations: bool,
     /// Who may end the game early.
     pub adjudicator: Option<&'a mut dyn Adjudicator>,
-    /// Set once the game is not wanted any more; looked at before every move.
+    /// Set to stop the game; checked before every move.
     pub stop: &'a AtomicBool,
 }
 
@@ -74,9 +74,9 @@ pub struct Terms<'a> {
 pub struct Finished {
     /// Why.
     pub end: End,
-    /// Who lost it otherwise than by the rules.
+    /// The player who lost by something other than the rules.
     pub loser: Option<usize>,
-    /// What the loser did wrong, where that needs words.
+    /// What the loser did wrong, where the end alone does not say it.
     pub fault: Option<String>,
     /// Players' moves, the opening's included; the last one of [`End::Illegal`] was not made.
     pub moves: Vec<Action>,
@@ -87,14 +87,14 @@ pub struct Finished {
 pub struct Reply {
     /// Its move.
     pub action: Action,
-    /// Whether it gives the game up.
+    /// Whether it resigns.
     pub resigns: bool,
 }
 
-/// A game under way. Whoever is to hear of it is given to every call, always in the same order; the first ones are the
-/// players by their seats, where [`Match::run`] asks them.
+/// A game in progress. Every call takes all players that follow it, always in the same order: first those that play, by
+/// seat, where [`Match::run`] asks them for moves.
 ///
-/// A player that panics has broken down: it makes no move any more in this game.
+/// A player that panics makes no more moves in this game.
 pub struct Match<'a, G: Game> {
     game: &'a G,
     state: &'a mut G::State,

@@ -420,7 +420,8 @@ pub fn inference(
     let moments = Moments::saved(saved, "moments", fresh.as_ref())?;
     let (dense, params) = (actor.dense.remove(0), actor.params);
     let (seen, out, tape) = (Vec::new(), Vec::new(), Tape::default());
-    Ok(Inference { policy: Box::new(Frozen { name, dense, params, head, moments, seen, out, tape }), network: None })
+    let policy = Frozen { name, dense, params, head, moments, seen, out, tape };
+    Ok(Inference { policy: Some(Box::new(policy)), network: None })
 }
 
 impl Policy for Frozen {

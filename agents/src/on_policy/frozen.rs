@@ -63,7 +63,7 @@ impl Frame<'_> {
         let evaluates = head.is_one_choice() && shape.recurrent == 0;
         let scale = returns.as_ref().map_or(1.0, Moments::deviation);
         let network = if evaluates { Some(Box::new(one()?.evaluator(scale)) as Box<dyn Evaluate>) } else { None };
-        Ok(Inference { policy: Box::new(one()?), network })
+        Ok(Inference { policy: Some(Box::new(one()?)), network })
     }
 }
 

@@ -152,7 +152,7 @@ impl Observation {
     pub fn admits(&self, at: usize, x: f32) -> Result<(), String> {
         let whole = |high: usize, name: &str| {
             let good = x.fract() == 0.0 && x >= 0.0 && x <= high as f32;
-            if good { Ok(()) } else { Err(format!("{name} = {x} is not a whole number from 0 to {high}")) }
+            if good { Ok(()) } else { Err(format!("{name} = {x} is not an integer from 0 to {high}")) }
         };
         match self {
             Self::Discrete { n, .. } => whole(n.saturating_sub(1), "the observation"),

@@ -123,13 +123,13 @@ macro_rules! whole_setting {
     ($($t:ty),*) => {$(
         impl Setting for $t {
             fn kind() -> String {
-                "whole number".into()
+                "integer".into()
             }
             fn from_value(value: &Value) -> Result<Self, String> {
                 // 1e5 is as whole as 100_000.
                 let float = || value.as_f64().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| x as i128);
                 let whole = value.as_i64().map(i128::from).or(value.as_u64().map(i128::from)).or_else(float);
-                let whole = whole.ok_or_else(|| format!("expected a whole number, found {}", found(value)))?;
+                let whole = whole.ok_or_else(|| format!("expected an integer, found {}", found(value)))?;
                 let outside = || if whole < 0 { "must be 0 or more" } else { "is too large" };
                 <$t>::try_from(whole).map_err(|_| format!("`{whole}` {}", outside()))
             }

@@ -130,7 +130,7 @@ impl Spec {
                 if finite { Ok(()) } else { Err("an action must be finite".into()) }
             }
             (ActionSpec::Continuous { .. }, Actions::Discrete(_)) => Err("an action is made of numbers here".into()),
-            (_, Actions::Continuous(_)) => Err("an action is made of whole numbers here".into()),
+            (_, Actions::Continuous(_)) => Err("an action is made of integers here".into()),
             (_, Actions::Discrete(choices)) => {
                 length(choices.len())?;
                 let mut from = 0;
