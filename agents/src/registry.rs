@@ -6,7 +6,7 @@ use crate::demand::Sales;
 use crate::demand::training::{self as demand, Demand};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
-use crate::off_policy::{sac, td3};
+use crate::off_policy::{sac, td3, xqc};
 use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
@@ -221,6 +221,15 @@ pub const AGENTS: &[Entry] = &[
         resolve: |table| Ok(read::<td3::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
         infer: Some(|table, spec, saved, _| td3::inference(&read(table)?, spec, saved)),
+    },
+    Entry {
+        kind: "xqc",
+        about: "Soft actor-critic with batch normalisation, unit weights and distributional critics: continuous actions, few steps",
+        verified: "losses and gradients against libtorch's; pendulum (benches/learning.py)",
+        declared: xqc::Config::declared,
+        resolve: |table| Ok(read::<xqc::Config>(table)?.write()),
+        build: Build::Agent(|table, context| Ok(Box::new(xqc::agent(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, _| xqc::inference(&read(table)?, spec, saved)),
     },
     Entry {
         kind: "tabular",

@@ -131,18 +131,18 @@ fn threads_change_nothing_of_pictures() {
 }
 
 #[test]
-fn sac_and_td3_resume_exactly() {
+fn continuous_control_resumes_exactly() {
     let small = json!({"hidden": [16, 24], "memory": 900, "learning_starts": 100, "train_every": 32,
                        "gradient_steps": 4, "minibatch": 64, "policy_every": 2});
-    for kind in ["sac", "td3"] {
+    for kind in ["sac", "td3", "xqc"] {
         resumes("classic/pendulum", &json!({}), kind, &small);
     }
 }
 
 /// Parts of a minibatch of uneven size, on one thread and on three.
 #[test]
-fn threads_change_nothing_of_sac_and_td3() {
-    for kind in ["sac", "td3"] {
+fn threads_change_nothing_of_continuous_control() {
+    for kind in ["sac", "td3", "xqc"] {
         let trained = |threads: usize| {
             let set = json!({"hidden": [256, 256], "learning_starts": 200, "train_every": 32, "minibatch": 200});
             let mut training = threaded("classic/pendulum", &json!({}), kind, &set, 1000, threads);
@@ -198,6 +198,8 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
     let actor_critic = json!({"hidden": [8], "memory": 200, "learning_starts": 60, "train_every": 16,
                               "gradient_steps": 3, "minibatch": 140, "n_step": 3, "policy_every": 2,
                               "normalize_observation": true});
+    let xqc = json!({"hidden": [8], "critic_hidden": [8, 8], "memory": 200, "learning_starts": 60, "train_every": 16,
+                     "minibatch": 140, "n_step": 3, "bins": 11});
     let alphazero = json!({"width": 8, "blocks": 1, "simulations": 4, "moves": 40, "window": 200, "minibatch": 16,
                            "passes": 2.0});
     let short = json!({"step_limit": 20});
@@ -221,6 +223,7 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
         ("pricing/single-leg", none.clone(), "dqn", rainbow),
         ("classic/pendulum", none.clone(), "sac", actor_critic.clone()),
         ("pricing/perishable", json!({"price_range": [1.0, 8.0]}), "td3", actor_critic),
+        ("classic/pendulum", none.clone(), "xqc", xqc),
         ("pricing/single-leg", json!({"capacity": 3, "periods": 9}), "tabular", json!({"report_every": 20})),
         ("pricing/single-leg", json!({"capacity": 3, "periods": 9}), "exact", json!({"method": "policy-iteration"})),
         ("games/tic-tac-toe", none, "alphazero", alphazero),
@@ -296,7 +299,7 @@ fn a_policy_needs_no_training() {
         assert_eq!(played(own), theirs, "{kind} on {env}");
     }
     let kinds =
-        ["ppo", "ppo", "dqn", "a2c", "dqn", "ppo", "ppo", "ppo", "a2c", "reinforce", "dqn", "dqn", "sac", "td3"];
+        ["ppo", "ppo", "dqn", "a2c", "dqn", "ppo", "ppo", "ppo", "a2c", "reinforce", "dqn", "dqn", "sac", "td3", "xqc"];
     assert_eq!(alone, kinds);
 }
 

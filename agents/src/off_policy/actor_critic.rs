@@ -190,8 +190,8 @@ pub trait Algorithm {
     /// One gradient step; its report, by name. `actions`: `[n, len]` of the batch, in (−1, 1).
     fn update(&mut self, batch: &Batch, actions: &[f32], rng: &mut Rng, rate: f64) -> Vec<(&'static str, f64)>;
 
-    /// The actor.
-    fn actor(&self) -> &Perceptrons;
+    /// The actor as a plain perceptron, and its parameters.
+    fn actor(&self) -> (&Dense, &Params);
 
     /// Everything that must be saved.
     fn save(&self, tensors: &mut Vec<(String, Tensor)>);
@@ -224,6 +224,8 @@ pub struct Pace {
     pub minibatch: usize,
     /// Adam's step size.
     pub rate: f64,
+    /// What a schedule leads it to.
+    pub last_rate: f64,
     /// How that changes over the run.
     pub schedule: Schedule,
 }
@@ -289,7 +291,8 @@ impl<A: Algorithm> ActorCritic<A> {
     }
 
     fn bout(&mut self, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
-        let rate = self.pace.schedule.at(self.pace.rate, self.collector.progress);
+        let Pace { rate, last_rate, schedule, .. } = self.pace;
+        let rate = last_rate + schedule.at(rate - last_rate, self.collector.progress);
         let mut told = Vec::new();
         for _ in 0..self.pace.gradient_steps {
             go_on(stop)?;
@@ -351,18 +354,18 @@ impl<A: Algorithm> Agent for ActorCritic<A> {
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let moments = self.collector.saved_moments(saved)?;
+        let (moments, returns) = (self.collector.saved_moments(saved)?, self.collector.saved_returns(saved)?);
         self.algorithm.warm(saved)?;
-        self.collector.moments = moments;
+        (self.collector.moments, self.collector.returns) = (moments, returns);
         Ok(())
     }
 
     fn policy(&self) -> Box<dyn Policy> {
-        let actor = self.algorithm.actor();
+        let (dense, params) = self.algorithm.actor();
         Box::new(Frozen {
             name: A::NAME,
-            dense: actor.dense[0].clone(),
-            params: actor.params.frozen(),
+            dense: dense.clone(),
+            params: params.frozen(),
             head: self.head.clone(),
             moments: self.collector.moments.clone(),
             seen: Vec::new(),
@@ -412,13 +415,23 @@ pub fn inference(
     normalize_observation: bool,
     saved: &Saved,
 ) -> Result<Inference, AgentError> {
-    let refuse = || AgentError::Checkpoint(format!("{name} is for continuous actions"));
-    let head = Squashed::of(spec).ok_or_else(refuse)?;
     let mut actor = Perceptrons::new(0, "actor", 1, &[&[spec.obs_len()], hidden, &[outputs]].concat());
     actor.params.load_weights(saved)?;
+    frozen(name, spec, (actor.dense.remove(0), actor.params), normalize_observation, saved)
+}
+
+/// A policy of this actor, with the moments of a save.
+pub fn frozen(
+    name: &'static str,
+    spec: &Spec,
+    (dense, params): (Dense, Params),
+    normalize_observation: bool,
+    saved: &Saved,
+) -> Result<Inference, AgentError> {
+    let refuse = || AgentError::Checkpoint(format!("{name} is for continuous actions"));
+    let head = Squashed::of(spec).ok_or_else(refuse)?;
     let fresh = Moments::of(&spec.observation, normalize_observation);
     let moments = Moments::saved(saved, "moments", fresh.as_ref())?;
-    let (dense, params) = (actor.dense.remove(0), actor.params);
     let (seen, out, tape) = (Vec::new(), Vec::new(), Tape::default());
     Ok(Inference { policy: Box::new(Frozen { name, dense, params, head, moments, seen, out, tape }), network: None })
 }
