@@ -22,6 +22,8 @@ use tch::Device;
 enum Build {
     /// As a learner in an environment.
     Agent(fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>),
+    /// The same, of one that computes on the host, whatever device is asked for.
+    HostAgent(fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>),
     /// As a training of its own kind.
     Training(fn(&Map<String, Value>, Start<'_>) -> Result<Box<dyn Training>, AgentError>),
 }
@@ -69,7 +71,7 @@ impl Entry {
     /// Whether the settings fit an environment of this spec; nothing large is allocated.
     pub fn check(&self, settings: &Map<String, Value>, start: Start<'_>, envs: usize) -> Result<(), AgentError> {
         match self.build {
-            Build::Agent(build) => {
+            Build::Agent(build) | Build::HostAgent(build) => {
                 let (rows, device) = (start.env.spec().agents * envs, Device::Cpu);
                 build(settings, &Context { spec: start.env.spec(), rows, first_lane: 0, seed: 0, device, threads: 1 })
                     .map(drop)
@@ -78,10 +80,15 @@ impl Entry {
         }
     }
 
+    /// Where it computes when it is asked to on this device.
+    pub fn device(&self, asked: Device) -> Device {
+        if matches!(self.build, Build::HostAgent(_)) { Device::Cpu } else { asked }
+    }
+
     /// A new training.
     pub fn start(&self, settings: &Map<String, Value>, start: Start<'_>) -> Result<Box<dyn Training>, AgentError> {
         match self.build {
-            Build::Agent(build) => {
+            Build::Agent(build) | Build::HostAgent(build) => {
                 let Start { env, seed, steps, device, threads, .. } = start;
                 let spec = env.spec();
                 let first_lane = env.first_lane() * spec.agents as u32;
@@ -210,7 +217,7 @@ pub const AGENTS: &[Entry] = &[
         verified: "log-probabilities in closed form; gradients against libtorch's; pendulum (benches/learning.py)",
         declared: sac::Config::declared,
         resolve: |table| Ok(read::<sac::Config>(table)?.write()),
-        build: Build::Agent(|table, context| Ok(Box::new(sac::agent(read(table)?, context)?))),
+        build: Build::HostAgent(|table, context| Ok(Box::new(sac::agent(read(table)?, context)?))),
         infer: Some(|table, spec, saved, _| sac::inference(&read(table)?, spec, saved)),
     },
     Entry {
@@ -219,7 +226,7 @@ pub const AGENTS: &[Entry] = &[
         verified: "critics and their gradients are SAC's; pendulum (benches/learning.py)",
         declared: td3::Config::declared,
         resolve: |table| Ok(read::<td3::Config>(table)?.write()),
-        build: Build::Agent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
+        build: Build::HostAgent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
         infer: Some(|table, spec, saved, _| td3::inference(&read(table)?, spec, saved)),
     },
     Entry {
@@ -228,7 +235,7 @@ pub const AGENTS: &[Entry] = &[
         verified: "losses and gradients against libtorch's; pendulum (benches/learning.py)",
         declared: xqc::Config::declared,
         resolve: |table| Ok(read::<xqc::Config>(table)?.write()),
-        build: Build::Agent(|table, context| Ok(Box::new(xqc::agent(read(table)?, context)?))),
+        build: Build::HostAgent(|table, context| Ok(Box::new(xqc::agent(read(table)?, context)?))),
         infer: Some(|table, spec, saved, _| xqc::inference(&read(table)?, spec, saved)),
     },
     Entry {

@@ -163,7 +163,8 @@ impl Normed {
                     product(&mut stage.standard, (rows, 1), weight, input, false);
                 }
             }
-            normalise(stage, &flat[norm.gain..][..norm.units], &flat[norm.shift..][..norm.units], i > 0);
+            let [gain, shift] = [norm.gain, norm.shift].map(|from| &flat[from..][..norm.units]);
+            pulp::Arch::new().dispatch(Normalise { stage, gain, shift, rectified: i > 0 });
         }
         let last = &tape.stages[hidden.len()].out;
         let input = View::part(&last[wanted.start..], head.inputs, wanted.len(), rows);
@@ -190,10 +191,11 @@ impl Normed {
         product(&mut at[wanted.start..], (rows, 1), head.view(flat), at_head.transposed(), false);
         for (i, norm) in norms.iter().enumerate().rev() {
             let units = norm.units;
-            let [mut at_gain, mut at_shift] = [(); 2].map(|()| vec![0.0; units]);
-            normalise_backward(&stages[i], &flat[norm.gain..][..units], at, [&mut at_gain, &mut at_shift], i > 0);
-            gradient[norm.gain..][..units].copy_from_slice(&at_gain);
-            gradient[norm.shift..][..units].copy_from_slice(&at_shift);
+            // Gains and shifts lie side by side.
+            let (at_gain, at_shift) = gradient[norm.gain..][..2 * units].split_at_mut(units);
+            let (stage, gain) = (&stages[i], &flat[norm.gain..][..units]);
+            let way_back = Differentiate { stage, gain, at: &mut at[..], at_gain, at_shift, rectified: i > 0 };
+            pulp::Arch::new().dispatch(way_back);
             if let Some(layer) = i.checked_sub(1) {
                 let matrix = hidden[layer];
                 let (input, at_sums) =
@@ -348,53 +350,74 @@ fn total(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| f(*a, *b)).sum::<f32>()
 }
 
-/// Standardises every unit's sums over the rows, scales and shifts, and rectifies hidden ones.
-fn normalise(stage: &mut Stage, gain: &[f32], shift: &[f32], rectified: bool) {
-    let (units, Stage { standard, out, moments }) = (gain.len(), stage);
-    let rows = standard.len() / units;
-    let (share, least) = (1.0 / rows as f32, if rectified { 0.0 } else { f32::NEG_INFINITY });
-    moments.resize(2 * units, 0.0);
-    let (means, variances) = moments.split_at_mut(units);
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            for (k, (x, out)) in standard.chunks_exact_mut(rows).zip(out.chunks_exact_mut(rows)).enumerate() {
-                let mean = share * total(x, x, |x, _| x);
-                let variance = share * total(x, x, |x, _| (x - mean) * (x - mean));
-                (means[k], variances[k]) = (mean, variance);
-                let (scale, gain, shift) = (1.0 / (variance + EPS).sqrt(), gain[k], shift[k]);
-                for (x, out) in x.iter_mut().zip(out) {
-                    *x = (*x - mean) * scale;
-                    let y = gain * *x + shift;
-                    // Not `max`, which would hide what is no number.
-                    *out = if y < least { least } else { y };
-                }
+/// Standardises every unit's sums over the rows, scales and shifts, and rectifies hidden ones. (No closure, nor is the
+/// way back one: with closures `dispatch` called generic code.)
+struct Normalise<'a> {
+    stage: &'a mut Stage,
+    gain: &'a [f32],
+    shift: &'a [f32],
+    rectified: bool,
+}
+
+impl pulp::NullaryFnOnce for Normalise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (units, Stage { standard, out, moments }) = (self.gain.len(), self.stage);
+        let rows = standard.len() / units;
+        let (share, least) = (1.0 / rows as f32, least(self.rectified));
+        moments.resize(2 * units, 0.0);
+        let (means, variances) = moments.split_at_mut(units);
+        for (k, (x, out)) in standard.chunks_exact_mut(rows).zip(out.chunks_exact_mut(rows)).enumerate() {
+            let mean = share * total(x, x, |x, _| x);
+            let variance = share * total(x, x, |x, _| (x - mean) * (x - mean));
+            (means[k], variances[k]) = (mean, variance);
+            let (scale, gain, shift) = (1.0 / (variance + EPS).sqrt(), self.gain[k], self.shift[k]);
+            for (x, out) in x.iter_mut().zip(out) {
+                *x = (*x - mean) * scale;
+                let y = gain * *x + shift;
+                // Not `max`, which would hide what is no number.
+                *out = if y < least { least } else { y };
             }
-        },
-    );
+        }
+    }
+}
+
+/// The least output: 0 where it is rectified.
+fn least(rectified: bool) -> f32 {
+    if rectified { 0.0 } else { f32::NEG_INFINITY }
 }
 
 /// The way back: `at`, the gradient at the outputs, becomes that at the sums,
 /// `gain / deviation · (g − mean g − x̂ · mean (g x̂))`; also the gradient of gains and shifts.
-fn normalise_backward(stage: &Stage, gain: &[f32], at: &mut [f32], parameters: [&mut [f32]; 2], rectified: bool) {
-    let (units, Stage { standard, out, moments }, [at_gain, at_shift]) = (gain.len(), stage, parameters);
-    let rows = standard.len() / units;
-    let share = 1.0 / rows as f32;
-    let least = if rectified { 0.0 } else { f32::NEG_INFINITY };
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || {
-            let unit = standard.chunks_exact(rows).zip(out.chunks_exact(rows)).zip(at.chunks_exact_mut(rows));
-            for (k, ((x, out), g)) in unit.enumerate() {
-                g.iter_mut().zip(out).for_each(|(g, y)| *g = if *y <= least { 0.0 } else { *g });
-                let (sum, along) = (total(g, g, |g, _| g), total(g, x, |g, x| g * x));
-                (at_gain[k], at_shift[k]) = (along, sum);
-                let scale = gain[k] / (moments[units + k] + EPS).sqrt();
-                let (mean, slope) = (share * sum, share * along);
-                g.iter_mut().zip(x).for_each(|(g, x)| *g = scale * (*g - mean - x * slope));
-            }
-        },
-    );
+struct Differentiate<'a> {
+    stage: &'a Stage,
+    gain: &'a [f32],
+    at: &'a mut [f32],
+    at_gain: &'a mut [f32],
+    at_shift: &'a mut [f32],
+    rectified: bool,
+}
+
+impl pulp::NullaryFnOnce for Differentiate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let (units, Stage { standard, out, moments }) = (self.gain.len(), self.stage);
+        let rows = standard.len() / units;
+        let (share, least) = (1.0 / rows as f32, least(self.rectified));
+        let unit = standard.chunks_exact(rows).zip(out.chunks_exact(rows)).zip(self.at.chunks_exact_mut(rows));
+        for (k, ((x, out), g)) in unit.enumerate() {
+            g.iter_mut().zip(out).for_each(|(g, y)| *g = if *y <= least { 0.0 } else { *g });
+            let (sum, along) = (total(g, g, |g, _| g), total(g, x, |g, x| g * x));
+            (self.at_gain[k], self.at_shift[k]) = (along, sum);
+            let scale = self.gain[k] / (moments[units + k] + EPS).sqrt();
+            let (mean, slope) = (share * sum, share * along);
+            g.iter_mut().zip(x).for_each(|(g, x)| *g = scale * (*g - mean - x * slope));
+        }
+    }
 }
 
 #[cfg(test)]
