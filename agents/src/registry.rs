@@ -223,7 +223,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "td3",
         about: "Twin delayed deep deterministic policy gradient: continuous actions",
-        verified: "critics and their gradients are SAC's; pendulum (benches/learning.py)",
+        verified: "gradients against libtorch's; pendulum (benches/learning.py)",
         declared: td3::Config::declared,
         resolve: |table| Ok(read::<td3::Config>(table)?.write()),
         build: Build::HostAgent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
@@ -268,6 +268,16 @@ pub fn find(kind: &str) -> Result<&'static Entry, Option<String>> {
 mod tests {
     use super::*;
 
+    /// A run says where it computes: on the host, for agents that only compute there.
+    #[test]
+    fn devices_are_those_used() {
+        for (kind, device) in
+            [("sac", Device::Cpu), ("td3", Device::Cpu), ("xqc", Device::Cpu), ("ppo", Device::Cuda(0))]
+        {
+            assert_eq!(find(kind).unwrap().device(Device::Cuda(0)), device, "{kind}");
+        }
+    }
+
     #[test]
     fn names_of_other_libraries_are_understood() {
         for (kind, theirs, ours) in [
@@ -291,6 +301,7 @@ mod tests {
             ("sac", "train_freq", "train_every"),
             ("sac", "buffer_size", "memory"),
             ("td3", "policy_delay", "policy_every"),
+            ("xqc", "policy_delay", "policy_every"),
             ("td3", "target_policy_noise", "target_noise"),
             ("td3", "noise_clip", "target_noise_clip"),
         ] {

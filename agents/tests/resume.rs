@@ -139,6 +139,32 @@ fn continuous_control_resumes_exactly() {
     }
 }
 
+/// A warm start, with another number of environments, acts as what it begins with, and learns on.
+#[test]
+fn a_warm_start_acts_as_what_it_begins_with() {
+    let small = json!({"hidden": [16], "memory": 900, "learning_starts": 100, "train_every": 32, "minibatch": 64});
+    let played = |training: &dyn Training| {
+        let mut batch = agon_envs::find("classic/pendulum").unwrap().build(&Map::new(), 20, 1).unwrap();
+        evaluate(&mut *batch, &mut training.policy().unwrap(), 7, 0, &mut |_| {}).returns
+    };
+    for kind in ["sac", "td3", "xqc"] {
+        let mut learned = start("classic/pendulum", &json!({}), kind, &small, 1000);
+        while !learned.done() {
+            learned.advance().unwrap();
+        }
+        let env = agon_envs::find("classic/pendulum").unwrap().build(&Map::new(), 3, 1).unwrap();
+        let begin = Start { env, game: None, seed: 4, steps: 600, device: Device::Cpu, threads: 1, env_threads: 1 };
+        let mut warm = registry::find(kind).unwrap().start(small.as_object().unwrap(), begin).unwrap();
+        assert!(played(&*warm) != played(&*learned), "{kind}");
+        warm.warm(&learned.save().0).unwrap();
+        assert!(played(&*warm) == played(&*learned), "{kind}");
+        while !warm.done() {
+            warm.advance().unwrap();
+        }
+        assert!(played(&*warm) != played(&*learned), "{kind}");
+    }
+}
+
 /// Parts of a minibatch of uneven size, on one thread and on three.
 #[test]
 fn threads_change_nothing_of_continuous_control() {

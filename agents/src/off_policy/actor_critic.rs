@@ -242,13 +242,14 @@ pub struct ActorCritic<A> {
     sample_rng: Rng,
 }
 
-/// Refuses environments whose actions are choices, and settings that need more memory than there is.
+/// Refuses environments whose actions are choices, and settings that need more memory than there is. `hidden`: the sizes
+/// of hidden layers, under their name in a scenario.
 pub fn fits(
     kind: &str,
     context: &Context<'_>,
     set: &Collecting,
     minibatch: usize,
-    hidden: &[usize],
+    (name, hidden): (&'static str, &[usize]),
 ) -> Result<Squashed, AgentError> {
     let Context { spec, rows, .. } = *context;
     let refuse = |name: &str, message: String| AgentError::Settings(vec![Issue::value(name, message)]);
@@ -266,7 +267,7 @@ pub fn fits(
     let sizes = [&[spec.obs_len() + head.len()], hidden, &[2 * head.len()]].concat();
     // Three networks with copies, moments, gradients of parts; again where they are put aside.
     let weights: f64 = sizes.windows(2).map(|w| 150.0 * w[0] as f64 * w[1] as f64).sum();
-    memory::fits("hidden", weights, "")?;
+    memory::fits(name, weights, "")?;
     let widest = hidden.iter().copied().max().unwrap_or(1).max(spec.obs_len() + head.len());
     let batch = 4.0 * minibatch as f64 * (3 * spec.obs_len() + 12 * widest * (hidden.len() + 1)) as f64;
     memory::fits("minibatch", batch, "")?;

@@ -84,7 +84,7 @@ pub fn inference(config: &Config, spec: &Spec, saved: &Saved) -> Result<Inferenc
 /// A fresh learner.
 pub fn agent(config: Config, context: &Context<'_>) -> Result<ActorCritic<Sac>, AgentError> {
     let collecting = config.collecting();
-    let head = fits(Sac::NAME, context, &collecting, config.minibatch, &config.hidden)?;
+    let head = fits(Sac::NAME, context, &collecting, config.minibatch, ("hidden", &config.hidden))?;
     let pace = Pace {
         gradient_steps: config.gradient_steps,
         minibatch: config.minibatch,

@@ -113,9 +113,9 @@ pub fn inference(config: &Config, spec: &Spec, saved: &Saved) -> Result<Inferenc
 /// A fresh learner.
 pub fn agent(config: Config, context: &Context<'_>) -> Result<ActorCritic<Xqc>, AgentError> {
     let collecting = config.collecting();
-    fits(Xqc::NAME, context, &collecting, config.minibatch, &config.hidden)?;
+    fits(Xqc::NAME, context, &collecting, config.minibatch, ("hidden", &config.hidden))?;
     let critic = [&config.critic_hidden[..], &[config.bins]].concat();
-    let head = fits(Xqc::NAME, context, &collecting, 2 * config.minibatch, &critic)?;
+    let head = fits(Xqc::NAME, context, &collecting, 2 * config.minibatch, ("critic_hidden", &critic))?;
     let pace = Pace {
         gradient_steps: config.gradient_steps,
         minibatch: config.minibatch,
