@@ -1,5 +1,5 @@
 //! A perceptron with batch normalisation (Ioffe and Szegedy 2015) and weights of unit norm, on the host: the network of
-//! XQC (Palenicek et al. 2026, §4). Inputs are normalised, then every hidden layer is a product, a normalisation and a
+//! XQC (Palenicek et al. 2026). Inputs are normalised, then every hidden layer is a product, a normalisation and a
 //! rectification; the head is linear.
 //!
 //! Batch normalisation couples the rows of a minibatch, so a network is trained by one thread, which sees all rows:

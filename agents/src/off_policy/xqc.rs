@@ -2,13 +2,17 @@
 //! actor-critic whose networks normalise by batch and keep weights of unit norm, with critics that learn a distribution
 //! of returns by cross-entropy. Such critics are well conditioned, so that a few steps in the environment are enough.
 //!
-//! As in the paper: §4 for the networks ([`super::normed`]); one pass of the critics over (s, a) and (s', a') together,
-//! by critics and target networks alike, so that both are normalised by the same statistics (CrossQ, Bhatt et al.
-//! 2024, eq. 2); a categorical projection of the soft target, and cross-entropy (Bellemare et al. 2017, algorithm 1); the
-//! actor's loss by the running statistics of the critics; rewards divided by the deviation of discounted returns.
+//! Networks (`normed.rs`), losses and defaults follow the authors' code (github.com/danielpalenicek/xqc, 9a6832b), written
+//! anew: one pass of the critics over (s, a) and (s', a') together, by critics and target networks alike, so that both
+//! are normalised by the same statistics (CrossQ, Bhatt et al. 2024); a categorical projection of the soft target, and
+//! cross-entropy (Bellemare et al. 2017, algorithm 1); the actor's loss by the running statistics of the critics; rewards
+//! divided by the deviation of discounted returns.
+//!
 //! What differs: that divisor is at least the largest return by the bound of the support (as in SimbaV2, Lee et al.
-//! 2025), so that no return lies beyond it; the actor's running statistics move by three updates' worth where
-//! `policy_every` is three, as it is passed only then; two layers of 256, where the paper has four of 512 and 256.
+//! 2025), so that no return lies beyond it, and an episode's return begins anew after its last reward; the actor is
+//! passed only where it learns, and its running statistics then move as far as they would have meanwhile; two layers of
+//! 256, where they have four of 512 and 256; γ is 0.99, where theirs follows from the length of episodes (0.995 for
+//! 1,000 steps); logarithms of deviations reach down to −20 as in SAC, theirs to −10.
 //!
 //! Reading order: `Config`, `Xqc::learn_critics`, `Critic::learn`, `Xqc::learn_actor`. Twin critics are trained side by
 //! side, by a thread each; more threads than two only help where next actions are drawn.
