@@ -12,7 +12,7 @@ What is compared
     step     CartPole, 1,024 environments, one core (pinned), random actions; environment steps a second
     ppo      PPO's training loop on CartPole, two 64x64 tanh networks, steps a second, without evaluation
     dqn      gradient steps a second on CartPole with rl-zoo3's settings, two threads
-    sac      gradient steps a second of SAC on Pendulum, 2x256, minibatches of 256, two threads
+    sac      gradient steps a second of SAC (and of Agon's XQC) on Pendulum, 2x256, minibatches of 256, two threads
     playout  uniformly random games a second from the beginning, one core (OpenSpiel's in C++, without Python)
     mcts     simulations a second of a tree search from the beginning, 2,000 a search, one core
     target   seconds from process start to the first evaluation (every 2,048 steps, 20 deterministic episodes) with a
@@ -117,6 +117,7 @@ def main():
         }),
         "sac": ("gradient steps/s", args.reps, {
             "agon": agon_bench(args.agon, "sac/pendulum x2"),
+            "agon xqc": agon_bench(args.agon, "xqc/pendulum x2"),
             "stable-baselines3": peer(python, "sac", "sb3"),
         }),
         "target": ("s", 5, {

@@ -30,7 +30,7 @@ impl<'a> View<'a> {
     }
 
     /// Row after row, of a wider matrix.
-    fn part(data: &'a [f32], rows: usize, columns: usize, width: usize) -> Self {
+    pub(crate) fn part(data: &'a [f32], rows: usize, columns: usize, width: usize) -> Self {
         Self { data, shape: (rows, columns), steps: (width, 1) }
     }
 

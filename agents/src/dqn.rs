@@ -213,6 +213,7 @@ impl Dqn {
             gamma: config.gamma,
             reward_scale: config.reward_scale,
             normalize_observation: config.normalize_observation,
+            return_bound: None,
             priorities: (config.priority_exponent > 0.0).then_some(priorities),
         };
         Ok(Self {

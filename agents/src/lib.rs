@@ -5,7 +5,7 @@
 //! | what an agent is, and which there are | [`agent`], [`registry`] |
 //! | the training loop | [`train`] |
 //! | PPO, A2C, REINFORCE | [`on_policy`], with [`dist`], [`normalise`] |
-//! | what off-policy learners share; SAC, TD3 | [`off_policy`], with [`replay`], [`squashed`] |
+//! | what off-policy learners share; SAC, TD3, XQC | [`off_policy`], with [`replay`], [`squashed`] |
 //! | DQN | [`dqn`], with [`q_task`], [`q_net`], [`q_loss`], [`replay`], [`distinct`], [`greedy`] |
 //! | Q-learning and SARSA over a table | [`tabular`] |
 //! | value and policy iteration | [`exact`] |

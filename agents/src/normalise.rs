@@ -88,9 +88,79 @@ impl Moments {
     }
 }
 
+/// What rewards are divided by, so that discounted returns have deviation 1 at most and stay within a bound: the running
+/// deviation of returns, or the largest of them by the bound where that is more (Lee et al. 2025, SimbaV2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReturnScale {
+    /// `[rows]`: discounted rewards of the episodes under way.
+    returns: Vec<f32>,
+    moments: Moments,
+    largest: f32,
+}
+
+impl ReturnScale {
+    /// Of so many rows, with nothing seen.
+    pub fn new(rows: usize) -> Self {
+        Self { returns: vec![0.0; rows], moments: Moments::new(1), largest: 0.0 }
+    }
+
+    /// Those of a save under this name.
+    ///
+    /// # Errors
+    /// [`AgentError::Checkpoint`] where they cannot be, or only one of the two scales rewards.
+    pub fn saved(saved: &Saved, name: &str, here: Option<&Self>) -> Result<Option<Self>, AgentError> {
+        let there: Option<Self> = saved.part(name)?;
+        let fits = |there: &Self, here: &Self| {
+            there.returns.iter().all(|x| x.is_finite())
+                && there.largest.is_finite()
+                && here.moments.fits(&there.moments)
+                && there.moments.fits(&here.moments)
+        };
+        match (&there, here) {
+            (None, None) => Ok(None),
+            (Some(scale), Some(here)) if fits(scale, here) => {
+                let mut scale = scale.clone();
+                // A warm start may have another number of environments.
+                scale.returns.resize(here.returns.len(), 0.0);
+                Ok(Some(scale))
+            }
+            _ => Err(AgentError::Checkpoint(format!("its `{name}` cannot be, or only one of the two scales rewards"))),
+        }
+    }
+
+    /// Takes a step's rewards `[rows]`; `ended`: whether the episode of a row ends with it.
+    pub fn update(&mut self, rewards: &[f32], gamma: f32, ended: impl Iterator<Item = bool>) {
+        for (sum, reward) in self.returns.iter_mut().zip(rewards) {
+            *sum = gamma * *sum + reward;
+            self.largest = self.largest.max(sum.abs());
+        }
+        self.moments.update(&self.returns);
+        self.returns.iter_mut().zip(ended).for_each(|(sum, ended)| *sum = if ended { 0.0 } else { *sum });
+    }
+
+    /// The divisor that keeps returns within ±`bound`.
+    pub fn divisor(&self, bound: f64) -> f32 {
+        self.moments.deviation().max(f64::from(self.largest) / bound) as f32
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two rows by hand: returns 1, 2 and then 0.5 + 3, 1 + 4 with γ = ½; the first row's episode ends between, so its
+    /// next return begins anew.
+    #[test]
+    fn rewards_are_scaled_by_returns() {
+        let mut scale = ReturnScale::new(2);
+        scale.update(&[1.0, 2.0], 0.5, [true, false].into_iter());
+        scale.update(&[3.0, 4.0], 0.5, [false, false].into_iter());
+        let returns = [1.0f64, 2.0, 3.0, 5.0];
+        let mean = returns.iter().sum::<f64>() / 4.0;
+        let deviation = (returns.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 4.0).sqrt();
+        assert!((f64::from(scale.divisor(100.0)) - deviation).abs() < 1e-3, "{scale:?}");
+        assert!((scale.divisor(2.0) - 2.5).abs() < 1e-6, "the largest return, 5, becomes the bound");
+    }
 
     #[test]
     fn batches_give_the_moments_of_all() {

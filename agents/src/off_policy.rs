@@ -2,6 +2,8 @@
 
 pub mod actor_critic;
 pub mod collector;
+mod normed;
 mod perceptron;
 pub mod sac;
 pub mod td3;
+pub mod xqc;

@@ -84,6 +84,18 @@ impl Outputs {
         }
     }
 
+    /// Writes `share` times the gradient of the mean return of probabilities at their logits: p (return − mean).
+    pub fn differentiate_mean(&self, logits: &[f32], share: f32, gradient: &mut [f32]) {
+        let (mut sum, mut mean) = (0.0, 0.0);
+        exponentials(logits, |i, p| {
+            sum += p;
+            mean += p * i as f32;
+            gradient[i] = p;
+        });
+        let (mean, scale) = (mean / sum, share * self.gap() / sum);
+        gradient.iter_mut().enumerate().for_each(|(i, g)| *g *= scale * (i as f32 - mean));
+    }
+
     /// The action of the largest mean return among those that are legal (all, where `legal` is empty).
     pub fn best(&self, row: &[f32], legal: &[bool]) -> usize {
         let mut best: Option<(usize, f32)> = None;

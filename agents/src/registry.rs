@@ -6,7 +6,7 @@ use crate::demand::Sales;
 use crate::demand::training::{self as demand, Demand};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
-use crate::off_policy::{sac, td3};
+use crate::off_policy::{sac, td3, xqc};
 use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
@@ -22,6 +22,8 @@ use tch::Device;
 enum Build {
     /// As a learner in an environment.
     Agent(fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>),
+    /// The same, of one that computes on the host, whatever device is asked for.
+    HostAgent(fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>),
     /// As a training of its own kind.
     Training(fn(&Map<String, Value>, Start<'_>) -> Result<Box<dyn Training>, AgentError>),
 }
@@ -80,7 +82,7 @@ impl Entry {
     /// Whether the settings fit an environment of this spec; nothing large is allocated.
     pub fn check(&self, settings: &Map<String, Value>, start: Start<'_>, envs: usize) -> Result<(), AgentError> {
         match self.build {
-            Build::Agent(build) => {
+            Build::Agent(build) | Build::HostAgent(build) => {
                 let (rows, device) = (start.env.spec().agents * envs, Device::Cpu);
                 build(settings, &Context { spec: start.env.spec(), rows, first_lane: 0, seed: 0, device, threads: 1 })
                     .map(drop)
@@ -89,10 +91,15 @@ impl Entry {
         }
     }
 
+    /// Where it computes when it is asked to on this device.
+    pub fn device(&self, asked: Device) -> Device {
+        if matches!(self.build, Build::HostAgent(_)) { Device::Cpu } else { asked }
+    }
+
     /// A new training.
     pub fn start(&self, settings: &Map<String, Value>, start: Start<'_>) -> Result<Box<dyn Training>, AgentError> {
         match self.build {
-            Build::Agent(build) => {
+            Build::Agent(build) | Build::HostAgent(build) => {
                 let Start { env, seed, steps, device, threads, .. } = start;
                 let spec = env.spec();
                 let first_lane = env.first_lane() * spec.agents as u32;
@@ -227,17 +234,26 @@ pub const AGENTS: &[Entry] = &[
         verified: "log-probabilities in closed form; gradients against libtorch's; pendulum (benches/learning.py)",
         declared: sac::Config::declared,
         resolve: |table| Ok(read::<sac::Config>(table)?.write()),
-        build: Build::Agent(|table, context| Ok(Box::new(sac::agent(read(table)?, context)?))),
+        build: Build::HostAgent(|table, context| Ok(Box::new(sac::agent(read(table)?, context)?))),
         infer: |table, place, saved| sac::inference(&read(table)?, place.spec, saved).map(Some),
     },
     Entry {
         kind: "td3",
         about: "Twin delayed deep deterministic policy gradient: continuous actions",
-        verified: "critics and their gradients are SAC's; pendulum (benches/learning.py)",
+        verified: "gradients against libtorch's; pendulum (benches/learning.py)",
         declared: td3::Config::declared,
         resolve: |table| Ok(read::<td3::Config>(table)?.write()),
-        build: Build::Agent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
+        build: Build::HostAgent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
         infer: |table, place, saved| td3::inference(&read(table)?, place.spec, saved).map(Some),
+    },
+    Entry {
+        kind: "xqc",
+        about: "Soft actor-critic with batch normalisation, unit weights and distributional critics: continuous actions, few steps",
+        verified: "losses and gradients against libtorch's; pendulum (benches/learning.py)",
+        declared: xqc::Config::declared,
+        resolve: |table| Ok(read::<xqc::Config>(table)?.write()),
+        build: Build::HostAgent(|table, context| Ok(Box::new(xqc::agent(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, _| xqc::inference(&read(table)?, spec, saved)),
     },
     Entry {
         kind: "tabular",
@@ -269,6 +285,16 @@ pub fn find(kind: &str) -> Result<&'static Entry, Option<String>> {
 mod tests {
     use super::*;
 
+    /// A run says where it computes: on the host, for agents that only compute there.
+    #[test]
+    fn devices_are_those_used() {
+        for (kind, device) in
+            [("sac", Device::Cpu), ("td3", Device::Cpu), ("xqc", Device::Cpu), ("ppo", Device::Cuda(0))]
+        {
+            assert_eq!(find(kind).unwrap().device(Device::Cuda(0)), device, "{kind}");
+        }
+    }
+
     #[test]
     fn names_of_other_libraries_are_understood() {
         for (kind, theirs, ours) in [
@@ -292,6 +318,7 @@ mod tests {
             ("sac", "train_freq", "train_every"),
             ("sac", "buffer_size", "memory"),
             ("td3", "policy_delay", "policy_every"),
+            ("xqc", "policy_delay", "policy_every"),
             ("td3", "target_policy_noise", "target_noise"),
             ("td3", "noise_clip", "target_noise_clip"),
         ] {

@@ -31,6 +31,40 @@ pub struct Draw {
     free: Vec<bool>,
 }
 
+/// Actions of several rows, with what their gradients need.
+#[derive(Clone, Debug, Default)]
+pub struct Draws {
+    /// `[rows, len]`, in (−1, 1).
+    pub actions: Vec<f32>,
+    /// `[rows]`: log-probabilities.
+    pub log_prob: Vec<f64>,
+    rows: Vec<Draw>,
+}
+
+impl Draws {
+    /// Draws an action for each row of outputs `[rows, 2 · len]` with standard normal numbers `[rows, len]`.
+    pub fn take(&mut self, head: &Squashed, out: &[f32], noise: &[f64]) {
+        let width = head.len();
+        self.rows.resize_with(noise.len() / width, Draw::default);
+        self.actions.clear();
+        self.log_prob.clear();
+        for ((out, draw), noise) in out.chunks_exact(2 * width).zip(&mut self.rows).zip(noise.chunks_exact(width)) {
+            self.log_prob.push(head.draw(out, noise.iter().copied(), draw));
+            self.actions.extend(draw.action.iter().map(|a| *a as f32));
+        }
+    }
+
+    /// The gradient at the outputs, `[rows, 2 · len]`: [`Squashed::differentiate`] row by row.
+    pub fn differentiate(&self, head: &Squashed, at_actions: &[f32], at_log_prob: f64, at_out: &mut Vec<f32>) {
+        let width = head.len();
+        at_out.resize(2 * at_actions.len(), 0.0);
+        let at_rows = at_actions.chunks_exact(width).zip(at_out.chunks_exact_mut(2 * width));
+        for (draw, (at_action, at_out)) in self.rows.iter().zip(at_rows) {
+            head.differentiate(draw, at_action, at_log_prob, at_out);
+        }
+    }
+}
+
 /// ln(1 − tanh² u), also where tanh u is 1 to the last digit.
 fn ln_derivative(u: f64) -> f64 {
     let x = -2.0 * u;

@@ -37,7 +37,9 @@ fn halves_of_a_batch_act_as_the_whole() {
         ("classic/cartpole", "dqn", with(json!({"epsilon_end": 0.5}))),
         ("classic/cartpole", "dqn", with(json!({"epsilon_end": 0.1, "temperature": 1.0}))),
         ("classic/pendulum", "sac", explores.clone()),
-        ("classic/pendulum", "td3", explores),
+        ("classic/pendulum", "td3", explores.clone()),
+        // Its actor's statistics would move at any rate.
+        ("classic/pendulum", "xqc", with(json!({"policy_every": 10_000}))),
     ] {
         let whole = states(env, kind, &settings, 0, 64);
         let halves = [0, 32].map(|first| states(env, kind, &settings, first, 32)).concat();

@@ -137,18 +137,44 @@ fn threads_change_nothing_of_pictures() {
 }
 
 #[test]
-fn sac_and_td3_resume_exactly() {
+fn continuous_control_resumes_exactly() {
     let small = json!({"hidden": [16, 24], "memory": 900, "learning_starts": 100, "train_every": 32,
                        "gradient_steps": 4, "minibatch": 64, "policy_every": 2});
-    for kind in ["sac", "td3"] {
+    for kind in ["sac", "td3", "xqc"] {
         resumes("classic/pendulum", &json!({}), kind, &small);
+    }
+}
+
+/// A warm start, with another number of environments, acts as what it begins with, and learns on.
+#[test]
+fn a_warm_start_acts_as_what_it_begins_with() {
+    let small = json!({"hidden": [16], "memory": 900, "learning_starts": 100, "train_every": 32, "minibatch": 64});
+    let played = |training: &dyn Training| {
+        let mut batch = agon_envs::find("classic/pendulum").unwrap().build(&Map::new(), 20, 1).unwrap();
+        evaluate(&mut *batch, &mut training.policy().unwrap(), 7, 0, &mut |_| {}).returns
+    };
+    for kind in ["sac", "td3", "xqc"] {
+        let mut learned = start("classic/pendulum", &json!({}), kind, &small, 1000);
+        while !learned.done() {
+            learned.advance().unwrap();
+        }
+        let env = agon_envs::find("classic/pendulum").unwrap().build(&Map::new(), 3, 1).unwrap();
+        let begin = Start { env, game: None, seed: 4, steps: 600, device: Device::Cpu, threads: 1, env_threads: 1 };
+        let mut warm = registry::find(kind).unwrap().start(small.as_object().unwrap(), begin).unwrap();
+        assert!(played(&*warm) != played(&*learned), "{kind}");
+        warm.warm(&learned.save().0).unwrap();
+        assert!(played(&*warm) == played(&*learned), "{kind}");
+        while !warm.done() {
+            warm.advance().unwrap();
+        }
+        assert!(played(&*warm) != played(&*learned), "{kind}");
     }
 }
 
 /// Parts of a minibatch of uneven size, on one thread and on three.
 #[test]
-fn threads_change_nothing_of_sac_and_td3() {
-    for kind in ["sac", "td3"] {
+fn threads_change_nothing_of_continuous_control() {
+    for kind in ["sac", "td3", "xqc"] {
         let trained = |threads: usize| {
             let set = json!({"hidden": [256, 256], "learning_starts": 200, "train_every": 32, "minibatch": 200});
             let mut training = threaded("classic/pendulum", &json!({}), kind, &set, 1000, threads);
@@ -204,6 +230,8 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
     let actor_critic = json!({"hidden": [8], "memory": 200, "learning_starts": 60, "train_every": 16,
                               "gradient_steps": 3, "minibatch": 140, "n_step": 3, "policy_every": 2,
                               "normalize_observation": true});
+    let xqc = json!({"hidden": [8], "critic_hidden": [8, 8], "memory": 200, "learning_starts": 60, "train_every": 16,
+                     "minibatch": 140, "n_step": 3, "bins": 11});
     let alphazero = json!({"width": 8, "blocks": 1, "simulations": 4, "moves": 40, "window": 200, "minibatch": 16,
                            "passes": 2.0});
     let short = json!({"step_limit": 20});
@@ -227,6 +255,7 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
         ("pricing/single-leg", none.clone(), "dqn", rainbow),
         ("classic/pendulum", none.clone(), "sac", actor_critic.clone()),
         ("pricing/perishable", json!({"price_range": [1.0, 8.0]}), "td3", actor_critic),
+        ("classic/pendulum", none.clone(), "xqc", xqc),
         ("pricing/single-leg", json!({"capacity": 3, "periods": 9}), "tabular", json!({"report_every": 20})),
         ("pricing/single-leg", json!({"capacity": 3, "periods": 9}), "exact", json!({"method": "policy-iteration"})),
         ("games/tic-tac-toe", none, "alphazero", alphazero),

@@ -57,6 +57,10 @@ impl Task for Plan {
         (self.agent.kind, &self.agent_settings)
     }
 
+    fn device(&self, asked: Device) -> Device {
+        self.agent.device(asked)
+    }
+
     fn provenance(&self) -> (&'static str, Value) {
         ("environment", json!({"id": self.env.id, "version": self.env.version}))
     }

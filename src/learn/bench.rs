@@ -143,10 +143,10 @@ fn gradient_steps(threads: usize) -> Outcome<f64> {
     Ok(f64::from(128 * bouts) / trainer.take_times().learn.as_secs_f64())
 }
 
-/// Gradient steps a second of SAC: two hidden layers of 256, minibatches of 256.
-fn soft_steps(threads: usize) -> Outcome<f64> {
+/// Gradient steps a second of SAC or XQC: two hidden layers of 256, minibatches of 256.
+fn soft_steps(kind: &str, threads: usize) -> Outcome<f64> {
     let settings = json!({"learning_starts": 1000, "memory": 20_000, "train_every": 100, "gradient_steps": 100});
-    let mut trainer = training(("sac", "classic/pendulum"), 1, &settings, 3000, threads)?;
+    let mut trainer = training((kind, "classic/pendulum"), 1, &settings, 3000, threads)?;
     let mut bouts = 0;
     while !trainer.done() {
         if !trainer.advance().map_err(|e| Failure::Internal(e.to_string()))?.is_empty() {
@@ -228,8 +228,9 @@ fn all() -> Vec<(String, &'static str, Measure)> {
         let measure = move || gradient_steps(threads);
         all.push((format!("dqn/cartpole rl-zoo3 x{threads}"), "gradient steps/s", Box::new(measure)));
     }
-    for threads in [1, 2] {
-        all.push((format!("sac/pendulum x{threads}"), "gradient steps/s", Box::new(move || soft_steps(threads))));
+    for (kind, threads) in [("sac", 1), ("sac", 2), ("xqc", 1), ("xqc", 2)] {
+        let measure = move || soft_steps(kind, threads);
+        all.push((format!("{kind}/pendulum x{threads}"), "gradient steps/s", Box::new(measure)));
     }
     all.push(("replay/prioritized 256 of 1M".into(), "µs", Box::new(prioritized)));
     all

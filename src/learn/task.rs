@@ -37,6 +37,11 @@ pub trait Task {
     /// What learns, by its name in a scenario, and its settings.
     fn learner(&self) -> (&'static str, &Map<String, Value>);
 
+    /// Where it computes when it is asked to on this device.
+    fn device(&self, asked: Device) -> Device {
+        asked
+    }
+
     /// What it learns from: for `provenance.json`.
     fn provenance(&self) -> (&'static str, Value);
 

@@ -183,7 +183,10 @@ impl Session {
         if args.ui == cli::Ui::Tui && !screen::is_terminal() {
             return Err(Failure::Input("--ui tui: there is no terminal here; use --ui plain".into()));
         }
-        let device = device::open(args.device)?;
+        let device = task.device(device::open(args.device)?);
+        if args.device == cli::Device::Cuda && device == agon_agents::Device::Cpu {
+            agon::tell!("note: {} computes on the CPU, whatever --device says", task.learner().0);
+        }
         agon_agents::set_threads(train.threads);
         if train.envs >= 10_000 {
             agon::tell!("preparing {} environments", train.envs);

@@ -190,8 +190,8 @@ pub trait Algorithm {
     /// One gradient step; its report, by name. `actions`: `[n, len]` of the batch, in (−1, 1).
     fn update(&mut self, batch: &Batch, actions: &[f32], rng: &mut Rng, rate: f64) -> Vec<(&'static str, f64)>;
 
-    /// The actor.
-    fn actor(&self) -> &Perceptrons;
+    /// The actor as a plain perceptron, and its parameters.
+    fn actor(&self) -> (&Dense, &Params);
 
     /// Everything that must be saved.
     fn save(&self, tensors: &mut Vec<(String, Tensor)>);
@@ -224,6 +224,8 @@ pub struct Pace {
     pub minibatch: usize,
     /// Adam's step size.
     pub rate: f64,
+    /// What a schedule leads it to.
+    pub last_rate: f64,
     /// How that changes over the run.
     pub schedule: Schedule,
 }
@@ -240,13 +242,14 @@ pub struct ActorCritic<A> {
     sample_rng: Rng,
 }
 
-/// Refuses environments whose actions are choices, and settings that need more memory than there is.
+/// Refuses environments whose actions are choices, and settings that need more memory than there is. `hidden`: the sizes
+/// of hidden layers, under their name in a scenario.
 pub fn fits(
     kind: &str,
     context: &Context<'_>,
     set: &Collecting,
     minibatch: usize,
-    hidden: &[usize],
+    (name, hidden): (&'static str, &[usize]),
 ) -> Result<Squashed, AgentError> {
     let Context { spec, rows, .. } = *context;
     let refuse = |name: &str, message: String| AgentError::Settings(vec![Issue::value(name, message)]);
@@ -264,7 +267,7 @@ pub fn fits(
     let sizes = [&[spec.obs_len() + head.len()], hidden, &[2 * head.len()]].concat();
     // Three networks with copies, moments, gradients of parts; again where they are put aside.
     let weights: f64 = sizes.windows(2).map(|w| 150.0 * w[0] as f64 * w[1] as f64).sum();
-    memory::fits("hidden", weights, "")?;
+    memory::fits(name, weights, "")?;
     let widest = hidden.iter().copied().max().unwrap_or(1).max(spec.obs_len() + head.len());
     let batch = 4.0 * minibatch as f64 * (3 * spec.obs_len() + 12 * widest * (hidden.len() + 1)) as f64;
     memory::fits("minibatch", batch, "")?;
@@ -289,7 +292,8 @@ impl<A: Algorithm> ActorCritic<A> {
     }
 
     fn bout(&mut self, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
-        let rate = self.pace.schedule.at(self.pace.rate, self.collector.progress);
+        let Pace { rate, last_rate, schedule, .. } = self.pace;
+        let rate = last_rate + schedule.at(rate - last_rate, self.collector.progress);
         let mut told = Vec::new();
         for _ in 0..self.pace.gradient_steps {
             go_on(stop)?;
@@ -351,18 +355,18 @@ impl<A: Algorithm> Agent for ActorCritic<A> {
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let moments = self.collector.saved_moments(saved)?;
+        let (moments, returns) = (self.collector.saved_moments(saved)?, self.collector.saved_returns(saved)?);
         self.algorithm.warm(saved)?;
-        self.collector.moments = moments;
+        (self.collector.moments, self.collector.returns) = (moments, returns);
         Ok(())
     }
 
     fn policy(&self) -> Box<dyn Policy> {
-        let actor = self.algorithm.actor();
+        let (dense, params) = self.algorithm.actor();
         Box::new(Frozen {
             name: A::NAME,
-            dense: actor.dense[0].clone(),
-            params: actor.params.frozen(),
+            dense: dense.clone(),
+            params: params.frozen(),
             head: self.head.clone(),
             moments: self.collector.moments.clone(),
             seen: Vec::new(),
@@ -412,13 +416,23 @@ pub fn inference(
     normalize_observation: bool,
     saved: &Saved,
 ) -> Result<Inference, AgentError> {
-    let refuse = || AgentError::Checkpoint(format!("{name} is for continuous actions"));
-    let head = Squashed::of(spec).ok_or_else(refuse)?;
     let mut actor = Perceptrons::new(0, "actor", 1, &[&[spec.obs_len()], hidden, &[outputs]].concat());
     actor.params.load_weights(saved)?;
+    frozen(name, spec, (actor.dense.remove(0), actor.params), normalize_observation, saved)
+}
+
+/// A policy of this actor, with the moments of a save.
+pub fn frozen(
+    name: &'static str,
+    spec: &Spec,
+    (dense, params): (Dense, Params),
+    normalize_observation: bool,
+    saved: &Saved,
+) -> Result<Inference, AgentError> {
+    let refuse = || AgentError::Checkpoint(format!("{name} is for continuous actions"));
+    let head = Squashed::of(spec).ok_or_else(refuse)?;
     let fresh = Moments::of(&spec.observation, normalize_observation);
     let moments = Moments::saved(saved, "moments", fresh.as_ref())?;
-    let (dense, params) = (actor.dense.remove(0), actor.params);
     let (seen, out, tape) = (Vec::new(), Vec::new(), Tape::default());
     let policy = Frozen { name, dense, params, head, moments, seen, out, tape };
     Ok(Inference { policy: Some(Box::new(policy)), network: None })

@@ -3,7 +3,7 @@
 
 use crate::agent::{AgentError, MOST_STEPS, Saved};
 use crate::greedy::see;
-use crate::normalise::Moments;
+use crate::normalise::{Moments, ReturnScale};
 use crate::replay::{Batch, Priorities, Replay, StepOutcome};
 use agon_core::rng::Rng;
 use agon_core::{Actions, FirstBuf, Slab, Spec, StepBuf};
@@ -27,6 +27,8 @@ pub struct Collecting {
     pub reward_scale: f64,
     /// Whether observations are standardised by their running moments.
     pub normalize_observation: bool,
+    /// Where rewards are scaled by the running returns: the bound of scaled returns.
+    pub return_bound: Option<f64>,
     /// How transitions are drawn; none draws uniformly.
     pub priorities: Option<Priorities>,
 }
@@ -40,6 +42,8 @@ pub struct Collector {
     pub replay: Replay,
     /// Of observations, where they are standardised.
     pub moments: Option<Moments>,
+    /// Of returns, where rewards are scaled by them.
+    pub returns: Option<ReturnScale>,
     /// Steps made.
     pub step: u64,
     /// How far the run is, from 0 to 1.
@@ -59,6 +63,7 @@ impl Collector {
             slab: Slab::new(spec, rows),
             replay: Replay::new(spec, rows, set.memory, set.n_step, set.gamma, set.priorities),
             moments: Moments::of(&spec.observation, set.normalize_observation),
+            returns: set.return_bound.map(|_| ReturnScale::new(rows)),
             step: 0,
             progress: 0.0,
             envs: (rows / spec.agents) as u64,
@@ -100,6 +105,10 @@ impl Collector {
     pub fn take(&mut self, progress: f64) {
         let scale = self.set.reward_scale as f32;
         self.slab.reward.iter_mut().for_each(|r| *r *= scale);
+        if let Some(returns) = &mut self.returns {
+            let ended = self.slab.terminated.iter().zip(&self.slab.truncated).map(|(a, b)| *a || *b);
+            returns.update(&self.slab.reward, self.set.gamma as f32, ended);
+        }
         self.replay.end(StepOutcome {
             action: self.slab.actions(),
             reward: &self.slab.reward,
@@ -148,11 +157,20 @@ impl Collector {
             moments.apply(&mut batch.obs);
             moments.apply(&mut batch.next_obs);
         }
+        if let (Some(returns), Some(bound)) = (&self.returns, self.set.return_bound) {
+            let divisor = returns.divisor(bound);
+            batch.reward.iter_mut().for_each(|r| *r /= divisor);
+        }
     }
 
     /// What observations are standardised by, as a save says.
     pub fn saved_moments(&self, saved: &Saved) -> Result<Option<Moments>, AgentError> {
         Moments::saved(saved, "moments", self.moments.as_ref())
+    }
+
+    /// What rewards are scaled by, as a save says.
+    pub fn saved_returns(&self, saved: &Saved) -> Result<Option<ReturnScale>, AgentError> {
+        ReturnScale::saved(saved, "returns", self.returns.as_ref())
     }
 
     /// The step at which it learns next.
@@ -171,13 +189,16 @@ impl Collector {
         ] {
             state.insert(key.into(), value);
         }
+        if let Some(returns) = &self.returns {
+            state.insert("returns".into(), json!(returns));
+        }
     }
 
     /// Restores a save, which says when it learns next.
     pub fn load(&mut self, saved: &Saved, due: u64) -> Result<(), AgentError> {
-        let moments = self.saved_moments(saved)?;
+        let (moments, returns) = (self.saved_moments(saved)?, self.saved_returns(saved)?);
         self.replay.load(saved, &saved.state["replay"])?;
-        self.moments = moments;
+        (self.moments, self.returns) = (moments, returns);
         (self.step, self.progress, self.due) = (saved.part("step")?, saved.part("progress")?, due);
         // What is due lies ahead, unless learning has not begun: else one step would be followed by endless learning.
         let soon = self.step.saturating_add(self.set.train_every.max(self.set.learning_starts));

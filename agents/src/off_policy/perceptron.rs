@@ -72,11 +72,6 @@ impl Perceptrons {
         norm.map_or(f64::NAN, f64::from)
     }
 
-    /// Updates made.
-    pub fn steps(&self) -> u64 {
-        self.adam.steps
-    }
-
     /// Weights and moments.
     pub fn save(&self, tensors: &mut Vec<(String, Tensor)>) {
         self.adam.save(self.name, &self.params, tensors);

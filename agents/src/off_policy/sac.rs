@@ -10,11 +10,11 @@ use super::actor_critic::{
 use super::collector::Collecting;
 use super::perceptron::{Now, Perceptrons};
 use crate::agent::{AgentError, Context, Inference, Saved};
-use crate::dense::{Seen, Tape};
+use crate::dense::{Dense, Seen, Tape};
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule};
 use crate::replay::Batch;
-use crate::squashed::{Draw, Squashed};
+use crate::squashed::{Draws, Squashed};
 use agon_core::Spec;
 use agon_core::rng::Rng;
 use agon_core::thread_pool::ThreadPool;
@@ -69,6 +69,7 @@ impl Config {
             gamma: self.gamma,
             reward_scale: self.reward_scale,
             normalize_observation: self.normalize_observation,
+            return_bound: None,
             priorities: None,
         }
     }
@@ -83,11 +84,12 @@ pub fn inference(config: &Config, spec: &Spec, saved: &Saved) -> Result<Inferenc
 /// A fresh learner.
 pub fn agent(config: Config, context: &Context<'_>) -> Result<ActorCritic<Sac>, AgentError> {
     let collecting = config.collecting();
-    let head = fits(Sac::NAME, context, &collecting, config.minibatch, &config.hidden)?;
+    let head = fits(Sac::NAME, context, &collecting, config.minibatch, ("hidden", &config.hidden))?;
     let pace = Pace {
         gradient_steps: config.gradient_steps,
         minibatch: config.minibatch,
         rate: config.learning_rate,
+        last_rate: 0.0,
         schedule: config.learning_rate_schedule,
     };
     let sac = Sac::new(config, head.clone(), context);
@@ -118,10 +120,8 @@ struct Part {
     tape: Tape,
     out: Vec<f32>,
     at_out: Vec<f32>,
-    actions: Vec<f32>,
+    drawn: Draws,
     at_actions: Vec<f32>,
-    log_prob: Vec<f64>,
-    draws: Vec<Draw>,
     x: Vec<f32>,
     y: Vec<f32>,
     critics: CriticWork,
@@ -167,11 +167,11 @@ impl Sac {
             let rows = rows_of(i, n, count);
             let next = &batch.next_obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor, head, next, &noise[0][rows.start * width..rows.end * width]);
-            join(next, &part.actions, rows.len(), &mut part.x);
+            join(next, &part.drawn.actions, rows.len(), &mut part.x);
             critics_now.smaller_of_copies(&part.x, &mut part.critics, &mut part.y);
             let (reward, discount) = (&batch.reward[rows.clone()], &batch.discount[rows.clone()]);
             for (k, y) in part.y.iter_mut().enumerate() {
-                let soft = f64::from(*y) - alpha * part.log_prob[k];
+                let soft = f64::from(*y) - alpha * part.drawn.log_prob[k];
                 *y = (f64::from(reward[k]) + f64::from(discount[k]) * soft) as f32;
             }
             let obs = &batch.obs[rows.start * obs_len..rows.end * obs_len];
@@ -194,20 +194,16 @@ impl Sac {
             let rows = rows_of(i, n, count);
             let obs = &batch.obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor_now, head, obs, &noise[1][rows.start * width..rows.end * width]);
-            join(obs, &part.actions, rows.len(), &mut part.x);
-            part.at_actions.resize(part.actions.len(), 0.0);
+            join(obs, &part.drawn.actions, rows.len(), &mut part.x);
+            part.at_actions.resize(part.drawn.actions.len(), 0.0);
             let value = critics.at_actions(&part.x, true, -share, &mut part.critics, &mut part.at_actions);
-            part.at_out.resize(part.out.len(), 0.0);
-            let at_rows = part.at_actions.chunks_exact(width).zip(part.at_out.chunks_exact_mut(2 * width));
-            for (draw, (at_action, at_out)) in part.draws.iter().zip(at_rows) {
-                head.differentiate(draw, at_action, alpha * share, at_out);
-            }
+            part.drawn.differentiate(head, &part.at_actions, alpha * share, &mut part.at_out);
             let (flat, net) = (actor_now.flat, &actor_now.dense[0]);
             net.backward(flat, &part.at_out, &mut part.tape);
             part.gradient.clear();
             part.gradient.resize(flat.len(), 0.0);
             net.gradient(Seen { x: obs, at_outputs: &part.at_out, tape: &part.tape, front: &[] }, &mut part.gradient);
-            let log_prob = part.log_prob.iter().sum::<f64>() * share;
+            let log_prob = part.drawn.log_prob.iter().sum::<f64>() * share;
             part.sums = [value + alpha * log_prob, -log_prob];
         });
         let gradients: Vec<&[f32]> = parts.iter().map(|p| &p.gradient[..]).collect();
@@ -228,18 +224,9 @@ impl Sac {
 impl Part {
     /// Draws actions for these observations with this noise, and keeps what their gradients need.
     fn act(&mut self, actor: Now<'_>, head: &Squashed, obs: &[f32], noise: &[f64]) {
-        let (width, net) = (head.len(), &actor.dense[0]);
-        let rows = noise.len() / width;
-        self.out.resize(rows * 2 * width, 0.0);
-        net.forward(actor.flat, obs, &mut self.out, &mut self.tape);
-        self.draws.resize_with(rows, Draw::default);
-        self.actions.clear();
-        self.log_prob.clear();
-        for ((out, draw), noise) in self.out.chunks_exact(2 * width).zip(&mut self.draws).zip(noise.chunks_exact(width))
-        {
-            self.log_prob.push(head.draw(out, noise.iter().copied(), draw));
-            self.actions.extend(draw.action.iter().map(|a| *a as f32));
-        }
+        self.out.resize(2 * noise.len(), 0.0);
+        actor.dense[0].forward(actor.flat, obs, &mut self.out, &mut self.tape);
+        self.drawn.take(head, &self.out, noise);
     }
 }
 
@@ -256,7 +243,7 @@ impl Algorithm for Sac {
             .collect();
         let part = &mut self.parts[0];
         part.act(self.actor.now(), &self.head, obs, &noise);
-        actions.copy_from_slice(&part.actions);
+        actions.copy_from_slice(&part.drawn.actions);
     }
 
     fn update(&mut self, batch: &Batch, actions: &[f32], rng: &mut Rng, rate: f64) -> Vec<(&'static str, f64)> {
@@ -279,8 +266,8 @@ impl Algorithm for Sac {
         ]
     }
 
-    fn actor(&self) -> &Perceptrons {
-        &self.actor
+    fn actor(&self) -> (&Dense, &Params) {
+        (&self.actor.dense[0], &self.actor.params)
     }
 
     fn save(&self, tensors: &mut Vec<(String, Tensor)>) {

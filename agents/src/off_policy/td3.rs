@@ -11,7 +11,7 @@ use super::collector::Collecting;
 use super::perceptron::{Now, Perceptrons, follow};
 use crate::agent::{AgentError, Context, Inference, Saved};
 use crate::bridge::host_view;
-use crate::dense::{Seen, Tape};
+use crate::dense::{Dense, Seen, Tape};
 use crate::net::Params;
 use crate::optim::Schedule;
 use crate::replay::Batch;
@@ -71,6 +71,7 @@ impl Config {
             gamma: self.gamma,
             reward_scale: self.reward_scale,
             normalize_observation: self.normalize_observation,
+            return_bound: None,
             priorities: None,
         }
     }
@@ -84,11 +85,12 @@ pub fn inference(config: &Config, spec: &Spec, saved: &Saved) -> Result<Inferenc
 /// A fresh learner.
 pub fn agent(config: Config, context: &Context<'_>) -> Result<ActorCritic<Td3>, AgentError> {
     let collecting = config.collecting();
-    let head = fits(Td3::NAME, context, &collecting, config.minibatch, &config.hidden)?;
+    let head = fits(Td3::NAME, context, &collecting, config.minibatch, ("hidden", &config.hidden))?;
     let pace = Pace {
         gradient_steps: config.gradient_steps,
         minibatch: config.minibatch,
         rate: config.learning_rate,
+        last_rate: 0.0,
         schedule: config.learning_rate_schedule,
     };
     let td3 = Td3::new(config, head.len(), context);
@@ -244,8 +246,8 @@ impl Algorithm for Td3 {
         vec![("critic_loss", loss), ("actor_loss", self.told), ("value", value), ("grad_norm", norm)]
     }
 
-    fn actor(&self) -> &Perceptrons {
-        &self.actor
+    fn actor(&self) -> (&Dense, &Params) {
+        (&self.actor.dense[0], &self.actor.params)
     }
 
     fn save(&self, tensors: &mut Vec<(String, Tensor)>) {
@@ -270,5 +272,104 @@ impl Algorithm for Td3 {
         self.actor.params.load_weights(saved)?;
         self.target.copy(&self.actor.params);
         self.critics.warm(saved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::rng::Stream;
+    use agon_core::{ActionSpec, Field};
+    use tch::{Device, Kind};
+
+    fn rows(x: &[f32], n: usize) -> Tensor {
+        Tensor::from_slice(x).view([n as i64, -1])
+    }
+
+    /// A network's outputs by tensor operations.
+    fn outputs(params: &Params, first: usize, x: &Tensor) -> Tensor {
+        let p = &params.leaves[first..];
+        p[5].addmm(&p[3].addmm(&p[1].addmm(x, &p[0]).relu(), &p[2]).relu(), &p[4])
+    }
+
+    fn close(found: &[f32], right: &Tensor, what: &str) {
+        let right = Vec::<f32>::try_from(right.view([-1])).unwrap();
+        let size = right.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let off = found.iter().zip(&right).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
+        assert!(found.len() == right.len() && size > 0.0 && off < 1e-5 * size, "{what}: {off} of {size}");
+    }
+
+    /// One gradient step: the critics' gradient at a target with clipped noise and clipped actions, and the actor's
+    /// through the first critic, are those of automatic differentiation; target networks follow every second step.
+    #[test]
+    fn gradients_are_libtorchs() {
+        let field = |name: &str| Field::new(name, "", -2.0, 3.0);
+        let action = ActionSpec::Continuous { fields: vec![field("a"), field("b")] };
+        let spec = Spec::new(["x", "y", "z"].map(field).to_vec(), action, 10);
+        let context = Context { spec: &spec, rows: 1, first_lane: 0, seed: 3, device: Device::Cpu, threads: 2 };
+        let n = 150; // parts of uneven size
+        let [deviation, most, tau] = [0.6, 0.5, 0.25];
+        let config = Config {
+            hidden: vec![16, 24],
+            minibatch: n,
+            memory: 10,
+            target_noise: deviation,
+            target_noise_clip: most,
+            tau,
+            ..Config::default()
+        };
+        let mut td3 = Td3::new(config, 2, &context);
+        let (mut rng, mut batch) = (Rng::new(9, Stream::Env, 0), Batch::new(&spec, n));
+        let mut draw = |x: &mut Vec<f32>| x.iter_mut().for_each(|x| *x = rng.normal() as f32);
+        for x in [&mut batch.obs, &mut batch.next_obs, &mut batch.reward, &mut batch.discount] {
+            draw(x);
+        }
+        let mut actions = vec![0.0; 2 * n];
+        draw(&mut actions);
+        actions.iter_mut().for_each(|a| *a = a.tanh());
+        // Other numbers than the networks', and actions of which some are at their bounds with the noise.
+        let _ = tch::no_grad(|| td3.critics.copies().flat.shallow_clone().g_mul_scalar_(1.1));
+        let _ = tch::no_grad(|| td3.target.flat.shallow_clone().g_mul_scalar_(3.0));
+        let (obs, next) = (rows(&batch.obs, n), rows(&batch.next_obs, n));
+        let all = |td3: &Td3, of: fn(&Part) -> &[f32]| {
+            let mut sum = vec![0.0; of(&td3.parts[0]).len()];
+            td3.parts.iter().for_each(|part| crate::optim::add(&mut sum, of(part)));
+            sum
+        };
+
+        // The rate is 0: networks stay as they are, and only targets move.
+        let noise: Vec<f64> = {
+            let mut rng = Rng::new(7, Stream::Act, 0);
+            (0..2 * n).map(|_| rng.normal()).collect()
+        };
+        let y = tch::no_grad(|| {
+            let noise = (Tensor::from_slice(&noise).view([n as i64, 2]) * deviation).clamp(-most, most);
+            let free = outputs(&td3.target, 0, &next).tanh() + noise.to_kind(Kind::Float);
+            let a = free.clamp(-1.0, 1.0);
+            let clipped = a.ne_tensor(&free).sum(Kind::Int64).int64_value(&[]);
+            assert!((1..2 * n as i64).contains(&clipped), "some actions are clipped");
+            let x = Tensor::cat(&[&next, &a], 1);
+            let [q1, q2] = [0, 6].map(|first| outputs(td3.critics.copies(), first, &x));
+            rows(&batch.reward, n) + rows(&batch.discount, n) * q1.minimum(&q2)
+        });
+        let x = Tensor::cat(&[&obs, &rows(&actions, n)], 1);
+        let loss = |first: usize| (outputs(td3.critics.params(), first, &x) - &y).square().mean(Kind::Float) * 0.5;
+        let loss = loss(0) + loss(6);
+        let right = td3.critics.params().gradient(&loss);
+        let told = td3.update(&batch, &actions, &mut Rng::new(7, Stream::Act, 0), 0.0);
+        assert!(
+            told[0].0 == "critic_loss" && (loss.double_value(&[]) - told[0].1).abs() < 1e-4 * told[0].1,
+            "{told:?}"
+        );
+        close(&all(&td3, |p| &p.critics.gradient), &right, "critics");
+        assert!(td3.parts.iter().all(|part| part.gradient.is_empty()), "the actor's turn is the next step");
+
+        let [actor, target] = [td3.actor.params.flat.copy(), td3.target.flat.copy()];
+        let told = td3.update(&batch, &actions, &mut rng, 0.0);
+        let a = outputs(&td3.actor.params, 0, &obs).tanh();
+        let loss = -outputs(td3.critics.params(), 0, &Tensor::cat(&[&obs, &a], 1)).mean(Kind::Float);
+        assert!(told[1].0 == "actor_loss" && (loss.double_value(&[]) - told[1].1).abs() < 1e-5, "{told:?}");
+        close(&all(&td3, |p| &p.gradient), &td3.actor.params.gradient(&loss), "actor");
+        close(host_view(&td3.target.flat).unwrap(), &(&target + (actor - &target) * tau), "target");
     }
 }
