@@ -267,10 +267,13 @@ fn models_are_known_by_their_checksum() {
     }
     write(folder.path(), "cart.xml", &cart(1.1, 0.8, 0.1, 20.0));
     let why = entry.build(&resolved, 1, 1).err().unwrap().to_string();
-    assert!(why.contains("another model"), "{why}");
+    assert!(why.contains("cart.xml is another model"), "{why}");
     let mut bytes = std::fs::read(&copy).unwrap();
     bytes.truncate(bytes.len() / 2);
     std::fs::write(&copy, bytes).unwrap();
+    let why = entry.build(&moved, 1, 1).err().unwrap().to_string();
+    assert!(why.contains("copy.mjb is another model"), "{why}");
+    moved.remove("checksum");
     let why = entry.build(&moved, 1, 1).err().unwrap().to_string();
     assert!(why.contains("copy.mjb"), "{why}");
 }

@@ -148,11 +148,6 @@ fn about(key: &str, error: EnvError) -> EnvError {
     }
 }
 
-/// CRC-32C of a model as MuJoCo saves it.
-fn checksum(model: &MjModel) -> u32 {
-    crc32c::crc32c(&mujoco::compiled(model))
-}
-
 /// Where episodes start: a keyframe, coordinates, velocities.
 type Start = (Option<usize>, Vec<f64>, Vec<f64>);
 
@@ -201,17 +196,11 @@ impl Robot for Mjcf {
     }
 
     fn load(set: &MjcfSettings) -> Result<Arc<MjModel>, EnvError> {
-        let model = mujoco::load("model", &set.model)?;
-        match set.checksum {
-            Some(sum) if sum != checksum(&model) => {
-                Err(EnvError::setting("model", format!("{} is another model than this was recorded with", set.model)))
-            }
-            _ => Ok(model),
-        }
+        mujoco::load_known("model", &set.model, set.checksum)
     }
 
     fn complete(set: MjcfSettings) -> Result<MjcfSettings, EnvError> {
-        let sum = checksum(&*Self::load(&set)?);
+        let sum = mujoco::checksum(&*Self::load(&set)?);
         Ok(MjcfSettings { checksum: Some(sum), ..set })
     }
 
