@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Puts MuJoCo where Agon looks for it: ${AGON_DEPS:-~/.cache/agon}/mujoco-3.17.0.
 
-    python3 scripts/mujoco.py            7 MB to download
+    python3 scripts/mujoco.py            7 MB to download, and 14 MB once for two robots of mjlab
     python3 scripts/mujoco.py --print    only prints the folder
 
 lib/     libmujoco, from PyPI's wheel of MuJoCo
-models/  the robots, from PyPI's wheel of Gymnasium
+models/  the robots, from PyPI's wheel of Gymnasium; go1/ and yam/ from that of mjlab (Apache-2.0), without what only
+         cameras see
 link/    what the programs are linked with: a small archive that has every function of mujoco.h and passes each call
          on to lib/, which it opens at the first one. So a program that is asked nothing of robots never loads MuJoCo,
          and one that does not find it can say so (docs/adr/0010-mujoco-on-demand.md).
@@ -19,16 +20,37 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
 
 VERSION = "3.17.0"
 GYMNASIUM = "1.4.0"
+MJLAB = "1.6.0"
 FORM = "1"  # raised when the folder's contents change with the same MuJoCo
 MAC = platform.system() == "Darwin"
 LIBRARY = f"libmujoco.{VERSION}.dylib" if MAC else f"libmujoco.so.{VERSION}"
 # The crate asks for these beside a static MuJoCo; here they are part of the library that is opened.
 INSIDE = ["tinyxml2", "qhullstatic_r", "ccd"]
+
+# Robots of mjlab: their file in its wheel, and what its Python sets beside it (go1_constants.py, yam_constants.py). What
+# stands around them is scripts/models/<name>.xml.
+SILENT = {"contype": "0", "conaffinity": "0"}
+FOOT = {"contype": "0", "conaffinity": "1", "condim": "3", "priority": "1", "friction": "0.6", "solimp": "0.9 0.95 0.023"}
+ROBOTS = {
+    "go1": ("unitree_go1/xmls/go1.xml", [
+        ("joint", r".*_(hip|thigh)_joint", {"armature": "0.0040263"}),
+        ("joint", r".*_calf_joint", {"armature": "0.0090592"}),
+        ("geom", r".*_collision\d*", SILENT),
+        ("geom", r".*_foot_collision", FOOT),
+    ]),
+    "yam": ("i2rt_yam/xmls/yam.xml", [
+        ("joint", r"joint[123]", {"armature": "0.032"}),
+        ("joint", r"joint[456]", {"armature": "0.0018"}),
+        ("joint", r".*_finger", {"damping": "10"}),
+        ("geom", r".*", SILENT),
+    ]),
+}
 
 LOADER = """
 #include <dlfcn.h>
@@ -115,6 +137,40 @@ def unpack(wheel: Path, inside: str, keep: str, into: Path) -> None:
                     shutil.copyfileobj(source, out)
 
 
+def bare(text: bytes, edits: list) -> bytes:
+    """A robot without its visual meshes, textures and cameras, with some attributes set."""
+    tree = ET.fromstring(text)
+    for parent in list(tree.iter()):
+        for child in list(parent):
+            seen = child.tag == "geom" and child.get("class") == "visual"
+            if seen or child.tag in ("mesh", "camera", "light"):
+                parent.remove(child)
+    for tag, pattern, values in edits:
+        for part in tree.find("worldbody").iter(tag):
+            if re.fullmatch(pattern, part.get("name", "")):
+                part.attrib.update(values)
+    return ET.tostring(tree)
+
+
+def robots(home: Path) -> None:
+    """go1/ and yam/ of the models: a robot each, and the scene that it stands in."""
+    missing = [name for name in ROBOTS if not (home / "models" / name).is_dir()]
+    if not missing:
+        return
+    print(f"fetching the robots {', '.join(missing)} of mjlab {MJLAB} once, into {home}/models", file=sys.stderr)
+    with tempfile.TemporaryDirectory(dir=home, prefix="fetch-") as folder:
+        pip_download([f"mjlab=={MJLAB}"], Path(folder))
+        with zipfile.ZipFile(next(Path(folder).glob("mjlab-*.whl"))) as archive:
+            for name in missing:
+                file, edits = ROBOTS[name]
+                fresh = Path(folder) / name
+                fresh.mkdir()
+                (fresh / "robot.xml").write_bytes(bare(archive.read(f"mjlab/asset_zoo/robots/{file}"), edits))
+                (fresh / "LICENSE").write_bytes(archive.read(f"mjlab-{MJLAB}.dist-info/licenses/LICENSE"))
+                shutil.copy(Path(__file__).parent / "models" / f"{name}.xml", fresh / "scene.xml")
+                fresh.rename(home / "models" / name)  # whole or not at all
+
+
 def names_of(arguments: str) -> list[str]:
     """The names in a C parameter list."""
     names, depth, start = [], 0, 0
@@ -176,6 +232,7 @@ def main() -> None:
         return
     stamp = home / "agon-form"
     if stamp.exists() and stamp.read_text().strip() == FORM:
+        robots(home)
         return
     root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root(), prefix="fetch-") as folder:
@@ -192,6 +249,7 @@ def main() -> None:
         if home.exists():
             shutil.rmtree(home)
         fresh.rename(home)  # the folder appears whole or not at all
+    robots(home)
     print(f"MuJoCo {VERSION} is in {home}", file=sys.stderr)
 
 

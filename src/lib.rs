@@ -5,6 +5,7 @@
 //! `agon --help` never waits for libtorch.
 #![allow(missing_docs)] // a program: its modules say what they are for, its interface is the command line
 
+pub mod beside;
 pub mod cli;
 pub mod drive;
 pub mod embedded;

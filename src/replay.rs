@@ -1,5 +1,6 @@
 //! `agon replay`: simulates a saved episode again, checks every hash, shows it or exports it.
 
+use crate::beside;
 use crate::cli;
 use crate::failure::{Failure, Outcome};
 use crate::run::{Run, read_episode};
@@ -107,7 +108,9 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
         let version = ReplayError::Version { env: header.env.clone(), recorded: header.version, here: entry.version };
         return Err(Failure::Check(format!("{}: {version}", path.display())));
     }
-    let mut solo = Solo::new(entry.build(&header.settings, 1, 1).map_err(|e| wrong(&e))?);
+    let mut settings = header.settings.clone();
+    beside::find(entry.files, &mut settings, path.parent().unwrap_or(Path::new("")));
+    let mut solo = Solo::new(entry.build(&settings, 1, 1).map_err(|e| wrong(&e))?);
     solo.reset(header.seed, agon_core::rng::Stream::Env);
     let mut scenes = Vec::with_capacity(episode.steps.len() + 1);
     let mut before = None;

@@ -159,8 +159,13 @@ impl Run {
 
     /// Writes a small file whole or not at all.
     pub fn write(&self, name: &str, text: &str) -> Outcome {
+        self.write_bytes(name, text.as_bytes())
+    }
+
+    /// The same of any content.
+    pub fn write_bytes(&self, name: &str, bytes: &[u8]) -> Outcome {
         let path = self.path(name);
-        disk::write(&path, text.as_bytes()).map_err(|e| self.failed(&path, &e))
+        disk::write(&path, bytes).map_err(|e| self.failed(&path, &e))
     }
 
     /// What it means that something of the run cannot be written.

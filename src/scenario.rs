@@ -181,7 +181,16 @@ fn convert_value(
         }
         DeValue::Boolean(b) => (*b).into(),
         DeValue::Datetime(d) => d.to_string().into(),
-        DeValue::Array(a) => a.iter().map(|v| convert_value(v.get_ref(), path, places)).collect(),
+        DeValue::Array(a) => {
+            let one = |(place, v): (usize, &toml::Spanned<DeValue<'_>>)| {
+                path.push(place.to_string());
+                places.insert(path.clone(), (v.span(), v.span()));
+                let value = convert_value(v.get_ref(), path, places);
+                path.pop();
+                value
+            };
+            (1..).zip(a.iter()).map(one).collect()
+        }
         DeValue::Table(t) => Value::Object(convert(t, path, places)),
     }
 }

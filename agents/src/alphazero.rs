@@ -328,7 +328,7 @@ impl AlphaZero {
         self.owed += played.kept as f64 * self.config.passes;
         for &(total, length) in &played.games {
             let total = f64::from(total);
-            self.episodes.add(&EpisodeEnd { row: 0, total, length, truncated: false });
+            self.episodes.add(&EpisodeEnd { row: 0, total, length, truncated: false, failed: None });
         }
         self.tell(&played, &mut report);
         let [network, all] = played.times;

@@ -83,7 +83,7 @@ pub fn evaluate_until(
     let mut slab = Slab::new(spec, rows);
     slab.final_mask.clear(); // nobody looks at it
 
-    let measures = env.measures();
+    let measures = env.measures().to_vec();
     let m = measures.len();
     let (mut counted, mut folded) = (vec![0.0; m], vec![0.0; m * env.envs()]);
     let mut acted_on = slab.obs.clone();
@@ -112,7 +112,7 @@ pub fn evaluate_until(
             if m > 0 {
                 env.measure(i, if over { View::Final } else { View::Now }, &mut counted);
             }
-            for ((sum, x), measure) in folded[i * m..].iter_mut().zip(&counted).zip(measures) {
+            for ((sum, x), measure) in folded[i * m..].iter_mut().zip(&counted).zip(&measures) {
                 *sum = if measure.fold == Fold::Last { *x } else { *sum + x };
                 if over && measure.fold == Fold::Mean {
                     *sum /= f64::from(step + 1);

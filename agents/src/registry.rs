@@ -253,7 +253,7 @@ pub const AGENTS: &[Entry] = &[
         declared: xqc::Config::declared,
         resolve: |table| Ok(read::<xqc::Config>(table)?.write()),
         build: Build::HostAgent(|table, context| Ok(Box::new(xqc::agent(read(table)?, context)?))),
-        infer: Some(|table, spec, saved, _| xqc::inference(&read(table)?, spec, saved)),
+        infer: |table, place, saved| xqc::inference(&read(table)?, place.spec, saved).map(Some),
     },
     Entry {
         kind: "tabular",

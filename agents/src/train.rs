@@ -25,12 +25,22 @@ pub struct Episodes {
     pub high: f64,
     /// The sum of their lengths.
     pub length: u64,
+    /// How many ended because their simulation could not go on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: u64,
+    /// Why the last of them could not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Episodes {
     /// Restored from a save.
     pub(crate) fn read(saved: &Value) -> Result<Self, AgentError> {
-        let read = Self::deserialize(saved).ok().filter(|e| e.count.max(e.length) <= MOST_STEPS);
+        let read = Self::deserialize(saved).ok().filter(|e| e.count.max(e.length).max(e.failed) <= MOST_STEPS);
         read.ok_or_else(|| AgentError::Checkpoint("its `episodes` cannot be read".into()))
     }
 
@@ -41,6 +51,10 @@ impl Episodes {
         self.count += 1;
         self.total += end.total;
         self.length += u64::from(end.length);
+        if let Some(why) = end.failed {
+            self.failed += 1;
+            self.why = why.into();
+        }
     }
 }
 
@@ -283,7 +297,7 @@ impl Training for Trainer {
     }
 
     fn task_scalars(&self) -> Vec<String> {
-        let measures = if self.episodes_end() { &[] } else { self.env.measures() };
+        let measures = if self.episodes_end() { &[][..] } else { self.env.measures() };
         measures.iter().map(|m| m.name.to_owned()).collect()
     }
 

@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rate(seconds, step)
     } else {
         let ActionSpec::Continuous { fields } = &h.env.spec().action else { return Err("robots take numbers".into()) };
-        let mut data = Data::try_new(mujoco::load(file)?)?;
+        let mut data = Data::try_new(mujoco::load("xml_file", file)?)?;
         let (mut rng, mut age) = (Rng::new(1, Stream::Act, 0), 0);
         let mut step = || {
             for (control, f) in data.ctrl_mut().iter_mut().zip(fields) {

@@ -6,6 +6,7 @@ pub mod half_cheetah;
 pub mod hopper;
 pub mod humanoid;
 pub mod humanoid_standup;
+pub mod mjcf;
 pub mod mujoco;
 pub mod pendulums;
 pub mod pusher;
@@ -22,6 +23,9 @@ use simulator::Robots;
 
 const GYM: &str = "states injected into Gymnasium 1.4.0 on MuJoCo 3.17.0, at most 1e-10 (tests/golden/robots.py)";
 
+const MJCF: &str =
+    "Gymnasium's ant in the same steps, terms by hand, randomised models by MuJoCo's own (envs/tests/mjcf.rs)";
+
 pub const ENTRIES: &[Entry] = &[
     Entry::states::<Robots<half_cheetah::HalfCheetah>>("robot/half-cheetah", "Run on two legs in a plane", GYM),
     Entry::states::<Robots<hopper::Hopper>>("robot/hopper", "Hop on one leg in a plane", GYM),
@@ -32,6 +36,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry::states::<Robots<swimmer::Swimmer>>("robot/swimmer", "Swim with three links", GYM),
     Entry::states::<Robots<reacher::Reacher>>("robot/reacher", "Reach a target with an arm of two links", GYM),
     Entry::states::<Robots<pusher::Pusher>>("robot/pusher", "Push an object to a goal with an arm", GYM),
+    Entry::states::<Robots<mjcf::Mjcf>>("robot/mjcf", "A robot of any MJCF file, by settings alone", MJCF),
     Entry::states::<Robots<pendulums::InvertedPendulum>>("robot/inverted-pendulum", "Balance a pole on a cart", GYM),
     Entry::states::<Robots<pendulums::InvertedDoublePendulum>>(
         "robot/inverted-double-pendulum",

@@ -137,7 +137,9 @@ fn failed_simulations_end_their_episode_alone() {
         step(&mut h, &actions);
         let width = actions.len() / 2;
         step(&mut alone, &[&actions[width..], &actions[width..]].concat());
-        assert_eq!((h.terminated[0], h.terminated[1], h.reward[0]), (true, false, 0.0), "{id}");
+        assert_eq!((h.truncated[0], h.truncated[1], h.reward[0]), (true, false, 0.0), "{id}");
+        assert!(!h.terminated[0], "{id}: it was cut off, so that its value is not taken to be 0");
+        assert_eq!(h.env.ended().iter().map(|e| e.failed.is_some()).collect::<Vec<_>>(), [true], "{id}");
         assert!(h.obs.iter().chain(&h.reward).chain(&h.final_obs[..h.obs.len() / 2]).all(|x| x.is_finite()), "{id}");
         let half = h.obs.len() / 2;
         assert_eq!(h.obs[half..], alone.obs[half..], "the other robot goes on");

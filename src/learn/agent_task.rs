@@ -65,8 +65,14 @@ impl Task for Plan {
         ("environment", json!({"id": self.env.id, "version": self.env.version}))
     }
 
-    fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
-        Ok(self.report.iter().map(|report| ("fit.json", format!("{:#}\n", report.json))).collect())
+    fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
+        let fitted = self.report.iter().map(|report| ("fit.json", format!("{:#}\n", report.json).into_bytes()));
+        let mut files: Vec<_> = fitted.collect();
+        for (key, copy) in self.env.files {
+            let content = self.env.file(&self.env_settings, key);
+            files.push((copy, content.map_err(|e| Failure::Input(e.to_string()))?));
+        }
+        Ok(files)
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -175,8 +175,8 @@ impl Task for DataTask {
         ("data", json!(self.data))
     }
 
-    fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
-        Ok(vec![(COPY, agon::text::read(&self.data)?)])
+    fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
+        Ok(vec![(COPY, agon::text::read(&self.data)?.into_bytes())])
     }
 
     fn remarks(&self) -> Vec<String> {

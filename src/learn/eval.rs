@@ -325,7 +325,7 @@ pub fn save_episodes(
             format: FORMAT.into(),
             env: plan.env.id.into(),
             version: plan.env.version,
-            settings: plan.eval_env_settings.clone(),
+            settings: agon::beside::copied(&plan.env, &plan.eval_env_settings, "../"),
             seed,
             actor: rival.map_or(actor.into(), |rival| format!("{actor} and {rival}")),
             start: recorded.start,

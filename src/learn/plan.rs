@@ -2,6 +2,7 @@
 
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
+use agon::beside;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::registry;
@@ -153,9 +154,14 @@ impl Plan {
                 Some(market::fill(&data, &fit, &mut env_settings)?)
             }
         };
+        if let Some((key, _)) = env.files.iter().find(|(key, _)| changed.contains_key(*key)) {
+            let message = "a run is evaluated with the file that it is trained with";
+            return Err(source.wrong(&[Issue::key(key, message).within("env").within("eval")]));
+        }
+        beside::find(env.files, &mut env_settings, path.parent().unwrap_or(Path::new("")));
         let env_settings = env.resolve(&env_settings).map_err(|e| env_failure(source, e))?;
         let mut eval_env_settings = env_settings.clone();
-        eval_env_settings.extend(changed.clone());
+        merge(&mut eval_env_settings, &changed);
         let eval_env_settings = env.resolve(&eval_env_settings).map_err(|e| match e {
             EnvError::Settings(issues) => within("eval")(issues.into_iter().map(|i| i.within("env")).collect()),
             other => env_failure(source, other),
@@ -163,8 +169,14 @@ impl Plan {
         let agent_settings = agent.resolve(&agent_settings).map_err(|e| agent_failure(source, e))?;
         let name = source.name(path)?;
         let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
-        let resolved =
-            resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, (&eval, changed))?;
+        let resolved = resolve(
+            &name,
+            about,
+            (&env, &beside::copied(&env, &env_settings, "./")),
+            (agent, &agent_settings),
+            &train,
+            (&eval, changed),
+        )?;
         let plan = Self {
             stop: Arc::default(),
             name,
@@ -342,6 +354,16 @@ fn env_failure(source: &Source, error: EnvError) -> Failure {
     match error {
         EnvError::Settings(issues) => source.wrong(&issues.into_iter().map(|i| i.within("env")).collect::<Vec<_>>()),
         other => Failure::Input(other.to_string()),
+    }
+}
+
+/// Changes what `changes` names, in tables within tables too.
+fn merge(settings: &mut Map<String, Value>, changes: &Map<String, Value>) {
+    for (key, change) in changes {
+        match (settings.get_mut(key), change) {
+            (Some(Value::Object(inner)), Value::Object(change)) => merge(inner, change),
+            _ => drop(settings.insert(key.clone(), change.clone())),
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub trait Task {
     fn provenance(&self) -> (&'static str, Value);
 
     /// Files of a new run beside its scenario: names and contents.
-    fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
+    fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         Ok(Vec::new())
     }
 

@@ -365,9 +365,13 @@ impl Session {
     }
 
     fn report(&mut self, values: Vec<(String, f64)>) {
-        let step = self.trainer.step();
+        let (step, e, mut values) = (self.trainer.step(), self.trainer.take_episodes(), values);
+        if e.failed > 0 {
+            values.push(("blow_ups".into(), e.failed as f64));
+            let note = format!("{} episodes were cut off, as their simulation could not go on: {}", e.failed, e.why);
+            self.sinks.emit(&Event::Note(note));
+        }
         self.sinks.emit(&Event::Scalars { step, values });
-        let e = self.trainer.take_episodes();
         if e.count > 0 {
             let n = e.count as f64;
             let (mean, length) = (e.total / n, e.length as f64 / n);
@@ -495,8 +499,8 @@ impl Session {
 
 /// The files that say what this run is.
 fn describe(run: &Run, task: &dyn Task, device: Device, from: Option<&Path>) -> Outcome {
-    for (name, text) in task.files()? {
-        run.write(name, &text)?;
+    for (name, bytes) in task.files()? {
+        run.write_bytes(name, &bytes)?;
     }
     let (source, what) = task.provenance();
     let train = task.train();

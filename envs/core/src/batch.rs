@@ -30,6 +30,8 @@ pub trait States: Sized + Send + 'static {
     const PLAYERS: &'static [Player] = &[];
     /// See [`Env::MEASURES`].
     const MEASURES: &'static [Measure] = &[];
+    /// Settings that name a file, and what a copy of it is called in a run's folder.
+    const FILES: &'static [(&'static str, &'static str)] = &[];
 
     /// The states of `envs` environments, to be reset before they are stepped; `threads` affects only speed. Checks the
     /// settings together (each alone was checked when it was read).
@@ -85,11 +87,30 @@ pub trait States: Sized + Send + 'static {
     fn model(&self, _most_states: usize) -> Result<Model, String> {
         Err("it does not give its transition probabilities".into())
     }
+    /// What [`States::measure`] writes, where that depends on the settings.
+    fn measures(&self) -> &[Measure] {
+        Self::MEASURES
+    }
     /// See [`Env::measure`].
     fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
     /// See [`Env::position`].
     fn position(&self, _state: &Self::State) -> Option<Position> {
         None
+    }
+    /// Why environment i could not go on, where a step said `terminated` for that: such an episode counts as truncated,
+    /// and its last observation is the last one that was whole.
+    fn failed(&self, _i: usize) -> Option<&'static str> {
+        None
+    }
+    /// Drops what environment i carries from episode to episode: a new run begins.
+    fn forget(&mut self, _i: usize) {}
+    /// The settings with what they leave to files outside: checksums of those.
+    fn complete(settings: Self::Settings) -> Result<Self::Settings, EnvError> {
+        Ok(settings)
+    }
+    /// The content of the file that the setting `key` names, one of [`States::FILES`].
+    fn file(_settings: &Self::Settings, _key: &str) -> Result<Vec<u8>, EnvError> {
+        Ok(Vec::new())
     }
 }
 
@@ -279,6 +300,7 @@ impl<S: States> Batch<S> {
 
     /// Notes the end of environment i's episode and starts its next one.
     fn restart(&mut self, i: usize, truncated: bool, obs: &mut [f32], final_obs: &mut [f32], final_mask: &mut [bool]) {
+        let failed = self.states.failed(i);
         let spec = self.states.spec();
         let (agents, width) = (spec.agents, spec.agents * spec.obs_len());
         if truncated && !final_mask.is_empty() {
@@ -287,7 +309,7 @@ impl<S: States> Batch<S> {
         }
         for row in i * agents..(i + 1) * agents {
             let (total, length) = (std::mem::take(&mut self.totals[row]), self.clocks[i]);
-            self.ended.push(EpisodeEnd { row: row as u32, total, length, truncated });
+            self.ended.push(EpisodeEnd { row: row as u32, total, length, truncated, failed });
         }
         if self.keep_finals {
             self.finals[i] = (self.states.get(i), self.clocks[i]);
@@ -323,6 +345,7 @@ impl<S: States> VecEnv for Batch<S> {
     fn reset(&mut self, seed: u64, stream: Stream, first: FirstBuf<'_>) {
         for i in 0..self.envs() {
             self.rngs[i] = Rng::new(seed, stream, self.first_lane + i as u32);
+            self.states.forget(i);
             self.states.reset(i, &mut self.rngs[i]);
         }
         self.clocks.fill(0);
@@ -372,6 +395,10 @@ impl<S: States> VecEnv for Batch<S> {
             while left != 0 {
                 let i = word * 8 + left.trailing_zeros() as usize / 8;
                 left &= left - 1; // a flag is one bit
+                let failed = self.states.failed(i).is_some();
+                if failed {
+                    out.terminated[i * agents..(i + 1) * agents].fill(false);
+                }
                 let truncated = !out.terminated[i * agents];
                 out.truncated[i * agents..(i + 1) * agents].fill(truncated);
                 self.restart(i, truncated, out.obs, out.final_obs, out.final_mask);
@@ -415,8 +442,8 @@ impl<S: States> VecEnv for Batch<S> {
         self.states.model(most_states)
     }
 
-    fn measures(&self) -> &'static [Measure] {
-        S::MEASURES
+    fn measures(&self) -> &[Measure] {
+        self.states.measures()
     }
 
     fn measure(&self, env: usize, view: View, out: &mut [f64]) {

@@ -21,9 +21,12 @@ pub struct Entry {
     pub version: u32,
     /// The scripted players it brings.
     pub players: &'static [Player],
+    /// See [`States::FILES`].
+    pub files: &'static [(&'static str, &'static str)],
     declared: fn() -> Vec<Declared>,
     build: fn(&Map<String, Value>, u32, usize, usize) -> Result<Box<dyn VecEnv>, EnvError>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, EnvError>,
+    file: fn(&Map<String, Value>, &str) -> Result<Vec<u8>, EnvError>,
 }
 
 impl Entry {
@@ -49,12 +52,14 @@ impl Entry {
             verified,
             version: S::VERSION,
             players: S::PLAYERS,
+            files: S::FILES,
             declared: S::Settings::declared,
             build: |table, first_lane, envs, threads| {
                 let settings = S::Settings::read(table).map_err(EnvError::Settings)?;
                 Ok(Box::new(Batch::<S>::new(settings, envs, threads)?.from_lane(first_lane)))
             },
-            resolve: |table| Ok(S::Settings::read(table).map_err(EnvError::Settings)?.write()),
+            resolve: |table| Ok(S::complete(S::Settings::read(table).map_err(EnvError::Settings)?)?.write()),
+            file: |table, key| S::file(&S::Settings::read(table).map_err(EnvError::Settings)?, key),
         }
     }
 
@@ -88,6 +93,11 @@ impl Entry {
     /// The same settings with every default filled in.
     pub fn resolve(&self, settings: &Map<String, Value>) -> Result<Map<String, Value>, EnvError> {
         (self.resolve)(settings)
+    }
+
+    /// The content of the file that the setting `key`, one of `files`, names.
+    pub fn file(&self, settings: &Map<String, Value>, key: &str) -> Result<Vec<u8>, EnvError> {
+        (self.file)(settings, key)
     }
 }
 

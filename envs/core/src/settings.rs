@@ -100,6 +100,10 @@ pub trait Setting: Clone + Sized {
     fn kind() -> String;
     /// From a value, or what was expected.
     fn from_value(value: &Value) -> Result<Self, String>;
+    /// The same with the place of each error within the value: tables name their keys.
+    fn read_value(value: &Value) -> Result<Self, Vec<Issue>> {
+        Self::from_value(value).map_err(|message| vec![Issue { path: Vec::new(), at_key: false, message }])
+    }
     /// Back into a value.
     fn to_value(&self) -> Value;
     /// Its numbers, for range checks.
@@ -189,9 +193,24 @@ impl<T: Setting> Setting for Vec<T> {
         format!("list of {}", T::kind())
     }
     fn from_value(value: &Value) -> Result<Self, String> {
-        let list = value.as_array().ok_or_else(|| format!("expected a list, found {}", found(value)))?;
-        let one = |(i, v)| T::from_value(v).map_err(|e| format!("at place {}: {e}", i + 1));
-        list.iter().enumerate().map(one).collect()
+        Self::read_value(value).map_err(|issues| issues[0].message.clone())
+    }
+    fn read_value(value: &Value) -> Result<Self, Vec<Issue>> {
+        let expected = |message| vec![Issue { path: Vec::new(), at_key: false, message }];
+        let list = value.as_array().ok_or_else(|| expected(format!("expected a list, found {}", found(value))))?;
+        let mut issues = Vec::new();
+        let mut read = Vec::with_capacity(list.len());
+        for (place, value) in (1..).zip(list) {
+            match T::read_value(value) {
+                Ok(one) => read.push(one),
+                // A table of a list is found by its place; of another value the list is told.
+                Err(inner) => issues.extend(inner.into_iter().map(|issue| match &issue.path[..] {
+                    [] => Issue { message: format!("at place {place}: {}", issue.message), ..issue },
+                    _ => issue.within(&place.to_string()),
+                })),
+            }
+        }
+        if issues.is_empty() { Ok(read) } else { Err(issues) }
     }
     fn to_value(&self) -> Value {
         self.iter().map(T::to_value).collect()
@@ -207,6 +226,9 @@ impl<T: Setting> Setting for Option<T> {
     }
     fn from_value(value: &Value) -> Result<Self, String> {
         if value.is_null() { Ok(None) } else { T::from_value(value).map(Some) }
+    }
+    fn read_value(value: &Value) -> Result<Self, Vec<Issue>> {
+        if value.is_null() { Ok(None) } else { T::read_value(value).map(Some) }
     }
     fn to_value(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::to_value)
@@ -280,8 +302,8 @@ pub fn read_one<T: Setting>(
     issues: &mut Vec<Issue>,
 ) {
     let Some(value) = table.get(name) else { return };
-    match T::from_value(value) {
-        Err(message) => issues.push(Issue::value(name, message)),
+    match T::read_value(value) {
+        Err(inner) => issues.extend(inner.into_iter().map(|issue| issue.within(name))),
         Ok(read) => {
             let outside = |x: &f64| range.is_some_and(|(low, high)| !(*x >= low && *x <= high));
             match read.numbers().iter().find(|x| outside(x)) {
@@ -295,13 +317,32 @@ pub fn read_one<T: Setting>(
     }
 }
 
+/// Reads a table that is a setting itself; a value that is no table stands for its first key alone. For the macro.
+pub fn read_table<S: Settings>(value: &Value) -> Result<S, Vec<Issue>> {
+    match (value, S::declared().first()) {
+        (Value::Object(table), _) => S::read(table),
+        (value, Some(first)) => {
+            let alone = S::read(&Map::from_iter([(first.name.to_owned(), value.clone())]));
+            // It is where the value is: the key is not written.
+            let here = |issue: Issue| Issue { path: issue.path[1..].to_vec(), ..issue };
+            alone.map_err(|issues| issues.into_iter().map(here).collect())
+        }
+        (value, None) => Err(vec![Issue {
+            path: Vec::new(),
+            at_key: false,
+            message: format!("expected a table, found {}", found(value)),
+        }]),
+    }
+}
+
 /// A range in words. For the macro.
 pub fn range_words(range: Option<(f64, f64)>) -> Option<String> {
     let (low, high) = range?;
     Some(if high == f64::INFINITY { format!("{low} or more") } else { format!("{low} to {high}") })
 }
 
-/// Declares settings: documentation, key, type, default and (for numbers) the closed range `in [low, high]`.
+/// Declares settings: documentation, key, type, default and (for numbers) the closed range `in [low, high]`. What it
+/// declares is a type of setting too, a table within a table: `Vec` of it is a list of tables.
 ///
 /// ```
 /// agon_core::settings! {
@@ -364,6 +405,25 @@ macro_rules! settings {
                 all.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.to_owned(), v)).collect()
             }
         }
+
+        impl $crate::settings::Setting for $name {
+            fn kind() -> String {
+                let keys: &[&str] = &[$(stringify!($field),)*];
+                format!("table of {}", keys.join(", "))
+            }
+
+            fn from_value(value: &$crate::serde_json::Value) -> Result<Self, String> {
+                $crate::settings::read_table(value).map_err(|issues| issues[0].to_string())
+            }
+
+            fn read_value(value: &$crate::serde_json::Value) -> Result<Self, Vec<$crate::settings::Issue>> {
+                $crate::settings::read_table(value)
+            }
+
+            fn to_value(&self) -> $crate::serde_json::Value {
+                $crate::settings::Settings::write(self).into()
+            }
+        }
     };
     (@range) => { None };
     (@range $low:expr, $high:expr) => { Some(($low, $high)) };
@@ -423,6 +483,34 @@ mod tests {
             menu: Vec<f64> = vec![1.0], in [0.0, f64::INFINITY];
             limit: Option<u32> = None, in [1.0, 9.0];
         }
+    }
+
+    settings! {
+        /// A table in a table.
+        pub struct Shelf {
+            goods: String = "none".into();
+            height: f64 = 1.0, in [0.0, 3.0];
+        }
+    }
+    settings! {
+        /// With tables in it.
+        pub struct Shop {
+            best: Shelf = Shelf::default();
+            shelves: Vec<Shelf> = Vec::new();
+        }
+    }
+
+    #[test]
+    fn tables_and_lists_of_tables_are_settings() {
+        let given = json!({"best": {"height": 2}, "shelves": ["tea", {"goods": "rice", "height": 0.5}]});
+        let shop = Shop::read(given.as_object().unwrap()).unwrap();
+        assert_eq!((shop.best.height, &*shop.shelves[0].goods, shop.shelves[1].height), (2.0, "tea", 0.5));
+        assert_eq!(Shop::read(&shop.write()).unwrap(), shop);
+        let wrong = json!({"best": {"hieght": 2}, "shelves": [{"height": 4}, 7]});
+        let issues = Shop::read(wrong.as_object().unwrap()).unwrap_err();
+        let paths: Vec<String> = issues.iter().map(|i| i.path.join(".")).collect();
+        assert_eq!(paths, ["best.hieght", "shelves.1.height", "shelves"], "{issues:?}");
+        assert!(issues[2].message.contains("at place 2: expected text"), "{}", issues[2].message);
     }
 
     fn read(value: &Value) -> Result<Sample, Vec<String>> {

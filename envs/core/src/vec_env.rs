@@ -32,7 +32,7 @@ pub struct StepBuf<'a> {
     pub reward: &'a mut [f32],
     /// `[rows]`: whether the rules ended the episode; do not bootstrap.
     pub terminated: &'a mut [bool],
-    /// `[rows]`: whether the step limit did; bootstrap from `final_obs`.
+    /// `[rows]`: whether the step limit did, or a simulation could not go on; bootstrap from `final_obs`.
     pub truncated: &'a mut [bool],
     /// `[rows, obs_len]` last observation of the ended episode; stale where neither flag is set.
     pub final_obs: &'a mut [f32],
@@ -50,8 +50,10 @@ pub struct EpisodeEnd {
     pub total: f64,
     /// Its steps.
     pub length: u32,
-    /// Whether the step limit ended it.
+    /// Whether it was cut off: by the step limit, or because it could not go on.
     pub truncated: bool,
+    /// Why it could not go on, where that ended it.
+    pub failed: Option<&'static str>,
 }
 
 /// Which state of an environment is meant.
@@ -112,7 +114,7 @@ pub trait VecEnv: Send {
     fn model(&self, most_states: usize) -> Result<Model, String>;
 
     /// The measures beside the reward.
-    fn measures(&self) -> &'static [Measure];
+    fn measures(&self) -> &[Measure];
 
     /// The measures of environment `env`'s last step; `out`: `[measures]`.
     fn measure(&self, env: usize, view: View, out: &mut [f64]);

@@ -41,18 +41,39 @@ fn path(name: &str) -> PathBuf {
     }
 }
 
-/// Reads a model file (MJCF). Errors are about the setting `xml_file`.
-pub fn load(name: &str) -> Result<Arc<MjModel>, EnvError> {
+/// Reads a model file: MJCF, or what MuJoCo compiled of it (`.mjb`). Errors are about the setting `key`.
+pub fn load(key: &str, name: &str) -> Result<Arc<MjModel>, EnvError> {
+    load_known(key, name, None)
+}
+
+/// The same of the model whose [`compiled`] form has this CRC-32C, if it is known; another one is refused.
+pub fn load_known(key: &str, name: &str, sum: Option<u32>) -> Result<Arc<MjModel>, EnvError> {
     /// MuJoCo keeps the last model that it read in one place for all threads.
     static TURN: Mutex<()> = Mutex::new(());
     library()?;
-    let wrong = |why: String| EnvError::setting("xml_file", why);
+    let wrong = |why: String| EnvError::setting(key, why);
     let path = path(name);
     if !path.is_file() {
         return Err(wrong(format!("there is no model file {}", path.display())));
     }
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let model = MjModel::from_xml(&path).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
+    let compiled = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mjb"));
+    let other = |own: u32| match sum {
+        Some(sum) if sum != own => Err(wrong(format!("{} is another model than the one meant", path.display()))),
+        _ => Ok(()),
+    };
+    let read = if compiled {
+        let bytes = std::fs::read(&path).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
+        // Before MuJoCo sees it: it trusts what is inside such a file.
+        other(crc32c::crc32c(&bytes))?;
+        MjModel::from_buffer(&bytes)
+    } else {
+        MjModel::from_xml(&path)
+    };
+    let model = read.map_err(|e| wrong(format!("{}: {e}", path.display())))?;
+    if sum.is_some() && !compiled {
+        other(checksum(&model))?;
+    }
     let sizes = model.ffi();
     if sizes.nhistory > 0 || sizes.npluginstate > 0 {
         return Err(wrong("models with delays or plugins of their own are not supported".into()));
@@ -61,6 +82,19 @@ pub fn load(name: &str) -> Result<Arc<MjModel>, EnvError> {
         return Err(wrong("the model has no actuators, or nothing that moves".into()));
     }
     Ok(Arc::new(model))
+}
+
+/// A model as MuJoCo saves it: everything of it in one piece, meshes included.
+pub fn compiled(model: &MjModel) -> Vec<u8> {
+    let mut bytes = vec![0; model.size()];
+    // A buffer of this size is never too small.
+    let _ = model.save_to_buffer(&mut bytes);
+    bytes
+}
+
+/// CRC-32C of a model as MuJoCo saves it.
+pub fn checksum(model: &MjModel) -> u32 {
+    crc32c::crc32c(&compiled(model))
 }
 
 /// The number of a body. An error says which there are.

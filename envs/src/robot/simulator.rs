@@ -8,16 +8,17 @@
 use super::drawing::Camera;
 use super::mujoco::{self, Data};
 use agon_core::batch::Stepped;
-use agon_core::env::{ensure, within};
+use agon_core::env::{Measure, ensure, within};
+use agon_core::rng::Stream;
 use agon_core::settings::Settings;
 use agon_core::thread_pool::ThreadPool;
-use agon_core::{Actions, EnvError, Field, Rng, Scene, Spec, States, Status};
+use agon_core::{ActionSpec, Actions, EnvError, Field, Rng, Scene, Spec, States, Status};
 use mujoco_rs::wrappers::mj_model::MjModel;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Beyond it MuJoCo itself takes a simulation to have gone wrong (`mjMAXVAL`).
-const MOST: f64 = 1e10;
+pub const MOST: f64 = 1e10;
 
 /// What every robot can be told beside its own settings.
 #[derive(Clone, Debug)]
@@ -39,6 +40,14 @@ pub struct Look<'a> {
     pub qvel: &'a [f64],
     /// What [`Robot::read`] read.
     pub read: &'a [f64],
+    /// What the episode remembers beside physics: [`Robot::memory`] numbers.
+    pub memory: &'a [f64],
+}
+
+impl<'a> Look<'a> {
+    fn of(state: &'a RobotState) -> Self {
+        Self { qpos: &state.qpos, qvel: &state.qvel, read: &state.read, memory: &state.memory }
+    }
 }
 
 /// What a robot is beside its body: how it starts, what is seen and earned, when it is over.
@@ -49,15 +58,56 @@ pub trait Robot: Sized + Send + Sync + 'static {
     const VERSION: u32 = 1;
     /// Whether it is drawn from above: it moves in the plane of x and y.
     const FROM_ABOVE: bool = false;
+    /// See [`States::FILES`].
+    const FILES: &'static [(&'static str, &'static str)] = &[];
 
     /// The settings that all robots have.
     fn task(settings: &Self::Settings) -> Task;
+    /// Its body.
+    fn load(settings: &Self::Settings) -> Result<Arc<MjModel>, EnvError> {
+        mujoco::load("xml_file", &Self::task(settings).xml_file)
+    }
+    /// See [`States::complete`].
+    fn complete(settings: Self::Settings) -> Result<Self::Settings, EnvError> {
+        Ok(settings)
+    }
     /// Checks that the model has what is needed. `dt`: seconds of a step.
     fn new(settings: Self::Settings, model: &MjModel, dt: f64) -> Result<Self, EnvError>;
     /// What is observed, in order.
     fn fields(&self, model: &MjModel) -> Vec<Field>;
+    /// What its actions are.
+    fn actions(&self, model: &MjModel) -> Result<ActionSpec, EnvError> {
+        mujoco::actions(model)
+    }
     /// Writes where an episode starts; `qpos` and `qvel` are the model's own, in rest.
     fn start(&self, qpos: &mut [f64], qvel: &mut [f64], rng: &mut Rng);
+
+    /// How many numbers an episode remembers beside physics: a part of its state.
+    fn memory(&self) -> usize {
+        0
+    }
+    /// Writes the memory of an environment that has had no episode.
+    fn forget(&self, _memory: &mut [f64]) {}
+    /// Starts an episode as [`Robot::start`] does, and its memory, which holds the last episode's end.
+    fn begin(&self, _memory: &mut [f64], qpos: &mut [f64], qvel: &mut [f64], rng: &mut Rng) {
+        self.start(qpos, qvel, rng);
+    }
+    /// Whether these settings can lead to this memory; if not, why. Its numbers are finite.
+    fn check(&self, _memory: &[f64]) -> Result<(), String> {
+        Ok(())
+    }
+    /// Whether bodies differ from episode to episode, so that every environment has a model of its own.
+    fn varies(&self) -> bool {
+        false
+    }
+    /// Makes `own` the model of an episode with this memory; `model` is the one that was read.
+    fn vary(&self, _memory: &[f64], _model: &MjModel, _own: &mut MjModel) {}
+    /// Takes an action, within its bounds, before the first `mj_step` of a step.
+    fn act(&self, action: &[f64], _memory: &mut [f64], data: &mut Data, _rng: &mut Rng) {
+        data.ctrl_mut().copy_from_slice(action);
+    }
+    /// Writes controls before `mj_step` number `frame` of a step.
+    fn frame(&self, _frame: u32, _memory: &[f64], _data: &mut Data) {}
     /// Whether [`Robot::read`] looks at the forces of contacts.
     fn contact_forces(&self) -> bool {
         false
@@ -68,10 +118,20 @@ pub trait Robot: Sized + Send + Sync + 'static {
     fn observe(&self, now: Look<'_>, see: &mut impl FnMut(f64));
     /// What a step earned. `action`: `[nu]`.
     fn reward(&self, before: Look<'_>, now: Look<'_>, action: &[f64]) -> f64;
+    /// The same where an episode has a memory, which this brings up to date; that of both looks is empty here.
+    fn earn(&self, before: Look<'_>, now: Look<'_>, action: &[f64], _memory: &mut [f64], _rng: &mut Rng) -> f64 {
+        self.reward(before, now, action)
+    }
     /// Whether the rules end the episode here.
     fn terminated(&self, _now: Look<'_>) -> bool {
         false
     }
+    /// See [`States::measures`].
+    fn measures(&self) -> &[Measure] {
+        &[]
+    }
+    /// See [`agon_core::Env::measure`].
+    fn measure(&self, _memory: &[f64], _out: &mut [f64]) {}
 }
 
 /// A robot's state: all that its future depends on, and all that is observed of it.
@@ -92,6 +152,9 @@ pub struct RobotState {
     /// What [`Robot::read`] read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<f64>,
+    /// What the episode remembers beside physics: see [`Robot::memory`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory: Vec<f64>,
     /// Why the simulation could not go on, if it could not: that ends the episode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
@@ -101,9 +164,13 @@ pub struct RobotState {
 struct Body {
     data: Data,
     read: Vec<f64>,
+    memory: Vec<f64>,
+    time_before: f64,
     qpos_before: Vec<f64>,
     qvel_before: Vec<f64>,
     read_before: Vec<f64>,
+    /// The action under way, within its bounds.
+    action: Vec<f64>,
     failed: Option<&'static str>,
 }
 
@@ -117,24 +184,30 @@ const BAD_ACTION: &str = "an action was not finite";
 const BAD_RESULT: &str = "what was simulated is beyond 1e10";
 
 impl Body {
-    fn new<R: Robot>(model: &Arc<MjModel>, robot: &R) -> Result<Self, EnvError> {
+    fn new<R: Robot>(model: &Arc<MjModel>, robot: &R, actions: usize) -> Result<Self, EnvError> {
         let full = |e| EnvError::setting("xml_file", format!("MuJoCo cannot simulate the model: {e}"));
-        let data = Data::try_new(Arc::clone(model)).map_err(full)?;
+        let own = if robot.varies() { Arc::new(MjModel::clone(model)) } else { Arc::clone(model) };
+        own.layout(); // computed here, so that no later exchange of models allocates
+        let data = Data::try_new(own).map_err(full)?;
         let (nq, nv) = (data.qpos().len(), data.qvel().len());
-        let mut read = Vec::new();
+        let (mut read, mut memory) = (Vec::new(), vec![0.0; robot.memory()]);
         robot.read(&data, &mut read);
+        robot.forget(&mut memory);
         Ok(Self {
             read_before: read.clone(),
             read,
+            memory,
+            time_before: 0.0,
             qpos_before: vec![0.0; nq],
             qvel_before: vec![0.0; nv],
+            action: vec![0.0; actions],
             failed: None,
             data,
         })
     }
 
     fn look(&self) -> Look<'_> {
-        Look { qpos: self.data.qpos(), qvel: self.data.qvel(), read: &self.read }
+        Look { qpos: self.data.qpos(), qvel: self.data.qvel(), read: &self.read, memory: &self.memory }
     }
 
     fn read<R: Robot>(&mut self, robot: &R) {
@@ -142,15 +215,34 @@ impl Body {
         robot.read(&self.data, &mut self.read);
     }
 
-    /// Begins at rest where `write` says.
-    fn start<R: Robot>(&mut self, robot: &R, write: impl FnOnce(&mut [f64], &mut [f64])) {
+    /// Gives it the body that its memory says. `model`: the one that was read.
+    fn vary<R: Robot>(&mut self, robot: &R, model: &Arc<MjModel>) {
+        if !robot.varies() {
+            return;
+        }
+        // Its own model is lent out by a simulation that has the common one meanwhile; both have the same sizes.
+        let mut own = self.data.swap_model(Arc::clone(model));
+        if let Some(own) = Arc::get_mut(&mut own) {
+            robot.vary(&self.memory, model, own);
+        }
+        self.data.swap_model(own);
+    }
+
+    /// Begins at rest where `write` says, which is given memory, coordinates and velocities.
+    fn start<R: Robot>(
+        &mut self,
+        robot: &R,
+        model: &Arc<MjModel>,
+        write: impl FnOnce(&mut [f64], &mut [f64], &mut [f64]),
+    ) {
         self.data.reset();
         let (qpos, qvel) = (&mut self.qpos_before, &mut self.qvel_before);
         qpos.copy_from_slice(self.data.qpos());
         qvel.copy_from_slice(self.data.qvel());
-        write(qpos, qvel);
-        self.data.qpos_mut().copy_from_slice(qpos);
-        self.data.qvel_mut().copy_from_slice(qvel);
+        write(&mut self.memory, qpos, qvel);
+        self.vary(robot, model);
+        self.data.qpos_mut().copy_from_slice(&self.qpos_before);
+        self.data.qvel_mut().copy_from_slice(&self.qvel_before);
         self.data.forward();
         self.failed = None;
         self.read(robot);
@@ -165,17 +257,27 @@ impl Body {
     }
 
     /// One step; the reward and whether the episode is over.
-    fn step<R: Robot>(&mut self, robot: &R, frame_skip: u32, action: &[f32], bounds: &[Field]) -> (f64, bool) {
-        if !action.iter().all(|a| a.is_finite()) {
-            return self.fail(robot, BAD_ACTION);
-        }
-        for ((control, a), f) in self.data.ctrl_mut().iter_mut().zip(action).zip(bounds) {
-            *control = f64::from(a.clamp(f.low, f.high));
-        }
+    fn step<R: Robot>(
+        &mut self,
+        robot: &R,
+        frame_skip: u32,
+        action: &[f32],
+        bounds: &[Field],
+        rng: &mut Rng,
+    ) -> (f64, bool) {
+        self.time_before = self.data.time();
         self.qpos_before.copy_from_slice(self.data.qpos());
         self.qvel_before.copy_from_slice(self.data.qvel());
         std::mem::swap(&mut self.read, &mut self.read_before);
-        for _ in 0..frame_skip {
+        if !action.iter().all(|a| a.is_finite()) {
+            return self.fail(BAD_ACTION);
+        }
+        for ((own, a), f) in self.action.iter_mut().zip(action).zip(bounds) {
+            *own = f64::from(a.clamp(f.low, f.high));
+        }
+        robot.act(&self.action, &mut self.memory, &mut self.data, rng);
+        for frame in 0..frame_skip {
+            robot.frame(frame, &self.memory, &mut self.data);
             self.data.step();
         }
         if robot.contact_forces() {
@@ -183,16 +285,21 @@ impl Body {
         }
         self.read(robot);
         if let Some(why) = self.trouble() {
-            return self.fail(robot, why);
+            return self.fail(why);
         }
-        let before = Look { qpos: &self.qpos_before, qvel: &self.qvel_before, read: &self.read_before };
-        let now = self.look();
-        (robot.reward(before, now, self.data.ctrl()), robot.terminated(now))
+        let before = Look { qpos: &self.qpos_before, qvel: &self.qvel_before, read: &self.read_before, memory: &[] };
+        let now = Look { qpos: self.data.qpos(), qvel: self.data.qvel(), read: &self.read, memory: &[] };
+        let reward = robot.earn(before, now, &self.action, &mut self.memory, rng);
+        (reward, robot.terminated(self.look()))
     }
 
-    /// Ends an episode that cannot go on: without reward, in a state that is whole.
-    fn fail<R: Robot>(&mut self, robot: &R, why: &'static str) -> (f64, bool) {
-        self.start(robot, |_, _| ());
+    /// Ends an episode that cannot go on: without reward, in the state before the step, the last one that was whole.
+    fn fail(&mut self, why: &'static str) -> (f64, bool) {
+        self.data.reset();
+        self.data.set_time(self.time_before);
+        self.data.qpos_mut().copy_from_slice(&self.qpos_before);
+        self.data.qvel_mut().copy_from_slice(&self.qvel_before);
+        self.read.clone_from(&self.read_before);
         self.failed = Some(why);
         (0.0, true)
     }
@@ -202,6 +309,7 @@ impl Body {
 pub struct Robots<R: Robot> {
     robot: R,
     spec: Spec,
+    model: Arc<MjModel>,
     frame_skip: u32,
     bodies: Vec<Body>,
     /// Simulations of one thread.
@@ -215,7 +323,7 @@ pub struct Robots<R: Robot> {
 impl<R: Robot> Robots<R> {
     /// Starts environment i anew, in these coordinates with these velocities. For comparisons.
     pub fn place(&mut self, i: usize, qpos: &[f64], qvel: &[f64]) {
-        self.bodies[i].start(&self.robot, |p, v| {
+        self.bodies[i].start(&self.robot, &self.model, |_, p, v| {
             p.copy_from_slice(qpos);
             v.copy_from_slice(qvel);
         });
@@ -224,7 +332,7 @@ impl<R: Robot> Robots<R> {
     /// One step of environment i in full precision: the reward, and whether the rules end the episode.
     pub fn advance(&mut self, i: usize, action: &[f32]) -> (f64, bool) {
         let Self { robot, spec, bodies, frame_skip, .. } = self;
-        bodies[i].step(robot, *frame_skip, action, bounds(spec))
+        bodies[i].step(robot, *frame_skip, action, bounds(spec), &mut Rng::new(0, Stream::Env, i as u32))
     }
 
     /// What is observed of environment i, in full precision.
@@ -237,7 +345,7 @@ impl<R: Robot> Robots<R> {
 
 fn bounds(spec: &Spec) -> &[Field] {
     match &spec.action {
-        agon_core::ActionSpec::Continuous { fields } => fields,
+        ActionSpec::Continuous { fields } => fields,
         _ => &[],
     }
 }
@@ -255,20 +363,23 @@ impl<R: Robot> States for Robots<R> {
     type Settings = R::Settings;
     type State = RobotState;
     const VERSION: u32 = R::VERSION;
+    const FILES: &'static [(&'static str, &'static str)] = R::FILES;
 
     fn new(settings: R::Settings, envs: usize, threads: usize) -> Result<Self, EnvError> {
         let task = R::task(&settings);
-        let model = mujoco::load(&task.xml_file)?;
+        let model = R::load(&settings)?;
         let dt = model.opt().timestep * f64::from(task.frame_skip);
         let robot = R::new(settings, &model, dt)?;
-        let spec = Spec::new(robot.fields(&model), mujoco::actions(&model)?, task.step_limit);
-        let bodies = (0..envs).map(|_| Body::new(&model, &robot)).collect::<Result<Vec<_>, _>>()?;
-        let mut drawn = Body::new(&model, &robot)?.data;
+        let spec = Spec::new(robot.fields(&model), robot.actions(&model)?, task.step_limit);
+        let body = || Body::new(&model, &robot, spec.action.len());
+        let bodies = (0..envs).map(|_| body()).collect::<Result<Vec<_>, _>>()?;
+        let mut drawn = body()?.data;
         drawn.forward_kinematics();
         let camera = Camera::new(&drawn, R::FROM_ABOVE);
         let share = envs.div_ceil(threads.max(1)).max(1);
         let pool = ThreadPool::new(envs.div_ceil(share));
-        Ok(Self { robot, spec, frame_skip: task.frame_skip, bodies, share, pool, drawn: Mutex::new(drawn), camera })
+        let (frame_skip, drawn) = (task.frame_skip, Mutex::new(drawn));
+        Ok(Self { robot, spec, model, frame_skip, bodies, share, pool, drawn, camera })
     }
 
     fn spec(&self) -> &Spec {
@@ -281,35 +392,37 @@ impl<R: Robot> States for Robots<R> {
 
     fn reset(&mut self, i: usize, rng: &mut Rng) {
         let robot = &self.robot;
-        self.bodies[i].start(robot, |qpos, qvel| robot.start(qpos, qvel, rng));
+        self.bodies[i].start(robot, &self.model, |memory, qpos, qvel| robot.begin(memory, qpos, qvel, rng));
     }
 
-    fn step(&mut self, actions: Actions<'_>, mut out: Stepped<'_>, _rngs: &mut [Rng]) {
+    fn step(&mut self, actions: Actions<'_>, mut out: Stepped<'_>, rngs: &mut [Rng]) {
         let Self { robot, spec, frame_skip, share, pool, bodies, .. } = self;
         let (seen, bounds) = (spec.obs_len(), bounds(spec));
         let (width, actions) = (bounds.len(), actions.continuous());
-        let run = |bodies: &mut [Body], actions: &[f32], out: &mut Stepped<'_>| {
-            for (k, body) in bodies.iter_mut().enumerate() {
-                let (reward, over) = body.step(robot, *frame_skip, &actions[k * width..(k + 1) * width], bounds);
+        let run = |bodies: &mut [Body], actions: &[f32], out: &mut Stepped<'_>, rngs: &mut [Rng]| {
+            for (k, (body, rng)) in bodies.iter_mut().zip(rngs).enumerate() {
+                let action = &actions[k * width..(k + 1) * width];
+                let (reward, over) = body.step(robot, *frame_skip, action, bounds, rng);
                 (out.reward[k], out.terminated[k]) = (reward as f32, over);
                 observe(robot, body.look(), &mut out.obs[k * seen..(k + 1) * seen]);
             }
         };
         if *share >= bodies.len() {
-            return run(bodies, actions, &mut out);
+            return run(bodies, actions, &mut out, rngs);
         }
         let parts = bodies
             .chunks_mut(*share)
             .zip(actions.chunks(*share * width))
             .zip(out.reward.chunks_mut(*share))
             .zip(out.terminated.chunks_mut(*share))
-            .zip(out.obs.chunks_mut(*share * seen));
+            .zip(out.obs.chunks_mut(*share * seen))
+            .zip(rngs.chunks_mut(*share));
         let mut parts: Vec<_> = parts
-            .map(|((((bodies, actions), reward), terminated), obs)| {
-                (bodies, actions, Stepped { reward, terminated, obs })
+            .map(|(((((bodies, actions), reward), terminated), obs), rngs)| {
+                (bodies, actions, Stepped { reward, terminated, obs }, rngs)
             })
             .collect();
-        pool.each(&mut parts, |_, (bodies, actions, out)| run(bodies, actions, out));
+        pool.each(&mut parts, |_, (bodies, actions, out, rngs)| run(bodies, actions, out, rngs));
     }
 
     fn observe_all(&self, obs: &mut [f32]) {
@@ -331,24 +444,26 @@ impl<R: Robot> States for Robots<R> {
             ("act", &state.act, sizes.na as usize),
             ("warm_start", &state.warm_start, sizes.nv as usize),
             ("read", &state.read, read),
+            ("memory", &state.memory, self.robot.memory()),
         ] {
             ensure(numbers.len() == length, &format!("`{what}` must hold {length} numbers"))?;
             numbers.iter().try_for_each(|x| within(what, *x, -MOST, MOST))?;
         }
+        self.robot.check(&state.memory)?;
         if let Some(why) = &state.failed {
             ensure(reason(why).is_some(), "`failed` is no reason that a simulation fails for")?;
             return Ok(Status::Terminated);
         }
-        let now = Look { qpos: &state.qpos, qvel: &state.qvel, read: &state.read };
+        let now = Look::of(state);
         Ok(if self.robot.terminated(now) { Status::Terminated } else { Status::Running })
     }
 
     fn observe_state(&self, state: &RobotState, obs: &mut [f32]) {
-        observe(&self.robot, Look { qpos: &state.qpos, qvel: &state.qvel, read: &state.read }, obs);
+        observe(&self.robot, Look::of(state), obs);
     }
 
     fn get(&self, i: usize) -> RobotState {
-        let Body { data, read, failed, .. } = &self.bodies[i];
+        let Body { data, read, memory, failed, .. } = &self.bodies[i];
         RobotState {
             time: data.time(),
             qpos: data.qpos().to_vec(),
@@ -356,12 +471,15 @@ impl<R: Robot> States for Robots<R> {
             act: data.act().to_vec(),
             warm_start: data.qacc_warmstart().to_vec(),
             read: read.clone(),
+            memory: memory.clone(),
             failed: failed.map(Into::into),
         }
     }
 
     fn set(&mut self, i: usize, state: RobotState) {
         let body = &mut self.bodies[i];
+        body.memory.copy_from_slice(&state.memory);
+        body.vary(&self.robot, &self.model);
         put(&mut body.data, &state);
         body.read.copy_from_slice(&state.read);
         body.failed = state.failed.as_deref().and_then(reason);
@@ -375,6 +493,33 @@ impl<R: Robot> States for Robots<R> {
         if let Some(why) = &state.failed {
             scene.note("ended", why.as_str());
         }
+    }
+
+    fn measures(&self) -> &[Measure] {
+        self.robot.measures()
+    }
+
+    fn measure(&self, state: &RobotState, out: &mut [f64]) {
+        // The default state, of which nothing is known yet, has no memory.
+        if state.memory.len() == self.robot.memory() {
+            self.robot.measure(&state.memory, out);
+        }
+    }
+
+    fn failed(&self, i: usize) -> Option<&'static str> {
+        self.bodies[i].failed
+    }
+
+    fn forget(&mut self, i: usize) {
+        self.robot.forget(&mut self.bodies[i].memory);
+    }
+
+    fn complete(settings: R::Settings) -> Result<R::Settings, EnvError> {
+        R::complete(settings)
+    }
+
+    fn file(settings: &R::Settings, _key: &str) -> Result<Vec<u8>, EnvError> {
+        Ok(mujoco::compiled(&*R::load(settings)?))
     }
 }
 

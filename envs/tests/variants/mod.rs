@@ -20,6 +20,27 @@ pub fn variants(id: &str) -> Vec<Value> {
         "robot/walker2d" => vec![json!({"version": "v4", "terminate_when_unhealthy": false, "step_limit": 40})],
         "robot/ant" => vec![json!({"version": "v4", "use_contact_forces": true, "main_body": "aux_1"})],
         "robot/humanoid" => vec![json!({"version": "v4", "step_limit": 30})],
+        "robot/mjcf" => vec![
+            json!({
+                "step_limit": 60,
+                "action": "target", "action_scale": 0.5, "kp": 20.0, "kd": 0.5,
+                "observe": ["qpos", "qvel", {"field": "base_height", "noise": 0.01}, "command", "last_action",
+                            {"field": "contact", "of": ["aux_1"]}, {"field": "place", "of": ["torso"]},
+                            {"field": "joint_positions", "of": ["hip_1", "ankle_1"], "scale": 0.5, "noise": 0.02}],
+                "reward": ["track_velocity", "track_yaw", "alive", {"term": "vertical_velocity", "weight": -1},
+                           {"term": "energy", "weight": -1e-3}, {"term": "action_rate", "weight": -0.01},
+                           {"term": "distance", "weight": -1, "from": "torso", "to": "aux_1"}],
+                "terminate": {"height_below": 0.25, "tilt_above": 1.0},
+                "randomize": {"mass": [0.8, 1.2], "friction": [0.5, 1.5], "damping": [0.5, 2], "gain": [0.8, 1.2],
+                              "latency": [0, 7], "pose": 0.1, "velocity": 0.1, "push_every": 7, "push": 1.0},
+                "command": {"x": [-1, 1], "yaw": [0, 1], "resample_every": 9, "start": 0.2, "grow": 0.2, "goal": 0.1},
+            }),
+            json!({
+                "model": "half_cheetah.xml", "base": "torso", "actuators": ["bthigh", "fthigh"], "step_limit": 40,
+                "observe": ["joint_positions", "joint_velocities"], "randomize": {"anywhere": ["bthigh"]},
+                "terminate": {"contact": ["head"]},
+            }),
+        ],
         "robot/reacher" => vec![json!({"version": "v4"})],
         "robot/inverted-double-pendulum" => vec![json!({"version": "v4", "frame_skip": 1})],
         "pricing/perishable" => vec![
