@@ -16,6 +16,7 @@
 //! | numbers between slices and tensors | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
+//! | supervised training from tables | [`data`] |
 
 pub mod agent;
 pub mod alphazero;
@@ -23,6 +24,7 @@ pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
 pub mod conv;
+pub mod data;
 pub mod demand;
 pub mod dense;
 pub mod dist;
