@@ -16,7 +16,7 @@
 //! | numbers between slices and tensors | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
-//! | supervised training from tables | [`data`] |
+//! | supervised training from tables | [`data`], [`supervised`] |
 
 pub mod agent;
 pub mod alphazero;
@@ -47,6 +47,7 @@ pub mod replay;
 mod rivals;
 pub mod squashed;
 pub mod sum_tree;
+pub mod supervised;
 pub mod tabular;
 pub mod train;
 
