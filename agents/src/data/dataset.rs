@@ -119,6 +119,9 @@ impl Dataset {
         let features: Vec<usize> = (0..columns.len()).filter(|i| *i != target_column && Some(*i) != by).collect();
         let of = |i: &usize| &columns[*i];
         let inputs: Vec<&Column> = features.iter().filter(|i| !dropped.contains(i)).map(of).collect();
+        if inputs.is_empty() {
+            return data(format!("no column is left to predict `{}` from: all others are dropped", target.name));
+        }
         let units = look_at_duplicates(&inputs, &target, &mut report);
         let (split, units) = divide(settings, by.map(|i| &columns[i]), raw, &target, units, &mut report)?;
         report.parts = [&split.train, &split.validation, &split.test].map(Vec::len);
@@ -255,18 +258,21 @@ fn target_of(raw: &Raw, at: usize, task: Task, report: &mut Report) -> Result<Ta
     Ok(Target { name, classes, y: codes.into_iter().map(f64::from).collect() })
 }
 
-/// Duplicates and rows that contradict each other; for every row the first one that is equal in all inputs.
+/// Duplicates and rows that contradict each other; for every row the first one that is equal in all inputs, or its own
+/// number where more than a fifth of the rows repeat others.
 fn look_at_duplicates(inputs: &[&Column], target: &Target, report: &mut Report) -> Vec<u32> {
     let rows = target.y.len();
     let first = equal_rows(inputs, rows, Column::key);
     let (same, mut seen): (usize, HashMap<(u32, u64), ()>) = (repeated(&first), HashMap::new());
     let exact = first.iter().zip(&target.y).filter(|(u, y)| seen.insert((**u, y.to_bits()), ()).is_some()).count();
+    let copies = 5 * same <= rows;
     if exact > 0 {
-        report.find(
-            None,
-            format!("{exact} rows repeat an earlier row"),
-            "kept; equal rows are always in the same part",
-        );
+        let done = if copies {
+            "kept; equal rows are always in the same part"
+        } else {
+            "kept, in any part: so many are no copies, but have few values to differ in"
+        };
+        report.find(None, format!("{exact} rows repeat an earlier row"), done);
     }
     let torn: HashMap<u32, f64> =
         first.iter().zip(&target.y).filter(|(u, y)| target.y[**u as usize] != **y).map(|(u, y)| (*u, *y)).collect();
@@ -283,7 +289,7 @@ fn look_at_duplicates(inputs: &[&Column], target: &Target, report: &mut Report) 
         let what = format!("{near} more rows repeat an earlier one up to three digits of each number");
         report.find(None, what, "kept as they are; where that is no chance, divide by a group column (data.split)");
     }
-    first
+    if copies { first } else { (0..rows as u32).collect() }
 }
 
 /// The parts, and what rows belong together with.
@@ -499,16 +505,29 @@ mod tests {
     #[test]
     fn equal_rows_are_in_one_part_and_contradictions_are_told() {
         let mut raw = Raw::new(vec!["x".into(), "y".into()], false);
+        // Of 200 rows the last 30 repeat the first, one of them with another class.
         for i in 0..200u64 {
-            raw.push(i + 2, [(i % 50).to_string().as_str(), if i % 50 < 25 && i != 60 { "a" } else { "b" }]);
+            let x = i % 170;
+            raw.push(i + 2, [format!("{x}.5").as_str(), if x % 2 == 0 && i != 180 { "a" } else { "b" }]);
         }
         let settings = DataSettings { target: "y".into(), ..DataSettings::default() };
         let data = Dataset::new(&raw, &settings).unwrap();
         for part in [&data.split.train, &data.split.validation, &data.split.test] {
-            assert!((0..50).all(|x| [0, 4].contains(&part.iter().filter(|row| **row % 50 == x).count())));
+            assert!((0..30).all(|x| [0, 2].contains(&part.iter().filter(|row| **row % 170 == x).count())));
         }
         let all = data.report.lines().join("\n");
-        assert!(all.contains("149 rows repeat an earlier row") && all.contains("equal in all inputs"), "{all}");
+        assert!(all.contains("29 rows repeat an earlier row") && all.contains("equal in all inputs"), "{all}");
+        // Two columns of two values each: rows that are equal are no copies.
+        let mut raw = Raw::new(["a", "b", "y"].map(String::from).to_vec(), false);
+        (0..200u64).for_each(|i| {
+            raw.push(
+                i + 2,
+                [["0", "1"][(i % 2) as usize], ["u", "v"][(i / 2 % 2) as usize], ["n", "j"][(i / 3 % 2) as usize]],
+            );
+        });
+        let data = Dataset::new(&raw, &settings).unwrap();
+        assert_eq!(data.report.parts, [140, 30, 30]);
+        assert!(data.report.lines().join("\n").contains("few values to differ in"));
     }
 
     #[test]

@@ -57,12 +57,13 @@ impl Predictor {
     /// # Errors
     /// [`AgentError::Data`] where a column is missing, or holds what it did not in training.
     pub fn predict(&self, raw: &Raw) -> Result<Predictions, AgentError> {
+        let is_input = |name: &str| self.encoder.inputs.iter().any(|input| input.name == name);
         let missing: Vec<String> = self
             .encoder
             .inputs
             .iter()
             .filter(|input| raw.find(&input.name).is_none())
-            .map(|input| match nearest(&input.name, raw.names.iter().map(String::as_str)) {
+            .map(|input| match nearest(&input.name, raw.names.iter().map(String::as_str).filter(|n| !is_input(n))) {
                 Some(near) => format!("`{}` (there is `{near}`)", input.name),
                 None => format!("`{}`", input.name),
             })
@@ -92,8 +93,7 @@ impl Predictor {
                 input.name
             ));
         }
-        let known = |name: &String| self.encoder.inputs.iter().any(|input| input.name == **name);
-        let extra: Vec<&String> = raw.names.iter().filter(|n| !known(n) && **n != self.answer.name).collect();
+        let extra: Vec<&String> = raw.names.iter().filter(|n| !is_input(n) && **n != self.answer.name).collect();
         if !extra.is_empty() {
             let some: Vec<String> = extra.iter().take(10).map(|name| format!("`{name}`")).collect();
             let more = if extra.len() > 10 { ", …" } else { "" };
