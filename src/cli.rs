@@ -18,7 +18,7 @@ pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("AGON_CO
 pub enum Command {
     /// Train the agent or model of a scenario, or resume a run
     #[command(
-        after_help = "Examples:\n  agon train classic/cartpole\n  agon train pricing/tuna --set train.steps=200000 --seeds 1..3\n  agon train --resume runs/pricing/tuna/001"
+        after_help = "Examples:\n  agon train classic/cartpole\n  agon train pricing/tuna --set train.steps=200000 --seeds 1..3\n  agon train --resume runs/pricing/tuna/001\n  agon train --data iris.csv --target species"
     )]
     Train(Train),
     /// Evaluate a run, a checkpoint or a scripted player: mean return with a 95 % interval, beside baselines and the optimum
@@ -26,6 +26,9 @@ pub enum Command {
         after_help = "Examples:\n  agon eval runs/pricing/tuna/001 --export prices.csv\n  agon eval myopic --scenario pricing/tuna --episodes 1000"
     )]
     Eval(Eval),
+    /// Predict rows of a table with a trained model: classes with probabilities, numbers with 90 % intervals
+    #[command(after_help = "Example:\n  agon predict runs/tables/iris/001 --data new.csv -o predictions.csv")]
+    Predict(Predict),
     /// Play players against each other and rate them
     #[command(
         after_help = "Examples:\n  agon tournament games/connect-four-tournament\n  agon tournament runs/games/tic-tac-toe-alphazero/001 mcts:simulations=500 minimax:depth=4"
@@ -134,8 +137,14 @@ pub struct Completions {
 #[derive(Args, Debug, Clone)]
 pub struct Train {
     /// A scenario: a file, or the name of one that comes with Agon, such as pricing/tuna
-    #[arg(required_unless_present = "resume", conflicts_with = "resume")]
+    #[arg(required_unless_present_any = ["resume", "data"], conflicts_with_all = ["resume", "data"])]
     pub scenario: Option<PathBuf>,
+    /// Train a model of this CSV file instead; the scenario is made of what is found in it, and written into the run
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "resume")]
+    pub data: Option<PathBuf>,
+    /// The column of `--data` to predict
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub target: Option<String>,
     /// Set a value of the scenario: --set train.steps=100000 (may be repeated). With --resume, only the length of the run
     /// (train.steps), what it saves, its threads, and how it is evaluated
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
@@ -208,6 +217,18 @@ pub struct Eval {
     pub device: Device,
     #[command(flatten)]
     pub json: Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Predict {
+    /// A run of a model of a table, or one of its checkpoints
+    pub run: String,
+    /// The CSV file of the rows, with the columns of the training table
+    #[arg(long, value_name = "FILE.csv")]
+    pub data: PathBuf,
+    /// Where the predictions go [default: standard output]
+    #[arg(short, long, value_name = "FILE.csv")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

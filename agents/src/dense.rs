@@ -10,6 +10,7 @@
 //! The only `unsafe` of this file is the call of the matrix product, which takes pointers; `product` checks them.
 
 use crate::net::{Activation, Params};
+use agon_core::rng::Rng;
 use gemm_common::Parallelism;
 
 /// Rows of a large batch that are processed at a time, so that activations stay in the nearest caches.
@@ -143,6 +144,28 @@ pub struct Tape {
     hidden: Vec<(Vec<f32>, usize)>,
     /// The gradient at each layer's sums, `[units, rows]`, up to the last active one.
     gradients: Vec<Vec<f32>>,
+    /// Which activations the next passes leave out, if any; of rectified units only.
+    pub dropout: Option<Dropout>,
+}
+
+/// Dropout (Srivastava et al. 2014): each activation is zero with this probability, the others are larger for it.
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    /// The probability, below 1.
+    pub rate: f32,
+    /// Where chance comes from.
+    pub rng: Rng,
+}
+
+impl Dropout {
+    fn apply(&mut self, h: &mut [f32]) {
+        let (rate, scale) = (self.rate, self.scale());
+        h.iter_mut().for_each(|h| *h = if self.rng.f32() < rate { 0.0 } else { *h * scale });
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (1.0 - self.rate)
+    }
 }
 
 /// A batch that both passes have processed.
@@ -216,6 +239,7 @@ impl Dense {
             let inactive = match self.activation {
                 Activation::Relu => {
                     rectify(&mut h, layer.bias(flat));
+                    tape.dropout.iter_mut().for_each(|dropout| dropout.apply(&mut h));
                     h.rchunks_exact(rows).take_while(|unit| is_inactive(unit)).count()
                 }
                 Activation::Tanh => {
@@ -240,7 +264,7 @@ impl Dense {
     /// `[rows, outputs]`.
     pub fn backward(&self, flat: &[f32], at_outputs: &[f32], tape: &mut Tape) {
         let (width, depth) = (self.outputs(), self.hidden.len());
-        let (rows, Tape { hidden, gradients }) = (at_outputs.len() / width, tape);
+        let (rows, Tape { hidden, gradients, dropout }) = (at_outputs.len() / width, tape);
         gradients.resize_with(depth, Vec::new);
         for i in (0..depth).rev() {
             let (h, active) = &hidden[i];
@@ -264,7 +288,11 @@ impl Dense {
                 }
             }
             match self.activation {
-                Activation::Relu => relu_backward(here, h),
+                Activation::Relu => {
+                    relu_backward(here, h);
+                    let scale = dropout.as_ref().map(Dropout::scale);
+                    scale.into_iter().for_each(|scale| here.iter_mut().for_each(|g| *g *= scale));
+                }
                 Activation::Tanh => tanh_backward(here, h),
             }
         }
@@ -407,7 +435,7 @@ mod tests {
     use super::*;
     use crate::bridge::host_view;
     use crate::net::Builder;
-    use agon_core::rng::{Rng, Stream};
+    use agon_core::rng::Stream;
     use tch::{Device, Kind, Tensor};
 
     fn close(a: &[f32], b: &Tensor) {

@@ -16,6 +16,7 @@
 //! | numbers between slices and tensors | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
+//! | supervised training from tables | [`data`], [`supervised`] |
 
 pub mod agent;
 pub mod alphazero;
@@ -23,6 +24,7 @@ pub mod board_net;
 pub mod bridge;
 pub mod checkpoint;
 pub mod conv;
+pub mod data;
 pub mod demand;
 pub mod dense;
 pub mod dist;
@@ -45,6 +47,7 @@ pub mod replay;
 mod rivals;
 pub mod squashed;
 pub mod sum_tree;
+pub mod supervised;
 pub mod tabular;
 pub mod train;
 

@@ -2,6 +2,7 @@
 
 use crate::agent::{Agent, AgentError, Context, Inference, Saved};
 use crate::alphazero::{self, AlphaZero};
+use crate::data::dataset::Dataset;
 use crate::demand::Sales;
 use crate::demand::training::{self as demand, Demand};
 use crate::dqn::{self, Dqn};
@@ -10,9 +11,14 @@ use crate::off_policy::{sac, td3, xqc};
 use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
+use crate::supervised::boosting;
+use crate::supervised::family::{self, Family};
+use crate::supervised::linear::{LinearConfig, LogisticConfig};
+use crate::supervised::mlp;
+use crate::supervised::training::Supervised;
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
-use agon_core::settings::{Declared, Settings};
+use agon_core::settings::{Declared, Issue, Settings};
 use agon_core::{GameSpec, Spec};
 use serde_json::{Map, Value};
 use tch::Device;
@@ -124,16 +130,56 @@ pub struct Model {
     declared: fn() -> Vec<Declared>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, AgentError>,
     start: fn(&Map<String, Value>, DataStart) -> Result<Box<dyn Training>, AgentError>,
+    /// The family of models for tables that it is of, if it is.
+    pub family: Option<Family>,
+}
+
+/// What is learned from.
+pub enum Data {
+    /// Weeks of sales, and the shares of them that are held out: for validation during training, and for the test.
+    Sales(Sales, [f64; 2]),
+    /// A table with a target, divided into parts.
+    Table(Box<Dataset>),
 }
 
 /// What a training without an environment starts with.
 pub struct DataStart {
     /// What is learned from.
-    pub sales: Sales,
-    /// The shares of it that are held out: for validation during training, and for the test at the end.
-    pub kept_back: [f64; 2],
+    pub data: Data,
     /// Steps to make.
     pub steps: u64,
+    /// The seed of the run.
+    pub seed: u64,
+}
+
+impl Data {
+    fn sales(self) -> Result<(Sales, [f64; 2]), AgentError> {
+        match self {
+            Self::Sales(sales, kept_back) => Ok((sales, kept_back)),
+            Self::Table(_) => {
+                Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [data]").into())
+            }
+        }
+    }
+
+    fn table(self) -> Result<Box<Dataset>, AgentError> {
+        match self {
+            Self::Table(table) => Ok(table),
+            Self::Sales(..) => {
+                Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [fit]").into())
+            }
+        }
+    }
+}
+
+/// A new training of a family of models for tables.
+fn supervised(
+    family: Family,
+    settings: &Map<String, Value>,
+    start: DataStart,
+) -> Result<Box<dyn Training>, AgentError> {
+    let (steps, seed) = (start.steps, start.seed);
+    Ok(Box::new(Supervised::new(family, settings, &*start.data.table()?, steps, seed)?))
 }
 
 impl Model {
@@ -154,16 +200,56 @@ impl Model {
 }
 
 /// All models.
-pub const MODELS: &[Model] = &[Model {
-    kind: "demand",
-    about: "How customers choose among products by price and display: a multinomial logit, by maximum likelihood",
-    verified: "numpy and scipy on real sales (tests/golden/tuna.py); known demands, forecasts of weeks kept back",
-    declared: demand::Config::declared,
-    resolve: |table| Ok(read::<demand::Config>(table)?.write()),
-    start: |table, DataStart { sales, kept_back, steps }| {
-        Ok(Box::new(Demand::new(&read(table)?, sales, kept_back, steps)?))
+pub const MODELS: &[Model] = &[
+    Model {
+        kind: "demand",
+        about: "How customers choose among products by price and display: a multinomial logit, by maximum likelihood",
+        verified: "numpy and scipy on real sales (tests/golden/tuna.py); known demands, forecasts of weeks kept back",
+        declared: demand::Config::declared,
+        resolve: |table| Ok(read::<demand::Config>(table)?.write()),
+        start: |table, DataStart { data, steps, .. }| {
+            let (sales, kept_back) = data.sales()?;
+            Ok(Box::new(Demand::new(&read(table)?, sales, kept_back, steps)?))
+        },
+        family: None,
     },
-}];
+    Model {
+        kind: "linear",
+        about: "Linear and ridge regression of a table, solved at once",
+        verified: "scikit-learn on the same rows (tests/golden/tables.py); its gradient",
+        declared: LinearConfig::declared,
+        resolve: |table| Ok(read::<LinearConfig>(table)?.write()),
+        start: |table, start| supervised(family::LINEAR, table, start),
+        family: Some(family::LINEAR),
+    },
+    Model {
+        kind: "logistic",
+        about: "Logistic regression of a table, two classes or several, solved to convergence",
+        verified: "scikit-learn on the same rows (tests/golden/tables.py); its gradient",
+        declared: LogisticConfig::declared,
+        resolve: |table| Ok(read::<LogisticConfig>(table)?.write()),
+        start: |table, start| supervised(family::LOGISTIC, table, start),
+        family: Some(family::LOGISTIC),
+    },
+    Model {
+        kind: "boosting",
+        about: "Gradient boosting of regression trees over histograms: classes and numbers, missing values as they are",
+        verified: "scikit-learn's HistGradientBoosting on the same rows (tests/golden/tables.py)",
+        declared: boosting::Config::declared,
+        resolve: |table| Ok(read::<boosting::Config>(table)?.write()),
+        start: |table, start| supervised(family::BOOSTING, table, start),
+        family: Some(family::BOOSTING),
+    },
+    Model {
+        kind: "mlp",
+        about: "A multilayer perceptron of a table: minibatches, Adam, dropout, weight decay, early stopping",
+        verified: "passes and optimizer as the agents'; classic tables (tests/golden/tables.py)",
+        declared: mlp::Config::declared,
+        resolve: |table| Ok(read::<mlp::Config>(table)?.write()),
+        start: |table, start| supervised(family::MLP, table, start),
+        family: Some(family::MLP),
+    },
+];
 
 /// The model of this name, or the nearest name.
 pub fn find_model(kind: &str) -> Result<&'static Model, Option<String>> {

@@ -149,6 +149,11 @@ pub trait Training {
         false
     }
 
+    /// What else was found of the test part, as plain data: a confusion matrix, the coverage of intervals.
+    fn details(&self) -> Value {
+        Value::Null
+    }
+
     /// What it has learned as text, where that is readable: coefficients with their errors.
     fn learned(&self) -> Vec<(String, Estimate)> {
         Vec::new()

@@ -3,10 +3,12 @@
 use crate::data_task::DataEvalSettings;
 use crate::plan::{EvalSettings, TrainSettings};
 use crate::sales::FitSettings;
+use crate::table_task::TableEvalSettings;
 use agon::Outcome;
 use agon::cli::List;
 use agon::envs::{Item, list, parameters};
 use agon::tournament::plan::TournamentSettings;
+use agon_agents::data::dataset::DataSettings;
 use agon_agents::registry::{AGENTS, MODELS};
 use agon_core::settings::Settings;
 use serde_json::json;
@@ -36,7 +38,9 @@ pub fn keys(as_json: bool) -> Outcome {
     let tables = [
         ("train", TrainSettings::declared()),
         ("eval", EvalSettings::declared()),
-        ("eval, beside [model]", DataEvalSettings::declared()),
+        ("data", DataSettings::declared()),
+        ("eval, beside [data]", TableEvalSettings::declared()),
+        ("eval, beside [model] and [fit]", DataEvalSettings::declared()),
         ("fit", FitSettings::declared()),
         ("tournament", TournamentSettings::declared()),
     ];

@@ -9,7 +9,7 @@ use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::demand::{Estimate, Method, Sales};
-use agon_agents::registry::{DataStart, Model, find_model};
+use agon_agents::registry::{Data, DataStart, Model, find_model};
 use agon_agents::train::{Examined, Part, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::Metric;
@@ -112,12 +112,12 @@ impl DataTask {
     }
 
     fn start_with(&self) -> DataStart {
-        let kept_back = [self.eval.validation, self.eval.test];
-        DataStart { sales: self.sales.clone(), kept_back, steps: self.train.steps }
+        let data = Data::Sales(self.sales.clone(), [self.eval.validation, self.eval.test]);
+        DataStart { data, steps: self.train.steps, seed: self.train.seed }
     }
 
     /// What was found of the test part by whatever was learned.
-    pub fn report(&self, training: &dyn Training) -> Report {
+    fn report(&self, training: &dyn Training) -> Report {
         Report { examined: training.examine(Part::Test, self.eval.seed), learned: training.learned() }
     }
 }
@@ -247,8 +247,9 @@ impl Report {
     }
 }
 
-fn shown(metric: &Metric) -> String {
-    let d = metric.half().filter(|h| *h > 0.0).map_or(digits(metric.value, 4), |half| {
+/// A metric with its interval, both with the digits that the interval allows.
+pub fn shown(metric: &Metric) -> String {
+    let d = metric.half().filter(|h| *h > 1e-9 * metric.value.abs()).map_or(digits(metric.value, 4), |half| {
         let places = (1.0 - half.log10().floor()).clamp(0.0, 12.0);
         places as usize
     });

@@ -2,12 +2,12 @@
 //! baselines and its exact optimum.
 
 use crate::checkpoints::{self, Acting, Target, locate};
-use crate::data_task::DataTask;
 use crate::device;
 use crate::duel::{self, Contender, Who};
 use crate::plan::{Plan, stopped};
+use crate::scenarios;
 use crate::tables::Tables;
-use crate::task::{self, Task, Verdict};
+use crate::task::{self, Task};
 use agon::cli;
 use agon::run::Run;
 use agon::scenario::Source;
@@ -350,8 +350,8 @@ pub fn run(args: &cli::Eval) -> Outcome {
     };
     let scenario = agon::embedded::locate(&scenario)?;
     let source = Source::read(&scenario, &args.set)?;
-    if DataTask::is_meant(&source) {
-        return of_data(args, &target, &scenario, &source);
+    if let Some(task) = scenarios::of_data(&scenario, &source)? {
+        return of_data(args, &target, &scenario, &*task);
     }
     let mut plan = duel::read(&scenario, &source)?;
     if let Some(own) = own {
@@ -398,7 +398,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
 }
 
 /// `agon eval` of a model of data: what the part that it never saw says of it.
-fn of_data(args: &cli::Eval, target: &Target, scenario: &Path, source: &Source) -> Outcome {
+fn of_data(args: &cli::Eval, target: &Target, scenario: &Path, task: &dyn Task) -> Outcome {
     if matches!(target, Target::Player(_)) {
         let message = "a model of data has no scripted players: name a run of it, or a checkpoint";
         return Err(Failure::Input(message.into()));
@@ -411,13 +411,13 @@ fn of_data(args: &cli::Eval, target: &Target, scenario: &Path, source: &Source) 
         ("--scenario", args.scenario.is_some()),
     ];
     task::refuse_flags(&given, "a model of data")?;
-    let task = DataTask::read(scenario, source)?;
     let mut training = task.start(agon_agents::Device::Cpu)?;
     let (folder, saved, state) = checkpoints::read(&args.what)?;
     let unfit = |e: agon_agents::AgentError| Failure::Input(format!("{}: {e}", folder.display()));
     training.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
     agon::tell!("{}: its checkpoint of step {}", args.what, training.step());
-    let report = task.report(&*training);
+    let run = Run { folder: scenario.parent().unwrap_or(Path::new(".")).to_owned() };
+    let report = task.final_evaluation(&*training, &run, &mut |_| {})?;
     if args.json.json {
         let mut json = report.json();
         json["step"] = training.step().into();

@@ -5,6 +5,7 @@ mod agent_task;
 mod agents;
 mod bench;
 mod checkpoints;
+mod csv_table;
 mod data_task;
 mod device;
 mod doctor;
@@ -13,10 +14,13 @@ mod eval;
 mod market;
 mod networks;
 mod plan;
+mod predict;
 mod sales;
 mod scenarios;
 mod seeds;
 mod sinks;
+mod table_report;
+mod table_task;
 mod tables;
 mod task;
 mod train;
@@ -35,6 +39,7 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         Some(Command::Train(args)) => seeds::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Scenarios(args)) => agents::keys(args.json.json),
         Some(Command::Agents(args)) => agents::run(&args),
         Some(Command::Tournament(args)) => {

@@ -5,6 +5,7 @@ use crate::checkpoints::Target;
 use crate::device;
 use crate::scenarios;
 use crate::sinks::Sinks;
+use crate::table_task::TableTask;
 use crate::task::{Task, Verdict};
 use agon::cli;
 use agon::failure::quoted;
@@ -176,7 +177,14 @@ impl Session {
                 sets.extend(args.seed.map(|s| format!("train.seed={s}")));
                 (scenarios::read(scenario, &sets)?, Begin::New)
             }
-            (None, None) => return Err(Failure::Input("name a scenario, or --resume a run".into())),
+            (None, None) => {
+                let none = || Failure::Input("name a scenario, --data a table, or --resume a run".into());
+                let file = args.data.as_ref().ok_or_else(none)?;
+                let mut sets = args.set.clone();
+                sets.extend(args.seed.map(|s| format!("train.seed={s}")));
+                let task: Box<dyn Task> = Box::new(TableTask::of_flags(file, args.target.as_deref(), &sets)?);
+                (task, Begin::New)
+            }
         };
         task.heed(&stop);
         let train = task.train().clone();

@@ -1,0 +1,279 @@
+//! From typed columns to rows of numbers, by what the training part alone says of them: means, medians, categories.
+
+use super::{Column, Kind, Values};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+agon_core::choices! {
+    /// How numbers are brought to a common size.
+    pub enum Scaling { Standard = "standard", Robust = "robust", Quantile = "quantile", Asis = "none" }
+}
+
+/// Rows of numbers, `[rows, width]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matrix {
+    /// Row after row.
+    pub x: Vec<f64>,
+    /// Numbers in a row.
+    pub width: usize,
+}
+
+impl Matrix {
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.x.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// A row.
+    pub fn row(&self, row: usize) -> &[f64] {
+        &self.x[row * self.width..][..self.width]
+    }
+}
+
+/// How one column becomes numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// The column.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// What stands in for a missing number, before scaling: the median; none where missing numbers stay missing.
+    fill: Option<f64>,
+    /// Whether a number of its own says that the value is missing.
+    indicator: bool,
+    /// Subtracted, then divided by.
+    centre: f64,
+    scale: f64,
+    /// Quantiles of the training part, where numbers become their rank in it, from −1 to 1.
+    knots: Vec<f64>,
+    /// Labels with a number of their own; whatever has none has the last number, of unseen labels.
+    labels: Vec<String>,
+}
+
+/// How a table's columns become numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Encoder {
+    /// A column each.
+    pub inputs: Vec<Input>,
+}
+
+/// The label of a missing value, where some were missing in training.
+const MISSING: &str = "";
+/// Labels of a category that have a number of their own; rarer ones count as unseen.
+pub const MOST: usize = 100;
+/// Quantiles that a column's ranks are taken from.
+const KNOTS: usize = 201;
+
+/// The number at a share of sorted ones, in between by interpolation.
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let at = share * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    low + (high - low) * (at - at.floor())
+}
+
+impl Input {
+    /// What the rows of the training part say of a column. With `keep_missing`, missing numbers stay NaN.
+    fn fit(column: &Column, rows: &[usize], scaling: Scaling, keep_missing: bool) -> Self {
+        let mut input = Self {
+            name: column.name.clone(),
+            kind: column.kind,
+            fill: None,
+            indicator: false,
+            centre: 0.0,
+            scale: 1.0,
+            knots: Vec::new(),
+            labels: Vec::new(),
+        };
+        match &column.values {
+            Values::Labels(labels, codes) => {
+                let mut counts = vec![0usize; labels.len()];
+                rows.iter().filter_map(|row| codes[*row]).for_each(|code| counts[code as usize] += 1);
+                let mut order: Vec<usize> = (0..labels.len()).filter(|i| counts[*i] > 0).collect();
+                order.sort_by_key(|i| (usize::MAX - counts[*i], *i));
+                order.truncate(MOST);
+                order.sort_unstable();
+                input.labels = order.into_iter().map(|i| labels[i].clone()).collect();
+                if rows.iter().any(|row| codes[*row].is_none()) {
+                    input.labels.push(MISSING.into());
+                }
+            }
+            Values::Numbers(x) => {
+                let mut seen: Vec<f64> = rows.iter().map(|row| x[*row]).filter(|x| !x.is_nan()).collect();
+                seen.sort_by(f64::total_cmp);
+                let median = if seen.is_empty() { 0.0 } else { quantile(&seen, 0.5) };
+                if !keep_missing {
+                    input.fill = Some(median);
+                    input.indicator = seen.len() < rows.len();
+                }
+                if seen.is_empty() {
+                    return input;
+                }
+                let n = seen.len() as f64;
+                match scaling {
+                    Scaling::Asis => {}
+                    Scaling::Standard => {
+                        input.centre = seen.iter().sum::<f64>() / n;
+                        input.scale = (seen.iter().map(|x| (x - input.centre).powi(2)).sum::<f64>() / n).sqrt();
+                    }
+                    Scaling::Robust => {
+                        input.centre = median;
+                        input.scale = quantile(&seen, 0.75) - quantile(&seen, 0.25);
+                    }
+                    Scaling::Quantile => {
+                        let share = |i: usize| i as f64 / (KNOTS - 1) as f64;
+                        input.knots = (0..KNOTS).map(|i| quantile(&seen, share(i))).collect();
+                    }
+                }
+                // What does not vary has nothing to be divided by.
+                if input.scale <= f64::EPSILON * input.centre.abs() || !input.scale.is_normal() {
+                    input.scale = 1.0;
+                }
+            }
+        }
+        input
+    }
+
+    /// Numbers that it becomes.
+    pub fn width(&self) -> usize {
+        if self.is_number() { 1 + usize::from(self.indicator) } else { self.labels.len() + 1 }
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(self.kind, Kind::Number | Kind::Date)
+    }
+
+    /// What its numbers are called.
+    fn names(&self) -> Vec<String> {
+        let name = &self.name;
+        if self.is_number() {
+            let missing = self.indicator.then(|| format!("{name} is missing"));
+            return std::iter::once(name.clone()).chain(missing).collect();
+        }
+        let label = |l: &String| if l == MISSING { format!("{name} is missing") } else { format!("{name} = {l}") };
+        self.labels.iter().map(label).chain([format!("{name} = anything else")]).collect()
+    }
+
+    fn scaled(&self, x: f64) -> f64 {
+        if self.knots.is_empty() {
+            return (x - self.centre) / self.scale;
+        }
+        // The middle of the ranks that equal numbers have.
+        let (low, high) = (self.knots.partition_point(|k| *k < x), self.knots.partition_point(|k| *k <= x));
+        let last = (KNOTS - 1) as f64;
+        let rank = if low < high {
+            (low + high - 1) as f64 / 2.0
+        } else if low == 0 || low == KNOTS {
+            low.min(KNOTS - 1) as f64
+        } else {
+            let (a, b) = (self.knots[low - 1], self.knots[low]);
+            (low - 1) as f64 + (x - a) / (b - a)
+        };
+        2.0 * rank / last - 1.0
+    }
+
+    /// Writes a column's numbers from place `at` of every row on; how often a label was unseen in training.
+    fn encode(&self, column: &Column, rows: &[usize], at: usize, out: &mut Matrix) -> usize {
+        let (width, mut unseen) = (out.width, 0);
+        let slots = out.x.chunks_exact_mut(width).map(|row| &mut row[at..at + self.width()]);
+        match &column.values {
+            Values::Numbers(x) => {
+                for (slot, row) in slots.zip(rows) {
+                    let missing = x[*row].is_nan();
+                    slot[0] = self.scaled(if missing { self.fill.unwrap_or(f64::NAN) } else { x[*row] });
+                    if let Some(indicator) = slot.get_mut(1) {
+                        *indicator = f64::from(u8::from(missing));
+                    }
+                }
+            }
+            Values::Labels(labels, codes) => {
+                let place = |label: &str| self.labels.iter().position(|own| own == label).unwrap_or(self.labels.len());
+                let (places, missing) = (labels.iter().map(|l| place(l)).collect::<Vec<_>>(), place(MISSING));
+                for (slot, row) in slots.zip(rows) {
+                    let place = codes[*row].map_or(missing, |code| places[code as usize]);
+                    slot[place] = 1.0;
+                    unseen += usize::from(place == self.labels.len());
+                }
+            }
+        }
+        unseen
+    }
+}
+
+impl Encoder {
+    /// What these rows say of these columns.
+    pub fn fit(columns: &[&Column], rows: &[usize], scaling: Scaling, keep_missing: bool) -> Self {
+        Self { inputs: columns.iter().map(|column| Input::fit(column, rows, scaling, keep_missing)).collect() }
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.inputs.iter().map(Input::width).sum()
+    }
+
+    /// What the numbers of a row are called.
+    pub fn names(&self) -> Vec<String> {
+        self.inputs.iter().flat_map(Input::names).collect()
+    }
+
+    /// Rows of these columns, which are those that it was fitted to, as numbers; and for each column how many of its
+    /// rows have a label that was unseen in training, or too rare there.
+    pub fn encode(&self, columns: &[&Column], rows: &[usize]) -> (Matrix, Vec<usize>) {
+        let width = self.width();
+        let mut out = Matrix { x: vec![0.0; width * rows.len()], width };
+        let mut at = 0;
+        let unseen = self.inputs.iter().zip(columns).map(|(input, column)| {
+            let unseen = input.encode(column, rows, at, &mut out);
+            at += input.width();
+            unseen
+        });
+        let unseen = unseen.collect();
+        (out, unseen)
+    }
+
+    /// As it is saved.
+    pub fn save(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(x: &[f64]) -> Column {
+        Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x.to_vec()) }
+    }
+
+    #[test]
+    fn numbers_are_scaled_by_the_training_part_alone() {
+        let column = numbers(&[1.0, 2.0, 3.0, f64::NAN, 1e6]);
+        let rows: Vec<usize> = (0..5).collect();
+        let encoder = Encoder::fit(&[&column], &rows[..4], Scaling::Standard, false);
+        let (m, _) = encoder.encode(&[&column], &rows);
+        let deviation = (2.0f64 / 3.0).sqrt();
+        assert_eq!(
+            m.x[..8],
+            [-1.0 / deviation, 0.0, 0.0, 0.0, 1.0 / deviation, 0.0, 0.0, 1.0],
+            "the gap is the median"
+        );
+        assert_eq!(encoder.names(), ["x", "x is missing"]);
+        let kept = Encoder::fit(&[&column], &rows[..4], Scaling::Asis, true).encode(&[&column], &rows).0;
+        assert!(kept.width == 1 && kept.x[3].is_nan() && kept.x[4] == 1e6);
+        let robust = Encoder::fit(&[&column], &rows[..3], Scaling::Robust, false).encode(&[&column], &rows[..3]).0;
+        assert_eq!(robust.x, [-1.0, 0.0, 1.0]);
+        let ranks = Encoder::fit(&[&column], &rows[..3], Scaling::Quantile, false).encode(&[&column], &[0, 1, 2, 4]).0;
+        assert_eq!(ranks.x, [-1.0, 0.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn labels_unseen_in_training_have_a_place_of_their_own() {
+        let cells = [Some("red"), Some("blue"), Some("red"), Some("green"), None];
+        let column = Column::labels("colour", Kind::Category, cells.into_iter());
+        let encoder = Encoder::fit(&[&column], &[0, 1, 2], Scaling::Standard, false);
+        assert_eq!(encoder.names(), ["colour = blue", "colour = red", "colour = anything else"]);
+        let (m, unseen) = encoder.encode(&[&column], &[1, 3, 4]);
+        assert_eq!((m.x, unseen), (vec![1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0], vec![2]));
+        let again: Encoder = serde_json::from_value(encoder.save()).unwrap();
+        assert_eq!(again, encoder);
+    }
+}

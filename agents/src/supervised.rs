@@ -1,0 +1,157 @@
+//! Models of tables: an input row of numbers, a class or a number as the answer. Every model is a [`Learner`];
+//! [`training`] makes a training of it, [`predictor`] predictions from a save alone.
+
+pub mod boosting;
+pub mod calibration;
+pub mod family;
+pub mod linear;
+pub mod mlp;
+pub mod predictor;
+pub mod scores;
+pub mod solvers;
+pub mod training;
+pub mod tree;
+
+use crate::agent::{AgentError, Saved, Stop};
+use crate::data::encode::Matrix;
+use serde_json::Value;
+
+/// What a model is trained on.
+#[derive(Clone, Debug, Default)]
+pub struct Examples {
+    /// Inputs, `[rows, width]`.
+    pub x: Matrix,
+    /// The number of the class, or the value, a row each.
+    pub y: Vec<f64>,
+    /// Classes; 0 for a regression.
+    pub classes: usize,
+}
+
+impl Examples {
+    /// Scores of a row: one for each class, or the value.
+    pub fn outputs(&self) -> usize {
+        self.classes.max(1)
+    }
+
+    /// The mean loss of scores `[rows, outputs]`: −ln of the probability of what was the case, or the squared error.
+    pub fn loss(&self, scores: &[f64]) -> f64 {
+        let k = self.outputs();
+        let one = |(scores, y): (&[f64], &f64)| match self.classes {
+            0 => (scores[0] - y).powi(2),
+            _ => log_sum_exp(scores) - scores[*y as usize],
+        };
+        scores.chunks_exact(k).zip(&self.y).map(one).sum::<f64>() / self.y.len() as f64
+    }
+}
+
+/// ln Σ exp, without overflow.
+pub fn log_sum_exp(scores: &[f64]) -> f64 {
+    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top + scores.iter().map(|s| (s - top).exp()).sum::<f64>().ln()
+}
+
+/// Scores to probabilities, in place.
+pub fn softmax(scores: &mut [f64]) {
+    let sum = log_sum_exp(scores);
+    scores.iter_mut().for_each(|s| *s = (*s - sum).exp());
+}
+
+/// A model that predicts.
+pub trait Predict {
+    /// Scores of each row, `[rows, outputs]`: the logarithm of a class's probability up to a constant of the row, or the
+    /// value.
+    fn scores(&self, x: &Matrix) -> Vec<f64>;
+}
+
+/// A model under training.
+pub trait Learner: Predict {
+    /// Steps made.
+    fn step(&self) -> u64;
+
+    /// Whether nothing more is to be learned.
+    fn finished(&self) -> bool;
+
+    /// One step on the training part; the validation part may only decide when to end. None if it was asked to stop, and
+    /// then nothing has changed.
+    fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError>;
+
+    /// What it learned, where a number of it means something: a weight for each input number and output, `[outputs][width]`.
+    fn weights(&self) -> Option<Vec<Vec<f64>>> {
+        None
+    }
+
+    /// Everything that must be saved.
+    fn save(&self) -> Saved;
+
+    /// Restores a save; the learner may not have the width of the save yet.
+    fn load(&mut self, saved: &Saved) -> Result<(), AgentError>;
+}
+
+/// What a learner is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Numbers in a row.
+    pub inputs: usize,
+    /// Classes; 0 for a regression.
+    pub classes: usize,
+    /// Steps to make at most.
+    pub steps: u64,
+    /// The seed of the run.
+    pub seed: u64,
+}
+
+impl Shape {
+    /// Scores of a row.
+    pub fn outputs(&self) -> usize {
+        self.classes.max(1)
+    }
+}
+
+/// A list of numbers out of a saved state.
+pub(crate) fn saved_numbers(state: &Value, key: &str, count: usize) -> Result<Vec<f64>, AgentError> {
+    let read = state[key].as_array().map(|all| all.iter().filter_map(Value::as_f64).collect::<Vec<_>>());
+    let fitting = read.filter(|all| all.len() == count);
+    fitting.ok_or_else(|| AgentError::Checkpoint(format!("its `{key}` are not {count} numbers")))
+}
+
+/// When to end: after so many steps without a lower loss of the validation part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Patience {
+    /// The lowest loss.
+    pub lowest: f64,
+    /// The step that it was found after.
+    pub at: u64,
+    /// Steps without a lower one after which it ends.
+    pub patience: u64,
+}
+
+impl Patience {
+    /// Nothing was found yet.
+    pub fn new(patience: u64) -> Self {
+        Self { lowest: f64::INFINITY, at: 0, patience }
+    }
+
+    /// Takes the loss after a step in; whether it is the lowest so far.
+    pub fn see(&mut self, step: u64, loss: f64) -> bool {
+        let lower = loss < self.lowest;
+        if lower {
+            (self.lowest, self.at) = (loss, step);
+        }
+        lower
+    }
+
+    /// Whether it is to end after this step.
+    pub fn is_over(&self, step: u64) -> bool {
+        self.patience > 0 && step >= self.at + self.patience
+    }
+
+    fn save(&self) -> Value {
+        // JSON has no infinity.
+        serde_json::json!({"lowest": self.lowest.is_finite().then_some(self.lowest), "at": self.at})
+    }
+
+    fn load(&mut self, saved: &Value) {
+        self.lowest = saved["lowest"].as_f64().unwrap_or(f64::INFINITY);
+        self.at = saved["at"].as_u64().unwrap_or(0);
+    }
+}

@@ -1,0 +1,97 @@
+//! How sure predictions are, by the validation part: a temperature for probabilities (Guo et al. 2017), and a margin that
+//! holds nine tenths of the truth for numbers (split conformal prediction, Lei et al. 2018).
+
+use super::{Examples, softmax};
+use serde::{Deserialize, Serialize};
+
+/// The share of the truth that intervals are to hold.
+pub const COVERAGE: f64 = 0.9;
+/// Rows of the validation part that a temperature needs.
+const ENOUGH: usize = 30;
+
+/// What the validation part says of a model's scores.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// What scores of classes are divided by.
+    pub temperature: f64,
+    /// Half the width of a number's interval; none where the validation part is too small.
+    pub margin: Option<f64>,
+}
+
+impl Calibration {
+    /// Of a model with these scores of the validation part.
+    pub fn of(scores: &[f64], validation: &Examples) -> Self {
+        if validation.classes == 0 {
+            let mut off: Vec<f64> = scores.iter().zip(&validation.y).map(|(s, y)| (s - y).abs()).collect();
+            off.sort_by(f64::total_cmp);
+            // The quantile for one more observation than there are, so that the share holds for the next one.
+            let rank = ((off.len() + 1) as f64 * COVERAGE).ceil() as usize;
+            return Self { temperature: 1.0, margin: off.get(rank - 1).copied() };
+        }
+        if validation.y.len() < ENOUGH {
+            return Self { temperature: 1.0, margin: None };
+        }
+        let loss = |ln: f64| {
+            let scaled: Vec<f64> = scores.iter().map(|s| s * (-ln).exp()).collect();
+            validation.loss(&scaled)
+        };
+        // Convex in 1 / T, so that it falls and then rises: the golden section finds the bottom.
+        let golden = (5f64.sqrt() - 1.0) / 2.0;
+        let (mut low, mut high) = (-3.0, 3.0);
+        for _ in 0..60 {
+            let (a, b) = (high - golden * (high - low), low + golden * (high - low));
+            if loss(a) <= loss(b) { high = b } else { low = a }
+        }
+        Self { temperature: f64::exp(0.5 * (low + high)), margin: None }
+    }
+
+    /// Scores to probabilities, `[rows, classes]`; numbers stay as they are.
+    pub fn probabilities(&self, mut scores: Vec<f64>, classes: usize) -> Vec<f64> {
+        if classes > 0 {
+            for row in scores.chunks_exact_mut(classes) {
+                row.iter_mut().for_each(|s| *s /= self.temperature);
+                softmax(row);
+            }
+        }
+        scores
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::rng::{Rng, Stream};
+
+    /// Scores that are three times too sure have temperature 3.
+    #[test]
+    fn a_temperature_undoes_what_was_too_sure() {
+        let mut rng = Rng::new(1, Stream::Env, 0);
+        let (mut scores, mut y) = (Vec::new(), Vec::new());
+        for _ in 0..20_000 {
+            let z = 1.5 * rng.normal();
+            y.push(f64::from(u8::from(rng.f64() < 1.0 / (1.0 + (-z).exp()))));
+            scores.extend([0.0, 3.0 * z]);
+        }
+        let found = Calibration::of(&scores, &Examples { y, classes: 2, ..Examples::default() });
+        assert!((found.temperature - 3.0).abs() < 0.1, "{found:?}");
+        let p = Calibration { temperature: 2.0, margin: None }.probabilities(vec![0.0, 2.0 * 3f64.ln()], 2);
+        assert!((p[1] - 0.75).abs() < 1e-12);
+    }
+
+    /// A margin of 19 rows is their 18th; of 8 rows there is none.
+    #[test]
+    fn margins_hold_their_share() {
+        let off = |n: usize| {
+            let y: Vec<f64> = (1..=n).map(|i| i as f64).collect();
+            Calibration::of(&vec![0.0; n], &Examples { y, ..Examples::default() }).margin
+        };
+        assert_eq!((off(19), off(8)), (Some(18.0), None));
+        let (mut rng, mut held) = (Rng::new(2, Stream::Env, 0), 0);
+        for _ in 0..2000 {
+            let y: Vec<f64> = (0..50).map(|_| rng.normal()).collect();
+            let margin = Calibration::of(&[0.0; 50], &Examples { y, ..Examples::default() }).margin.unwrap();
+            held += usize::from(rng.normal().abs() <= margin);
+        }
+        assert!((1760..1850).contains(&held), "{held} of 2000");
+    }
+}

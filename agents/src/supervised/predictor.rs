@@ -1,0 +1,117 @@
+//! Predictions from a save alone: neither the table nor the training is needed.
+
+use super::calibration::Calibration;
+use super::family::Family;
+use super::{Learner, Shape};
+use crate::agent::{AgentError, Saved};
+use crate::data::encode::Encoder;
+use crate::data::{Column, Raw, cells};
+use agon_core::settings::nearest;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What is predicted, as it is saved.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The column.
+    pub name: String,
+    /// Its classes; none for a regression.
+    pub classes: Vec<String>,
+}
+
+/// A trained model with all that it needs to predict.
+pub struct Predictor {
+    /// What is predicted.
+    pub answer: Answer,
+    encoder: Encoder,
+    calibration: Calibration,
+    learner: Box<dyn Learner>,
+}
+
+/// Predictions, a row each.
+pub struct Predictions {
+    /// Probabilities `[rows, classes]`, or numbers.
+    pub p: Vec<f64>,
+    /// Half the width of a number's 90 % interval, if it is known.
+    pub margin: Option<f64>,
+    /// What was odd about the table.
+    pub findings: Vec<String>,
+}
+
+impl Predictor {
+    /// From a save.
+    ///
+    /// # Errors
+    /// [`AgentError::Checkpoint`] where the save is of another model, or damaged.
+    pub fn load(family: &Family, settings: &Map<String, Value>, saved: &Saved) -> Result<Self, AgentError> {
+        let (encoder, answer): (Encoder, Answer) = (saved.part("encoder")?, saved.part("answer")?);
+        let calibration: Calibration = saved.part("calibration")?;
+        let shape = Shape { inputs: encoder.width(), classes: answer.classes.len(), steps: 0, seed: 0 };
+        let mut learner = (family.learner)(settings, shape)?;
+        learner.load(&learners_part(saved))?;
+        Ok(Self { answer, encoder, calibration, learner })
+    }
+
+    /// Predicts every row of a table, whose columns are found by their names.
+    ///
+    /// # Errors
+    /// [`AgentError::Data`] where a column is missing, or holds what it did not in training.
+    pub fn predict(&self, raw: &Raw) -> Result<Predictions, AgentError> {
+        let is_input = |name: &str| self.encoder.inputs.iter().any(|input| input.name == name);
+        let missing: Vec<String> = self
+            .encoder
+            .inputs
+            .iter()
+            .filter(|input| raw.find(&input.name).is_none())
+            .map(|input| match nearest(&input.name, raw.names.iter().map(String::as_str).filter(|n| !is_input(n))) {
+                Some(near) => format!("`{}` (there is `{near}`)", input.name),
+                None => format!("`{}`", input.name),
+            })
+            .collect();
+        if !missing.is_empty() {
+            let all = missing.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+            let what = if missing.len() == 1 { "the column" } else { "the columns" };
+            return Err(AgentError::Data(format!(
+                "{what} {all} of the training table cannot be found; a column whose values are unknown may be empty, but must \
+                 be there"
+            )));
+        }
+        let read = |name: &str, kind| {
+            let at = raw.find(name).unwrap_or_default();
+            cells::read_as(raw, at, kind).map_err(|(row, why)| {
+                AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row]))
+            })
+        };
+        let inputs = self.encoder.inputs.iter();
+        let columns: Vec<Column> = inputs.map(|input| read(&input.name, input.kind)).collect::<Result<_, _>>()?;
+        let rows: Vec<usize> = (0..raw.rows()).collect();
+        let (x, unseen) = self.encoder.encode(&columns.iter().collect::<Vec<_>>(), &rows);
+        let mut findings = Vec::new();
+        for (input, count) in self.encoder.inputs.iter().zip(unseen).filter(|(_, count)| *count > 0) {
+            findings.push(format!(
+                "`{}` has a value in {count} rows that training never had, or too rarely: they count as unseen",
+                input.name
+            ));
+        }
+        let extra: Vec<&String> = raw.names.iter().filter(|n| !is_input(n) && **n != self.answer.name).collect();
+        if !extra.is_empty() {
+            let some: Vec<String> = extra.iter().take(10).map(|name| format!("`{name}`")).collect();
+            let more = if extra.len() > 10 { ", …" } else { "" };
+            findings.push(format!("{} columns are no inputs of the model: {}{more}", extra.len(), some.join(", ")));
+        }
+        let scores = self.learner.scores(&x);
+        let p = self.calibration.probabilities(scores, self.answer.classes.len());
+        if p.iter().any(|p| !p.is_finite()) {
+            return Err(AgentError::Data(
+                "some predictions are no numbers: are there huge numbers in the table?".into(),
+            ));
+        }
+        Ok(Predictions { p, margin: self.calibration.margin, findings })
+    }
+}
+
+/// What the learner itself saved.
+pub(crate) fn learners_part(saved: &Saved) -> Saved {
+    let tensors = saved.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+    Saved { tensors, state: saved.state["model"].clone() }
+}

@@ -1,0 +1,419 @@
+//! Supervised learning from a table as a training: steps of a learner on the training part, metrics of the validation
+//! part on the way, and of the test part at the end, beside what is right without any input.
+
+use super::calibration::{COVERAGE, Calibration};
+use super::family::Family;
+use super::predictor::{Answer, learners_part};
+use super::scores::Judged;
+use super::{Examples, Learner, Shape};
+use crate::agent::{AgentError, Saved, Stop};
+use crate::data::dataset::Dataset;
+use crate::data::encode::Encoder;
+use crate::demand::Estimate;
+use crate::train::{Examined, Part, Times, Training};
+use agon_core::rng::{Rng, Stream};
+use serde_json::{Map, Value, json};
+use std::time::Instant;
+
+/// A learner with its data.
+pub struct Supervised {
+    family: Family,
+    learner: Box<dyn Learner>,
+    encoder: Encoder,
+    answer: Answer,
+    /// Training, validation, test.
+    parts: [Examples; 3],
+    /// What the test part's and the validation part's rows belong together with.
+    units: [Vec<u32>; 3],
+    steps: u64,
+    /// A sum that tells these data from others.
+    sum: u32,
+    times: Times,
+}
+
+/// Shuffles behind the importance of a column.
+const SHUFFLES: u32 = 5;
+
+impl Supervised {
+    /// A fresh learner.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where the family does not fit the target, [`AgentError::Data`] where the table is too large.
+    pub fn new(
+        family: Family,
+        settings: &Map<String, Value>,
+        data: &Dataset,
+        steps: u64,
+        seed: u64,
+    ) -> Result<Self, AgentError> {
+        let (scaling, keep_missing) = (family.encoding)(settings)?;
+        let (columns, target, split) = (data.inputs(), &data.target, &data.split);
+        let encoder = Encoder::fit(&columns, &split.train, scaling, keep_missing);
+        let bytes = encoder.width() as f64 * target.y.len() as f64 * 8.0;
+        let what = format!(" for {} rows of {} numbers", target.y.len(), encoder.width());
+        if let Some(why) = agon_core::memory::refusal(bytes, &what) {
+            return Err(AgentError::Data(format!(
+                "training {why}; leave columns out with data.drop, or use fewer rows"
+            )));
+        }
+        let classes = target.classes.len();
+        let rows = [&split.train, &split.validation, &split.test];
+        let parts = rows.map(|rows| Examples {
+            x: encoder.encode(&columns, rows).0,
+            y: rows.iter().map(|row| target.y[*row]).collect(),
+            classes,
+        });
+        let learner = (family.learner)(settings, Shape { inputs: encoder.width(), classes, steps, seed })?;
+        let numbers = parts.iter().flat_map(|part| part.x.x.iter().chain(&part.y));
+        let sum = numbers.fold(0, |sum, x| crc32c::crc32c_append(sum, &x.to_le_bytes()));
+        Ok(Self {
+            family,
+            learner,
+            encoder,
+            answer: Answer { name: target.name.clone(), classes: target.classes.clone() },
+            units: rows.map(|rows| rows.iter().map(|row| data.units[*row]).collect()),
+            parts,
+            steps,
+            sum,
+            times: Times::default(),
+        })
+    }
+
+    fn calibration(&self) -> Calibration {
+        Calibration::of(&self.learner.scores(&self.parts[1].x), &self.parts[1])
+    }
+
+    /// Predictions of a part, with these inputs in the place of its own.
+    fn judged<'a>(&self, part: &'a Examples, scores: Vec<f64>, calibration: Calibration) -> Judged<'a> {
+        Judged::new(part.classes, &part.y, calibration.probabilities(scores, part.classes))
+    }
+
+    /// What is right without any input: the shares of the classes, or the mean, in the training part.
+    fn trivial(&self, rows: usize) -> Vec<f64> {
+        let train = &self.parts[0];
+        let n = train.y.len() as f64;
+        let mut row = vec![0.0; train.outputs()];
+        match train.classes {
+            0 => row[0] = train.y.iter().sum::<f64>() / n,
+            _ => train.y.iter().for_each(|y| row[*y as usize] += 1.0 / n),
+        }
+        (0..rows).flat_map(|_| row.iter().copied()).collect()
+    }
+
+    /// How much worse the deciding metric of the test part becomes where a column is shuffled among its rows.
+    fn importance(&self) -> Vec<(String, Estimate)> {
+        let (part, calibration) = (&self.parts[2], self.calibration());
+        let whole = self.judged(part, self.learner.scores(&part.x), calibration).decides();
+        let mut at = 0;
+        let mut all = Vec::new();
+        for (column, input) in self.encoder.inputs.iter().enumerate() {
+            let place = at..at + input.width();
+            at = place.end;
+            let worse = |shuffle: u32| {
+                let mut x = part.x.clone();
+                let mut order: Vec<usize> = (0..x.rows()).collect();
+                Rng::at_step(1, Stream::Eval, shuffle, column as u64).shuffle(&mut order);
+                for (row, other) in order.into_iter().enumerate() {
+                    let from = part.x.row(other)[place.clone()].iter();
+                    x.x[row * x.width..][place.clone()].iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                }
+                self.judged(part, self.learner.scores(&x), calibration).decides() - whole
+            };
+            let found: Vec<f64> = (1..=SHUFFLES).map(worse).collect();
+            let n = f64::from(SHUFFLES);
+            let value = found.iter().sum::<f64>() / n;
+            let error = (found.iter().map(|x| (x - value).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt();
+            all.push((input.name.clone(), Estimate { value, error }));
+        }
+        all.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
+        all
+    }
+}
+
+/// Inputs whose importance is worked out at most: each takes several predictions of the test part.
+const MOST_IMPORTANCES: usize = 200;
+
+impl Training for Supervised {
+    fn step(&self) -> u64 {
+        self.learner.step()
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn done(&self) -> bool {
+        self.learner.finished() || self.step() >= self.steps
+    }
+
+    fn may_end_early(&self) -> bool {
+        true
+    }
+
+    fn task_scalars(&self) -> Vec<String> {
+        vec!["loss".into()]
+    }
+
+    fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {
+        if stop() {
+            return Ok(None);
+        }
+        let begun = Instant::now();
+        let [train, validation, _] = &self.parts;
+        let loss = self.learner.advance(train, validation, stop)?;
+        self.times.learn += begun.elapsed();
+        let Some(loss) = loss else { return Ok(None) };
+        let report = vec![("loss".into(), loss)];
+        crate::agent::all_finite(&report)?;
+        Ok(Some(report))
+    }
+
+    fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let other: Encoder = saved.part("encoder")?;
+        if other != self.encoder {
+            return Err(AgentError::Checkpoint("its inputs are other ones, or were scaled by other data".into()));
+        }
+        self.learner.load(&learners_part(saved))
+    }
+
+    fn take_times(&mut self) -> Times {
+        std::mem::take(&mut self.times)
+    }
+
+    fn examine(&self, part: Part, seed: u64) -> Vec<Examined> {
+        let at = if part == Part::Validation { 1 } else { 2 };
+        let (part, units, rows) = (&self.parts[at], &self.units[at], self.parts[at].y.len());
+        let own = self.judged(part, self.learner.scores(&part.x), self.calibration());
+        let trivial = Judged::new(part.classes, &part.y, self.trivial(rows));
+        let name = if part.classes == 0 { "mean" } else { "class shares" };
+        let (metrics, better_by) = own.metrics(units, seed, Some(&trivial));
+        vec![
+            Examined { name: self.family.name.into(), metrics, better_by: None },
+            Examined { name: name.into(), metrics: trivial.metrics(units, seed, None).0, better_by },
+        ]
+    }
+
+    fn learned(&self) -> Vec<(String, Estimate)> {
+        if self.encoder.inputs.len() > MOST_IMPORTANCES { Vec::new() } else { self.importance() }
+    }
+
+    fn details(&self) -> Value {
+        let (part, calibration) = (&self.parts[2], self.calibration());
+        let own = self.judged(part, self.learner.scores(&part.x), calibration);
+        let weights = self.learner.weights().map(|all| json!({"names": self.encoder.names(), "weights": all}));
+        if part.classes == 0 {
+            let held = calibration.margin.map(|margin| {
+                let inside = own.p.iter().zip(&part.y).filter(|(p, y)| (*p - *y).abs() <= margin).count();
+                json!({"wanted": COVERAGE, "margin": margin, "held": inside as f64 / part.y.len() as f64})
+            });
+            return json!({"interval": held, "linear": weights});
+        }
+        let confusion = own.confusion(&vec![1.0; part.y.len()]);
+        let confusion: Vec<&[f64]> = confusion.chunks_exact(part.classes).collect();
+        json!({
+            "classes": self.answer.classes,
+            "confusion": confusion,
+            "temperature": calibration.temperature,
+            "linear": weights,
+        })
+    }
+
+    fn save(&self) -> (Saved, Value) {
+        let Saved { tensors, state } = self.learner.save();
+        let state = json!({
+            "model": state,
+            "encoder": self.encoder.save(),
+            "answer": self.answer,
+            "calibration": self.calibration(),
+        });
+        (Saved { tensors, state }, json!({"step": self.step(), "data": self.sum}))
+    }
+
+    fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
+        if rest.is_some_and(|rest| rest["data"] != self.sum) {
+            return Err(AgentError::Checkpoint("the data are not those that it was learned from".into()));
+        }
+        self.learner.load(&learners_part(saved))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::family::{BOOSTING, LINEAR, LOGISTIC, MLP};
+    use super::*;
+    use crate::checkpoint;
+    use crate::data::Raw;
+    use crate::data::dataset::DataSettings;
+    use crate::data::split::Method;
+    use crate::supervised::predictor::Predictor;
+
+    /// Rows of two numbers with gaps, a category and a target; numbers of the test part are multiplied by `factor`.
+    fn table(classes: bool, factor: f64) -> Raw {
+        let mut raw = Raw::new(["a", "b", "c", "part", "y"].map(String::from).to_vec(), false);
+        let mut rng = Rng::new(5, Stream::Env, 0);
+        for row in 0..300u64 {
+            let part = ["train", "train", "train", "validation", "test"][(row % 5) as usize];
+            let (a, b) = (rng.normal(), rng.normal());
+            let label = ["red", "green", "blue"][rng.below(3) as usize];
+            let z = a - 0.5 * b + if label == "red" { 1.0 } else { 0.0 } + 0.3 * rng.normal();
+            let much = if part == "test" { factor } else { 1.0 };
+            let label = if part == "test" && factor > 1.0 { "violet" } else { label };
+            let a = if row % 7 == 0 { String::new() } else { format!("{:.4}", much * a) };
+            let y = match (classes, part) {
+                (true, _) => {
+                    if (z > 0.0) != (much > 1.0) {
+                        "high".to_owned()
+                    } else {
+                        "low".into()
+                    }
+                }
+                (false, _) => format!("{:.4}", z * much),
+            };
+            let b = format!("{:.4}", b * much);
+            raw.push(row + 2, [a.as_str(), &b, label, part, &y]);
+        }
+        raw
+    }
+
+    fn training(family: Family, raw: &Raw) -> Supervised {
+        let settings = DataSettings {
+            target: "y".into(),
+            split: Method::Given,
+            split_by: "part".into(),
+            ..DataSettings::default()
+        };
+        Supervised::new(family, &few(), &Dataset::new(raw, &settings).unwrap(), 6, 1).unwrap()
+    }
+
+    fn few() -> Map<String, Value> {
+        Map::new()
+    }
+
+    fn finish(training: &mut Supervised) {
+        while !training.done() {
+            training.advance().unwrap();
+        }
+    }
+
+    fn bits(training: &Supervised) -> (Vec<(String, Vec<u32>)>, Value) {
+        let saved = training.save().0;
+        let numbers = |t: &tch::Tensor| -> Vec<u32> {
+            Vec::<f32>::try_from(&t.contiguous().view([-1])).unwrap().into_iter().map(f32::to_bits).collect()
+        };
+        (saved.tensors.iter().map(|(name, t)| (name.clone(), numbers(t))).collect(), saved.state)
+    }
+
+    const ALL: [(Family, bool); 6] =
+        [(LINEAR, false), (LOGISTIC, true), (MLP, true), (MLP, false), (BOOSTING, true), (BOOSTING, false)];
+
+    /// Every model beats what knows nothing of the inputs, on rows that it never saw.
+    #[test]
+    fn every_model_learns() {
+        for (family, classes) in ALL {
+            let mut own = training(family, &table(classes, 1.0));
+            finish(&mut own);
+            let examined = own.examine(Part::Test, 1);
+            let by = examined[1].better_by.as_ref().unwrap();
+            assert!(by.interval.unwrap()[0] > 0.0, "{}: {examined:?}", family.name);
+            let difference = examined[1].metrics[0].value - examined[0].metrics[0].value;
+            assert!((by.value - difference).abs() < 1e-12);
+            let most = own.learned();
+            assert!(most[0].0 == "a" && most[0].1.value > 0.0, "{}: {most:?}", family.name);
+        }
+    }
+
+    /// Other numbers, labels and targets in the test part change nothing that is saved: weights, means, categories,
+    /// calibration.
+    #[test]
+    fn the_test_part_changes_nothing_that_is_learned() {
+        for (family, classes) in ALL {
+            let [mut one, mut other] = [1.0, 1e3].map(|factor| training(family, &table(classes, factor)));
+            finish(&mut one);
+            finish(&mut other);
+            assert!(bits(&one) == bits(&other), "{}", family.name);
+            let found = |t: &Supervised, part| t.examine(part, 1)[0].metrics.clone();
+            assert_eq!(found(&one, Part::Validation), found(&other, Part::Validation));
+            assert_ne!(found(&one, Part::Test), found(&other, Part::Test));
+        }
+    }
+
+    /// Stopped after any step, written to disk and resumed, it ends bit-identical; and predicts the same from the save alone.
+    #[test]
+    fn it_resumes_and_predicts_in_the_same_bits() {
+        let folder = tempfile::tempdir().unwrap();
+        for (i, (family, classes)) in ALL.into_iter().enumerate() {
+            let raw = table(classes, 1.0);
+            let mut whole = training(family, &raw);
+            finish(&mut whole);
+            for step in 0..=whole.step() {
+                let mut half = training(family, &raw);
+                while half.step() < step {
+                    half.advance().unwrap();
+                }
+                let (saved, rest) = half.save();
+                let path = folder.path().join(format!("{i}-{step}"));
+                checkpoint::write(&path, &saved, &rest, &Value::Null).unwrap();
+                let (saved, rest) = checkpoint::read(&path).unwrap();
+                let mut again = training(family, &raw);
+                again.load(&saved, Some(&rest)).unwrap();
+                finish(&mut again);
+                assert!(bits(&again) == bits(&whole), "{}, stopped after step {step}", family.name);
+            }
+            let saved = whole.save().0;
+            let predictor = Predictor::load(&family, &few(), &saved).unwrap();
+            let test: Vec<usize> = (0..300).filter(|row| row % 5 == 4).collect();
+            let all = predictor.predict(&raw).unwrap();
+            let k = all.p.len() / 300;
+            let own = whole.judged(&whole.parts[2], whole.learner.scores(&whole.parts[2].x), whole.calibration()).p;
+            let picked: Vec<f64> = test.iter().flat_map(|row| all.p[row * k..][..k].to_vec()).collect();
+            assert_eq!(picked, own, "{}", family.name);
+            let (saved, rest) = whole.save();
+            let mut other = training(family, &table(classes, 2.0));
+            assert!(other.load(&saved, Some(&rest)).unwrap_err().to_string().contains("not those"));
+        }
+    }
+
+    /// A stop in the middle of a step changes nothing.
+    #[test]
+    fn a_stop_loses_no_bit() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        for (family, classes) in ALL {
+            let raw = table(classes, 1.0);
+            let (mut whole, mut stopped) = (training(family, &raw), training(family, &raw));
+            finish(&mut whole);
+            let mut patience = 0;
+            while !stopped.done() {
+                let asked = AtomicUsize::new(0);
+                let stop = || asked.fetch_add(1, Ordering::Relaxed) >= patience;
+                stopped.advance_until(&stop).unwrap();
+                patience += 1;
+            }
+            assert!(bits(&whole) == bits(&stopped), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn tables_to_predict_may_differ_in_what_does_not_matter() {
+        let mut own = training(LOGISTIC, &table(true, 1.0));
+        finish(&mut own);
+        let predictor = Predictor::load(&LOGISTIC, &few(), &own.save().0).unwrap();
+        let rows = |names: &[&str], cells: &[&str]| {
+            let mut raw = Raw::new(names.iter().map(ToString::to_string).collect(), false);
+            raw.push(2, cells.iter().copied());
+            predictor.predict(&raw)
+        };
+        let one = rows(&["a", "b", "c"], &["1", "2", "red"]).unwrap();
+        let two = rows(&["c", "more", "b", "a"], &["red", "x", "2", "1"]).unwrap();
+        assert!(one.p == two.p && one.findings.is_empty() && two.findings[0].contains("`more`"), "{:?}", two.findings);
+        let unseen = rows(&["a", "b", "c"], &["", "2", "violet"]).unwrap();
+        assert!(
+            unseen.findings[0].contains("`c` has a value in 1 rows that training never had"),
+            "{:?}",
+            unseen.findings
+        );
+        let why = rows(&["A ", "b", "c"], &["1", "2", "red"]).err().unwrap().to_string();
+        assert!(why.contains("the column `a`"), "{why}");
+        let why = rows(&["a", "b", "c"], &["1", "two", "red"]).err().unwrap().to_string();
+        assert!(why.contains("line 2: `two` in column `b` is no number"), "{why}");
+    }
+}

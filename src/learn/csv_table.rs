@@ -1,0 +1,124 @@
+//! Reads the CSV files of people: with commas, semicolons, tabs or bars, decimal points or commas, in UTF-8, UTF-16 or
+//! Latin-1.
+
+use agon::{Failure, Outcome};
+use agon_agents::data::Raw;
+use std::path::Path;
+
+/// What may part fields.
+const MARKS: [char; 4] = [',', ';', '\t', '|'];
+
+/// Reads a table with a header.
+///
+/// # Errors
+/// It cannot be read, is empty, has rows of different lengths, or columns without different names; with the line.
+pub fn read(path: &Path) -> Outcome<Raw> {
+    let text = agon::text::read_latin(path)?;
+    parse(&text).map_err(|why| Failure::Input(format!("{}{why}", path.display())))
+}
+
+fn parse(text: &str) -> Result<Raw, String> {
+    if text.trim().is_empty() {
+        return Err(": the file is empty".into());
+    }
+    if let Some(at) = mixed(text) {
+        let line = 1 + text[..at].matches('\n').count();
+        return Err(format!(":{line}: letters of UTF-8 and of Latin-1 are mixed; save it as UTF-8"));
+    }
+    let mark = mark_of(text.trim_start().lines().next().unwrap_or_default());
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(mark as u8)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
+    let header: Vec<String> = reader.headers().map_err(|e| format!(": {e}"))?.iter().map(String::from).collect();
+    let name = |(i, name): (usize, &String)| if name.is_empty() { format!("column {}", i + 1) } else { name.clone() };
+    let names: Vec<String> = header.iter().enumerate().map(name).collect();
+    if names.len() > 1 && header.iter().all(|name| name.parse::<f64>().is_ok()) {
+        return Err(":1: the first line holds numbers, not names of columns; add a header".into());
+    }
+    let mut sorted: Vec<&String> = names.iter().collect();
+    sorted.sort();
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!(":1: two columns are called `{}`", pair[0]));
+    }
+    let width = names.len();
+    let mut raw = Raw::new(names, mark != ',');
+    for record in reader.records() {
+        let record = record.map_err(|e| format!(": {e}"))?;
+        if record.iter().all(str::is_empty) && width > 1 {
+            continue;
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != width {
+            return Err(format!(":{line}: {} fields, where the header has {width}", record.len()));
+        }
+        raw.push(line, record.iter());
+    }
+    Ok(raw)
+}
+
+/// The commonest mark of a line, quoted ones not counted.
+fn mark_of(line: &str) -> char {
+    let mut quoted = false;
+    let mut counts = [0; MARKS.len()];
+    for c in line.chars() {
+        quoted ^= c == '"';
+        if let Some(i) = MARKS.iter().position(|mark| *mark == c && !quoted) {
+            counts[i] += 1;
+        }
+    }
+    // Of equal ones the first.
+    let most = (0..MARKS.len()).rev().max_by_key(|i| counts[*i]).unwrap_or(0);
+    MARKS[most]
+}
+
+/// Where two letters stand that are one letter of UTF-8 read as Latin-1.
+fn mixed(text: &str) -> Option<usize> {
+    let second = |c: char| ('\u{80}'..='\u{bf}').contains(&c);
+    text.char_indices()
+        .zip(text.chars().skip(1))
+        .find(|((_, a), b)| ['Ã', 'Â'].contains(a) && second(*b))
+        .map(|((at, _), _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mark_is_found() {
+        for (text, comma) in [
+            ("a,b\n1.5,x\n", false),
+            ("a;b\n1,5;x\n", true),
+            ("a\tb\n1.5\tx\n", true),
+            ("\"a\"|b\n1.5|x\n\n", true),
+            ("a , b\n\"1.5\",\"x\"\n,\n", false),
+        ] {
+            let raw = parse(text).unwrap();
+            assert_eq!(
+                (&raw.names[..], raw.rows(), raw.decimal_comma),
+                (&["a".into(), "b".into()][..], 1, comma),
+                "{text}"
+            );
+            assert_eq!(agon_agents::data::cells::infer(&raw, 0).values, agon_agents::data::Values::Numbers(vec![1.5]));
+        }
+        assert_eq!(parse("a,b\n\"x, y\",\"1\n2\"\n3,4\n").unwrap().lines, [2, 4], "quoted fields may go over lines");
+    }
+
+    #[test]
+    fn what_is_no_table_is_told_with_its_line() {
+        for (text, why) in [
+            ("", "empty"),
+            (" \n\n", "empty"),
+            ("a,b\n1,2\n3\n", ":3: 1 fields, where the header has 2"),
+            ("a,b\n1,2,3\n", ":2: 3 fields"),
+            ("a,a\n1,2\n", "two columns are called `a`"),
+            ("1,2\n3,4\n", "add a header"),
+            ("a,b\nx,Ã¼\n", ":2: letters of UTF-8"),
+        ] {
+            let told = parse(text).unwrap_err();
+            assert!(told.contains(why), "{text:?}: {told}");
+        }
+    }
+}

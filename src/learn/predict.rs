@@ -1,0 +1,73 @@
+//! `agon predict`: what a trained model of a table says of new rows.
+
+use crate::checkpoints::{self, Target};
+use crate::csv_table;
+use crate::table_task::TableTask;
+use agon::cli;
+use agon::scenario::Source;
+use agon::{Failure, Outcome};
+use agon_agents::AgentError;
+use agon_agents::data::Raw;
+use agon_agents::registry::find_model;
+use agon_agents::supervised::predictor::{Predictions, Predictor};
+
+/// Reads the run, predicts, writes.
+pub fn run(args: &cli::Predict) -> Outcome {
+    let Target::Checkpoint { scenario, .. } = checkpoints::locate(&args.run)? else {
+        return Err(Failure::Input(format!("{}: there is no such run or checkpoint", args.run)));
+    };
+    let source = Source::read(&scenario, &[])?;
+    let no_table = || Failure::Input(format!("{} is no run of a model of a table: it cannot predict rows", args.run));
+    if !TableTask::is_meant(&source) {
+        return Err(no_table());
+    }
+    let mut settings = source.section("model")?;
+    let kind = source.word("model", &mut settings, "kind")?;
+    let family = find_model(&kind).ok().and_then(|model| model.family).ok_or_else(no_table)?;
+    let (folder, saved, _) = checkpoints::read(&args.run)?;
+    let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
+    let predictor = Predictor::load(&family, &settings, &saved).map_err(unfit)?;
+    let raw = csv_table::read(&args.data)?;
+    let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", args.data.display()));
+    let found = predictor.predict(&raw).map_err(wrong)?;
+    found.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));
+    let bytes = table(&predictor, &raw, &found).map_err(|e| Failure::Internal(e.to_string()))?;
+    match &args.out {
+        Some(file) => {
+            std::fs::write(file, &bytes).map_err(|e| Failure::write(file, &e))?;
+            agon::tell!("{} predictions of `{}` in {}", raw.rows(), predictor.answer.name, file.display());
+        }
+        None => agon::failure::say(format_args!("{}", String::from_utf8_lossy(&bytes))),
+    }
+    Ok(())
+}
+
+/// The table with the predictions behind its columns: the class and every class's probability, or the number and the ends
+/// of its 90 % interval.
+fn table(predictor: &Predictor, raw: &Raw, found: &Predictions) -> Result<Vec<u8>, csv::Error> {
+    let (classes, target) = (&predictor.answer.classes, &predictor.answer.name);
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let mut head: Vec<String> = raw.names.clone();
+    head.push(format!("predicted {target}"));
+    match (classes.is_empty(), found.margin) {
+        (false, _) => head.extend(classes.iter().map(|class| format!("p({class})"))),
+        (true, Some(_)) => head.extend(["low 90 %", "high 90 %"].map(String::from)),
+        (true, None) => {}
+    }
+    out.write_record(&head)?;
+    let width = classes.len().max(1);
+    for (row, p) in found.p.chunks_exact(width).enumerate() {
+        let mut cells: Vec<String> = (0..raw.names.len()).map(|column| raw.cell(row, column).to_owned()).collect();
+        if classes.is_empty() {
+            cells.push(p[0].to_string());
+            cells.extend(found.margin.into_iter().flat_map(|m| [p[0] - m, p[0] + m]).map(|x| x.to_string()));
+        } else {
+            // Of equal ones the first.
+            let most = (0..width).rev().max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0);
+            cells.push(classes[most].clone());
+            cells.extend(p.iter().map(|p| format!("{p:.6}")));
+        }
+        out.write_record(&cells)?;
+    }
+    out.into_inner().map_err(|e| csv::Error::from(std::io::Error::other(e.to_string())))
+}

@@ -1,0 +1,143 @@
+//! What the test part says of a model of a table, beside what is right without any input.
+
+use crate::data_task::shown;
+use crate::task::Verdict;
+use agon::failure::quoted;
+use agon::run::Run;
+use agon_agents::data::report::Report;
+use agon_agents::demand::Estimate;
+use agon_agents::train::{Examined, Part, Training};
+use agon_core::Metric;
+use serde_json::{Value, json};
+
+/// The result of the final evaluation.
+pub struct TableReport {
+    target: String,
+    run: String,
+    warnings: Vec<String>,
+    /// The model, then what is right without any input.
+    examined: Vec<Examined>,
+    importance: Vec<(String, Estimate)>,
+    details: Value,
+}
+
+/// Columns whose importance is shown.
+const SHOWN: usize = 10;
+/// Classes whose confusion is shown.
+const SHOWN_CLASSES: usize = 10;
+
+impl TableReport {
+    /// Looks at the test part.
+    pub fn new(training: &dyn Training, data: &Report, seed: u64, run: &Run) -> Self {
+        let warnings = data.findings.iter().filter(|f| f.warning);
+        let of = |column: &Option<String>| column.as_ref().map_or(String::new(), |c| format!("`{c}`: "));
+        Self {
+            target: data.target.clone(),
+            run: quoted(&run.folder),
+            warnings: warnings.map(|f| format!("{}{}", of(&f.column), f.what)).collect(),
+            examined: training.examine(Part::Test, seed),
+            importance: training.learned(),
+            details: training.details(),
+        }
+    }
+
+    /// Whether the model is surely better than what knows nothing of the inputs.
+    fn is_better(&self) -> bool {
+        let by = self.examined.get(1).and_then(|e| e.better_by.as_ref());
+        by.and_then(|by| by.interval).is_some_and(|[low, _]| low > 0.0)
+    }
+
+    fn headline(&self) -> String {
+        let (own, other) = (&self.examined[0].name, &self.examined[1].name);
+        let sure = if self.is_better() {
+            format!("{own} predicts `{}` better than the {other} of the training part", self.target)
+        } else {
+            format!(
+                "WARNING: {own} does not surely predict `{}` better than the {other} of the training part",
+                self.target
+            )
+        };
+        self.warnings.iter().fold(sure, |all, warning| format!("{all}\nWARNING of the data report: {warning}"))
+    }
+
+    fn confusion(&self) -> String {
+        let names: Vec<&str> =
+            self.details["classes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if names.is_empty() || names.len() > SHOWN_CLASSES {
+            return String::new();
+        }
+        let short = |name: &str| name.chars().take(14).collect::<String>();
+        let mut out = format!("\n{:<16}", "truth \\ predicted");
+        names.iter().for_each(|name| out += &format!("{:>16}", short(name)));
+        out += "\n";
+        for (name, row) in names.iter().zip(self.details["confusion"].as_array().into_iter().flatten()) {
+            out += &format!("{:<16}", short(name));
+            let counts = row.as_array().into_iter().flatten().filter_map(Value::as_f64);
+            counts.for_each(|n| out += &format!("{n:>16}"));
+            out += "\n";
+        }
+        out
+    }
+}
+
+impl Verdict for TableReport {
+    fn json(&self) -> Value {
+        let one = |e: &Examined| json!({"name": e.name, "metrics": e.metrics, "better_by": e.better_by});
+        let learned = |(name, e): &(String, Estimate)| json!({"name": name, "value": e.value, "error": e.error});
+        json!({
+            "agent": self.examined[0].name,
+            "metrics": self.examined[0].metrics,
+            "baselines": self.examined[1..].iter().map(one).collect::<Vec<_>>(),
+            "better": self.is_better(),
+            "warnings": self.warnings,
+            "importance": self.importance.iter().map(learned).collect::<Vec<_>>(),
+            "details": self.details,
+        })
+    }
+
+    fn table(&self) -> String {
+        let [own, other] = [&self.examined[0], &self.examined[1]];
+        let (n, what) = &own.metrics[0].over;
+        let first = format!("{n} test {what}");
+        let mut out = format!("{}\n\n{first:<20}{:>30}{:>30}\n", self.headline(), own.name, other.name);
+        for metric in &own.metrics {
+            let beside = other.metrics.iter().find(|m| m.name == metric.name).map(shown).unwrap_or_default();
+            out += &format!("{:<20}{:>30}{beside:>30}\n", metric.name.replace('_', " "), shown(metric));
+        }
+        if let Some(by) = &other.better_by {
+            out += &format!("{:<20}{:>30}\n", format!("{} lower by", by.name.replace('_', " ")), shown(by));
+        }
+        out += "95 % intervals in brackets, by resampled test rows\n";
+        out += &self.confusion();
+        if let Some(temperature) = self.details["temperature"].as_f64() {
+            out += &format!("\nprobabilities are calibrated on the validation part: temperature {temperature:.3}\n");
+        }
+        if let (Some(held), Some(margin)) =
+            (self.details["interval"]["held"].as_f64(), self.details["interval"]["margin"].as_f64())
+        {
+            out += &format!(
+                "\n90 % intervals of predictions, ± {margin:.4}, held {:.1} % of the test rows\n",
+                100.0 * held
+            );
+        }
+        if !self.importance.is_empty() {
+            let decides = own.metrics[0].name.replace('_', " ");
+            out += &format!("\nimportance: how much the {decides} rises where a column's values are shuffled\n");
+            let wide = self.importance.iter().take(SHOWN).map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+            self.importance.iter().take(SHOWN).for_each(|(name, e)| out += &format!("  {name:<wide$}  {e}\n"));
+            if self.importance.len() > SHOWN {
+                out += &format!("  and {} more columns\n", self.importance.len() - SHOWN);
+            }
+        }
+        out += &format!("\npredict with\n  agon predict {} --data NEW.csv -o predictions.csv\n", self.run);
+        out
+    }
+
+    fn decides(&self) -> Metric {
+        self.examined[0].metrics[0].clone()
+    }
+
+    fn has_episodes(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,256 @@
+//! A scenario of supervised training: `[model]` is learned from the table that `[data]` names, or that `--data` does.
+
+use crate::csv_table;
+use crate::plan::TrainSettings;
+use crate::table_report::TableReport;
+use crate::task::{Task, Verdict, refuse};
+use agon::run::Run;
+use agon::scenario::Source;
+use agon::{Failure, Outcome};
+use agon_agents::data::dataset::{DataSettings, Dataset};
+use agon_agents::data::html;
+use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::train::{Part, Training};
+use agon_agents::{AgentError, Device};
+use agon_core::Metric;
+use agon_core::event::Chart;
+use agon_core::settings::{Issue, Settings};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+agon_core::settings! {
+    /// How a model of a table is evaluated.
+    pub struct TableEvalSettings {
+        /// Steps between evaluations on the validation part; none during training if left out.
+        every: Option<u64> = None, in [1.0, 1e15];
+        /// Ends the run at the first evaluation whose deciding metric is at least as good as this, if given.
+        stop_at: Option<f64> = None, in [-1e300, 1e300];
+        /// Seed of the resamples behind intervals.
+        seed: u64 = 1_000_003, in [0.0, 9e18];
+    }
+}
+
+/// The name of the table's copy in a run's folder.
+const COPY: &str = "data.csv";
+/// Rows from which on boosting is the model to begin with.
+const MANY_ROWS: usize = 500;
+
+/// A scenario of a table that was understood whole.
+pub struct TableTask {
+    name: String,
+    model: &'static Model,
+    model_settings: Map<String, Value>,
+    train: TrainSettings,
+    eval: TableEvalSettings,
+    file: PathBuf,
+    data: Dataset,
+    resolved: String,
+    stop: Arc<AtomicBool>,
+}
+
+impl TableTask {
+    /// Whether a scenario is one of a table.
+    pub fn is_meant(source: &Source) -> bool {
+        source.table.contains_key("data")
+    }
+
+    /// From `--data` and `--target`: the scenario is made of what is found in the table.
+    pub fn of_flags(file: &Path, target: Option<&str>, sets: &[String]) -> Outcome<Self> {
+        let Some(target) = target else {
+            let names = csv_table::read(file)?.names;
+            let some = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+            return Err(Failure::Input(format!("--data needs --target COLUMN, one of: {some}")));
+        };
+        let quoted = |text: &str| Value::from(text).to_string();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let stem: String = file.file_stem().unwrap_or_default().to_string_lossy().chars().collect();
+        let plain: String = stem.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '-' }).collect();
+        let text = format!(
+            "name = {}\nabout = {}\n\n[data]\nfile = {}\ntarget = {}\n",
+            quoted(&format!("tables/{}", plain.trim_matches('-'))),
+            quoted(&format!("{target} predicted from the other columns of {name}")),
+            quoted(&name),
+            quoted(target)
+        );
+        let path = file.with_extension("toml");
+        let source = Source::parse(&path, text, sets)?;
+        Self::understood(&path, &source, true)
+    }
+
+    /// Reads and checks a scenario.
+    pub fn read(path: &Path, source: &Source) -> Outcome<Self> {
+        Self::understood(path, source, false)
+    }
+
+    fn understood(path: &Path, source: &Source, by_flags: bool) -> Outcome<Self> {
+        refuse(
+            source,
+            &["env", "agent", "entrants", "tournament", "fit"],
+            "means nothing beside [data]: a model of a table has no environment",
+        )?;
+        let within = |section: &'static str| {
+            move |issues: Vec<Issue>| {
+                let flag = |i: &Issue| i.path == ["target"];
+                match issues.iter().find(|i| by_flags && section == "data" && flag(i)) {
+                    Some(issue) => Failure::Input(format!("--target: {}", issue.message)),
+                    None => source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>()),
+                }
+            }
+        };
+        let settings = DataSettings::read(&source.section("data")?).map_err(within("data"))?;
+        let file = path.parent().unwrap_or(Path::new(".")).join(&settings.file);
+        if settings.file.is_empty() || !file.exists() {
+            let message = format!("no file at {}", file.display());
+            if by_flags {
+                return Err(Failure::Input(format!("--data: {message}")));
+            }
+            return Err(within("data")(vec![Issue::value("file", message)]));
+        }
+        let wrong = |section: &'static str| {
+            let file = file.display().to_string();
+            move |error: AgentError| match error {
+                AgentError::Settings(issues) => within(section)(issues),
+                AgentError::Data(why) => Failure::Input(format!("{file}: {why}")),
+                other => Failure::Input(other.to_string()),
+            }
+        };
+        let data = Dataset::new(&csv_table::read(&file)?, &settings).map_err(wrong("data"))?;
+        let mut table = source.section("model")?;
+        if !table.contains_key("kind") {
+            let first = match (data.target.y.len() >= MANY_ROWS, data.target.classes.is_empty()) {
+                (true, _) => "boosting",
+                (false, true) => "linear",
+                (false, false) => "logistic",
+            };
+            table.insert("kind".into(), first.into());
+        }
+        let kind = source.word("model", &mut table, "kind")?;
+        let model = find_model(&kind).map_err(|near| {
+            source.unknown("model", "kind", &format!("no model is called `{kind}`, see `agon agents`"), &near)
+        })?;
+        let model_settings = model.resolve(&table).map_err(wrong("model"))?;
+        let mut table = source.section("train")?;
+        if let Some(family) = &model.family {
+            table.entry("steps").or_insert(family.steps.into());
+        }
+        let train = TrainSettings::read(&table).map_err(within("train"))?;
+        let eval = TableEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
+        let name = source.name(path)?;
+        let resolved = resolve(source, &name, model, &model_settings, &train, &eval, &settings)?;
+        let stop = Arc::default();
+        let task = Self { name, model, model_settings, train, eval, file: file.clone(), data, resolved, stop };
+        task.training().map_err(wrong("model"))?;
+        Ok(task)
+    }
+
+    fn training(&self) -> Result<Box<dyn Training>, AgentError> {
+        let data = Data::Table(Box::new(self.data.clone()));
+        self.model.start(&self.model_settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
+    }
+}
+
+/// The scenario with every default filled in, and the table's copy in place of the table.
+fn resolve(
+    source: &Source,
+    name: &str,
+    model: &Model,
+    settings: &Map<String, Value>,
+    train: &TrainSettings,
+    eval: &TableEvalSettings,
+    data: &DataSettings,
+) -> Outcome<String> {
+    let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
+    let mut whole = Map::from_iter([("name".to_owned(), name.into()), ("about".to_owned(), about)]);
+    let data = DataSettings { file: COPY.into(), ..data.clone() };
+    let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
+    of_model.extend(settings.clone());
+    let tables = [("data", data.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
+    whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
+    toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))
+}
+
+impl Task for TableTask {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn train(&self) -> &TrainSettings {
+        &self.train
+    }
+
+    fn evaluated_every(&self) -> Option<u64> {
+        self.eval.every
+    }
+
+    fn stop_at(&self) -> Option<f64> {
+        self.eval.stop_at
+    }
+
+    fn resolved(&self) -> &str {
+        &self.resolved
+    }
+
+    fn heed(&mut self, stop: &Arc<AtomicBool>) {
+        self.stop = stop.clone();
+    }
+
+    fn learner(&self) -> (&'static str, &Map<String, Value>) {
+        (self.model.kind, &self.model_settings)
+    }
+
+    fn provenance(&self) -> (&'static str, Value) {
+        ("data", json!(self.file))
+    }
+
+    fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
+        let report = &self.data.report;
+        let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
+        Ok(vec![
+            (COPY, agon::text::read_latin(&self.file)?),
+            ("data-report.json", json + "\n"),
+            ("data-report.html", html::page(report)),
+        ])
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let never = self.eval.stop_at.is_some() && self.eval.every.is_none();
+        let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
+        never.then(|| why.to_owned()).into_iter().collect()
+    }
+
+    fn tell(&self) {
+        self.data.report.lines().iter().for_each(|line| agon::tell!("{line}"));
+        agon::tell!("  model: {} (`agon agents {}` lists its settings)", self.model.kind, self.model.kind);
+        agon::tell!("the scenario, and the data report, are in the run's folder: scenario.toml, data-report.html");
+    }
+
+    fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
+        self.training().map_err(|e| Failure::Input(e.to_string()))
+    }
+
+    fn chart(&self, training: &dyn Training) -> Chart {
+        Chart::Scalars(training.task_scalars())
+    }
+
+    fn can_be_evaluated(&self, _: &dyn Training) -> Outcome {
+        Ok(())
+    }
+
+    fn evaluate(&self, training: &dyn Training, _: &Run) -> Outcome<Option<Vec<Metric>>> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))
+    }
+
+    fn final_evaluation(
+        &self,
+        training: &dyn Training,
+        run: &Run,
+        _: &mut dyn FnMut(String),
+    ) -> Outcome<Box<dyn Verdict>> {
+        Ok(Box::new(TableReport::new(training, &self.data.report, self.eval.seed, run)))
+    }
+}

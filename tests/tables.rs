@@ -1,0 +1,200 @@
+//! From a CSV file to a model and its predictions, through the program.
+
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn agon(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).env_remove("AGON_RUNS").output().unwrap()
+}
+
+fn told(out: &Output, code: i32) -> String {
+    let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(code), "{told}");
+    assert!(!told.contains("panicked"), "{told}");
+    told
+}
+
+/// Rows of two numbers, a colour with gaps, a class that follows from them with some noise, and a number that does.
+fn flowers(rows: u32, mark: char) -> String {
+    let mut text = format!("height{mark}width{mark}colour{mark}kind{mark}weight\n");
+    for row in 1..=rows {
+        let noise =
+            |k: u32| f64::from(row.wrapping_mul(2_654_435_761).wrapping_add(k * 97_003_331) >> 9 & 0xfff) / 4095.0;
+        let (height, width) = (10.0 * noise(1), 3.0 * noise(2));
+        let colour = ["red", "blue", "", "red"][(noise(3) * 3.99) as usize];
+        let kind = if height + 2.0 * width + noise(4) > 8.5 { "tall" } else { "small" };
+        let weight = 3.0 * height + width + noise(5);
+        let _ = writeln!(text, "{height:.3}{mark}{width:.3}{mark}{colour}{mark}{kind}{mark}{weight:.3}");
+    }
+    text
+}
+
+fn place() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("flowers.csv"), flowers(300, ',')).unwrap();
+    folder
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+const TRAIN: [&str; 7] = ["train", "--data", "flowers.csv", "--target", "kind", "--ui", "plain"];
+
+#[test]
+fn two_commands_lead_from_a_table_to_predictions() {
+    let place = place();
+    let at = |name: &str| place.path().join(name);
+    let trained = told(&agon(place.path(), &TRAIN), 0);
+    for said in [
+        "300 rows, 5 columns",
+        "target `kind`: binary, 2 classes",
+        "logistic regression predicts `kind` better than the class shares",
+        "agon predict runs/tables/flowers/001",
+    ] {
+        assert!(trained.contains(said), "{said}: {trained}");
+    }
+    let report: Value = serde_json::from_slice(&read(&at("runs/tables/flowers/001/data-report.json"))).unwrap();
+    assert!(
+        report["columns"][2]["kind"] == "category" && report["columns"][2]["missing"].as_u64() > Some(20),
+        "{report}"
+    );
+    assert!(
+        String::from_utf8(read(&at("runs/tables/flowers/001/data-report.html"))).unwrap().contains("<h2>Columns</h2>")
+    );
+    // The table is not needed any more, and columns may be in another order, between other marks, without the target.
+    std::fs::remove_file(at("flowers.csv")).unwrap();
+    std::fs::write(at("new.csv"), "colour;weight;width;height\nred;;1,5;9,5\nviolet;;0,1;0,5\n").unwrap();
+    let said =
+        told(&agon(place.path(), &["predict", "runs/tables/flowers/001", "--data", "new.csv", "-o", "out.csv"]), 0);
+    assert!(said.contains("2 predictions of `kind`") && said.contains("`colour` has a value in 1 rows"), "{said}");
+    let out = String::from_utf8(read(&at("out.csv"))).unwrap();
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "colour,weight,width,height,predicted kind,p(small),p(tall)");
+    assert!(lines[1].starts_with("red,,\"1,5\",\"9,5\",tall,0.") && lines[2].contains(",small,"), "{out}");
+    let eval = agon(place.path(), &["eval", "runs/tables/flowers/001", "--json"]);
+    told(&eval, 0);
+    let found: Value = serde_json::from_slice(&eval.stdout).unwrap();
+    let saved: Value = serde_json::from_slice(&read(&at("runs/tables/flowers/001/evaluation.json"))).unwrap();
+    assert_eq!(saved["metrics"], found["metrics"], "what training found at its end is what eval finds");
+    // The run's scenario does it again.
+    let again = ["train", "runs/tables/flowers/001/scenario.toml", "--ui", "plain", "--out", "again"];
+    told(&agon(place.path(), &again), 0);
+    assert_eq!(read(&at("again/evaluation.json")), read(&at("runs/tables/flowers/001/evaluation.json")));
+}
+
+#[test]
+fn numbers_are_predicted_with_intervals() {
+    let place = place();
+    let args =
+        ["train", "--data", "flowers.csv", "--target", "weight", "--set", "data.drop=[\"kind\"]", "--ui", "plain"];
+    let trained = told(&agon(place.path(), &args), 0);
+    assert!(trained.contains("target `weight`: regression") && trained.contains("held"), "{trained}");
+    let out = agon(place.path(), &["predict", "runs/tables/flowers/001", "--data", "flowers.csv"]);
+    assert!(told(&out, 0).contains("1 columns are no inputs of the model: `kind`"));
+    let text = String::from_utf8(out.stdout).unwrap();
+    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let number = |row: &[&str], k: usize| row[k].parse::<f64>().unwrap();
+    let held = rows.iter().filter(|r| number(r, 6) <= number(r, 4) && number(r, 4) <= number(r, 7)).count();
+    assert!((240..=298).contains(&held), "{held} of 300");
+}
+
+/// Resumed from any of its checkpoints it ends bit-identical, also where the table is gone.
+#[test]
+fn it_resumes_from_every_checkpoint_in_the_same_bits() {
+    let place = place();
+    let at = |name: &str| place.path().join(name);
+    for kind in ["mlp", "boosting"] {
+        let set = format!("model.kind={kind}");
+        let more = ["--set", &set, "--set", "train.steps=8", "--set", "train.save_every=2", "--set", "train.keep=all"];
+        told(&agon(place.path(), &[&TRAIN[..], &more, &["--set", "eval.every=3", "--out", kind]].concat()), 0);
+        let mut steps: Vec<u64> = std::fs::read_dir(at(kind).join("checkpoints"))
+            .unwrap()
+            .filter_map(|e| e.unwrap().file_name().to_str()?.parse().ok())
+            .collect();
+        steps.sort_unstable();
+        assert!(steps.len() >= 4 && steps.last() == Some(&8), "{steps:?}");
+        for step in &steps[..steps.len() - 1] {
+            let copy = format!("{kind}-{step}");
+            assert!(Command::new("cp").arg("-r").args([at(kind), at(&copy)]).status().unwrap().success());
+            let from = format!("{copy}/checkpoints/{step}");
+            told(&agon(place.path(), &["train", "--resume", &from, "--ui", "plain"]), 0);
+            for file in
+                ["metrics.jsonl", "evaluation.json", "checkpoints/8/weights.safetensors", "checkpoints/8/state.json"]
+            {
+                assert!(read(&at(&copy).join(file)) == read(&at(kind).join(file)), "{kind}: {file}, from step {step}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_reason() {
+    let place = place();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(place.path().join(name), bytes).unwrap();
+    let rows = |target: &dyn Fn(u32) -> String| {
+        (0..40).fold("x,y\n".to_owned(), |all, i| all + &format!("{},{}\n", i * i % 17, target(i)))
+    };
+    write("constant.csv", rows(&|_| "a".into()).as_bytes());
+    write("missing.csv", rows(&|_| "?".into()).as_bytes());
+    write("different.csv", rows(&|i| format!("n{i}")).as_bytes());
+    write("single.csv", rows(&|i| if i == 7 { "b".into() } else { "a".into() }).as_bytes());
+    write("ragged.csv", b"x,y\n1,a\n2\n");
+    write("mixed.csv", b"x,y\n1,\xfcber\n2,\xc3\xbcber\n");
+    write("empty.csv", b"");
+    write("header.csv", b"x,y\n");
+    write("few.csv", b"x,y\n1,a\n2,b\n3,a\n4,b\n");
+    for (file, target, why) in [
+        ("constant.csv", "y", "there is nothing to predict"),
+        ("missing.csv", "y", "missing in all 40 rows"),
+        ("different.csv", "y", "different in all 40 rows"),
+        ("single.csv", "y", "a single row (line 9)"),
+        ("ragged.csv", "y", "ragged.csv:3: 1 fields, where the header has 2"),
+        ("mixed.csv", "y", "mixed.csv:3: letters of UTF-8 and of Latin-1"),
+        ("empty.csv", "y", "the file is empty"),
+        ("header.csv", "y", "no rows"),
+        ("few.csv", "y", "the validation part would have 0 of 4 rows"),
+        ("flowers.csv", "kinds", "--target: no column is called `kinds`, did you mean `kind`?"),
+        ("nowhere.csv", "y", "nowhere.csv"),
+    ] {
+        let out = agon(place.path(), &["train", "--data", file, "--target", target, "--ui", "plain"]);
+        let told = told(&out, 2);
+        assert!(told.contains(why), "{file}: {told}");
+    }
+    let none = told(&agon(place.path(), &["train", "--data", "flowers.csv", "--ui", "plain"]), 2);
+    assert!(none.contains("--target COLUMN, one of: height, width, colour, kind, weight"), "{none}");
+    for (set, why) in [
+        ("model.kind=linear", "linear predicts numbers"),
+        ("model.kind=demand", "needs [fit]"),
+        ("model.kind=boostin", "did you mean `boosting`"),
+        ("data.drop=[\"hight\"]", "did you mean `height`"),
+        ("data.split=group", "name the column with split_by"),
+        ("data.drop=[\"height\",\"width\",\"colour\",\"weight\"]", "no column is left"),
+    ] {
+        let told = told(&agon(place.path(), &[&TRAIN[..], &["--set", set]].concat()), 2);
+        assert!(told.contains(why), "{set}: {told}");
+    }
+    assert!(!place.path().join("runs").exists());
+    told(&agon(place.path(), &[&TRAIN[..], &["--out", "run"]].concat()), 0);
+    write("new.csv", b"height,colour\n1,red\n");
+    let missing = told(&agon(place.path(), &["predict", "run", "--data", "new.csv"]), 2);
+    assert!(missing.contains("the columns `width`, `weight` of the training table cannot be found"), "{missing}");
+    let nothing = told(&agon(place.path(), &["predict", "nowhere", "--data", "new.csv"]), 2);
+    assert!(nothing.contains("no such run"), "{nothing}");
+}
+
+/// 100,000 columns are understood, or refused with what they need, and do not hang.
+#[test]
+fn very_wide_tables_do_not_hang() {
+    let place = place();
+    let line = |of: &dyn Fn(u32) -> String| (0..100_000).map(of).collect::<Vec<_>>().join(",") + "\n";
+    let mut text = line(&|k| if k == 0 { "y".into() } else { format!("c{k}") });
+    for row in 0..30u32 {
+        text += &line(&|k| if k == 0 { format!("{}.5", row % 12) } else { (row * k % 7).to_string() });
+    }
+    std::fs::write(place.path().join("wide.csv"), text).unwrap();
+    let refused = told(&agon(place.path(), &["train", "--data", "wide.csv", "--target", "y", "--ui", "plain"]), 2);
+    assert!(refused.contains("numbers a row are more than 8000") && refused.contains("GB"), "{refused}");
+}
