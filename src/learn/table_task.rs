@@ -204,13 +204,13 @@ impl Task for TableTask {
         ("data", json!(self.file))
     }
 
-    fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
+    fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         let report = &self.data.report;
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
         Ok(vec![
-            (COPY, agon::text::read_latin(&self.file)?),
-            ("data-report.json", json + "\n"),
-            ("data-report.html", html::page(report)),
+            (COPY, agon::text::read_latin(&self.file)?.into_bytes()),
+            ("data-report.json", (json + "\n").into_bytes()),
+            ("data-report.html", html::page(report).into_bytes()),
         ])
     }
 
