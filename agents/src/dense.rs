@@ -557,4 +557,32 @@ mod tests {
         let (a, b) = ([1.0; 6], [1.0; 6]);
         product(&mut [0.0; 3], (2, 1), View::rows(&a, 2, 3), View::rows(&b, 3, 2), false);
     }
+
+    /// Without biases the output is linear in every layer's weights as long as the same units are active: Σ w · ∂/∂w is the
+    /// output itself (Euler), for each layer, also where dropout leaves some out and makes others larger.
+    #[test]
+    fn gradients_heed_dropout() {
+        let (mut b, sizes) = (Builder::new(3), [5, 40, 40, 2]);
+        let layers = crate::net::Mlp::new(&mut b, "x", &sizes, Activation::Relu, crate::net::Last::Head(1.0));
+        let params = b.finish(Device::Cpu);
+        let (hidden, head) = layers.layers().split_at(2);
+        let net = Dense::new(&params, hidden, head, Activation::Relu);
+        let mut rng = Rng::new(1, Stream::Env, 0);
+        let mut drawn = |n: usize| (0..n).map(|_| rng.normal() as f32).collect::<Vec<_>>();
+        let (x, at_outputs) = (drawn(7 * 5), drawn(7 * 2));
+        let dropout = Some(Dropout { rate: 0.4, rng: Rng::new(2, Stream::Act, 0) });
+        let (mut tape, mut out) = (Tape { dropout, ..Tape::default() }, vec![0.0; 7 * 2]);
+        let (flat, mut flow) = (host_view(&params.flat).unwrap(), vec![0.0; params.count() as usize]);
+        net.forward(flat, &x, &mut out, &mut tape);
+        let zeros = tape.hidden[0].0.iter().filter(|h| **h == 0.0).count() as f64 / 280.0;
+        assert!((0.6..0.8).contains(&zeros), "half of six tenths are left: {zeros}");
+        net.backward(flat, &at_outputs, &mut tape);
+        net.gradient(Seen { x: &x, at_outputs: &at_outputs, tape: &tape, front: &[] }, &mut flow);
+        let whole: f32 = out.iter().zip(&at_outputs).map(|(a, b)| a * b).sum();
+        for (weight, _) in layers.layers() {
+            let place = params.place(*weight);
+            let sum: f32 = flat[place.clone()].iter().zip(&flow[place]).map(|(w, g)| w * g).sum();
+            assert!((sum / whole - 1.0).abs() < 1e-3, "{sum} is not {whole}");
+        }
+    }
 }
