@@ -31,13 +31,14 @@ fn gains_and_optima_are_scipys() {
         let mut env = entry.build(&table(row, "200"), 1, 1).unwrap();
         let start = row["start"].as_f64().unwrap();
         for j in 0..n {
-            let x: Vec<f64> = (0..n).map(|i| if i == j { 0.5 * start } else { 0.0 }).collect();
+            let mut x = vec![0.0; n];
+            x[j] = 0.5 * start;
             env.restore(0, &json!({"state": {"x": x, "step": 0}, "steps": 0})).unwrap();
             let mut u = vec![0f32; m];
             env.play(0, ActionsMut::Continuous(&mut u));
-            for (i, u) in u.iter().enumerate() {
-                let expected = -0.5 * start * gain[i][j];
-                assert!((f64::from(*u) - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{row}: {u} {expected}");
+            for (u, row) in u.iter().zip(&gain) {
+                let expected = -0.5 * start * row[j];
+                assert!((f64::from(*u) - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{u} {expected}");
             }
         }
     }
