@@ -298,7 +298,7 @@ pub struct Replay {
     /// Only simulate the episode again and check the hash of every state
     #[arg(long, conflicts_with = "export")]
     pub verify: bool,
-    /// Write the episode to a .csv, .json or .cast (asciinema) file; a tournament's games to .pgn, or .sgf for Go
+    /// Write the episode to a .csv, .json, .cast (asciinema) or .gif file; a tournament's games to .pgn, or .sgf for Go
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
 }

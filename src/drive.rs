@@ -3,10 +3,12 @@
 
 use crate::cli;
 use crate::failure::{Failure, Outcome, write_plain};
+use crate::raster::{Orbit, Picture};
 use crate::text;
 use agon_core::episode::Solo;
 use agon_core::game::{Position, Turn};
 use agon_core::rng::Stream;
+use agon_core::scene::Space;
 use agon_core::settings::{hint, nearest, unknown_keys};
 use agon_core::spec::ActionSpec;
 use agon_core::{Actions, Entry, EnvError, Scene, View};
@@ -198,6 +200,9 @@ impl Driver {
         let (env, view) = (self.solo.env(), self.solo.view());
         env.draw(0, view, &mut scene);
         let board = env.position(0, view).map(|p| p.text.trim_end().to_owned());
+        // Something of the picture itself, where there is no board to print.
+        let picture = |space: &Space| Picture::new(space, Orbit::default(), 128, 96).text();
+        let board = board.or(scene.space.as_ref().map(picture));
         let notes = scene.notes.iter().map(|(k, v)| format!("{k}: {v}"));
         board.into_iter().chain(notes).collect::<Vec<_>>().join("\n")
     }

@@ -5,6 +5,7 @@
 //! `agon --help` never waits for libtorch.
 #![allow(missing_docs)] // a program: its modules say what they are for, its interface is the command line
 
+pub mod animation;
 pub mod beside;
 pub mod cli;
 pub mod drive;
@@ -15,6 +16,7 @@ pub mod failure;
 pub mod files;
 pub mod new;
 pub mod play;
+pub mod raster;
 pub mod replay;
 pub mod run;
 pub mod runs;

@@ -1,15 +1,17 @@
 //! `agon replay`: simulates a saved episode again, checks every hash, shows it or exports it.
 
+use crate::animation;
 use crate::beside;
 use crate::cli;
 use crate::failure::{Failure, Outcome};
+use crate::raster::Orbit;
 use crate::run::{Run, read_episode};
 use crate::screen::{self, Screen};
 use crate::signals;
 use crate::tournament::{film, notation};
 use crate::tui::app::{self, Key, Next, Page};
 use crate::tui::pane::{self, Theme};
-use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
+use agon_core::episode::{Action, Episode, ReplayError, Solo, Step, replay};
 use agon_core::game::{Position, Turn};
 use agon_core::scene::digits;
 use agon_core::{ActionSpec, Scene, Spec};
@@ -119,6 +121,11 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
         solo.env().draw(0, solo.view(), &mut scene);
         let step = at.checked_sub(1).and_then(|i| episode.steps.get(i));
         scene.caption = step.map_or(String::new(), |s| in_words(&s.action, solo.env().spec(), before.as_ref()));
+        if let (Some(Step { action: Action::Continuous(a), .. }), ActionSpec::Continuous { fields }) =
+            (step, &solo.env().spec().action)
+        {
+            scene.show_action(fields, a);
+        }
         before = solo.env().position(0, solo.view());
         scenes.push(scene);
     });
@@ -149,12 +156,23 @@ fn in_words(action: &Action, spec: &Spec, before: Option<&Position>) -> String {
     words.join(" ")
 }
 
-fn draw(frame: &mut Frame<'_>, film: &Film, at: usize, title: &str, keys: &str, theme: Theme) {
+/// What is shown of an episode, and how.
+#[derive(Clone, Copy)]
+struct Shot<'a> {
+    /// The state, counted from the starting one.
+    at: usize,
+    title: &'a str,
+    keys: &'a str,
+    orbit: Orbit,
+}
+
+fn draw(frame: &mut Frame<'_>, film: &Film, shot: Shot<'_>, theme: Theme) {
+    let Shot { at, title, keys, orbit } = shot;
     let [top, body, bar, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(2)])
             .areas(frame.area());
     frame.render_widget(Paragraph::new(title).style(theme.strong()), top);
-    pane::scene::draw(frame, body, &film.episode.header.env, film.scenes.get(at), theme);
+    pane::scene::draw(frame, body, &film.episode.header.env, film.scenes.get(at), orbit, theme);
     let last = film.scenes.len() - 1;
     let share = if last == 0 { 1.0 } else { at as f64 / last as f64 };
     frame.render_widget(theme.bar(share, format!("step {at:>5} of {last}")), bar);
@@ -178,7 +196,8 @@ fn draw(frame: &mut Frame<'_>, film: &Film, at: usize, title: &str, keys: &str, 
 fn show(film: &Film, title: &str) -> Outcome {
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
-    let mut page = Shown { film, title, at: 0, playing: true, speed: 20.0, due: Instant::now() };
+    let orbit = Orbit::default();
+    let mut page = Shown { film, title, at: 0, playing: true, speed: 20.0, due: Instant::now(), orbit };
     app::run(&mut screen, &mut page)
 }
 
@@ -192,6 +211,7 @@ struct Shown<'a> {
     speed: f64,
     /// When the next step is shown.
     due: Instant,
+    orbit: Orbit,
 }
 
 impl Shown<'_> {
@@ -214,8 +234,11 @@ impl Page for Shown<'_> {
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
-        let keys = format!("[{:.0}/s] space ← → home end + - q", self.speed);
-        draw(frame, self.film, self.at, self.title, &keys, theme);
+        let deep = self.film.scenes.first().is_some_and(|scene| scene.space.is_some());
+        let camera = if deep { Orbit::KEYS } else { "" };
+        let keys = format!("[{:.0}/s] space ← → home end + - q   {camera}", self.speed);
+        let shot = Shot { at: self.at, title: self.title, keys: keys.trim_end(), orbit: self.orbit };
+        draw(frame, self.film, shot, theme);
     }
 
     fn wait(&self) -> Duration {
@@ -236,6 +259,7 @@ impl Page for Shown<'_> {
             Key::End => (self.at, self.playing) = (last, false),
             Key::Char('+' | '=') => self.speed = (self.speed * 1.5).min(2000.0),
             Key::Char('-') => self.speed = (self.speed / 1.5).max(1.0),
+            Key::Char(c) => drop(self.orbit.key(c)),
             _ => {}
         }
         Next::Stay
@@ -244,16 +268,15 @@ impl Page for Shown<'_> {
 
 fn export(film: &Film, file: &Path) -> Outcome {
     let episode = &film.episode;
-    let text = match file.extension().and_then(|e| e.to_str()) {
-        Some("json") => json!({"header": episode.header, "steps": episode.steps}).to_string() + "\n",
-        Some("csv") => csv(film),
-        Some("cast") => cast(film),
-        _ => {
-            let message = format!("{}: the name must end in .csv, .json or .cast", file.display());
-            return Err(Failure::Input(message));
-        }
+    let unfit = |why: String| Failure::Input(format!("{}: {why}", file.display()));
+    let bytes = match file.extension().and_then(|e| e.to_str()) {
+        Some("gif") => animation::of(&film.scenes).map_err(unfit)?,
+        Some("json") => format!("{}\n", json!({"header": episode.header, "steps": episode.steps})).into_bytes(),
+        Some("csv") => csv(film).into_bytes(),
+        Some("cast") => cast(film).into_bytes(),
+        _ => return Err(unfit("the name must end in .csv, .json, .cast or .gif".into())),
     };
-    std::fs::write(file, text).map_err(|e| Failure::write(file, &e))?;
+    std::fs::write(file, bytes).map_err(|e| Failure::write(file, &e))?;
     crate::say!("wrote {}", file.display());
     Ok(())
 }
@@ -290,7 +313,9 @@ fn cast(film: &Film) -> String {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(SIZE.0, SIZE.1));
     for at in 0..film.scenes.len() {
         let title = format!("{} by {}", film.episode.header.env, film.episode.header.actor);
-        let Ok(_) = terminal.draw(|frame| draw(frame, film, at, &title, "", Theme { colour: false }));
+        let Ok(_) = terminal.draw(|frame| {
+            draw(frame, film, Shot { at, title: &title, keys: "", orbit: Orbit::default() }, Theme { colour: false })
+        });
         let cells = terminal.backend().buffer().content();
         let rows =
             cells.chunks(SIZE.0 as usize).map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>());

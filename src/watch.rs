@@ -62,8 +62,8 @@ impl Watched {
     fn poll(&mut self) {
         let (again, events) = self.metrics.poll();
         if again {
-            let Model { run, device, frame_of, .. } = std::mem::take(&mut self.model);
-            self.model = Model { run, device, frame_of, watching: true, ..Model::default() };
+            let Model { run, device, frame_of, orbit, .. } = std::mem::take(&mut self.model);
+            self.model = Model { run, device, frame_of, orbit, watching: true, ..Model::default() };
         }
         for event in &events {
             // A resumed run's file goes on after the line that ended it before.
@@ -136,7 +136,8 @@ impl Page for Runs {
         let keys = if several { "q quit   Tab next run   ? help" } else { "q quit   ? help" };
         let model = &mut self.watched[self.shown].model;
         model.help = self.help;
-        view::draw(frame, model, theme, keys);
+        let keys = format!("{keys}   {}", model.camera_keys());
+        view::draw(frame, model, theme, keys.trim_end());
     }
 
     fn key(&mut self, key: Key) -> Next {
@@ -145,6 +146,7 @@ impl Page for Runs {
             Key::Char('q') => return Next::Leave,
             Key::Tab => self.shown = (self.shown + 1) % self.watched.len(),
             Key::Char('?') => self.help = !self.help,
+            Key::Char(c) if self.watched[self.shown].model.orbit.key(c) => {}
             _ => self.help = false,
         }
         Next::Stay

@@ -250,7 +250,7 @@ fn train_evaluate_replay() {
     let told = ok(dir.path(), &["replay", "r", "--verify"]);
     assert!(told.contains("verified"), "{told}");
     let episode = std::fs::read_dir(dir.path().join("r/episodes")).unwrap().next().unwrap().unwrap().path();
-    for name in ["e.csv", "e.json", "e.cast"] {
+    for name in ["e.csv", "e.json", "e.cast", "e.gif"] {
         ok(dir.path(), &["replay", &episode.to_string_lossy(), "--export", name]);
         assert!(std::fs::metadata(dir.path().join(name)).unwrap().len() > 100, "{name}");
     }

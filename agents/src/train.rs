@@ -4,7 +4,7 @@ use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use crate::demand::Estimate;
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
-use agon_core::{EpisodeEnd, Metric, Scene, Status, VecEnv, View};
+use agon_core::{ActionSpec, Actions, EpisodeEnd, Metric, Scene, Status, VecEnv, View};
 use agon_search::Evaluate;
 use agon_search::self_play::Rules;
 use serde::{Deserialize, Serialize};
@@ -205,6 +205,8 @@ pub struct Trainer {
     /// Where the time of this process went.
     pub times: Times,
     episodes: Episodes,
+    /// The newest numbers of action in the environment that is drawn.
+    shown: Vec<f32>,
     /// Whether it took long to advance the last time.
     slow: bool,
 }
@@ -217,7 +219,8 @@ impl Trainer {
     pub fn new(mut env: Box<dyn VecEnv>, mut agent: Box<dyn Agent>, seed: u64, steps: u64) -> Self {
         env.reset(seed, Stream::Env, agent.first());
         agent.begin();
-        Self { env, agent, step: 0, steps, times: Times::default(), episodes: Episodes::default(), slow: true }
+        let (times, episodes) = (Times::default(), Episodes::default());
+        Self { env, agent, step: 0, steps, times, episodes, shown: Vec::new(), slow: true }
     }
 
     fn walk(&mut self, stop: Stop<'_>) -> Result<Vec<(String, f64)>, AgentError> {
@@ -228,6 +231,10 @@ impl Trainer {
             self.agent.act();
             let acted = Instant::now();
             let (actions, out) = self.agent.exchange();
+            if let Actions::Continuous(numbers) = actions {
+                self.shown.clear();
+                self.shown.extend_from_slice(&numbers[..self.env.spec().action.len()]);
+            }
             self.env.step(actions, out);
             let stepped = Instant::now();
             self.step += self.env.envs() as u64;
@@ -308,6 +315,9 @@ impl Training for Trainer {
 
     fn draw(&self, scene: &mut Scene) {
         self.env.draw(0, View::Now, scene);
+        if let ActionSpec::Continuous { fields } = &self.env.spec().action {
+            scene.show_action(fields, &self.shown);
+        }
     }
 
     /// Between two points at which everything can be saved, a stop returns to the first. Its state is put aside where

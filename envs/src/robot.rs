@@ -1,31 +1,71 @@
-//! Robots on MuJoCo 3.17.0, step for step equal to Gymnasium 1.4.0's. To add one: a file, a `mod` line, a row.
+//! Robots. On MuJoCo 3.17.0, step for step equal to Gymnasium 1.4.0's: `ENTRIES`. Without it: `PLAIN`. To add one: a file,
+//! a `mod` line, a row.
+#[cfg(feature = "mujoco")]
 mod anatomy;
+#[cfg(feature = "mujoco")]
 pub mod ant;
+#[cfg(feature = "mujoco")]
 mod drawing;
+#[cfg(feature = "mujoco")]
 pub mod half_cheetah;
+#[cfg(feature = "mujoco")]
 pub mod hopper;
+#[cfg(feature = "mujoco")]
 pub mod humanoid;
+#[cfg(feature = "mujoco")]
 pub mod humanoid_standup;
+pub mod lqr;
+mod matrix;
 pub mod mjcf;
+#[cfg(feature = "mujoco")]
 pub mod mujoco;
+#[cfg(feature = "mujoco")]
 pub mod pendulums;
+#[cfg(feature = "mujoco")]
 pub mod pusher;
+#[cfg(feature = "mujoco")]
 pub mod reacher;
+#[cfg(feature = "mujoco")]
 pub mod simulator;
+#[cfg(feature = "mujoco")]
 pub mod swimmer;
+pub mod swing_up;
+#[cfg(feature = "mujoco")]
 pub mod walker2d;
 
+#[cfg(feature = "mujoco")]
+use agon_core::EnvError;
 use agon_core::settings::Setting;
-use agon_core::{Entry, EnvError, choices};
+use agon_core::{Entry, choices};
+#[cfg(feature = "mujoco")]
 use mujoco_rs::wrappers::mj_model::MjModel;
 use serde_json::Value;
+#[cfg(feature = "mujoco")]
 use simulator::Robots;
 
+#[cfg(feature = "mujoco")]
 const GYM: &str = "states injected into Gymnasium 1.4.0 on MuJoCo 3.17.0, at most 1e-10 (tests/golden/robots.py)";
 
+#[cfg(feature = "mujoco")]
 const MJCF: &str =
     "Gymnasium's ant in the same steps, terms by hand, randomised models by MuJoCo's own (envs/tests/mjcf.rs)";
 
+/// Robots that need no MuJoCo.
+pub const PLAIN: &[Entry] = &[
+    Entry::env::<lqr::Lqr>(
+        "robot/lqr",
+        "Hold a linear system at rest, at quadratic costs",
+        "scipy's solve_discrete_are, finite horizons by another recursion, at most 1e-9 (tests/golden/lqr.py)",
+    ),
+    Entry::env::<swing_up::SwingUp>(
+        "robot/cartpole-swing-up",
+        "Swing a pole up on a cart and hold it there",
+        "the equations of motion in Lagrange's form, conserved energy; dm_control's formula of the reward",
+    ),
+];
+
+/// Robots on MuJoCo.
+#[cfg(feature = "mujoco")]
 pub const ENTRIES: &[Entry] = &[
     Entry::states::<Robots<half_cheetah::HalfCheetah>>("robot/half-cheetah", "Run on two legs in a plane", GYM),
     Entry::states::<Robots<hopper::Hopper>>("robot/hopper", "Hop on one leg in a plane", GYM),
@@ -51,6 +91,7 @@ choices! {
 }
 
 /// An error if a setting that only `version` has was changed. `changed`: names, and whether they were.
+#[cfg(feature = "mujoco")]
 fn only_in(version: Version, changed: &[(&str, bool)]) -> Result<(), EnvError> {
     let Some((name, _)) = changed.iter().find(|(_, changed)| *changed) else { return Ok(()) };
     let (has, other) = if version == Version::V5 { ("v5", "v4") } else { ("v4", "v5") };
@@ -66,6 +107,7 @@ pub enum Part {
     Name(String),
 }
 
+#[cfg(feature = "mujoco")]
 impl Part {
     /// Its number in this model. An error is about the setting `name`.
     fn of(&self, name: &str, model: &MjModel) -> Result<usize, EnvError> {
@@ -151,6 +193,7 @@ impl Setting for Range {
 }
 
 /// How episodes are started off rest.
+#[cfg(feature = "mujoco")]
 mod noise {
     use agon_core::Rng;
 
@@ -166,6 +209,7 @@ mod noise {
 }
 
 /// Parts of rewards.
+#[cfg(feature = "mujoco")]
 mod costs {
     /// Σ x²
     pub fn squares(numbers: &[f64]) -> f64 {

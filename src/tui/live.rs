@@ -112,7 +112,8 @@ impl Page for Live<'_> {
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
-        view::draw(frame, self.model, theme, "q quit   ? help");
+        let keys = format!("q quit   ? help   {}", self.model.camera_keys());
+        view::draw(frame, self.model, theme, keys.trim_end());
         self.wants.store(true, Ordering::Relaxed);
     }
 
@@ -129,6 +130,7 @@ impl Page for Live<'_> {
             Key::Char('q') if !model.asking => model.asking = true,
             Key::Char('?') => model.help = !model.help,
             Key::Stop => {}
+            Key::Char(c) if !model.asking && model.orbit.key(c) => {}
             _ => (model.asking, model.help) = (false, false),
         }
         if stop.load(Ordering::Relaxed) {

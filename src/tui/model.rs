@@ -1,5 +1,6 @@
 //! All that the dashboard knows. No input, no output: events and keys in, a picture out.
 
+use crate::raster::Orbit;
 use agon_core::event::{Chart, Event, RunOutcome};
 use agon_core::scene::Scene;
 use std::collections::BTreeMap;
@@ -98,6 +99,8 @@ pub struct Model {
     pub scalars: BTreeMap<String, Curve>,
     pub speed: Option<Speed>,
     pub frame: Option<Scene>,
+    /// Where the camera of a picture in three dimensions was turned to.
+    pub orbit: Orbit,
     /// What `frame` shows.
     pub frame_of: String,
     /// Whether this only looks at a run that another process makes.
@@ -155,6 +158,11 @@ impl Model {
             Event::Frame(scene) => self.frame = Some((**scene).clone()),
             Event::Finished { outcome, .. } => self.outcome = Some(*outcome),
         }
+    }
+
+    /// The keys that turn the camera, where there is one.
+    pub fn camera_keys(&self) -> &'static str {
+        if self.frame.as_ref().is_some_and(|frame| frame.space.is_some()) { Orbit::KEYS } else { "" }
     }
 
     /// Seconds to the end at the present speed, of a run that goes on.

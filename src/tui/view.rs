@@ -35,7 +35,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
     pane::losses::draw(frame, learning, model, theme);
     let [scene, speed] =
         Layout::vertical([Constraint::Min(0), Constraint::Length(13.min(right.height * 6 / 10))]).areas(right);
-    pane::scene::draw(frame, scene, &model.frame_of, model.frame.as_ref(), theme);
+    pane::scene::draw(frame, scene, &model.frame_of, model.frame.as_ref(), model.orbit, theme);
     pane::speed::draw(frame, speed, model, theme);
     // An update may take long; whoever looks on sees that it goes on.
     let slow = (model.quiet > 2).then(|| format!("{keys}   the update under way takes {} s so far", model.quiet));
@@ -61,6 +61,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
                 "q        quit (asks what becomes of the run)"
             }),
             Line::from(if model.watching { "Tab      the next run" } else { "Ctrl-C   save and stop" }),
+            Line::from("h j k l  turn the camera, where the picture has three dimensions; [ ] zoom; 0 as it was"),
             Line::from("?        this help"),
         ];
         popup(frame, " help ", text);

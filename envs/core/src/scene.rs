@@ -1,4 +1,7 @@
-//! A picture of a state in world units, for any front end to draw; independent of drawing libraries.
+//! A picture of a state in world units, flat or in three dimensions, for any front end to draw; independent of drawing
+//! libraries.
+
+use crate::observation::Field;
 
 /// Decimals to print of a number: `usual`, or more where it is too small for them.
 pub fn digits(x: f64, usual: usize) -> usize {
@@ -64,6 +67,77 @@ pub enum Shape {
     },
 }
 
+/// A point or a vector in three dimensions: x, y, and z upwards.
+pub type Vector = [f64; 3];
+
+/// One thing to draw in three dimensions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Solid {
+    /// A thin line.
+    Segment {
+        /// Start and end.
+        ends: [Vector; 2],
+    },
+    /// All points so near a line; a sphere where its ends are one.
+    Capsule {
+        /// Start and end of the line.
+        ends: [Vector; 2],
+        /// Its radius.
+        radius: f64,
+    },
+    /// A box.
+    Box {
+        /// Its middle.
+        centre: Vector,
+        /// From there to the middles of three sides, perpendicular to each other.
+        half_axes: [Vector; 3],
+    },
+    /// An ellipsoid.
+    Ellipsoid {
+        /// Its middle.
+        centre: Vector,
+        /// Perpendicular to each other.
+        half_axes: [Vector; 3],
+    },
+    /// A cylinder.
+    Cylinder {
+        /// Its middle.
+        centre: Vector,
+        /// Perpendicular to each other, the third along it.
+        half_axes: [Vector; 3],
+    },
+}
+
+/// A picture in three dimensions, seen by a camera that follows `centre`. Front ends may let people turn it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Space {
+    /// What stands there, in any order.
+    pub solids: Vec<(Solid, Ink)>,
+    /// Where things touch.
+    pub contacts: Vec<Vector>,
+    /// The height of level ground, if there is any.
+    pub ground: Option<f64>,
+    /// What the camera looks at.
+    pub centre: Vector,
+    /// What is so near to `centre` is in the picture.
+    pub reach: f64,
+    /// Where the camera stands, seen from `centre`: rad from the x axis towards the y axis.
+    pub azimuth: f64,
+    /// The same: rad above the horizon.
+    pub elevation: f64,
+}
+
+/// A number in its range, to be shown as a bar from 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bar {
+    /// What it is.
+    pub name: String,
+    /// The number.
+    pub value: f64,
+    /// Its smallest and its largest value.
+    pub range: [f64; 2],
+}
+
 /// A drawing and its window of the world.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scene {
@@ -79,6 +153,10 @@ pub struct Scene {
     pub board: Vec<Vec<Cell>>,
     /// The actions that led here, as text.
     pub caption: String,
+    /// A picture in three dimensions in place of shapes.
+    pub space: Option<Space>,
+    /// Bars beside a picture in three dimensions.
+    pub bars: Vec<Bar>,
 }
 
 /// One character of a board.
@@ -129,6 +207,17 @@ impl Scene {
     pub fn mark_changes(&mut self, before: &Self) {
         for (row, old) in self.board.iter_mut().zip(&before.board) {
             row.iter_mut().zip(old).for_each(|(cell, old)| cell.changed = cell.letter != old.letter);
+        }
+    }
+
+    /// Shows the numbers of an action as bars beside a picture in three dimensions; elsewhere it does nothing.
+    pub fn show_action(&mut self, fields: &[Field], action: &[f32]) {
+        let bar = |(field, value): (&Field, &f32)| {
+            let (low, high) = (f64::from(field.low), f64::from(field.high));
+            Bar { name: field.name.clone(), value: f64::from(*value).clamp(low, high), range: [low, high] }
+        };
+        if self.space.is_some() {
+            self.bars = fields.iter().zip(action).map(bar).collect();
         }
     }
 

@@ -56,7 +56,7 @@ pub trait Robot: Sized + Send + Sync + 'static {
     type Settings: Settings;
     /// See [`agon_core::Env::VERSION`].
     const VERSION: u32 = 1;
-    /// Whether it is drawn from above: it moves in the plane of x and y.
+    /// Whether it is looked at from above: it moves in the plane of x and y.
     const FROM_ABOVE: bool = false;
     /// See [`States::FILES`].
     const FILES: &'static [(&'static str, &'static str)] = &[];
@@ -489,6 +489,7 @@ impl<R: Robot> States for Robots<R> {
         let mut data = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         put(&mut data, state);
         data.forward_kinematics();
+        data.collision();
         self.camera.draw(&data, scene);
         if let Some(why) = &state.failed {
             scene.note("ended", why.as_str());

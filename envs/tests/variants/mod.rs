@@ -16,6 +16,11 @@ pub fn variants(id: &str) -> Vec<Value> {
         "games/2048" => vec![json!({"rows": 2, "columns": 2}), json!({"rows": 1, "columns": 5, "goal": 16})],
         "games/backgammon" => vec![json!({"scoring": "full"})],
         "games/liars-dice" => vec![json!({"dice": 5, "sides": 6}), json!({"dice": 2, "sides": 2})],
+        "robot/lqr" => vec![
+            json!({"system": "random", "states": 8, "inputs": 3, "spectral_radius": 1.05, "steps": 30}),
+            json!({"system": "matrices", "a": [[0.5]], "b": [[0]], "noise": 0, "start": 0, "discount": 0}),
+        ],
+        "robot/cartpole-swing-up" => vec![json!({"gravity": 0, "step_limit": 60})],
         "robot/half-cheetah" => vec![json!({"exclude_current_positions_from_observation": false, "step_limit": 40})],
         "robot/walker2d" => vec![json!({"version": "v4", "terminate_when_unhealthy": false, "step_limit": 40})],
         "robot/ant" => vec![json!({"version": "v4", "use_contact_forces": true, "main_body": "aux_1"})],
