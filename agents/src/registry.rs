@@ -2,6 +2,7 @@
 
 use crate::agent::{Agent, AgentError, Context, Inference, Saved};
 use crate::alphazero::{self, AlphaZero};
+use crate::cem::{self, Cem};
 use crate::demand::Sales;
 use crate::demand::training::{self as demand, Demand};
 use crate::dqn::{self, Dqn};
@@ -162,7 +163,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "ppo",
         about: "Proximal policy optimisation: discrete, multi-discrete and continuous actions, masks",
-        verified: "loss, parts and gradients against numpy (tests/golden/on_policy.py); learning on the classic set",
+        verified: "loss, parts and gradients against numpy (tests/golden/on_policy.py); learning on the classic set, robots",
         declared: ppo::Config::declared,
         resolve: |table| Ok(read::<ppo::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Ppo::new(read(table)?, context)?))),
@@ -221,6 +222,15 @@ pub const AGENTS: &[Entry] = &[
         resolve: |table| Ok(read::<td3::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
         infer: Some(|table, spec, saved, _| td3::inference(&read(table)?, spec, saved)),
+    },
+    Entry {
+        kind: "cem",
+        about: "Cross-entropy method over the weights of a small network, without gradients: all actions, masks",
+        verified: "the truncated normal's moments and a paraboloid's top in closed form; CartPole, pendulum",
+        declared: cem::Config::declared,
+        resolve: |table| Ok(read::<cem::Config>(table)?.write()),
+        build: Build::Agent(|table, context| Ok(Box::new(Cem::new(read(table)?, context)?))),
+        infer: Some(|table, spec, saved, _| cem::inference(&read(table)?, spec, saved)),
     },
     Entry {
         kind: "tabular",
