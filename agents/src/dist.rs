@@ -10,6 +10,19 @@ use agon_core::{ActionsMut, Spec};
 /// ln √(2π)
 const HALF_LN_TAU: f64 = 0.918_938_533_204_672_7;
 
+agon_core::choices! {
+    /// What the logarithms of a Gaussian's deviations are.
+    pub enum Deviation {
+        /// Parameters of their own, the same for every observation.
+        Free = "free",
+        /// Outputs of the network.
+        State = "state"
+    }
+}
+
+/// Where logarithms of deviations that depend on the observation are cut, so that no deviation overflows or vanishes.
+const LOG_STD: [f32; 2] = [-20.0, 5.0];
+
 /// The kind of distribution a spec asks for.
 #[derive(Clone, Debug)]
 pub enum Head {
@@ -18,10 +31,13 @@ pub enum Head {
         /// Choices of each part.
         sizes: Vec<usize>,
     },
-    /// Independent normals; the network gives means in units where the bounds are ±1.
+    /// Independent normals; the network gives means in units where the bounds are ±1, and after them the logarithms of
+    /// their deviations where these depend on the observation.
     Gaussian {
         /// Middle and half width of each bound.
         scale: Vec<(f32, f32)>,
+        /// What the deviations depend on.
+        deviation: Deviation,
     },
 }
 
@@ -37,11 +53,17 @@ pub struct Drawn<'a> {
 }
 
 impl Head {
-    /// The distribution that fits an environment's actions.
+    /// The distribution that fits an environment's actions, with deviations that are parameters of their own.
     pub fn of(spec: &Spec) -> Self {
+        Self::with(spec, Deviation::Free)
+    }
+
+    /// The distribution that fits an environment's actions.
+    pub fn with(spec: &Spec, deviation: Deviation) -> Self {
         match &spec.action {
             ActionSpec::Continuous { fields } => Self::Gaussian {
                 scale: fields.iter().map(|f| ((f.low + f.high) / 2.0, (f.high - f.low) / 2.0)).collect(),
+                deviation,
             },
             other => Self::Categorical { sizes: other.choices() },
         }
@@ -51,7 +73,16 @@ impl Head {
     pub fn outputs(&self) -> usize {
         match self {
             Self::Categorical { sizes } => sizes.iter().sum(),
-            Self::Gaussian { scale } => scale.len(),
+            Self::Gaussian { scale, deviation: Deviation::Free } => scale.len(),
+            Self::Gaussian { scale, deviation: Deviation::State } => 2 * scale.len(),
+        }
+    }
+
+    /// The number of deviations that are parameters of their own.
+    pub fn free_deviations(&self) -> usize {
+        match self {
+            Self::Gaussian { scale, deviation: Deviation::Free } => scale.len(),
+            _ => 0,
         }
     }
 
@@ -64,7 +95,7 @@ impl Head {
     pub fn width(&self) -> usize {
         match self {
             Self::Categorical { sizes } => sizes.len(),
-            Self::Gaussian { scale } => scale.len(),
+            Self::Gaussian { scale, .. } => scale.len(),
         }
     }
 
@@ -105,11 +136,12 @@ impl Head {
                         from += n;
                     }
                 }
-                Self::Gaussian { scale } => {
+                Self::Gaussian { scale, .. } => {
                     for (k, &(middle, half)) in scale.iter().enumerate() {
                         let z = rng.normal() as f32;
-                        let x = out[k] + log_std[k].exp() * z;
-                        total += -0.5 * z * z - log_std[k] - HALF_LN_TAU as f32;
+                        let [mean, log_std] = normal(out, log_std, k);
+                        let x = mean + log_std.exp() * z;
+                        total += -0.5 * z * z - log_std - HALF_LN_TAU as f32;
                         raw[row * width + k] = x;
                         actions.set(row * width + k, f64::from(middle + half * x.clamp(-1.0, 1.0)));
                     }
@@ -137,7 +169,7 @@ impl Head {
                         from += n;
                     }
                 }
-                Self::Gaussian { scale } => {
+                Self::Gaussian { scale, .. } => {
                     for (k, &(middle, half)) in scale.iter().enumerate() {
                         actions.set(row * width + k, f64::from(middle + half * out[k].clamp(-1.0, 1.0)));
                     }
@@ -176,9 +208,9 @@ impl Head {
             }
             Self::Gaussian { .. } => {
                 let (mut log_prob, mut entropy) = (0.0, 0.0);
-                for ((mean, raw), log_std) in out.iter().zip(raw).zip(log_std) {
-                    let log_std = f64::from(*log_std);
-                    let z = (f64::from(*raw) - f64::from(*mean)) * (-log_std).exp();
+                for (k, raw) in raw.iter().enumerate() {
+                    let [mean, log_std] = normal(out, log_std, k).map(f64::from);
+                    let z = (f64::from(*raw) - mean) * (-log_std).exp();
                     log_prob -= 0.5 * z * z + log_std + HALF_LN_TAU;
                     entropy += log_std + 0.5 + HALF_LN_TAU;
                 }
@@ -188,7 +220,7 @@ impl Head {
     }
 
     /// Adds the gradient of `of_log_prob · log-probability + of_entropy · entropy` of the row that was just evaluated
-    /// to the gradients at its outputs and at the logarithms of deviations.
+    /// to the gradients at its outputs and at the logarithms of deviations that are parameters of their own.
     pub fn differentiate(
         &self,
         row: Row<'_>,
@@ -197,7 +229,7 @@ impl Head {
         at_out: &mut [f32],
         at_log_std: &mut [f64],
     ) {
-        let Row { out, log_std, raw, .. } = row;
+        let (Row { out, log_std, raw, .. }, width) = (row, self.width());
         match self {
             // ∂ log p(a) / ∂ logit_i = [i = a] − p_i;  ∂ H / ∂ logit_i = −p_i (log p_i + H)
             Self::Categorical { sizes } => {
@@ -217,15 +249,27 @@ impl Head {
             }
             // ∂ log p / ∂ μ = z / σ;  ∂ log p / ∂ ln σ = z² − 1;  ∂ H / ∂ ln σ = 1
             Self::Gaussian { .. } => {
-                for (k, (mean, raw)) in out.iter().zip(raw).enumerate() {
-                    let precision = (-f64::from(log_std[k])).exp();
-                    let z = (f64::from(*raw) - f64::from(*mean)) * precision;
+                for (k, raw) in raw.iter().enumerate() {
+                    let [mean, s] = normal(out, log_std, k).map(f64::from);
+                    let precision = (-s).exp();
+                    let z = (f64::from(*raw) - mean) * precision;
                     at_out[k] += (of_log_prob * z * precision) as f32;
-                    at_log_std[k] += of_log_prob * (z * z - 1.0) + of_entropy;
+                    let at_s = of_log_prob * (z * z - 1.0) + of_entropy;
+                    if !log_std.is_empty() {
+                        at_log_std[k] += at_s;
+                    } else if (LOG_STD[0]..=LOG_STD[1]).contains(&out[width + k]) {
+                        at_out[width + k] += at_s as f32;
+                    }
                 }
             }
         }
     }
+}
+
+/// Mean `k` of a row and the logarithm of its deviation, which is the second half of the outputs where none is given.
+fn normal(out: &[f32], log_std: &[f32], k: usize) -> [f32; 2] {
+    let of_state = || out[out.len() / 2 + k].clamp(LOG_STD[0], LOG_STD[1]);
+    [out[k], log_std.get(k).copied().unwrap_or_else(of_state)]
 }
 
 /// One row's outputs, and the action that was taken.
@@ -233,7 +277,7 @@ impl Head {
 pub struct Row<'a> {
     /// `[outputs]`
     pub out: &'a [f32],
-    /// `[outputs]` of a Gaussian, else empty.
+    /// `[len]` of a Gaussian whose deviations are parameters of their own, else empty.
     pub log_std: &'a [f32],
     /// `[len]`: choices, or normals before scaling.
     pub raw: &'a [f32],
@@ -258,15 +302,18 @@ mod tests {
     #[test]
     fn gradients_are_those_of_differences() {
         let masked = [true, false, true, true, true, false, true, true, true, true];
-        let heads: [(Head, &[bool]); 3] = [
+        let gaussian = |numbers, deviation| Head::Gaussian { scale: vec![(1.0, 2.0); numbers], deviation };
+        let heads: [(Head, &[bool]); 4] = [
             (Head::Categorical { sizes: vec![5] }, &masked),
             (Head::Categorical { sizes: vec![2, 3] }, &[]),
-            (Head::Gaussian { scale: vec![(1.0, 2.0); 5] }, &[]),
+            (gaussian(5, Deviation::Free), &[]),
+            (gaussian(2, Deviation::State), &[]),
         ];
         for (head, mask) in heads {
-            let out: Vec<f32> = (0..10).map(|i| (i as f32 * 1.7).sin()).collect();
+            let n = head.outputs();
+            let out: Vec<f32> = (0..2 * n).map(|i| (i as f32 * 1.7).sin()).collect();
             let gaussian = matches!(head, Head::Gaussian { .. });
-            let log_std = if gaussian { vec![0.1f32, -0.3, 0.2, 0.0, -1.0] } else { Vec::new() };
+            let log_std = [0.1f32, -0.3, 0.2, 0.0, -1.0][..head.free_deviations()].to_vec();
             let width = head.width();
             let (mut raw, mut log_prob) = (vec![0.0; 2 * width], vec![0.0; 2]);
             let (mut choices, mut numbers) = (vec![0i64; 2 * width], vec![0f32; 2 * width]);
@@ -280,21 +327,21 @@ mod tests {
                     out: &[],
                     log_std: &log_std,
                     raw: &raw[r * width..(r + 1) * width],
-                    mask: if mask.is_empty() { &[] } else { &mask[r * 5..(r + 1) * 5] },
+                    mask: if mask.is_empty() { &[] } else { &mask[r * n..(r + 1) * n] },
                 };
-                let (here, mut scratch) = (&out[r * 5..(r + 1) * 5], Vec::new());
+                let (here, mut scratch) = (&out[r * n..(r + 1) * n], Vec::new());
                 let found = head.evaluate(Row { out: here, ..given }, &mut scratch);
                 assert!((f64::from(log_prob[r]) - found[0]).abs() < 1e-5, "{head:?}");
-                let (mut at_out, mut at_log_std) = (vec![0.0; 5], vec![0.0; log_std.len()]);
+                let (mut at_out, mut at_log_std) = (vec![0.0; n], vec![0.0; log_std.len()]);
                 head.differentiate(Row { out: here, ..given }, &scratch, [2.0, 3.0], &mut at_out, &mut at_log_std);
-                for i in 0..5 {
+                for i in 0..n {
                     let with = |h: f32| {
                         let mut moved = here.to_vec();
                         moved[i] += h;
                         let [log_prob, entropy] = head.evaluate(Row { out: &moved, ..given }, &mut Vec::new());
                         2.0 * log_prob + 3.0 * entropy
                     };
-                    let (h, allowed) = (2f32.powi(-8), mask.is_empty() || mask[r * 5 + i]);
+                    let (h, allowed) = (2f32.powi(-8), mask.is_empty() || mask[r * n + i]);
                     let difference = (with(h) - with(-h)) / f64::from(2.0 * h);
                     assert!((f64::from(at_out[i]) - difference).abs() < 1e-3, "{head:?} {i}");
                     assert!(allowed || at_out[i] == 0.0, "what is forbidden has no gradient");
@@ -313,6 +360,20 @@ mod tests {
             let drawn = Drawn { raw: &mut raw, actions, log_prob: &mut log_prob };
             head.sample(&[50.0, 0.0, -3.0], &[], &mask, &mut |_| Rng::at_step(1, Stream::Act, 0, step), drawn);
             assert_ne!(choice[0], 0);
+        }
+    }
+
+    /// A deviation that depends on the observation is cut where it would overflow, and nothing moves it further.
+    #[test]
+    fn deviations_stay_finite() {
+        let head = Head::Gaussian { scale: vec![(0.0, 1.0)], deviation: Deviation::State };
+        for (asked, cut) in [(300.0, 5.0), (-300.0, -20.0)] {
+            let row = Row { out: &[0.5, asked], log_std: &[], raw: &[0.5], mask: &[] };
+            let [log_prob, _] = head.evaluate(row, &mut Vec::new());
+            assert!((log_prob + cut + HALF_LN_TAU).abs() < 1e-12, "{log_prob}");
+            let mut at_out = [0.0; 2];
+            head.differentiate(row, &[], [1.0, 1.0], &mut at_out, &mut []);
+            assert_eq!(at_out, [0.0; 2]);
         }
     }
 }

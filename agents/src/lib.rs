@@ -9,6 +9,7 @@
 //! | DQN | [`dqn`], with [`q_task`], [`q_net`], [`q_loss`], [`replay`], [`distinct`], [`greedy`] |
 //! | Q-learning and SARSA over a table | [`tabular`] |
 //! | value and policy iteration | [`exact`] |
+//! | the cross-entropy method | [`cem`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
 //! | networks and their optimizer | [`net`], [`optim`] |
 //! | how a network reads an observation | [`input`] |
@@ -22,6 +23,7 @@ pub mod agent;
 pub mod alphazero;
 pub mod board_net;
 pub mod bridge;
+pub mod cem;
 pub mod checkpoint;
 pub mod conv;
 pub mod data;

@@ -50,6 +50,12 @@ impl Builder {
         self.push(name, shape, &Tensor::full(shape, value, (Kind::Float, Device::Cpu)))
     }
 
+    /// Sets the last `count` numbers of a parameter.
+    pub fn set_last(&mut self, at: usize, count: usize, value: f64) {
+        let all = self.values[at].size()[0];
+        let _ = self.values[at].narrow(0, all - count as i64, count as i64).fill_(value);
+    }
+
     /// An orthogonal matrix times `gain` (Saxe et al. 2014), `[inputs, outputs]`.
     pub fn orthogonal(&mut self, name: &str, inputs: usize, outputs: usize, gain: f64) -> usize {
         let (long, short) = (inputs.max(outputs), inputs.min(outputs));

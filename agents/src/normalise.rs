@@ -82,6 +82,11 @@ impl Moments {
         }
     }
 
+    /// Mean and deviation of the first number.
+    pub fn first(&self) -> [f64; 2] {
+        [self.mean[0], self.deviation()]
+    }
+
     /// The deviation of the first number.
     pub fn deviation(&self) -> f64 {
         (self.variance[0] + 1e-8).sqrt()

@@ -2,6 +2,7 @@
 
 use crate::agent::{Agent, AgentError, Context, Inference, Saved};
 use crate::alphazero::{self, AlphaZero};
+use crate::cem::{self, Cem};
 use crate::data::dataset::Dataset;
 use crate::demand::Sales;
 use crate::demand::training::{self as demand, Demand};
@@ -266,7 +267,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "ppo",
         about: "Proximal policy optimisation: discrete, multi-discrete and continuous actions, masks",
-        verified: "loss, parts and gradients against numpy (tests/golden/on_policy.py); learning on the classic set",
+        verified: "loss, parts and gradients against numpy (tests/golden/on_policy.py); learning on the classic set, robots",
         declared: ppo::Config::declared,
         resolve: |table| Ok(read::<ppo::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(Ppo::new(read(table)?, context)?))),
@@ -340,6 +341,15 @@ pub const AGENTS: &[Entry] = &[
         resolve: |table| Ok(read::<xqc::Config>(table)?.write()),
         build: Build::HostAgent(|table, context| Ok(Box::new(xqc::agent(read(table)?, context)?))),
         infer: |table, place, saved| xqc::inference(&read(table)?, place.spec, saved).map(Some),
+    },
+    Entry {
+        kind: "cem",
+        about: "Cross-entropy method over the weights of a small network, without gradients: all actions, masks",
+        verified: "the truncated normal's moments and a paraboloid's top in closed form; CartPole, pendulum",
+        declared: cem::Config::declared,
+        resolve: |table| Ok(read::<cem::Config>(table)?.write()),
+        build: Build::HostAgent(|table, context| Ok(Box::new(Cem::new(read(table)?, context)?))),
+        infer: |table, place, saved| cem::inference(&read(table)?, place.spec, saved).map(Some),
     },
     Entry {
         kind: "tabular",

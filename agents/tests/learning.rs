@@ -82,6 +82,14 @@ fn the_small_policy_gradients_learn() {
     }
 }
 
+/// Without any gradient.
+#[test]
+fn the_cross_entropy_method_learns() {
+    let cartpole = agon_envs::find("classic/cartpole").unwrap();
+    let mean = trained(&cartpole, &json!({}), &json!({"kind": "cem"}), 16, 200_000, 1, 50);
+    assert!(mean >= 475.0, "{mean}");
+}
+
 /// A flight small enough for all of them, with masks, against its exact optimum.
 #[test]
 fn every_value_based_agent_learns() {

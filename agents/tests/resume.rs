@@ -205,6 +205,29 @@ fn ppo_resumes_exactly() {
     let mut recurrent = small.as_object().cloned().unwrap();
     recurrent.insert("memory".into(), json!(8));
     resumes("classic/pendulum", &json!({}), "ppo", &Value::Object(recurrent));
+    let state = resumes("classic/pendulum", &json!({}), "ppo", &with(&small, adaptive()));
+    let rate = state["learning_rate"].as_f64().unwrap();
+    assert!(rate != 1e-3 && state["value_moments"].is_object(), "{rate} has changed");
+}
+
+/// What PPO's step size and values adapt to.
+fn adaptive() -> Value {
+    json!({"desired_kl": 0.005, "normalize_value": true, "deviation": "state"})
+}
+
+fn with(settings: &Value, more: Value) -> Value {
+    let mut all = settings.as_object().cloned().unwrap();
+    all.extend(more.as_object().cloned().unwrap());
+    Value::Object(all)
+}
+
+#[test]
+fn cem_resumes_exactly() {
+    // More members than rows, and rows that wait for the last ones.
+    let small = json!({"population": 7, "episodes": 2, "hidden": [4]});
+    let state = resumes("classic/cartpole", &json!({}), "cem", &small);
+    assert!(state["generation"]["number"].as_u64() > Some(0));
+    resumes("pricing/single-leg", &json!({}), "cem", &json!({"population": 5}));
 }
 
 #[test]
@@ -235,11 +258,6 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
     let alphazero = json!({"width": 8, "blocks": 1, "simulations": 4, "moves": 40, "window": 200, "minibatch": 16,
                            "passes": 2.0});
     let short = json!({"step_limit": 20});
-    let with = |settings: &Value, more: Value| {
-        let mut all = settings.as_object().cloned().unwrap();
-        all.extend(more.as_object().cloned().unwrap());
-        Value::Object(all)
-    };
     vec![
         ("classic/breakout-10", short.clone(), "ppo", with(&ppo, json!({"conv": [[4, 3, 2], [3, 2, 1]]}))),
         ("classic/breakout-10", short.clone(), "ppo", with(&recurrent, json!({"conv": [[4, 3, 2]]}))),
@@ -247,7 +265,9 @@ fn all_kinds() -> Vec<(&'static str, Value, &'static str, Value)> {
         ("classic/frozen-lake", none.clone(), "a2c", json!({"hidden": [8]})),
         ("classic/frozen-lake", none.clone(), "dqn", rainbow.clone()),
         ("classic/cartpole", none.clone(), "ppo", ppo),
+        ("classic/pendulum", none.clone(), "ppo", with(&recurrent, adaptive())),
         ("classic/pendulum", none.clone(), "ppo", recurrent),
+        ("classic/cartpole", none.clone(), "cem", json!({"population": 6, "hidden": [4]})),
         ("games/tic-tac-toe", none.clone(), "ppo", pool),
         ("classic/pendulum", none.clone(), "a2c", json!({"hidden": [8]})),
         ("pricing/single-leg", none.clone(), "reinforce", json!({"hidden": [8], "batch": 100})),

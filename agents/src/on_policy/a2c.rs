@@ -5,7 +5,7 @@
 
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::conv::Filters;
-use crate::dist::{Head, Row};
+use crate::dist::{Deviation, Head, Row};
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
 use crate::on_policy::frozen::Frame;
@@ -64,6 +64,7 @@ impl Config {
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
+            deviation: Deviation::Free,
             recurrent: 0,
         }
     }
@@ -91,6 +92,7 @@ impl A2c {
             gamma: config.gamma,
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
+            normalize_value: false,
         };
         collecting.fits_in_memory(context, usize::MAX)?;
         let collector = Collector::new(&collecting, context)?;
@@ -101,7 +103,7 @@ impl A2c {
     pub(super) fn differentiate(&mut self) -> Sums {
         let c = &self.config;
         let (networks, observed, learning) = self.collector.learning();
-        let Learning { head, rollout, advantage, target } = learning;
+        let Learning { head, rollout, advantage, target, .. } = learning;
         let at: Vec<usize> = (0..advantage.len()).collect();
         let standardised = c.normalize_advantage && at.len() > 1;
         let [mean, deviation] = if standardised { standard(advantage, &at) } else { [0.0, 1.0] };

@@ -5,7 +5,7 @@ use crate::bridge::read_f32;
 use crate::dist::Head;
 use crate::input::Reading;
 use crate::normalise::Moments;
-use crate::on_policy::frozen::{Frozen, FrozenEvaluator, prepare};
+use crate::on_policy::frozen::{Frozen, FrozenEvaluator, prepare, worth};
 use crate::on_policy::networks::{Networks, Observed, Shape};
 use crate::on_policy::returns::{Earned, gae};
 use crate::on_policy::rollout::Rollout;
@@ -28,6 +28,8 @@ pub struct Collecting<'a> {
     pub normalize_observation: bool,
     /// Rewards are divided by the running deviation of the discounted return.
     pub normalize_reward: bool,
+    /// The networks' values are returns with running mean 0 and deviation 1.
+    pub normalize_value: bool,
 }
 
 impl Collecting<'_> {
@@ -40,7 +42,7 @@ impl Collecting<'_> {
         // What was seen, done and allowed; rewards, probabilities, values, advantages, targets and two orders of them.
         let masks = if spec.masked { spec.action.mask_len() } else { 0 };
         let rollout = steps * (4 * spec.obs_len() + 4 * spec.action.len() + masks + 50) as f64;
-        let (units, outputs) = (self.shape.recurrent as f64, Head::of(spec).outputs());
+        let (units, outputs) = (self.shape.recurrent as f64, self.shape.head(spec).outputs());
         let first = if units > 0.0 { self.shape.recurrent } else { reading.features() };
         let sizes = [&[first], self.shape.hidden, &[outputs]].concat();
         // Weights, two moments and a gradient, for two networks, twice where they are put aside; and the memory's.
@@ -70,6 +72,8 @@ pub struct Learning<'a> {
     pub advantage: &'a [f32],
     /// `[steps × rows]`
     pub target: &'a [f32],
+    /// Mean and deviation by which the networks' values are standardised; targets are not.
+    pub value_scale: [f64; 2],
 }
 
 /// Networks that act, and the rollout they fill.
@@ -94,6 +98,8 @@ pub struct Collector {
     act_rngs: LaneRngs,
     obs_moments: Option<Moments>,
     return_moments: Option<Moments>,
+    /// Of targets, where values are standardised by them.
+    pub(super) value_moments: Option<Moments>,
     discounted: Vec<f32>,
     out: Vec<f32>,
 }
@@ -117,6 +123,13 @@ impl Recurrent {
     }
 }
 
+/// Values as networks give them become returns.
+fn to_returns(moments: Option<&Moments>, values: &mut [f32]) {
+    if let Some([mean, deviation]) = moments.map(Moments::first) {
+        values.iter_mut().for_each(|v| *v = (mean + f64::from(*v) * deviation) as f32);
+    }
+}
+
 impl Collector {
     /// Fresh networks and an empty rollout.
     ///
@@ -124,7 +137,7 @@ impl Collector {
     /// [`AgentError::Settings`] where convolutions do not fit what is observed.
     pub fn new(set: &Collecting<'_>, context: &Context<'_>) -> Result<Self, AgentError> {
         let Context { spec, rows, first_lane, seed, device, threads } = *context;
-        let head = Head::of(spec);
+        let head = set.shape.head(spec);
         let reading = Reading::new(&spec.observation, set.shape.conv)?;
         let networks = Networks::new(seed, &set.shape, &reading, &head, device, threads);
         let batch = rows * set.rollout_steps;
@@ -146,6 +159,7 @@ impl Collector {
             act_rngs: LaneRngs::new(seed, Stream::Act, first_lane),
             obs_moments: Moments::of(&spec.observation, set.normalize_observation),
             return_moments: set.normalize_reward.then(|| Moments::new(1)),
+            value_moments: set.normalize_value.then(|| Moments::new(1)),
             discounted: vec![0.0; rows],
             out: vec![0.0; rows * head.outputs()],
             head,
@@ -167,6 +181,12 @@ impl Collector {
 
     /// Computes outputs and values for the observations at step `t`. The state of a recurrent network advances with it.
     fn ask(&mut self, t: usize) {
+        self.ask_networks(t);
+        let rows = self.rollout.rows;
+        to_returns(self.value_moments.as_ref(), &mut self.rollout.value[t * rows..(t + 1) * rows]);
+    }
+
+    fn ask_networks(&mut self, t: usize) {
         let Self { networks, rollout, recurrent, on_device, out, .. } = self;
         let (rows, width) = (rollout.rows, rollout.obs_len());
         let obs = &rollout.obs[t * rows * width..(t + 1) * rows * width];
@@ -282,6 +302,7 @@ impl Collector {
                 self.networks.forward_seen(&seen, &mut out, &mut value);
             }
         }
+        to_returns(self.value_moments.as_ref(), &mut value);
         ended.iter().zip(value).for_each(|(row, value)| self.rollout.final_value[from + row] = value);
     }
 
@@ -304,10 +325,14 @@ impl Collector {
         gae(earned, r.rows, self.gamma as f32, gae_lambda as f32, &mut self.advantage);
         let sums = self.advantage.iter().zip(&r.value);
         self.target.iter_mut().zip(sums).for_each(|(target, (advantage, value))| *target = advantage + value);
+        if let Some(moments) = &mut self.value_moments {
+            moments.update(&self.target);
+        }
     }
 
     /// The networks, and what a loss is computed over.
     pub fn learning(&mut self) -> (&mut Networks, Observed<'_>, Learning<'_>) {
+        let value_scale = self.value_moments.as_ref().map_or([0.0, 1.0], Moments::first);
         let Self { networks, rollout, recurrent, on_device, head, advantage, target, .. } = self;
         let last = rollout.steps * rollout.rows;
         let observed = Observed {
@@ -315,7 +340,7 @@ impl Collector {
             on_device: on_device.as_ref(),
             recurrent: recurrent.as_ref().map(|m| (&m.first, &m.fresh[..last])),
         };
-        (networks, observed, Learning { head, rollout, advantage, target })
+        (networks, observed, Learning { head, rollout, advantage, target, value_scale })
     }
 
     /// Explained variance of the values: 1 − Var(target − value) / Var(target), 1 for a perfect critic.
@@ -334,8 +359,8 @@ impl Collector {
 
     /// A frozen copy that evaluates positions, where moves are one choice and the networks are not recurrent.
     pub fn evaluator(&self, name: &'static str) -> Option<FrozenEvaluator> {
-        let scale = self.return_moments.as_ref().map_or(1.0, Moments::deviation);
-        (self.head.is_one_choice() && self.recurrent.is_none()).then(|| self.policy(name).evaluator(scale))
+        let worth = worth(self.return_moments.as_ref(), self.value_moments.as_ref());
+        (self.head.is_one_choice() && self.recurrent.is_none()).then(|| self.policy(name).evaluator(worth))
     }
 
     /// Everything to be saved besides the parameters.
@@ -344,6 +369,9 @@ impl Collector {
         state.insert("obs_moments".into(), json!(self.obs_moments));
         state.insert("return_moments".into(), json!(self.return_moments));
         state.insert("discounted".into(), json!(self.discounted));
+        if let Some(moments) = &self.value_moments {
+            state.insert("value_moments".into(), json!(moments));
+        }
         if let Some(recurrent) = &self.recurrent {
             let mut now = vec![0.0; recurrent.now.numel()];
             read_f32(&recurrent.now, &mut now);
@@ -352,28 +380,30 @@ impl Collector {
         }
     }
 
-    /// Loads what another has learned: weights, and the moments of observations and rewards.
+    /// Loads what another has learned: weights, and the moments of observations, rewards and values.
     pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let [obs, returns] = self.moments(saved)?;
+        let [obs, returns, values] = self.moments(saved)?;
         self.networks.params.load_weights(saved)?;
         self.obs_moments = obs.or(self.obs_moments.take());
         self.return_moments = returns.or(self.return_moments.take());
+        self.value_moments = values.or(self.value_moments.take());
         self.networks.refresh();
         Ok(())
     }
 
     /// The moments in a save, which must be of what is normalised here.
-    fn moments(&self, saved: &Saved) -> Result<[Option<Moments>; 2], AgentError> {
+    fn moments(&self, saved: &Saved) -> Result<[Option<Moments>; 3], AgentError> {
         let part = |name: &str, here: &Option<Moments>| Moments::saved(saved, name, here.as_ref());
-        Ok([part("obs_moments", &self.obs_moments)?, part("return_moments", &self.return_moments)?])
+        let [obs, returns, values] = [&self.obs_moments, &self.return_moments, &self.value_moments];
+        Ok([part("obs_moments", obs)?, part("return_moments", returns)?, part("value_moments", values)?])
     }
 
     /// Restores a save; the state of rows only where there are as many.
     pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let discounted: Vec<f32> = saved.part("discounted")?;
-        let [moments, returns] = self.moments(saved)?;
+        let [obs, returns, values] = self.moments(saved)?;
         self.act_rngs.step = acts(saved)?;
-        (self.obs_moments, self.return_moments) = (moments, returns);
+        (self.obs_moments, self.return_moments, self.value_moments) = (obs, returns, values);
         if discounted.len() == self.discounted.len() {
             self.discounted = discounted;
             if let Some(recurrent) = &mut self.recurrent {

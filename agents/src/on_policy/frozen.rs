@@ -18,6 +18,13 @@ pub fn prepare(moments: Option<&Moments>, raw: &[f32], out: &mut [f32]) {
     }
 }
 
+/// What the network's value 0 is in returns, and what a unit of it is: moments of returns and of values, where they are
+/// normalised.
+pub fn worth(returns: Option<&Moments>, values: Option<&Moments>) -> [f64; 2] {
+    let scale = returns.map_or(1.0, Moments::deviation);
+    values.map_or([0.0, 1.0], Moments::first).map(|x| x * scale)
+}
+
 /// A frozen copy of the policy, which takes the most probable actions.
 pub struct Frozen {
     name: &'static str,
@@ -48,12 +55,15 @@ impl Frame<'_> {
     /// [`AgentError::Checkpoint`] where the save is of something else.
     pub fn load(self, spec: &Spec, saved: &Saved, device: Device) -> Result<Inference, AgentError> {
         let Self { name, shape, normalize_observation } = self;
-        let (head, reading) = (Head::of(spec), Reading::new(&spec.observation, shape.conv)?);
+        let (head, reading) = (shape.head(spec), Reading::new(&spec.observation, shape.conv)?);
         let moments = Moments::of(&spec.observation, normalize_observation);
         let moments = Moments::saved(saved, "obs_moments", moments.as_ref())?;
-        // Whether rewards were normalised the frame does not say.
-        let returns = saved.part::<Option<Moments>>("return_moments")?.map(|_| Moments::new(1));
-        let returns = Moments::saved(saved, "return_moments", returns.as_ref())?;
+        // Whether rewards and values were normalised the frame does not say.
+        let [returns, values] = ["return_moments", "value_moments"].map(|name| {
+            let here = saved.part::<Option<Moments>>(name)?.map(|_| Moments::new(1));
+            Moments::saved(saved, name, here.as_ref())
+        });
+        let worth = worth(returns?.as_ref(), values?.as_ref());
         let one = || -> Result<Frozen, AgentError> {
             let mut networks = Networks::new(0, &shape, &reading, &head, device, 1);
             networks.params.load_weights(saved)?;
@@ -61,8 +71,7 @@ impl Frame<'_> {
             Ok(Frozen::new(name, networks, &head, moments.as_ref()))
         };
         let evaluates = head.is_one_choice() && shape.recurrent == 0;
-        let scale = returns.as_ref().map_or(1.0, Moments::deviation);
-        let network = if evaluates { Some(Box::new(one()?.evaluator(scale)) as Box<dyn Evaluate>) } else { None };
+        let network = if evaluates { Some(Box::new(one()?.evaluator(worth)) as Box<dyn Evaluate>) } else { None };
         Ok(Inference { policy: Some(Box::new(one()?)), network })
     }
 }
@@ -74,9 +83,9 @@ impl Frozen {
         Self { name, head, networks, moments, recurrent: None, obs: Vec::new(), out: Vec::new() }
     }
 
-    /// As an evaluator of positions; values are returns divided by `scale`.
-    pub fn evaluator(self, scale: f64) -> FrozenEvaluator {
-        FrozenEvaluator { frozen: self, scale }
+    /// As an evaluator of positions, given [`worth`].
+    pub fn evaluator(self, worth: [f64; 2]) -> FrozenEvaluator {
+        FrozenEvaluator { frozen: self, worth }
     }
 
     fn prepare(&mut self, obs: &[f32]) {
@@ -88,8 +97,7 @@ impl Frozen {
 /// The same as an evaluator of positions.
 pub struct FrozenEvaluator {
     frozen: Frozen,
-    /// What a unit of the network's value is worth in returns.
-    scale: f64,
+    worth: [f64; 2],
 }
 
 impl Evaluate for FrozenEvaluator {
@@ -97,7 +105,8 @@ impl Evaluate for FrozenEvaluator {
         self.frozen.prepare(obs);
         let Frozen { networks, obs, .. } = &mut self.frozen;
         let _ = networks.forward(obs, logits, value, NEVER);
-        value.iter_mut().for_each(|v| *v = (f64::from(*v) * self.scale).clamp(-1.0, 1.0) as f32);
+        let [mean, unit] = self.worth;
+        value.iter_mut().for_each(|v| *v = (mean + f64::from(*v) * unit).clamp(-1.0, 1.0) as f32);
     }
 }
 

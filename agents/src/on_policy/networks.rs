@@ -8,10 +8,11 @@ use crate::agent::{AgentError, Stop, go_on};
 use crate::bridge::{host_view, read_f32};
 use crate::conv::Filters;
 use crate::dense::{BLOCK, Dense, Seen, Tape};
-use crate::dist::Head;
+use crate::dist::{Deviation, Head};
 use crate::input::{self, Input, Reading};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
 use crate::optim::{Adam, add, chunk_ends};
+use agon_core::Spec;
 use agon_core::thread_pool::ThreadPool;
 use tch::{Device, Kind, Tensor};
 
@@ -28,6 +29,8 @@ pub struct Shape<'a> {
     pub shared: bool,
     /// Logarithm of a Gaussian's initial deviation.
     pub log_std: f64,
+    /// What the deviation depends on.
+    pub deviation: Deviation,
     /// Width of a gated recurrent unit (GRU) in front of them; 0 for none.
     pub recurrent: usize,
 }
@@ -41,15 +44,21 @@ struct Nets {
     trunk: Option<Mlp>,
     policy: Mlp,
     value: Mlp,
-    /// Of a Gaussian; choices have none.
+    /// Deviations that are parameters of their own.
     log_std: Option<usize>,
+}
+
+impl Shape<'_> {
+    /// The action distribution.
+    pub fn head(&self, spec: &Spec) -> Head {
+        Head::with(spec, self.deviation)
+    }
 }
 
 impl Nets {
     fn new(b: &mut Builder, shape: &Shape<'_>, reading: &Reading, head: &Head) -> Self {
         let (input, inputs) = (Input::new(b, reading), reading.features());
         let outputs = head.outputs();
-        let deviations = if matches!(head, Head::Gaussian { .. }) { outputs } else { 0 };
         let recurrent = (shape.recurrent > 0).then(|| {
             let (gates, width) = (3 * shape.recurrent, shape.recurrent);
             [
@@ -70,7 +79,11 @@ impl Nets {
         };
         let policy = Mlp::new(b, "policy", &sizes(first, hidden, outputs), shape.activation, Last::Head(0.01));
         let value = Mlp::new(b, "value", &sizes(first, hidden, 1), shape.activation, Last::Head(1.0));
-        let log_std = (deviations > 0).then(|| b.constant("log_std", &[deviations as i64], shape.log_std));
+        let free = head.free_deviations();
+        let log_std = (free > 0).then(|| b.constant("log_std", &[free as i64], shape.log_std));
+        if let (Head::Gaussian { deviation: Deviation::State, .. }, Some((_, bias))) = (head, policy.layers().last()) {
+            b.set_last(*bias, head.width(), shape.log_std);
+        }
         Self { input, recurrent, trunk, policy, value, log_std }
     }
 
@@ -204,7 +217,7 @@ pub struct AtOutputs {
     pub out: Vec<f32>,
     /// `[rows]`
     pub value: Vec<f32>,
-    /// `[outputs]` of a Gaussian, else empty.
+    /// One for each deviation that is a parameter of its own.
     pub log_std: Vec<f64>,
 }
 
@@ -217,7 +230,7 @@ pub struct Rows<'a> {
     pub out: &'a [f32],
     /// `[rows]`
     pub value: &'a [f32],
-    /// `[outputs]` of a Gaussian, else empty.
+    /// The same.
     pub log_std: &'a [f32],
 }
 
@@ -256,7 +269,7 @@ struct Part {
 pub struct Networks {
     /// All parameters.
     pub params: Params,
-    /// Deviations of a Gaussian, as logarithms, on the host; else empty.
+    /// Logarithms of deviations that are parameters of their own, on the host.
     pub log_std: Vec<f32>,
     nets: Nets,
     /// The networks on the host, where all is computed there.
@@ -287,7 +300,7 @@ impl Networks {
         let host = device == Device::Cpu && nets.recurrent.is_none();
         let mut networks = Self {
             host: host.then(|| HostNets::new(&params, &nets)),
-            log_std: vec![0.0; if nets.log_std.is_some() { head.outputs() } else { 0 }],
+            log_std: vec![0.0; head.free_deviations()],
             gradient: vec![0.0; if host { params.count() as usize } else { 0 }],
             pool: ThreadPool::new(if host { threads } else { 1 }),
             params,
@@ -471,7 +484,7 @@ impl Networks {
             + (worth * tensor(&gradient.value, &[n, 1])).sum(Kind::Float);
         if let Some(leaf) = nets.log_std {
             let of: Vec<f32> = gradient.log_std.iter().map(|x| *x as f32).collect();
-            through += (&params.leaves[leaf] * tensor(&of, &[width])).sum(Kind::Float);
+            through += (&params.leaves[leaf] * tensor(&of, &[of.len() as i64])).sum(Kind::Float);
         }
         self.on_device = Some(params.gradient(&through));
         sums
@@ -547,7 +560,7 @@ impl AtOutputs {
 mod tests {
     use super::*;
     use agon_core::rng::{Rng, Stream};
-    use agon_core::{ActionSpec, Observation, Picture, Spec};
+    use agon_core::{ActionSpec, Observation, Picture};
 
     /// For every kind of observation and with or without a shared trunk, hand-written outputs and gradients agree with
     /// tensors'.
@@ -560,7 +573,8 @@ mod tests {
             let conv = matches!(observation, Observation::Picture(_)).then_some(&filters[..]);
             let head = Head::of(&Spec::observing(observation.clone(), ActionSpec::discrete(["l", "r", "n"]), 9));
             let (hidden, activation) = (&[7, 6][..], Activation::Tanh);
-            let shape = Shape { hidden, conv, activation, shared, log_std: 0.0, recurrent: 0 };
+            let shape =
+                Shape { hidden, conv, activation, shared, log_std: 0.0, deviation: Deviation::Free, recurrent: 0 };
             let reading = Reading::new(observation, conv).unwrap();
             let new = || Networks::new(1, &shape, &reading, &head, Device::Cpu, 1);
             let (mut host, mut device) = (new(), Networks { host: None, ..new() });

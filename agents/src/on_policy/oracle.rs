@@ -140,7 +140,7 @@ fn losses_and_gradients_are_those_of_another_implementation() {
     let size = |name: &str| golden[name].as_u64().unwrap() as usize;
     let (steps, rows) = (size("steps"), size("rows"));
     let cases = golden["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 15);
+    assert_eq!(cases.len(), 19);
     let mut alone = Vec::new();
     for (case, threads) in cases.iter().flat_map(|case| [(case, 1), (case, 2)]) {
         let spec = spec(case, size("obs"));
@@ -164,6 +164,7 @@ fn losses_and_gradients_are_those_of_another_implementation() {
                 let recurrent = config.memory > 0;
                 let mut agent = Ppo::new(config, &context).unwrap();
                 set(agent.collector(), case);
+                agent.collector().value_moments = serde_json::from_value(case["value_moments"].clone()).unwrap();
                 begin(&mut agent, case);
                 for t in 0..steps {
                     step(&mut agent, Ppo::collector, case, t, t);

@@ -6,6 +6,7 @@
 
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::conv::Filters;
+use crate::dist::Deviation;
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
 use crate::on_policy::frozen::Frame;
@@ -36,6 +37,9 @@ agon_core::settings! {
         learning_rate: f64 = 1e-3, in [0.0, 1.0];
         /// How the step size changes over the run.
         learning_rate_schedule: Schedule = Schedule::Linear;
+        /// If given, takes the schedule's place: after an update the step size is divided by 1.5 where the KL divergence
+        /// of its last pass was above twice this, multiplied where it was below half of it, within 1e-6 and 1e-2.
+        desired_kl: Option<f64> = None, in [0.0, 1e9];
         /// Environment steps a row between updates.
         rollout_steps: usize = 128, in [1.0, 1e7];
         /// Transitions of a minibatch; the whole rollout if larger.
@@ -66,6 +70,8 @@ agon_core::settings! {
         normalize_observation: bool = true;
         /// Rewards are divided by the running deviation of the discounted return.
         normalize_reward: bool = true;
+        /// The value network learns returns with running mean 0 and deviation 1.
+        normalize_value: bool = false;
         /// Stops an update's passes once the KL divergence exceeds 1.5 times this, if given.
         target_kl: Option<f64> = None, in [0.0, 1e9];
         /// Self-play: the number of past selves to play against; 0 to play only against its present self.
@@ -81,6 +87,9 @@ agon_core::settings! {
         memory: usize = 0, in [0.0, 65536.0];
         /// Logarithm of the Gaussian's initial deviation, in units where the action's bounds are ±1.
         log_std: f64 = 0.0, in [-20.0, 5.0];
+        /// What the Gaussian's deviation depends on: free (a parameter for each number of an action) or state (outputs
+        /// of the policy network).
+        deviation: Deviation = Deviation::Free;
     }
 }
 
@@ -92,6 +101,7 @@ impl Config {
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
+            deviation: self.deviation,
             recurrent: self.memory,
         }
     }
@@ -112,6 +122,8 @@ pub struct Ppo {
     /// shuffled.
     order: Vec<usize>,
     pool: Option<Pool>,
+    /// Adam's step size, where the KL divergence decides it.
+    rate: f64,
     /// `[steps, rows]` what is learned from; empty without a pool, where it is all.
     learned: Vec<bool>,
 }
@@ -124,6 +136,9 @@ impl Ppo {
         if config.minibatch < 2 && config.normalize_advantage {
             let message = "must be at least 2 where normalize_advantage = true: one number has no deviation";
             return refuse("minibatch", message);
+        }
+        if config.desired_kl.is_some() && !(RATES[0]..=RATES[1]).contains(&config.learning_rate) {
+            return refuse("learning_rate", "must be between 1e-6 and 1e-2 where desired_kl is given");
         }
         if rows * config.rollout_steps < 2 {
             let message = "with one environment must be at least 2: there is nothing to learn from one step";
@@ -148,6 +163,7 @@ impl Ppo {
             gamma: config.gamma,
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
+            normalize_value: config.normalize_value,
         };
         collecting.fits_in_memory(context, config.minibatch)?;
         let collector = Collector::new(&collecting, context)?;
@@ -157,6 +173,7 @@ impl Ppo {
             shuffle_rng: Rng::new(seed, Stream::Shuffle, 0),
             pool: (config.pool_size > 0).then(|| Pool::new(pool, spec.agents, rows, seed)),
             learned: Vec::new(),
+            rate: config.learning_rate,
             config,
             collector,
             order: (0..places).collect(),
@@ -184,17 +201,22 @@ impl Ppo {
     fn update(&mut self, progress: f64, report: &mut Vec<(String, f64)>, stop: Stop<'_>) -> Result<(), AgentError> {
         let c = &self.config;
         self.collector.estimate(c.gae_lambda);
-        let rate = c.learning_rate_schedule.at(c.learning_rate, progress);
+        let rate = match c.desired_kl {
+            Some(_) => self.rate,
+            None => c.learning_rate_schedule.at(c.learning_rate, progress),
+        };
         let clip = c.clip_range_schedule.at(c.clip_range, progress);
         let bonus = c.entropy_coef_schedule.at(c.entropy_coef, progress);
         let (steps, rows) = (self.collector.rollout.steps, self.collector.rollout.rows);
         // A row's sequence counts as its steps.
         let transitions = if c.memory > 0 { steps } else { 1 };
         let size = (c.minibatch / transitions).clamp(1, self.order.len());
-        let (mut last, mut at) = (None, Vec::new());
+        // The KL divergence of a pass: its sum over transitions, and their number.
+        let (mut last, mut at, mut divergence) = (None, Vec::new(), [0.0; 2]);
         'epochs: for _ in 0..c.epochs {
             self.shuffle_rng.shuffle(&mut self.order);
             let order = self.learned_order();
+            divergence = [0.0; 2];
             for minibatch in order.chunks(size) {
                 go_on(stop)?;
                 let n = minibatch.len() * transitions;
@@ -215,10 +237,14 @@ impl Ppo {
                 let norm = networks.step(&mut self.adam, rate, self.config.max_grad_norm);
                 networks.refresh();
                 last = Some((sums, norm));
+                divergence = [divergence[0] + sums[3] * n as f64, divergence[1] + n as f64];
                 if self.config.target_kl.is_some_and(|kl| sums[3] > 1.5 * kl) {
                     break 'epochs;
                 }
             }
+        }
+        if let Some(desired) = self.config.desired_kl.filter(|_| divergence[1] > 0.0) {
+            self.rate = adapted(rate, divergence[0] / divergence[1], desired);
         }
         self.learned.clear();
         if let Some(pool) = &mut self.pool {
@@ -233,6 +259,19 @@ impl Ppo {
         report.push(("learning_rate".into(), rate));
         all_finite(report)
     }
+}
+
+/// The bounds of a step size that the KL divergence decides.
+const RATES: [f64; 2] = [1e-6, 1e-2];
+
+/// The next step size after an update of this KL divergence: the rule and the constants of rl_games and RSL-RL.
+fn adapted(rate: f64, kl: f64, desired: f64) -> f64 {
+    let by = match kl {
+        _ if kl > 2.0 * desired => 1.0 / 1.5,
+        _ if kl < 0.5 * desired => 1.5,
+        _ => 1.0,
+    };
+    (rate * by).clamp(RATES[0], RATES[1])
 }
 
 /// Mean and deviation of the advantages at these indices.
@@ -258,10 +297,11 @@ struct Terms<'a> {
 /// The clipped objective of the paper (equations 7 and 9), to be minimised: its gradient at the networks' outputs, and
 /// its report. With r = π(a|s) / π_old(a|s), advantage A, value V and its target T:
 ///
-/// −min(r A, clip(r, 1 − ε, 1 + ε) A) + c₁ (V − T)² − c₂ H, as a mean over the minibatch.
+/// −min(r A, clip(r, 1 − ε, 1 + ε) A) + c₁ (V − T)² − c₂ H, as a mean over the minibatch. Where values are standardised,
+/// so is T.
 fn loss(terms: &Terms<'_>, rows: Rows<'_>, gradient: &mut AtOutputs) -> Sums {
     let Terms { config, learning, scale: [mean, deviation], clip, bonus, rows: n } = terms;
-    let Learning { head, rollout, advantage, target } = learning;
+    let Learning { head, rollout, advantage, target, value_scale: [middle, unit] } = learning;
     let (outputs, mut scratch, mut sums) = (head.outputs(), Vec::new(), Sums::default());
     for (i, &at) in rows.at.iter().enumerate() {
         let of = i * outputs..(i + 1) * outputs;
@@ -276,10 +316,11 @@ fn loss(terms: &Terms<'_>, rows: Rows<'_>, gradient: &mut AtOutputs) -> Sums {
         let by_log_prob = if free <= clipped { -free } else { 0.0 };
         head.differentiate(row, &scratch, [by_log_prob / n, -bonus / n], &mut gradient.out[of], &mut gradient.log_std);
 
-        let (v, t) = (f64::from(rows.value[i]), f64::from(target[at]));
+        let standardised = |x: f32| (f64::from(x) - middle) / unit;
+        let (v, t) = (f64::from(rows.value[i]), standardised(target[at]));
         let (mut value_loss, mut by_value) = ((v - t).powi(2), 2.0 * (v - t));
         if let Some(range) = config.value_clip {
-            let old = f64::from(rollout.value[at]);
+            let old = standardised(rollout.value[at]);
             let bounded = old + (v - old).clamp(-range, range);
             if (bounded - t).powi(2) > value_loss {
                 (value_loss, by_value) = ((bounded - t).powi(2), 0.0);
@@ -361,6 +402,9 @@ impl Agent for Ppo {
         state.insert("adam_steps".into(), json!(self.adam.steps));
         state.insert("shuffle_rng".into(), json!(self.shuffle_rng.state()));
         state.insert("pool".into(), json!(pool));
+        if self.config.desired_kl.is_some() {
+            state.insert("learning_rate".into(), json!(self.rate));
+        }
         Saved { tensors, state: Value::Object(state) }
     }
 
@@ -379,16 +423,34 @@ impl Agent for Ppo {
         if !order.iter().all(&mut once) {
             return Err(AgentError::Checkpoint("its `order` is not one of all places".into()));
         }
+        let rate = if self.config.desired_kl.is_some() { saved.part("learning_rate")? } else { self.rate };
+        if !(RATES[0]..=RATES[1]).contains(&rate) && self.config.desired_kl.is_some() {
+            return Err(AgentError::Checkpoint("its `learning_rate` cannot be".into()));
+        }
         self.adam.load(&mut self.collector.networks.params, saved)?;
         if let Some(pool) = &mut self.pool {
             pool.load(saved, &saved.state["pool"], &self.collector.networks.params)?;
         }
         self.shuffle_rng = Rng::restore(saved.part::<RngState>("shuffle_rng")?);
         self.collector.load(saved)?;
+        self.rate = rate;
         // Another number of environments (an evaluation) starts this anew.
         if order.len() == self.order.len() {
             self.order = order.into_iter().map(|place| place as usize).collect();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_size_follows_the_divergence() {
+        assert_eq!(adapted(3e-4, 0.021, 0.01), 3e-4 / 1.5);
+        assert_eq!(adapted(3e-4, 0.0049, 0.01), 3e-4 * 1.5);
+        assert!([0.005, 0.01, 0.02].iter().all(|kl| adapted(3e-4, *kl, 0.01) == 3e-4));
+        assert_eq!([adapted(1.2e-6, 1.0, 0.01), adapted(9e-3, 0.0, 0.01)], RATES);
     }
 }

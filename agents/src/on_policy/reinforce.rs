@@ -10,7 +10,7 @@
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
 use crate::conv::Filters;
-use crate::dist::Row;
+use crate::dist::{Deviation, Row};
 use crate::net::Activation;
 use crate::on_policy::a2c::{Weights, loss, tell};
 use crate::on_policy::collector::{Collecting, Collector};
@@ -87,6 +87,7 @@ impl Config {
             activation: self.activation,
             shared: false,
             log_std: self.log_std,
+            deviation: Deviation::Free,
             recurrent: 0,
         }
     }
@@ -117,6 +118,7 @@ impl Reinforce {
             gamma: config.gamma,
             normalize_observation: config.normalize_observation,
             normalize_reward: config.normalize_reward,
+            normalize_value: false,
         };
         collecting.fits_in_memory(context, config.batch)?;
         let spec = context.spec;

@@ -61,13 +61,21 @@ def remembered(p, case, obs, ended):
 # ---- distributions --------------------------------------------------------------------------------------------------
 
 
+def gaussian(p, case, out):
+    """Means and logarithms of deviations."""
+    if case["deviation"] == "free":
+        return out, p["log_std"]
+    mean, s = np.split(out, 2, -1)
+    return mean, np.clip(s, -20, 5)
+
+
 def log_prob_and_entropy(p, case, out, raw, mask):
     """Log-probabilities and entropies, over the leading dimensions."""
     if case["action"] == "gaussian":
-        s = p["log_std"]
+        out, s = gaussian(p, case, out)
         log_p = -0.5 * ((raw - out) / np.exp(s)) ** 2 - s - 0.5 * np.log(2 * np.pi)
-        entropy = np.full(out.shape[:-1], np.sum(s + 0.5 * np.log(2 * np.pi * np.e)))
-        return log_p.sum(-1), entropy
+        entropy = np.broadcast_to(s + 0.5 * np.log(2 * np.pi * np.e), out.shape)
+        return log_p.sum(-1), entropy.sum(-1)
     log_p, entropy, at = 0.0, 0.0, 0
     for k, n in enumerate(case["sizes"]):
         logits = np.where(mask[..., at:at + n], out[..., at:at + n], -np.inf)
@@ -111,10 +119,26 @@ def before(p, case, d):
     return value[:STEPS], value[STEPS], heads(p, case, last)[1]
 
 
+def seen_too(moments, more):
+    """Mean and deviation of numbers of which so many were seen before, and of more numbers."""
+    n, m, v = moments["count"], moments["mean"][0], moments["variance"][0]
+    total = n + more.size
+    mean = (n * m + more.sum()) / total
+    square = (n * (v + m ** 2) + (more ** 2).sum()) / total
+    return mean, np.sqrt(square - mean ** 2 + 1e-8)
+
+
 def ppo(case, d, p0):
     value, after, final = before(p0, case, d)
+    moments, standardised = case["value_moments"], lambda x: x
+    if moments:
+        # Values are returns in units of what was seen of them before; targets, in units of what was seen with them.
+        value, after, final = [x * np.sqrt(moments["variance"][0] + 1e-8) + moments["mean"][0] for x in (value, after, final)]
     a = advantages(d, value, after, final, case["gae_lambda"])
     target = a + value
+    if moments:
+        mean, deviation = seen_too(moments, f32(target))
+        standardised = lambda x: (x - mean) / deviation
     rows = np.array(case["at"])
     pick = (lambda x: x[:, rows].reshape(-1, *x.shape[2:])) if case["memory"] else (
         lambda x: x.reshape(-1, *x.shape[2:])[rows])
@@ -129,11 +153,12 @@ def ppo(case, d, p0):
         log_ratio = log_p - pick(d["log_prob"])
         ratio = np.exp(log_ratio)
         policy = -np.minimum(ratio * advantage, np.clip(ratio, 1 - CLIP, 1 + CLIP) * advantage).mean()
-        error = (v - pick(target)) ** 2
+        goal = standardised(pick(target))
+        error = (v - goal) ** 2
         if case["value_clip"] is not None:
-            old = pick(d["old_value"])
+            old = standardised(pick(d["old_value"]))
             bounded = old + np.clip(v - old, -case["value_clip"], case["value_clip"])
-            error = np.maximum(error, (bounded - pick(target)) ** 2)
+            error = np.maximum(error, (bounded - goal) ** 2)
         kl, share = (ratio - 1 - log_ratio).mean(), (np.abs(ratio - 1) > CLIP).mean()
         total = policy + case["value_coef"] * error.mean() - case["entropy_coef"] * entropy.mean()
         return total, [policy, error.mean(), entropy.mean(), kl, share]
@@ -187,7 +212,7 @@ def reinforce(case, d, p0):
 
 
 def parameters(rng, case):
-    outputs = sum(case["sizes"])
+    outputs = sum(case["sizes"]) * (2 if case["deviation"] == "state" else 1)
     p, first = {}, OBS
 
     def layer(name, i, inputs, outputs):
@@ -208,7 +233,7 @@ def parameters(rng, case):
         whole = [*sizes, last]
         for i in range(len(whole) - 1):
             layer(name, i, whole[i], whole[i + 1])
-    if case["action"] == "gaussian":
+    if case["action"] == "gaussian" and case["deviation"] == "free":
         p["log_std"] = f32(rng.normal(size=outputs) * 0.2)
     return p
 
@@ -233,8 +258,8 @@ def data(rng, case, p):
             d["mask"][..., at + rng.integers(n)] = True
             at += n
     if case["action"] == "gaussian":
-        mean = policy_and_value(p, case, d)[0]
-        d["raw"] = f32(mean + np.exp(p["log_std"]) * rng.normal(size=mean.shape))
+        mean, s = gaussian(p, case, policy_and_value(p, case, d)[0])
+        d["raw"] = f32(mean + np.exp(s) * rng.normal(size=mean.shape))
     else:
         raw, at = [], 0
         for n in case["sizes"]:
@@ -252,10 +277,12 @@ def data(rng, case, p):
 
 BASE = dict(algorithm="ppo", action="categorical", sizes=[4], masked=False, hidden=[5, 4], activation="tanh",
             shared_trunk=False, memory=0, value_clip=None, entropy_coef=0.0, value_coef=0.5, normalize_advantage=True,
-            gae_lambda=0.8, baseline=True, at=list(range(STEPS * ROWS)))
+            gae_lambda=0.8, baseline=True, deviation="free", value_moments=None, normalize_value=False, at=list(range(STEPS * ROWS)))
 SOME = [5, 0, 17, 9, 34, 22, 3, 12]
 MULTI = dict(action="multi-discrete", sizes=[2, 3], masked=True)
 GAUSSIAN = dict(action="gaussian", sizes=[2])
+STATE = dict(**GAUSSIAN, deviation="state")
+VALUES = dict(normalize_value=True, value_moments=dict(count=50.0, mean=[0.75], variance=[2.25]))
 CASES = {
     "ppo categorical": {},
     "ppo categorical, masked, a minibatch": dict(masked=True, at=SOME, entropy_coef=0.02),
@@ -272,6 +299,12 @@ CASES = {
     "reinforce categorical": dict(algorithm="reinforce"),
     "reinforce multi-discrete, masked": dict(algorithm="reinforce", **MULTI, entropy_coef=0.02),
     "reinforce gaussian, no baseline": dict(algorithm="reinforce", **GAUSSIAN, baseline=False),
+    "ppo gaussian, deviation of the state, entropy": dict(**STATE, entropy_coef=0.05, activation="relu"),
+    "ppo gaussian, deviation of the state, shared trunk, normalised values, value clip, a minibatch": dict(
+        **STATE, **VALUES, shared_trunk=True, at=SOME, value_clip=0.3),
+    "ppo categorical, masked, normalised values": dict(**VALUES, masked=True),
+    "ppo recurrent, deviation of the state, normalised values": dict(
+        **STATE, **VALUES, memory=3, hidden=[4], entropy_coef=0.01, value_clip=0.5, at=[3, 1, 0]),
 }
 
 
