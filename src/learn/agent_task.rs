@@ -133,8 +133,4 @@ impl Verdict for Scores {
     fn table(&self) -> String {
         Scores::table(self)
     }
-
-    fn decides(&self) -> Metric {
-        mean_return(self.agent.mean, self.agent.ci95, self.agent.episodes)
-    }
 }

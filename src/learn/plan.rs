@@ -48,6 +48,8 @@ agon_core::settings! {
         envs: usize = 8, in [1.0, 1e6];
         /// The seed of the run.
         seed: u64 = 1, in [0.0, 9e18];
+        /// Several seeds instead: `agon train` makes a run of each, side by side.
+        seeds: Option<Vec<u64>> = None, in [0.0, 9e18];
         /// Threads of one tensor operation.
         threads: usize = 1, in [1.0, 1024.0];
         /// Threads of the environments.

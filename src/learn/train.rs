@@ -80,8 +80,8 @@ struct Session {
     told: (Instant, u64),
 }
 
-/// One run, from where it begins to its table; its folder and the metric that decides.
-pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Metric)> {
+/// One run, from where it begins to its table.
+pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome {
     signals::set_up(true);
     let session = Session::open(args, stop.clone());
     signals::set_up(false);
@@ -105,13 +105,12 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Met
     session.sinks.close();
     outcome?;
     flushed?;
-    let folder = session.run.folder.clone();
     if ended == event::RunOutcome::Interrupted {
-        let (step, folder) = (session.trainer.step(), quoted(&folder));
+        let (step, folder) = (session.trainer.step(), quoted(&session.run.folder));
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
     let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not evaluated".into())))?;
-    Ok((folder, session.finish(&*scores, args.ui == cli::Ui::Json)?))
+    session.finish(&*scores, args)
 }
 
 /// What `--set` may change of a run that has begun; everything else would make it another run.
@@ -131,7 +130,7 @@ const CHANGEABLE: [&str; 13] = [
     "eval.record",
 ];
 
-fn may_change(sets: &[String]) -> Outcome {
+pub fn may_change(sets: &[String]) -> Outcome {
     for set in sets {
         let key: String = set.split('=').next().unwrap_or_default().split_whitespace().collect();
         if !CHANGEABLE.contains(&key.as_str()) {
@@ -164,18 +163,14 @@ impl Session {
                 let lock = run.lock()?;
                 may_change(&args.set)?;
                 run.check_scenario()?;
-                let task = scenarios::read(&run.path("scenario.toml"), &args.set)?;
+                let task = scenarios::read(&run.path("scenario.toml"), &args.set, None)?;
                 let begin = match checkpoints::to_resume(&run, asked)? {
                     Some((folder, saved, state)) => Begin::From(run, lock, folder, saved, state),
                     None => Begin::Anew(run, lock),
                 };
                 (task, begin)
             }
-            (None, Some(scenario)) => {
-                let mut sets = args.set.clone();
-                sets.extend(args.seed.map(|s| format!("train.seed={s}")));
-                (scenarios::read(scenario, &sets)?, Begin::New)
-            }
+            (None, Some(scenario)) => (scenarios::read(scenario, &args.set, args.seed)?, Begin::New),
             (None, None) => return Err(Failure::Input("name a scenario, or --resume a run".into())),
         };
         task.heed(&stop);
@@ -471,14 +466,17 @@ impl Session {
     }
 
     /// The table, and what to do next.
-    fn finish(mut self, scores: &dyn Verdict, json: bool) -> Outcome<Metric> {
+    fn finish(mut self, scores: &dyn Verdict, args: &cli::Train) -> Outcome {
         let (folder, seconds) = (quoted(&self.run.folder), self.seconds());
         self.sinks.logs.flush()?;
         agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step(), device::memory().1);
-        if json {
+        if args.ui == cli::Ui::Json {
             agon::say!("{}", serde_json::json!({"kind": "scores", "scores": scores.json()}));
         } else {
             agon::failure::say(format_args!("{}", scores.table()));
+        }
+        if args.until_stdin_ends {
+            return Ok(()); // one of several: they end with words of their own
         }
         agon::tell!("\nnext:");
         agon::tell!("  agon watch {folder}");
@@ -486,7 +484,7 @@ impl Session {
             agon::tell!("  agon replay {folder}");
         }
         agon::tell!("  agon eval {folder}");
-        Ok(scores.decides())
+        Ok(())
     }
 }
 
