@@ -152,7 +152,8 @@ pub struct Train {
     /// The seed; the same as --set train.seed=N
     #[arg(long, conflicts_with = "resume")]
     pub seed: Option<u64>,
-    /// Train a run for each of these seeds, one after the other, and compare them: 1..5 (both included) or 1,2,7
+    /// Train a run for each of these seeds, side by side as far as there are cores, and compare them: 1..5 (both
+    /// included) or 1,2,7; the same as train.seeds = [1, 2, 7] in the scenario
     #[arg(long, value_name = "SEEDS", conflicts_with_all = ["resume", "seed"], value_parser = seeds)]
     pub seeds: Option<Seeds>,
     /// Start a new run from the weights of this run or checkpoint
@@ -167,9 +168,12 @@ pub struct Train {
     /// The run's folder, instead of runs/SCENARIO/NUMBER
     #[arg(long, conflicts_with = "resume")]
     pub out: Option<PathBuf>,
-    /// Resume this run from its latest checkpoint, or from RUN/checkpoints/STEP
+    /// Resume this run from its latest checkpoint, or from RUN/checkpoints/STEP; or all runs of a group of seeds
     #[arg(long, value_name = "RUN")]
     pub resume: Option<PathBuf>,
+    /// Save and stop once stdin ends: how the runs of several seeds are started
+    #[arg(long, hide = true)]
+    pub until_stdin_ends: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -14,6 +14,7 @@ pub mod envs;
 pub mod exploit;
 pub mod failure;
 pub mod files;
+pub mod group;
 pub mod new;
 pub mod play;
 pub mod raster;

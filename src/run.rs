@@ -31,30 +31,34 @@ pub fn root() -> PathBuf {
     std::env::var_os("AGON_RUNS").filter(|folder| !folder.is_empty()).map_or_else(|| "runs".into(), PathBuf::from)
 }
 
+/// A new folder: `out` itself if given (it must not exist), else the next number below `<runs>/<scenario>/`.
+pub fn new_folder(scenario: &str, out: Option<&Path>) -> Outcome<PathBuf> {
+    if let Some(out) = out {
+        if out.exists() {
+            let out = out.display();
+            let message = format!("{out} is there already: choose another --out, or go on with it by --resume {out}");
+            return Err(Failure::Input(message));
+        }
+        fs::create_dir_all(out).map_err(|e| Failure::write(out, &e))?;
+        return Ok(out.to_owned());
+    }
+    let parent = root().join(scenario);
+    fs::create_dir_all(&parent).map_err(|e| Failure::write(&parent, &e))?;
+    for number in 1.. {
+        let folder = parent.join(format!("{number:03}"));
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Failure::write(&folder, &e)),
+        }
+    }
+    unreachable!("numbers do not end")
+}
+
 impl Run {
-    /// A new folder: `out` itself if given (it must not exist), else the next number below `<runs>/<scenario>/`.
+    /// A new run in a [new folder](new_folder).
     pub fn create(scenario: &str, out: Option<&Path>) -> Outcome<Self> {
-        if let Some(out) = out {
-            if out.exists() {
-                let out = out.display();
-                let message =
-                    format!("{out} is there already: choose another --out, or go on with it by --resume {out}");
-                return Err(Failure::Input(message));
-            }
-            fs::create_dir_all(out).map_err(|e| Failure::write(out, &e))?;
-            return Self { folder: out.to_owned() }.prepare();
-        }
-        let parent = root().join(scenario);
-        fs::create_dir_all(&parent).map_err(|e| Failure::write(&parent, &e))?;
-        for number in 1.. {
-            let folder = parent.join(format!("{number:03}"));
-            match fs::create_dir(&folder) {
-                Ok(()) => return Self { folder }.prepare(),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(Failure::write(&folder, &e)),
-            }
-        }
-        unreachable!("numbers do not end")
+        Self { folder: new_folder(scenario, out)? }.prepare()
     }
 
     fn prepare(self) -> Outcome<Self> {

@@ -2,11 +2,11 @@
 
 use crate::cli;
 use crate::failure::{Outcome, quoted};
-use crate::files;
+use crate::group::{self, Group, Spread};
 use crate::run::{Run, Tail, root};
+use crate::tui::pane::number;
 use agon_core::Metric;
 use agon_core::event::Event;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -24,7 +24,7 @@ pub fn all(folder: &Path) -> Vec<(SystemTime, PathBuf)> {
         }
     }
     let mut found = Vec::new();
-    collect(folder, 4, &mut found);
+    collect(folder, 5, &mut found);
     found.sort();
     found
 }
@@ -71,14 +71,7 @@ fn row((told, folder): (SystemTime, PathBuf)) -> Option<Row> {
         }
         _ => None,
     });
-    let final_score = || -> Option<Score> {
-        let text = files::text(&run.path("evaluation.json"))?;
-        let scores: Value = serde_json::from_str(&text).ok()?;
-        if let Ok(metric) = Metric::deserialize(&scores["metrics"][0]) {
-            return Some(Score::of_metric(&metric));
-        }
-        Some(Score::mean_return(scores["mean_return"].as_f64()?, scores["ci95"].as_f64()))
-    };
+    let final_score = || group::result(&run).map(|metric| Score::of_metric(&metric));
     Some(Row {
         state,
         step: status["step"].as_u64().unwrap_or(0),
@@ -104,7 +97,7 @@ pub fn run(args: &cli::Runs) -> Outcome {
     let rows: Vec<Row> = all(&folder).into_iter().rev().filter_map(row).collect();
     if args.json.json {
         let one = |r: &Row| {
-            json!({"run": r.folder, "state": r.state, "step": r.step, "steps": r.steps, "seconds_ago": r.age,
+            json!({"run": r.folder, "group": Group::of(&r.folder).map(|group| group.folder), "state": r.state, "step": r.step, "steps": r.steps, "seconds_ago": r.age,
                    "metric": r.score.as_ref().map(|s| &s.name),
                    "mean_return": r.score.as_ref().filter(|s| s.name == Metric::MEAN_RETURN).map(|s| s.value),
                    "value": r.score.as_ref().map(|s| s.value), "ci95": r.score.as_ref().and_then(|s| s.ci95)})
@@ -116,14 +109,41 @@ pub fn run(args: &cli::Runs) -> Outcome {
         crate::say!("no run below {}: `agon train classic/cartpole` makes one", quoted(&folder));
         return Ok(());
     }
+    let mut told: Vec<PathBuf> = Vec::new();
     for r in &rows {
-        let score = r.score.as_ref().map_or(String::new(), |Score { name, value, ci95 }| {
-            let (named, d) = if name == Metric::MEAN_RETURN { ("", 2) } else { (name.as_str(), 4) };
-            let half = ci95.map_or(String::new(), |half| format!(" ± {half:.d$}"));
-            format!("{named} {value:.d$}{half}").trim_start().to_owned()
-        });
-        let done = format!("{} of {}", r.step, r.steps);
-        crate::say!("{:<44} {:<11} {done:>24} {score:>24}  {}", quoted(&r.folder), r.state, ago(r.age));
+        match Group::of(&r.folder) {
+            Some(group) if told.contains(&group.folder) => continue,
+            Some(group) => {
+                tell_group(&group);
+                rows.iter().filter(|other| other.folder.parent() == Some(&group.folder)).for_each(tell);
+                told.push(group.folder);
+            }
+            None => tell(r),
+        }
     }
     Ok(())
+}
+
+/// The line above the runs of a group.
+fn tell_group(group: &Group) {
+    let results = group.results();
+    let values: Vec<f64> = results.iter().map(|(.., metric)| metric.value).collect();
+    let goal = results.first().map(|(.., metric)| metric.goal);
+    let spread = goal.and_then(|goal| Spread::of(&values, goal));
+    let mean = spread.map_or(String::new(), |s| {
+        let half = s.deviation.map_or(String::new(), |d| format!(", deviation {}", number(d)));
+        format!("mean {}, worst {}{half}", number(s.mean), number(s.worst))
+    });
+    let done = format!("{} of {} seeds done", values.len(), group.record.seeds.len());
+    crate::say!("{:<44} {:<11} {done:>24}  {mean}", quoted(&group.folder), "group");
+}
+
+fn tell(r: &Row) {
+    let score = r.score.as_ref().map_or(String::new(), |Score { name, value, ci95 }| {
+        let (named, d) = if name == Metric::MEAN_RETURN { ("", 2) } else { (name.as_str(), 4) };
+        let half = ci95.map_or(String::new(), |half| format!(" ± {half:.d$}"));
+        format!("{named} {value:.d$}{half}").trim_start().to_owned()
+    });
+    let done = format!("{} of {}", r.step, r.steps);
+    crate::say!("{:<44} {:<11} {done:>24} {score:>24}  {}", quoted(&r.folder), r.state, ago(r.age));
 }

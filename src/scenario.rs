@@ -81,6 +81,20 @@ impl Source {
         Ok(())
     }
 
+    /// Sets the seed, in place of a list of seeds.
+    pub fn set_seed(&mut self, seed: u64) -> Outcome {
+        self.set(&format!("train.seed={seed}"))?;
+        if let Some(Value::Object(train)) = self.table.get_mut("train") {
+            train.remove("seeds");
+        }
+        Ok(())
+    }
+
+    /// Whether `--set` named a key: `["train", "seed"]`.
+    pub fn is_overridden(&self, path: &[&str]) -> bool {
+        self.overridden.keys().any(|key| key.iter().map(String::as_str).eq(path.iter().copied()))
+    }
+
     /// A table by name, empty if absent.
     pub fn section(&self, name: &str) -> Outcome<Map<String, Value>> {
         match self.table.get(name) {

@@ -46,6 +46,20 @@ pub fn for_run() -> Outcome<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// Sets a run's flag, too, once stdin ends: whoever started it closes that to stop it, or has died.
+pub fn stop_at_end_of_stdin(stop: &Arc<AtomicBool>) -> Outcome {
+    let stop = stop.clone();
+    let wait = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        if SETTING_UP.load(Ordering::SeqCst) {
+            end(INTERRUPTED);
+        }
+        stop.store(true, Ordering::SeqCst);
+    };
+    let failed = |e: std::io::Error| Failure::Internal(format!("cannot listen to stdin: {e}"));
+    std::thread::Builder::new().name("stdin".into()).spawn(wait).map(drop).map_err(failed)
+}
+
 /// Listens for a view.
 pub fn for_view() -> Outcome {
     listen(|signal| end(if signal == SIGQUIT { QUIT } else { INTERRUPTED }))

@@ -3,6 +3,7 @@
 use crate::cli;
 use crate::failure::{Failure, Outcome, quoted};
 use crate::files;
+use crate::group::{Group, Spread};
 use crate::replay::Film;
 use crate::run::{Run, Tail, root};
 use crate::screen::{self, Screen};
@@ -10,8 +11,8 @@ use crate::signals;
 use crate::tournament::film;
 use crate::tui::app::{self, Key, Next, Page};
 use crate::tui::model::Model;
-use crate::tui::pane::Theme;
-use crate::tui::view;
+use crate::tui::pane::{Theme, number};
+use crate::tui::{together, view};
 use agon_core::event::Event;
 use ratatui::Frame;
 use std::path::PathBuf;
@@ -29,11 +30,8 @@ struct Watched {
 
 impl Watched {
     fn new(run: Run) -> Self {
-        let device = files::text(&run.path("provenance.json"));
-        let device = device.and_then(|t| serde_json::from_str::<serde_json::Value>(&t).ok());
-        let device = device.and_then(|p| p["device"].as_str().map(String::from)).unwrap_or_default();
         let (folder, frame_of) = (run.folder.display().to_string(), "newest saved episode".into());
-        let model = Model { run: folder, device, frame_of, watching: true, ..Model::default() };
+        let model = Model { run: folder, frame_of, watching: true, ..Model::default() };
         Self {
             metrics: Tail::new(run.path("metrics.jsonl")),
             speed: Tail::new(run.path("speed.jsonl")),
@@ -59,7 +57,17 @@ impl Watched {
         }
     }
 
+    /// What the run computes on, once it says so.
+    fn device(&self) -> Option<String> {
+        let text = files::text(&self.run.path("provenance.json"))?;
+        let provenance: serde_json::Value = serde_json::from_str(&text).ok()?;
+        provenance["device"].as_str().map(String::from)
+    }
+
     fn poll(&mut self) {
+        if self.model.device.is_empty() {
+            self.model.device = self.device().unwrap_or_default();
+        }
         let (again, events) = self.metrics.poll();
         if again {
             let Model { run, device, frame_of, orbit, .. } = std::mem::take(&mut self.model);
@@ -76,7 +84,8 @@ impl Watched {
             self.model.apply(event);
         }
         // What died without a word left no last line; but its lock is free.
-        let dead = self.model.outcome.is_none() && !self.run.is_live();
+        let begun = self.run.path("scenario.toml").is_file();
+        let dead = begun && self.model.outcome.is_none() && !self.run.is_live();
         self.model.note = if dead {
             format!("nobody is training it: `agon train --resume {}` goes on", quoted(&self.run.folder))
         } else {
@@ -91,10 +100,16 @@ pub fn run(args: &cli::Watch) -> Outcome {
         let root = root();
         let none =
             || Failure::Input(format!("no run below {} yet: `agon train classic/cartpole` makes one", quoted(&root)));
-        vec![crate::runs::all(&root).pop().ok_or_else(none)?.1]
+        let newest = crate::runs::all(&root).pop().ok_or_else(none)?.1;
+        vec![Group::of(&newest).map_or(newest, |group| group.folder)]
     } else {
         args.runs.clone()
     };
+    if let [folder] = &folders[..]
+        && Group::is_one(folder)
+    {
+        return watch_group(&Group::open(folder)?);
+    }
     if let Some(tournament) = folders.iter().find(|f| film::is_tournament(f)) {
         if folders.len() > 1 {
             let message = format!("{} is a tournament: watch it alone", tournament.display());
@@ -113,29 +128,78 @@ pub fn run(args: &cli::Watch) -> Outcome {
     }
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
-    let mut page = Runs { watched, shown: 0, help: false };
+    let title = format!("{} runs", watched.len());
+    let mut page = Runs { title, watched, shown: Some(0), help: false, asking: false };
     app::run(&mut screen, &mut page)
 }
 
-/// The runs, one at a time.
-struct Runs {
+fn watch_group(group: &Group) -> Outcome {
+    let mut page = Runs::of_group(group);
+    page.watched.iter_mut().for_each(Watched::poll);
+    if screen::is_terminal() {
+        signals::for_view()?;
+        return app::run(&mut Screen::without_log()?, &mut page);
+    }
+    page.watched.iter().for_each(summary);
+    let results = group.results();
+    let values: Vec<f64> = results.iter().map(|(.., metric)| metric.value).collect();
+    if let Some((.., metric)) = results.first()
+        && let Some(spread) = Spread::of(&values, metric.goal)
+    {
+        let interval = spread.interval.map_or(String::new(), |[a, b]| format!(" [{}, {}]", number(a), number(b)));
+        let (mean, worst, seeds) = (number(spread.mean), number(spread.worst), values.len());
+        let of = group.record.seeds.len();
+        crate::say!("{seeds} of {of} seeds are done: {} {mean}{interval}, worst {worst}", metric.name);
+    }
+    Ok(())
+}
+
+/// Several runs: all on one page, or one at a time.
+pub struct Runs {
+    title: String,
     watched: Vec<Watched>,
-    shown: usize,
+    /// The one on the page; none for all together.
+    shown: Option<usize>,
     help: bool,
+    asking: bool,
+}
+
+impl Runs {
+    /// Those of a group, all on one page first.
+    pub fn of_group(group: &Group) -> Self {
+        let one = |(seed, run): (u64, Run)| {
+            let mut watched = Watched::new(run);
+            watched.model.seed = seed;
+            watched
+        };
+        let title = group.folder.display().to_string();
+        Self { title, watched: group.runs().map(one).collect(), shown: None, help: false, asking: false }
+    }
+
+    /// Whether it is asked what becomes of them.
+    pub fn ask(&mut self, asking: bool) {
+        self.asking = asking;
+    }
 }
 
 impl Page for Runs {
     fn update(&mut self) -> Outcome {
         self.watched.iter_mut().for_each(Watched::poll);
-        self.watched[self.shown].play();
+        if let Some(shown) = self.shown {
+            self.watched[shown].play();
+        }
         Ok(())
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
+        let Some(shown) = self.shown else {
+            let models: Vec<&Model> = self.watched.iter().map(|w| &w.model).collect();
+            return together::draw(frame, &self.title, &models, theme, "q quit   Tab one run at a time", self.asking);
+        };
         let several = self.watched.len() > 1;
         let keys = if several { "q quit   Tab next run   ? help" } else { "q quit   ? help" };
-        let model = &mut self.watched[self.shown].model;
-        model.help = self.help;
+        let model = &mut self.watched[shown].model;
+        (model.help, model.asking) = (self.help, self.asking);
         let keys = format!("{keys}   {}", model.camera_keys());
         view::draw(frame, model, theme, keys.trim_end());
     }
@@ -144,9 +208,13 @@ impl Page for Runs {
         match key {
             Key::Stop => signals::end_at_once(),
             Key::Char('q') => return Next::Leave,
-            Key::Tab => self.shown = (self.shown + 1) % self.watched.len(),
+            // After the last one all together, and then the first again.
+            Key::Tab if self.watched.len() > 1 => {
+                let next = self.shown.map_or(0, |shown| shown + 1);
+                self.shown = (next < self.watched.len()).then_some(next);
+            }
             Key::Char('?') => self.help = !self.help,
-            Key::Char(c) if self.watched[self.shown].model.orbit.key(c) => {}
+            Key::Char(c) if self.shown.is_some_and(|shown| self.watched[shown].model.orbit.key(c)) => {}
             _ => self.help = false,
         }
         Next::Stay

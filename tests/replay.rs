@@ -83,7 +83,7 @@ fn crafted_files_are_refused_by_name() {
         (with(&pole, &|l| l[0]["settings"]["step_limit"] = json!(1e300)), 2, "step_limit".into()),
         (with(&pole, &|l| l[0]["start"]["state"][0] = json!(1e300)), 2, "position".into()),
         (with(&pole, &|l| l[0]["start"]["rng"][2] = json!(u64::MAX)), 2, "drawn".into()),
-        (with(&pole, &|l| l[2]["action"] = json!([0.5])), 2, "step 2: an action is made of whole".into()),
+        (with(&pole, &|l| l[2]["action"] = json!([0.5])), 2, "step 2: an action is made of integers".into()),
         (with(&pole, &|l| l[1]["hash"] = json!(1)), 3, "step 1 differs".into()),
     ] {
         // Where the start was changed, its hash is right for it.

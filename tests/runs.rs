@@ -449,3 +449,80 @@ fn size_limits_and_lost_folders_are_told() {
     assert!(!place.at("moved").exists(), "it is not made anew");
     place.agon(&["train", "--resume", "elsewhere", "--ui", "plain", "--set", "train.steps=300"], 0);
 }
+
+/// Several seeds side by side are the same runs, bit for bit, as each of them alone; stopped, killed or broken off they
+/// go on as one. What lists and shows runs knows the group.
+#[test]
+fn several_seeds_are_the_runs_of_each() {
+    let place = Place::new(&SMALL.replace("envs = 4", "envs = 4, seeds = [1, 2, 7]"));
+    let seeds = [1, 2, 7];
+    for seed in seeds {
+        let (seed, out) = (seed.to_string(), format!("alone-{seed}"));
+        place.agon(&["train", "s.toml", "--seed", &seed, "--ui", "plain", "--out", &out], 0);
+    }
+    // A stop leaves a checkpoint that the others have not.
+    let last = |(name, _): &(String, String)| name.contains("640") || !name.starts_with("checkpoints/");
+    let check = |group: &str, stopped: bool| {
+        for seed in seeds {
+            let both = [format!("alone-{seed}"), format!("{group}/seed-{seed}")].map(|run| {
+                exact(&place.at(&run)).into_iter().filter(|file| !stopped || last(file)).collect::<Vec<_>>()
+            });
+            assert!(both[0] == both[1] && both[0].len() > 5, "{group}, seed {seed}: {both:?}");
+        }
+    };
+    let told = place.agon(&["train", "s.toml", "--ui", "plain", "--out", "all"], 0);
+    for part in ["all/seed-7", "interquartile mean", "median", "worst", "bootstrap", "agon watch all"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    check("all", false);
+    assert!(place.agon(&["watch", "all"], 0).contains("3 of 3 seeds are done"));
+    let listed = place.agon(&["runs", "."], 0);
+    assert!(listed.contains("3 of 3 seeds done") && listed.contains("all/seed-2"), "{listed}");
+    // What is done stays done.
+    let out = place.command(&["train", "--resume", "all", "--ui", "json"]).output().unwrap();
+    let last = String::from_utf8_lossy(&out.stdout).lines().last().unwrap().to_owned();
+    let json: serde_json::Value = serde_json::from_str(&last).unwrap();
+    assert_eq!((&json["kind"], &json["group"]), (&"seeds".into(), &"all".into()), "{last}");
+    let means: Vec<f64> = json["runs"].as_array().unwrap().iter().map(|r| r["mean_return"].as_f64().unwrap()).collect();
+    assert!((json["mean"].as_f64().unwrap() - means.iter().sum::<f64>() / 3.0).abs() < 1e-9, "{last}");
+
+    // Killed by the disk at some change of each run, and then together with all that was left to do.
+    let begin = ["train", "s.toml", "--ui", "plain", "--out", "broken"];
+    let out = place.command(&begin).env(agon_core::disk::EXIT_AT, "60").output().unwrap();
+    assert_eq!(out.status.code(), Some(1), "{}", String::from_utf8_lossy(&out.stderr));
+    place.resume("broken");
+    check("broken", false);
+    for (signal, code) in [("-INT", Some(130)), ("-KILL", None)] {
+        let group = format!("stopped{signal}");
+        let args = ["train", "s.toml", "--ui", "plain", "--out", &group];
+        let mut child = place.command(&args).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        while !place.at(&group).join("seed-1/checkpoints/latest").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        let ended = child.wait().unwrap().code();
+        assert!(ended == code || ended == Some(0), "{signal}: {ended:?}");
+        place.resume(&group);
+        check(&group, true);
+    }
+}
+
+#[test]
+fn wrong_seeds_are_told() {
+    let place = Place::new(SMALL);
+    for (seeds, part) in [
+        ("seeds = []", "names no seed"),
+        ("seeds = [1, 2, 1]", "seed 1 comes twice"),
+        ("seeds = 3", "expected a list"),
+        ("seeds = [1, -2]", "at place 2"),
+        ("seed = 4, seeds = [1, 2]", "leave one of them out"),
+    ] {
+        std::fs::write(place.at("w.toml"), SMALL.replace("envs = 4", &format!("envs = 4, {seeds}"))).unwrap();
+        let told = place.agon(&["train", "w.toml", "--ui", "plain", "--out", "w"], 2);
+        assert!(told.contains(part) && told.contains("w.toml"), "{seeds}: {told}");
+        assert!(!place.at("w").exists());
+    }
+    // A seed on the command line stands above the list.
+    place.agon(&["train", "w.toml", "--ui", "plain", "--out", "one", "--seed", "5"], 0);
+    assert!(std::fs::read_to_string(place.at("one/scenario.toml")).unwrap().contains("seed = 5"));
+}

@@ -105,6 +105,29 @@ fn a_training_gives_the_terminal_back_and_is_saved() {
     }
 }
 
+/// Several seeds have one dashboard, and one way to stop and go on.
+#[test]
+fn several_seeds_are_stopped_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cartpole = scenario("classic/cartpole.toml");
+    let train = ["train", &cartpole, "--set", "train.steps=1000000000", "--seeds", "4..5", "--ui", "tui", "--out"];
+    for (name, actions) in [
+        ("asked", &["see:left", "key:q", "see:cancel", "key:s"][..]),
+        ("typed", &["see:left", "key:\\x03"]),
+        ("told", &["see:left", "key:\\t", "signal:TERM"]),
+    ] {
+        let args: Vec<&str> = train.iter().copied().chain([name]).collect();
+        let report = session(folder.path(), &args, actions);
+        assert!(report["code"] == 130 && is_restored(&report), "{name}: {report}");
+        let text = report["text"].as_str().unwrap_or_default();
+        assert!(text.contains(&format!("agon train --resume {name}")), "{name}: {report}");
+        let saved = |seed: u64| folder.path().join(format!("{name}/seed-{seed}/checkpoints/latest")).exists();
+        assert!(saved(4) || saved(5), "{name}: one of them has told how long it takes");
+    }
+    let report = session(folder.path(), &["watch", "asked"], &["see:evaluation", "key:\\t", "see:device", "key:q"]);
+    assert!(report["code"] == 0 && is_restored(&report), "{report}");
+}
+
 /// What people did not get from Agon itself reaches the terminal as text.
 #[test]
 fn nothing_from_outside_is_obeyed_by_the_terminal() {

@@ -10,6 +10,7 @@ use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
 use crate::off_policy::{sac, td3, xqc};
 use crate::on_policy::a2c::{self, A2c};
+use crate::on_policy::clone::{self, Cloning, Demonstration};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
 use crate::supervised::boosting;
@@ -33,6 +34,8 @@ enum Build {
     HostAgent(fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>),
     /// As a training of its own kind.
     Training(fn(&Map<String, Value>, Start<'_>) -> Result<Box<dyn Training>, AgentError>),
+    /// As a training from recorded episodes.
+    Imitation(fn(&Map<String, Value>, &Start<'_>, &[Demonstration]) -> Result<Box<dyn Training>, AgentError>),
 }
 
 /// A row of the registry.
@@ -95,12 +98,41 @@ impl Entry {
                     .map(drop)
             }
             Build::Training(build) => build(settings, start).map(drop),
+            // Without episodes it refuses those last of all.
+            Build::Imitation(build) => match build(settings, &start, &[]) {
+                Err(AgentError::Data(_)) => Ok(()),
+                other => other.map(drop),
+            },
         }
     }
 
     /// Where it computes when it is asked to on this device.
     pub fn device(&self, asked: Device) -> Device {
         if matches!(self.build, Build::HostAgent(_)) { Device::Cpu } else { asked }
+    }
+
+    /// Whether it learns from recorded episodes, those that its `data` names, and not in its environment.
+    pub fn learns_from_episodes(&self) -> bool {
+        matches!(self.build, Build::Imitation(_))
+    }
+
+    /// A new training, from recorded episodes where it learns from those.
+    pub fn start_from(
+        &self,
+        settings: &Map<String, Value>,
+        start: Start<'_>,
+        episodes: &[Demonstration],
+    ) -> Result<Box<dyn Training>, AgentError> {
+        match self.build {
+            Build::Imitation(build) => build(settings, &start, episodes),
+            _ => self.start(settings, start),
+        }
+    }
+
+    /// Whether it can begin with what that agent has learned: one of its own kind, or a clone where its networks are of
+    /// the same sort.
+    pub fn begins_with(&self, kind: &str) -> bool {
+        kind == self.kind || kind == "clone" && ["ppo", "a2c", "reinforce"].contains(&self.kind)
     }
 
     /// A new training.
@@ -115,6 +147,7 @@ impl Entry {
                 Ok(Box::new(Trainer::new(env, agent, seed, steps)))
             }
             Build::Training(build) => build(settings, start),
+            Build::Imitation(build) => build(settings, &start, &[]),
         }
     }
 }
@@ -350,6 +383,17 @@ pub const AGENTS: &[Entry] = &[
         resolve: |table| Ok(read::<cem::Config>(table)?.write()),
         build: Build::HostAgent(|table, context| Ok(Box::new(Cem::new(read(table)?, context)?))),
         infer: |table, place, saved| cem::inference(&read(table)?, place.spec, saved).map(Some),
+    },
+    Entry {
+        kind: "clone",
+        about: "Behaviour cloning: a policy from recorded episodes; PPO, A2C and REINFORCE can begin with it",
+        verified: "the closed form of a policy without inputs; CartPole from an expert's episodes",
+        declared: clone::Config::declared,
+        resolve: |table| Ok(read::<clone::Config>(table)?.write()),
+        build: Build::Imitation(|table, start, episodes| Ok(Box::new(Cloning::new(read(table)?, start, episodes)?))),
+        infer: |table, place, saved| {
+            read::<clone::Config>(table)?.frame().load(place.spec, saved, place.device).map(Some)
+        },
     },
     Entry {
         kind: "tabular",

@@ -295,10 +295,6 @@ impl Verdict for Report {
         out
     }
 
-    fn decides(&self) -> Metric {
-        self.examined[0].metrics[0].clone()
-    }
-
     fn has_episodes(&self) -> bool {
         false
     }

@@ -7,6 +7,7 @@ mod bench;
 mod checkpoints;
 mod csv_table;
 mod data_task;
+mod demonstrations;
 mod device;
 mod doctor;
 mod duel;

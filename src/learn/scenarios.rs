@@ -2,17 +2,22 @@
 
 use crate::data_task::DataTask;
 use crate::duel;
-use crate::plan::Plan;
+use crate::plan::{Plan, TrainSettings};
 use crate::table_task::TableTask;
 use crate::task::Task;
 use agon::Outcome;
 use agon::scenario::Source;
+use agon_core::settings::{Issue, Settings};
+use serde_json::{Map, Value};
 use std::path::Path;
 
-/// Reads and checks a scenario; `sets` as on the command line.
-pub fn read(path: &Path, sets: &[String]) -> Outcome<Box<dyn Task>> {
+/// Reads and checks a scenario; `sets` and `seed` as on the command line.
+pub fn read(path: &Path, sets: &[String], seed: Option<u64>) -> Outcome<Box<dyn Task>> {
     let path = &agon::embedded::locate(path)?;
-    let source = Source::read(path, sets)?;
+    let mut source = Source::read(path, sets)?;
+    if let Some(seed) = seed {
+        source.set_seed(seed)?;
+    }
     match of_data(path, &source)? {
         Some(task) => Ok(task),
         None => Ok(Box::new(duel::read(path, &source)?)),
@@ -28,6 +33,42 @@ pub fn of_data(path: &Path, source: &Source) -> Outcome<Option<Box<dyn Task>>> {
     } else {
         None
     })
+}
+
+/// The several seeds that a scenario asks for, if it does; a seed on the command line stands above them.
+pub fn seeds(path: &Path, sets: &[String]) -> Outcome<Option<Vec<u64>>> {
+    let source = Source::read(&agon::embedded::locate(path)?, sets)?;
+    let train = source.section("train")?;
+    if train.get("seeds").is_none_or(Value::is_null) {
+        return Ok(None);
+    }
+    let wrong = |message: &str| source.wrong(&[Issue::value("seeds", message).within("train")]);
+    if train.contains_key("seed") {
+        return match ["seed", "seeds"].map(|key| source.is_overridden(&["train", key])) {
+            [true, false] => Ok(None),
+            [false, true] => checked(&source, train),
+            _ => Err(wrong("`seed` and `seeds` say different things: leave one of them out")),
+        };
+    }
+    checked(&source, train)
+}
+
+fn checked(source: &Source, mut train: Map<String, Value>) -> Outcome<Option<Vec<u64>>> {
+    // Only the list is looked at here: the rest is, when a run reads it.
+    train.retain(|key, _| key == "seeds");
+    let place =
+        |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|issue| issue.within("train")).collect::<Vec<_>>());
+    let seeds = TrainSettings::read(&train).map_err(place)?.seeds.unwrap_or_default();
+    let mut sorted = seeds.clone();
+    sorted.sort_unstable();
+    let why = if seeds.is_empty() {
+        "names no seed: write one at least, or leave it out".into()
+    } else if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        format!("seed {} comes twice", twice[0])
+    } else {
+        return Ok(Some(seeds));
+    };
+    Err(place(vec![Issue::value("seeds", why)]))
 }
 
 /// What learns in a scenario, by name; its opponents in evaluation may be gone.

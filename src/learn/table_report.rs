@@ -133,10 +133,6 @@ impl Verdict for TableReport {
         out
     }
 
-    fn decides(&self) -> Metric {
-        self.examined[0].metrics[0].clone()
-    }
-
     fn has_episodes(&self) -> bool {
         false
     }

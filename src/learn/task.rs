@@ -85,9 +85,6 @@ pub trait Verdict {
     /// For people.
     fn table(&self) -> String;
 
-    /// The metric that decides.
-    fn decides(&self) -> Metric;
-
     /// Whether episodes were saved that can be replayed.
     fn has_episodes(&self) -> bool {
         true

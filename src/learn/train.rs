@@ -15,7 +15,7 @@ use agon::{Failure, Outcome};
 use agon::{screen, signals};
 use agon_agents::agent::Saved;
 use agon_agents::train::Training;
-use agon_agents::{AgentError, Device, checkpoint};
+use agon_agents::{AgentError, Device, checkpoint, registry};
 use agon_core::event::{self, Event};
 use agon_core::{Metric, Scene, Sink};
 use serde_json::{Value, json};
@@ -81,8 +81,8 @@ struct Session {
     told: (Instant, u64),
 }
 
-/// One run, from where it begins to its table; its folder and the metric that decides.
-pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Metric)> {
+/// One run, from where it begins to its table.
+pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome {
     signals::set_up(true);
     let session = Session::open(args, stop.clone());
     signals::set_up(false);
@@ -106,13 +106,12 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome<(PathBuf, Met
     session.sinks.close();
     outcome?;
     flushed?;
-    let folder = session.run.folder.clone();
     if ended == event::RunOutcome::Interrupted {
-        let (step, folder) = (session.trainer.step(), quoted(&folder));
+        let (step, folder) = (session.trainer.step(), quoted(&session.run.folder));
         return Err(Failure::Interrupted(format!("saved at step {step}; go on with\n  agon train --resume {folder}")));
     }
     let scores = scores.unwrap_or_else(|| Err(Failure::Internal("a run that is done was not evaluated".into())))?;
-    Ok((folder, session.finish(&*scores, args.ui == cli::Ui::Json)?))
+    session.finish(&*scores, args)
 }
 
 /// What `--set` may change of a run that has begun; everything else would make it another run.
@@ -132,7 +131,7 @@ const CHANGEABLE: [&str; 13] = [
     "eval.record",
 ];
 
-fn may_change(sets: &[String]) -> Outcome {
+pub fn may_change(sets: &[String]) -> Outcome {
     for set in sets {
         let key: String = set.split('=').next().unwrap_or_default().split_whitespace().collect();
         if !CHANGEABLE.contains(&key.as_str()) {
@@ -165,18 +164,14 @@ impl Session {
                 let lock = run.lock()?;
                 may_change(&args.set)?;
                 run.check_scenario()?;
-                let task = scenarios::read(&run.path("scenario.toml"), &args.set)?;
+                let task = scenarios::read(&run.path("scenario.toml"), &args.set, None)?;
                 let begin = match checkpoints::to_resume(&run, asked)? {
                     Some((folder, saved, state)) => Begin::From(run, lock, folder, saved, state),
                     None => Begin::Anew(run, lock),
                 };
                 (task, begin)
             }
-            (None, Some(scenario)) => {
-                let mut sets = args.set.clone();
-                sets.extend(args.seed.map(|s| format!("train.seed={s}")));
-                (scenarios::read(scenario, &sets)?, Begin::New)
-            }
+            (None, Some(scenario)) => (scenarios::read(scenario, &args.set, args.seed)?, Begin::New),
             (None, None) => {
                 let none = || Failure::Input("name a scenario, --data a table, or --resume a run".into());
                 let file = args.data.as_ref().ok_or_else(none)?;
@@ -425,8 +420,9 @@ impl Session {
         let decides = metrics.first().cloned();
         let decides = decides.ok_or_else(|| Failure::Internal("an evaluation found nothing".into()))?;
         let (mean, ci95, episodes) = (decides.value, decides.half(), decides.over.0);
-        // The mean return is told without its name.
-        let metrics = if decides.name == Metric::MEAN_RETURN { Vec::new() } else { metrics };
+        // A mean return alone is told without its name.
+        let alone = decides.name == Metric::MEAN_RETURN && metrics.len() == 1;
+        let metrics = if alone { Vec::new() } else { metrics };
         self.sinks.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
         self.reached = self.task.stop_at().is_some_and(|goal| decides.reaches(goal));
         (self.evaluating, self.settled) = (false, step);
@@ -486,14 +482,17 @@ impl Session {
     }
 
     /// The table, and what to do next.
-    fn finish(mut self, scores: &dyn Verdict, json: bool) -> Outcome<Metric> {
+    fn finish(mut self, scores: &dyn Verdict, args: &cli::Train) -> Outcome {
         let (folder, seconds) = (quoted(&self.run.folder), self.seconds());
         self.sinks.logs.flush()?;
         agon::tell!("{} steps in {seconds:.1} s, {:.0} MB at most\n", self.trainer.step(), device::memory().1);
-        if json {
+        if args.ui == cli::Ui::Json {
             agon::say!("{}", serde_json::json!({"kind": "scores", "scores": scores.json()}));
         } else {
             agon::failure::say(format_args!("{}", scores.table()));
+        }
+        if args.until_stdin_ends {
+            return Ok(()); // one of several: they end with words of their own
         }
         agon::tell!("\nnext:");
         agon::tell!("  agon watch {folder}");
@@ -501,7 +500,7 @@ impl Session {
             agon::tell!("  agon replay {folder}");
         }
         agon::tell!("  agon eval {folder}");
-        Ok(scores.decides())
+        Ok(())
     }
 }
 
@@ -539,7 +538,7 @@ fn warm(task: &dyn Task, trainer: &mut dyn Training, from: &str) -> Outcome<Path
         return Err(Failure::Input(format!("--from {from}: there is no such run or checkpoint")));
     };
     let (other, own) = (scenarios::learner_of(&scenario)?, task.learner().0);
-    if other != own {
+    if other != own && !registry::find(own).is_ok_and(|agent| agent.begins_with(other)) {
         return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {own}")));
     }
     let (folder, saved, _) = checkpoints::read(from)?;

@@ -42,14 +42,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
     let note = if model.note.is_empty() { slow.as_deref().unwrap_or(keys) } else { &model.note };
     frame.render_widget(Paragraph::new(note).style(theme.faint()), bottom);
     if model.asking {
-        let text = vec![
-            Line::from("The run is still going. What now?"),
-            Line::from(""),
-            Line::from("s   save it and stop; `agon train --resume` goes on"),
-            Line::from("d   leave the dashboard, the run goes on in this terminal"),
-            Line::from("c   cancel"),
-        ];
-        popup(frame, " quit ", text);
+        ask(frame, "The run is still going. What now?");
     } else if model.help {
         let text = vec![
             Line::from("episode return: · raw means, ─ smoothed, grey: worst and best,"),
@@ -75,14 +68,30 @@ fn head(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let title = format!(" agon · {run} · seed {}", model.seed);
     frame.render_widget(Paragraph::new(title).style(theme.strong()), name);
     frame.render_widget(theme.bar(model.progress(), format!("{:>3.0} %", model.progress() * 100.0)), gauge);
-    let state = match model.outcome {
+    frame.render_widget(Paragraph::new(state(model)).right_aligned(), left);
+}
+
+/// How a run stands, or how long it still takes.
+pub fn state(model: &Model) -> String {
+    match model.outcome {
         Some(RunOutcome::Done) => "done".into(),
         Some(RunOutcome::Interrupted) => "interrupted".into(),
         Some(RunOutcome::Failed) => "failed".into(),
         None if model.dead => "stopped".into(),
         None => model.left().map_or(String::new(), |left| format!("{left} left")),
-    };
-    frame.render_widget(Paragraph::new(state).right_aligned(), left);
+    }
+}
+
+/// Asks what becomes of what is still going.
+pub fn ask(frame: &mut Frame<'_>, question: &str) {
+    let text = vec![
+        Line::from(question.to_owned()),
+        Line::from(""),
+        Line::from("s   save and stop; `agon train --resume` goes on"),
+        Line::from("d   leave the dashboard, all goes on in this terminal"),
+        Line::from("c   cancel"),
+    ];
+    popup(frame, " quit ", text);
 }
 
 fn popup(frame: &mut Frame<'_>, title: &str, text: Vec<Line<'_>>) {

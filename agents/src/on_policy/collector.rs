@@ -382,7 +382,16 @@ impl Collector {
 
     /// Loads what another has learned: weights, and the moments of observations, rewards and values.
     pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let [obs, returns, values] = self.moments(saved)?;
+        let part = |name: &str, here: &Option<Moments>| Moments::saved(saved, name, here.as_ref());
+        let obs = part("obs_moments", &self.obs_moments)?;
+        // A policy that was cloned saw no rewards: their moments and those of values begin anew.
+        let rewarded = saved.state.get("return_moments").is_some();
+        let [returns, values] = if rewarded {
+            let [_, returns, values] = self.moments(saved)?;
+            [returns, values]
+        } else {
+            [None, None]
+        };
         self.networks.params.load_weights(saved)?;
         self.obs_moments = obs.or(self.obs_moments.take());
         self.return_moments = returns.or(self.return_moments.take());

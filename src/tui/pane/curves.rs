@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType};
 
 /// Points of one curve, and how they are drawn.
-struct Drawn {
+pub struct Drawn {
     points: Vec<(f64, f64)>,
     colour: Color,
     kind: GraphType,
@@ -27,7 +27,8 @@ impl Drawn {
 /// Colours of the curves where there are several.
 const SEVERAL: [Color; 5] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Blue, Color::White];
 
-fn line(colour: Color, points: impl IntoIterator<Item = (f64, f64)>) -> Drawn {
+/// A line through these points.
+pub fn line(colour: Color, points: impl IntoIterator<Item = (f64, f64)>) -> Drawn {
     Drawn { points: points.into_iter().collect(), colour, kind: GraphType::Line, marker: Marker::Braille }
 }
 
@@ -37,6 +38,18 @@ fn dots(colour: Color, marker: Marker, points: impl IntoIterator<Item = (f64, f6
 
 fn at(points: &[Point], y: fn(&Point) -> f64) -> impl Iterator<Item = (f64, f64)> {
     points.iter().map(move |p| (p.step, y(p)))
+}
+
+/// The one curve that says most of a run.
+pub fn main_curve(model: &Model) -> Vec<(f64, f64)> {
+    match &model.chart {
+        Shown::Returns => model.returns.smooth(),
+        Shown::Evaluations => at(&model.evaluations, |p| p.mean).collect(),
+        Shown::Scalars(names) => {
+            let first = names.iter().find_map(|name| model.scalars.get(name));
+            first.map_or_else(Vec::new, |curve| at(&curve.points, |p| p.mean).collect())
+        }
+    }
 }
 
 /// The curves, those that lie on top last, and the words above them.
@@ -106,6 +119,12 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         // Below the others: the agent's own curve must never be hidden by the line it strives for.
         all.insert(0, line(Color::Green, [(0.0, optimum), (right, optimum)]));
     }
+    plot(frame, area, &all, title, right, theme);
+}
+
+/// Draws curves over steps from 0 to `right`.
+pub fn plot(frame: &mut Frame<'_>, area: Rect, all: &[Drawn], title: Line<'static>, right: f64, theme: Theme) {
+    let right = right.max(1.0);
     let ys = all.iter().flat_map(|d| &d.points).map(|p| p.1).filter(|y| y.is_finite());
     let (mut bottom, mut top) = ys.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(y), b.max(y)));
     if bottom > top {

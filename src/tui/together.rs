@@ -1,0 +1,134 @@
+//! Several runs on one page: a curve of each in one chart, and a line of each beside it.
+
+use super::model::Model;
+use super::pane::curves::{self, Drawn};
+use super::pane::{Theme, number};
+use super::view;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Color;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Paragraph};
+
+/// Colours of runs, from the first on and then again.
+const COLOURS: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::White];
+
+fn colour(place: usize) -> Color {
+    COLOURS[place % COLOURS.len()]
+}
+
+/// What one run shows: evaluations, once all that have begun have some to draw a line through; else the chart's own curve.
+fn curve(model: &Model, evaluated: bool) -> Vec<(f64, f64)> {
+    if evaluated { model.evaluations.iter().map(|p| (p.step, p.mean)).collect() } else { curves::main_curve(model) }
+}
+
+/// Mean of the curves where all that have begun have a point, at the steps of the first; none of a single one.
+fn mean(all: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
+    let all: Vec<_> = all.iter().filter(|curve| !curve.is_empty()).collect();
+    let [first, rest @ ..] = &all[..] else { return Vec::new() };
+    if rest.is_empty() {
+        return Vec::new();
+    }
+    let at = |curve: &[(f64, f64)], x: f64| curve.iter().find(|p| p.0 >= x).map(|p| p.1);
+    let one = |&(x, y): &(f64, f64)| {
+        let others: Option<f64> = rest.iter().map(|curve| at(curve, x)).sum();
+        Some((x, (y + others?) / all.len() as f64))
+    };
+    first.iter().map_while(one).collect()
+}
+
+/// Draws all. `keys` is the line at the bottom.
+pub fn draw(frame: &mut Frame<'_>, title: &str, models: &[&Model], theme: Theme, keys: &str, asking: bool) {
+    let [top, body, bottom] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(frame.area());
+    let [name, gauge] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(top);
+    frame.render_widget(Paragraph::new(format!(" agon · {title}")).style(theme.strong()), name);
+    let share = models.iter().map(|m| m.progress()).sum::<f64>() / models.len().max(1) as f64;
+    frame.render_widget(theme.bar(share, format!("{:>3.0} %", share * 100.0)), gauge);
+    let rows = (models.len() as u16 + 3).min(body.height / 2);
+    let [chart, table] = Layout::vertical([Constraint::Min(0), Constraint::Length(rows)]).areas(body);
+    draw_chart(frame, chart, models, theme);
+    draw_table(frame, table, models, theme);
+    frame.render_widget(Paragraph::new(keys).style(theme.faint()), bottom);
+    if asking {
+        view::ask(frame, "These runs are still going. What now?");
+    }
+}
+
+fn draw_chart(frame: &mut Frame<'_>, area: Rect, models: &[&Model], theme: Theme) {
+    let mut begun = models.iter().filter(|m| m.step > 0 || !m.evaluations.is_empty()).peekable();
+    let evaluated = begun.peek().is_some() && begun.all(|m| m.evaluations.len() > 1);
+    let all: Vec<_> = models.iter().map(|m| curve(m, evaluated)).collect();
+    let middle = mean(&all);
+    let what = if evaluated { "evaluations" } else { "training" };
+    let mut title = vec![Span::raw(format!(" {what} of {} runs ", models.len()))];
+    if let Some((_, last)) = middle.last() {
+        title.push(Span::styled(format!("─ mean {} ", number(*last)), theme.strong()));
+    }
+    let mut drawn: Vec<Drawn> =
+        all.into_iter().enumerate().map(|(place, points)| curves::line(colour(place), points)).collect();
+    // The mean lies on top, in the colour of text.
+    drawn.push(curves::line(Color::Reset, middle));
+    let right = models.iter().map(|m| m.steps.max(m.step)).max().unwrap_or(0);
+    curves::plot(frame, area, &drawn, Line::from(title), right as f64, theme);
+}
+
+fn draw_table(frame: &mut Frame<'_>, area: Rect, models: &[&Model], theme: Theme) {
+    let head = format!("{:>10}{:>8}{:>14}{:>14}{:>12}  state", "seed", "done", "training", "evaluation", "steps/s");
+    let row = |(place, m): (usize, &&Model)| {
+        let shown = |x: Option<f64>| x.map_or("-".into(), number);
+        let training = shown(curves::main_curve(m).last().map(|p| p.1));
+        let evaluation = shown(m.evaluations.last().map(|p| p.mean));
+        let speed = shown(m.speed.as_ref().filter(|_| m.outcome.is_none() && !m.dead).map(|s| s.steps_per_second));
+        let done = format!("{:.0} %", 100.0 * m.progress());
+        let text = format!("{:>8}{done:>8}{training:>14}{evaluation:>14}{speed:>12}  {}", m.seed, view::state(m));
+        Line::from(vec![Span::styled("─ ", theme.ink(colour(place))), Span::raw(text)])
+    };
+    let lines: Vec<Line<'_>> =
+        std::iter::once(Line::styled(head, theme.faint())).chain(models.iter().enumerate().map(row)).collect();
+    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" runs ")), area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::event::Event;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    fn model(seed: u64, means: &[f64]) -> Model {
+        let mut model = Model { seed, steps: 100, ..Model::default() };
+        for (i, mean) in means.iter().enumerate() {
+            let event = Event::Evaluated {
+                step: 10 * (i as u64 + 1),
+                mean: *mean,
+                ci95: None,
+                episodes: 5,
+                metrics: Vec::new(),
+            };
+            model.apply(&event);
+        }
+        model
+    }
+
+    fn screen(models: &[&Model], width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, "group", models, Theme { colour: false }, "q quit", false)).unwrap();
+        let buffer = terminal.backend().buffer().clone();
+        let rows = buffer.content().chunks(width as usize);
+        rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n").collect()
+    }
+
+    #[test]
+    fn all_runs_are_on_one_page() {
+        let (one, other) = (model(7, &[1.0, 3.0, 5.0]), model(12, &[3.0, 5.0]));
+        let text = screen(&[&one, &other], 100, 30);
+        for part in ["evaluations of 2 runs", "mean 4.00", " 7 ", " 12 ", "5.00"] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+        for (width, height) in [(1, 1), (10, 3), (40, 10), (300, 80)] {
+            screen(&[&one, &other], width, height);
+        }
+        screen(&[], 80, 24);
+    }
+}
