@@ -7,8 +7,10 @@
 //! | their networks, and how a loss becomes a gradient | [`networks`] |
 //! | the policy they make | [`frozen`] |
 //! | past selves as opponents | [`opponent_pool`] |
+//! | the same networks learning from recorded episodes | [`clone`] |
 
 pub mod a2c;
+pub mod clone;
 pub mod collector;
 pub mod frozen;
 pub mod networks;

@@ -8,6 +8,7 @@ use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
 use crate::off_policy::{sac, td3};
 use crate::on_policy::a2c::{self, A2c};
+use crate::on_policy::clone::{self, Cloning, Demonstration};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
 use crate::tabular::{self, Tabular};
@@ -24,6 +25,8 @@ enum Build {
     Agent(fn(&Map<String, Value>, &Context<'_>) -> Result<Box<dyn Agent>, AgentError>),
     /// As a training of its own kind.
     Training(fn(&Map<String, Value>, Start<'_>) -> Result<Box<dyn Training>, AgentError>),
+    /// As a training from recorded episodes.
+    Imitation(fn(&Map<String, Value>, &Start<'_>, &[Demonstration]) -> Result<Box<dyn Training>, AgentError>),
 }
 
 /// A row of the registry.
@@ -75,7 +78,36 @@ impl Entry {
                     .map(drop)
             }
             Build::Training(build) => build(settings, start).map(drop),
+            // Without episodes it refuses those last of all.
+            Build::Imitation(build) => match build(settings, &start, &[]) {
+                Err(AgentError::Data(_)) => Ok(()),
+                other => other.map(drop),
+            },
         }
+    }
+
+    /// Whether it learns from recorded episodes, those that its `data` names, and not in its environment.
+    pub fn learns_from_episodes(&self) -> bool {
+        matches!(self.build, Build::Imitation(_))
+    }
+
+    /// A new training, from recorded episodes where it learns from those.
+    pub fn start_from(
+        &self,
+        settings: &Map<String, Value>,
+        start: Start<'_>,
+        episodes: &[Demonstration],
+    ) -> Result<Box<dyn Training>, AgentError> {
+        match self.build {
+            Build::Imitation(build) => build(settings, &start, episodes),
+            _ => self.start(settings, start),
+        }
+    }
+
+    /// Whether it can begin with what that agent has learned: one of its own kind, or a clone where its networks are of
+    /// the same sort.
+    pub fn begins_with(&self, kind: &str) -> bool {
+        kind == self.kind || kind == "clone" && ["ppo", "a2c", "reinforce"].contains(&self.kind)
     }
 
     /// A new training.
@@ -90,6 +122,7 @@ impl Entry {
                 Ok(Box::new(Trainer::new(env, agent, seed, steps)))
             }
             Build::Training(build) => build(settings, start),
+            Build::Imitation(build) => build(settings, &start, &[]),
         }
     }
 }
@@ -221,6 +254,15 @@ pub const AGENTS: &[Entry] = &[
         resolve: |table| Ok(read::<td3::Config>(table)?.write()),
         build: Build::Agent(|table, context| Ok(Box::new(td3::agent(read(table)?, context)?))),
         infer: Some(|table, spec, saved, _| td3::inference(&read(table)?, spec, saved)),
+    },
+    Entry {
+        kind: "clone",
+        about: "Behaviour cloning: a policy from recorded episodes; PPO, A2C and REINFORCE can begin with it",
+        verified: "the closed form of a policy without inputs; CartPole from an expert's episodes",
+        declared: clone::Config::declared,
+        resolve: |table| Ok(read::<clone::Config>(table)?.write()),
+        build: Build::Imitation(|table, start, episodes| Ok(Box::new(Cloning::new(read(table)?, start, episodes)?))),
+        infer: Some(|table, spec, saved, device| read::<clone::Config>(table)?.frame().load(spec, saved, device)),
     },
     Entry {
         kind: "tabular",

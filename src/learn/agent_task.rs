@@ -1,14 +1,15 @@
 //! An agent that learns in an environment, as a task.
 
+use crate::demonstrations;
 use crate::duel;
-use crate::eval::{Candidate, Scores, save_episodes};
+use crate::eval::{Candidate, Counted, Scores, save_episodes};
 use crate::plan::{Plan, TrainSettings};
 use crate::task::{Task, Verdict};
 use agon::run::Run;
 use agon::{Failure, Outcome};
 use agon_agents::Device;
 use agon_agents::evaluate::mean_ci95;
-use agon_agents::train::Training;
+use agon_agents::train::{Part, Training};
 use agon_core::Metric;
 use agon_core::event::Chart;
 use agon_core::metric::Goal;
@@ -62,7 +63,10 @@ impl Task for Plan {
     }
 
     fn files(&self) -> Outcome<Vec<(&'static str, String)>> {
-        Ok(self.report.iter().map(|report| ("fit.json", format!("{:#}\n", report.json))).collect())
+        let fit = self.report.iter().map(|report| ("fit.json", format!("{:#}\n", report.json)));
+        let episodes = if self.agent.learns_from_episodes() { Some(self.demonstrations()?) } else { None };
+        let episodes = episodes.map(|all| (demonstrations::COPY, all.text.clone()));
+        Ok(fit.chain(episodes).collect())
     }
 
     fn remarks(&self) -> Vec<String> {
@@ -104,7 +108,10 @@ impl Task for Plan {
         let (mean, ci95) = mean_ci95(&returns);
         let actor = format!("{} at step {step}", self.agent.kind);
         save_episodes(run, self, meetings, eval.seed, &actor, &format!("{step:012}"))?;
-        Ok(Some(vec![mean_return(mean, ci95, returns.len())]))
+        let held_out = training.examine(Part::Validation, eval.seed).into_iter().next();
+        let mut metrics = vec![mean_return(mean, ci95, returns.len())];
+        metrics.extend(held_out.into_iter().flat_map(|own| own.metrics));
+        Ok(Some(metrics))
     }
 
     fn final_evaluation(
@@ -115,7 +122,13 @@ impl Task for Plan {
     ) -> Outcome<Box<dyn Verdict>> {
         let eval = &self.eval;
         let mut candidate = Candidate::of(self, training)?;
-        let scores = candidate.compare(self, self.agent.kind, eval.final_episodes, eval.seed, &mut |_| {}, tell)?;
+        let mut scores = candidate.compare(self, self.agent.kind, eval.final_episodes, eval.seed, &mut |_| {}, tell)?;
+        let held_out = training.examine(Part::Test, eval.seed).into_iter().flat_map(|own| own.metrics);
+        scores.counted.extend(held_out.map(|metric| Counted {
+            name: format!("{} of test {}", metric.name.replace('_', " "), metric.over.1),
+            mean: metric.value,
+            ci95: metric.half(),
+        }));
         if eval.record > 0 {
             let recorded = candidate.meet(self, eval.record, eval.seed, eval.record, &mut |_| {})?;
             let actor = format!("{} at step {}", self.agent.kind, training.step());

@@ -6,6 +6,7 @@ mod agents;
 mod bench;
 mod checkpoints;
 mod data_task;
+mod demonstrations;
 mod device;
 mod doctor;
 mod duel;

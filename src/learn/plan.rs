@@ -1,5 +1,6 @@
 //! A scenario that was understood whole: which environment, which agent, how long, how it is evaluated.
 
+use crate::demonstrations::{self, Demonstrations};
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
 use agon::scenario::Source;
@@ -13,9 +14,10 @@ use agon_core::settings::{Issue, Setting, Settings};
 use agon_core::{Entry, EnvError, Game, Spec, VecEnv, View};
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
-use std::path::Path;
-use std::sync::Arc;
+
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// How many checkpoints are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,9 @@ pub struct Plan {
     pub resolved: String,
     /// Set once a stop is requested: evaluations end early then.
     pub stop: Arc<AtomicBool>,
+    /// Where the scenario's file is: recorded episodes are looked for there first.
+    folder: PathBuf,
+    demonstrations: OnceLock<Demonstrations>,
 }
 
 impl Plan {
@@ -167,8 +172,11 @@ impl Plan {
         let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
         let resolved =
             resolve(&name, about, (&env, &env_settings), (agent, &agent_settings), &train, (&eval, changed))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let plan = Self {
             stop: Arc::default(),
+            folder,
+            demonstrations: OnceLock::new(),
             name,
             env,
             env_settings,
@@ -330,8 +338,21 @@ impl Plan {
     /// The training at its beginning.
     pub fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
         let (env, game) = (self.build_env(self.train.envs)?, self.game()?);
-        let started = self.agent.start(&self.agent_settings, self.start_with(env, game.as_deref(), device));
-        started.map_err(|e| Failure::Input(e.to_string()))
+        let from = if self.agent.learns_from_episodes() { &self.demonstrations()?.episodes[..] } else { &[] };
+        let start = self.start_with(env, game.as_deref(), device);
+        self.agent.start_from(&self.agent_settings, start, from).map_err(|e| Failure::Input(e.to_string()))
+    }
+
+    /// The recorded episodes that it learns from; read once.
+    pub fn demonstrations(&self) -> Outcome<&Demonstrations> {
+        if let Some(read) = self.demonstrations.get() {
+            return Ok(read);
+        }
+        let named = self.agent_settings.get("data").and_then(Value::as_array);
+        let data: Vec<String> = named.into_iter().flatten().filter_map(|d| d.as_str().map(String::from)).collect();
+        let probe = self.build_env(1)?;
+        let read = demonstrations::read(&data, &self.folder, &self.env, probe.spec())?;
+        Ok(self.demonstrations.get_or_init(|| read))
     }
 }
 
@@ -374,7 +395,12 @@ fn resolve(
     whole.insert("name".into(), name.into());
     whole.insert("about".into(), about.into());
     whole.insert("env".into(), named("id", env.id, env_settings));
-    whole.insert("agent".into(), named("kind", agent.kind, agent_settings));
+    let mut agent_settings = agent_settings.clone();
+    if agent.learns_from_episodes() {
+        // A run has its own copy of what it learns from.
+        agent_settings.insert("data".into(), serde_json::json!([demonstrations::COPY]));
+    }
+    whole.insert("agent".into(), named("kind", agent.kind, &agent_settings));
     whole.insert("train".into(), Value::Object(train.write()));
     let mut eval = eval.write();
     if !eval_env.is_empty() {

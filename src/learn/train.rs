@@ -14,7 +14,7 @@ use agon::{Failure, Outcome};
 use agon::{screen, signals};
 use agon_agents::agent::Saved;
 use agon_agents::train::Training;
-use agon_agents::{AgentError, Device, checkpoint};
+use agon_agents::{AgentError, Device, checkpoint, registry};
 use agon_core::event::{self, Event};
 use agon_core::{Metric, Scene, Sink};
 use serde_json::{Value, json};
@@ -405,8 +405,9 @@ impl Session {
         let decides = metrics.first().cloned();
         let decides = decides.ok_or_else(|| Failure::Internal("an evaluation found nothing".into()))?;
         let (mean, ci95, episodes) = (decides.value, decides.half(), decides.over.0);
-        // The mean return is told without its name.
-        let metrics = if decides.name == Metric::MEAN_RETURN { Vec::new() } else { metrics };
+        // A mean return alone is told without its name.
+        let alone = decides.name == Metric::MEAN_RETURN && metrics.len() == 1;
+        let metrics = if alone { Vec::new() } else { metrics };
         self.sinks.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
         self.reached = self.task.stop_at().is_some_and(|goal| decides.reaches(goal));
         (self.evaluating, self.settled) = (false, step);
@@ -522,7 +523,7 @@ fn warm(task: &dyn Task, trainer: &mut dyn Training, from: &str) -> Outcome<Path
         return Err(Failure::Input(format!("--from {from}: there is no such run or checkpoint")));
     };
     let (other, own) = (scenarios::learner_of(&scenario)?, task.learner().0);
-    if other != own {
+    if other != own && !registry::find(own).is_ok_and(|agent| agent.begins_with(other)) {
         return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {own}")));
     }
     let (folder, saved, _) = checkpoints::read(from)?;

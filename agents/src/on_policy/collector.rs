@@ -354,7 +354,10 @@ impl Collector {
 
     /// Loads what another has learned: weights, and the moments of observations and rewards.
     pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        let [obs, returns] = self.moments(saved)?;
+        let obs = Moments::saved(saved, "obs_moments", self.obs_moments.as_ref())?;
+        // A policy that was cloned saw no rewards: their moments begin anew.
+        let rewarded = saved.state.get("return_moments").is_some();
+        let returns = if rewarded { self.moments(saved)?[1].take() } else { None };
         self.networks.params.load_weights(saved)?;
         self.obs_moments = obs.or(self.obs_moments.take());
         self.return_moments = returns.or(self.return_moments.take());
