@@ -7,7 +7,6 @@ use agon::run::Run;
 use agon_agents::data::report::Report;
 use agon_agents::demand::Estimate;
 use agon_agents::train::{Examined, Part, Training};
-use agon_core::Metric;
 use serde_json::{Value, json};
 
 /// The result of the final evaluation.

@@ -5,10 +5,16 @@
 //! Episodes are split into three parts: learned from, validation (it decides when to stop and which weights are kept),
 //! and test. A step is a gradient step.
 
-use crate::agent::{AgentError, NEVER, Saved, Stop, all_finite, go_on};
+mod decisions;
+#[cfg(test)]
+mod tests;
+
+pub use decisions::Demonstration;
+
+use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, read_f32};
 use crate::conv::Filters;
-use crate::dist::{Deviation, Head, Row};
+use crate::dist::{Deviation, Head};
 use crate::input::Reading;
 use crate::net::Activation;
 use crate::normalise::Moments;
@@ -23,6 +29,7 @@ use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::stats::block_bootstrap;
 use agon_search::Evaluate;
+use decisions::{Decisions, Found, per_decision, split};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -92,39 +99,6 @@ impl Config {
     }
 }
 
-/// One recorded episode: what was seen and done at each of its steps by each agent.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Demonstration {
-    /// `[steps × agents, obs_len]`
-    pub obs: Vec<f32>,
-    /// `[steps × agents, mask_len]`, or empty where everything is allowed.
-    pub mask: Vec<bool>,
-    /// `[steps × agents, action_len]`: choices, or numbers in the environment's units.
-    pub actions: Vec<f32>,
-}
-
-/// The decisions of some episodes, one after another.
-#[derive(Debug, Default)]
-struct Decisions {
-    /// `[n, obs_len]`, standardised.
-    obs: Vec<f32>,
-    /// `[n, mask_len]` or empty.
-    mask: Vec<bool>,
-    /// `[n, action_len]`: choices, or numbers in units where the bounds are ±1.
-    actions: Vec<f32>,
-    /// Where each episode ends.
-    ends: Vec<usize>,
-}
-
-/// What was found of an episode: the sums over its decisions, and their number.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    log_loss: f64,
-    /// Decisions that the policy would take too; of numbers, the sum of squared errors.
-    agreed: f64,
-    decisions: f64,
-}
-
 /// Where it is, besides weights: saved as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Progress {
@@ -156,91 +130,6 @@ pub struct Cloning {
     progress: Progress,
     steps: u64,
     times: Times,
-}
-
-/// The numbers of episodes in each part, of so many.
-fn split(episodes: usize, shares: [f64; 2]) -> Result<[usize; 3], AgentError> {
-    let [validation, test] = shares.map(|share| ((share * episodes as f64).round() as usize).max(1));
-    match episodes.checked_sub(validation + test).filter(|first| *first > 0) {
-        Some(first) => Ok([first, validation, test]),
-        None => Err(AgentError::Data(format!(
-            "{episodes} recorded episodes: {validation} for validation and {test} for the test leave none to learn from"
-        ))),
-    }
-}
-
-impl Decisions {
-    fn new(episodes: &[&Demonstration], head: &Head, lens: [usize; 3], moments: Option<&Moments>) -> Self {
-        let [obs_len, mask_len, action_len] = lens;
-        let mut all = Self::default();
-        for episode in episodes {
-            for at in 0..episode.actions.len() / action_len {
-                let mask = episode.mask.get(at * mask_len..(at + 1) * mask_len).unwrap_or_default();
-                // Where there is one choice alone, nothing was decided: games ask the others so while one moves.
-                if head.is_one_choice() && mask.iter().filter(|legal| **legal).count() == 1 {
-                    continue;
-                }
-                all.obs.extend_from_slice(&episode.obs[at * obs_len..(at + 1) * obs_len]);
-                all.mask.extend_from_slice(mask);
-                all.actions.extend_from_slice(&episode.actions[at * action_len..(at + 1) * action_len]);
-            }
-            all.ends.push(all.actions.len() / action_len);
-        }
-        if let Some(moments) = moments {
-            moments.apply(&mut all.obs);
-        }
-        if let Head::Gaussian { scale, .. } = head {
-            for row in all.actions.chunks_exact_mut(action_len) {
-                row.iter_mut().zip(scale).for_each(|(a, (middle, half))| *a = (*a - middle) / half);
-            }
-        }
-        all
-    }
-
-    fn len(&self) -> usize {
-        self.ends.last().copied().unwrap_or(0)
-    }
-
-    /// A decision as the distribution takes it.
-    fn row<'a>(&'a self, head: &Head, at: usize, out: &'a [f32], log_std: &'a [f32]) -> Row<'a> {
-        let (width, outputs) = (head.width(), head.outputs());
-        let mask = self.mask.get(at * outputs..(at + 1) * outputs).unwrap_or_default();
-        Row { out, log_std, raw: &self.actions[at * width..(at + 1) * width], mask }
-    }
-
-    /// What the networks say of each episode.
-    fn examine(&self, head: &Head, networks: &mut Networks) -> Vec<Found> {
-        let (n, outputs, width) = (self.len(), head.outputs(), head.width());
-        let mut out = vec![0.0; n * outputs];
-        networks.forward(&self.obs, &mut out, &mut [], NEVER).expect("nobody asks for a stop");
-        let (mut scratch, mut found, mut from) = (Vec::new(), Vec::new(), 0);
-        for &end in &self.ends {
-            let mut sums = Found { decisions: (end - from) as f64, ..Found::default() };
-            for at in from..end {
-                let out = &out[at * outputs..(at + 1) * outputs];
-                let row = self.row(head, at, out, &networks.log_std);
-                sums.log_loss -= head.evaluate(row, &mut scratch)[0];
-                sums.agreed += match head {
-                    Head::Gaussian { .. } => {
-                        out.iter().zip(row.raw).map(|(m, a)| f64::from(m.clamp(-1.0, 1.0) - a).powi(2)).sum()
-                    }
-                    Head::Categorical { .. } => {
-                        let mut choice = vec![0i64; width];
-                        head.mode(out, row.mask, agon_core::ActionsMut::Discrete(&mut choice));
-                        f64::from(u8::from(choice.iter().zip(row.raw).all(|(c, a)| *c as f32 == *a)))
-                    }
-                };
-            }
-            from = end;
-            found.push(sums);
-        }
-        found
-    }
-}
-
-/// Sums over episodes, per decision.
-fn per_decision(found: &[Found], of: fn(&Found) -> f64) -> f64 {
-    found.iter().map(of).sum::<f64>() / found.iter().map(|f| f.decisions).sum::<f64>().max(1.0)
 }
 
 impl Cloning {
@@ -501,121 +390,5 @@ impl Training for Cloning {
         self.networks.refresh();
         self.moments = moments;
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checkpoint;
-    use serde_json::Map;
-    use tch::Device;
-
-    fn cloning(env: &str, set: Config, episodes: &[Demonstration], steps: u64) -> Result<Cloning, AgentError> {
-        let env = agon_envs::find(env).unwrap().build(&Map::new(), 1, 1).unwrap();
-        let start = Start { env, game: None, seed: 1, steps, device: Device::Cpu, threads: 1, env_threads: 1 };
-        Cloning::new(set, &start, episodes)
-    }
-
-    /// Episodes in which nothing is seen: `obs_len` zeros a step.
-    fn blind(obs_len: usize, actions: &[f32], episodes: usize) -> Vec<Demonstration> {
-        let obs = vec![0.0; obs_len * actions.len()];
-        vec![Demonstration { obs, mask: Vec::new(), actions: actions.to_vec() }; episodes]
-    }
-
-    fn finish(cloning: &mut Cloning) {
-        while !cloning.done() {
-            cloning.advance().unwrap();
-        }
-    }
-
-    /// Where nothing is seen the best policy is known: choices as often as they were taken, with the entropy of that as
-    /// log loss; numbers with their mean and deviation, ½ ln(2πe σ²).
-    #[test]
-    fn a_policy_without_inputs_is_the_closed_form() {
-        let set = Config { normalize_observation: false, learning_rate: 1e-2, patience: 100, ..Config::default() };
-        let mut choices = cloning("classic/cartpole", set.clone(), &blind(4, &[1.0, 0.0, 1.0, 1.0], 8), 600).unwrap();
-        finish(&mut choices);
-        let [log_loss, agreement] = &choices.examine(Part::Test, 1)[0].metrics[..] else { panic!() };
-        let entropy = -(0.75f64 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
-        assert!((log_loss.value - entropy).abs() < 1e-4, "{} {entropy}", log_loss.value);
-        assert_eq!(agreement.value, 0.75);
-
-        // Torques of ±2 are ±1 here: 0.2 ± 0.4 as mean and deviation.
-        let torques = [1.2f32, -0.4, 1.2, -0.4];
-        let mut numbers = cloning("classic/pendulum", set.clone(), &blind(3, &torques, 8), 2000).unwrap();
-        finish(&mut numbers);
-        let [log_loss, squared] = &numbers.examine(Part::Test, 1)[0].metrics[..] else { panic!() };
-        let entropy = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E * 0.16f64).ln();
-        assert!((log_loss.value - entropy).abs() < 1e-3, "{} {entropy}", log_loss.value);
-        assert!((squared.value - 0.16).abs() < 1e-3, "{}", squared.value);
-        let set = Config { loss: Loss::Squared, ..set };
-        let mut squared = cloning("classic/pendulum", set, &blind(3, &torques, 8), 2000).unwrap();
-        finish(&mut squared);
-        assert!((squared.examine(Part::Test, 1)[0].metrics[1].value - 0.16).abs() < 1e-3);
-    }
-
-    /// A rule that depends on what is seen, with noise in some of the actions: it is found again in episodes that were
-    /// not learned from, and no longer run is any worse, since the best weights are kept.
-    #[test]
-    fn it_ends_early_with_the_best_weights_and_resumes_in_the_same_bits() {
-        let mut rng = Rng::new(3, Stream::Act, 0);
-        let mut episode = || {
-            let mut one = Demonstration::default();
-            for _ in 0..50 {
-                let seen: Vec<f32> = (0..4).map(|_| rng.normal() as f32).collect();
-                let right = (seen[0] + seen[2] > 0.0) != (rng.f64() < 0.1);
-                one.actions.push(f32::from(u8::from(right)));
-                one.obs.extend(seen);
-            }
-            one
-        };
-        let episodes: Vec<_> = (0..40).map(|_| episode()).collect();
-        let set = Config { learning_rate: 3e-3, minibatch: 64, patience: 5, ..Config::default() };
-        let new = || cloning("classic/cartpole", set.clone(), &episodes, 100_000).unwrap();
-        let mut whole = new();
-        finish(&mut whole);
-        assert!(whole.step() < 100_000 && whole.progress.since == 5);
-        let log_loss = whole.examine(Part::Validation, 1)[0].metrics[0].value;
-        assert_eq!(Some(log_loss), whole.progress.best);
-        let agreement = &whole.examine(Part::Test, 1)[0].metrics[1];
-        assert!(agreement.value > 0.8 && agreement.interval.is_some(), "{agreement:?}");
-
-        let folder = tempfile::tempdir().unwrap();
-        for stop_after in [0, 3, 40] {
-            let mut half = new();
-            let asked = std::sync::atomic::AtomicUsize::new(0);
-            let stop = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= stop_after;
-            while half.advance_until(&stop).unwrap().is_some() {}
-            assert_eq!(half.step() as usize, stop_after, "in the middle of a pass");
-            let (saved, rest) = half.save();
-            let path = folder.path().join(stop_after.to_string());
-            checkpoint::write(&path, &saved, &rest, &Value::Null).unwrap();
-            let (saved, rest) = checkpoint::read(&path).unwrap();
-            let mut again = new();
-            again.load(&saved, Some(&rest)).unwrap();
-            finish(&mut again);
-            let bits = |c: &Cloning| {
-                c.save()
-                    .0
-                    .tensors
-                    .iter()
-                    .map(|(_, t)| format!("{:?}", Vec::<f64>::try_from(t.view(-1).to_kind(Kind::Double))))
-                    .collect::<Vec<_>>()
-            };
-            assert!(bits(&again) == bits(&whole) && again.progress == whole.progress, "stopped after {stop_after}");
-        }
-        let (saved, rest) = whole.save();
-        let mut other = cloning("classic/cartpole", set.clone(), &episodes[1..], 100).unwrap();
-        assert!(other.load(&saved, Some(&rest)).unwrap_err().to_string().contains("episodes"));
-    }
-
-    #[test]
-    fn too_few_episodes_are_refused() {
-        let of = |n: usize| cloning("classic/cartpole", Config::default(), &blind(4, &[1.0], n), 1).err().unwrap();
-        assert!(of(0).to_string().contains("no recorded episodes"));
-        assert!(of(2).to_string().contains("leave none to learn from"));
-        let set = Config { validation: 0.6, test: 0.6, ..Config::default() };
-        assert!(matches!(cloning("classic/cartpole", set, &[], 1), Err(AgentError::Settings(_))));
     }
 }
