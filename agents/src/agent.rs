@@ -2,7 +2,7 @@
 
 use agon_core::policy::Policy;
 use agon_core::settings::Issue;
-use agon_core::{Actions, FirstBuf, Spec, StepBuf};
+use agon_core::{Actions, FirstBuf, GameSpec, Spec, StepBuf};
 use agon_search::Evaluate;
 use serde_json::Value;
 use tch::{Device, Tensor};
@@ -104,6 +104,17 @@ pub struct Inference {
     pub policy: Option<Box<dyn Policy>>,
     /// Evaluates positions of a game, where it can.
     pub network: Option<Box<dyn Evaluate>>,
+}
+
+/// Where a policy is to act.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The environment's spec.
+    pub spec: &'a Spec,
+    /// The game behind the environment, where it is one.
+    pub game: Option<&'a GameSpec>,
+    /// The device of tensors.
+    pub device: Device,
 }
 
 /// What an agent is built for.

@@ -1,6 +1,6 @@
 //! One row an agent. To add one: a file, a `mod` line, a row.
 
-use crate::agent::{Agent, AgentError, Context, Inference, Saved};
+use crate::agent::{Agent, AgentError, Context, Inference, Place, Saved};
 use crate::alphazero::{self, AlphaZero};
 use crate::cem::{self, Cem};
 use crate::data::dataset::Dataset;
@@ -21,7 +21,6 @@ use crate::supervised::training::Supervised;
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
 use agon_core::settings::{Declared, Issue, Settings};
-use agon_core::{GameSpec, Spec};
 use serde_json::{Map, Value};
 use tch::Device;
 
@@ -55,17 +54,6 @@ pub struct Entry {
 
 /// Makes a policy from a save alone; none where an older version saved too little for that.
 type Infer = fn(&Map<String, Value>, &Place<'_>, &Saved) -> Result<Option<Inference>, AgentError>;
-
-/// Where a policy is to act.
-#[derive(Clone, Copy)]
-pub struct Place<'a> {
-    /// The environment's spec.
-    pub spec: &'a Spec,
-    /// The game behind the environment, where it is one.
-    pub game: Option<&'a GameSpec>,
-    /// The device of tensors.
-    pub device: Device,
-}
 
 impl Entry {
     /// What acting needs of an agent, without the learner; none where an older version saved too little: then only its

@@ -1,8 +1,9 @@
 //! A training that is saved, dropped and loaded continues bit-identical to one that never stopped.
 
+use agon_agents::agent::Place;
 use agon_agents::checkpoint;
 use agon_agents::evaluate::evaluate;
-use agon_agents::registry::{self, Place};
+use agon_agents::registry;
 use agon_agents::train::{Start, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::Game;

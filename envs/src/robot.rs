@@ -16,6 +16,7 @@ pub mod humanoid;
 pub mod humanoid_standup;
 pub mod lqr;
 mod matrix;
+#[cfg(feature = "mujoco")]
 pub mod mjcf;
 #[cfg(feature = "mujoco")]
 pub mod mujoco;

@@ -562,8 +562,7 @@ mod tests {
     use agon_core::rng::{Rng, Stream};
     use agon_core::{ActionSpec, Observation, Picture};
 
-    /// For every kind of observation and with or without a shared trunk, hand-written outputs and gradients agree with
-    /// tensors'.
+    /// Hand-written outputs and gradients agree with tensors', for all observations, with and without a shared trunk.
     #[test]
     fn the_host_does_what_a_device_does() {
         let picture = Picture { channels: vec!["a".into(), "b".into()], height: 5, width: 4, high: 2 };
