@@ -197,7 +197,7 @@ impl Camera {
         let [x, y, depth] = self.axes.map(|a| dot(a, difference(point, self.eye)));
         let scale = self.focus / depth;
         let (half_width, half_height) = (0.5 * self.picture.width as f64, 0.5 * self.picture.height as f64);
-        (depth > 1e-3 * self.reach).then(|| [half_width + scale * x, half_height - scale * y, depth])
+        (depth > 1e-3 * self.reach).then_some([half_width + scale * x, half_height - scale * y, depth])
     }
 
     /// From 1, where things are near, to less, where they are far.

@@ -314,7 +314,7 @@ fn cast(film: &Film) -> String {
     for at in 0..film.scenes.len() {
         let title = format!("{} by {}", film.episode.header.env, film.episode.header.actor);
         let Ok(_) = terminal.draw(|frame| {
-            draw(frame, film, Shot { at, title: &title, keys: "", orbit: Orbit::default() }, Theme { colour: false })
+            draw(frame, film, Shot { at, title: &title, keys: "", orbit: Orbit::default() }, Theme { colour: false });
         });
         let cells = terminal.backend().buffer().content();
         let rows =
