@@ -5,7 +5,9 @@
 //! the sampling error of so many customers.
 
 mod checks;
+pub mod forecast;
 mod likelihood;
+pub mod models;
 pub mod training;
 
 use checks::still;

@@ -7,6 +7,7 @@
 //! a good answer, though no exact one (see [`plan`]).
 
 pub mod carry;
+mod draws;
 pub mod plan;
 
 use super::logit::{Logit, Week};
@@ -90,6 +91,14 @@ agon_core::settings! {
         promotions: Vec<bool> = Vec::new();
         /// The lowest price outside promotions, a product each.
         regular_low: Vec<f64> = Vec::new(), in [0.0, 1e9];
+        /// How many of the drawn demands below episodes take theirs from, one each; 0: all have the fitted demand.
+        draws: u32 = 0, in [0.0, 1e4];
+        /// Demands as they may be, given the error of their estimation: `[fit]` draws them. Utility at price zero: a row a draw.
+        drawn_intercepts: Vec<Vec<f64>> = Vec::new();
+        /// The same of utility lost a dollar.
+        drawn_price_effects: Vec<Vec<f64>> = Vec::new();
+        /// The same of utility of a full display.
+        drawn_display_effects: Vec<Vec<f64>> = Vec::new();
     }
 }
 
@@ -105,12 +114,18 @@ pub struct State {
     profit: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     carried: Option<Carried>,
+    /// Which drawn demand the episode has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    draw: Option<u32>,
 }
 
 #[derive(Clone)]
 pub struct Retail {
     settings: RetailSettings,
+    /// What players know of: the fitted demand.
     demand: Logit,
+    /// What episodes have, if they are drawn.
+    drawn: Vec<Logit>,
     spec: Spec,
     mean_customers: f64,
     fixed: OnceLock<Vec<f64>>,
@@ -209,10 +224,22 @@ impl Retail {
         price.clamp(low, self.settings.high[k])
     }
 
+    /// The demand of an episode.
+    fn market(&self, draw: Option<u32>) -> &Logit {
+        draw.and_then(|i| self.drawn.get(i as usize)).unwrap_or(&self.demand)
+    }
+
     /// A product's price, moved to where it may be, and its weight in customers' choice.
-    fn offer(&self, week: Week<'_>, carried: Option<(&Carry, &Carried)>, k: usize, price: f64) -> (f64, f64) {
+    fn offer(
+        &self,
+        market: &Logit,
+        week: Week<'_>,
+        carried: Option<(&Carry, &Carried)>,
+        k: usize,
+        price: f64,
+    ) -> (f64, f64) {
         let price = self.charged(carried, k, price);
-        let weight = self.demand.weight(k, price, week.displays[k]);
+        let weight = market.weight(k, price, week.displays[k]);
         let (added, lost) = carried.map_or((0.0, 0.0), |(carry, c)| carry.tilt(c, k));
         (price, if carried.is_some() { weight * (added - lost * price).exp() } else { weight })
     }
@@ -321,11 +348,17 @@ impl Env for Retail {
             price_effects: s.price_effects.clone(),
             display_effects: s.display_effects.clone(),
         };
+        let drawn = draws::read(s)?;
         let carry = Carry::new(s)?;
         let added = |k: usize| carry.as_ref().map_or(0.0, |c| c.most_added(s.high[k] - s.low[k]));
-        let worth =
-            |k: usize| s.intercepts[k] - s.price_effects[k] * s.low[k] + s.display_effects[k].max(0.0) + added(k);
-        let most = (0..n).map(worth).chain(carry.as_ref().map(Carry::most_outside)).fold(0.0, f64::max);
+        // A drawn price effect may have the wrong sign.
+        let worth = |d: &Logit, k: usize| {
+            let lost = (d.price_effects[k] * s.low[k]).min(d.price_effects[k] * s.high[k]);
+            d.intercepts[k] - lost + d.display_effects[k].max(0.0) + added(k)
+        };
+        let worths = drawn.iter().chain([&demand]).flat_map(|d| (0..n).map(move |k| (d, k)));
+        let worths = worths.map(|(d, k)| worth(d, k));
+        let most = worths.chain(carry.as_ref().map(Carry::most_outside)).fold(0.0, f64::max);
         if most > 600.0 {
             let message =
                 format!("a product can be worth a utility of {most:.0}: e to that power is no number any more");
@@ -334,7 +367,8 @@ impl Env for Retail {
         fields.extend(carry.iter().flat_map(|c| c.fields(&s.names)));
         let spec = Spec::new(fields, action, s.periods.unwrap_or(weeks as u32));
         let mean_customers = s.customers.iter().sum::<f64>() / weeks as f64;
-        Ok(Self { demand, spec, mean_customers, fixed: OnceLock::new(), plan: OnceLock::new(), carry, settings })
+        let (fixed, plan) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { demand, drawn, spec, mean_customers, fixed, plan, carry, settings })
     }
 
     fn spec(&self) -> &Spec {
@@ -352,15 +386,16 @@ impl Env for Retail {
         if let Some(carry) = &self.carry {
             carry.reset(state.carried.get_or_insert_default(), state.week);
         }
+        state.draw = (!self.drawn.is_empty()).then(|| rng.below(self.drawn.len() as u32));
     }
 
     fn step(&self, state: &mut State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status {
-        let week = self.week(state.week as usize);
+        let (week, market) = (self.week(state.week as usize), self.market(state.draw));
         let mut carried = self.carry.as_ref().zip(state.carried.as_mut());
         let mut sum = carried.as_ref().map_or(1.0, |(carry, carried)| carry.outside(carried));
         for (k, a) in actions.continuous().iter().enumerate() {
             let beside = carried.as_ref().map(|(carry, carried)| (*carry, &**carried));
-            (state.prices[k], state.units[k]) = self.offer(week, beside, k, f64::from(*a));
+            (state.prices[k], state.units[k]) = self.offer(market, week, beside, k, f64::from(*a));
             sum += state.units[k];
         }
         // One after the other, each product takes its share of the customers who are left.
@@ -435,6 +470,10 @@ impl Env for Retail {
                 ensure(drawn, "`week` is not the one that `calendar` drew")?;
             }
         }
+        match state.draw {
+            None => ensure(self.drawn.is_empty(), "`draw` is missing")?,
+            Some(i) => ensure((i as usize) < self.drawn.len(), "`draw` is none of the drawn demands")?,
+        }
         let over = match (&self.carry, &state.carried) {
             (None, None) => false,
             (Some(carry), Some(carried)) => carry.check(carried, state.week, s)?,
@@ -475,6 +514,9 @@ impl Env for Retail {
             return RetailPlan::possible(self);
         }
         match (Self::PLAYERS[player].name, &self.carry) {
+            ("optimal", _) if !self.drawn.is_empty() => {
+                Err("with `draws` nobody knows the demand of an episode: `myopic` takes the fitted one for true".into())
+            }
             ("optimal", Some(carry)) if !carry.is_a_calendar() => Err(
                 "with a stock, usual prices or a rival who follows nobody knows it (`planned` comes near for one product)".into(),
             ),
@@ -505,6 +547,9 @@ impl Env for Retail {
 
     /// Over a whole table every week comes once from any start, and over any number each is as likely: the mean is exact.
     fn optimum(&self) -> Option<f64> {
+        if !self.drawn.is_empty() {
+            return None;
+        }
         if let Some(carry) = &self.carry {
             return carry.is_a_calendar().then(|| self.calendar_optimum(carry));
         }

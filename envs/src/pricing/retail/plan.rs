@@ -139,7 +139,7 @@ impl RetailPlan {
         };
         let mut next = carried.clone();
         let mut worth = |price: f64| {
-            let (price, weight) = shop.offer(week, Some((carry, carried)), 0, price);
+            let (price, weight) = shop.offer(&shop.demand, week, Some((carry, carried)), 0, price);
             let chance = weight / (outside + weight);
             let mean = customers * chance;
             // Three points that have the mean and, unless few are sold, the deviation of what customers do.

@@ -233,3 +233,49 @@ fn names_are_told_apart() {
     let why = Retail::new(RetailSettings { names, ..Default::default() }).err().unwrap().to_string();
     assert!(why.contains("`x` twice"), "{why}");
 }
+
+/// Episodes sell as drawn demands have it, each as often; players know the fitted one; a state names its draw.
+#[test]
+fn episodes_have_drawn_demands() {
+    let settings = RetailSettings {
+        draws: 2,
+        drawn_intercepts: vec![vec![2.0, 1.5, 1.0], vec![0.0; 3], vec![9.0; 3]],
+        drawn_price_effects: vec![vec![1.0; 3], vec![-0.1, 1.0, 2.0], vec![1.0; 3]],
+        drawn_display_effects: vec![vec![0.5; 3]; 3],
+        ..RetailSettings::default()
+    };
+    let (drawn, fitted) = (shop(settings.clone()), shop(RetailSettings::default()));
+    let mut seen = [0; 2];
+    for lane in 0..200 {
+        let mut state = State::default();
+        drawn.reset(&mut state, &mut Rng::new(0, Stream::Env, lane));
+        let draw = state.draw.unwrap() as usize;
+        seen[draw] += 1;
+        state.week = 0;
+        assert_eq!(drawn.check(&state), Ok(Status::Running));
+        week(&drawn, &mut state, [1.0; 3]);
+        let u: Vec<f64> =
+            (0..3).map(|k| settings.drawn_intercepts[draw][k] - settings.drawn_price_effects[draw][k]).collect();
+        let share = u[0].exp() / (1.0 + u.iter().map(|u| u.exp()).sum::<f64>());
+        assert!((state.units[0] - 1000.0 * share).abs() < 1e-9);
+        assert!(drawn.check(&State { draw: None, ..state.clone() }).is_err());
+        assert!(drawn.check(&State { draw: Some(2), ..state.clone() }).is_err(), "the third is none of two");
+        assert!(fitted.check(&state).is_err(), "the fitted shop draws nothing");
+    }
+    assert!(seen.iter().all(|count| *count > 70), "{seen:?}");
+    let (mut own, mut wanted) = ([0.0; 3], [0.0; 3]);
+    assert_eq!(drawn.best(1, &mut own), fitted.best(1, &mut wanted));
+    assert_eq!(own, wanted);
+    assert!(drawn.optimum().is_none() && fitted.optimum().is_some());
+    let optimal = Retail::PLAYERS.iter().position(|p| p.name == "optimal").unwrap();
+    assert!(drawn.offers(optimal).unwrap_err().contains("nobody knows"));
+    for (key, wrong) in [
+        ("draws", RetailSettings { draws: 4, ..settings.clone() }),
+        ("drawn_intercepts", RetailSettings { drawn_intercepts: vec![vec![0.0; 2]; 3], ..settings.clone() }),
+        ("drawn_price_effects", RetailSettings { drawn_price_effects: Vec::new(), ..settings.clone() }),
+        ("intercepts", RetailSettings { drawn_intercepts: vec![vec![900.0; 3]; 3], ..settings }),
+    ] {
+        let why = Retail::new(wrong).err().unwrap().to_string();
+        assert!(why.contains(key), "{key}: {why}");
+    }
+}

@@ -1,0 +1,250 @@
+//! Demand models compared by their forecasts: at each of several origins they are fitted to the weeks before it and
+//! forecast those after it, beside forecasts that know nothing of prices (rolling-origin evaluation, Tashman 2000).
+
+use super::models::{Form, Week};
+use super::{Method, PriceEffect, Sales, checks};
+use serde_json::{Value, json};
+use std::ops::Range;
+
+/// Origins at which models are fitted anew.
+const ORIGINS: usize = 13;
+/// Half the width of a 90 % interval of a normal distribution, in standard deviations.
+const HALF_90: f64 = 1.644_853_627;
+/// Weeks of a year; with fewer than two years before the first origin no season is fitted.
+const YEAR: usize = 52;
+
+/// How well one model forecast.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What people call it.
+    pub name: String,
+    /// What was fitted; none for forecasts that know nothing of prices.
+    pub form: Option<Form>,
+    /// Whether it has a trend and a season.
+    pub calendar: bool,
+    /// Coefficients.
+    pub effects: usize,
+    /// Σ |units forecast − sold| / Σ sold over weeks and products.
+    pub wape: f64,
+    /// The same of all products' units together.
+    pub wape_total: f64,
+    /// The same of each product.
+    pub by_product: Vec<f64>,
+    /// Mean −log density of ln(units + ½), nats; lower is better.
+    pub log_score: f64,
+    /// The share of units sold within their 90 % prediction interval.
+    pub coverage: f64,
+}
+
+/// All models' forecasts of the same weeks, the best first.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// The best forecast first.
+    pub rows: Vec<Row>,
+    /// Weeks that were forecast.
+    pub weeks: usize,
+    /// Origins.
+    pub origins: usize,
+}
+
+/// Sums of one model's forecasts.
+#[derive(Default)]
+struct Tally {
+    absolute: Vec<f64>,
+    sold: Vec<f64>,
+    absolute_total: f64,
+    log_score: f64,
+    covered: f64,
+    count: f64,
+}
+
+impl Tally {
+    /// Adds the forecasts of `test`; those of `fitted` say how far off they are, in ln(units + ½).
+    fn add(
+        &mut self,
+        sales: &Sales,
+        fitted: Range<usize>,
+        test: Range<usize>,
+        effects: usize,
+        forecast: &dyn Fn(usize) -> Vec<f64>,
+    ) {
+        let n = sales.names.len();
+        let off = |t: usize| -> Vec<f64> {
+            let apart = |(u, e): (&f64, f64)| ((u + 0.5) / (e + 0.5)).ln();
+            sales.units[t].iter().zip(forecast(t)).map(apart).collect()
+        };
+        let residuals: Vec<Vec<f64>> = fitted.map(off).collect();
+        let weeks = residuals.len() as f64;
+        // Coefficients a product take from the weeks that tell its spread.
+        let free = (weeks - effects as f64 / n as f64).max(1.0);
+        let normal = |k: usize| {
+            let mean = residuals.iter().map(|r| r[k]).sum::<f64>() / weeks;
+            let square = residuals.iter().map(|r| (r[k] - mean).powi(2)).sum::<f64>() / free;
+            (mean, square.sqrt().max(1e-6))
+        };
+        let normals: Vec<(f64, f64)> = (0..n).map(normal).collect();
+        self.absolute.resize(n, 0.0);
+        self.sold.resize(n, 0.0);
+        for t in test {
+            let expected = forecast(t);
+            let mut total = 0.0;
+            for (k, (e, u)) in expected.iter().zip(&sales.units[t]).enumerate() {
+                self.absolute[k] += (e - u).abs();
+                self.sold[k] += u;
+                total += e - u;
+            }
+            self.absolute_total += total.abs();
+            for (r, (mean, spread)) in off(t).into_iter().zip(&normals) {
+                let z = (r - mean) / spread;
+                self.log_score += 0.5 * z * z + spread.ln() + 0.5 * std::f64::consts::TAU.ln();
+                self.covered += f64::from(u8::from(z.abs() <= HALF_90));
+                self.count += 1.0;
+            }
+        }
+    }
+
+    fn row(self, name: String, form: Option<Form>, calendar: bool, effects: usize) -> Row {
+        let sold: f64 = self.sold.iter().sum();
+        Row {
+            name,
+            form,
+            calendar,
+            effects,
+            wape: self.absolute.iter().sum::<f64>() / sold,
+            wape_total: self.absolute_total / sold,
+            by_product: self.absolute.iter().zip(&self.sold).map(|(a, s)| a / s).collect(),
+            log_score: self.log_score / self.count,
+            coverage: self.covered / self.count,
+        }
+    }
+}
+
+/// What people call a model; `calendar`: with trend and season.
+pub fn name(form: Form, calendar: bool) -> String {
+    let plain = match form {
+        Form::LogLog => "log-log, cross effects".to_owned(),
+        Form::Logit(method, effect) => {
+            let method = if method == Method::Likelihood { "maximum-likelihood" } else { "least-squares" };
+            format!("{method}, {}", if effect == PriceEffect::Common { "common" } else { "by-product" })
+        }
+    };
+    if calendar { format!("{plain}, trend and season") } else { plain }
+}
+
+/// Compares all models on a table. `numbers`: the calendar's week of each row. None where weeks are too few, or cannot be.
+pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
+    let weeks = sales.customers.len();
+    if weeks < 8 || checks::true_numbers(sales).is_err() {
+        return None;
+    }
+    let numbers: Vec<f64> = match numbers.len() == weeks {
+        true => numbers.iter().map(|x| f64::from(*x)).collect(),
+        false => (0..weeks).map(|t| t as f64).collect(),
+    };
+    let first = weeks / 2;
+    let step = (weeks - first).div_ceil(ORIGINS);
+    let origins: Vec<usize> = (first..weeks).step_by(step).collect();
+    let parts = || origins.iter().map(|o| (*o, *o..(o + step).min(weeks)));
+    let mut rows = Vec::new();
+    let logits = [Method::Likelihood, Method::LeastSquares]
+        .into_iter()
+        .flat_map(|m| [PriceEffect::Common, PriceEffect::ByProduct].map(|e| Form::Logit(m, e)));
+    for form in logits.chain([Form::LogLog]) {
+        for calendar in [false, true] {
+            if calendar && first < 2 * YEAR {
+                continue;
+            }
+            let mut tally = Tally::default();
+            let effects = parts().try_fold(0, |_, (origin, test)| {
+                let model = form.fit(sales, &numbers, origin, calendar)?;
+                let forecast = |t: usize| model.expected(Week::of(sales, &numbers, t));
+                tally.add(sales, 0..origin, test, model.effects(), &forecast);
+                Some(model.effects())
+            });
+            if let Some(effects) = effects {
+                rows.push(tally.row(name(form, calendar), Some(form), calendar, effects));
+            }
+        }
+    }
+    // An origin's shares of all customers, or of those of one week before.
+    let at = |from: Range<usize>, t: usize| -> Vec<f64> {
+        let customers: f64 = sales.customers[from.clone()].iter().sum();
+        let bought = |k: usize| sales.units[from.clone()].iter().map(|week| week[k]).sum::<f64>();
+        (0..sales.names.len()).map(|k| bought(k) / customers * sales.customers[t]).collect()
+    };
+    let lags = [(1, "last week (naive)"), (YEAR, "a year ago (naive)")].into_iter().filter(|(lag, _)| 2 * lag <= first);
+    for (lag, name) in lags {
+        let mut tally = Tally::default();
+        parts().for_each(|(o, test)| tally.add(sales, lag..o, test, 0, &|t| at(t - lag..t - lag + 1, t)));
+        rows.push(tally.row(name.into(), None, false, 0));
+    }
+    let mut tally = Tally::default();
+    parts().for_each(|(o, test)| tally.add(sales, 0..o, test, 0, &|t| at(0..o, t)));
+    rows.push(tally.row("mean share (naive)".into(), None, false, 0));
+    rows.retain(|row| row.wape.is_finite() && row.log_score.is_finite());
+    rows.sort_by(|a, b| a.wape.total_cmp(&b.wape));
+    Some(Comparison { rows, weeks: weeks - first, origins: origins.len() })
+}
+
+impl Comparison {
+    /// The logits without a calendar, best forecast first: what a market can be made of.
+    pub fn logits(&self) -> impl Iterator<Item = (Method, PriceEffect)> {
+        self.rows.iter().filter(|row| !row.calendar).filter_map(|row| match row.form? {
+            Form::Logit(method, effect) => Some((method, effect)),
+            Form::LogLog => None,
+        })
+    }
+
+    /// How well a logit forecast.
+    pub fn of(&self, method: Method, effect: PriceEffect) -> Option<&Row> {
+        self.rows.iter().find(|row| row.form == Some(Form::Logit(method, effect)) && !row.calendar)
+    }
+
+    /// The forecasts that know nothing of prices and are no worse than a model's.
+    pub fn unbeaten(&self, row: &Row) -> Vec<&str> {
+        self.rows.iter().filter(|r| r.form.is_none() && r.wape <= row.wape).map(|r| r.name.as_str()).collect()
+    }
+
+    /// The table for people.
+    pub fn lines(&self, names: &[String]) -> Vec<String> {
+        let wide = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+        let mut lines = vec![
+            format!(
+                "  forecasts of the last {} weeks from {} origins (WAPE: units forecast wrongly / units sold):",
+                self.weeks, self.origins
+            ),
+            format!("    {:<wide$}  effects    WAPE   total  log score  within 90 %   WAPE by product", ""),
+        ];
+        for row in &self.rows {
+            let mut line = format!(
+                "    {:<wide$}  {:>7}  {:>6.3}  {:>6.3}  {:>9.3}  {:>9.1} %  ",
+                row.name,
+                row.effects,
+                row.wape,
+                row.wape_total,
+                row.log_score,
+                100.0 * row.coverage
+            );
+            // More would not fit on a line.
+            for (k, wape) in row.by_product.iter().enumerate().take(8) {
+                line += &format!(" {} {wape:.2}", names[k]);
+            }
+            lines.push(line);
+        }
+        lines
+    }
+
+    /// The same as data.
+    pub fn json(&self) -> Value {
+        let one = |row: &Row| {
+            json!({
+                "name": row.name, "effects": row.effects, "wape": row.wape, "wape_total": row.wape_total,
+                "wape_by_product": row.by_product, "log_score": row.log_score, "coverage_90": row.coverage,
+            })
+        };
+        json!({"weeks": self.weeks, "origins": self.origins, "models": self.rows.iter().map(one).collect::<Vec<_>>()})
+    }
+}
+
+#[cfg(test)]
+mod tests;

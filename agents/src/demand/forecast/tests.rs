@@ -1,0 +1,50 @@
+use super::super::models::tests::market;
+use super::*;
+
+/// Where demand is a logit and prices matter, logits with an effect a product forecast best, within their intervals.
+#[test]
+fn the_true_model_forecasts_best() {
+    let sales = market(120, &[0.4, 2.0, 1.0], 0.2, 3);
+    let found = compare(&sales, &[]).unwrap();
+    assert_eq!((found.weeks, found.origins), (60, 12));
+    let (method, effect) = found.logits().next().unwrap();
+    assert_eq!(effect, PriceEffect::ByProduct, "{found:?}");
+    let best = found.of(method, effect).unwrap();
+    assert!(found.unbeaten(best).is_empty() && (0.82..0.97).contains(&best.coverage), "{best:?}");
+    let common = found.of(method, PriceEffect::Common).unwrap();
+    assert!(best.wape < common.wape && best.log_score < common.log_score, "{found:?}");
+    assert!(found.rows.windows(2).all(|pair| pair[0].wape <= pair[1].wape));
+}
+
+/// Where prices do not matter, who knows nothing of them forecasts as well, and that is said.
+#[test]
+fn prices_that_do_not_matter_beat_nobody() {
+    let mut found = 0;
+    for seed in 0..6 {
+        let sales = market(40, &[0.0, 0.0], 0.5, 20 + seed);
+        let sales = Sales { displays: vec![vec![0.0; 2]; 40], ..sales };
+        let all = compare(&sales, &[]).unwrap();
+        let row = all.of(Method::Likelihood, PriceEffect::ByProduct).unwrap();
+        found += usize::from(!all.unbeaten(row).is_empty());
+    }
+    assert!(found >= 4, "{found} of 6");
+}
+
+/// No number of a week changes the forecast of one before it.
+#[test]
+fn later_weeks_change_no_forecast() {
+    let sales = market(40, &[1.0, 1.5], 0.3, 5);
+    let mut cut = sales.clone();
+    cut.units[39] = vec![1.0, 1.0];
+    let [one, other] = [&sales, &cut].map(|s| compare(s, &[]).unwrap());
+    let last = |c: &Comparison| c.of(Method::LeastSquares, PriceEffect::Common).unwrap().wape;
+    assert_ne!(last(&one), last(&other));
+    let model =
+        |s: &Sales| Form::LogLog.fit(s, &[0.0; 40], 38, false).unwrap().expected(Week::of(&sales, &[0.0; 40], 38));
+    assert_eq!(model(&sales), model(&cut));
+}
+
+#[test]
+fn few_weeks_are_not_compared() {
+    assert!(compare(&market(7, &[1.0], 0.1, 1), &[]).is_none());
+}

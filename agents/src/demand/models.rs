@@ -1,0 +1,425 @@
+//! Demand models behind one interface, in closed form or by Newton's method in f64: what forecasts are compared and
+//! uncertainty is resampled with.
+//!
+//! Logit with an outside option (by maximum likelihood or by least squares of log shares), and log-log demand with cross
+//! effects. Each may have a trend and a yearly season, by the week's number in the calendar where dates are known.
+
+use super::{Method, PriceEffect, Sales, checks};
+use std::f64::consts::TAU;
+
+/// Weeks of a year.
+const YEAR: f64 = 365.25 / 7.0;
+/// Units that a product without sales counts as where a logarithm is taken.
+const FEWEST: f64 = 0.5;
+/// Steps in which Newton's method must have settled.
+const MOST_STEPS: usize = 60;
+/// The ridge penalty of standardised cross-price effects, a week of data. Cross effects are many and small.
+const CROSS_RIDGE: f64 = 0.2;
+/// The same of all other effects: it only keeps the solution unique.
+const RIDGE: f64 = 1e-6;
+
+/// One week as a forecast sees it. Lists have an entry a product.
+#[derive(Clone, Copy)]
+pub struct Week<'a> {
+    /// Shelf prices.
+    pub prices: &'a [f64],
+    /// Displays, 0 to 1.
+    pub displays: &'a [f64],
+    /// Potential customers.
+    pub customers: f64,
+    /// The week's number, in weeks.
+    pub number: f64,
+}
+
+impl<'a> Week<'a> {
+    /// Week `t` of a table.
+    pub fn of(sales: &'a Sales, numbers: &[f64], t: usize) -> Self {
+        Self {
+            prices: &sales.prices[t],
+            displays: &sales.displays[t],
+            customers: sales.customers[t],
+            number: numbers[t],
+        }
+    }
+}
+
+/// A demand that was fitted.
+pub trait Model {
+    /// Expected units of each product.
+    fn expected(&self, week: Week<'_>) -> Vec<f64>;
+
+    /// How many coefficients were fitted.
+    fn effects(&self) -> usize;
+}
+
+/// What can be fitted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Form {
+    /// Multinomial logit with an outside option.
+    Logit(Method, PriceEffect),
+    /// Log units of each product linear in the logs of all prices.
+    LogLog,
+}
+
+impl Form {
+    /// Fits the first weeks of a table; none where they say too little. `calendar`: with trend and season.
+    pub fn fit(self, sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Box<dyn Model>> {
+        match self {
+            Self::Logit(method, effect) => {
+                let weights = vec![1.0; weeks];
+                let logit =
+                    Logit::new(sales, numbers, &weights, effect, calendar).fit(sales, numbers, &weights, method)?;
+                Some(Box::new(logit))
+            }
+            Self::LogLog => Some(Box::new(LogLog::fit(sales, numbers, weeks, calendar)?)),
+        }
+    }
+}
+
+/// Trend, sine and cosine of a week.
+fn calendar_of(number: f64, middle: f64) -> [f64; 3] {
+    let (sine, cosine) = (TAU * number / YEAR).sin_cos();
+    [(number - middle) / YEAR, sine, cosine]
+}
+
+fn finite(all: &[f64]) -> bool {
+    all.iter().all(|x| x.is_finite())
+}
+
+/// Logit demand. Coefficients: a utility a product, price effects, a display effect if there are displays, and the
+/// calendar's three; prices and displays have mean 0 for each product.
+#[derive(Clone)]
+pub(super) struct Logit {
+    theta: Vec<f64>,
+    price: Vec<f64>,
+    display: Vec<f64>,
+    one_effect: bool,
+    shown: bool,
+    /// The middle of the weeks, if there are trend and season.
+    calendar: Option<f64>,
+}
+
+/// The entries of a row that are not zero.
+struct Row {
+    entries: [(usize, f64); 6],
+    len: usize,
+}
+
+impl Row {
+    fn entries(&self) -> &[(usize, f64)] {
+        &self.entries[..self.len]
+    }
+
+    fn dot(&self, theta: &[f64]) -> f64 {
+        self.entries().iter().map(|(i, x)| theta[*i] * x).sum()
+    }
+}
+
+impl Logit {
+    /// Before its fit, for weeks with these weights.
+    pub fn new(sales: &Sales, numbers: &[f64], weights: &[f64], effect: PriceEffect, calendar: bool) -> Self {
+        let (n, total) = (sales.names.len(), weights.iter().sum::<f64>());
+        let mean = |list: &[Vec<f64>], k: usize| weights.iter().zip(list).map(|(w, x)| w * x[k]).sum::<f64>() / total;
+        let one_effect = effect == PriceEffect::Common;
+        let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
+        let count = n + if one_effect { 1 } else { n } + usize::from(shown) + if calendar { 3 } else { 0 };
+        Self {
+            theta: vec![0.0; count],
+            price: (0..n).map(|k| mean(&sales.prices, k)).collect(),
+            display: (0..n).map(|k| mean(&sales.displays, k)).collect(),
+            one_effect,
+            shown,
+            calendar: calendar.then(|| numbers[..weights.len()].iter().sum::<f64>() / weights.len() as f64),
+        }
+    }
+
+    fn price_columns(&self) -> usize {
+        if self.one_effect { 1 } else { self.price.len() }
+    }
+
+    fn row(&self, week: Week<'_>, k: usize) -> Row {
+        let n = self.price.len();
+        let mut row = Row { entries: [(0, 0.0); 6], len: 0 };
+        let mut push = |i: usize, x: f64| {
+            row.entries[row.len] = (i, x);
+            row.len += 1;
+        };
+        push(k, 1.0);
+        push(n + if self.one_effect { 0 } else { k }, self.price[k] - week.prices[k]);
+        let mut next = n + self.price_columns();
+        if self.shown {
+            push(next, week.displays[k] - self.display[k]);
+            next += 1;
+        }
+        if let Some(middle) = self.calendar {
+            calendar_of(week.number, middle).into_iter().enumerate().for_each(|(i, x)| push(next + i, x));
+        }
+        row
+    }
+
+    /// Rows of the weeks, product after product.
+    fn rows(&self, sales: &Sales, numbers: &[f64], weeks: usize) -> Vec<Row> {
+        let n = self.price.len();
+        (0..weeks * n).map(|i| self.row(Week::of(sales, numbers, i / n), i % n)).collect()
+    }
+
+    /// Fits weighted weeks; none where they say too little, or Newton's method does not settle.
+    pub fn fit(mut self, sales: &Sales, numbers: &[f64], weights: &[f64], method: Method) -> Option<Self> {
+        let weeks = weights.iter().filter(|w| **w > 0.0).count();
+        if weeks <= self.theta.len() {
+            return None;
+        }
+        let rows = self.rows(sales, numbers, weights.len());
+        let settled = match method {
+            Method::LeastSquares => self.least_squares(&rows, sales, weights),
+            Method::Likelihood => self.likelihood(&rows, sales, weights),
+        };
+        (settled.is_some() && finite(&self.theta)).then_some(self)
+    }
+
+    fn least_squares(&mut self, rows: &[Row], sales: &Sales, weights: &[f64]) -> Option<()> {
+        let (n, count) = (self.price.len(), self.theta.len());
+        let (mut gram, mut right) = (vec![vec![0.0; count]; count], vec![0.0; count]);
+        for (t, weight) in weights.iter().enumerate() {
+            let outside = (sales.customers[t] - sales.units[t].iter().sum::<f64>()).ln();
+            for (row, units) in rows[t * n..][..n].iter().zip(&sales.units[t]) {
+                let y = units.max(FEWEST).ln() - outside;
+                for (i, x) in row.entries() {
+                    right[*i] += weight * x * y;
+                    row.entries().iter().for_each(|(j, z)| gram[*i][*j] += weight * x * z);
+                }
+            }
+        }
+        self.theta = times(&checks::inverse(&gram).ok()?, &right);
+        Some(())
+    }
+
+    /// The log-likelihood, apart from what does not change.
+    fn log_likelihood(rows: &[Row], sales: &Sales, weights: &[f64], theta: &[f64]) -> f64 {
+        let n = sales.names.len();
+        let week = |(t, weight): (usize, &f64)| {
+            let utilities: Vec<f64> = rows[t * n..][..n].iter().map(|row| row.dot(theta)).collect();
+            let top = utilities.iter().copied().fold(0.0, f64::max);
+            let sum = (-top).exp() + utilities.iter().map(|u| (u - top).exp()).sum::<f64>();
+            let chosen: f64 = utilities.iter().zip(&sales.units[t]).map(|(u, x)| u * x).sum();
+            weight * (chosen - sales.customers[t] * (top + sum.ln()))
+        };
+        weights.iter().enumerate().map(week).sum()
+    }
+
+    fn likelihood(&mut self, rows: &[Row], sales: &Sales, weights: &[f64]) -> Option<()> {
+        let (n, count) = (self.price.len(), self.theta.len());
+        if self.theta.iter().all(|x| *x == 0.0) {
+            self.least_squares(rows, sales, weights)?; // a start that is near
+        }
+        let mut value = Self::log_likelihood(rows, sales, weights, &self.theta);
+        for _ in 0..MOST_STEPS {
+            let (mut slope, mut information) = (vec![0.0; count], vec![vec![0.0; count]; count]);
+            for (t, weight) in weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+                let rows = &rows[t * n..][..n];
+                let shares = shares(rows.iter().map(|row| row.dot(&self.theta)).collect());
+                let (customers, mut mean) = (weight * sales.customers[t], vec![0.0; count]);
+                for ((row, share), units) in rows.iter().zip(&shares).zip(&sales.units[t]) {
+                    for (i, x) in row.entries() {
+                        slope[*i] += x * (weight * units - customers * share);
+                        mean[*i] += x * share;
+                        row.entries().iter().for_each(|(j, z)| information[*i][*j] += customers * share * x * z);
+                    }
+                }
+                for (line, a) in information.iter_mut().zip(&mean) {
+                    line.iter_mut().zip(&mean).for_each(|(x, b)| *x -= customers * a * b);
+                }
+            }
+            let step = times(&checks::inverse(&information).ok()?, &slope);
+            let gain: f64 = step.iter().zip(&slope).map(|(a, b)| a * b).sum();
+            // Twice the gain that is left, in nats: standard errors to go, squared.
+            if gain < 1e-8 {
+                return Some(());
+            }
+            let mut rate = 1.0;
+            loop {
+                let next: Vec<f64> = self.theta.iter().zip(&step).map(|(x, d)| x + rate * d).collect();
+                let there = Self::log_likelihood(rows, sales, weights, &next);
+                if there >= value - 1e-12 * value.abs() {
+                    (self.theta, value) = (next, there);
+                    break;
+                }
+                rate *= 0.5;
+                if rate < 1e-8 {
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Coefficients as people know them: a_k, b_k, g.
+    pub fn coefficients(&self) -> Drawn {
+        let n = self.price.len();
+        let effect = |k: usize| self.theta[n + if self.one_effect { 0 } else { k }];
+        let display_effect = if self.shown { self.theta[n + self.price_columns()] } else { 0.0 };
+        let level = |k: usize| self.theta[k] + effect(k) * self.price[k] - display_effect * self.display[k];
+        Drawn { intercepts: (0..n).map(level).collect(), price_effects: (0..n).map(effect).collect(), display_effect }
+    }
+}
+
+fn times(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
+    matrix.iter().map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum()).collect()
+}
+
+/// Shares of utilities beside an outside option of utility 0.
+fn shares(mut utilities: Vec<f64>) -> Vec<f64> {
+    let top = utilities.iter().copied().fold(0.0, f64::max);
+    utilities.iter_mut().for_each(|u| *u = (*u - top).exp());
+    let sum = (-top).exp() + utilities.iter().sum::<f64>();
+    utilities.iter_mut().for_each(|w| *w /= sum);
+    utilities
+}
+
+impl Model for Logit {
+    fn expected(&self, week: Week<'_>) -> Vec<f64> {
+        let utilities = (0..self.price.len()).map(|k| self.row(week, k).dot(&self.theta)).collect();
+        shares(utilities).into_iter().map(|share| share * week.customers).collect()
+    }
+
+    fn effects(&self) -> usize {
+        self.theta.len()
+    }
+}
+
+/// ln(units / customers) of each product, linear in the logs of all prices, its own display and the calendar: ridge
+/// regression in standardised columns, with a penalty on cross effects.
+struct LogLog {
+    /// The level and the coefficients of each product's columns.
+    products: Vec<(f64, Vec<f64>)>,
+    /// Means of the columns, each product's.
+    means: Vec<Vec<f64>>,
+    calendar: Option<f64>,
+    shown: bool,
+}
+
+impl LogLog {
+    fn columns(&self, week: Week<'_>, k: usize) -> Vec<f64> {
+        let mut columns: Vec<f64> = week.prices.iter().map(|p| p.max(1e-9).ln()).collect();
+        if self.shown {
+            columns.push(week.displays[k]);
+        }
+        columns.extend(self.calendar.iter().flat_map(|middle| calendar_of(week.number, *middle)));
+        columns
+    }
+
+    fn fit(sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Self> {
+        let n = sales.names.len();
+        let total = weeks as f64;
+        let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
+        let calendar = calendar.then(|| numbers[..weeks].iter().sum::<f64>() / total);
+        let mut model = Self { products: Vec::new(), means: Vec::new(), calendar, shown };
+        for k in 0..n {
+            let rows: Vec<Vec<f64>> = (0..weeks).map(|t| model.columns(Week::of(sales, numbers, t), k)).collect();
+            let y: Vec<f64> = (0..weeks).map(|t| (sales.units[t][k].max(FEWEST) / sales.customers[t]).ln()).collect();
+            let count = rows[0].len();
+            // Own level, price, display and calendar are hardly penalised: they must be fewer than the weeks.
+            if weeks <= 2 + count - n {
+                return None;
+            }
+            let level = y.iter().sum::<f64>() / total;
+            let mean: Vec<f64> = (0..count).map(|c| rows.iter().map(|row| row[c]).sum::<f64>() / total).collect();
+            let size = |c: usize| {
+                let square = rows.iter().map(|row| (row[c] - mean[c]).powi(2)).sum::<f64>() / total;
+                if square > 1e-18 { square.sqrt() } else { 1.0 }
+            };
+            let sizes: Vec<f64> = (0..count).map(size).collect();
+            let (mut gram, mut right) = (vec![vec![0.0; count]; count], vec![0.0; count]);
+            for (row, y) in rows.iter().zip(&y) {
+                let z: Vec<f64> = (0..count).map(|c| (row[c] - mean[c]) / sizes[c]).collect();
+                for i in 0..count {
+                    right[i] += z[i] * (y - level);
+                    gram[i].iter_mut().zip(&z).for_each(|(g, x)| *g += z[i] * x);
+                }
+            }
+            for (i, line) in gram.iter_mut().enumerate() {
+                line[i] += total * if i < n && i != k { CROSS_RIDGE } else { RIDGE };
+            }
+            let solved = times(&checks::inverse(&gram).ok()?, &right);
+            let effects: Vec<f64> = solved.iter().zip(&sizes).map(|(b, s)| b / s).collect();
+            if !finite(&effects) {
+                return None;
+            }
+            model.products.push((level, effects));
+            model.means.push(mean);
+        }
+        Some(model)
+    }
+}
+
+impl Model for LogLog {
+    fn expected(&self, week: Week<'_>) -> Vec<f64> {
+        let one = |(k, (level, effects)): (usize, &(f64, Vec<f64>))| {
+            let columns = self.columns(week, k);
+            let moved: f64 = (0..effects.len()).map(|c| effects[c] * (columns[c] - self.means[k][c])).sum();
+            week.customers * (level + moved).min(0.0).exp()
+        };
+        self.products.iter().enumerate().map(one).collect()
+    }
+
+    fn effects(&self) -> usize {
+        self.products.iter().map(|(_, effects)| 1 + effects.len()).sum()
+    }
+}
+
+/// Coefficients of a logit as they may be: one draw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// a_k, a product each.
+    pub intercepts: Vec<f64>,
+    /// b_k, a product each.
+    pub price_effects: Vec<f64>,
+    /// g.
+    pub display_effect: f64,
+}
+
+/// Draws of a fitted logit's coefficients, from the circular block bootstrap (Politis and Romano 1992): blocks of
+/// neighbouring weeks, as many as the cube root of all, are drawn and demand is fitted again. What draws differ from the
+/// fit is widened by √(weeks / (weeks − coefficients)), as residuals of a fit are too small by so much. Fewer than
+/// `count` where weeks that were drawn say too little. Units of `seed`: any.
+pub fn draws(sales: &Sales, method: Method, effect: PriceEffect, count: usize, seed: u64) -> Vec<Drawn> {
+    use agon_core::rng::{Rng, Stream};
+    let weeks = sales.customers.len();
+    if checks::true_numbers(sales).is_err() || weeks == 0 {
+        return Vec::new();
+    }
+    let (numbers, even) = (vec![0.0; weeks], vec![1.0; weeks]);
+    let Some(whole) = Logit::new(sales, &numbers, &even, effect, false).fit(sales, &numbers, &even, method) else {
+        return Vec::new();
+    };
+    let center = whole.coefficients();
+    let wider = (weeks as f64 / (weeks - whole.effects()) as f64).sqrt();
+    let apart =
+        |at: &[f64], found: &[f64]| at.iter().zip(found).map(|(a, b)| a + wider * (b - a)).collect::<Vec<f64>>();
+    let block = (weeks as f64).cbrt().ceil() as usize;
+    let mut rng = Rng::new(seed, Stream::Eval, 0);
+    let mut drawn = Vec::with_capacity(count);
+    for _ in 0..2 * count {
+        if drawn.len() == count {
+            break;
+        }
+        let mut weights = vec![0.0; weeks];
+        let mut left = weeks;
+        while left > 0 {
+            let first = rng.below(weeks as u32) as usize;
+            (first..first + block.min(left)).for_each(|t| weights[t % weeks] += 1.0);
+            left -= block.min(left);
+        }
+        let Some(fit) = whole.clone().fit(sales, &numbers, &weights, method) else { continue };
+        let found = fit.coefficients();
+        drawn.push(Drawn {
+            intercepts: apart(&center.intercepts, &found.intercepts),
+            price_effects: apart(&center.price_effects, &found.price_effects),
+            display_effect: center.display_effect + wider * (found.display_effect - center.display_effect),
+        });
+    }
+    drawn
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,94 @@
+use super::super::{Method, PriceEffect, Sales, fit};
+use super::*;
+use agon_core::rng::{Rng, Stream};
+
+/// Sales of a known logit: expected ones, moved week by week by noise in utility.
+pub fn market(weeks: usize, effects: &[f64], noise: f64, seed: u64) -> Sales {
+    let mut rng = Rng::new(seed, Stream::Env, 0);
+    let n = effects.len();
+    let mut sales = Sales { names: (0..n).map(|k| format!("p{k}")).collect(), ..Sales::default() };
+    for t in 0..weeks {
+        let prices: Vec<f64> = (0..n).map(|k| 2.0 + 0.3 * k as f64 + rng.range(-0.5, 0.5)).collect();
+        let displays: Vec<f64> = (0..n).map(|k| if (t + k) % 4 == 0 { rng.f64() } else { 0.0 }).collect();
+        let mut utility = |k: usize| 0.5 - effects[k] * prices[k] + 0.8 * displays[k] + noise * rng.normal();
+        let utilities = (0..n).map(&mut utility).collect();
+        sales.units.push(shares(utilities).into_iter().map(|s| (20_000.0 * s).round()).collect());
+        sales.prices.push(prices);
+        sales.displays.push(displays);
+        sales.customers.push(20_000.0);
+    }
+    sales
+}
+
+/// The same coefficients as by the other route: accelerated descent and orthogonal factors on tensors.
+#[test]
+fn both_routes_to_a_logit_agree() {
+    let sales = market(60, &[1.0, 1.5, 0.7], 0.3, 1);
+    let (numbers, weights) = (vec![0.0; 60], vec![1.0; 60]);
+    for method in [Method::Likelihood, Method::LeastSquares] {
+        for effect in [PriceEffect::Common, PriceEffect::ByProduct] {
+            let wanted = fit(&sales, method, effect).unwrap();
+            let own = Logit::new(&sales, &numbers, &weights, effect, false).fit(&sales, &numbers, &weights, method);
+            let own = own.unwrap().coefficients();
+            for k in 0..3 {
+                assert!((own.intercepts[k] - wanted.intercepts[k].value).abs() < 1e-5, "{method:?} {own:?}");
+                assert!((own.price_effects[k] - wanted.price_effects[k].value).abs() < 1e-5, "{method:?} {own:?}");
+            }
+            assert!((own.display_effect - wanted.display_effect.value).abs() < 1e-5, "{method:?} {own:?}");
+        }
+    }
+}
+
+/// Without noise a log-log demand forecasts what a log-log shop sells, cross effects and season included.
+#[test]
+fn log_log_finds_a_log_log_demand() {
+    let mut sales = market(150, &[1.0, 1.5], 0.0, 2);
+    sales.displays = vec![vec![0.0; 2]; 150];
+    let numbers: Vec<f64> = (0..150).map(f64::from).collect();
+    for (t, units) in sales.units.iter_mut().enumerate() {
+        let p = &sales.prices[t];
+        let season = (0.2 * (TAU * t as f64 / YEAR).sin()).exp();
+        *units = vec![900.0 * p[0].powf(-2.5) * p[1].powf(0.4) * season, 700.0 * p[1].powf(-1.5) * season];
+    }
+    let off = |calendar: bool| {
+        let model = Form::LogLog.fit(&sales, &numbers, 110, calendar).unwrap();
+        let (mut off, mut sold) = (0.0, 0.0);
+        for t in 110..150 {
+            for (e, u) in model.expected(Week::of(&sales, &numbers, t)).iter().zip(&sales.units[t]) {
+                off += (e - u).abs();
+                sold += u;
+            }
+        }
+        off / sold
+    };
+    assert!(off(true) < 0.03, "{}", off(true));
+    assert!(off(false) > 3.0 * off(true), "the season is not nothing: {}", off(false));
+}
+
+/// The spread of draws is the error that estimates have: it is compared with that over tables of the same shop.
+#[test]
+fn draws_spread_as_estimates_do() {
+    let spread = |all: &[f64]| {
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        (all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (all.len() - 1) as f64).sqrt()
+    };
+    for method in [Method::LeastSquares, Method::Likelihood] {
+        let (mut within, mut estimates) = (0.0, Vec::new());
+        for seed in 0..60 {
+            let sales = market(60, &[1.0, 1.5], 0.4, 100 + seed);
+            estimates.push(fit(&sales, method, PriceEffect::ByProduct).unwrap().price_effects[0].value);
+            if seed < 10 {
+                let drawn = draws(&sales, method, PriceEffect::ByProduct, 60, seed);
+                assert_eq!(drawn.len(), 60);
+                assert_eq!(
+                    drawn,
+                    draws(&sales, method, PriceEffect::ByProduct, 60, seed),
+                    "the same seed, the same draws"
+                );
+                within += spread(&drawn.iter().map(|d| d.price_effects[0]).collect::<Vec<_>>()) / 10.0;
+            }
+        }
+        let ratio = within / spread(&estimates);
+        assert!((0.75..1.3).contains(&ratio), "{method:?}: {ratio}");
+    }
+}
