@@ -366,7 +366,7 @@ pub const AGENTS: &[Entry] = &[
     Entry {
         kind: "cem",
         about: "Cross-entropy method over the weights of a small network, without gradients: all actions, masks",
-        verified: "the truncated normal's moments and a paraboloid's top in closed form; CartPole, pendulum",
+        verified: "the truncated normal's moments and a paraboloid's top in closed form; CartPole",
         declared: cem::Config::declared,
         resolve: |table| Ok(read::<cem::Config>(table)?.write()),
         build: Build::HostAgent(|table, context| Ok(Box::new(Cem::new(read(table)?, context)?))),
