@@ -11,6 +11,7 @@ mod device;
 mod doctor;
 mod duel;
 mod eval;
+mod lift;
 mod market;
 mod networks;
 mod plan;
