@@ -8,6 +8,7 @@ use crate::task::{Task, Verdict, refuse};
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
+use agon_agents::demand::forecast;
 use agon_agents::demand::{Estimate, Method, Sales};
 use agon_agents::registry::{Data, DataStart, Model, find_model};
 use agon_agents::train::{Examined, Part, Training};
@@ -84,14 +85,18 @@ impl DataTask {
         let eval = DataEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
         let fit = FitSettings::read(&source.section("fit")?).map_err(within("fit"))?;
         let data = market::data_of(path, source, &fit)?;
-        if fit.method != Method::Likelihood {
+        if fit.method == Some(Method::LeastSquares) {
             let message = "least squares are solved at once: there is nothing to train; use maximum-likelihood";
             return Err(within("fit")(vec![Issue::value("method", message)]));
         }
         let table = market::read(&data, &fit)?;
         let name = source.name(path)?;
+        let mut lines = market::lines_of_table(&data, &table);
+        if let Some(comparison) = forecast::compare(&table.sales, &table.weeks) {
+            lines.extend(comparison.lines(&table.sales.names));
+        }
         let task = Self {
-            lines: market::lines_of_table(&data, &table),
+            lines,
             resolved: resolve(source, &name, model, &model_settings, &train, &eval, &fit)?,
             name,
             model,

@@ -4,6 +4,7 @@
 use crate::checkpoints::{self, Acting, Target, locate};
 use crate::device;
 use crate::duel::{self, Contender, Who};
+use crate::lift::{CHARGED, Lift};
 use crate::plan::{Plan, stopped};
 use crate::scenarios;
 use crate::tables::Tables;
@@ -86,6 +87,10 @@ pub struct Scores {
     pub optimum: Option<f64>,
     /// What else was counted of the agent's episodes.
     pub counted: Vec<Counted>,
+    /// The share earned more than by the prices charged, where demand was fitted.
+    pub lift: Option<Lift>,
+    /// What must be known first.
+    pub warnings: Vec<String>,
 }
 
 /// What is evaluated: a policy by its returns, or a player by games against others.
@@ -162,10 +167,10 @@ impl Candidate {
         let baselines: Vec<&String> = plan.eval.baselines.iter().filter(|b| *b != name).collect();
         let games = matches!(self, Self::Contender(_));
         let players = if games { 1 } else { 1 + baselines.len() };
-        let mut tell = |i: usize, who: &str| {
+        let tell = |progress: &mut dyn FnMut(String), i: usize, who: &str| {
             progress(format!("final evaluation: {episodes} episodes by {who}, player {i} of {players}"));
         };
-        tell(1, name);
+        tell(progress, 1, name);
         let meetings = self.meet(plan, episodes, seed, 0, watch)?;
         let all: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
         let mut scores = Vec::new();
@@ -176,7 +181,7 @@ impl Candidate {
             }
         } else {
             for (i, player) in baselines.into_iter().enumerate() {
-                tell(i + 2, player);
+                tell(progress, i + 2, player);
                 let meetings = Self::player(plan, player, seed)?.meet(plan, episodes, seed, 0, &mut |_| {})?;
                 let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
                 let pairs: Vec<f64> = all.iter().zip(&returns).map(|(own, other)| own - other).collect();
@@ -196,7 +201,19 @@ impl Candidate {
         let regret = meetings.first().and_then(|(_, e)| Regret::of(e));
         let agent = Score { regret, ..Score::of(name, &all, games) };
         let optimum = plan.eval_env(1)?.optimum();
-        Ok(Scores { agent, baselines: scores, optimum, counted })
+        let lift = match self {
+            Self::Policy(who) if name != CHARGED => Lift::of(plan, &mut **who, seed, progress)?,
+            _ => None,
+        };
+        let mut warnings: Vec<String> = plan.report.iter().filter_map(|report| report.doubt.clone()).collect();
+        let mean = |name: &str| scores.iter().find(|s| s.name == name).map(|s| s.mean);
+        if let (true, Some(charged), Some(random)) = (plan.report.is_some(), mean(CHARGED), mean("random"))
+            && charged < random
+        {
+            let why = "the prices charged earn less than random ones under the fitted demand: it is hardly the shop's";
+            warnings.push(format!("WARNING: {why}"));
+        }
+        Ok(Scores { agent, baselines: scores, optimum, counted, lift, warnings })
     }
 }
 
@@ -230,6 +247,12 @@ impl Scores {
         if let Some(regret) = &self.agent.regret {
             scores["regret"] = regret.json();
         }
+        if let Some(lift) = &self.lift {
+            scores["lift_over_charged"] = lift.json().into();
+        }
+        if !self.warnings.is_empty() {
+            scores["warnings"] = json!(self.warnings);
+        }
         scores
     }
 
@@ -247,7 +270,8 @@ impl Scores {
         let most = scores.iter().map(|s| s.mean.abs()).fold(0.0, f64::max);
         let digits = if most >= 10_000.0 { 0 } else { digits(most, 2) };
         let wide = scores.iter().map(|s| s.name.chars().count() + 1).max().unwrap_or(0).max(22);
-        let mut out = format!("{:<wide$}{:>14}{:>14}", "", "mean return", "95 %");
+        let mut out: String = self.warnings.iter().map(|w| format!("{w}\n")).collect();
+        out += &format!("{:<wide$}{:>14}{:>14}", "", "mean return", "95 %");
         out += match (&self.agent.regret, &optimum) {
             (Some(_), _) => "        regret          95 %  of clairvoyant",
             (None, Some(_)) => "    of optimum",
@@ -270,7 +294,10 @@ impl Scores {
         if self.agent.regret.is_some() {
             out += "regret and shares are expected ones, against the clairvoyant in the same episodes\n";
         }
-        for (score, (mean, ci95)) in self.baselines.iter().filter_map(|s| s.lift.map(|lift| (s, lift))) {
+        out += &self.lift.as_ref().map_or(String::new(), Lift::line);
+        // Where the error of estimation is known, an interval without it would say less than it seems to.
+        let told = |s: &&Score| self.lift.is_none() || s.name != CHARGED;
+        for (score, (mean, ci95)) in self.baselines.iter().filter(told).filter_map(|s| s.lift.map(|lift| (s, lift))) {
             // Of what may be zero, or is a small part of the difference, a percentage says nothing.
             let sure = score.ci95.is_some_and(|half| score.mean > half) && mean.abs() < 10.0 * score.mean;
             let share = if sure { format!("  ({:+.2} %)", 100.0 * mean / score.mean) } else { String::new() };
@@ -484,7 +511,15 @@ mod tests {
         ] {
             let base = Score { mean, ci95, lift: Some((lift, 1.0)), ..Score::of("base", &[], false) };
             let agent = Score::of("agent", &[mean + lift], false);
-            let table = Scores { agent, baselines: vec![base], optimum: None, counted: Vec::new() }.table();
+            let table = Scores {
+                agent,
+                baselines: vec![base],
+                optimum: None,
+                counted: Vec::new(),
+                lift: None,
+                warnings: Vec::new(),
+            }
+            .table();
             let line = table.lines().find(|l| l.starts_with("earned")).unwrap();
             assert!(line.ends_with(shown) && line.contains('%') != shown.is_empty(), "{line}");
         }
@@ -493,7 +528,14 @@ mod tests {
     #[test]
     fn one_episode_has_no_interval() {
         let counted = vec![Counted { name: "price".into(), mean: 2.0, ci95: mean_ci95(&[2.0]).1 }];
-        let scores = Scores { agent: Score::of("a", &[109.0], false), baselines: Vec::new(), optimum: None, counted };
+        let scores = Scores {
+            agent: Score::of("a", &[109.0], false),
+            baselines: Vec::new(),
+            optimum: None,
+            counted,
+            lift: None,
+            warnings: Vec::new(),
+        };
         assert!(!scores.table().contains('±'), "{}", scores.table());
         assert!(scores.json()["ci95"].is_null() && scores.json()["counted"][0]["ci95"].is_null());
         assert!(Score::of("a", &[1.0, 1.0], false).ci95 == Some(0.0), "two that agree have one, of no width");

@@ -12,6 +12,7 @@ mod device;
 mod doctor;
 mod duel;
 mod eval;
+mod lift;
 mod market;
 mod networks;
 mod plan;

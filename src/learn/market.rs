@@ -3,7 +3,9 @@
 use crate::sales::{self, FitSettings, SalesTable, median};
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
-use agon_agents::demand::{self, Fit, Method, PriceEffect};
+use agon_agents::demand::forecast::{self, Comparison};
+use agon_agents::demand::models::{self, Drawn, Form};
+use agon_agents::demand::{self, DemandError, Fit, Method, PriceEffect};
 use agon_core::settings::Issue;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ pub struct Report {
     pub lines: Vec<String>,
     /// For `fit.json`.
     pub json: Value,
+    /// Why it is no basis for prices, if it is none.
+    pub doubt: Option<String>,
 }
 
 /// The table that a scenario's `[fit]` names, beside the scenario.
@@ -47,7 +51,9 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
     {
         return Err(wrong(why));
     }
-    let fit = demand::fit(&table.sales, settings.method, settings.price_effect).map_err(|e| wrong(e.to_string()))?;
+    let comparison = forecast::compare(&table.sales, &table.weeks);
+    let (settings, fit) = choose(&table, settings, comparison.as_ref()).map_err(|e| wrong(e.to_string()))?;
+    let settings = &settings;
     let names = &table.sales.names;
     let upward: Vec<String> = fit.wrong_prices(names).map(|(name, b)| format!("{name} ({b})")).collect();
     if !upward.is_empty() {
@@ -77,10 +83,72 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         ("charged", json!(table.sales.prices)),
         ("week_numbers", json!(table.weeks)),
     ];
+    let (method, effect) = chosen(settings);
+    if !["intercepts", "price_effects", "display_effects"].iter().any(|key| env.contains_key(*key)) {
+        let count = env.get("draws").and_then(Value::as_u64).filter(|n| (1..=10_000).contains(n)).unwrap_or(DRAWS);
+        let drawn = models::draws(&table.sales, method, effect, count as usize, SEED);
+        let column = |of: fn(&Drawn) -> &Vec<f64>| drawn.iter().map(|d| of(d).clone()).collect::<Vec<_>>();
+        let displays: Vec<_> = drawn.iter().map(|d| vec![d.display_effect; names.len()]).collect();
+        env.entry("drawn_intercepts").or_insert(json!(column(|d| &d.intercepts)));
+        env.entry("drawn_price_effects").or_insert(json!(column(|d| &d.price_effects)));
+        env.entry("drawn_display_effects").or_insert(json!(displays));
+    }
     for (key, value) in found {
         env.entry(key).or_insert(value);
     }
-    Ok(Report { lines: lines(path, settings, &table, &fit), json: as_json(settings, &table, &fit) })
+    let doubt = comparison.as_ref().and_then(|c| {
+        let row = c.of(method, effect)?;
+        let unbeaten = c.unbeaten(row);
+        let rivals = unbeaten.join(" and ");
+        (!unbeaten.is_empty())
+            .then(|| format!("WARNING: the fitted demand forecasts no better than {rivals}: it is no basis for prices"))
+    });
+    let mut json = as_json(settings, &table, &fit);
+    json["forecasts"] = comparison.as_ref().map_or(Value::Null, Comparison::json);
+    json["doubt"] = json!(doubt);
+    let mut lines = lines(path, settings, &table, &fit);
+    lines.splice(..0, doubt.clone());
+    match &comparison {
+        Some(comparison) => lines.extend(comparison.lines(names)),
+        None => {
+            lines.push("  note: too few weeks to compare forecasts: nobody knows whether demand is described".into())
+        }
+    }
+    Ok(Report { lines, json, doubt })
+}
+
+/// Demands drawn for the error of estimation, where the scenario does not say how many.
+const DRAWS: u64 = 200;
+/// Their seed: the same table gives the same draws.
+const SEED: u64 = 1_000_003;
+
+/// How demand is estimated, once it is chosen.
+fn chosen(settings: &FitSettings) -> (Method, PriceEffect) {
+    (settings.method.unwrap_or(Method::Likelihood), settings.price_effect.unwrap_or(PriceEffect::ByProduct))
+}
+
+/// Fits as the settings say, or, where they do not, as forecasts best among what a market can be made of: price effects
+/// must be positive. The settings come back with what was chosen.
+fn choose(
+    table: &SalesTable,
+    settings: &FitSettings,
+    comparison: Option<&Comparison>,
+) -> Result<(FitSettings, Fit), DemandError> {
+    let fitted = |method, effect| {
+        let of = FitSettings { method: Some(method), price_effect: Some(effect), ..settings.clone() };
+        demand::fit(&table.sales, method, effect).map(|fit| (of, fit))
+    };
+    if settings.method.is_none() {
+        let fits = |effect: PriceEffect| settings.price_effect.is_none_or(|wanted| wanted == effect);
+        for (method, effect) in comparison.into_iter().flat_map(Comparison::logits).filter(|(_, e)| fits(*e)) {
+            match fitted(method, effect) {
+                Ok((of, fit)) if fit.wrong_prices(&table.sales.names).next().is_none() => return Ok((of, fit)),
+                _ => {}
+            }
+        }
+    }
+    let (method, effect) = chosen(settings);
+    fitted(method, effect)
 }
 
 /// Why units and prices seem to be in each other's columns: numbers under `units` would be prices at such costs, and
@@ -126,7 +194,7 @@ fn below_cost(table: &SalesTable, settings: &FitSettings) -> Option<String> {
 
 /// Why a price that never moves stands in the way: nothing is known of its effect, or of its bounds.
 fn still(table: &SalesTable, settings: &FitSettings, env: &Map<String, Value>) -> Option<String> {
-    let (common, n) = (settings.price_effect == PriceEffect::Common, table.products.len());
+    let (common, n) = (settings.price_effect == Some(PriceEffect::Common), table.products.len());
     let bounded = ["low", "high"].iter().all(|key| env.contains_key(*key));
     let none_moves = (0..n).all(|k| table.sales.price_stands_still(k));
     if common && bounded && !none_moves {
@@ -203,12 +271,15 @@ pub fn lines_of_table(path: &Path, table: &SalesTable) -> Vec<String> {
 
 fn lines(path: &Path, settings: &FitSettings, table: &SalesTable, fit: &Fit) -> Vec<String> {
     let mut lines = lines_of_table(path, table);
-    let quality = match settings.method {
+    let (method, effect) = chosen(settings);
+    let quality = match method {
         Method::LeastSquares => format!("R² {:.3}", fit.quality),
         Method::Likelihood => format!("log-likelihood {:.6} a customer", fit.quality),
     };
-    lines
-        .push(format!("  {quality}; price effects and own-price elasticities (± standard errors, clustered by week):"));
+    lines.push(format!(
+        "  {}: {quality}; price effects and own-price elasticities (± standard errors, clustered by week):",
+        forecast::name(Form::Logit(method, effect), false)
+    ));
     let wide = table.sales.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     for ((name, b), e) in table.sales.names.iter().zip(&fit.price_effects).zip(&fit.elasticities) {
         lines.push(format!("    {name:<wide$}  {b:<20} elasticity {e}"));
@@ -226,7 +297,7 @@ fn as_json(settings: &FitSettings, table: &SalesTable, fit: &Fit) -> Value {
     let all = |list: &[demand::Estimate]| list.iter().map(|e| json!([e.value, e.error])).collect::<Vec<_>>();
     json!({
         "settings": settings.write(),
-        "method": settings.method.to_value(),
+        "method": chosen(settings).0.to_value(),
         "products": table.sales.names,
         "weeks_kept": table.weeks.len(),
         "left_out": table.left_out,

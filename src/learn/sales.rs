@@ -36,10 +36,11 @@ agon_core::settings! {
         cost: String = "wholesale_{}".into();
         /// Columns of the displays, 0 to 1; empty if there are none.
         display: String = "display_{}".into();
-        /// How demand is estimated.
-        method: Method = Method::Likelihood;
-        /// Whether all products share one price effect.
-        price_effect: PriceEffect = PriceEffect::ByProduct;
+        /// How demand is estimated; if left out, as it forecasts best (maximum-likelihood where nothing can be compared).
+        method: Option<Method> = None;
+        /// Whether all products share one price effect; if left out, by-product, or as it forecasts best if `method` is
+        /// left out too.
+        price_effect: Option<PriceEffect> = None;
         /// A price or cost more than this many times off its product's median counts as a recording error.
         outlier_factor: f64 = 3.0, in [1.0, 1e9];
     }
