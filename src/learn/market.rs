@@ -111,7 +111,7 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
     match &comparison {
         Some(comparison) => lines.extend(comparison.lines(names)),
         None => {
-            lines.push("  note: too few weeks to compare forecasts: nobody knows whether demand is described".into())
+            lines.push("  note: too few weeks to compare forecasts: nobody knows whether demand is described".into());
         }
     }
     Ok(Report { lines, json, doubt })
