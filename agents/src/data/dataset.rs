@@ -210,7 +210,7 @@ fn target_of(raw: &Raw, at: usize, task: Task, report: &mut Report) -> Result<Ta
         return Ok(Target { name, classes: Vec::new(), y: x.clone() });
     }
     if few && distinct > 2 && task == Task::Auto {
-        let what = format!("it holds {distinct} whole numbers");
+        let what = format!("it holds {distinct} distinct integers");
         report.find(Some(&name), what, "they are taken for classes (data.task = \"regression\" for numbers)");
     }
     if distinct == rows {
@@ -423,7 +423,7 @@ fn use_of(column: &Column, target: &Target, split: &Split, kept: bool, report: &
         let seen = || rows.iter().map(|row| x[*row]).filter(|x| !x.is_nan());
         let [low, high] = [seen().fold(f64::INFINITY, f64::min), seen().fold(f64::NEG_INFINITY, f64::max)];
         if seen().all(|x| x.fract() == 0.0) && high - low < 1.2 * column.len() as f64 {
-            let what = "whole numbers without a repetition or a gap, like a row number";
+            let what = "integers without a repetition or a gap, like a row number";
             report.find(Some(name), what, "not used (data.keep uses it)");
             return "not used: row number".into();
         }

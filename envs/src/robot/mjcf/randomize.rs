@@ -63,7 +63,7 @@ impl Randomization {
         }
         let Range(low, high) = set.latency;
         if low < 0.0 || high > 1000.0 || low.fract() != 0.0 || high.fract() != 0.0 {
-            return Err(place("latency")("must be whole numbers, 0 to 1000".into()));
+            return Err(place("latency")("must be integers, 0 to 1000".into()));
         }
         let path = ["randomize", "anywhere"];
         let chosen = if set.anywhere.is_empty() { Vec::new() } else { joints(model, &set.anywhere, &path)? };
