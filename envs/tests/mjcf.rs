@@ -312,7 +312,7 @@ fn wrong_settings_are_told_with_their_place() {
         (json!({"model": cart, "terminate": {"tilt_over": 1}}), ["terminate.tilt_over", "mean `tilt_above`"]),
         (json!({"model": cart, "randomize": {"mass": [2, 1]}}), ["randomize.mass", "must not be above"]),
         (json!({"model": cart, "randomize": {"mass": [0, 1]}}), ["randomize.mass", "0.001"]),
-        (json!({"model": cart, "randomize": {"latency": [0, 1.5]}}), ["randomize.latency", "whole"]),
+        (json!({"model": cart, "randomize": {"latency": [0, 1.5]}}), ["randomize.latency", "integers"]),
         (json!({"model": cart, "randomize": {"anywhere": ["swing"]}}), ["randomize.anywhere", "no range"]),
         (
             json!({"model": cart, "base": "arm", "randomize": {"push_every": 5}}),
