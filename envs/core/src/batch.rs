@@ -4,6 +4,7 @@ use crate::action::{Actions, ActionsMut};
 use crate::env::{Env, Measure, Player, Status};
 use crate::error::EnvError;
 use crate::game::Position;
+use crate::inspect::Inspect;
 use crate::model::Model;
 use crate::rng::{Rng, RngState, Stream};
 use crate::scene::Scene;
@@ -23,13 +24,13 @@ pub trait States: Sized + Send + 'static {
     type Settings: Settings;
     /// One environment's state, as it is saved. The default need not be a valid one.
     type State: Clone + Default + Send + Serialize + DeserializeOwned;
+    /// What has the hooks of evaluation: the environment, or the batch itself.
+    type Inspect: Inspect<State = Self::State>;
 
     /// See [`Env::VERSION`].
     const VERSION: u32;
     /// See [`Env::PLAYERS`].
     const PLAYERS: &'static [Player] = &[];
-    /// See [`Env::MEASURES`].
-    const MEASURES: &'static [Measure] = &[];
     /// Settings that name a file, and what a copy of it is called in a run's folder.
     const FILES: &'static [(&'static str, &'static str)] = &[];
 
@@ -69,34 +70,12 @@ pub trait States: Sized + Send + 'static {
     fn get(&self, i: usize) -> Self::State;
     /// Replaces one state by one that passed [`States::check`].
     fn set(&mut self, i: usize, state: Self::State);
-    /// Draws a state.
-    fn draw(&self, _state: &Self::State, _scene: &mut Scene) {}
-    /// See [`Env::offers`].
-    fn offers(&self, _player: usize) -> Result<(), String> {
-        Ok(())
+    /// Lends one state to `look`.
+    fn lend<T>(&self, i: usize, look: impl FnOnce(&Self::State) -> T) -> T {
+        look(&self.get(i))
     }
-    /// A scripted player's action for one environment, `[agents, len]`.
-    fn play(&self, _player: usize, _i: usize, _actions: ActionsMut<'_>) {}
-    /// See [`Env::settle`].
-    fn settle(&self, _i: usize, _actions: ActionsMut<'_>) {}
-    /// See [`Env::optimum`].
-    fn optimum(&self) -> Option<f64> {
-        None
-    }
-    /// See [`Model::of`].
-    fn model(&self, _most_states: usize) -> Result<Model, String> {
-        Err("it does not give its transition probabilities".into())
-    }
-    /// What [`States::measure`] writes, where that depends on the settings.
-    fn measures(&self) -> &[Measure] {
-        Self::MEASURES
-    }
-    /// See [`Env::measure`].
-    fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
-    /// See [`Env::position`].
-    fn position(&self, _state: &Self::State) -> Option<Position> {
-        None
-    }
+    /// What evaluation, replay and people need, and stepping does not.
+    fn inspect(&self) -> &Self::Inspect;
     /// Why environment i could not go on, where a step said `terminated` for that: such an episode counts as truncated,
     /// and its last observation is the last one that was whole.
     fn failed(&self, _i: usize) -> Option<&'static str> {
@@ -138,9 +117,9 @@ pub struct Each<E: Env> {
 impl<E: Env> States for Each<E> {
     type Settings = E::Settings;
     type State = E::State;
+    type Inspect = E;
     const VERSION: u32 = E::VERSION;
     const PLAYERS: &'static [Player] = E::PLAYERS;
-    const MEASURES: &'static [Measure] = E::MEASURES;
 
     fn new(settings: E::Settings, envs: usize, threads: usize) -> Result<Self, EnvError> {
         let (env, share) = (E::new(settings)?, envs.div_ceil(threads.max(1)).max(1));
@@ -224,36 +203,12 @@ impl<E: Env> States for Each<E> {
         self.states[i] = state;
     }
 
-    fn draw(&self, state: &E::State, scene: &mut Scene) {
-        self.env.draw(state, scene);
+    fn lend<T>(&self, i: usize, look: impl FnOnce(&E::State) -> T) -> T {
+        look(&self.states[i])
     }
 
-    fn offers(&self, player: usize) -> Result<(), String> {
-        self.env.offers(player)
-    }
-
-    fn play(&self, player: usize, i: usize, actions: ActionsMut<'_>) {
-        self.env.play(player, &self.states[i], actions);
-    }
-
-    fn settle(&self, i: usize, actions: ActionsMut<'_>) {
-        self.env.settle(&self.states[i], actions);
-    }
-
-    fn optimum(&self) -> Option<f64> {
-        self.env.optimum()
-    }
-
-    fn model(&self, most_states: usize) -> Result<Model, String> {
-        Model::of(&self.env, most_states)
-    }
-
-    fn measure(&self, state: &E::State, out: &mut [f64]) {
-        self.env.measure(state, out);
-    }
-
-    fn position(&self, state: &E::State) -> Option<Position> {
-        self.env.position(state)
+    fn inspect(&self) -> &E {
+        &self.env
     }
 }
 
@@ -421,33 +376,39 @@ impl<S: States> VecEnv for Batch<S> {
     }
 
     fn offers(&self, player: usize) -> Result<(), String> {
-        self.states.offers(player)
+        self.states.inspect().offers(player)
     }
 
     fn play(&self, player: usize, mut actions: ActionsMut<'_>) {
         let width = self.spec().agents * self.spec().action.len();
-        (0..self.envs()).for_each(|i| self.states.play(player, i, actions.part(i * width, width)));
+        let inspect = self.states.inspect();
+        (0..self.envs()).for_each(|i| {
+            self.states.lend(i, |state| inspect.play(player, state, actions.part(i * width, width)));
+        });
     }
 
     fn settle(&self, mut actions: ActionsMut<'_>) {
         let width = self.spec().agents * self.spec().action.len();
-        (0..self.envs()).for_each(|i| self.states.settle(i, actions.part(i * width, width)));
+        let inspect = self.states.inspect();
+        (0..self.envs()).for_each(|i| {
+            self.states.lend(i, |state| inspect.settle(state, actions.part(i * width, width)));
+        });
     }
 
     fn optimum(&self) -> Option<f64> {
-        self.states.optimum()
+        self.states.inspect().optimum()
     }
 
     fn model(&self, most_states: usize) -> Result<Model, String> {
-        self.states.model(most_states)
+        self.states.inspect().model(most_states)
     }
 
     fn measures(&self) -> &[Measure] {
-        self.states.measures()
+        self.states.inspect().measures()
     }
 
     fn measure(&self, env: usize, view: View, out: &mut [f64]) {
-        self.states.measure(&self.view(env, view).0, out);
+        self.states.inspect().measure(&self.view(env, view).0, out);
     }
 
     fn keep_finals(&mut self, keep: bool) {
@@ -518,11 +479,11 @@ impl<S: States> VecEnv for Batch<S> {
     }
 
     fn draw(&self, env: usize, view: View, scene: &mut Scene) {
-        self.states.draw(&self.view(env, view).0, scene);
+        self.states.inspect().draw(&self.view(env, view).0, scene);
     }
 
     fn position(&self, env: usize, view: View) -> Option<Position> {
-        self.states.position(&self.view(env, view).0)
+        self.states.inspect().position(&self.view(env, view).0)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::action::{Actions, ActionsMut};
 use crate::batch::{States, Stepped};
 use crate::env::{Player, Status};
 use crate::error::EnvError;
+use crate::inspect::Inspect;
 use crate::real::{Lane, Real};
 use crate::rng::Rng;
 use crate::scene::Scene;
@@ -157,6 +158,7 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> WithSimd for ObserveAll<'_
 impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
     type Settings = K::Settings;
     type State = KernelState<N>;
+    type Inspect = Self;
     const VERSION: u32 = K::VERSION;
     const PLAYERS: &'static [Player] = K::PLAYERS;
 
@@ -225,12 +227,20 @@ impl<const N: usize, const O: usize, K: Kernel<N, O>> States for Soa<K, N, O> {
         }
     }
 
+    fn inspect(&self) -> &Self {
+        self
+    }
+}
+
+impl<const N: usize, const O: usize, K: Kernel<N, O>> Inspect for Soa<K, N, O> {
+    type State = KernelState<N>;
+
     fn draw(&self, state: &KernelState<N>, scene: &mut Scene) {
         self.kernel.draw(&state.0, scene);
     }
 
-    fn play(&self, player: usize, i: usize, mut actions: ActionsMut<'_>) {
-        actions.set(0, self.kernel.play(player, &self.at(i)));
+    fn play(&self, player: usize, state: &KernelState<N>, mut actions: ActionsMut<'_>) {
+        actions.set(0, self.kernel.play(player, &state.0));
     }
 }
 

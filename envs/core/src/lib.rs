@@ -9,6 +9,7 @@
 //! | what a learner sees, and memory for a step of it | [`vec_env`], [`slab`] |
 //! | an environment that keeps the states of a batch in its own way | [`batch::States`] |
 //! | where an episode advances, ends and restarts | [`batch`] |
+//! | what evaluation, replay and people need beside stepping | [`inspect`] |
 //! | random numbers | [`rng`] |
 //! | threads kept for many jobs | [`thread_pool`] |
 //! | how much memory there is | [`memory`] |
@@ -30,6 +31,7 @@ pub mod error;
 pub mod event;
 pub mod game;
 pub mod game_env;
+pub mod inspect;
 pub mod kernel;
 pub mod memory;
 pub mod metric;
@@ -57,6 +59,7 @@ pub use error::EnvError;
 pub use event::{Event, Sink};
 pub use game::{Game, GameSpec, Score, Turn};
 pub use game_env::GameEnv;
+pub use inspect::Inspect;
 pub use kernel::Kernel;
 pub use metric::Metric;
 pub use model::Model;

@@ -4,6 +4,7 @@ use agon_core::action::ActionsMut;
 use agon_core::batch::{States, Stepped};
 use agon_core::contract::{Harness, check};
 use agon_core::env::{Fold, Measure, Player};
+use agon_core::inspect::Inspect;
 use agon_core::scene::Scene;
 use agon_core::{ActionSpec, Actions, Entry, EnvError, Field, Rng, Spec, Status, View};
 use serde::{Deserialize, Serialize};
@@ -41,9 +42,9 @@ struct Walks<const FORGETS: bool> {
 impl<const FORGETS: bool> States for Walks<FORGETS> {
     type Settings = WalkSettings;
     type State = Walk;
+    type Inspect = Self;
     const VERSION: u32 = 3;
     const PLAYERS: &'static [Player] = &[Player { name: "right", about: "always goes right" }];
-    const MEASURES: &'static [Measure] = &[Measure { name: "place", unit: "", fold: Fold::Last }];
 
     fn new(set: WalkSettings, envs: usize, _: usize) -> Result<Self, EnvError> {
         let goal = set.goal as f32;
@@ -118,12 +119,24 @@ impl<const FORGETS: bool> States for Walks<FORGETS> {
         }
     }
 
+    fn inspect(&self) -> &Self {
+        self
+    }
+}
+
+impl<const FORGETS: bool> Inspect for Walks<FORGETS> {
+    type State = Walk;
+
     fn draw(&self, state: &Walk, scene: &mut Scene) {
         scene.note("place", state.place.to_string());
     }
 
-    fn play(&self, _: usize, _: usize, mut actions: ActionsMut<'_>) {
+    fn play(&self, _: usize, _: &Walk, mut actions: ActionsMut<'_>) {
         actions.set(0, 1.0);
+    }
+
+    fn measures(&self) -> &[Measure] {
+        &[Measure { name: "place", unit: "", fold: Fold::Last }]
     }
 
     fn measure(&self, state: &Walk, out: &mut [f64]) {

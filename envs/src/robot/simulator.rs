@@ -12,7 +12,7 @@ use agon_core::env::{Measure, ensure, within};
 use agon_core::rng::Stream;
 use agon_core::settings::Settings;
 use agon_core::thread_pool::ThreadPool;
-use agon_core::{ActionSpec, Actions, EnvError, Field, Rng, Scene, Spec, States, Status};
+use agon_core::{ActionSpec, Actions, EnvError, Field, Inspect, Rng, Scene, Spec, States, Status};
 use mujoco_rs::wrappers::mj_model::MjModel;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -362,6 +362,7 @@ fn observe<R: Robot>(robot: &R, now: Look<'_>, obs: &mut [f32]) {
 impl<R: Robot> States for Robots<R> {
     type Settings = R::Settings;
     type State = RobotState;
+    type Inspect = Self;
     const VERSION: u32 = R::VERSION;
     const FILES: &'static [(&'static str, &'static str)] = R::FILES;
 
@@ -485,6 +486,30 @@ impl<R: Robot> States for Robots<R> {
         body.failed = state.failed.as_deref().and_then(reason);
     }
 
+    fn inspect(&self) -> &Self {
+        self
+    }
+
+    fn failed(&self, i: usize) -> Option<&'static str> {
+        self.bodies[i].failed
+    }
+
+    fn forget(&mut self, i: usize) {
+        self.robot.forget(&mut self.bodies[i].memory);
+    }
+
+    fn complete(settings: R::Settings) -> Result<R::Settings, EnvError> {
+        R::complete(settings)
+    }
+
+    fn file(settings: &R::Settings, _key: &str) -> Result<Vec<u8>, EnvError> {
+        Ok(mujoco::compiled(&*R::load(settings)?))
+    }
+}
+
+impl<R: Robot> Inspect for Robots<R> {
+    type State = RobotState;
+
     fn draw(&self, state: &RobotState, scene: &mut Scene) {
         let mut data = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         put(&mut data, state);
@@ -505,22 +530,6 @@ impl<R: Robot> States for Robots<R> {
         if state.memory.len() == self.robot.memory() {
             self.robot.measure(&state.memory, out);
         }
-    }
-
-    fn failed(&self, i: usize) -> Option<&'static str> {
-        self.bodies[i].failed
-    }
-
-    fn forget(&mut self, i: usize) {
-        self.robot.forget(&mut self.bodies[i].memory);
-    }
-
-    fn complete(settings: R::Settings) -> Result<R::Settings, EnvError> {
-        R::complete(settings)
-    }
-
-    fn file(settings: &R::Settings, _key: &str) -> Result<Vec<u8>, EnvError> {
-        Ok(mujoco::compiled(&*R::load(settings)?))
     }
 }
 
