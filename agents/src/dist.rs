@@ -5,7 +5,7 @@
 
 use agon_core::rng::Rng;
 use agon_core::spec::ActionSpec;
-use agon_core::{ActionsMut, Spec};
+use agon_core::{Actions, ActionsMut, Spec};
 
 /// ln √(2π)
 const HALF_LN_TAU: f64 = 0.918_938_533_204_672_7;
@@ -45,9 +45,9 @@ pub enum Head {
 #[derive(Debug)]
 pub struct Drawn<'a> {
     /// `[rows, len]` as the loss needs them: choices, or normals before scaling.
-    pub raw: &'a mut [f32],
-    /// `[rows, len]` as the environment needs them.
-    pub actions: ActionsMut<'a>,
+    pub action: ActionsMut<'a>,
+    /// `[rows, len]` as the environment needs them: scaled numbers; empty where actions are choices.
+    pub scaled: &'a mut [f32],
     /// `[rows]` their log-probabilities.
     pub log_prob: &'a mut [f32],
 }
@@ -108,7 +108,7 @@ impl Head {
         rng: &mut dyn FnMut(usize) -> Rng,
         drawn: Drawn<'_>,
     ) {
-        let Drawn { raw, mut actions, log_prob } = drawn;
+        let Drawn { mut action, scaled, log_prob } = drawn;
         let (outputs, width) = (self.outputs(), self.width());
         for (row, log_prob) in log_prob.iter_mut().enumerate() {
             let out = &out[row * outputs..(row + 1) * outputs];
@@ -131,8 +131,7 @@ impl Head {
                             }
                         }
                         total += part[pick] - top - sum.ln();
-                        raw[row * width + k] = pick as f32;
-                        actions.set(row * width + k, pick as f64);
+                        action.discrete()[row * width + k] = pick as i64;
                         from += n;
                     }
                 }
@@ -142,8 +141,8 @@ impl Head {
                         let [mean, log_std] = normal(out, log_std, k);
                         let x = mean + log_std.exp() * z;
                         total += -0.5 * z * z - log_std - HALF_LN_TAU as f32;
-                        raw[row * width + k] = x;
-                        actions.set(row * width + k, f64::from(middle + half * x.clamp(-1.0, 1.0)));
+                        action.continuous()[row * width + k] = x;
+                        scaled[row * width + k] = middle + half * x.clamp(-1.0, 1.0);
                     }
                 }
             }
@@ -181,12 +180,12 @@ impl Head {
     /// The log-probability of one row's action and the entropy of what it was drawn from. Leaves in `choices` what
     /// [`Head::differentiate`] needs.
     pub fn evaluate(&self, row: Row<'_>, choices: &mut Vec<Choice>) -> [f64; 2] {
-        let Row { out, log_std, raw, mask } = row;
+        let Row { out, log_std, action, mask } = row;
         choices.clear();
         match self {
             Self::Categorical { sizes } => {
                 let (mut from, mut log_prob, mut entropy) = (0, 0.0, 0.0);
-                for (&n, raw) in sizes.iter().zip(raw) {
+                for (&n, choice) in sizes.iter().zip(action.discrete()) {
                     let legal = |i: usize| mask.is_empty() || mask[from + i];
                     let logit = |i: usize| f64::from(out[from + i]);
                     let top = (0..n).filter(|i| legal(*i)).map(logit).fold(f64::NEG_INFINITY, f64::max);
@@ -201,16 +200,16 @@ impl Head {
                         (c.log_p, c.p) = (c.log_p - ln, c.p / sum);
                         entropy -= if c.p > 0.0 { c.p * c.log_p } else { 0.0 };
                     }
-                    log_prob += part[*raw as usize].log_p;
+                    log_prob += part[*choice as usize].log_p;
                     from += n;
                 }
                 [log_prob, entropy]
             }
             Self::Gaussian { .. } => {
                 let (mut log_prob, mut entropy) = (0.0, 0.0);
-                for (k, raw) in raw.iter().enumerate() {
+                for (k, x) in action.continuous().iter().enumerate() {
                     let [mean, log_std] = normal(out, log_std, k).map(f64::from);
-                    let z = (f64::from(*raw) - mean) * (-log_std).exp();
+                    let z = (f64::from(*x) - mean) * (-log_std).exp();
                     log_prob -= 0.5 * z * z + log_std + HALF_LN_TAU;
                     entropy += log_std + 0.5 + HALF_LN_TAU;
                 }
@@ -229,17 +228,17 @@ impl Head {
         at_out: &mut [f32],
         at_log_std: &mut [f64],
     ) {
-        let (Row { out, log_std, raw, .. }, width) = (row, self.width());
+        let (Row { out, log_std, action, .. }, width) = (row, self.width());
         match self {
             // ∂ log p(a) / ∂ logit_i = [i = a] − p_i;  ∂ H / ∂ logit_i = −p_i (log p_i + H)
             Self::Categorical { sizes } => {
                 let mut from = 0;
-                for (&n, raw) in sizes.iter().zip(raw) {
+                for (&n, choice) in sizes.iter().zip(action.discrete()) {
                     let part = &choices[from..from + n];
                     let minus_entropy: f64 = part.iter().filter(|c| c.p > 0.0).map(|c| c.p * c.log_p).sum();
                     for (i, (c, at)) in part.iter().zip(&mut at_out[from..from + n]).enumerate() {
                         if c.p > 0.0 {
-                            let chosen = f64::from(u8::from(i == *raw as usize));
+                            let chosen = f64::from(u8::from(i == *choice as usize));
                             let entropy = -c.p * (c.log_p - minus_entropy);
                             *at += (of_log_prob * (chosen - c.p) + of_entropy * entropy) as f32;
                         }
@@ -249,10 +248,10 @@ impl Head {
             }
             // ∂ log p / ∂ μ = z / σ;  ∂ log p / ∂ ln σ = z² − 1;  ∂ H / ∂ ln σ = 1
             Self::Gaussian { .. } => {
-                for (k, raw) in raw.iter().enumerate() {
+                for (k, x) in action.continuous().iter().enumerate() {
                     let [mean, s] = normal(out, log_std, k).map(f64::from);
                     let precision = (-s).exp();
-                    let z = (f64::from(*raw) - mean) * precision;
+                    let z = (f64::from(*x) - mean) * precision;
                     at_out[k] += (of_log_prob * z * precision) as f32;
                     let at_s = of_log_prob * (z * z - 1.0) + of_entropy;
                     if !log_std.is_empty() {
@@ -280,7 +279,7 @@ pub struct Row<'a> {
     /// `[len]` of a Gaussian whose deviations are parameters of their own, else empty.
     pub log_std: &'a [f32],
     /// `[len]`: choices, or normals before scaling.
-    pub raw: &'a [f32],
+    pub action: Actions<'a>,
     /// `[outputs]`, or empty where everything is allowed.
     pub mask: &'a [bool],
 }
@@ -295,6 +294,7 @@ pub struct Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use agon_core::action::ActionBuf;
     use agon_core::rng::Stream;
 
     /// Sampled actions come with their log-probability, and gradients agree with finite differences, for every kind of
@@ -315,18 +315,19 @@ mod tests {
             let gaussian = matches!(head, Head::Gaussian { .. });
             let log_std = [0.1f32, -0.3, 0.2, 0.0, -1.0][..head.free_deviations()].to_vec();
             let width = head.width();
-            let (mut raw, mut log_prob) = (vec![0.0; 2 * width], vec![0.0; 2]);
-            let (mut choices, mut numbers) = (vec![0i64; 2 * width], vec![0f32; 2 * width]);
-            let actions =
-                if gaussian { ActionsMut::Continuous(&mut numbers) } else { ActionsMut::Discrete(&mut choices) };
+            let (mut scaled, mut log_prob) = (vec![0.0; 2 * width], vec![0.0; 2]);
+            let mut action = match gaussian {
+                true => ActionBuf::Continuous(vec![0.0; 2 * width]),
+                false => ActionBuf::Discrete(vec![0; 2 * width]),
+            };
             let mut rng = |row: usize| Rng::new(3, Stream::Act, row as u32);
-            let drawn = Drawn { raw: &mut raw, actions, log_prob: &mut log_prob };
+            let drawn = Drawn { action: action.all_mut(), scaled: &mut scaled, log_prob: &mut log_prob };
             head.sample(&out, &log_std, mask, &mut rng, drawn);
             for r in 0..2 {
                 let given = Row {
                     out: &[],
                     log_std: &log_std,
-                    raw: &raw[r * width..(r + 1) * width],
+                    action: action.all().part(r * width, width),
                     mask: if mask.is_empty() { &[] } else { &mask[r * n..(r + 1) * n] },
                 };
                 let (here, mut scratch) = (&out[r * n..(r + 1) * n], Vec::new());
@@ -355,9 +356,9 @@ mod tests {
         let head = Head::Categorical { sizes: vec![3] };
         let mask = [false, true, true];
         for step in 0..2000 {
-            let (mut raw, mut choice, mut log_prob) = ([0.0], [0i64], [0.0]);
-            let actions = ActionsMut::Discrete(&mut choice);
-            let drawn = Drawn { raw: &mut raw, actions, log_prob: &mut log_prob };
+            let (mut choice, mut log_prob) = ([0i64], [0.0]);
+            let action = ActionsMut::Discrete(&mut choice);
+            let drawn = Drawn { action, scaled: &mut [], log_prob: &mut log_prob };
             head.sample(&[50.0, 0.0, -3.0], &[], &mask, &mut |_| Rng::at_step(1, Stream::Act, 0, step), drawn);
             assert_ne!(choice[0], 0);
         }
@@ -368,7 +369,7 @@ mod tests {
     fn deviations_stay_finite() {
         let head = Head::Gaussian { scale: vec![(0.0, 1.0)], deviation: Deviation::State };
         for (asked, cut) in [(300.0, 5.0), (-300.0, -20.0)] {
-            let row = Row { out: &[0.5, asked], log_std: &[], raw: &[0.5], mask: &[] };
+            let row = Row { out: &[0.5, asked], log_std: &[], action: Actions::Continuous(&[0.5]), mask: &[] };
             let [log_prob, _] = head.evaluate(row, &mut Vec::new());
             assert!((log_prob + cut + HALF_LN_TAU).abs() < 1e-12, "{log_prob}");
             let mut at_out = [0.0; 2];

@@ -26,7 +26,7 @@ use agon_core::rng::{LaneRngs, Rng, RngState, Stream};
 use agon_core::settings::Issue;
 use agon_core::spec::ActionSpec;
 use agon_core::thread_pool::ThreadPool;
-use agon_core::{Actions, ActionsMut, FirstBuf, Slab, Spec, StepBuf};
+use agon_core::{Actions, FirstBuf, Slab, Spec, StepBuf};
 use agon_search::Evaluate;
 use serde_json::{Map, Value, json};
 use tch::{Device, Tensor};
@@ -393,10 +393,12 @@ impl Agent for Dqn {
                     q.iter_mut().for_each(|q| *q += temperature * rng.gumbel() as f32);
                 }
             }
-            let Slab { mask, choices, .. } = &mut self.collector.slab;
-            self.head.mode(&self.q, mask, ActionsMut::Discrete(choices));
+            let Slab { mask, action, .. } = &mut self.collector.slab;
+            self.head.mode(&self.q, mask, action.all_mut());
         }
-        let Slab { mask, choices, .. } = &mut self.collector.slab;
+        let Slab { mask, action, .. } = &mut self.collector.slab;
+        let mut chosen = action.all_mut();
+        let choices = chosen.discrete();
         for row in (0..rows).filter(|row| random[*row]) {
             let legal = |a: &usize| mask.is_empty() || mask[row * actions + a];
             let count = (0..actions).filter(legal).count();
@@ -513,20 +515,20 @@ mod tests {
         dqn.collector.slab.obs.fill(0.7);
         dqn.collector.slab.mask.chunks_exact_mut(4).for_each(|row| row[1] = false);
         dqn.act();
-        let (q, best) = (dqn.q[..4].to_vec(), dqn.collector.slab.choices[0]);
+        let (q, best) = (dqn.q[..4].to_vec(), dqn.collector.slab.actions().discrete()[0]);
         let spread = q.iter().fold(f32::MIN, |a, b| a.max(*b)) - q.iter().fold(f32::MAX, |a, b| a.min(*b));
         dqn.config.temperature = f64::from(spread * 10.0);
         dqn.act();
         let weight = |a: usize| if a == 1 { 0.0 } else { f64::from(q[a] / spread).exp() };
         let total: f64 = (0..4).map(weight).sum();
         for a in 0..4 {
-            let (seen, wanted) =
-                (dqn.collector.slab.choices.iter().filter(|x| **x == a as i64).count(), weight(a) / total);
+            let chosen = dqn.collector.slab.actions().discrete();
+            let (seen, wanted) = (chosen.iter().filter(|x| **x == a as i64).count(), weight(a) / total);
             let deviation = (ROWS as f64 * wanted * (1.0 - wanted)).sqrt();
             assert!((seen as f64 - ROWS as f64 * wanted).abs() <= 5.0 * deviation, "{a}: {seen}, {wanted}");
         }
         dqn.config.temperature = f64::from(spread) * 1e-4;
         dqn.act();
-        assert!(dqn.collector.slab.choices.iter().all(|a| *a == best));
+        assert!(dqn.collector.slab.actions().discrete().iter().all(|a| *a == best));
     }
 }

@@ -6,7 +6,7 @@ use agon::{Failure, Outcome};
 use agon_agents::on_policy::clone::Demonstration;
 use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
 use agon_core::rng::Stream;
-use agon_core::{Entry, Spec};
+use agon_core::{Actions, Entry, Spec};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -133,14 +133,14 @@ fn simulate(episode: &Episode, env: &Entry, spec: &Spec) -> Result<Demonstration
         return Err("its environment has other observations or actions than this one, by its settings".into());
     }
     solo.reset(header.seed, Stream::Env);
-    let mut found = Demonstration::default();
+    let mut found = Demonstration::new(&spec.action);
     let checked = replay(episode, &mut solo, |at, solo| {
         let Some(step) = episode.steps.get(at) else { return };
         found.obs.extend_from_slice(&solo.obs);
         found.mask.extend_from_slice(&solo.mask);
         match &step.action {
-            Action::Discrete(choices) => found.actions.extend(choices.iter().map(|a| *a as f32)),
-            Action::Continuous(numbers) => found.actions.extend_from_slice(numbers),
+            Action::Discrete(choices) => found.actions.extend(Actions::Discrete(choices)),
+            Action::Continuous(numbers) => found.actions.extend(Actions::Continuous(numbers)),
         }
     });
     checked.map_err(|e| e.to_string())?;

@@ -320,17 +320,16 @@ impl<A: Algorithm> Agent for ActorCritic<A> {
     fn act(&mut self) {
         let (rngs, warming_up) = (self.act_rngs, self.collector.is_warming_up());
         self.act_rngs.step += 1;
-        let mut actions = std::mem::take(&mut self.collector.slab.numbers);
+        let (obs, actions) = self.collector.choice();
         if warming_up {
             for (row, action) in actions.chunks_exact_mut(self.head.len()).enumerate() {
                 let mut rng = rngs.row(row);
                 action.iter_mut().for_each(|a| *a = rng.range(-1.0, 1.0) as f32);
             }
         } else {
-            self.algorithm.explore(self.collector.observed().0, &mut |row| rngs.row(row), &mut actions);
+            self.algorithm.explore(obs, &mut |row| rngs.row(row), actions);
         }
-        self.head.scaled(&mut actions);
-        self.collector.slab.numbers = actions;
+        self.head.scaled(actions);
     }
 
     fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {

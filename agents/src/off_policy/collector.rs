@@ -6,7 +6,7 @@ use crate::greedy::see;
 use crate::normalise::{Moments, ReturnScale};
 use crate::replay::{Batch, Priorities, Replay, StepOutcome};
 use agon_core::rng::Rng;
-use agon_core::{Actions, FirstBuf, Slab, Spec, StepBuf};
+use agon_core::{ActionBuf, Actions, FirstBuf, Slab, Spec, StepBuf};
 use serde_json::{Map, Value, json};
 use tch::Tensor;
 
@@ -94,6 +94,12 @@ impl Collector {
     /// The newest observations as a network sees them, `[rows, obs_len]`, and the slab's masks.
     pub fn observed(&mut self) -> (&[f32], &[bool]) {
         (see(self.moments.as_ref(), &self.slab.obs, &mut self.seen), &self.slab.mask)
+    }
+
+    /// The newest observations as a network sees them, `[rows, obs_len]`, and where continuous actions are written.
+    pub fn choice(&mut self) -> (&[f32], &mut [f32]) {
+        let ActionBuf::Continuous(numbers) = &mut self.slab.action else { panic!("the spec has continuous actions") };
+        (see(self.moments.as_ref(), &self.slab.obs, &mut self.seen), numbers)
     }
 
     /// Lends out the actions and the slots that the environment must fill.

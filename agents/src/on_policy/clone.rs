@@ -201,7 +201,7 @@ impl Cloning {
                 let of = i * outputs..(i + 1) * outputs;
                 let row = learned.row(head, at, &rows.out[of.clone()], rows.log_std);
                 if squared {
-                    for ((at_out, mean), a) in gradient.out[of].iter_mut().zip(row.out).zip(row.raw) {
+                    for ((at_out, mean), a) in gradient.out[of].iter_mut().zip(row.out).zip(row.action.continuous()) {
                         let error = f64::from(mean - a);
                         *at_out = (2.0 * error / count) as f32;
                         sums[0] += error * error / count;

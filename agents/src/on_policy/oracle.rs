@@ -9,7 +9,7 @@ use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
 use agon_core::settings::Settings;
 use agon_core::spec::ActionSpec;
-use agon_core::{Field, Spec};
+use agon_core::{ActionsMut, Field, Spec};
 use serde_json::{Map, Value, json};
 use tch::{Device, Tensor};
 
@@ -69,8 +69,13 @@ fn step<A: Agent>(agent: &mut A, of: fn(&mut A) -> &mut Collector, case: &Value,
         let n = to.len();
         to.copy_from_slice(&all[from * n..(from + 1) * n]);
     };
-    let wide = rollout.chosen.len() / rollout.steps;
-    put(&mut rollout.chosen[at * wide..(at + 1) * wide], "raw", t);
+    let wide = rollout.action.len() / rollout.steps;
+    let mut done = vec![0.0; wide];
+    put(&mut done, "raw", t);
+    match rollout.action.part_mut(at * wide, wide) {
+        ActionsMut::Discrete(choices) => choices.iter_mut().zip(done).for_each(|(c, x)| *c = x as i64),
+        ActionsMut::Continuous(normals) => normals.copy_from_slice(&done),
+    }
     put(&mut rollout.log_prob[at * rows..(at + 1) * rows], "log_prob", t);
     let (_, out) = agent.exchange();
     put(out.obs, "obs", t + 1);

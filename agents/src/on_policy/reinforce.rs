@@ -20,10 +20,11 @@ use crate::on_policy::returns::discounted;
 use crate::optim::{Adam, Schedule};
 use agon_core::memory;
 use agon_core::policy::Policy;
-use agon_core::{Actions, FirstBuf, StepBuf};
+use agon_core::spec::ActionSpec;
+use agon_core::{ActionBuf, Actions, FirstBuf, StepBuf};
 use agon_search::Evaluate;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::mem::take;
 use tch::Tensor;
 
 agon_core::settings! {
@@ -62,20 +63,30 @@ agon_core::settings! {
 }
 
 /// Steps as arrays: observations, masks, actions and rewards. For ended episodes `earned` holds returns.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 struct Steps {
     obs: Vec<f32>,
     mask: Vec<bool>,
-    chosen: Vec<f32>,
+    action: ActionBuf,
     earned: Vec<f32>,
 }
 
 impl Steps {
+    fn none(spec: &ActionSpec) -> Self {
+        Self { obs: Vec::new(), mask: Vec::new(), action: ActionBuf::new(spec, 0), earned: Vec::new() }
+    }
+
     fn append(&mut self, other: &mut Self) {
         self.obs.append(&mut other.obs);
         self.mask.append(&mut other.mask);
-        self.chosen.append(&mut other.chosen);
+        self.action.append(&mut other.action);
         self.earned.append(&mut other.earned);
+    }
+
+    /// All of them; what is left is empty.
+    fn take(&mut self) -> Self {
+        let action = self.action.take();
+        Self { obs: take(&mut self.obs), mask: take(&mut self.mask), action, earned: take(&mut self.earned) }
     }
 }
 
@@ -127,8 +138,14 @@ impl Reinforce {
         let what = format!(" with a step limit of {}: reinforce learns from whole episodes", spec.step_limit);
         memory::fits("kind", whole + width * config.batch as f64, &what)?;
         let collector = Collector::new(&collecting, context)?;
-        let open = vec![Steps::default(); context.rows];
-        Ok(Self { adam: Adam::new(&collector.networks.params, 1e-5), config, collector, open, ended: Steps::default() })
+        let open = vec![Steps::none(&spec.action); context.rows];
+        Ok(Self {
+            adam: Adam::new(&collector.networks.params, 1e-5),
+            config,
+            collector,
+            open,
+            ended: Steps::none(&spec.action),
+        })
     }
 
     /// Moves the step that was just made to its episode, and the episodes that it ended to the batch, with their
@@ -141,7 +158,8 @@ impl Reinforce {
             steps.obs.extend(part(seen, row));
             let masks = &r.mask;
             steps.mask.extend(&masks[row * masks.len() / r.rows..(row + 1) * masks.len() / r.rows]);
-            steps.chosen.extend(part(&r.chosen, row));
+            let width = r.action.len() / r.rows;
+            steps.action.extend(r.action.all().part(row * width, width));
             steps.earned.push(r.reward[row]);
         }
         if !r.terminated.iter().chain(&r.truncated).any(|end| *end) {
@@ -161,17 +179,18 @@ impl Reinforce {
     /// ∇ log π(a_t) (G_t − V(s_t)), averaged over the episodes that ended.
     pub(super) fn differentiate(&mut self) -> Sums {
         let c = &self.config;
-        let steps = std::mem::take(&mut self.ended);
+        let steps = self.ended.take();
         let at: Vec<usize> = (0..steps.earned.len()).collect();
         let Collector { networks, head, rollout, .. } = &mut self.collector;
         let (outputs, obs_len) = (head.outputs(), rollout.obs_len());
-        let widths = [steps.chosen.len(), steps.mask.len()].map(|all| all / at.len());
+        let [width, masks] = [steps.action.len(), steps.mask.len()].map(|all| all / at.len());
         let observed = Observed { obs: &steps.obs[..at.len() * obs_len], on_device: None, recurrent: None };
         let weights = Weights { value: c.value_coef, entropy: c.entropy_coef, rows: at.len() as f64 };
         networks.differentiate(observed, &at, outputs, &|rows, gradient| {
-            let [raw, mask] = widths.map(|width| move |at: usize| at * width..(at + 1) * width);
-            let row =
-                |at, out| Row { out, log_std: rows.log_std, raw: &steps.chosen[raw(at)], mask: &steps.mask[mask(at)] };
+            let row = |at: usize, out| {
+                let action = steps.action.all().part(at * width, width);
+                Row { out, log_std: rows.log_std, action, mask: &steps.mask[at * masks..(at + 1) * masks] }
+            };
             let worth = |at: usize, v: f64| {
                 let earned = f64::from(steps.earned[at]);
                 [if c.baseline { earned - v } else { earned }, earned]
@@ -245,9 +264,14 @@ impl Agent for Reinforce {
         let mut all = self.ended.clone();
         self.open.iter().for_each(|steps| all.append(&mut steps.clone()));
         let flags: Vec<f32> = all.mask.iter().map(|m| f32::from(u8::from(*m))).collect();
-        for (name, list) in [("obs", &all.obs), ("mask", &flags), ("chosen", &all.chosen), ("earned", &all.earned)] {
+        for (name, list) in [("obs", &all.obs), ("mask", &flags), ("earned", &all.earned)] {
             tensors.push((format!("episodes.{name}"), Tensor::from_slice(list)));
         }
+        let chosen = match &all.action {
+            ActionBuf::Discrete(choices) => Tensor::from_slice(choices),
+            ActionBuf::Continuous(normals) => Tensor::from_slice(normals),
+        };
+        tensors.push(("episodes.chosen".into(), chosen));
         let mut state = Map::new();
         self.collector.save(&mut state);
         state.insert("adam_steps".into(), json!(self.adam.steps));
@@ -268,7 +292,7 @@ impl Agent for Reinforce {
         let n = earned.len();
         let r = &self.collector.rollout;
         let width = |all: usize| n * all / r.rows;
-        let widths = [width(r.raw_obs.len()), width(r.mask.len()), width(r.chosen.len())];
+        let widths = [width(r.raw_obs.len()), width(r.mask.len()), width(r.action.len())];
         let told = open.iter().try_fold(ended, |sum, k| sum.checked_add(*k));
         if told != Some(n) || [obs.len(), mask.len(), chosen.len()] != widths {
             return Err(AgentError::Checkpoint("its episodes are not whole".into()));
@@ -278,10 +302,16 @@ impl Agent for Reinforce {
         // Another number of environments (an evaluation) starts these anew.
         if open.len() == self.open.len() {
             let mut at = 0;
+            let choices = matches!(self.ended.action, ActionBuf::Discrete(_));
             let mut next = |count: usize| {
                 let cut = |x: &[f32]| x[at * x.len() / n.max(1)..(at + count) * x.len() / n.max(1)].to_vec();
                 let mask = cut(&mask).iter().map(|m| *m != 0.0).collect();
-                let steps = Steps { obs: cut(&obs), mask, chosen: cut(&chosen), earned: cut(&earned) };
+                let chosen = cut(&chosen);
+                let action = match choices {
+                    true => ActionBuf::Discrete(chosen.iter().map(|x| *x as i64).collect()),
+                    false => ActionBuf::Continuous(chosen),
+                };
+                let steps = Steps { obs: cut(&obs), mask, action, earned: cut(&earned) };
                 at += count;
                 steps
             };

@@ -1,8 +1,8 @@
 //! On-policy storage `[steps, rows, …]` as environments write it and losses read it.
 
 use crate::dist::{Drawn, Row};
-use agon_core::spec::ActionSpec;
-use agon_core::{Actions, ActionsMut, FirstBuf, Spec, StepBuf};
+use agon_core::action::ActionBuf;
+use agon_core::{Actions, FirstBuf, Spec, StepBuf};
 
 /// One rollout and the slots for the step under way.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Rollout {
     /// `[steps, rows, mask_len]`, or empty without masks.
     pub mask: Vec<bool>,
     /// `[steps, rows, len]`: choices, or normals before scaling.
-    pub chosen: Vec<f32>,
+    pub action: ActionBuf,
     /// `[steps, rows]`
     pub log_prob: Vec<f32>,
     /// `[steps + 1, rows]`: values of the observations, computed when they were acted on.
@@ -36,8 +36,8 @@ pub struct Rollout {
     /// `[rows, obs_len]`, as the environment wrote them; meaningful where an episode ended.
     pub final_obs: Vec<f32>,
     next_mask: Vec<bool>,
-    discrete: Vec<i64>,
-    continuous: Vec<f32>,
+    /// `[rows, len]` of normals, scaled for the environment; empty where actions are choices.
+    scaled: Vec<f32>,
     obs_len: usize,
     mask_len: usize,
     act_len: usize,
@@ -48,14 +48,15 @@ impl Rollout {
     pub fn new(spec: &Spec, rows: usize, steps: usize) -> Self {
         let (obs_len, act_len) = (spec.obs_len(), spec.action.len());
         let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
-        let continuous = matches!(spec.action, ActionSpec::Continuous { .. });
+        let action = ActionBuf::new(&spec.action, steps * rows);
+        let scaled = if matches!(action, ActionBuf::Continuous(_)) { rows * act_len } else { 0 };
         Self {
             steps,
             rows,
             t: 0,
             obs: vec![0.0; (steps + 1) * rows * obs_len],
             mask: vec![false; steps * rows * mask_len],
-            chosen: vec![0.0; steps * rows * act_len],
+            action,
             log_prob: vec![0.0; steps * rows],
             value: vec![0.0; (steps + 1) * rows],
             final_value: vec![0.0; steps * rows],
@@ -65,8 +66,7 @@ impl Rollout {
             raw_obs: vec![0.0; rows * obs_len],
             final_obs: vec![0.0; rows * obs_len],
             next_mask: vec![false; rows * mask_len],
-            discrete: vec![0; if continuous { 0 } else { rows * act_len }],
-            continuous: vec![0.0; if continuous { rows * act_len } else { 0 }],
+            scaled: vec![0.0; scaled],
             obs_len,
             mask_len,
             act_len,
@@ -91,23 +91,19 @@ impl Rollout {
             let m = n * self.mask_len;
             self.mask[t * m..(t + 1) * m].copy_from_slice(&self.next_mask);
         }
-        let raw = &mut self.chosen[t * n * self.act_len..(t + 1) * n * self.act_len];
-        let actions = if self.discrete.is_empty() {
-            ActionsMut::Continuous(&mut self.continuous)
-        } else {
-            ActionsMut::Discrete(&mut self.discrete)
-        };
         let log_prob = &mut self.log_prob[t * n..(t + 1) * n];
-        (&self.next_mask, Drawn { raw, actions, log_prob })
+        let width = n * self.act_len;
+        let action = self.action.part_mut(t * width, width);
+        (&self.next_mask, Drawn { action, scaled: &mut self.scaled, log_prob })
     }
 
     /// See [`crate::Agent::exchange`].
     pub fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
         let part = self.t * self.rows..(self.t + 1) * self.rows;
-        let actions = if self.discrete.is_empty() {
-            Actions::Continuous(&self.continuous)
-        } else {
-            Actions::Discrete(&self.discrete)
+        let width = self.rows * self.act_len;
+        let actions = match self.action.all().part(self.t * width, width) {
+            Actions::Continuous(_) => Actions::Continuous(&self.scaled),
+            choices => choices,
         };
         let out = StepBuf {
             obs: &mut self.raw_obs,
@@ -123,8 +119,8 @@ impl Rollout {
 
     /// One transition, as a loss sees it: the network's outputs for it, and what was done.
     pub fn row<'a>(&'a self, at: usize, out: &'a [f32], log_std: &'a [f32]) -> Row<'a> {
-        let part = |width: usize| at * width..(at + 1) * width;
-        Row { out, log_std, raw: &self.chosen[part(self.act_len)], mask: &self.mask[part(self.mask_len)] }
+        let action = self.action.all().part(at * self.act_len, self.act_len);
+        Row { out, log_std, action, mask: &self.mask[at * self.mask_len..(at + 1) * self.mask_len] }
     }
 
     /// Numbers in an observation.

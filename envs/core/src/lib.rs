@@ -52,7 +52,7 @@ pub mod vec_env;
 #[doc(hidden)]
 pub use serde_json; // for the macros
 
-pub use action::{Actions, ActionsMut};
+pub use action::{ActionBuf, Actions, ActionsMut};
 pub use batch::{Batch, States};
 pub use env::{Env, Status};
 pub use error::EnvError;

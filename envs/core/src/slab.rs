@@ -1,7 +1,7 @@
 //! Buffers for one step of a batch, owned by the loop of a learner or an evaluation.
 
-use crate::action::{Actions, ActionsMut};
-use crate::spec::{ActionSpec, Spec};
+use crate::action::{ActionBuf, Actions, ActionsMut};
+use crate::spec::Spec;
 use crate::vec_env::{FirstBuf, StepBuf};
 
 /// All inputs and outputs of a step, row after row.
@@ -11,10 +11,8 @@ pub struct Slab {
     pub obs: Vec<f32>,
     /// `[rows, mask_len]` for `obs`, or empty where the spec has no masks.
     pub mask: Vec<bool>,
-    /// `[rows, len]` where actions are choices, else empty.
-    pub choices: Vec<i64>,
-    /// `[rows, len]` where actions are numbers, else empty.
-    pub numbers: Vec<f32>,
+    /// `[rows, len]`
+    pub action: ActionBuf,
     /// `[rows]`
     pub reward: Vec<f32>,
     /// `[rows]`
@@ -25,26 +23,22 @@ pub struct Slab {
     pub final_obs: Vec<f32>,
     /// `[rows, mask_len]`, or empty where the spec has no masks.
     pub final_mask: Vec<bool>,
-    continuous: bool,
 }
 
 impl Slab {
     /// Buffers for so many rows of this spec.
     pub fn new(spec: &Spec, rows: usize) -> Self {
-        let continuous = matches!(spec.action, ActionSpec::Continuous { .. });
         let masks = rows * if spec.masked { spec.action.mask_len() } else { 0 };
-        let (obs, actions) = (rows * spec.obs_len(), rows * spec.action.len());
+        let obs = rows * spec.obs_len();
         Self {
             obs: vec![0.0; obs],
             mask: vec![true; masks],
-            choices: vec![0; if continuous { 0 } else { actions }],
-            numbers: vec![0.0; if continuous { actions } else { 0 }],
+            action: ActionBuf::new(&spec.action, rows),
             reward: vec![0.0; rows],
             terminated: vec![false; rows],
             truncated: vec![false; rows],
             final_obs: vec![0.0; obs],
             final_mask: vec![true; masks],
-            continuous,
         }
     }
 
@@ -60,32 +54,21 @@ impl Slab {
 
     /// The actions.
     pub fn actions(&self) -> Actions<'_> {
-        if self.continuous { Actions::Continuous(&self.numbers) } else { Actions::Discrete(&self.choices) }
+        self.action.all()
     }
 
     /// Where actions are written.
     pub fn actions_mut(&mut self) -> ActionsMut<'_> {
-        if self.continuous {
-            ActionsMut::Continuous(&mut self.numbers)
-        } else {
-            ActionsMut::Discrete(&mut self.choices)
-        }
+        self.action.all_mut()
     }
 
     /// The observations and masks to act on, and where actions are written.
     pub fn act(&mut self) -> (&[f32], &[bool], ActionsMut<'_>) {
-        let actions = if self.continuous {
-            ActionsMut::Continuous(&mut self.numbers)
-        } else {
-            ActionsMut::Discrete(&mut self.choices)
-        };
-        (&self.obs, &self.mask, actions)
+        (&self.obs, &self.mask, self.action.all_mut())
     }
 
     /// The actions, and the slots that the environment must fill.
     pub fn exchange(&mut self) -> (Actions<'_>, StepBuf<'_>) {
-        let actions =
-            if self.continuous { Actions::Continuous(&self.numbers) } else { Actions::Discrete(&self.choices) };
         let out = StepBuf {
             obs: &mut self.obs,
             mask: &mut self.mask,
@@ -95,6 +78,6 @@ impl Slab {
             final_obs: &mut self.final_obs,
             final_mask: &mut self.final_mask,
         };
-        (actions, out)
+        (self.action.all(), out)
     }
 }

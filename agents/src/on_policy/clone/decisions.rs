@@ -4,27 +4,36 @@ use crate::agent::{AgentError, NEVER};
 use crate::dist::{Head, Row};
 use crate::normalise::Moments;
 use crate::on_policy::networks::Networks;
+use agon_core::ActionBuf;
+use agon_core::spec::ActionSpec;
 
 /// One recorded episode: what was seen and done at each of its steps by each agent.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Demonstration {
     /// `[steps × agents, obs_len]`
     pub obs: Vec<f32>,
     /// `[steps × agents, mask_len]`, or empty where everything is allowed.
     pub mask: Vec<bool>,
     /// `[steps × agents, action_len]`: choices, or numbers in the environment's units.
-    pub actions: Vec<f32>,
+    pub actions: ActionBuf,
+}
+
+impl Demonstration {
+    /// An episode without steps.
+    pub fn new(spec: &ActionSpec) -> Self {
+        Self { obs: Vec::new(), mask: Vec::new(), actions: ActionBuf::new(spec, 0) }
+    }
 }
 
 /// The decisions of some episodes, one after another.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Decisions {
     /// `[n, obs_len]`, standardised.
     pub(super) obs: Vec<f32>,
     /// `[n, mask_len]` or empty.
     pub(super) mask: Vec<bool>,
     /// `[n, action_len]`: choices, or numbers in units where the bounds are ±1.
-    pub(super) actions: Vec<f32>,
+    pub(super) actions: ActionBuf,
     /// Where each episode ends.
     ends: Vec<usize>,
 }
@@ -52,7 +61,11 @@ pub(super) fn split(episodes: usize, shares: [f64; 2]) -> Result<[usize; 3], Age
 impl Decisions {
     pub(super) fn new(episodes: &[&Demonstration], head: &Head, lens: [usize; 3], moments: Option<&Moments>) -> Self {
         let [obs_len, mask_len, action_len] = lens;
-        let mut all = Self::default();
+        let actions = match head {
+            Head::Categorical { .. } => ActionBuf::Discrete(Vec::new()),
+            Head::Gaussian { .. } => ActionBuf::Continuous(Vec::new()),
+        };
+        let mut all = Self { obs: Vec::new(), mask: Vec::new(), actions, ends: Vec::new() };
         for episode in episodes {
             for at in 0..episode.actions.len() / action_len {
                 let mask = episode.mask.get(at * mask_len..(at + 1) * mask_len).unwrap_or_default();
@@ -62,15 +75,15 @@ impl Decisions {
                 }
                 all.obs.extend_from_slice(&episode.obs[at * obs_len..(at + 1) * obs_len]);
                 all.mask.extend_from_slice(mask);
-                all.actions.extend_from_slice(&episode.actions[at * action_len..(at + 1) * action_len]);
+                all.actions.extend(episode.actions.all().part(at * action_len, action_len));
             }
             all.ends.push(all.actions.len() / action_len);
         }
         if let Some(moments) = moments {
             moments.apply(&mut all.obs);
         }
-        if let Head::Gaussian { scale, .. } = head {
-            for row in all.actions.chunks_exact_mut(action_len) {
+        if let (Head::Gaussian { scale, .. }, ActionBuf::Continuous(numbers)) = (head, &mut all.actions) {
+            for row in numbers.chunks_exact_mut(action_len) {
                 row.iter_mut().zip(scale).for_each(|(a, (middle, half))| *a = (*a - middle) / half);
             }
         }
@@ -85,7 +98,7 @@ impl Decisions {
     pub(super) fn row<'a>(&'a self, head: &Head, at: usize, out: &'a [f32], log_std: &'a [f32]) -> Row<'a> {
         let (width, outputs) = (head.width(), head.outputs());
         let mask = self.mask.get(at * outputs..(at + 1) * outputs).unwrap_or_default();
-        Row { out, log_std, raw: &self.actions[at * width..(at + 1) * width], mask }
+        Row { out, log_std, action: self.actions.all().part(at * width, width), mask }
     }
 
     /// What the networks say of each episode.
@@ -101,13 +114,15 @@ impl Decisions {
                 let row = self.row(head, at, out, &networks.log_std);
                 sums.log_loss -= head.evaluate(row, &mut scratch)[0];
                 sums.agreed += match head {
-                    Head::Gaussian { .. } => {
-                        out.iter().zip(row.raw).map(|(m, a)| f64::from(m.clamp(-1.0, 1.0) - a).powi(2)).sum()
-                    }
+                    Head::Gaussian { .. } => out
+                        .iter()
+                        .zip(row.action.continuous())
+                        .map(|(m, a)| f64::from(m.clamp(-1.0, 1.0) - a).powi(2))
+                        .sum(),
                     Head::Categorical { .. } => {
                         let mut choice = vec![0i64; width];
                         head.mode(out, row.mask, agon_core::ActionsMut::Discrete(&mut choice));
-                        f64::from(u8::from(choice.iter().zip(row.raw).all(|(c, a)| *c as f32 == *a)))
+                        f64::from(u8::from(choice == row.action.discrete()))
                     }
                 };
             }

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::checkpoint;
+use agon_core::spec::ActionSpec;
+use agon_core::{ActionBuf, Actions};
 use serde_json::Map;
 use tch::Device;
 
@@ -12,9 +14,9 @@ fn cloning(env: &str, set: Config, episodes: &[Demonstration], steps: u64) -> Re
 }
 
 /// Episodes in which nothing is seen: `obs_len` zeros a step.
-fn blind(obs_len: usize, actions: &[f32], episodes: usize) -> Vec<Demonstration> {
+fn blind(obs_len: usize, actions: &ActionBuf, episodes: usize) -> Vec<Demonstration> {
     let obs = vec![0.0; obs_len * actions.len()];
-    vec![Demonstration { obs, mask: Vec::new(), actions: actions.to_vec() }; episodes]
+    vec![Demonstration { obs, mask: Vec::new(), actions: actions.clone() }; episodes]
 }
 
 fn finish(cloning: &mut Cloning) {
@@ -28,7 +30,8 @@ fn finish(cloning: &mut Cloning) {
 #[test]
 fn a_policy_without_inputs_is_the_closed_form() {
     let set = Config { normalize_observation: false, learning_rate: 1e-2, patience: 100, ..Config::default() };
-    let mut choices = cloning("classic/cartpole", set.clone(), &blind(4, &[1.0, 0.0, 1.0, 1.0], 8), 600).unwrap();
+    let mut choices =
+        cloning("classic/cartpole", set.clone(), &blind(4, &ActionBuf::Discrete(vec![1, 0, 1, 1]), 8), 600).unwrap();
     finish(&mut choices);
     let [log_loss, agreement] = &choices.examine(Part::Test, 1)[0].metrics[..] else { panic!() };
     let entropy = -(0.75f64 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
@@ -36,7 +39,7 @@ fn a_policy_without_inputs_is_the_closed_form() {
     assert_eq!(agreement.value, 0.75);
 
     // Torques of ±2 are ±1 here: 0.2 ± 0.4 as mean and deviation.
-    let torques = [1.2f32, -0.4, 1.2, -0.4];
+    let torques = ActionBuf::Continuous(vec![1.2, -0.4, 1.2, -0.4]);
     let mut numbers = cloning("classic/pendulum", set.clone(), &blind(3, &torques, 8), 2000).unwrap();
     finish(&mut numbers);
     let [log_loss, squared] = &numbers.examine(Part::Test, 1)[0].metrics[..] else { panic!() };
@@ -55,11 +58,11 @@ fn a_policy_without_inputs_is_the_closed_form() {
 fn it_ends_early_with_the_best_weights_and_resumes_in_the_same_bits() {
     let mut rng = Rng::new(3, Stream::Act, 0);
     let mut episode = || {
-        let mut one = Demonstration::default();
+        let mut one = Demonstration::new(&ActionSpec::discrete(0..2));
         for _ in 0..50 {
             let seen: Vec<f32> = (0..4).map(|_| rng.normal() as f32).collect();
             let right = (seen[0] + seen[2] > 0.0) != (rng.f64() < 0.1);
-            one.actions.push(f32::from(u8::from(right)));
+            one.actions.extend(Actions::Discrete(&[i64::from(right)]));
             one.obs.extend(seen);
         }
         one
@@ -106,7 +109,9 @@ fn it_ends_early_with_the_best_weights_and_resumes_in_the_same_bits() {
 
 #[test]
 fn too_few_episodes_are_refused() {
-    let of = |n: usize| cloning("classic/cartpole", Config::default(), &blind(4, &[1.0], n), 1).err().unwrap();
+    let of = |n: usize| {
+        cloning("classic/cartpole", Config::default(), &blind(4, &ActionBuf::Discrete(vec![1]), n), 1).err().unwrap()
+    };
     assert!(of(0).to_string().contains("no recorded episodes"));
     assert!(of(2).to_string().contains("leave none to learn from"));
     let set = Config { validation: 0.6, test: 0.6, ..Config::default() };
