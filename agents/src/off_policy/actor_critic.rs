@@ -99,7 +99,7 @@ impl Critics {
         &self.nets.params
     }
 
-    pub(super) fn copies(&self) -> &Params {
+    pub(super) fn target(&self) -> &Params {
         &self.target
     }
 }
@@ -121,7 +121,7 @@ impl CriticsNow<'_> {
     }
 
     /// The smaller value of both target networks, `[rows]`; `x`: `[rows, obs_len + len]`.
-    pub fn smaller_of_copies(&self, x: &[f32], work: &mut CriticWork, out: &mut Vec<f32>) {
+    pub fn target_minimum(&self, x: &[f32], work: &mut CriticWork, out: &mut Vec<f32>) {
         self.forward(self.target, x, work);
         out.clear();
         out.extend(work.q[0].iter().zip(&work.q[1]).map(|(a, b)| a.min(*b)));
@@ -265,7 +265,7 @@ pub fn fits(
     let kept = Replay::bytes(spec, Replay::steps(rows, set.memory, set.n_step) * rows);
     memory::fits("memory", kept, ", which is written out in full at every checkpoint")?;
     let sizes = [&[spec.obs_len() + head.len()], hidden, &[2 * head.len()]].concat();
-    // Three networks with copies, moments, gradients of parts; again where they are put aside.
+    // Three networks with target networks, moments, gradients of parts; again where they are put aside.
     let weights: f64 = sizes.windows(2).map(|w| 150.0 * w[0] as f64 * w[1] as f64).sum();
     memory::fits(name, weights, "")?;
     let widest = hidden.iter().copied().max().unwrap_or(1).max(spec.obs_len() + head.len());

@@ -168,7 +168,7 @@ impl Sac {
             let next = &batch.next_obs[rows.start * obs_len..rows.end * obs_len];
             part.act(actor, head, next, &noise[0][rows.start * width..rows.end * width]);
             join(next, &part.drawn.actions, rows.len(), &mut part.x);
-            critics_now.smaller_of_copies(&part.x, &mut part.critics, &mut part.y);
+            critics_now.target_minimum(&part.x, &mut part.critics, &mut part.y);
             let (reward, discount) = (&batch.reward[rows.clone()], &batch.discount[rows.clone()]);
             for (k, y) in part.y.iter_mut().enumerate() {
                 let soft = f64::from(*y) - alpha * part.drawn.log_prob[k];
@@ -346,7 +346,7 @@ mod tests {
         draw(&mut actions);
         actions.iter_mut().for_each(|a| *a = a.tanh());
         sac.noise.iter_mut().flatten().for_each(|x| *x = f64::from(rng.normal() as f32));
-        let _ = tch::no_grad(|| sac.critics.copies().flat.shallow_clone().g_mul_scalar_(1.1)); // other numbers than the critics'
+        let _ = tch::no_grad(|| sac.critics.target().flat.shallow_clone().g_mul_scalar_(1.1)); // other numbers than the critics'
         let _ = tch::no_grad(|| sac.log_alpha.flat.shallow_clone().fill_(-1.0));
         let (obs, next, alpha) = (rows(&batch.obs, n), rows(&batch.next_obs, n), (-1f64).exp());
         let [next_noise, noise] =
@@ -361,7 +361,7 @@ mod tests {
         let y = tch::no_grad(|| {
             let [a, log_prob] = act(&outputs(&sac.actor.params, 0, &next), &next_noise);
             let x = Tensor::cat(&[&next, &a], 1);
-            let [q1, q2] = [0, 6].map(|first| outputs(sac.critics.copies(), first, &x));
+            let [q1, q2] = [0, 6].map(|first| outputs(sac.critics.target(), first, &x));
             rows(&batch.reward, n) + rows(&batch.discount, n) * (q1.minimum(&q2) - log_prob * alpha)
         });
         let x = Tensor::cat(&[&obs, &rows(&actions, n)], 1);

@@ -172,7 +172,7 @@ impl Td3 {
             let noise = &noise[rows.start * width..rows.end * width];
             part.actions.iter_mut().zip(noise).for_each(|(a, noise)| *a = (*a + noise).clamp(-1.0, 1.0));
             join(next, &part.actions, rows.len(), &mut part.x);
-            critics_now.smaller_of_copies(&part.x, &mut part.critics, &mut part.y);
+            critics_now.target_minimum(&part.x, &mut part.critics, &mut part.y);
             let earned = batch.reward[rows.clone()].iter().zip(&batch.discount[rows.clone()]);
             part.y.iter_mut().zip(earned).for_each(|(y, (reward, discount))| *y = reward + discount * *y);
             let obs = &batch.obs[rows.start * obs_len..rows.end * obs_len];
@@ -328,7 +328,7 @@ mod tests {
         draw(&mut actions);
         actions.iter_mut().for_each(|a| *a = a.tanh());
         // Other numbers than the networks', and actions of which some are at their bounds with the noise.
-        let _ = tch::no_grad(|| td3.critics.copies().flat.shallow_clone().g_mul_scalar_(1.1));
+        let _ = tch::no_grad(|| td3.critics.target().flat.shallow_clone().g_mul_scalar_(1.1));
         let _ = tch::no_grad(|| td3.target.flat.shallow_clone().g_mul_scalar_(3.0));
         let (obs, next) = (rows(&batch.obs, n), rows(&batch.next_obs, n));
         let all = |td3: &Td3, of: fn(&Part) -> &[f32]| {
@@ -349,7 +349,7 @@ mod tests {
             let clipped = a.ne_tensor(&free).sum(Kind::Int64).int64_value(&[]);
             assert!((1..2 * n as i64).contains(&clipped), "some actions are clipped");
             let x = Tensor::cat(&[&next, &a], 1);
-            let [q1, q2] = [0, 6].map(|first| outputs(td3.critics.copies(), first, &x));
+            let [q1, q2] = [0, 6].map(|first| outputs(td3.critics.target(), first, &x));
             rows(&batch.reward, n) + rows(&batch.discount, n) * q1.minimum(&q2)
         });
         let x = Tensor::cat(&[&obs, &rows(&actions, n)], 1);
