@@ -29,6 +29,11 @@ pub enum Command {
     /// Predict rows of a table with a trained model: classes with probabilities, numbers with 90 % intervals
     #[command(after_help = "Example:\n  agon predict runs/tables/iris/001 --data new.csv -o predictions.csv")]
     Predict(Predict),
+    /// Prices from a table of sales: make a scenario of any table; say what a trained run recommends for a week, and why
+    #[command(
+        after_help = "Examples:\n  agon price init sales.csv\n  agon train sales.toml\n  agon price runs/sales/001 --week 2026-03-02 --export prices.html\n  agon price runs/pricing/tuna/001 --set price.can-3=0.79"
+    )]
+    Price(Price),
     /// Play players against each other and rate them
     #[command(
         after_help = "Examples:\n  agon tournament games/connect-four-tournament\n  agon tournament runs/games/tic-tac-toe-alphazero/001 mcts:simulations=500 minimax:depth=4"
@@ -233,6 +238,58 @@ pub struct Predict {
     /// Where the predictions go [default: standard output]
     #[arg(short, long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Price {
+    #[command(subcommand)]
+    pub what: Option<PriceWhat>,
+    #[command(flatten)]
+    pub run: Option<PriceRun>,
+}
+
+#[derive(Args, Debug)]
+pub struct PriceRun {
+    /// A run of pricing/retail, or one of its checkpoints
+    #[arg(required = true)]
+    pub run: String,
+    /// The week of the table, as the table calls it or by its number; of several shops with the shop, as in `7, north`
+    /// [default: the last]
+    #[arg(long, value_name = "WEEK")]
+    pub week: Option<String>,
+    /// What if this price were another (may be repeated)
+    #[arg(long, value_name = "price.PRODUCT=PRICE")]
+    pub set: Vec<String>,
+    /// Write a sheet (.csv) or a page (.html) too (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub export: Vec<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum PriceWhat {
+    /// Find out which column of a table is what, say it, check it, and write a scenario
+    #[command(after_help = "Example:\n  agon price init sales.csv --map units=Menge --map customers=")]
+    Init(PriceInit),
+}
+
+#[derive(Args, Debug)]
+pub struct PriceInit {
+    /// The table: CSV, Excel (.xlsx) or Parquet
+    pub file: PathBuf,
+    /// Say what is what: a setting of `[fit]` and its value, such as units=Menge or decimal=comma; empty for none (may be
+    /// repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub map: Vec<String>,
+    /// The products to use [default: those with the most rows, of which prices move]
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', num_args = 1)]
+    pub products: Vec<String>,
+    /// Where the scenario goes [default: beside the table]
+    #[arg(short, long, value_name = "FILE.toml")]
+    pub out: Option<PathBuf>,
+    /// Replace a scenario that is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Args, Debug)]

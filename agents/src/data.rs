@@ -1,4 +1,4 @@
-//! Tables that people bring, for supervised training: cells become typed columns ([`cells`]), rows are divided into parts
+//! Tables that people bring, for supervised training: cells become typed columns ([`cells`], [`written`]), rows are divided into parts
 //! ([`split`]), a target and its task are found ([`dataset`]), what is odd is reported ([`report`]), and columns become
 //! numbers by what the training part says of them ([`encode`]).
 
@@ -8,6 +8,7 @@ pub mod encode;
 pub mod html;
 pub mod report;
 pub mod split;
+pub mod written;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -39,7 +39,17 @@ pub struct Sales {
     pub displays: Vec<Vec<f64>>,
     /// Customers, one number a week; more than units sold.
     pub customers: Vec<f64>,
+    /// Which products were not on the shelf, or not recorded; empty if all always were. Their prices are then the mean of
+    /// the others, their units and displays 0, and no estimate depends on them.
+    pub absent: Vec<Vec<bool>>,
+    /// The shop of each row, where rows are the weeks of several shops, by week and then by shop; else empty.
+    pub shops: Vec<u32>,
+    /// Where the rows of each week begin, where there are several shops; else empty.
+    pub begins: Vec<usize>,
 }
+
+/// Added to the utility of what is not on the shelf: its share is exactly 0.
+const NEVER: f64 = -1e4;
 
 impl Sales {
     fn label(&self, week: usize) -> String {
@@ -48,6 +58,36 @@ impl Sales {
 
     fn weeks(&self) -> f64 {
         self.customers.len() as f64
+    }
+
+    /// Whether a product could be bought in a week, as far as is known.
+    pub fn present(&self, week: usize, product: usize) -> bool {
+        self.absent.is_empty() || !self.absent[week][product]
+    }
+
+    /// The rows in groups within which errors are not independent: weeks, and shops where there are many.
+    fn clusters(&self) -> Vec<Vec<usize>> {
+        let rows = self.customers.len();
+        if self.shops.is_empty() {
+            return (0..rows).map(|t| vec![t]).collect();
+        }
+        let count = self.shops.iter().max().map_or(0, |most| *most as usize + 1);
+        let weeks = self.parts();
+        if count >= weeks.len() {
+            let of = |shop: usize| (0..rows).filter(|t| self.shops[*t] as usize == shop).collect::<Vec<_>>();
+            return (0..count).map(of).filter(|rows| !rows.is_empty()).collect();
+        }
+        weeks.into_iter().map(Iterator::collect).collect()
+    }
+
+    /// The rows of each week.
+    fn parts(&self) -> Vec<std::ops::Range<usize>> {
+        let rows = self.customers.len();
+        if self.begins.is_empty() {
+            return (0..rows).map(|t| t..t + 1).collect();
+        }
+        let ends = self.begins[1..].iter().copied().chain([rows]);
+        self.begins.iter().copied().zip(ends).map(|(a, b)| a..b).collect()
     }
 
     fn mean(&self, list: &[Vec<f64>], k: usize) -> f64 {
@@ -210,6 +250,8 @@ struct Design {
     x: Tensor,
     units: Tensor,
     customers: Tensor,
+    /// Added to utilities, `[weeks, products]`: [`NEVER`] where a product is absent.
+    offset: Option<Tensor>,
     /// Coefficients as people know them, from those of X.
     back: Tensor,
     names: Vec<String>,
@@ -285,7 +327,8 @@ impl Design {
         let mut back = vec![vec![0.0; count]; count];
         for k in 0..n {
             let column = if common { 0 } else { k };
-            for t in 0..weeks {
+            // What is absent says nothing: its row is 0.
+            for t in (0..weeks).filter(|t| sales.present(*t, k)) {
                 let row = &mut table[t * n + k];
                 row[k] = 1.0;
                 row[n + column] = -price[t][k] / price_size[column];
@@ -311,6 +354,10 @@ impl Design {
             x: tensor(&table).view([weeks as i64, n as i64, count as i64]),
             units: tensor(&sales.units),
             customers: Tensor::from_slice(&sales.customers),
+            offset: (!sales.absent.is_empty()).then(|| {
+                let of = |absent: &Vec<bool>| absent.iter().map(|a| if *a { NEVER } else { 0.0 }).collect();
+                tensor(&sales.absent.iter().map(of).collect::<Vec<Vec<f64>>>())
+            }),
             back: tensor(&back),
             names,
             products: n,
@@ -332,16 +379,25 @@ impl Design {
         inverse.map(|rows| tensor(&rows)).map_err(|at| DemandError::Unidentified(self.names[at].clone()))
     }
 
+    /// Utilities `[weeks, products]` at coefficients `[count]`.
+    fn utilities(&self, theta: &Tensor) -> Tensor {
+        let u = self.x.matmul(theta);
+        match &self.offset {
+            Some(offset) => u + offset,
+            None => u,
+        }
+    }
+
     /// Shares `[weeks, products]` at coefficients `[count]`.
     fn shares(&self, theta: &Tensor) -> Tensor {
-        let u = self.x.matmul(theta);
+        let u = self.utilities(theta);
         let zero = Tensor::zeros([u.size()[0], 1], (Kind::Double, Device::Cpu));
         Tensor::cat(&[&u, &zero], 1).softmax(1, None).narrow(1, 0, self.products as i64)
     }
 
     /// −log-likelihood a customer.
     fn loss(&self, theta: &Tensor) -> Tensor {
-        let u = self.x.matmul(theta);
+        let u = self.utilities(theta);
         let zero = Tensor::zeros([u.size()[0], 1], (Kind::Double, Device::Cpu));
         let sum = Tensor::cat(&[&u, &zero], 1).logsumexp([1i64].as_slice(), false);
         let chosen = (&self.units * u).sum(Kind::Double);
@@ -364,7 +420,17 @@ impl Design {
     fn fit(&self, theta: &Tensor, found: &Found, sales: &Sales) -> Result<Fit, DemandError> {
         let bread = self.back.matmul(&found.bread);
         let spread = |filling: &Tensor| list(&bread.matmul(filling).matmul(&bread.tr()).diagonal(0, 0, 1));
-        let (weekly, luck) = (spread(&found.scores.tr().matmul(&found.scores)), spread(&found.luck));
+        let scores = match sales.shops.is_empty() {
+            true => found.scores.shallow_clone(),
+            false => {
+                let rows: Vec<Vec<f64>> = rows(&found.scores);
+                let sum = |cluster: &Vec<usize>| -> Vec<f64> {
+                    (0..self.count()).map(|c| cluster.iter().map(|t| rows[*t][c]).sum()).collect()
+                };
+                tensor(&sales.clusters().iter().map(sum).collect::<Vec<_>>())
+            }
+        };
+        let (weekly, luck) = (spread(&scores.tr().matmul(&scores)), spread(&found.luck));
         let values = list(&self.back.matmul(theta));
         let estimates: Vec<Estimate> =
             (0..self.count()).map(|i| Estimate { value: values[i], error: weekly[i].max(luck[i]).sqrt() }).collect();
@@ -375,8 +441,9 @@ impl Design {
         let price = |k: usize| estimates[n + if self.prices == 1 { 0 } else { k }];
         let shown = self.count() > n + self.prices;
         let display = if shown { estimates[n + self.prices] } else { Estimate { value: 0.0, error: 0.0 } };
-        let everybody: f64 = sales.customers.iter().sum();
         let elasticity = |k: usize| {
+            let weeks = (0..sales.customers.len()).filter(|t| sales.present(*t, k));
+            let everybody: f64 = weeks.map(|t| sales.customers[t]).sum();
             let share = sales.units.iter().map(|week| week[k]).sum::<f64>() / everybody;
             let scale = sales.mean(&sales.prices, k) * (1.0 - share);
             Estimate { value: -price(k).value * scale, error: price(k).error * scale }
@@ -430,9 +497,12 @@ pub fn fit(sales: &Sales, method: Method, effect: PriceEffect) -> Result<Fit, De
 /// Refuses data whose likelihood has no maximum.
 fn has_a_maximum(design: &Design, sales: &Sales, effect: PriceEffect) -> Result<(), DemandError> {
     let units: Vec<f64> = sales.units.iter().flatten().copied().collect();
-    let lost = checks::separated(&rows(&design.flat()), &units);
+    let (n, all) = (sales.names.len(), rows(&design.flat()));
+    let there: Vec<usize> = (0..units.len()).filter(|i| sales.present(i / n, i % n)).collect();
+    let at = |i: &usize| (all[*i].clone(), units[*i]);
+    let (seen, bought): (Vec<Vec<f64>>, Vec<f64>) = there.iter().map(at).unzip();
+    let lost: Vec<usize> = checks::separated(&seen, &bought).into_iter().map(|i| there[i]).collect();
     let Some(first) = lost.first() else { return Ok(()) };
-    let n = sales.names.len();
     let names = (0..n).filter(|k| lost.iter().any(|i| i % n == *k)).map(|k| sales.names[k].clone()).collect();
     let common = if effect == PriceEffect::Common { "" } else { ", or use price_effect = \"common\"" };
     Err(DemandError::Separated { names, week: sales.label(first / n), common })
@@ -440,23 +510,37 @@ fn has_a_maximum(design: &Design, sales: &Sales, effect: PriceEffect) -> Result<
 
 fn least_squares(design: &Design, sales: &Sales) -> Result<Fit, DemandError> {
     for (week, units) in sales.units.iter().enumerate() {
-        if let Some(k) = units.iter().position(|u| *u <= 0.0) {
+        if let Some(k) = (0..units.len()).find(|k| units[*k] <= 0.0 && sales.present(week, *k)) {
             return Err(DemandError::NoSales { week: sales.label(week), name: sales.names[k].clone() });
         }
     }
     let outside = &design.customers - design.units.sum_dim_intlist([1i64].as_slice(), false, None);
-    let y = (design.units.log() - outside.log().unsqueeze(1)).view([-1]);
+    // Where a product is absent, its row of X is 0: with y = 0 it leaves no residual.
+    let there = design.offset.as_ref().map(|offset| offset.eq(0.0).to_kind(Kind::Double));
+    let units = match &there {
+        Some(there) => &design.units * there + (Tensor::from(1.0) - there),
+        None => design.units.shallow_clone(),
+    };
+    let y = units.log() - outside.log().unsqueeze(1);
+    let y = match &there {
+        Some(there) => y * there,
+        None => y,
+    };
+    let (y, count) = (y.view([-1]), there.as_ref().map(|there| there.sum(Kind::Double).double_value(&[])));
     let x = design.flat();
     let (q, r) = Tensor::linalg_qr(&x, "reduced");
     let solved = Tensor::linalg_solve_triangular(&r, &q.tr().matmul(&y.unsqueeze(1)), true, true, false);
     let theta = solved.squeeze_dim(1);
     let rest = &y - x.matmul(&theta);
     let square = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]);
-    let total = square(&(&y - y.mean(Kind::Double)));
+    let total = match count {
+        Some(count) => square(&y) - y.sum(Kind::Double).double_value(&[]).powi(2) / count,
+        None => square(&(&y - y.mean(Kind::Double))),
+    };
     let by_week = rest.view([-1, design.products as i64, 1]);
     // Of logarithms of shares: the delta method.
     let sum = design.x.sum_dim_intlist([1i64].as_slice(), false, None);
-    let luck = (&x / design.units.view([-1, 1])).tr().matmul(&x) + (&sum / outside.unsqueeze(1)).tr().matmul(&sum);
+    let luck = (&x / units.view([-1, 1])).tr().matmul(&x) + (&sum / outside.unsqueeze(1)).tr().matmul(&sum);
     let found = Found {
         bread: design.inverse(&x.tr().matmul(&x))?,
         scores: (&design.x * by_week).sum_dim_intlist([1i64].as_slice(), false, None),

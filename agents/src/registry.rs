@@ -159,7 +159,7 @@ pub struct Model {
 /// What is learned from.
 pub enum Data {
     /// Weeks of sales, and the shares of them that are held out: for validation during training, and for the test.
-    Sales(Sales, [f64; 2]),
+    Sales(Box<Sales>, [f64; 2]),
     /// A table with a target, divided into parts.
     Table(Box<Dataset>),
 }
@@ -177,7 +177,7 @@ pub struct DataStart {
 impl Data {
     fn sales(self) -> Result<(Sales, [f64; 2]), AgentError> {
         match self {
-            Self::Sales(sales, kept_back) => Ok((sales, kept_back)),
+            Self::Sales(sales, kept_back) => Ok((*sales, kept_back)),
             Self::Table(_) => {
                 Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [data]").into())
             }

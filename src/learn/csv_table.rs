@@ -25,7 +25,12 @@ fn parse(text: &str) -> Result<Raw, String> {
         let line = 1 + text[..at].matches('\n').count();
         return Err(format!(":{line}: letters of UTF-8 and of Latin-1 are mixed; save it as UTF-8"));
     }
-    let mark = mark_of(text.trim_start().lines().next().unwrap_or_default());
+    let first = text.trim_start().lines().next().unwrap_or_default();
+    // Excel's own note of what parts fields. Its line stays, so that later ones keep their numbers.
+    let noted = first.strip_prefix("sep=").and_then(|rest| rest.chars().next()).filter(|c| MARKS.contains(c));
+    let blank = noted.map(|_| text.replacen(first, "", 1));
+    let text = blank.as_deref().unwrap_or(text);
+    let mark = noted.unwrap_or_else(|| mark_of(first));
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(mark as u8)
         .flexible(true)
@@ -34,16 +39,8 @@ fn parse(text: &str) -> Result<Raw, String> {
     let header: Vec<String> = reader.headers().map_err(|e| format!(": {e}"))?.iter().map(String::from).collect();
     let name = |(i, name): (usize, &String)| if name.is_empty() { format!("column {}", i + 1) } else { name.clone() };
     let names: Vec<String> = header.iter().enumerate().map(name).collect();
-    if names.len() > 1 && header.iter().all(|name| name.parse::<f64>().is_ok()) {
-        return Err(":1: the first line holds numbers, not names of columns; add a header".into());
-    }
-    let mut sorted: Vec<&String> = names.iter().collect();
-    sorted.sort();
-    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!(":1: two columns are called `{}`", pair[0]));
-    }
     let width = names.len();
-    let mut raw = Raw::new(names, mark != ',');
+    let mut raw = of_header(names, mark != ',').map_err(|why| format!(":1{why}"))?;
     for record in reader.records() {
         let record = record.map_err(|e| format!(": {e}"))?;
         if record.iter().all(str::is_empty) && width > 1 {
@@ -56,6 +53,22 @@ fn parse(text: &str) -> Result<Raw, String> {
         raw.push(line, record.iter());
     }
     Ok(raw)
+}
+
+/// A table of these columns without rows.
+///
+/// # Errors
+/// Two have the same name, or they are numbers.
+pub fn of_header(names: Vec<String>, decimal_comma: bool) -> Result<Raw, String> {
+    if names.len() > 1 && names.iter().all(|name| name.parse::<f64>().is_ok()) {
+        return Err(": the first line holds numbers, not names of columns; add a header".into());
+    }
+    let mut sorted: Vec<&String> = names.iter().collect();
+    sorted.sort();
+    if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!(": two columns are called `{}`; rename one of them", pair[0]));
+    }
+    Ok(Raw::new(names, decimal_comma))
 }
 
 /// The commonest mark of a line, quoted ones not counted.
@@ -93,6 +106,7 @@ mod tests {
             ("a;b\n1,5;x\n", true),
             ("a\tb\n1.5\tx\n", true),
             ("\"a\"|b\n1.5|x\n\n", true),
+            ("sep=;\na;b\n1,5;x\n", true),
             ("a , b\n\"1.5\",\"x\"\n,\n", false),
         ] {
             let raw = parse(text).unwrap();

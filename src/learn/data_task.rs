@@ -4,6 +4,7 @@
 use crate::market;
 use crate::plan::TrainSettings;
 use crate::sales::FitSettings;
+use crate::table_file;
 use crate::task::{Task, Verdict, refuse};
 use agon::run::Run;
 use agon::scenario::Source;
@@ -117,7 +118,7 @@ impl DataTask {
     }
 
     fn start_with(&self) -> DataStart {
-        let data = Data::Sales(self.sales.clone(), [self.eval.validation, self.eval.test]);
+        let data = Data::Sales(Box::new(self.sales.clone()), [self.eval.validation, self.eval.test]);
         DataStart { data, steps: self.train.steps, seed: self.train.seed }
     }
 
@@ -181,7 +182,7 @@ impl Task for DataTask {
     }
 
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
-        Ok(vec![(COPY, agon::text::read(&self.data)?.into_bytes())])
+        Ok(vec![(COPY, table_file::as_csv(&self.data)?)])
     }
 
     fn remarks(&self) -> Vec<String> {

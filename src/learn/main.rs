@@ -17,10 +17,12 @@ mod market;
 mod networks;
 mod plan;
 mod predict;
+mod price;
 mod sales;
 mod scenarios;
 mod seeds;
 mod sinks;
+mod table_file;
 mod table_report;
 mod table_task;
 mod tables;
@@ -42,6 +44,7 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Train(args)) => seeds::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Price(args)) => price::run(&args),
         Some(Command::Scenarios(args)) => agents::keys(args.json.json),
         Some(Command::Agents(args)) => agents::run(&args),
         Some(Command::Tournament(args)) => {

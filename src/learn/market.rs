@@ -1,12 +1,13 @@
 //! From a sales table to a market: `[fit]` becomes the settings of `pricing/retail`, and a report.
 
-use crate::sales::{self, FitSettings, SalesTable, median};
+use crate::sales::{self, FitSettings, SalesTable, UnitsAs, median};
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::demand::forecast::{self, Comparison};
 use agon_agents::demand::models::{self, Drawn, Form};
 use agon_agents::demand::{self, DemandError, Fit, Method, PriceEffect};
 use agon_core::settings::Issue;
+use agon_envs::pricing::logit::{Logit, Week};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -84,6 +85,7 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         ("week_numbers", json!(table.weeks)),
     ];
     let (method, effect) = chosen(settings);
+    let sizes = market_sizes(&table, settings, method, effect);
     if !["intercepts", "price_effects", "display_effects"].iter().any(|key| env.contains_key(*key)) {
         let count = env.get("draws").and_then(Value::as_u64).filter(|n| (1..=10_000).contains(n)).unwrap_or(DRAWS);
         let drawn = models::draws(&table.sales, method, effect, count as usize, SEED);
@@ -114,7 +116,56 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
             lines.push("  note: too few weeks to compare forecasts: nobody knows whether demand is described".into());
         }
     }
+    lines.extend(sizes);
     Ok(Report { lines, json, doubt })
+}
+
+/// Where nobody counted customers: what other guesses of their number would say.
+fn market_sizes(table: &SalesTable, settings: &FitSettings, method: Method, effect: PriceEffect) -> Vec<String> {
+    if !settings.customers.is_empty() || settings.units_as == UnitsAs::Share {
+        return Vec::new();
+    }
+    let n = table.products.len();
+    let rows = table.sales.customers.len();
+    let bound = |pick: fn(f64, f64) -> f64| -> Vec<f64> {
+        (0..n).map(|k| table.sales.prices.iter().map(|week| week[k]).reduce(pick).unwrap_or(0.0)).collect()
+    };
+    let (low, high) = (bound(f64::min), bound(f64::max));
+    let guess = settings.market_size;
+    let mut lines = vec![format!(
+        "  customers are a guess, {guess} times the largest week; the same by other guesses (market_size):"
+    )];
+    for size in [1.2, 2.0, 5.0, 20.0] {
+        let mut sales = table.sales.clone();
+        sales.customers.iter_mut().for_each(|c| *c *= size / guess);
+        let found = demand::fit(&sales, method, effect).ok().filter(|f| f.wrong_prices(&sales.names).next().is_none());
+        let Some(fit) = found else {
+            lines.push(format!("    {size:>4} times: demand cannot be estimated"));
+            continue;
+        };
+        let values = |all: &[demand::Estimate]| all.iter().map(|e| e.value).collect::<Vec<f64>>();
+        let logit = Logit {
+            intercepts: values(&fit.intercepts),
+            price_effects: values(&fit.price_effects),
+            display_effects: vec![fit.display_effect.value; n],
+        };
+        let (mut best, mut charged, mut dearer, mut prices) = (0.0, 0.0, 0.0, vec![0.0; n]);
+        for t in 0..rows {
+            let (costs, displays) = (&table.costs[t][..], &sales.displays[t][..]);
+            let week = Week { costs, displays, customers: sales.customers[t], outside: 1.0 };
+            best += week.customers * logit.optimum(week, &low, &high, &mut prices);
+            charged += week.customers * logit.profit(week, &sales.prices[t]);
+            dearer += prices.iter().zip(&sales.prices[t]).map(|(p, c)| p / c - 1.0).sum::<f64>() / (n * rows) as f64;
+        }
+        let elasticity = values(&fit.elasticities).iter().sum::<f64>() / n as f64;
+        let lift =
+            if charged > 0.0 { format!("{:+.1} %", 100.0 * (best / charged - 1.0)) } else { "from a loss".into() };
+        lines.push(format!(
+            "    {size:>4} times: mean elasticity {elasticity:.2}, best prices {:+.1} % on average, profit {lift}",
+            100.0 * dearer
+        ));
+    }
+    lines
 }
 
 /// Demands drawn for the error of estimation, where the scenario does not say how many.
@@ -154,6 +205,9 @@ fn choose(
 /// Why units and prices seem to be in each other's columns: numbers under `units` would be prices at such costs, and
 /// those under `price` would not, or are whole where everything else about money is not.
 fn swapped(table: &SalesTable, settings: &FitSettings) -> Option<String> {
+    if settings.cost.is_empty() {
+        return None; // costs follow prices there
+    }
     let column = |list: &[Vec<f64>], k: usize| list.iter().map(|week| week[k]).collect::<Vec<f64>>();
     let whole = |list: &[f64]| list.iter().all(|x| x.fract() == 0.0);
     // The spread beside the mean.
@@ -182,6 +236,9 @@ fn swapped(table: &SalesTable, settings: &FitSettings) -> Option<String> {
 
 /// Why prices and costs seem to be in each other's columns: hardly a shop sells below cost in most weeks.
 fn below_cost(table: &SalesTable, settings: &FitSettings) -> Option<String> {
+    if settings.cost.is_empty() && settings.costs.is_empty() {
+        return None;
+    }
     let below = |k: usize| (0..table.costs.len()).filter(|w| table.sales.prices[*w][k] < table.costs[*w][k]).count();
     let k = (0..table.products.len()).find(|k| 2 * below(*k) > table.costs.len())?;
     let [price, cost] = [&settings.price, &settings.cost].map(|c| c.replace("{}", &table.products[k]));
@@ -262,8 +319,7 @@ fn too_large(table: &SalesTable, settings: &FitSettings, fit: &Fit) -> Option<St
 
 /// What was read, and what of it was left out.
 pub fn lines_of_table(path: &Path, table: &SalesTable) -> Vec<String> {
-    let (kept, lost) = (table.weeks.len(), table.left_out.len());
-    let mut lines = vec![format!("demand fitted from {}: {kept} weeks kept, {lost} left out", path.display())];
+    let mut lines = vec![format!("demand fitted from {}: {}", path.display(), table.summary)];
     lines.extend(table.left_out.iter().map(|w| format!("  left out: {w}")));
     lines.extend(table.remarks.iter().map(|w| format!("  note: {w}")));
     lines
@@ -299,6 +355,7 @@ fn as_json(settings: &FitSettings, table: &SalesTable, fit: &Fit) -> Value {
         "settings": settings.write(),
         "method": chosen(settings).0.to_value(),
         "products": table.sales.names,
+        "rows": table.sales.labels,
         "weeks_kept": table.weeks.len(),
         "left_out": table.left_out,
         "remarks": remarks,

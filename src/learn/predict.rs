@@ -1,7 +1,7 @@
 //! `agon predict`: what a trained model of a table says of new rows.
 
 use crate::checkpoints::{self, Target};
-use crate::csv_table;
+use crate::table_file;
 use crate::table_task::TableTask;
 use agon::cli;
 use agon::scenario::Source;
@@ -27,7 +27,7 @@ pub fn run(args: &cli::Predict) -> Outcome {
     let (folder, saved, _) = checkpoints::read(&args.run)?;
     let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
     let predictor = Predictor::load(&family, &settings, &saved).map_err(unfit)?;
-    let raw = csv_table::read(&args.data)?;
+    let raw = table_file::read(&args.data)?;
     let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", args.data.display()));
     let found = predictor.predict(&raw).map_err(wrong)?;
     found.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));

@@ -1,7 +1,7 @@
 //! A scenario of supervised training: `[model]` is learned from the table that `[data]` names, or that `--data` does.
 
-use crate::csv_table;
 use crate::plan::TrainSettings;
+use crate::table_file;
 use crate::table_report::TableReport;
 use crate::task::{Task, Verdict, refuse};
 use agon::run::Run;
@@ -59,7 +59,7 @@ impl TableTask {
     /// From `--data` and `--target`: the scenario is made of what is found in the table.
     pub fn of_flags(file: &Path, target: Option<&str>, sets: &[String]) -> Outcome<Self> {
         let Some(target) = target else {
-            let names = csv_table::read(file)?.names;
+            let names = table_file::read(file)?.names;
             let some = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
             return Err(Failure::Input(format!("--data needs --target COLUMN, one of: {some}")));
         };
@@ -116,7 +116,7 @@ impl TableTask {
                 other => Failure::Input(other.to_string()),
             }
         };
-        let data = Dataset::new(&csv_table::read(&file)?, &settings).map_err(wrong("data"))?;
+        let data = Dataset::new(&table_file::read(&file)?, &settings).map_err(wrong("data"))?;
         let mut table = source.section("model")?;
         if !table.contains_key("kind") {
             let first = match (data.target.y.len() >= MANY_ROWS, data.target.classes.is_empty()) {
@@ -208,7 +208,7 @@ impl Task for TableTask {
         let report = &self.data.report;
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
         Ok(vec![
-            (COPY, agon::text::read_latin(&self.file)?.into_bytes()),
+            (COPY, table_file::as_csv(&self.file)?),
             ("data-report.json", (json + "\n").into_bytes()),
             ("data-report.html", html::page(report).into_bytes()),
         ])

@@ -69,17 +69,19 @@ impl Tally {
         forecast: &dyn Fn(usize) -> Vec<f64>,
     ) {
         let n = sales.names.len();
-        let off = |t: usize| -> Vec<f64> {
-            let apart = |(u, e): (&f64, f64)| ((u + 0.5) / (e + 0.5)).ln();
-            sales.units[t].iter().zip(forecast(t)).map(apart).collect()
+        // None where the product was not on the shelf.
+        let off = |t: usize| -> Vec<Option<f64>> {
+            let apart = |(k, (u, e)): (usize, (&f64, f64))| sales.present(t, k).then(|| ((u + 0.5) / (e + 0.5)).ln());
+            sales.units[t].iter().zip(forecast(t)).enumerate().map(apart).collect()
         };
-        let residuals: Vec<Vec<f64>> = fitted.map(off).collect();
-        let weeks = residuals.len() as f64;
-        // Coefficients a product take from the weeks that tell its spread.
-        let free = (weeks - effects as f64 / n as f64).max(1.0);
+        let residuals: Vec<Vec<Option<f64>>> = fitted.map(off).collect();
         let normal = |k: usize| {
-            let mean = residuals.iter().map(|r| r[k]).sum::<f64>() / weeks;
-            let square = residuals.iter().map(|r| (r[k] - mean).powi(2)).sum::<f64>() / free;
+            let own = || residuals.iter().filter_map(|r| r[k]);
+            let weeks = own().count() as f64;
+            // Coefficients a product take from the weeks that tell its spread.
+            let free = (weeks - effects as f64 / n as f64).max(1.0);
+            let mean = if weeks > 0.0 { own().sum::<f64>() / weeks } else { 0.0 };
+            let square = own().map(|r| (r - mean).powi(2)).sum::<f64>() / free;
             (mean, square.sqrt().max(1e-6))
         };
         let normals: Vec<(f64, f64)> = (0..n).map(normal).collect();
@@ -88,13 +90,13 @@ impl Tally {
         for t in test {
             let expected = forecast(t);
             let mut total = 0.0;
-            for (k, (e, u)) in expected.iter().zip(&sales.units[t]).enumerate() {
+            for (k, (e, u)) in expected.iter().zip(&sales.units[t]).enumerate().filter(|(k, _)| sales.present(t, *k)) {
                 self.absolute[k] += (e - u).abs();
                 self.sold[k] += u;
                 total += e - u;
             }
             self.absolute_total += total.abs();
-            for (r, (mean, spread)) in off(t).into_iter().zip(&normals) {
+            for (r, (mean, spread)) in off(t).into_iter().zip(&normals).filter_map(|(r, normal)| Some((r?, normal))) {
                 let z = (r - mean) / spread;
                 self.log_score += 0.5 * z * z + spread.ln() + 0.5 * std::f64::consts::TAU.ln();
                 self.covered += f64::from(u8::from(z.abs() <= HALF_90));
@@ -141,17 +143,34 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
         true => numbers.iter().map(|x| f64::from(*x)).collect(),
         false => (0..weeks).map(|t| t as f64).collect(),
     };
-    let first = weeks / 2;
-    let step = (weeks - first).div_ceil(ORIGINS);
-    let origins: Vec<usize> = (first..weeks).step_by(step).collect();
-    let parts = || origins.iter().map(|o| (*o, *o..(o + step).min(weeks)));
+    // Rows of one week, in several shops, are forecast together.
+    let all = sales.parts();
+    if all.len() < 2 {
+        return None;
+    }
+    let half = all.len() / 2;
+    let step = (all.len() - half).div_ceil(ORIGINS);
+    let origins: Vec<usize> = (half..all.len()).step_by(step).collect();
+    let row = |week: usize| all.get(week).map_or(weeks, |rows| rows.start);
+    let parts = || origins.iter().map(|o| (row(*o), row(*o)..row(o + step)));
+    // The row of the same shop so many weeks before.
+    let mut earlier: Vec<Vec<usize>> = Vec::new();
+    let before: Vec<Option<usize>> = (0..weeks)
+        .map(|t| {
+            let shop = sales.shops.get(t).map_or(0, |shop| *shop as usize);
+            earlier.resize(earlier.len().max(shop + 1), Vec::new());
+            earlier[shop].push(t);
+            earlier[shop].len().checked_sub(2).map(|i| earlier[shop][i])
+        })
+        .collect();
+    let lagged = |t: usize, lag: usize| (0..lag).try_fold(t, |t, _| before[t]);
     let mut rows = Vec::new();
     let logits = [Method::Likelihood, Method::LeastSquares]
         .into_iter()
         .flat_map(|m| [PriceEffect::Common, PriceEffect::ByProduct].map(|e| Form::Logit(m, e)));
     for form in logits.chain([Form::LogLog]) {
         for calendar in [false, true] {
-            if calendar && first < 2 * YEAR {
+            if calendar && half < 2 * YEAR {
                 continue;
             }
             let mut tally = Tally::default();
@@ -172,10 +191,14 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
         let bought = |k: usize| sales.units[from.clone()].iter().map(|week| week[k]).sum::<f64>();
         (0..sales.names.len()).map(|k| bought(k) / customers * sales.customers[t]).collect()
     };
-    let lags = [(1, "last week (naive)"), (YEAR, "a year ago (naive)")].into_iter().filter(|(lag, _)| 2 * lag <= first);
+    let lags = [(1, "last week (naive)"), (YEAR, "a year ago (naive)")].into_iter().filter(|(lag, _)| 2 * lag <= half);
     for (lag, name) in lags {
         let mut tally = Tally::default();
-        parts().for_each(|(o, test)| tally.add(sales, lag..o, test, 0, &|t| at(t - lag..t - lag + 1, t)));
+        let lag_row = |t: usize, o: usize| match lagged(t, lag) {
+            Some(row) => at(row..row + 1, t),
+            None => at(0..o, t), // the shop is new
+        };
+        parts().for_each(|(o, test)| tally.add(sales, row(lag)..o, test, 0, &|t| lag_row(t, o)));
         rows.push(tally.row(name.into(), None, false, 0));
     }
     let mut tally = Tally::default();
@@ -183,7 +206,7 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
     rows.push(tally.row("mean share (naive)".into(), None, false, 0));
     rows.retain(|row| row.wape.is_finite() && row.log_score.is_finite());
     rows.sort_by(|a, b| a.wape.total_cmp(&b.wape));
-    Some(Comparison { rows, weeks: weeks - first, origins: origins.len() })
+    Some(Comparison { rows, weeks: all.len() - half, origins: origins.len() })
 }
 
 impl Comparison {

@@ -4,7 +4,7 @@
 //! Logit with an outside option (by maximum likelihood or by least squares of log shares), and log-log demand with cross
 //! effects. Each may have a trend and a yearly season, by the week's number in the calendar where dates are known.
 
-use super::{Method, PriceEffect, Sales, checks};
+use super::{Method, NEVER, PriceEffect, Sales, checks};
 use std::f64::consts::TAU;
 
 /// Weeks of a year.
@@ -21,6 +21,8 @@ const RIDGE: f64 = 1e-6;
 /// One week as a forecast sees it. Lists have an entry a product.
 #[derive(Clone, Copy)]
 pub struct Week<'a> {
+    /// Which products are absent; empty if none is.
+    pub absent: &'a [bool],
     /// Shelf prices.
     pub prices: &'a [f64],
     /// Displays, 0 to 1.
@@ -35,11 +37,16 @@ impl<'a> Week<'a> {
     /// Week `t` of a table.
     pub fn of(sales: &'a Sales, numbers: &[f64], t: usize) -> Self {
         Self {
+            absent: sales.absent.get(t).map_or(&[], |absent| &absent[..]),
             prices: &sales.prices[t],
             displays: &sales.displays[t],
             customers: sales.customers[t],
             number: numbers[t],
         }
+    }
+
+    fn lacks(&self, product: usize) -> bool {
+        self.absent.get(product) == Some(&true)
     }
 }
 
@@ -99,10 +106,11 @@ pub(super) struct Logit {
     calendar: Option<f64>,
 }
 
-/// The entries of a row that are not zero.
+/// The entries of a row that are not zero; of an absent product there are none.
 struct Row {
     entries: [(usize, f64); 6],
     len: usize,
+    absent: bool,
 }
 
 impl Row {
@@ -111,7 +119,7 @@ impl Row {
     }
 
     fn dot(&self, theta: &[f64]) -> f64 {
-        self.entries().iter().map(|(i, x)| theta[*i] * x).sum()
+        if self.absent { NEVER } else { self.entries().iter().map(|(i, x)| theta[*i] * x).sum() }
     }
 }
 
@@ -139,7 +147,10 @@ impl Logit {
 
     fn row(&self, week: Week<'_>, k: usize) -> Row {
         let n = self.price.len();
-        let mut row = Row { entries: [(0, 0.0); 6], len: 0 };
+        let mut row = Row { entries: [(0, 0.0); 6], len: 0, absent: week.lacks(k) };
+        if row.absent {
+            return row;
+        }
         let mut push = |i: usize, x: f64| {
             row.entries[row.len] = (i, x);
             row.len += 1;
@@ -310,13 +321,18 @@ impl LogLog {
 
     fn fit(sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Self> {
         let n = sales.names.len();
-        let total = weeks as f64;
         let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
-        let calendar = calendar.then(|| numbers[..weeks].iter().sum::<f64>() / total);
+        let calendar = calendar.then(|| numbers[..weeks].iter().sum::<f64>() / weeks as f64);
         let mut model = Self { products: Vec::new(), means: Vec::new(), calendar, shown };
         for k in 0..n {
-            let rows: Vec<Vec<f64>> = (0..weeks).map(|t| model.columns(Week::of(sales, numbers, t), k)).collect();
-            let y: Vec<f64> = (0..weeks).map(|t| (sales.units[t][k].max(FEWEST) / sales.customers[t]).ln()).collect();
+            let there: Vec<usize> = (0..weeks).filter(|t| sales.present(*t, k)).collect();
+            let rows: Vec<Vec<f64>> = there.iter().map(|t| model.columns(Week::of(sales, numbers, *t), k)).collect();
+            let log_share = |t: &usize| (sales.units[*t][k].max(FEWEST) / sales.customers[*t]).ln();
+            let y: Vec<f64> = there.iter().map(log_share).collect();
+            if rows.is_empty() {
+                return None;
+            }
+            let (weeks, total) = (rows.len(), rows.len() as f64);
             let count = rows[0].len();
             // Own level, price, display and calendar are hardly penalised: they must be fewer than the weeks.
             if weeks <= 2 + count - n {
@@ -355,6 +371,9 @@ impl LogLog {
 impl Model for LogLog {
     fn expected(&self, week: Week<'_>) -> Vec<f64> {
         let one = |(k, (level, effects)): (usize, &(f64, Vec<f64>))| {
+            if week.lacks(k) {
+                return 0.0;
+            }
             let columns = self.columns(week, k);
             let moved: f64 = (0..effects.len()).map(|c| effects[c] * (columns[c] - self.means[k][c])).sum();
             week.customers * (level + moved).min(0.0).exp()
@@ -396,7 +415,9 @@ pub fn draws(sales: &Sales, method: Method, effect: PriceEffect, count: usize, s
     let wider = (weeks as f64 / (weeks - whole.effects()) as f64).sqrt();
     let apart =
         |at: &[f64], found: &[f64]| at.iter().zip(found).map(|(a, b)| a + wider * (b - a)).collect::<Vec<f64>>();
-    let block = (weeks as f64).cbrt().ceil() as usize;
+    // Of several shops whole weeks are drawn, or whole shops where they are more.
+    let clusters = sales.clusters();
+    let block = (clusters.len() as f64).cbrt().ceil() as usize;
     let mut rng = Rng::new(seed, Stream::Eval, 0);
     let mut drawn = Vec::with_capacity(count);
     for _ in 0..2 * count {
@@ -404,10 +425,12 @@ pub fn draws(sales: &Sales, method: Method, effect: PriceEffect, count: usize, s
             break;
         }
         let mut weights = vec![0.0; weeks];
-        let mut left = weeks;
+        let mut left = clusters.len();
         while left > 0 {
-            let first = rng.below(weeks as u32) as usize;
-            (first..first + block.min(left)).for_each(|t| weights[t % weeks] += 1.0);
+            let first = rng.below(clusters.len() as u32) as usize;
+            (first..first + block.min(left))
+                .flat_map(|c| &clusters[c % clusters.len()])
+                .for_each(|t| weights[*t] += 1.0);
             left -= block.min(left);
         }
         let Some(fit) = whole.clone().fit(sales, &numbers, &weights, method) else { continue };

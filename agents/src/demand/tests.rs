@@ -53,7 +53,7 @@ fn table(names: &[&str], units: &[&[f64]], prices: &[&[f64]]) -> Sales {
         prices: lists(prices),
         displays: vec![vec![0.0; names.len()]; units.len()],
         customers: vec![100.0; units.len()],
-        labels: Vec::new(),
+        ..Sales::default()
     }
 }
 
@@ -290,4 +290,72 @@ fn any_table_is_estimated_or_refused() {
         }
     }
     assert!(estimated > 50 && refused > 50, "{estimated} estimated, {refused} refused");
+}
+
+/// What is absent in some weeks is fitted by the weeks in which it is there: the same as by hand from the definition of
+/// the objective.
+#[test]
+fn choice_sets_may_differ_by_week() {
+    let mut full = market([1.0, 1.5], 0.0);
+    full.displays.iter_mut().flatten().for_each(|d| *d = 0.0);
+    let weeks = full.customers.len();
+    let mut sales = full.clone();
+    sales.absent = (0..weeks).map(|t| vec![t.is_multiple_of(3), t % 4 == 1]).collect();
+    let there = |t: usize, k: usize| !(if k == 0 { t.is_multiple_of(3) } else { t % 4 == 1 });
+    for k in 0..2 {
+        let of: Vec<f64> = (0..weeks).filter(|t| there(*t, k)).map(|t| full.prices[t][k]).collect();
+        let mean = of.iter().sum::<f64>() / of.len() as f64;
+        for t in (0..weeks).filter(|t| !there(*t, k)) {
+            (sales.prices[t][k], sales.units[t][k]) = (mean, 0.0);
+        }
+    }
+    for method in [Method::Likelihood, Method::LeastSquares] {
+        let found = fit(&sales, method, PriceEffect::ByProduct).unwrap();
+        let (a, b): (Vec<f64>, Vec<f64>) =
+            (0..2).map(|k| (found.intercepts[k].value, found.price_effects[k].value)).unzip();
+        // The gradient of each estimator's objective, over what is there.
+        let mut slope = [0.0; 4];
+        for t in 0..weeks {
+            let u = |k: usize| a[k] - b[k] * sales.prices[t][k];
+            let sum = 1.0 + (0..2).filter(|k| there(t, *k)).map(|k| u(k).exp()).sum::<f64>();
+            let outside = sales.customers[t] - sales.units[t].iter().sum::<f64>();
+            for k in (0..2).filter(|k| there(t, *k)) {
+                let off = match method {
+                    Method::Likelihood => sales.units[t][k] / sales.customers[t] - u(k).exp() / sum,
+                    Method::LeastSquares => (sales.units[t][k] / outside).ln() - u(k),
+                };
+                slope[k] += off;
+                slope[2 + k] += off * sales.prices[t][k];
+            }
+        }
+        assert!(slope.iter().all(|x| x.abs() < 1e-6), "{method:?} {slope:?}");
+    }
+    let draws = models::draws(&sales, Method::Likelihood, PriceEffect::ByProduct, 20, 1);
+    assert!(draws.len() == 20 && draws.iter().all(|d| d.price_effects.iter().all(|b| b.is_finite())));
+}
+
+/// Each week the same in four shops: no more is known than from one of them.
+#[test]
+fn errors_of_several_shops_are_clustered() {
+    let mut single = market([1.0, 1.5], 0.5);
+    for (t, units) in single.units.iter_mut().enumerate() {
+        let luck = |k: usize| 1.0 + 0.3 * ((7 * t + 3 * k) as f64 * 1.9).sin();
+        units.iter_mut().enumerate().for_each(|(k, u)| *u *= luck(k));
+    }
+    let mut copies = Sales { names: single.names.clone(), ..Sales::default() };
+    for t in 0..single.customers.len() {
+        for shop in 0..4 {
+            copies.units.push(single.units[t].clone());
+            copies.prices.push(single.prices[t].clone());
+            copies.displays.push(single.displays[t].clone());
+            copies.customers.push(single.customers[t]);
+            copies.shops.push(shop);
+        }
+        copies.begins.push(4 * t);
+    }
+    let error = |sales: &Sales| fit(sales, Method::LeastSquares, PriceEffect::Common).unwrap().price_effects[0];
+    let (all, one) = (error(&copies), error(&single));
+    assert!((all.value / one.value - 1.0).abs() < 1e-9 && (all.error / one.error - 1.0).abs() < 1e-6, "{all} {one}");
+    let unaware = error(&Sales { shops: Vec::new(), begins: Vec::new(), ..copies });
+    assert!((unaware.error / one.error - 0.5).abs() < 1e-6, "{unaware} {one}");
 }

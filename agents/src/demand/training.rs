@@ -49,6 +49,9 @@ fn some(sales: &Sales, weeks: Range<usize>) -> Sales {
         prices: cut(&sales.prices),
         displays: cut(&sales.displays),
         customers: sales.customers[weeks.clone()].to_vec(),
+        absent: sales.absent.get(weeks.clone()).unwrap_or_default().to_vec(),
+        shops: sales.shops.get(weeks.clone()).unwrap_or_default().to_vec(),
+        begins: sales.begins.iter().filter(|b| weeks.contains(b)).map(|b| b - weeks.start).collect(),
     }
 }
 
@@ -104,7 +107,10 @@ impl Demand {
         let display = if shown { theta[n + self.design.prices] } else { 0.0 };
         let utility = |k: usize| {
             let price = self.sales.prices[week][k];
-            theta[k] - theta[n + if one_effect { 0 } else { k }] * price + display * self.sales.displays[week][k]
+            let there = if self.sales.present(week, k) { 0.0 } else { super::NEVER };
+            theta[k] - theta[n + if one_effect { 0 } else { k }] * price
+                + display * self.sales.displays[week][k]
+                + there
         };
         let utilities: Vec<f64> = (0..n).map(utility).collect();
         let top = utilities.iter().copied().fold(0.0, f64::max);

@@ -2,16 +2,20 @@
 //! nothing is left alone.
 
 use super::FitSettings;
+use super::calendar::Dates;
 use agon_core::settings::{alike, hint, nearest, plain};
 
 /// Places of a table's columns, and its products.
 #[derive(Debug)]
 pub struct Columns {
     pub products: Vec<String>,
-    pub week: usize,
-    pub customers: usize,
+    /// None where rows are weeks in order.
+    pub week: Option<usize>,
+    /// None where nobody counted them.
+    pub customers: Option<usize>,
     pub units: Vec<usize>,
     pub prices: Vec<usize>,
+    /// None where they are in no column.
     pub costs: Vec<usize>,
     /// None where there are no displays.
     pub displays: Vec<usize>,
@@ -43,18 +47,18 @@ impl Columns {
         };
         let none = |why: String| format!("{why}, or say `display = \"\"` if there are no displays");
         let mut found = Self {
-            week: column(&settings.week)?,
-            customers: column(&settings.customers)?,
+            week: if settings.dates == Dates::Rows { None } else { Some(column(&settings.week)?) },
+            customers: if settings.customers.is_empty() { None } else { Some(column(&settings.customers)?) },
             units: each(&settings.units)?,
             prices: each(&settings.price)?,
-            costs: each(&settings.cost)?,
+            costs: if settings.cost.is_empty() { Vec::new() } else { each(&settings.cost)? },
             displays: if settings.display.is_empty() { Vec::new() } else { each(&settings.display).map_err(none)? },
             rest: Vec::new(),
             products,
         };
         let mut used: Vec<usize> =
             [&found.units, &found.prices, &found.costs, &found.displays].into_iter().flatten().copied().collect();
-        used.extend([found.week, found.customers]);
+        used.extend(found.week.into_iter().chain(found.customers));
         used.sort_unstable();
         if let Some(pair) = used.windows(2).find(|pair| pair[0] == pair[1]) {
             let (name, how) = (&header[pair[0]], "map each in the scenario's [fit], with `{}` for the product");

@@ -1,7 +1,7 @@
 //! The order of a table's weeks. One mistyped week is told apart from a column that begins again, comes several times a
 //! week, or was never in order: the first is left out, the others are refused.
 
-use super::Week;
+use super::week::Week;
 
 /// Where a row stands in the file, and its week.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +124,7 @@ mod tests {
                 prices: vec![],
                 costs: vec![],
                 displays: vec![],
+                absent: vec![],
                 rest: vec![],
             };
             let mut weeks: Vec<Week> = numbers.iter().enumerate().map(week).collect();

@@ -1,3 +1,4 @@
+use super::calendar::{MONDAY, day, week_of_year};
 use super::*;
 
 fn read_text(text: &str) -> Outcome<SalesTable> {
@@ -98,7 +99,7 @@ fn what_cannot_be_read_is_an_error_with_its_place() {
         (String::new(), "empty"),
         (HEADER.into(), "no rows"),
         (HEADER.replace("week", "Week"), "did you mean `Week`? Rename it"),
-        (format!("{HEADER}02.03.2026,10,2,1,0,100\n"), "line 2, column `week`: `02.03.2026` is not a number; number"),
+        (format!("{HEADER}spring,10,2,1,0,100\n"), "line 2, column `week`: `spring` is not a number; number"),
         (format!("{HEADER}1,10,two,1,0,100\n"), "line 2, column `price_a`: `two` is not a number"),
         (format!("{HEADER}1,10,-2,1,0,100\n"), "-2 cannot be"),
         (format!("{HEADER}1,10,2\n"), "fields"),
@@ -108,7 +109,7 @@ fn what_cannot_be_read_is_an_error_with_its_place() {
         (format!("{HEADER}1,200,2,1,0,100\n2,200,2,1,0,100\n3,10,2,1,0,100\n"), "2 of its 3 weeks cannot be true"),
         (format!("{HEADER}1,10,2,1,0,100\n1,10,2,1,0,100\n1,10,2,1,0,100\n"), "week 1 stands at lines 2 and 3"),
         (format!("{HEADER}1.5,10,2,1,0,100\n"), "line 2, column `week`: 1.5 is no number of a week"),
-        (HEADER.replace(',', ";"), "parted by ';'"),
+        (HEADER.replace(',', ";"), "no rows"),
     ] {
         let failure = read_text(&text).unwrap_err();
         assert!(failure.code() == 2 && failure.to_string().contains(part), "{part} in {failure}");

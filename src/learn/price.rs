@@ -1,0 +1,38 @@
+//! `agon price`: from a table of sales to a scenario, and from a trained run to prices.
+
+mod advise;
+mod guess;
+mod init;
+mod page;
+mod words;
+
+use agon::cli::{Price, PriceRun, PriceWhat};
+use agon::{Failure, Outcome};
+
+/// Runs the command.
+pub fn run(args: &Price) -> Outcome {
+    match (&args.what, &args.run) {
+        (Some(PriceWhat::Init(args)), _) => init::run(args),
+        (None, Some(args)) => advise(args),
+        (None, None) => Err(Failure::Input("name a run, or say `agon price init FILE`".into())),
+    }
+}
+
+/// Recommends prices.
+fn advise(args: &PriceRun) -> Outcome {
+    let sheet = advise::sheet_of(args)?;
+    agon::failure::say(format_args!("{}", sheet.table()));
+    for file in &args.export {
+        let text = match file.extension().and_then(|e| e.to_str()) {
+            Some("html" | "htm") => page::html(&sheet),
+            Some("csv") => page::csv(&sheet).map_err(|e| Failure::Internal(e.to_string()))?,
+            _ => {
+                let what = "--export writes .csv (a sheet) and .html (a page)";
+                return Err(Failure::Input(format!("{}: {what}", file.display())));
+            }
+        };
+        std::fs::write(file, text).map_err(|e| Failure::write(file, &e))?;
+        agon::tell!("wrote {}", file.display());
+    }
+    Ok(())
+}

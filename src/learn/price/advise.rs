@@ -1,0 +1,371 @@
+//! `agon price RUN`: what prices a trained run recommends for a week of its table, why, and what they are expected to earn,
+//! with intervals from the drawn demands.
+
+use crate::checkpoints::{self, Acting, Target};
+use crate::plan::Plan;
+use agon::cli::PriceRun;
+use agon::{Failure, Outcome};
+use agon_agents::Device;
+use agon_core::policy::Observed;
+use agon_core::rng::Stream;
+use agon_core::settings::{Settings, hint, nearest};
+use agon_core::vec_env::FirstBuf;
+use agon_core::{ActionsMut, View};
+use agon_envs::pricing::logit::Logit;
+use agon_envs::pricing::retail::RetailSettings;
+use serde_json::Value;
+
+/// A number under the fitted demand, and the 2.5th and 97.5th percentile of it under the drawn ones.
+#[derive(Clone, Copy)]
+pub struct Expected {
+    pub value: f64,
+    pub interval: Option<[f64; 2]>,
+}
+
+/// What is said of one product.
+pub struct Advice {
+    pub product: String,
+    /// What was charged in that week of the table; none where the table does not say.
+    pub current: Option<f64>,
+    pub recommended: f64,
+    pub why: String,
+    /// Units, revenue and profit of the week at the recommended prices.
+    pub expected: [Expected; 3],
+}
+
+/// What is said of one week, in one shop.
+pub struct Sheet {
+    pub run: String,
+    pub week: String,
+    pub products: Vec<Advice>,
+    /// Units, revenue and profit of all products.
+    pub total: [Expected; 3],
+    /// Profit at the current prices.
+    pub current_profit: Option<Expected>,
+    /// The share of the drawn demands under which the recommended prices earn less than the current ones.
+    pub risk: Option<f64>,
+    /// What must be known first.
+    pub notes: Vec<String>,
+}
+
+/// What is recommended.
+pub fn sheet_of(args: &PriceRun) -> Outcome<Sheet> {
+    let Target::Checkpoint { scenario, .. } = checkpoints::locate(&args.run)? else {
+        return Err(Failure::Input(format!("{}: there is no such run or checkpoint", args.run)));
+    };
+    let plan = Plan::read_agent(&scenario)?;
+    let settings = market(&plan, &args.run)?;
+    let labels = labels(&scenario, settings.customers.len());
+    let row = find_week(args.week.as_deref(), &labels)?;
+    let mut prices = policy_prices(&args.run, &plan, &settings, row)?;
+    let fixed = what_if(&args.set, &settings)?;
+    fixed.iter().for_each(|(k, price)| prices[*k] = *price);
+    Ok(sheet(&args.run, &settings, &labels, row, &prices, &fixed))
+}
+
+/// The settings of a market in which a week can be looked at alone.
+fn market(plan: &Plan, run: &str) -> Outcome<RetailSettings> {
+    let wrong = |why: &str| Failure::Input(format!("{run}: {why}"));
+    if plan.env.id != "pricing/retail" {
+        return Err(wrong(&format!("it is a run of {}: `agon price` is for runs of pricing/retail", plan.env.id)));
+    }
+    let settings = RetailSettings::read(&plan.env_settings).map_err(|issues| {
+        wrong(&issues.first().map_or_else(|| "its settings cannot be read".into(), |issue| issue.message.clone()))
+    })?;
+    let s = &settings;
+    let carries = !s.stock.is_empty()
+        || !s.seasons.is_empty()
+        || !s.promotions.is_empty()
+        || s.reference_effect != 0.0
+        || s.rival.is_some();
+    if carries {
+        return Err(wrong(
+            "in its market something carries over from week to week (stock, seasons, usual prices, a rival, promotions): \
+             a week cannot be priced alone; `agon eval RUN --export prices.csv` writes the policy",
+        ));
+    }
+    Ok(settings)
+}
+
+/// What the table calls its rows, as the run's report of the fit has them; else their numbers.
+fn labels(scenario: &std::path::Path, rows: usize) -> Vec<String> {
+    let report = scenario.parent().and_then(|folder| agon::files::text(&folder.join("fit.json")));
+    let report: Value = report.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let told = report["rows"].as_array().filter(|all| all.len() == rows);
+    let short = |label: &str| label.split_once("week ").map_or(label, |(_, week)| week).to_owned();
+    (0..rows).map(|t| told.and_then(|all| all[t].as_str()).map_or_else(|| (t + 1).to_string(), short)).collect()
+}
+
+/// The row of a week: by what the table calls it, or by its number; the last one if none is named.
+fn find_week(week: Option<&str>, labels: &[String]) -> Outcome<usize> {
+    let Some(week) = week else { return Ok(labels.len() - 1) };
+    let is = |label: &&String| *label == week || label.starts_with(&format!("{week}, "));
+    let found: Vec<usize> = (0..labels.len()).filter(|t| is(&&labels[*t])).collect();
+    match found[..] {
+        [row] => Ok(row),
+        [] => {
+            let near = hint(&nearest(week, labels.iter().map(String::as_str)));
+            let (first, last) = (&labels[0], &labels[labels.len() - 1]);
+            Err(Failure::Input(format!("--week {week}: the run's table has no such week ({first} to {last}){near}")))
+        }
+        [first, ..] => {
+            let (example, n) = (&labels[first], found.len());
+            Err(Failure::Input(format!("--week {week}: {n} shops have it; name one too, as in --week '{example}'")))
+        }
+    }
+}
+
+/// The prices that the run's best checkpoint sets in a week, within the market's bounds.
+fn policy_prices(run: &str, plan: &Plan, s: &RetailSettings, row: usize) -> Outcome<Vec<f64>> {
+    let best = std::path::Path::new(run).join("checkpoints/best");
+    let from = if best.exists() { best.display().to_string() } else { run.to_owned() };
+    let (acting, _) = checkpoints::acting(&from, plan, Device::Cpu)?;
+    let policy = match acting {
+        Acting::Inference(it) => it.policy,
+        Acting::Training(it) => it.policy(),
+    };
+    let mut policy = policy.ok_or_else(|| Failure::Input(format!("{run}: {} has no policy", plan.agent.kind)))?;
+    let mut env = plan.build_env(1)?;
+    let mut obs = vec![0.0; env.spec().obs_len()];
+    env.reset(1, Stream::Eval, FirstBuf { obs: &mut obs, mask: &mut [] });
+    let mut saved = env.save(0, View::Now);
+    saved["state"]["week"] = row.into();
+    env.restore(0, &saved).map_err(|e| Failure::Internal(format!("the week cannot be shown: {e}")))?;
+    env.observe(FirstBuf { obs: &mut obs, mask: &mut [] });
+    let mut prices = vec![0.0f32; s.names.len()];
+    policy.act(Observed { obs: &obs, mask: &[], begins: &[true] }, ActionsMut::Continuous(&mut prices));
+    Ok((0..prices.len()).map(|k| f64::from(prices[k]).clamp(s.low[k], s.high[k])).collect())
+}
+
+/// Prices that `--set price.NAME=X` fixes.
+fn what_if(sets: &[String], s: &RetailSettings) -> Outcome<Vec<(usize, f64)>> {
+    let one = |set: &String| {
+        let wrong = |why: String| Failure::Input(format!("--set {set}: {why}"));
+        let how = || wrong("write it as price.PRODUCT=PRICE".into());
+        let (name, price) = set.strip_prefix("price.").and_then(|rest| rest.rsplit_once('=')).ok_or_else(how)?;
+        let k = s.names.iter().position(|n| n == name).ok_or_else(|| {
+            let near = hint(&nearest(name, s.names.iter().map(String::as_str)));
+            wrong(format!("no product is called `{name}`{near}; there are {}", s.names.join(", ")))
+        })?;
+        let price: f64 = price.parse().map_err(|_| wrong(format!("`{price}` is not a number")))?;
+        if !(price > 0.0 && price <= 1e9) {
+            return Err(wrong("a price is above 0".into()));
+        }
+        Ok((k, price))
+    };
+    sets.iter().map(one).collect()
+}
+
+/// Units, revenue and profit of each product.
+fn outcome(demand: &Logit, s: &RetailSettings, row: usize, prices: &[f64]) -> Vec<[f64; 3]> {
+    let weights: Vec<f64> = (0..prices.len()).map(|k| demand.weight(k, prices[k], s.displays[row][k])).collect();
+    let sum = 1.0 + weights.iter().sum::<f64>();
+    let units = |k: usize| s.customers[row] * weights[k] / sum;
+    (0..prices.len()).map(|k| [units(k), units(k) * prices[k], units(k) * (prices[k] - s.costs[row][k])]).collect()
+}
+
+/// The 2.5th and the 97.5th percentile; none of few draws.
+fn interval(mut all: Vec<f64>) -> Option<[f64; 2]> {
+    all.sort_by(f64::total_cmp);
+    let cut = (0.025 * all.len() as f64) as usize;
+    (all.len() >= 40).then(|| [all[cut], all[all.len() - 1 - cut]])
+}
+
+fn sheet(
+    run: &str,
+    s: &RetailSettings,
+    labels: &[String],
+    row: usize,
+    prices: &[f64],
+    fixed: &[(usize, f64)],
+) -> Sheet {
+    let demand = Logit {
+        intercepts: s.intercepts.clone(),
+        price_effects: s.price_effects.clone(),
+        display_effects: s.display_effects.clone(),
+    };
+    let drawn: Vec<Logit> = (0..s.drawn_intercepts.len())
+        .filter(|d| s.drawn_price_effects.len() > *d && s.drawn_display_effects.len() > *d)
+        .map(|d| Logit {
+            intercepts: s.drawn_intercepts[d].clone(),
+            price_effects: s.drawn_price_effects[d].clone(),
+            display_effects: s.drawn_display_effects[d].clone(),
+        })
+        .collect();
+    let n = prices.len();
+    let at = |prices: &[f64]| -> (Vec<[f64; 3]>, Vec<Vec<[f64; 3]>>) {
+        (outcome(&demand, s, row, prices), drawn.iter().map(|d| outcome(d, s, row, prices)).collect())
+    };
+    let sum = |all: &[[f64; 3]], what: usize| all.iter().map(|x| x[what]).sum::<f64>();
+    let (fitted, draws) = at(prices);
+    let expected = |k: usize, what: usize| Expected {
+        value: fitted[k][what],
+        interval: interval(draws.iter().map(|draw| draw[k][what]).collect()),
+    };
+    let total = [0, 1, 2].map(|what| Expected {
+        value: sum(&fitted, what),
+        interval: interval(draws.iter().map(|draw| sum(draw, what)).collect()),
+    });
+    let charged = s.charged.get(row);
+    let (mut current_profit, mut risk) = (None, None);
+    if let Some(charged) = charged {
+        let (theirs, their_draws) = at(charged);
+        let all: Vec<f64> = their_draws.iter().map(|draw| sum(draw, 2)).collect();
+        let worse = draws.iter().zip(&all).filter(|(own, theirs)| sum(own, 2) < **theirs).count();
+        risk = (!draws.is_empty()).then(|| worse as f64 / draws.len() as f64);
+        current_profit = Some(Expected { value: sum(&theirs, 2), interval: interval(all) });
+    }
+    let advice = |k: usize| Advice {
+        product: s.names[k].clone(),
+        current: charged.map(|prices| prices[k]),
+        recommended: prices[k],
+        why: why(s, row, k, prices[k], fitted[k][0], fixed.iter().any(|(j, _)| *j == k)),
+        expected: [0, 1, 2].map(|what| expected(k, what)),
+    };
+    let mut notes = vec![
+        "expected by the fitted demand, with 95 % intervals from the error of its estimation; not from the form of the \
+         model, nor from chance"
+            .to_owned(),
+    ];
+    for (k, price) in fixed.iter().filter(|(k, price)| *price < s.low[*k] || *price > s.high[*k]) {
+        let (name, low, high) = (&s.names[*k], s.low[*k], s.high[*k]);
+        notes.push(format!(
+            "{price} for {name} is beyond every price that was charged ({low} to {high}): nothing is known of it"
+        ));
+    }
+    Sheet {
+        run: run.into(),
+        week: labels[row].clone(),
+        products: (0..n).map(advice).collect(),
+        total,
+        current_profit,
+        risk,
+        notes,
+    }
+}
+
+/// Why a price is what it is: how demand answers, what is earned, which bound holds it.
+fn why(s: &RetailSettings, row: usize, k: usize, price: f64, units: f64, fixed: bool) -> String {
+    let share = units / s.customers[row];
+    let elasticity = -s.price_effects[k] * price * (1.0 - share);
+    let margin = 100.0 * (price - s.costs[row][k]) / price;
+    let near = 1e-3 * (s.high[k] - s.low[k]);
+    let bound = match (fixed, price <= s.low[k] + near, price >= s.high[k] - near) {
+        (true, ..) => ", set by you",
+        (_, true, _) => ", at the lowest price allowed",
+        (_, _, true) => ", at the highest price allowed",
+        _ => "",
+    };
+    format!("elasticity {elasticity:.2}, margin {margin:.0} %{bound}")
+}
+
+impl Expected {
+    /// As people read it.
+    pub fn text(&self) -> String {
+        let digits = if self.value.abs() < 10.0 { 2 } else { 0 };
+        let ends = self.interval.map_or(String::new(), |[low, high]| format!(" [{low:.digits$}, {high:.digits$}]"));
+        format!("{:.digits$}{ends}", self.value)
+    }
+}
+
+impl Sheet {
+    /// The table for people.
+    pub fn table(&self) -> String {
+        let wide = self.products.iter().map(|p| p.product.chars().count()).max().unwrap_or(0).max(8);
+        let mut out = format!("{}, week {}\n\n", self.run, self.week);
+        out += &format!(
+            "{:<wide$}  {:>8}  {:>11}  {:<30}  {:<30}  why\n",
+            "product", "current", "recommended", "units", "profit"
+        );
+        for p in &self.products {
+            let current = p.current.map_or("-".into(), |x| format!("{x:.4}"));
+            out += &format!(
+                "{:<wide$}  {current:>8}  {:>11.4}  {:<30}  {:<30}  {}\n",
+                p.product,
+                p.recommended,
+                p.expected[0].text(),
+                p.expected[2].text(),
+                p.why
+            );
+        }
+        out += &format!("\n{}\n", self.summary().join("\n"));
+        out
+    }
+
+    /// The totals and what must be known, a line each.
+    pub fn summary(&self) -> Vec<String> {
+        let [units, revenue, profit] = self.total.map(|x| x.text());
+        let mut lines = vec![format!("all: {units} units, revenue {revenue}, profit {profit}")];
+        if let Some(current) = &self.current_profit {
+            lines.push(format!("at the current prices: profit {}", current.text()));
+        }
+        if let Some(risk) = self.risk {
+            lines.push(format!(
+                "risk: under {:.1} % of the demands that fit the data, these prices earn less than the current ones",
+                100.0 * risk
+            ));
+        }
+        lines.extend(self.notes.iter().cloned());
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> RetailSettings {
+        RetailSettings { charged: vec![vec![1.0, 2.0, 3.0], vec![2.0; 3]], ..RetailSettings::default() }
+    }
+
+    /// By hand: 1000 customers, utilities 2 − 1, 1.5 − 2, 1 − 3.
+    #[test]
+    fn outcomes_are_those_of_the_logit() {
+        let s = settings();
+        let labels = ["1", "2"].map(String::from);
+        let prices = [1.0, 2.0, 3.0];
+        let sheet = sheet("run", &s, &labels, 0, &prices, &[]);
+        let weights = [1.0f64.exp(), (-0.5f64).exp(), (-2.0f64).exp()];
+        let sum = 1.0 + weights.iter().sum::<f64>();
+        let profit: f64 = (0..3).map(|k| 1000.0 * weights[k] / sum * (prices[k] - s.costs[0][k])).sum();
+        assert!((sheet.total[2].value - profit).abs() < 1e-9);
+        assert!((sheet.current_profit.unwrap().value - profit).abs() < 1e-9, "the current prices are the same");
+        assert!(sheet.risk.is_none() && sheet.total[2].interval.is_none(), "nothing was drawn");
+        assert!(sheet.products[0].why.starts_with("elasticity -0.39, margin 50 %"), "{}", sheet.products[0].why);
+    }
+
+    #[test]
+    fn intervals_and_risk_come_from_the_draws() {
+        let drawn = |b: f64| vec![b; 3];
+        let s = RetailSettings {
+            drawn_intercepts: vec![vec![2.0, 1.5, 1.0]; 40],
+            drawn_price_effects: (0..40).map(|d| drawn(0.8 + 0.01 * f64::from(d))).collect(),
+            drawn_display_effects: vec![vec![0.5; 3]; 40],
+            ..settings()
+        };
+        let sheet = sheet("run", &s, &["1".into(), "2".into()], 0, &[1.5, 2.0, 3.0], &[(0, 1.5)]);
+        let [low, high] = sheet.total[2].interval.unwrap();
+        assert!(low < sheet.total[2].value && sheet.total[2].value < high);
+        assert!(sheet.risk.is_some_and(|risk| (0.0..=1.0).contains(&risk)));
+        assert!(sheet.products[0].why.ends_with("set by you"));
+    }
+
+    #[test]
+    fn weeks_and_products_are_found_by_name() {
+        let labels = ["1, north", "1, south", "2, north"].map(String::from);
+        assert_eq!(find_week(Some("1, south"), &labels).unwrap(), 1);
+        assert_eq!(find_week(None, &labels).unwrap(), 2);
+        assert!(find_week(Some("1"), &labels).unwrap_err().to_string().contains("2 shops have it"));
+        assert!(find_week(Some("7"), &labels).unwrap_err().to_string().contains("no such week"));
+        assert_eq!(what_if(&["price.fine=1.25".into()], &settings()).unwrap(), [(1, 1.25)]);
+        for (set, part) in [
+            ("price.fin=1", "did you mean `fine`"),
+            ("price.fine=x", "`x` is not a number"),
+            ("price.fine=-1", "above 0"),
+            ("fine=1", "write it as price.PRODUCT=PRICE"),
+        ] {
+            let why = what_if(&[set.into()], &settings()).unwrap_err().to_string();
+            assert!(why.contains(part), "{why}");
+        }
+    }
+}

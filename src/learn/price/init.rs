@@ -1,0 +1,218 @@
+//! `agon price init FILE`: what the table's columns are is guessed, told in a few lines, checked by fitting demand, and
+//! written into a scenario.
+
+use super::guess::Guess;
+use crate::market;
+use crate::sales::{self, FitSettings, Rows, SalesTable, UnitsAs, long};
+use crate::table_file;
+use agon::cli::PriceInit;
+use agon::scenario::Source;
+use agon::{Failure, Outcome};
+use agon_agents::data::Raw;
+use agon_core::settings::Settings;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// Products of a market that nobody chose, at most.
+const MOST_PRODUCTS: usize = 8;
+/// All products are taken where there are no more.
+const FEW_PRODUCTS: usize = 12;
+/// Products that are looked at to find those.
+const CANDIDATES: usize = 40;
+/// Rows of a market from which on an episode is long.
+const LONG: usize = 1000;
+
+/// Runs the command.
+pub fn run(args: &PriceInit) -> Outcome {
+    let file = &args.file;
+    let wrong = |why: String| Failure::Input(format!("{}: {why}", file.display()));
+    let raw = table_file::read(file)?;
+    if raw.rows() == 0 {
+        return Err(wrong("it has a header but no rows".into()));
+    }
+    let given = given(args)?;
+    let guess = Guess::of(&raw, &given).map_err(wrong)?;
+    let mut fit = guess.fit;
+    let settings = read_settings(&fit)?;
+    let (settings, found) = choose_products(&raw, &settings, &mut fit).map_err(wrong)?;
+    let out = args.out.clone().unwrap_or_else(|| file.with_extension("toml"));
+    if out.exists() && !args.force {
+        return Err(Failure::Input(format!(
+            "{} is there already: --force replaces it, -o writes another",
+            out.display()
+        )));
+    }
+    let table = sales::of(&raw, &settings).map_err(wrong)?;
+    for line in lines(file, &raw, &settings, &table, found) {
+        agon::tell!("{line}");
+    }
+    guess.notes.iter().for_each(|note| agon::tell!("  note: {note}"));
+    agon::tell!("  if any of it is wrong: --map KEY=COLUMN, as in --map units=COLUMN; keys: `agon scenarios --keys`");
+    fit.insert("data".into(), data_beside(file, &out).into());
+    let text = scenario(file, &fit, table.weeks.len());
+    // What cannot be fitted is refused here and not after an hour.
+    let source = Source::parse(&out, text.clone(), &[])?;
+    let settings = FitSettings::read(&source.section("fit")?)
+        .map_err(|issues| source.wrong(&issues.into_iter().map(|i| i.within("fit")).collect::<Vec<_>>()))?;
+    let report = market::fill(file, &settings, &mut Map::new())?;
+    report.lines.iter().for_each(|line| agon::tell!("{line}"));
+    std::fs::write(&out, text).map_err(|e| Failure::write(&out, &e))?;
+    agon::say!("wrote {}\nnext:\n  agon train {}", out.display(), out.display());
+    Ok(())
+}
+
+/// What `--map` and `--products` say.
+fn given(args: &PriceInit) -> Outcome<Map<String, Value>> {
+    let mut given = Map::new();
+    for map in &args.map {
+        let wrong = |why: &str| Failure::Input(format!("--map {map}: {why}"));
+        let (key, value) = map.split_once('=').ok_or_else(|| wrong("write it as KEY=VALUE, such as units=Menge"))?;
+        let (key, value) = (key.trim(), value.trim());
+        let declared = FitSettings::declared();
+        let Some(setting) = declared.iter().find(|d| d.name == key) else {
+            let near = agon_core::settings::nearest(key, declared.iter().map(|d| d.name));
+            return Err(wrong(&format!("[fit] has no `{key}`{}", agon_core::settings::hint(&near))));
+        };
+        let text: Value = value.into();
+        let parsed: Value = serde_json::from_str(value).unwrap_or_else(|_| text.clone());
+        given.insert(key.into(), if setting.default.is_string() { text } else { parsed });
+    }
+    if !args.products.is_empty() {
+        given.insert("products".into(), args.products.clone().into());
+    }
+    read_settings(&given)?;
+    Ok(given)
+}
+
+fn read_settings(fit: &Map<String, Value>) -> Outcome<FitSettings> {
+    FitSettings::read(fit).map_err(|issues| {
+        let all: Vec<String> = issues.iter().map(|i| format!("--map {}: {}", i.path.join("."), i.message)).collect();
+        Failure::Input(all.join("; "))
+    })
+}
+
+/// The products that are used: all where they are few; else those with the most rows of which prices move, so many that
+/// there are several weeks for each coefficient. How many there are.
+fn choose_products(
+    raw: &Raw,
+    settings: &FitSettings,
+    fit: &mut Map<String, Value>,
+) -> Result<(FitSettings, usize), String> {
+    if settings.product.is_empty() {
+        let count = if settings.products.is_empty() {
+            sales::of(raw, settings)?.products.len()
+        } else {
+            settings.products.len()
+        };
+        return Ok((settings.clone(), count));
+    }
+    let all: Vec<String> = long::products(raw, settings)?.into_iter().map(|(name, _)| name).collect();
+    if !settings.products.is_empty() {
+        return Ok((settings.clone(), all.len()));
+    }
+    let candidates: Vec<String> = all.iter().take(CANDIDATES).cloned().collect();
+    let wide = FitSettings { products: candidates.clone(), ..settings.clone() };
+    let table = sales::of(raw, &wide)?;
+    let rows = table.weeks.len();
+    if rows < 4 {
+        return Err(format!("{rows} weeks are too few to estimate demand from them: use more"));
+    }
+    let present = |k: usize| (0..rows).filter(|t| table.sales.present(*t, k)).count();
+    let moves = |k: &usize| !table.sales.price_stands_still(*k) && present(*k) > 2;
+    let moving: Vec<usize> = (0..candidates.len()).filter(moves).collect();
+    let Some(best) = moving.iter().map(|k| present(*k)).max() else {
+        let (n, some) = (candidates.len(), candidates[..candidates.len().min(3)].join(", "));
+        return Err(format!(
+            "no price ever moves: each of the {n} products looked at ({some}, …) has one price in all its weeks; demand \
+             can only be estimated from prices that were changed"
+        ));
+    };
+    let most =
+        if all.len() <= FEW_PRODUCTS && 4 * all.len() <= rows { all.len() } else { (rows / 4).clamp(1, MOST_PRODUCTS) };
+    let mut order: Vec<usize> = moving;
+    // Those that were nearly always there come first, in the order of their rows.
+    order.sort_by_key(|k| (5 * present(*k) < 4 * best, *k));
+    order.truncate(most);
+    order.sort_unstable();
+    let products: Vec<String> = order.into_iter().map(|k| candidates[k].clone()).collect();
+    fit.insert("products".into(), products.clone().into());
+    Ok((FitSettings { products, ..settings.clone() }, all.len()))
+}
+
+/// The table's path as the scenario has it.
+fn data_beside(file: &Path, out: &Path) -> String {
+    let folder = |path: &Path| path.parent().map_or(PathBuf::new(), Path::to_owned);
+    let beside = folder(file) == folder(out);
+    let name = if beside { file.file_name().map(PathBuf::from) } else { std::path::absolute(file).ok() };
+    name.unwrap_or_else(|| file.to_owned()).display().to_string()
+}
+
+/// What was understood.
+fn lines(file: &Path, raw: &Raw, s: &FitSettings, table: &SalesTable, found: usize) -> Vec<String> {
+    let wide = s.product.is_empty() && s.shop.is_empty() && s.rows == Rows::Weeks;
+    let row = match (wide, s.rows) {
+        (true, _) => "a row is a week, with columns for each product",
+        (_, Rows::Weeks) => "a row is a product's week",
+        (_, Rows::Sales) => "a row is a sale: they are added up by week",
+    };
+    let weeks = if s.dates == sales::calendar::Dates::Rows { "rows in order".into() } else { format!("`{}`", s.week) };
+    let shops = if s.shop.is_empty() { "one shop".into() } else { format!("shops in `{}`", s.shop) };
+    let product = if s.product.is_empty() { String::new() } else { format!(" in `{}`", s.product) };
+    let names = table.products.join(", ");
+    let short: String = names.chars().take(90).collect();
+    let dots = if short.len() < names.len() { "…" } else { "" };
+    let as_units = match s.units_as {
+        UnitsAs::Units => "",
+        UnitsAs::Log => " (logarithms)",
+        UnitsAs::Share => " (shares of all customers)",
+    };
+    let money = |m: sales::MoneyAs| match m {
+        sales::MoneyAs::Unit => "",
+        sales::MoneyAs::Total => " (of all units of the row)",
+        sales::MoneyAs::Margin => " (margin in per cent)",
+    };
+    let units =
+        if s.units.is_empty() { "each row is one unit".into() } else { format!("units in `{}`{as_units}", s.units) };
+    let costs = match (s.cost.is_empty(), s.costs.is_empty()) {
+        (false, _) => format!("costs in `{}`{}", s.cost, money(s.cost_as)),
+        (_, false) => "costs as [fit] costs says".into(),
+        _ => format!("costs are in no column: {} of each product's median price is taken (cost_share)", s.cost_share),
+    };
+    let customers = match (s.customers.is_empty(), s.units_as) {
+        (false, _) => format!("customers in `{}`", s.customers),
+        (_, UnitsAs::Share) => "customers are those of the shares".into(),
+        _ => {
+            format!("customers are in no column: {} times a shop's largest week is taken (market_size)", s.market_size)
+        }
+    };
+    let display = if s.display.is_empty() { "no displays".into() } else { format!("displays in `{}`", s.display) };
+    vec![
+        format!("{}: {} rows of {} columns; {row}", file.display(), raw.rows(), raw.names.len()),
+        format!("  weeks in {weeks}, {shops}: {}", table.summary),
+        format!("  {found} products{product}, {} used: {short}{dots}", table.products.len())
+            .replace("weeks in rows", "weeks: rows"),
+        format!("  {units}, prices in `{}`{}, {display}", s.price, money(s.price_as)),
+        format!("  {costs}; {customers}"),
+    ]
+}
+
+/// The scenario's text.
+fn scenario(file: &Path, fit: &Map<String, Value>, rows: usize) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let quoted = |text: &str| Value::from(text).to_string();
+    let order: Vec<&str> = FitSettings::declared().iter().map(|d| d.name).collect();
+    let mut keys: Vec<(&String, &Value)> = fit.iter().collect();
+    keys.sort_by_key(|(key, _)| order.iter().position(|o| o == key));
+    let of_fit: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    // An episode is the whole table: of a long one few are enough.
+    let (episodes, last, steps) = if rows > LONG { (1, 4, 200_000) } else { (10, 50, 200_000) };
+    format!(
+        "about = {}\n\n# Written by `agon price init`; docs/pricing.md says what is estimated and checked.\n[fit]\n{of_fit}\n\
+         [env]\nid = \"pricing/retail\"\n\n# Nothing carries over from week to week, so the agent need not look ahead.\n\
+         [agent]\nkind = \"ppo\"\nhidden = [64, 64]\ngamma = 0.0\nrollout_steps = 64\nminibatch = 256\nepochs = 10\n\
+         learning_rate = 1e-3\nlog_std = -0.5\nnormalize_observation = true\nnormalize_reward = true\n\n\
+         [train]\nsteps = {steps}\nenvs = 16\nseed = 1\n\n[eval]\nevery = 50000\nepisodes = {episodes}\n\
+         final_episodes = {last}\nbaselines = [\"random\", \"charged\", \"best-fixed-prices\", \"myopic\", \"optimal\"]\n",
+        quoted(&format!("Prices for the sales in {name}")),
+    )
+}

@@ -1,0 +1,100 @@
+//! Recommended prices as a page for people and as a sheet for programs.
+
+use super::advise::{Expected, Sheet};
+
+/// Text as it can stand in a page.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// One page that needs nothing else: no scripts, no other files.
+pub fn html(sheet: &Sheet) -> String {
+    let mut out = String::from(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Prices</title><style>body{font:15px/1.5 sans-serif;\
+         max-width:70em;margin:2em auto;padding:0 1em}table{border-collapse:collapse}td,th{padding:.3em .8em;text-align:left;\
+         border-bottom:1px solid #ccc}.n{text-align:right}.up{color:#060}.down{color:#b00}</style>\n",
+    );
+    out += &format!("<h1>Prices for week {}</h1><p>{}</p>\n<ul>", escaped(&sheet.week), escaped(&sheet.run));
+    sheet.summary().iter().for_each(|line| out += &format!("<li>{}\n", escaped(line)));
+    out += "</ul><table><tr><th>product<th class=n>current<th class=n>recommended<th class=n>change<th class=n>units\
+            <th class=n>revenue<th class=n>profit<th>why\n";
+    for p in &sheet.products {
+        let change = p.current.map(|current| 100.0 * (p.recommended / current - 1.0));
+        let class = if change.is_some_and(|c| c < 0.0) { "down" } else { "up" };
+        let [units, revenue, profit] = [0, 1, 2].map(|i| p.expected[i].text());
+        out += &format!(
+            "<tr><td>{}<td class=n>{}<td class=n><b>{:.2}</b><td class=\"n {class}\">{}<td class=n>{units}\
+             <td class=n>{revenue}<td class=n>{profit}<td>{}\n",
+            escaped(&p.product),
+            p.current.map_or("–".into(), |x| format!("{x:.2}")),
+            p.recommended,
+            change.map_or("–".into(), |c| format!("{c:+.1} %")),
+            escaped(&p.why)
+        );
+    }
+    out + "</table></html>\n"
+}
+
+/// A sheet: a row a product, numbers with a point, and the totals' row last.
+pub fn csv(sheet: &Sheet) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut head = vec!["week", "product", "current_price", "recommended_price"];
+    head.extend(["units", "units_low", "units_high", "revenue", "revenue_low", "revenue_high"]);
+    head.extend(["profit", "profit_low", "profit_high", "why"]);
+    writer.write_record(&head)?;
+    let numbers = |all: &[Expected; 3]| -> Vec<String> {
+        let three = |x: &Expected| {
+            let end = |i: usize| x.interval.map_or(String::new(), |ends| ends[i].to_string());
+            [x.value.to_string(), end(0), end(1)]
+        };
+        all.iter().flat_map(three).collect()
+    };
+    for p in &sheet.products {
+        let mut row = vec![sheet.week.clone(), p.product.clone()];
+        row.extend([p.current.map_or(String::new(), |x| x.to_string()), p.recommended.to_string()]);
+        row.extend(numbers(&p.expected));
+        row.push(p.why.clone());
+        writer.write_record(&row)?;
+    }
+    let mut row = vec![sheet.week.clone(), "all".into(), String::new(), String::new()];
+    row.extend(numbers(&sheet.total));
+    row.push(sheet.risk.map_or(String::new(), |risk| format!("risk {risk:.3}")));
+    writer.write_record(&row)?;
+    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::price::advise::Advice;
+
+    #[test]
+    fn names_of_products_cannot_become_markup() {
+        let one = Expected { value: 1.0, interval: None };
+        let advice = Advice {
+            product: "<b>\"tea\"".into(),
+            current: Some(2.0),
+            recommended: 1.5,
+            why: "a < b".into(),
+            expected: [one; 3],
+        };
+        let sheet = Sheet {
+            run: "runs/<x>".into(),
+            week: "1".into(),
+            products: vec![advice],
+            total: [one; 3],
+            current_profit: None,
+            risk: Some(0.25),
+            notes: vec!["a & b".into()],
+        };
+        let page = html(&sheet);
+        assert!(
+            page.contains("&lt;b&gt;&quot;tea&quot;") && !page.contains("<x>") && page.contains("a &amp; b"),
+            "{page}"
+        );
+        assert!(page.contains("-25.0 %") && !page.contains("<script"), "{page}");
+        let table = csv(&sheet).unwrap();
+        assert!(table.contains("\"<b>\"\"tea\"\"\",2,1.5,1,,,1,,,1,,,a < b"), "{table}");
+    }
+}

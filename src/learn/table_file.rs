@@ -1,0 +1,140 @@
+//! The files that tables come in: CSV (see [`csv_table`]), Excel's and, if it was built in, Parquet. Their content decides,
+//! not their name.
+
+use crate::csv_table;
+use agon::{Failure, Outcome};
+use agon_agents::data::Raw;
+use calamine::{Data, Reader};
+use std::io::Read;
+use std::path::Path;
+
+/// What a file is by its first bytes.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Text,
+    Excel,
+    Parquet,
+}
+
+fn kind_of(path: &Path) -> Outcome<Kind> {
+    let mut start = [0; 4];
+    let read = agon::files::open(path)?.read(&mut start).map_err(|e| Failure::read(path, &e))?;
+    Ok(match &start[..read] {
+        b"PK\x03\x04" => Kind::Excel,
+        b"PAR1" => Kind::Parquet,
+        _ => Kind::Text,
+    })
+}
+
+/// Reads a table with a header.
+///
+/// # Errors
+/// It cannot be read, is empty, has rows of different lengths, or columns without different names; with the line.
+pub fn read(path: &Path) -> Outcome<Raw> {
+    match kind_of(path)? {
+        Kind::Text => csv_table::read(path),
+        Kind::Excel => excel(path),
+        Kind::Parquet => parquet(path),
+    }
+}
+
+/// The table as CSV: the file's own text where it is that already.
+///
+/// # Errors
+/// As [`read`].
+pub fn as_csv(path: &Path) -> Outcome<Vec<u8>> {
+    if kind_of(path)? == Kind::Text {
+        return Ok(agon::text::read_latin(path)?.into_bytes());
+    }
+    let raw = read(path)?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let wrong = |e: csv::Error| Failure::Internal(format!("the table cannot be written: {e}"));
+    writer.write_record(&raw.names).map_err(wrong)?;
+    for row in 0..raw.rows() {
+        writer.write_record((0..raw.names.len()).map(|c| raw.cell(row, c))).map_err(wrong)?;
+    }
+    writer.into_inner().map_err(|e| Failure::Internal(e.to_string()))
+}
+
+/// The first sheet that is not empty. Rows above the header that hold a title alone are left out.
+fn excel(path: &Path) -> Outcome<Raw> {
+    let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
+    let file = std::io::BufReader::new(agon::files::open(path)?);
+    let mut book: calamine::Xlsx<_> = calamine::open_workbook_from_rs(file)
+        .map_err(|e: calamine::XlsxError| wrong(format!("this is no workbook of Excel (.xlsx): {e}")))?;
+    for sheet in book.sheet_names() {
+        let range = book.worksheet_range(&sheet).map_err(|e| wrong(format!("sheet `{sheet}`: {e}")))?;
+        let filled = |row: &&[Data]| row.iter().filter(|cell| !matches!(cell, Data::Empty)).count();
+        let top = range.start().map_or(0, |(row, _)| u64::from(row));
+        let width = range.rows().map(|row| filled(&row)).max().unwrap_or(0);
+        let Some(head) = range.rows().position(|row| filled(&row) > width / 2) else { continue };
+        let name = |(i, cell): (usize, &Data)| match text(cell) {
+            name if name.trim().is_empty() => format!("column {}", i + 1),
+            name => name.trim().to_owned(),
+        };
+        let names: Vec<String> = range.rows().nth(head).into_iter().flatten().enumerate().map(name).collect();
+        let mut raw = csv_table::of_header(names, false).map_err(|why| wrong(format!("sheet `{sheet}`{why}")))?;
+        for (i, row) in range.rows().enumerate().skip(head + 1).filter(|(_, row)| filled(row) > 0) {
+            let cells: Vec<String> = row.iter().map(text).collect();
+            raw.push(top + i as u64 + 1, cells.iter().map(String::as_str));
+        }
+        return Ok(raw);
+    }
+    Err(wrong("the workbook holds no table".into()))
+}
+
+/// A cell as CSV has it: dates as 2026-03-02, numbers with a point.
+fn text(cell: &Data) -> String {
+    match cell {
+        Data::DateTime(when) if when.is_datetime() => {
+            let (y, m, d, h, min, s, _) = when.to_ymd_hms_milli();
+            match (h, min, s) {
+                (0, 0, 0) => format!("{y:04}-{m:02}-{d:02}"),
+                _ => format!("{y:04}-{m:02}-{d:02} {h:02}:{min:02}:{s:02}"),
+            }
+        }
+        Data::Error(_) => String::new(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(not(feature = "parquet"))]
+fn parquet(path: &Path) -> Outcome<Raw> {
+    let how = "this build of Agon does not read them: build it with `--features parquet`, or save the table as CSV";
+    Err(Failure::Input(format!("{}: a Parquet file; {how}", path.display())))
+}
+
+#[cfg(feature = "parquet")]
+fn parquet(path: &Path) -> Outcome<Raw> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+    let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
+    let failed = |e: parquet::errors::ParquetError| wrong(format!("this Parquet file cannot be read: {e}"));
+    let file = agon::files::open(path)?;
+    let reader = SerializedFileReader::new(file).map_err(failed)?;
+    let fields = reader.metadata().file_metadata().schema().get_fields();
+    let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
+    let width = names.len();
+    let mut raw = csv_table::of_header(names, false).map_err(wrong)?;
+    // Days since 1899-12-30, as Excel counts them.
+    let moment = |millis: i64| {
+        let serial = 25_569.0 + millis as f64 / 86_400_000.0;
+        calamine::ExcelDateTime::new(serial, calamine::ExcelDateTimeType::DateTime, false)
+    };
+    for (row, line) in reader.get_row_iter(None).map_err(failed)?.zip(2..) {
+        let row = row.map_err(failed)?;
+        let mut cells = Vec::with_capacity(width);
+        for (_, field) in row.get_column_iter() {
+            cells.push(match field {
+                Field::Null => String::new(),
+                Field::Str(text) => text.clone(),
+                Field::Date(day) => text(&Data::DateTime(moment(i64::from(*day) * 86_400_000))),
+                Field::TimestampMillis(at) => text(&Data::DateTime(moment(*at))),
+                Field::TimestampMicros(at) => text(&Data::DateTime(moment(at / 1000))),
+                other => other.to_string().trim_matches('"').to_owned(),
+            });
+        }
+        raw.push(line, cells.iter().map(String::as_str));
+    }
+    Ok(raw)
+}
