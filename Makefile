@@ -1,12 +1,13 @@
 # make run    fetches libtorch, builds, trains the main scenario
 # make test   the same set-up, then every everyday test
+# make data   fetches the pictures that supervised/digits and supervised/fashion-mnist learn from
 AGON_DEPS ?= $(HOME)/.cache/agon
 export AGON_DEPS
 PYTHON ?= python3
 CARGO ?= cargo
 SCENARIO ?= scenarios/pricing/tuna.toml
 
-.PHONY: deps build run test test-long test-cuda miri lint clean
+.PHONY: deps data build run test test-long test-cuda miri lint clean
 
 deps:
 	@mkdir -p .deps
@@ -14,6 +15,9 @@ deps:
 	  $(PYTHON) scripts/libtorch.py $(if $(CUDA),--cuda) && \
 	  ln -sfn "$$($(PYTHON) scripts/libtorch.py --print)" .deps/libtorch; fi
 	@$(PYTHON) scripts/mujoco.py && ln -sfn "$$($(PYTHON) scripts/mujoco.py --print)" .deps/mujoco
+
+data:
+	$(PYTHON) scripts/data.py
 
 build: deps
 	$(CARGO) build --release

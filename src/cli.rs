@@ -144,8 +144,9 @@ pub struct Train {
     /// A scenario: a file, or the name of one that comes with Agon, such as pricing/tuna
     #[arg(required_unless_present_any = ["resume", "data"], conflicts_with_all = ["resume", "data"])]
     pub scenario: Option<PathBuf>,
-    /// Train a model of this CSV file instead; the scenario is made of what is found in it, and written into the run
-    #[arg(long, value_name = "FILE.csv", conflicts_with = "resume")]
+    /// Train a model of this CSV file, or of these pictures (a folder with a folder of PNG or JPEG files for each class,
+    /// x.npy with y.npy, an IDX file with its labels); the scenario is made of what is found, and written into the run
+    #[arg(long, value_name = "FILE|FOLDER", conflicts_with = "resume")]
     pub data: Option<PathBuf>,
     /// The column of `--data` to predict
     #[arg(long, value_name = "COLUMN", requires = "data")]
@@ -230,10 +231,10 @@ pub struct Eval {
 
 #[derive(Args, Debug)]
 pub struct Predict {
-    /// A run of a model of a table, or one of its checkpoints
+    /// A run of a model of a table or of pictures, or one of its checkpoints
     pub run: String,
-    /// The CSV file of the rows, with the columns of the training table
-    #[arg(long, value_name = "FILE.csv")]
+    /// The CSV file of the rows, with the columns of the training table; a folder of pictures, an NPY or IDX file of them
+    #[arg(long, value_name = "FILE|FOLDER")]
     pub data: PathBuf,
     /// Where the predictions go [default: standard output]
     #[arg(short, long, value_name = "FILE.csv")]

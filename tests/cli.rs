@@ -132,6 +132,13 @@ fn every_scenario_is_understood_whole() {
         if std::fs::read_to_string(&file).unwrap().contains("[model]") {
             let out = dir.path().join("model").to_string_lossy().into_owned();
             let args = ["train", &file, "--set", "train.steps=3", "--ui", "json", "--out", &out];
+            if std::fs::read_to_string(&file).unwrap().contains("[pictures]") {
+                // Seconds a picture, and many of them: what they say is tested in tests/pictures.rs. Here they are absent.
+                let absent = Command::new(env!("CARGO_BIN_EXE_agon")).args(args).env("AGON_DEPS", dir.path()).output();
+                let absent = String::from_utf8_lossy(&absent.unwrap().stderr).into_owned();
+                assert!(absent.contains("`make data` fetches"), "{file}: {absent}");
+                continue;
+            }
             let told = ok(dir.path(), &args);
             let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
             // Numbers are judged by their error, everything else by probabilities.

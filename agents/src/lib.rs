@@ -41,6 +41,7 @@ pub mod normalise;
 pub mod off_policy;
 pub mod on_policy;
 pub mod optim;
+pub mod pictures;
 pub mod q_loss;
 pub mod q_net;
 pub mod q_task;

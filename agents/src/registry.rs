@@ -13,6 +13,8 @@ use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::clone::{self, Cloning, Demonstration};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
+use crate::pictures::dataset::PictureSet;
+use crate::pictures::training::{self as pictures, Classifier};
 use crate::supervised::boosting;
 use crate::supervised::family::{self, Family};
 use crate::supervised::linear::{LinearConfig, LogisticConfig};
@@ -22,6 +24,7 @@ use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
 use agon_core::settings::{Declared, Issue, Settings};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use tch::Device;
 
 /// How an agent is built.
@@ -162,6 +165,8 @@ pub enum Data {
     Sales(Box<Sales>, [f64; 2]),
     /// A table with a target, divided into parts.
     Table(Box<Dataset>),
+    /// Pictures with their classes, divided into parts.
+    Pictures(Arc<PictureSet>),
 }
 
 /// What a training without an environment starts with.
@@ -181,6 +186,9 @@ impl Data {
             Self::Table(_) => {
                 Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [data]").into())
             }
+            Self::Pictures(_) => {
+                Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [pictures]").into())
+            }
         }
     }
 
@@ -189,6 +197,18 @@ impl Data {
             Self::Table(table) => Ok(table),
             Self::Sales(..) => {
                 Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [fit]").into())
+            }
+            Self::Pictures(_) => {
+                Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [pictures]").into())
+            }
+        }
+    }
+
+    fn pictures(self) -> Result<Arc<PictureSet>, AgentError> {
+        match self {
+            Self::Pictures(pictures) => Ok(pictures),
+            Self::Table(_) | Self::Sales(..) => {
+                Err(Issue::value("kind", "learns from pictures: it needs [pictures]").into())
             }
         }
     }
@@ -270,6 +290,17 @@ pub const MODELS: &[Model] = &[
         resolve: |table| Ok(read::<mlp::Config>(table)?.write()),
         start: |table, start| supervised(family::MLP, table, start),
         family: Some(family::MLP),
+    },
+    Model {
+        kind: "cnn",
+        about: "A small residual network of pictures; pictures without a class teach it by FixMatch",
+        verified: "gradients by differences; scikit-learn's digits, Fashion-MNIST (docs/data.md)",
+        declared: pictures::Config::declared,
+        resolve: |table| Ok(read::<pictures::Config>(table)?.write()),
+        start: |table, DataStart { data, steps, seed }| {
+            Ok(Box::new(Classifier::new(read(table)?, data.pictures()?, steps, seed)?))
+        },
+        family: None,
     },
 ];
 

@@ -44,6 +44,26 @@ impl Examples {
     }
 }
 
+agon_core::choices! {
+    /// How much a row counts by its class: equally, or so that all classes count the same.
+    pub enum ClassWeights { None = "none", Balanced = "balanced" }
+}
+
+impl ClassWeights {
+    /// The weight of a row of each class, of these rows: with mean 1 over them.
+    pub fn of(self, y: impl Iterator<Item = usize>, classes: usize) -> Vec<f64> {
+        let mut counts = vec![0usize; classes];
+        y.for_each(|class| counts[class] += 1);
+        let there = counts.iter().filter(|n| **n > 0).count();
+        let n = counts.iter().sum::<usize>() as f64;
+        let weight = |count: usize| match self {
+            Self::Balanced if count > 0 => n / (there * count) as f64,
+            _ => 1.0,
+        };
+        counts.into_iter().map(weight).collect()
+    }
+}
+
 /// ln Σ exp, without overflow.
 pub fn log_sum_exp(scores: &[f64]) -> f64 {
     let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);

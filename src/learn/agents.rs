@@ -9,6 +9,7 @@ use agon::cli::List;
 use agon::envs::{Item, list, parameters};
 use agon::tournament::plan::TournamentSettings;
 use agon_agents::data::dataset::DataSettings;
+use agon_agents::pictures::dataset::PictureSettings;
 use agon_agents::registry::{AGENTS, MODELS};
 use agon_core::settings::Settings;
 use serde_json::json;
@@ -39,7 +40,8 @@ pub fn keys(as_json: bool) -> Outcome {
         ("train", TrainSettings::declared()),
         ("eval", EvalSettings::declared()),
         ("data", DataSettings::declared()),
-        ("eval, beside [data]", TableEvalSettings::declared()),
+        ("pictures", PictureSettings::declared()),
+        ("eval, beside [data] and [pictures]", TableEvalSettings::declared()),
         ("eval, beside [model] and [fit]", DataEvalSettings::declared()),
         ("fit", FitSettings::declared()),
         ("tournament", TournamentSettings::declared()),

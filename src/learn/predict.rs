@@ -1,6 +1,8 @@
-//! `agon predict`: what a trained model of a table says of new rows.
+//! `agon predict`: what a trained model of a table says of new rows, or one of pictures of new pictures.
 
 use crate::checkpoints::{self, Target};
+use crate::picture_files;
+use crate::picture_task::PictureTask;
 use crate::table_file;
 use crate::table_task::TableTask;
 use agon::cli;
@@ -8,6 +10,7 @@ use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::AgentError;
 use agon_agents::data::Raw;
+use agon_agents::pictures::predictor::Predictor as PicturePredictor;
 use agon_agents::registry::find_model;
 use agon_agents::supervised::predictor::{Predictions, Predictor};
 
@@ -18,6 +21,9 @@ pub fn run(args: &cli::Predict) -> Outcome {
     };
     let source = Source::read(&scenario, &[])?;
     let no_table = || Failure::Input(format!("{} is no run of a model of a table: it cannot predict rows", args.run));
+    if PictureTask::is_meant(&source) {
+        return pictures(args, &source);
+    }
     if !TableTask::is_meant(&source) {
         return Err(no_table());
     }
@@ -32,14 +38,50 @@ pub fn run(args: &cli::Predict) -> Outcome {
     let found = predictor.predict(&raw).map_err(wrong)?;
     found.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));
     let bytes = table(&predictor, &raw, &found).map_err(|e| Failure::Internal(e.to_string()))?;
+    written(args, &bytes, raw.rows(), &predictor.answer.name)
+}
+
+fn written(args: &cli::Predict, bytes: &[u8], n: usize, what: &str) -> Outcome {
     match &args.out {
         Some(file) => {
-            std::fs::write(file, &bytes).map_err(|e| Failure::write(file, &e))?;
-            agon::tell!("{} predictions of `{}` in {}", raw.rows(), predictor.answer.name, file.display());
+            std::fs::write(file, bytes).map_err(|e| Failure::write(file, &e))?;
+            agon::tell!("{n} predictions of `{what}` in {}", file.display());
         }
-        None => agon::failure::say(format_args!("{}", String::from_utf8_lossy(&bytes))),
+        None => agon::failure::say(format_args!("{}", String::from_utf8_lossy(bytes))),
     }
     Ok(())
+}
+
+/// The classes of pictures: a line each, with every class's probability.
+fn pictures(args: &cli::Predict, source: &Source) -> Outcome {
+    let mut settings = source.section("model")?;
+    settings.remove("kind");
+    let (folder, saved, _) = checkpoints::read(&args.run)?;
+    let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
+    let predictor = PicturePredictor::load(&settings, &saved).map_err(unfit)?;
+    if !picture_files::is_meant(&args.data) {
+        let why = "a folder of PNG or JPEG files, an NPY file or an IDX file of pictures is needed here";
+        return Err(Failure::Input(format!("{}: {why}", args.data.display())));
+    }
+    let raw = picture_files::read_unlabelled(&args.data, predictor.size)?;
+    let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", args.data.display()));
+    let p = predictor.predict(&raw.pictures).map_err(wrong)?;
+    raw.findings.iter().for_each(|(what, done)| agon::tell!("note: {what}; {done}"));
+    let failed = |e: csv::Error| Failure::Internal(e.to_string());
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let head = ["picture", "predicted class"].map(String::from).into_iter();
+    out.write_record(head.chain(predictor.classes.iter().map(|class| format!("p({class})")))).map_err(failed)?;
+    for (name, p) in raw.names.iter().zip(p.chunks_exact(predictor.classes.len())) {
+        let cells = [name.clone(), predictor.classes[likeliest(p)].clone()].into_iter();
+        out.write_record(cells.chain(p.iter().map(|p| format!("{p:.6}")))).map_err(failed)?;
+    }
+    let bytes = out.into_inner().map_err(|e| Failure::Internal(e.to_string()))?;
+    written(args, &bytes, raw.names.len(), "class")
+}
+
+/// The largest; of equal ones the first.
+fn likeliest(p: &[f64]) -> usize {
+    (0..p.len()).rev().max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0)
 }
 
 /// The table with the predictions behind its columns: the class and every class's probability, or the number and the ends
@@ -62,9 +104,7 @@ fn table(predictor: &Predictor, raw: &Raw, found: &Predictions) -> Result<Vec<u8
             cells.push(p[0].to_string());
             cells.extend(found.margin.into_iter().flat_map(|m| [p[0] - m, p[0] + m]).map(|x| x.to_string()));
         } else {
-            // Of equal ones the first.
-            let most = (0..width).rev().max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0);
-            cells.push(classes[most].clone());
+            cells.push(classes[likeliest(p)].clone());
             cells.extend(p.iter().map(|p| format!("{p:.6}")));
         }
         out.write_record(&cells)?;

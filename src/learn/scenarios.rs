@@ -2,6 +2,7 @@
 
 use crate::data_task::DataTask;
 use crate::duel;
+use crate::picture_task::PictureTask;
 use crate::plan::{Plan, TrainSettings};
 use crate::table_task::TableTask;
 use crate::task::Task;
@@ -28,6 +29,8 @@ pub fn read(path: &Path, sets: &[String], seed: Option<u64>) -> Outcome<Box<dyn 
 pub fn of_data(path: &Path, source: &Source) -> Outcome<Option<Box<dyn Task>>> {
     Ok(if TableTask::is_meant(source) {
         Some(Box::new(TableTask::read(path, source)?))
+    } else if PictureTask::is_meant(source) {
+        Some(Box::new(PictureTask::read(path, source)?))
     } else if DataTask::is_meant(source) {
         Some(Box::new(DataTask::read(path, source)?))
     } else {

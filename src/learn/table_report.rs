@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 /// The result of the final evaluation.
 pub struct TableReport {
     target: String,
+    /// What was looked at: rows or pictures.
+    noun: &'static str,
     run: String,
     warnings: Vec<String>,
     /// The model, then what is right without any input.
@@ -32,6 +34,7 @@ impl TableReport {
         let of = |column: &Option<String>| column.as_ref().map_or(String::new(), |c| format!("`{c}`: "));
         Self {
             target: data.target.clone(),
+            noun: data.noun(),
             run: quoted(&run.folder),
             warnings: warnings.map(|f| format!("{}{}", of(&f.column), f.what)).collect(),
             examined: training.examine(Part::Test, seed),
@@ -106,7 +109,7 @@ impl Verdict for TableReport {
         if let Some(by) = &other.better_by {
             out += &format!("{:<20}{:>30}\n", format!("{} lower by", by.name.replace('_', " ")), shown(by));
         }
-        out += "95 % intervals in brackets, by resampled test rows\n";
+        out += &format!("95 % intervals in brackets, by resampled test {}\n", self.noun);
         out += &self.confusion();
         if let Some(temperature) = self.details["temperature"].as_f64() {
             out += &format!("\nprobabilities are calibrated on the validation part: temperature {temperature:.3}\n");
@@ -128,7 +131,8 @@ impl Verdict for TableReport {
                 out += &format!("  and {} more columns\n", self.importance.len() - SHOWN);
             }
         }
-        out += &format!("\npredict with\n  agon predict {} --data NEW.csv -o predictions.csv\n", self.run);
+        let new = if self.noun == "rows" { "NEW.csv" } else { "FOLDER" };
+        out += &format!("\npredict with\n  agon predict {} --data {new} -o predictions.csv\n", self.run);
         out
     }
 

@@ -3,6 +3,8 @@
 use crate::checkpoints;
 use crate::checkpoints::Target;
 use crate::device;
+use crate::picture_files;
+use crate::picture_task::PictureTask;
 use crate::scenarios;
 use crate::sinks::Sinks;
 use crate::table_task::TableTask;
@@ -173,11 +175,17 @@ impl Session {
             }
             (None, Some(scenario)) => (scenarios::read(scenario, &args.set, args.seed)?, Begin::New),
             (None, None) => {
-                let none = || Failure::Input("name a scenario, --data a table, or --resume a run".into());
+                let none = || Failure::Input("name a scenario, --data a table or pictures, or --resume a run".into());
                 let file = args.data.as_ref().ok_or_else(none)?;
                 let mut sets = args.set.clone();
                 sets.extend(args.seed.map(|s| format!("train.seed={s}")));
-                let task: Box<dyn Task> = Box::new(TableTask::of_flags(file, args.target.as_deref(), &sets)?);
+                let task: Box<dyn Task> = match args.target.as_deref() {
+                    Some(_) if picture_files::is_meant(file) => {
+                        return Err(Failure::Input("--target is the column of a table: pictures have none".into()));
+                    }
+                    None if picture_files::is_meant(file) => Box::new(PictureTask::of_flags(file, &sets)?),
+                    target => Box::new(TableTask::of_flags(file, target, &sets)?),
+                };
                 (task, Begin::New)
             }
         };

@@ -19,13 +19,13 @@ pub fn page(report: &Report) -> String {
     // Writing to a text cannot fail.
     let _ = writeln!(
         out,
-        "<h1>{}</h1><p>{} rows, {} columns. Target <b>{}</b>: {}. {train} rows for training, {validation} for validation, \
-         {test} for the test ({}).</p>",
+        "<h1>{}</h1><p>{}. Target <b>{}</b>: {}. {train} {} for training, {validation} for validation, {test} for the test \
+         ({}).</p>",
         escaped(&report.file),
-        report.rows,
-        report.columns.len(),
+        report.extent(),
         escaped(&report.target),
         report.task,
+        report.noun(),
         escaped(&report.split)
     );
     if !report.classes.is_empty() {
@@ -45,7 +45,11 @@ pub fn page(report: &Report) -> String {
         let class = if f.warning { " class=w" } else { "" };
         let _ = writeln!(out, "<li{class}>{of}{}; {}", escaped(&f.what), escaped(&f.done));
     }
-    out += "</ul><h2>Columns</h2><table><tr><th>column<th>type<th>missing<th>different<th>use\n";
+    out += "</ul>";
+    if report.columns.is_empty() {
+        return out + "\n";
+    }
+    out += "<h2>Columns</h2><table><tr><th>column<th>type<th>missing<th>different<th>use\n";
     for c in &report.columns {
         let (name, used) = (escaped(&c.name), escaped(&c.used));
         let (missing, distinct) = (c.missing, c.distinct);

@@ -55,6 +55,9 @@ pub struct Report {
     pub columns: Vec<About>,
     /// What is odd.
     pub findings: Vec<Finding>,
+    /// The size and colours of pictures; none of a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<String>,
 }
 
 /// Columns that are listed in a terminal.
@@ -73,10 +76,23 @@ impl Report {
         self.findings.last_mut().into_iter().for_each(|f| f.warning = true);
     }
 
+    /// What there are so many of.
+    pub fn noun(&self) -> &'static str {
+        if self.pictures.is_some() { "pictures" } else { "rows" }
+    }
+
+    /// How many there are, and of what.
+    pub fn extent(&self) -> String {
+        match &self.pictures {
+            Some(size) => format!("{} pictures, {size}", self.rows),
+            None => format!("{} rows, {} columns", self.rows, self.columns.len()),
+        }
+    }
+
     /// For a terminal.
     pub fn lines(&self) -> Vec<String> {
         let columns = self.columns.len();
-        let mut lines = vec![format!("{}: {} rows, {columns} columns", self.file, self.rows)];
+        let mut lines = vec![format!("{}: {}", self.file, self.extent())];
         let classes: Vec<String> = self.classes.iter().take(8).map(|(name, n)| format!("{name} {n}")).collect();
         let more = if self.classes.len() > 8 { ", …" } else { "" };
         lines.push(match self.classes.len() {
@@ -84,10 +100,15 @@ impl Report {
             n => format!("  target `{}`: {}, {n} classes ({}{more})", self.target, self.task, classes.join(", ")),
         });
         let [train, validation, test] = self.parts;
-        lines
-            .push(format!("  split: {train} rows for training, {validation} validation, {test} test ({})", self.split));
+        lines.push(format!(
+            "  split: {train} {} for training, {validation} validation, {test} test ({})",
+            self.noun(),
+            self.split
+        ));
         let wide = self.columns.iter().take(SHOWN).map(|c| c.name.chars().count()).max().unwrap_or(0).clamp(6, 40);
-        lines.push(format!("  {:<wide$}  {:<9}{:>8}{:>10}  use", "column", "type", "missing", "distinct"));
+        if columns > 0 {
+            lines.push(format!("  {:<wide$}  {:<9}{:>8}{:>10}  use", "column", "type", "missing", "distinct"));
+        }
         for c in self.columns.iter().take(SHOWN) {
             let name: String = c.name.chars().take(40).collect();
             lines.push(format!("  {name:<wide$}  {:<9}{:>8}{:>10}  {}", c.kind.word(), c.missing, c.distinct, c.used));

@@ -35,6 +35,27 @@ impl Calibration {
             let scaled: Vec<f64> = scores.iter().map(|s| s * (-ln).exp()).collect();
             validation.loss(&scaled)
         };
+        Self::bottom(loss)
+    }
+
+    /// The same where a model may be right about every row of the validation part, and seem sure of all others: one more
+    /// row is counted, of which nothing is known (Platt 1999).
+    pub fn careful(scores: &[f64], validation: &Examples) -> Self {
+        let (k, n) = (validation.outputs(), validation.y.len() as f64);
+        if validation.classes == 0 || validation.y.len() < ENOUGH {
+            return Self::of(scores, validation);
+        }
+        let loss = |ln: f64| {
+            let scaled: Vec<f64> = scores.iter().map(|s| s * (-ln).exp()).collect();
+            let rows = scaled.chunks_exact(k);
+            let unknown = rows.map(|row| super::log_sum_exp(row) - row.iter().sum::<f64>() / k as f64).sum::<f64>();
+            (n * validation.loss(&scaled) + unknown / n) / (n + 1.0)
+        };
+        Self::bottom(loss)
+    }
+
+    /// The temperature whose logarithm has the lowest loss.
+    fn bottom(loss: impl Fn(f64) -> f64) -> Self {
         // Convex in 1 / T, so that it falls and then rises: the golden section finds the bottom.
         let golden = (5f64.sqrt() - 1.0) / 2.0;
         let (mut low, mut high) = (-3.0, 3.0);
@@ -76,6 +97,20 @@ mod tests {
         assert!((found.temperature - 3.0).abs() < 0.1, "{found:?}");
         let p = Calibration { temperature: 2.0, margin: None }.probabilities(vec![0.0, 2.0 * 3f64.ln()], 2);
         assert!((p[1] - 0.75).abs() < 1e-12);
+    }
+
+    /// Whoever was right every time is not thereby sure of everything: the mean probability of the truth is that of n right
+    /// ones among n + 1.
+    #[test]
+    fn a_model_without_a_mistake_stays_in_doubt() {
+        let y: Vec<f64> = (0..200).map(|i| f64::from(i % 2)).collect();
+        let scores: Vec<f64> = y.iter().flat_map(|y| [-y, y - 1.0]).collect();
+        let scores: Vec<f64> = scores.into_iter().map(|s| 4.0 * s).collect();
+        let known = Examples { y, classes: 2, ..Examples::default() };
+        let p = |found: Calibration| found.probabilities(scores.clone(), 2)[0];
+        assert!(p(Calibration::of(&scores, &known)) > 0.999_999);
+        let careful = p(Calibration::careful(&scores, &known));
+        assert!((careful - (200.0 + 0.5) / 201.0).abs() < 1e-6, "{careful}");
     }
 
     /// A margin of 19 rows is their 18th; of 8 rows there is none.

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Puts data sets where Agon looks for them: ${AGON_DEPS:-~/.cache/agon}/data.
+
+    python3 scripts/data.py                   all of them (40 MB to download)
+    python3 scripts/data.py digits            one of them
+    python3 scripts/data.py --print           only prints the folder
+
+Each is taken from a package, and nothing is installed: digits from scikit-learn's wheel (PyPI), Fashion-MNIST from the
+Debian package dataset-fashion-mnist (Debian, Ubuntu). Sums are checked. scenarios/data/README.md says what they are.
+"""
+
+import argparse
+import csv
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+# The file of the package that holds the data, and its SHA-256.
+DIGITS = ("sklearn/datasets/data/digits.csv.gz", "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8")
+FASHION = {
+    "train-images-idx3-ubyte.gz": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+    "train-labels-idx1-ubyte.gz": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+    "t10k-images-idx3-ubyte.gz": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+    "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+}
+
+
+def root() -> Path:
+    return Path(os.environ.get("AGON_DEPS") or Path.home() / ".cache" / "agon") / "data"
+
+
+def checked(name: str, data: bytes, wanted: str) -> bytes:
+    found = hashlib.sha256(data).hexdigest()
+    if found != wanted:
+        sys.exit(f"{name} has SHA-256 {found}, not {wanted}: the package has changed")
+    return data
+
+
+def npy(shape: tuple, data: bytes) -> bytes:
+    """Bytes as an NPY file."""
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (63 - (10 + len(header)) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
+def digits(fetched: Path, into: Path) -> None:
+    """1,797 pictures of 8 x 8 with 17 greys, which become 0 to 255."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--dest", str(fetched), "scikit-learn"]
+    if subprocess.run(command).returncode != 0:
+        sys.exit("pip could not download scikit-learn: is PyPI reachable? (pip needs `python3-pip`)")
+    name, wanted = DIGITS
+    with zipfile.ZipFile(next(fetched.glob("scikit_learn-*.whl"))) as wheel:
+        packed = wheel.read(name)
+    rows = list(csv.reader(io.StringIO(checked(name, gzip.decompress(packed), wanted).decode())))
+    pictures = bytes(round(float(x) * 255 / 16) for row in rows for x in row[:64])
+    (into / "x.npy").write_bytes(npy((len(rows), 8, 8), pictures))
+    (into / "y.npy").write_bytes(npy((len(rows),), bytes(int(float(row[64])) for row in rows)))
+
+
+def fashion(fetched: Path, into: Path) -> None:
+    """70,000 pictures of 28 x 28, of which 10,000 are the test part."""
+    if not shutil.which("apt-get"):
+        sys.exit("Fashion-MNIST comes from a Debian package, and there is no apt-get here; put its four IDX files into "
+                 f"{into.parent / 'fashion-mnist'}")
+    # As any user: nothing is installed.
+    command = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", "dataset-fashion-mnist"]
+    if subprocess.run(command, cwd=fetched).returncode != 0:
+        sys.exit("apt-get could not download dataset-fashion-mnist: `apt-get update` first?")
+    package = next(fetched.glob("dataset-fashion-mnist*.deb")).read_bytes()
+    # A .deb is an ar archive: headers of 60 bytes, members at even places.
+    at = 8
+    while at < len(package):
+        name, size = package[at : at + 16].decode().strip(" /"), int(package[at + 48 : at + 58])
+        if name.startswith("data.tar"):
+            with tarfile.open(fileobj=io.BytesIO(package[at + 60 : at + 60 + size])) as archive:
+                for file, wanted in FASHION.items():
+                    member = archive.extractfile(f"./usr/share/datasets/fashion-mnist/{file}")
+                    (into / file).write_bytes(checked(file, member.read(), wanted))
+            return
+        at += 60 + size + size % 2
+    sys.exit("dataset-fashion-mnist holds no data.tar: the package has changed")
+
+
+SETS = {"digits": digits, "fashion-mnist": fashion}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="*", metavar="SET", help=f"which: {', '.join(SETS)} [default: all]")
+    parser.add_argument("--print", action="store_true", help="print the folder and do nothing else")
+    args = parser.parse_args()
+    if args.print:
+        print(root())
+        return
+    for name in args.sets or SETS:
+        if name not in SETS:
+            sys.exit(f"there is no data set `{name}`: {', '.join(SETS)}")
+        if (root() / name).is_dir():
+            continue
+        root().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root(), prefix="fetch-") as folder:
+            print(f"fetching {name} once, into {root() / name}", file=sys.stderr)
+            fresh = Path(folder) / name
+            fresh.mkdir()
+            SETS[name](Path(folder), fresh)
+            fresh.rename(root() / name)  # the folder appears whole or not at all
+
+
+if __name__ == "__main__":
+    main()

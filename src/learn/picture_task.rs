@@ -1,0 +1,217 @@
+//! A scenario of supervised training from pictures: `[model]` is learned from those that `[pictures]` names, or that
+//! `--data` does.
+
+use crate::picture_files;
+use crate::plan::TrainSettings;
+use crate::table_report::TableReport;
+use crate::table_task::TableEvalSettings;
+use crate::task::{Task, Verdict, refuse};
+use agon::run::Run;
+use agon::scenario::Source;
+use agon::{Failure, Outcome};
+use agon_agents::data::html;
+use agon_agents::pictures::dataset::{PictureSet, PictureSettings};
+use agon_agents::pictures::training::steps;
+use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::train::{Part, Training};
+use agon_agents::{AgentError, Device};
+use agon_core::Metric;
+use agon_core::event::Chart;
+use agon_core::settings::{Issue, Settings};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The model to begin with.
+const FIRST: &str = "cnn";
+/// Threads of a tensor operation at most where a scenario does not say: more hardly help small pictures.
+const MOST_THREADS: usize = 8;
+
+/// A scenario of pictures that was understood whole.
+pub struct PictureTask {
+    name: String,
+    model: &'static Model,
+    model_settings: Map<String, Value>,
+    train: TrainSettings,
+    eval: TableEvalSettings,
+    files: PathBuf,
+    set: Arc<PictureSet>,
+    resolved: String,
+    stop: Arc<AtomicBool>,
+}
+
+impl PictureTask {
+    /// Whether a scenario is one of pictures.
+    pub fn is_meant(source: &Source) -> bool {
+        source.table.contains_key("pictures")
+    }
+
+    /// From `--data`: the scenario is made of what is found there.
+    pub fn of_flags(files: &Path, sets: &[String]) -> Outcome<Self> {
+        let whole = std::path::absolute(files).unwrap_or_else(|_| files.to_owned());
+        // `x.npy` and the like are called as their folder is.
+        let named = if whole.is_dir() { Some(&*whole) } else { whole.parent() };
+        let stem: String = named.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        let plain: String = stem.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '-' }).collect();
+        let plain = Some(plain.trim_matches('-')).filter(|name| !name.is_empty()).unwrap_or("mine");
+        let quoted = |text: &str| Value::from(text).to_string();
+        let text = format!(
+            "name = {}\nabout = {}\n\n[pictures]\nfiles = {}\n",
+            quoted(&format!("pictures/{plain}")),
+            quoted(&format!("The classes of the pictures of {plain}")),
+            quoted(&whole.display().to_string())
+        );
+        let path = whole.with_extension("toml");
+        let source = Source::parse(&path, text, sets)?;
+        Self::read(&path, &source)
+    }
+
+    /// Reads and checks a scenario.
+    pub fn read(path: &Path, source: &Source) -> Outcome<Self> {
+        refuse(
+            source,
+            &["env", "agent", "entrants", "tournament", "fit", "data"],
+            "means nothing beside [pictures]: a model of pictures has no environment and no table",
+        )?;
+        let within = |section: &'static str| {
+            move |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())
+        };
+        let mut settings = PictureSettings::read(&source.section("pictures")?).map_err(within("pictures"))?;
+        let files = picture_files::locate(path.parent().unwrap_or(Path::new(".")), &settings.files)
+            .map_err(|why| within("pictures")(vec![Issue::value("files", why)]))?;
+        let files = std::path::absolute(&files).unwrap_or(files);
+        let wrong = |section: &'static str| {
+            let files = files.display().to_string();
+            move |error: AgentError| match error {
+                AgentError::Settings(issues) => within(section)(issues),
+                AgentError::Data(why) => Failure::Input(format!("{files}: {why}")),
+                other => Failure::Input(other.to_string()),
+            }
+        };
+        let raw = picture_files::read(&files, settings.side)?;
+        let set = Arc::new(PictureSet::new(raw, &settings).map_err(wrong("pictures"))?);
+        let mut table = source.section("model")?;
+        table.entry("kind").or_insert(FIRST.into());
+        let kind = source.word("model", &mut table, "kind")?;
+        let model = find_model(&kind).map_err(|near| {
+            source.unknown("model", "kind", &format!("no model is called `{kind}`, see `agon agents`"), &near)
+        })?;
+        let model_settings = model.resolve(&table).map_err(wrong("model"))?;
+        let mut table = source.section("train")?;
+        table.entry("steps").or_insert(steps(set.split.train.len().max(set.unlabelled.len())).into());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        table.entry("threads").or_insert(cores.min(MOST_THREADS).into());
+        let train = TrainSettings::read(&table).map_err(within("train"))?;
+        let eval = TableEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
+        let name = source.name(path)?;
+        // Pictures may be many: a run names them, and knows them by a sum.
+        settings.files = files.display().to_string();
+        let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
+        let mut whole = Map::from_iter([("name".to_owned(), name.as_str().into()), ("about".to_owned(), about)]);
+        let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
+        of_model.extend(model_settings.clone());
+        let tables =
+            [("pictures", settings.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
+        whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
+        let resolved =
+            toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))?;
+        let stop = Arc::default();
+        let task = Self { name, model, model_settings, train, eval, files: files.clone(), set, resolved, stop };
+        task.training().map_err(wrong("model"))?;
+        Ok(task)
+    }
+
+    fn training(&self) -> Result<Box<dyn Training>, AgentError> {
+        let data = Data::Pictures(self.set.clone());
+        self.model.start(&self.model_settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
+    }
+}
+
+impl Task for PictureTask {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn train(&self) -> &TrainSettings {
+        &self.train
+    }
+
+    fn evaluated_every(&self) -> Option<u64> {
+        self.eval.every
+    }
+
+    fn stop_at(&self) -> Option<f64> {
+        self.eval.stop_at
+    }
+
+    fn resolved(&self) -> &str {
+        &self.resolved
+    }
+
+    fn heed(&mut self, stop: &Arc<AtomicBool>) {
+        self.stop = stop.clone();
+    }
+
+    fn learner(&self) -> (&'static str, &Map<String, Value>) {
+        (self.model.kind, &self.model_settings)
+    }
+
+    fn device(&self, _: Device) -> Device {
+        Device::Cpu
+    }
+
+    fn provenance(&self) -> (&'static str, Value) {
+        ("pictures", json!(self.files))
+    }
+
+    fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
+        let report = &self.set.report;
+        let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
+        let html = html::page(report).into_bytes();
+        Ok(vec![("data-report.json", (json + "\n").into_bytes()), ("data-report.html", html)])
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let never = self.eval.stop_at.is_some() && self.eval.every.is_none();
+        let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
+        never.then(|| why.to_owned()).into_iter().collect()
+    }
+
+    fn tell(&self) {
+        self.set.report.lines().iter().for_each(|line| agon::tell!("{line}"));
+        let (kind, steps, threads) = (self.model.kind, self.train.steps, self.train.threads);
+        agon::tell!("  model: {kind}, {steps} passes, {threads} threads (`agon agents {kind}` lists its settings)");
+        agon::tell!("the scenario, and the data report, are in the run's folder: scenario.toml, data-report.html");
+    }
+
+    fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
+        // Sums depend on how many threads share them.
+        agon_agents::set_threads(self.train.threads);
+        self.training().map_err(|e| Failure::Input(e.to_string()))
+    }
+
+    fn chart(&self, training: &dyn Training) -> Chart {
+        Chart::Scalars(training.task_scalars())
+    }
+
+    fn can_be_evaluated(&self, _: &dyn Training) -> Outcome {
+        Ok(())
+    }
+
+    fn evaluate(&self, training: &dyn Training, _: &Run) -> Outcome<Option<Vec<Metric>>> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))
+    }
+
+    fn final_evaluation(
+        &self,
+        training: &dyn Training,
+        run: &Run,
+        _: &mut dyn FnMut(String),
+    ) -> Outcome<Box<dyn Verdict>> {
+        Ok(Box::new(TableReport::new(training, &self.set.report, self.eval.seed, run)))
+    }
+}
