@@ -118,7 +118,15 @@ fn choose_products(
         return Err(format!("{rows} weeks are too few to estimate demand from them: use more"));
     }
     let present = |k: usize| (0..rows).filter(|t| table.sales.present(*t, k)).count();
-    let moves = |k: &usize| !table.sales.price_stands_still(*k) && present(*k) > 2;
+    // What is sold below cost in most weeks teaches nothing of what it could earn.
+    let below = |k: usize| (0..rows).filter(|t| table.sales.prices[*t][k] < table.costs[*t][k]).count();
+    let loses = |k: usize| !settings.cost.is_empty() && 2 * below(k) > rows;
+    let given_away: Vec<&str> = (0..candidates.len()).filter(|k| loses(*k)).map(|k| candidates[k].as_str()).collect();
+    if !given_away.is_empty() && all.len() > FEW_PRODUCTS {
+        agon::tell!("left out, as they are sold below cost in most weeks: {}", given_away.join(", "));
+    }
+    let kept = |k: usize| all.len() <= FEW_PRODUCTS || !loses(k);
+    let moves = |k: &usize| !table.sales.price_stands_still(*k) && present(*k) > 2 && kept(*k);
     let moving: Vec<usize> = (0..candidates.len()).filter(moves).collect();
     let Some(best) = moving.iter().map(|k| present(*k)).max() else {
         let (n, some) = (candidates.len(), candidates[..candidates.len().min(3)].join(", "));
