@@ -4,10 +4,12 @@
 
 pub mod cells;
 pub mod dataset;
+pub mod drift;
 pub mod encode;
 pub mod html;
 pub mod report;
 pub mod split;
+pub mod unlabelled;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

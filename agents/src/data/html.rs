@@ -16,16 +16,18 @@ pub fn page(report: &Report) -> String {
          border-bottom:1px solid #ccc}.n{text-align:right}.w{color:#b00}</style>\n",
     );
     let [train, validation, test] = report.parts;
+    let target = match report.target.as_str() {
+        "" => "No target".into(),
+        name => format!("Target <b>{}</b>: {}", escaped(name), report.task),
+    };
     // Writing to a text cannot fail.
     let _ = writeln!(
         out,
-        "<h1>{}</h1><p>{} rows, {} columns. Target <b>{}</b>: {}. {train} rows for training, {validation} for validation, \
+        "<h1>{}</h1><p>{} rows, {} columns. {target}. {train} rows for training, {validation} for validation, \
          {test} for the test ({}).</p>",
         escaped(&report.file),
         report.rows,
         report.columns.len(),
-        escaped(&report.target),
-        report.task,
         escaped(&report.split)
     );
     if !report.classes.is_empty() {
