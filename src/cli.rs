@@ -18,7 +18,7 @@ pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("AGON_CO
 pub enum Command {
     /// Train the agent or model of a scenario, or resume a run
     #[command(
-        after_help = "Examples:\n  agon train classic/cartpole\n  agon train pricing/tuna --set train.steps=200000 --seeds 1..3\n  agon train --resume runs/pricing/tuna/001\n  agon train --data iris.csv --target species"
+        after_help = "Examples:\n  agon train classic/cartpole\n  agon train pricing/tuna --set train.steps=200000 --seeds 1..3\n  agon train --resume runs/pricing/tuna/001\n  agon train --data iris.csv --target species\n  agon train --data iris.csv --model kmeans"
     )]
     Train(Train),
     /// Evaluate a run, a checkpoint or a scripted player: mean return with a 95 % interval, beside baselines and the optimum
@@ -26,7 +26,8 @@ pub enum Command {
         after_help = "Examples:\n  agon eval runs/pricing/tuna/001 --export prices.csv\n  agon eval myopic --scenario pricing/tuna --episodes 1000"
     )]
     Eval(Eval),
-    /// Predict rows of a table with a trained model: classes with probabilities, numbers with 90 % intervals
+    /// Predict rows of a table with a trained model: classes with probabilities, numbers with 90 % intervals, clusters, how
+    /// unusual they are
     #[command(after_help = "Example:\n  agon predict runs/tables/iris/001 --data new.csv -o predictions.csv")]
     Predict(Predict),
     /// Prices from a table of sales: make a scenario of any table; say what a trained run recommends for a week, and why
@@ -151,6 +152,10 @@ pub struct Train {
     /// The column of `--data` to predict
     #[arg(long, value_name = "COLUMN", requires = "data")]
     pub target: Option<String>,
+    /// The model to train on `--data`, such as boosting; models such as kmeans, pca and isolation-forest need no --target;
+    /// the same as --set model.kind=MODEL
+    #[arg(long, value_name = "MODEL", requires = "data")]
+    pub model: Option<String>,
     /// Set a value of the scenario: --set train.steps=100000 (may be repeated). With --resume, only the length of the run
     /// (train.steps), what it saves, its threads, and how it is evaluated
     #[arg(long, value_name = "TABLE.KEY=VALUE")]

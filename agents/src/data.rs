@@ -4,10 +4,12 @@
 
 pub mod cells;
 pub mod dataset;
+pub mod drift;
 pub mod encode;
 pub mod html;
 pub mod report;
 pub mod split;
+pub mod unlabelled;
 pub mod written;
 
 use serde::{Deserialize, Serialize};

@@ -18,6 +18,7 @@
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
 //! | supervised training from tables | [`data`], [`supervised`] |
+//! | groups, components and unusual rows of tables | [`unsupervised`] |
 
 pub mod agent;
 pub mod alphazero;
@@ -53,6 +54,7 @@ pub mod sum_tree;
 pub mod supervised;
 pub mod tabular;
 pub mod train;
+pub mod unsupervised;
 
 pub use agent::{Agent, AgentError};
 pub use tch::Device;

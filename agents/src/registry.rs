@@ -22,6 +22,8 @@ use crate::supervised::mlp;
 use crate::supervised::training::Supervised;
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
+use crate::unsupervised::training::Unsupervised;
+use crate::unsupervised::{self, autoencoder, gmm, hdbscan, isolation_forest, kmeans, mahalanobis, pca};
 use agon_core::settings::{Declared, Issue, Settings};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -224,7 +226,23 @@ fn supervised(
     Ok(Box::new(Supervised::new(family, settings, &*start.data.table()?, steps, seed)?))
 }
 
+/// A new training of a family of models without a target.
+fn without_target(
+    kind: &str,
+    settings: &Map<String, Value>,
+    start: DataStart,
+) -> Result<Box<dyn Training>, AgentError> {
+    let known = unsupervised::family::find(kind).ok_or_else(|| Issue::value("kind", "is no such model"))?;
+    let (steps, seed) = (start.steps, start.seed);
+    Ok(Box::new(Unsupervised::new(*known, settings, *start.data.table()?, steps, seed)?))
+}
+
 impl Model {
+    /// Its family, if it is a model without a target.
+    pub fn unsupervised(&self) -> Option<&'static unsupervised::family::Family> {
+        unsupervised::family::find(self.kind)
+    }
+
     /// Its declared settings, as `agon agents` and `agon envs` print them.
     pub fn declared(&self) -> Vec<Declared> {
         (self.declared)()
@@ -300,6 +318,78 @@ pub const MODELS: &[Model] = &[
         start: |table, DataStart { data, steps, seed }| {
             Ok(Box::new(Classifier::new(read(table)?, data.pictures()?, steps, seed)?))
         },
+        family: None,
+    },
+    Model {
+        kind: "kmeans",
+        about: "Clusters of rows around centres: k-means++, Lloyd's iteration with bounds, minibatches; the number by silhouette",
+        verified: "scikit-learn from the same starts (tests/golden/unsupervised.py); the plain iteration",
+        declared: kmeans::Config::declared,
+        resolve: |table| Ok(read::<kmeans::Config>(table)?.write()),
+        start: |table, start| without_target("kmeans", table, start),
+        family: None,
+    },
+    Model {
+        kind: "gmm",
+        about: "Clusters as a mixture of normal distributions by expectation maximisation; the number by BIC",
+        verified: "scikit-learn from the same start (tests/golden/unsupervised.py)",
+        declared: gmm::Config::declared,
+        resolve: |table| Ok(read::<gmm::Config>(table)?.write()),
+        start: |table, start| without_target("gmm", table, start),
+        family: None,
+    },
+    Model {
+        kind: "hdbscan",
+        about: "Clusters of any shape by density, with rows that belong to none",
+        verified: "scikit-learn on the same rows (tests/golden/unsupervised.py)",
+        declared: hdbscan::Config::declared,
+        resolve: |table| Ok(read::<hdbscan::Config>(table)?.write()),
+        start: |table, start| without_target("hdbscan", table, start),
+        family: None,
+    },
+    Model {
+        kind: "pca",
+        about: "Principal components of a table: exact, or randomised for wide ones",
+        verified: "scikit-learn on the same rows (tests/golden/unsupervised.py)",
+        declared: pca::Config::declared,
+        resolve: |table| Ok(read::<pca::Config>(table)?.write()),
+        start: |table, start| without_target("pca", table, start),
+        family: None,
+    },
+    Model {
+        kind: "isolation-forest",
+        about: "How unusual rows are, by how soon random splits part them from others",
+        verified: "scikit-learn's areas under the curve (tests/golden/unsupervised.py)",
+        declared: isolation_forest::Config::declared,
+        resolve: |table| Ok(read::<isolation_forest::Config>(table)?.write()),
+        start: |table, start| without_target("isolation-forest", table, start),
+        family: None,
+    },
+    Model {
+        kind: "mahalanobis",
+        about: "How far rows are from the middle of a table, in terms of a robust covariance",
+        verified: "scikit-learn's covariance (tests/golden/unsupervised.py)",
+        declared: mahalanobis::Config::declared,
+        resolve: |table| Ok(read::<mahalanobis::Config>(table)?.write()),
+        start: |table, start| without_target("mahalanobis", table, start),
+        family: None,
+    },
+    Model {
+        kind: "autoencoder",
+        about: "A network that reads rows back from a few numbers; what it cannot is unusual",
+        verified: "a curve of one dimension in six",
+        declared: autoencoder::Config::declared,
+        resolve: |table| Ok(read::<autoencoder::Config>(table)?.write()),
+        start: |table, start| without_target("autoencoder", table, start),
+        family: None,
+    },
+    Model {
+        kind: "vae",
+        about: "A variational autoencoder: the few numbers are distributions",
+        verified: "its loss in closed form; a curve of one dimension in six",
+        declared: autoencoder::Config::declared,
+        resolve: |table| Ok(read::<autoencoder::Config>(table)?.write()),
+        start: |table, start| without_target("vae", table, start),
         family: None,
     },
 ];

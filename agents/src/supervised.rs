@@ -11,6 +11,7 @@ pub mod scores;
 pub mod solvers;
 pub mod training;
 pub mod tree;
+pub mod two_sample;
 
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
@@ -165,12 +166,12 @@ impl Patience {
         self.patience > 0 && step >= self.at + self.patience
     }
 
-    fn save(&self) -> Value {
+    pub(crate) fn save(&self) -> Value {
         // JSON has no infinity.
         serde_json::json!({"lowest": self.lowest.is_finite().then_some(self.lowest), "at": self.at})
     }
 
-    fn load(&mut self, saved: &Value) {
+    pub(crate) fn load(&mut self, saved: &Value) {
         self.lowest = saved["lowest"].as_f64().unwrap_or(f64::INFINITY);
         self.at = saved["at"].as_u64().unwrap_or(0);
     }

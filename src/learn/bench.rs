@@ -4,12 +4,16 @@ use crate::device;
 use agon::cli;
 use agon::{Failure, Outcome};
 use agon_agents::Device;
+use agon_agents::agent::NEVER;
+use agon_agents::data::encode::Matrix;
 use agon_agents::registry;
 use agon_agents::replay::{self, Batch, Priorities, Replay};
 use agon_agents::train::{Start, Training};
+use agon_agents::unsupervised::kmeans;
 use agon_core::contract::Harness;
 use agon_core::game::{self, Visit};
 use agon_core::rng::Stream;
+use agon_core::thread_pool::ThreadPool;
 use agon_core::{Actions, Game, Rng};
 use agon_envs::games;
 use agon_search::Player;
@@ -204,6 +208,22 @@ pub fn learning(name: &str, steps: u64) -> Outcome<f64> {
     Ok(trainer.step() as f64 / start.elapsed().as_secs_f64())
 }
 
+/// Milliseconds of 20 iterations of k-means, several starts in the same cluster: a million rows of 16 numbers, 64 clusters,
+/// all cores.
+fn clustering() -> Outcome<f64> {
+    let (rows, width, clusters) = (1_000_000, 16, 64);
+    let mut rng = Rng::new(1, Stream::Env, 0);
+    let middle: Vec<f64> = (0..clusters * width).map(|_| 2.0 * rng.normal()).collect();
+    let x = (0..rows * width).map(|i| middle[i / width % clusters * width + i % width] + rng.normal()).collect();
+    let x = Matrix { x, width };
+    let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let centres = (0..clusters).flat_map(|c| x.row(4 * c).to_vec()).collect();
+    let start = Instant::now();
+    let found = kmeans::lloyd(&x, centres, 20, 0.0, &pool, NEVER);
+    found.map_err(|e| Failure::Internal(e.to_string()))?;
+    Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
 type Measure = Box<dyn Fn() -> Outcome<f64>>;
 
 fn all() -> Vec<(String, &'static str, Measure)> {
@@ -232,6 +252,7 @@ fn all() -> Vec<(String, &'static str, Measure)> {
         let measure = move || soft_steps(kind, threads);
         all.push((format!("{kind}/pendulum x{threads}"), "gradient steps/s", Box::new(measure)));
     }
+    all.push(("kmeans/1M x 16, 64 clusters".into(), "ms", Box::new(clustering)));
     all.push(("replay/prioritized 256 of 1M".into(), "µs", Box::new(prioritized)));
     all
 }

@@ -10,6 +10,7 @@ mod data_task;
 mod demonstrations;
 mod device;
 mod doctor;
+mod drift_report;
 mod duel;
 mod eval;
 mod lift;
@@ -31,6 +32,7 @@ mod table_task;
 mod tables;
 mod task;
 mod train;
+mod unsupervised_report;
 
 use agon::cli::{Cli, Command};
 use agon::{Failure, Outcome, failure};

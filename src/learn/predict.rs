@@ -1,6 +1,7 @@
 //! `agon predict`: what a trained model of a table says of new rows, or one of pictures of new pictures.
 
 use crate::checkpoints::{self, Target};
+use crate::drift_report;
 use crate::picture_files;
 use crate::picture_task::PictureTask;
 use crate::table_file;
@@ -13,6 +14,7 @@ use agon_agents::data::Raw;
 use agon_agents::pictures::predictor::Predictor as PicturePredictor;
 use agon_agents::registry::find_model;
 use agon_agents::supervised::predictor::{Predictions, Predictor};
+use agon_agents::unsupervised::reader::{Reader, Reading};
 
 /// Reads the run, predicts, writes.
 pub fn run(args: &cli::Predict) -> Outcome {
@@ -29,23 +31,35 @@ pub fn run(args: &cli::Predict) -> Outcome {
     }
     let mut settings = source.section("model")?;
     let kind = source.word("model", &mut settings, "kind")?;
-    let family = find_model(&kind).ok().and_then(|model| model.family).ok_or_else(no_table)?;
+    let model = find_model(&kind).map_err(|_| no_table())?;
     let (folder, saved, _) = checkpoints::read(&args.run)?;
     let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
+    if let Some(family) = model.unsupervised() {
+        let reader = Reader::load(family, &settings, &saved).map_err(unfit)?;
+        let raw = table_file::read(&args.data)?;
+        let reading = reader.read(&raw).map_err(|e| Failure::Input(format!("{}: {e}", args.data.display())))?;
+        reading.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));
+        drift_report::tell(&scenario, &source, &raw);
+        let bytes = found_table(&raw, &reading).map_err(|e| Failure::Internal(e.to_string()))?;
+        return written(args, &bytes, &format!("{} rows read", raw.rows()));
+    }
+    let family = model.family.ok_or_else(no_table)?;
     let predictor = Predictor::load(&family, &settings, &saved).map_err(unfit)?;
     let raw = table_file::read(&args.data)?;
     let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", args.data.display()));
     let found = predictor.predict(&raw).map_err(wrong)?;
     found.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));
+    drift_report::tell(&scenario, &source, &raw);
     let bytes = table(&predictor, &raw, &found).map_err(|e| Failure::Internal(e.to_string()))?;
-    written(args, &bytes, raw.rows(), &predictor.answer.name)
+    written(args, &bytes, &format!("{} predictions of `{}`", raw.rows(), predictor.answer.name))
 }
 
-fn written(args: &cli::Predict, bytes: &[u8], n: usize, what: &str) -> Outcome {
+/// To the file that was asked for, or to standard output.
+fn written(args: &cli::Predict, bytes: &[u8], what: &str) -> Outcome {
     match &args.out {
         Some(file) => {
             std::fs::write(file, bytes).map_err(|e| Failure::write(file, &e))?;
-            agon::tell!("{n} predictions of `{what}` in {}", file.display());
+            agon::tell!("{what} in {}", file.display());
         }
         None => agon::failure::say(format_args!("{}", String::from_utf8_lossy(bytes))),
     }
@@ -76,12 +90,43 @@ fn pictures(args: &cli::Predict, source: &Source) -> Outcome {
         out.write_record(cells.chain(p.iter().map(|p| format!("{p:.6}")))).map_err(failed)?;
     }
     let bytes = out.into_inner().map_err(|e| Failure::Internal(e.to_string()))?;
-    written(args, &bytes, raw.names.len(), "class")
+    written(args, &bytes, &format!("{} predictions of `class`", raw.names.len()))
 }
 
 /// The largest; of equal ones the first.
 fn likeliest(p: &[f64]) -> usize {
     (0..p.len()).rev().max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0)
+}
+
+/// The table with what a model without a target says behind its columns: the cluster (from 1 on, none of rows that belong to
+/// none) with its probability, components, and how unusual the row is.
+fn found_table(raw: &Raw, reading: &Reading) -> Result<Vec<u8>, csv::Error> {
+    let found = &reading.found;
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let mut head: Vec<String> = raw.names.clone();
+    if !found.cluster.is_empty() {
+        head.extend(["cluster", "p(cluster)"].map(String::from));
+    }
+    head.extend((1..=found.components.width).map(|k| format!("component {k}")));
+    head.extend(["anomaly score", "share of training rows below"].map(String::from));
+    out.write_record(&head)?;
+    for row in 0..raw.rows() {
+        let mut cells: Vec<String> = (0..raw.names.len()).map(|column| raw.cell(row, column).to_owned()).collect();
+        match found.cluster.get(row) {
+            Some(Some(c)) => {
+                let p = found.p[row * found.clusters + *c as usize];
+                cells.extend([(c + 1).to_string(), format!("{p:.6}")]);
+            }
+            Some(None) => cells.extend(["none".into(), String::new()]),
+            None => {}
+        }
+        if found.components.width > 0 {
+            cells.extend(found.components.row(row).iter().map(f64::to_string));
+        }
+        cells.extend([found.anomaly[row].to_string(), format!("{:.4}", reading.below[row])]);
+        out.write_record(&cells)?;
+    }
+    out.into_inner().map_err(|e| csv::Error::from(std::io::Error::other(e.to_string())))
 }
 
 /// The table with the predictions behind its columns: the class and every class's probability, or the number and the ends

@@ -4,6 +4,7 @@ use crate::plan::TrainSettings;
 use crate::table_file;
 use crate::table_report::TableReport;
 use crate::task::{Task, Verdict, refuse};
+use crate::unsupervised_report::UnsupervisedReport;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
@@ -11,10 +12,11 @@ use agon_agents::data::dataset::{DataSettings, Dataset};
 use agon_agents::data::html;
 use agon_agents::registry::{Data, DataStart, Model, find_model};
 use agon_agents::train::{Part, Training};
+use agon_agents::unsupervised::family::{FAMILIES, Family};
 use agon_agents::{AgentError, Device};
 use agon_core::Metric;
 use agon_core::event::Chart;
-use agon_core::settings::{Issue, Settings};
+use agon_core::settings::{Issue, Settings, hint};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,26 +58,42 @@ impl TableTask {
         source.table.contains_key("data")
     }
 
-    /// From `--data` and `--target`: the scenario is made of what is found in the table.
+    /// From `--data`, and `--target` unless the model needs none: the scenario is made of what is found in the table.
     pub fn of_flags(file: &Path, target: Option<&str>, sets: &[String]) -> Outcome<Self> {
-        let Some(target) = target else {
-            let names = table_file::read(file)?.names;
-            let some = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-            return Err(Failure::Input(format!("--data needs --target COLUMN, one of: {some}")));
-        };
         let quoted = |text: &str| Value::from(text).to_string();
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let stem: String = file.file_stem().unwrap_or_default().to_string_lossy().chars().collect();
         let plain: String = stem.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '-' }).collect();
-        let text = format!(
-            "name = {}\nabout = {}\n\n[data]\nfile = {}\ntarget = {}\n",
+        let about = match target {
+            Some(target) => format!("{target} predicted from the other columns of {name}"),
+            None => format!("what the columns of {name} say of each other"),
+        };
+        let mut text = format!(
+            "name = {}\nabout = {}\n\n[data]\nfile = {}\n",
             quoted(&format!("tables/{}", plain.trim_matches('-'))),
-            quoted(&format!("{target} predicted from the other columns of {name}")),
+            quoted(&about),
             quoted(&name),
-            quoted(target)
         );
+        text += &target.map_or(String::new(), |target| format!("target = {}\n", quoted(target)));
         let path = file.with_extension("toml");
         let source = Source::parse(&path, text, sets)?;
+        let kind = source.section("model")?.get("kind").and_then(Value::as_str).map(String::from);
+        if let Some(kind) = &kind
+            && let Err(near) = find_model(kind)
+        {
+            let why = format!("no model is called `{kind}`{}", hint(&near));
+            return Err(Failure::Input(format!("{why}; `agon agents` lists them")));
+        }
+        if target.is_none() && without_target(&source)?.is_none() {
+            let names = table_file::read(file)?.names;
+            let some = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+            let kinds: Vec<&str> = FAMILIES.iter().map(|family| family.kind).collect();
+            return Err(Failure::Input(format!(
+                "--data needs --target COLUMN, one of: {some}\nor, to look for clusters, components or unusual rows without a \
+                 target, --model MODEL, one of: {}",
+                kinds.join(", ")
+            )));
+        }
         Self::understood(&path, &source, true)
     }
 
@@ -116,7 +134,12 @@ impl TableTask {
                 other => Failure::Input(other.to_string()),
             }
         };
-        let data = Dataset::new(&table_file::read(&file)?, &settings).map_err(wrong("data"))?;
+        let raw = table_file::read(&file)?;
+        let data = match without_target(source)? {
+            Some(_) if settings.target.is_empty() => Dataset::unlabelled(&raw, &settings),
+            _ => Dataset::new(&raw, &settings),
+        };
+        let data = data.map_err(wrong("data"))?;
         let mut table = source.section("model")?;
         if !table.contains_key("kind") {
             let first = match (data.target.y.len() >= MANY_ROWS, data.target.classes.is_empty()) {
@@ -134,6 +157,9 @@ impl TableTask {
         let mut table = source.section("train")?;
         if let Some(family) = &model.family {
             table.entry("steps").or_insert(family.steps.into());
+        } else if let Some(family) = model.unsupervised() {
+            let steps = (family.steps)(&model_settings).map_err(wrong("model"))?;
+            table.entry("steps").or_insert(steps.into());
         }
         let train = TrainSettings::read(&table).map_err(within("train"))?;
         let eval = TableEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
@@ -145,10 +171,22 @@ impl TableTask {
         Ok(task)
     }
 
+    /// Its table.
+    pub fn into_data(self) -> Dataset {
+        self.data
+    }
+
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Table(Box::new(self.data.clone()));
         self.model.start(&self.model_settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
     }
+}
+
+/// The kind of the scenario's model, where it is one that needs no target.
+fn without_target(source: &Source) -> Outcome<Option<&'static Family>> {
+    let table = source.section("model")?;
+    let kind = table.get("kind").and_then(Value::as_str);
+    Ok(kind.and_then(|kind| find_model(kind).ok()).and_then(Model::unsupervised))
 }
 
 /// The scenario with every default filled in, and the table's copy in place of the table.
@@ -251,6 +289,9 @@ impl Task for TableTask {
         run: &Run,
         _: &mut dyn FnMut(String),
     ) -> Outcome<Box<dyn Verdict>> {
+        if self.model.unsupervised().is_some() {
+            return Ok(Box::new(UnsupervisedReport::new(training, &self.data.report.file, self.eval.seed, run)));
+        }
         Ok(Box::new(TableReport::new(training, &self.data.report, self.eval.seed, run)))
     }
 }

@@ -179,6 +179,9 @@ impl Session {
                 let file = args.data.as_ref().ok_or_else(none)?;
                 let mut sets = args.set.clone();
                 sets.extend(args.seed.map(|s| format!("train.seed={s}")));
+                sets.extend(
+                    args.model.as_ref().map(|kind| format!("model.kind={}", serde_json::Value::from(kind.as_str()))),
+                );
                 let task: Box<dyn Task> = match args.target.as_deref() {
                     Some(_) if picture_files::is_meant(file) => {
                         return Err(Failure::Input("--target is the column of a table: pictures have none".into()));

@@ -61,12 +61,22 @@ pub struct Dataset {
     pub split: Split,
     /// What a row belongs together with, where rows are not independent of each other; else its own number.
     pub units: Vec<u32>,
+    /// The line of the file that each row begins on.
+    pub lines: Vec<u64>,
     /// What was found.
     pub report: Report,
 }
 
 /// Classes at most.
 pub const MOST_CLASSES: usize = 1000;
+
+/// The place of a column that a setting names.
+///
+/// # Errors
+/// [`AgentError::Settings`] where there is none.
+pub(super) fn find_column(key: &str, name: &str, raw: &Raw) -> Result<usize, AgentError> {
+    raw.find(name).ok_or_else(|| no_column(key, name, raw))
+}
 
 fn no_column(key: &str, name: &str, raw: &Raw) -> AgentError {
     let near = nearest(name, raw.names.iter().map(String::as_str));
@@ -91,7 +101,7 @@ impl Dataset {
         if settings.target.is_empty() {
             return Err(Issue::value("target", "name the column that is to be predicted").into());
         }
-        let find = |key: &str, name: &str| raw.find(name).ok_or_else(|| no_column(key, name, raw));
+        let find = |key: &str, name: &str| find_column(key, name, raw);
         let target = find("target", &settings.target)?;
         let by_column = matches!(settings.split, Method::Group | Method::Time | Method::Given);
         let by = match settings.split_by.as_str() {
@@ -136,17 +146,7 @@ impl Dataset {
                 use_of(&columns[i], &target, &split, kept, &mut report)
             };
         }
-        report.columns = columns
-            .iter()
-            .zip(&used)
-            .map(|(c, used)| About {
-                name: c.name.clone(),
-                kind: c.kind,
-                missing: (0..c.len()).filter(|row| c.is_missing(*row)).count(),
-                distinct: c.distinct(),
-                used: used.clone(),
-            })
-            .collect();
+        report.columns = columns.iter().zip(&used).map(|(column, used)| About::new(column, used)).collect();
         let mut uses = used.iter();
         columns.retain(|_| uses.next().is_some_and(|used| used == "input"));
         if columns.is_empty() {
@@ -154,7 +154,7 @@ impl Dataset {
                 report.columns.iter().map(|c| format!("`{}` is {}", c.name, c.used)).take(6).collect();
             return data(format!("no column is left to predict `{}` from: {}", target.name, all.join(", ")));
         }
-        Ok(Self { columns, target, split, units, report })
+        Ok(Self { columns, target, split, units, lines: raw.lines.clone(), report })
     }
 
     /// The inputs, by reference.
@@ -260,7 +260,7 @@ fn target_of(raw: &Raw, at: usize, task: Task, report: &mut Report) -> Result<Ta
 
 /// Duplicates and rows that contradict each other; for every row the first one that is equal in all inputs, or its own
 /// number where more than a fifth of the rows repeat others.
-fn look_at_duplicates(inputs: &[&Column], target: &Target, report: &mut Report) -> Vec<u32> {
+pub(super) fn look_at_duplicates(inputs: &[&Column], target: &Target, report: &mut Report) -> Vec<u32> {
     let rows = target.y.len();
     let first = equal_rows(inputs, rows, Column::key);
     let (same, mut seen): (usize, HashMap<(u32, u64), ()>) = (repeated(&first), HashMap::new());
@@ -293,7 +293,7 @@ fn look_at_duplicates(inputs: &[&Column], target: &Target, report: &mut Report) 
 }
 
 /// The parts, and what rows belong together with.
-fn divide(
+pub(super) fn divide(
     settings: &DataSettings,
     by: Option<&Column>,
     raw: &Raw,
@@ -394,7 +394,7 @@ fn given(raw: &Raw, column: &Column) -> Result<Split, AgentError> {
 }
 
 /// `input`, or why a column is not used; what is odd about it goes into the report.
-fn use_of(column: &Column, target: &Target, split: &Split, kept: bool, report: &mut Report) -> String {
+pub(super) fn use_of(column: &Column, target: &Target, split: &Split, kept: bool, report: &mut Report) -> String {
     let (name, rows) = (column.name.as_str(), &split.train);
     let missing = rows.iter().filter(|row| column.is_missing(**row)).count();
     let mut keys: Vec<u64> = rows.iter().filter(|row| !column.is_missing(**row)).map(|row| column.key(*row)).collect();

@@ -16,15 +16,17 @@ pub fn page(report: &Report) -> String {
          border-bottom:1px solid #ccc}.n{text-align:right}.w{color:#b00}</style>\n",
     );
     let [train, validation, test] = report.parts;
+    let target = match report.target.as_str() {
+        "" => "No target".into(),
+        name => format!("Target <b>{}</b>: {}", escaped(name), report.task),
+    };
     // Writing to a text cannot fail.
     let _ = writeln!(
         out,
-        "<h1>{}</h1><p>{}. Target <b>{}</b>: {}. {train} {} for training, {validation} for validation, {test} for the test \
+        "<h1>{}</h1><p>{}. {target}. {train} {} for training, {validation} for validation, {test} for the test \
          ({}).</p>",
         escaped(&report.file),
         report.extent(),
-        escaped(&report.target),
-        report.task,
         report.noun(),
         escaped(&report.split)
     );

@@ -34,6 +34,14 @@ pub struct About {
     pub used: String,
 }
 
+impl About {
+    /// Of a column that is used so.
+    pub fn new(column: &Column, used: &str) -> Self {
+        let missing = (0..column.len()).filter(|row| column.is_missing(*row)).count();
+        Self { name: column.name.clone(), kind: column.kind, missing, distinct: column.distinct(), used: used.into() }
+    }
+}
+
 /// The report of a table.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -96,6 +104,7 @@ impl Report {
         let classes: Vec<String> = self.classes.iter().take(8).map(|(name, n)| format!("{name} {n}")).collect();
         let more = if self.classes.len() > 8 { ", …" } else { "" };
         lines.push(match self.classes.len() {
+            0 if self.target.is_empty() => "  no target: what the columns say of each other".into(),
             0 => format!("  target `{}`: {}", self.target, self.task),
             n => format!("  target `{}`: {}, {n} classes ({}{more})", self.target, self.task, classes.join(", ")),
         });

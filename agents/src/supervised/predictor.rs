@@ -4,7 +4,7 @@ use super::calibration::Calibration;
 use super::family::Family;
 use super::{Learner, Shape};
 use crate::agent::{AgentError, Saved};
-use crate::data::encode::Encoder;
+use crate::data::encode::{Encoder, Input};
 use crate::data::{Column, Raw, cells};
 use agon_core::settings::nearest;
 use serde::{Deserialize, Serialize};
@@ -57,48 +57,10 @@ impl Predictor {
     /// # Errors
     /// [`AgentError::Data`] where a column is missing, or holds what it did not in training.
     pub fn predict(&self, raw: &Raw) -> Result<Predictions, AgentError> {
-        let is_input = |name: &str| self.encoder.inputs.iter().any(|input| input.name == name);
-        let missing: Vec<String> = self
-            .encoder
-            .inputs
-            .iter()
-            .filter(|input| raw.find(&input.name).is_none())
-            .map(|input| match nearest(&input.name, raw.names.iter().map(String::as_str).filter(|n| !is_input(n))) {
-                Some(near) => format!("`{}` (there is `{near}`)", input.name),
-                None => format!("`{}`", input.name),
-            })
-            .collect();
-        if !missing.is_empty() {
-            let all = missing.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-            let what = if missing.len() == 1 { "the column" } else { "the columns" };
-            return Err(AgentError::Data(format!(
-                "{what} {all} of the training table cannot be found; a column whose values are unknown may be empty, but must \
-                 be there"
-            )));
-        }
-        let read = |name: &str, kind| {
-            let at = raw.find(name).unwrap_or_default();
-            cells::read_as(raw, at, kind).map_err(|(row, why)| {
-                AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row]))
-            })
-        };
-        let inputs = self.encoder.inputs.iter();
-        let columns: Vec<Column> = inputs.map(|input| read(&input.name, input.kind)).collect::<Result<_, _>>()?;
+        let (columns, mut findings) = columns_of(&self.encoder, raw, &self.answer.name)?;
         let rows: Vec<usize> = (0..raw.rows()).collect();
         let (x, unseen) = self.encoder.encode(&columns.iter().collect::<Vec<_>>(), &rows);
-        let mut findings = Vec::new();
-        for (input, count) in self.encoder.inputs.iter().zip(unseen).filter(|(_, count)| *count > 0) {
-            findings.push(format!(
-                "`{}` has a value in {count} rows that training never had, or too rarely: they count as unseen",
-                input.name
-            ));
-        }
-        let extra: Vec<&String> = raw.names.iter().filter(|n| !is_input(n) && **n != self.answer.name).collect();
-        if !extra.is_empty() {
-            let some: Vec<String> = extra.iter().take(10).map(|name| format!("`{name}`")).collect();
-            let more = if extra.len() > 10 { ", …" } else { "" };
-            findings.push(format!("{} columns are no inputs of the model: {}{more}", extra.len(), some.join(", ")));
-        }
+        tell_unseen(&self.encoder, &unseen, &mut findings);
         let scores = self.learner.scores(&x);
         let p = self.calibration.probabilities(scores, self.answer.classes.len());
         if p.iter().any(|p| !p.is_finite()) {
@@ -108,6 +70,59 @@ impl Predictor {
         }
         Ok(Predictions { p, margin: self.calibration.margin, findings })
     }
+}
+
+/// The columns of a table that an encoder reads, found by their names, and what is odd about the table; `answer` is the name
+/// of a column that may be there.
+///
+/// # Errors
+/// [`AgentError::Data`] where a column is missing, or holds what it did not in training.
+pub(crate) fn columns_of(encoder: &Encoder, raw: &Raw, answer: &str) -> Result<(Vec<Column>, Vec<String>), AgentError> {
+    let is_input = |name: &str| encoder.inputs.iter().any(|input| input.name == name);
+    let missing: Vec<String> = encoder
+        .inputs
+        .iter()
+        .filter(|input| raw.find(&input.name).is_none())
+        .map(|input| match nearest(&input.name, raw.names.iter().map(String::as_str).filter(|n| !is_input(n))) {
+            Some(near) => format!("`{}` (there is `{near}`)", input.name),
+            None => format!("`{}`", input.name),
+        })
+        .collect();
+    if !missing.is_empty() {
+        let all = missing.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+        let what = if missing.len() == 1 { "the column" } else { "the columns" };
+        return Err(AgentError::Data(format!(
+            "{what} {all} of the training table cannot be found; a column whose values are unknown may be empty, but must be \
+             there"
+        )));
+    }
+    let read = |name: &str, kind| {
+        let at = raw.find(name).unwrap_or_default();
+        cells::read_as(raw, at, kind)
+            .map_err(|(row, why)| AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row])))
+    };
+    let inputs = encoder.inputs.iter();
+    let columns: Vec<Column> = inputs.map(|input| read(&input.name, input.kind)).collect::<Result<_, _>>()?;
+    let mut findings = Vec::new();
+    let extra: Vec<&String> = raw.names.iter().filter(|n| !is_input(n) && **n != answer).collect();
+    if !extra.is_empty() {
+        let some: Vec<String> = extra.iter().take(10).map(|name| format!("`{name}`")).collect();
+        let more = if extra.len() > 10 { ", …" } else { "" };
+        findings.push(format!("{} columns are no inputs of the model: {}{more}", extra.len(), some.join(", ")));
+    }
+    Ok((columns, findings))
+}
+
+/// Says which columns have labels that were unseen in training, first.
+pub(crate) fn tell_unseen(encoder: &Encoder, unseen: &[usize], findings: &mut Vec<String>) {
+    let of = |(input, count): (&Input, &usize)| {
+        format!(
+            "`{}` has a value in {count} rows that training never had, or too rarely: they count as unseen",
+            input.name
+        )
+    };
+    let all: Vec<String> = encoder.inputs.iter().zip(unseen).filter(|(_, count)| **count > 0).map(of).collect();
+    findings.splice(0..0, all);
 }
 
 /// What the learner itself saved.

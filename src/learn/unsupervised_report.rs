@@ -1,0 +1,255 @@
+//! What a model without a target found: its metrics on rows that it never saw, clusters and what distinguishes them,
+//! components, and the most unusual rows by line.
+
+use crate::data_task::shown;
+use crate::task::Verdict;
+use agon::failure::quoted;
+use agon::run::Run;
+use agon_agents::train::{Examined, Part, Training};
+use serde_json::{Value, json};
+
+/// The result of the final evaluation.
+pub struct UnsupervisedReport {
+    file: String,
+    run: String,
+    /// The model, then what knows nothing of how columns hang together, where there is a loss.
+    examined: Vec<Examined>,
+    details: Value,
+}
+
+/// Clusters and components that are shown.
+const SHOWN: usize = 12;
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+/// A whole number; a JSON value itself would not be padded.
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// `age 61.2 (overall 38.6), sex = male 92 % (overall 51 %)`
+fn differences(all: &Value) -> String {
+    let one = |d: &Value| {
+        let (what, here, overall) = (d["what"].as_str().unwrap_or_default(), number(&d["here"]), number(&d["overall"]));
+        if d["share"] == true {
+            format!("{what} {:.0} % (overall {:.0} %)", 100.0 * here, 100.0 * overall)
+        } else {
+            format!("{what} {} (overall {})", short(here), short(overall))
+        }
+    };
+    list(all).iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Four significant digits.
+fn short(x: f64) -> String {
+    let size = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
+    match size {
+        6.. | ..-4 => format!("{x:.3e}"),
+        _ => format!("{x:.*}", (3 - size).clamp(0, 6) as usize),
+    }
+}
+
+impl UnsupervisedReport {
+    /// Looks at the test part, and at the whole table.
+    pub fn new(training: &dyn Training, file: &str, seed: u64, run: &Run) -> Self {
+        Self {
+            file: file.to_owned(),
+            run: quoted(&run.folder),
+            examined: training.examine(Part::Test, seed),
+            details: training.details(),
+        }
+    }
+
+    fn is_better(&self) -> Option<bool> {
+        let by = self.examined.get(1)?.better_by.as_ref()?.interval?;
+        Some(by[0] > 0.0)
+    }
+
+    fn headline(&self) -> String {
+        let own = &self.examined[0].name;
+        let clusters = list(&self.details["clusters"]).len();
+        let what = match (clusters, list(&self.details["model"]["explained"]).len()) {
+            (0, 0) => format!("{own}: how unusual each row of {} is", self.file),
+            (0, 1) => format!("{own}: 1 component of {}", self.file),
+            (0, n) => format!("{own}: {n} components of {}", self.file),
+            (1, _) => format!("{own}: 1 cluster in {}", self.file),
+            (n, _) => format!("{own}: {n} clusters in {}", self.file),
+        };
+        match (self.is_better(), self.examined.get(1)) {
+            (Some(false), Some(other)) => format!(
+                "{what}\nWARNING: rows that it never saw are not surely better described by it than by the {}",
+                other.name
+            ),
+            _ => what,
+        }
+    }
+
+    /// The numbers of clusters that were tried.
+    fn tried(&self) -> String {
+        let model = &self.details["model"];
+        let (tried, criterion) = (list(&model["tried"]), model["criterion"].as_str().unwrap_or_default());
+        let mut out = String::new();
+        if tried.len() > 1 {
+            let (word, best) = if criterion == "bic" { ("BIC", "lowest") } else { ("silhouette", "highest") };
+            out += &format!("\nnumber of clusters by the {best} {word}\n");
+            out += &format!("  {:<10}{word:>14}{:>22}\n", "clusters", "agreement of starts");
+            for t in tried {
+                let mark = if t["clusters"] == model["chosen"] { "  chosen" } else { "" };
+                let agree = t["agreement_of_starts"].as_f64().map_or("-".into(), |x| format!("{x:.2}"));
+                let value = t[criterion]
+                    .as_f64()
+                    .map_or("-".into(), |x| if criterion == "bic" { format!("{x:.0}") } else { format!("{x:.3}") });
+                out += &format!("  {:<10}{value:>14}{agree:>22}{mark}\n", count(&t["clusters"]));
+            }
+            out +=
+                "  agreement: adjusted Rand index of fits from different starts; 1 is the same clusters every time\n";
+        } else if let Some(agree) = tried.first().and_then(|t| t["agreement_of_starts"].as_f64()) {
+            out += &format!("\nfits from different starts agree by an adjusted Rand index of {agree:.2}\n");
+        }
+        out
+    }
+
+    fn clusters(&self) -> String {
+        let (clusters, rows) = (list(&self.details["clusters"]), number(&self.details["rows"]));
+        let mut out = String::new();
+        if clusters.is_empty() {
+            return out;
+        }
+        out += &format!("\nclusters of all {rows} rows, and what distinguishes each\n");
+        for c in clusters.iter().take(SHOWN) {
+            let share = 100.0 * number(&c["rows"]) / rows;
+            out += &format!(
+                "  {:>3}  {:>8} rows {share:>5.1} %  {}\n",
+                count(&c["cluster"]),
+                count(&c["rows"]),
+                differences(&c["differences"])
+            );
+        }
+        if clusters.len() > SHOWN {
+            out += &format!("  and {} more clusters (evaluation.json has them)\n", clusters.len() - SHOWN);
+        }
+        let none = number(&self.details["rows_of_no_cluster"]);
+        if none > 0.0 {
+            out += &format!("  none {none:>8} rows {:>5.1} %  belong to no cluster\n", 100.0 * none / rows);
+        }
+        out
+    }
+
+    fn components(&self) -> String {
+        let explained = list(&self.details["model"]["explained"]);
+        let mut out = String::new();
+        if explained.is_empty() {
+            return out;
+        }
+        out += "\ncomponents: share of the training part's variance, and the numbers that weigh most\n";
+        let mut sum = 0.0;
+        for (k, share) in explained.iter().enumerate() {
+            sum += number(share);
+            if k >= SHOWN {
+                continue;
+            }
+            let weights = list(&self.details["loadings"][k]).iter();
+            let weights =
+                weights.map(|w| format!("{} {:+.2}", w["what"].as_str().unwrap_or_default(), number(&w["weight"])));
+            let weights: Vec<String> = weights.collect();
+            out += &format!(
+                "  {:>3}  {:>5.1} %  together {:>5.1} %  {}\n",
+                k + 1,
+                100.0 * number(share),
+                100.0 * sum,
+                weights.join(", ")
+            );
+        }
+        if explained.len() > SHOWN {
+            out += &format!("  and {} more, together {:.1} %\n", explained.len() - SHOWN, 100.0 * sum);
+        }
+        out
+    }
+
+    fn unusual(&self) -> String {
+        let rows = list(&self.details["unusual"]);
+        let mut out = String::new();
+        if !rows.is_empty() {
+            out += "\nmost unusual rows: line of the file, score, share of the training rows with a lower one\n";
+        }
+        for row in rows {
+            out += &format!(
+                "  line {:>7}  {:>9}  {:>6.1} %  {}\n",
+                count(&row["line"]),
+                short(number(&row["score"])),
+                100.0 * number(&row["below"]),
+                differences(&row["differences"])
+            );
+        }
+        out
+    }
+}
+
+impl Verdict for UnsupervisedReport {
+    fn json(&self) -> Value {
+        let one = |e: &Examined| json!({"name": e.name, "metrics": e.metrics, "better_by": e.better_by});
+        json!({
+            "agent": self.examined[0].name,
+            "metrics": self.examined[0].metrics,
+            "baselines": self.examined[1..].iter().map(one).collect::<Vec<_>>(),
+            "better": self.is_better(),
+            "details": self.details,
+        })
+    }
+
+    fn table(&self) -> String {
+        let own = &self.examined[0];
+        let rows = own.metrics.first().map_or(0, |m| m.over.0);
+        let first = format!("{rows} test rows");
+        let mut out = format!("{}\n\n{first:<26}{:>30}", self.headline(), own.name);
+        out += &self.examined.get(1).map_or(String::new(), |other| format!("{:>30}", other.name));
+        out += "\n";
+        for metric in &own.metrics {
+            let beside = self.examined.get(1).and_then(|e| e.metrics.iter().find(|m| m.name == metric.name));
+            let beside = beside.map(|m| format!("{:>30}", shown(m))).unwrap_or_default();
+            out += &format!("{:<26}{:>30}{beside}\n", metric.name.replace('_', " "), shown(metric));
+        }
+        if let Some(by) = self.examined.get(1).and_then(|e| e.better_by.as_ref()) {
+            out += &format!("{:<26}{:>30}\n", "lower by", shown(by));
+            out += "95 % intervals in brackets, by resampled test rows\n";
+        }
+        out += &self.tried();
+        out += &self.clusters();
+        out += &self.components();
+        out += &self.unusual();
+        out + &format!("\nread new rows with\n  agon predict {} --data NEW.csv -o found.csv\n", self.run)
+    }
+
+    fn has_episodes(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_digits() {
+        for (x, wanted) in
+            [(0.0, "0.000"), (12.3456, "12.35"), (-0.012_345, "-0.01235"), (98_765.4, "98765"), (1.5e7, "1.500e7")]
+        {
+            assert_eq!(short(x), wanted);
+        }
+    }
+
+    #[test]
+    fn differences_are_in_the_tables_own_units() {
+        let all = json!([
+            {"what": "age", "here": 61.25, "overall": 38.5, "standardised": 1.5, "share": false},
+            {"what": "sex = male", "here": 0.92, "overall": 0.51, "standardised": 0.8, "share": true},
+        ]);
+        assert_eq!(differences(&all), "age 61.25 (overall 38.50), sex = male 92 % (overall 51 %)");
+    }
+}
