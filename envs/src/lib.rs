@@ -23,10 +23,13 @@ pub fn registry() -> Vec<Entry> {
 /// The row with this name.
 pub fn find(id: &str) -> Result<Entry, EnvError> {
     let found = agon_core::registry::find(&registry(), id).copied();
-    if !cfg!(feature = "mujoco") && id.starts_with("robot/") && found.is_err() {
-        return Err(EnvError::Missing(
-            "most robots need MuJoCo, and this program was built without the feature `mujoco`".into(),
-        ));
+    let engines = [("mujoco", cfg!(feature = "mujoco")), ("rapier", cfg!(feature = "rapier"))];
+    let lacking: Vec<_> = engines.iter().filter(|(_, there)| !there).map(|(name, _)| format!("`{name}`")).collect();
+    if !lacking.is_empty() && id.starts_with("robot/") && found.is_err() {
+        let features = lacking.join(" and ");
+        return Err(EnvError::Missing(format!(
+            "this program was built without robots that need the feature {features}"
+        )));
     }
     found
 }

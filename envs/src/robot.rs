@@ -4,6 +4,8 @@
 mod anatomy;
 #[cfg(feature = "mujoco")]
 pub mod ant;
+#[cfg(feature = "rapier")]
+pub mod bipedal_walker;
 #[cfg(feature = "mujoco")]
 mod drawing;
 #[cfg(feature = "mujoco")]
@@ -15,6 +17,8 @@ pub mod humanoid;
 #[cfg(feature = "mujoco")]
 pub mod humanoid_standup;
 pub mod lqr;
+#[cfg(feature = "rapier")]
+pub mod lunar_lander;
 mod matrix;
 #[cfg(feature = "mujoco")]
 pub mod mjcf;
@@ -22,6 +26,8 @@ pub mod mjcf;
 pub mod mujoco;
 #[cfg(feature = "mujoco")]
 pub mod pendulums;
+#[cfg(feature = "rapier")]
+mod planar;
 #[cfg(feature = "mujoco")]
 pub mod pusher;
 #[cfg(feature = "mujoco")]
@@ -51,6 +57,10 @@ const GYM: &str = "states injected into Gymnasium 1.4.0 on MuJoCo 3.17.0, at mos
 const MJCF: &str =
     "Gymnasium's ant in the same steps, terms by hand, randomised models by MuJoCo's own (envs/tests/mjcf.rs)";
 
+#[cfg(feature = "rapier")]
+const PLANAR: &str =
+    "flight of Gymnasium 1.4.0's on Box2D, its player's landings (tests/golden/planar.py); contacts are Rapier's";
+
 /// Robots that need no MuJoCo.
 pub const PLAIN: &[Entry] = &[
     Entry::env::<lqr::Lqr>(
@@ -63,6 +73,12 @@ pub const PLAIN: &[Entry] = &[
         "Swing a pole up on a cart and hold it there",
         "the equations of motion in Lagrange's form, conserved energy; dm_control's formula of the reward",
     ),
+    #[cfg(feature = "rapier")]
+    Entry::env::<lunar_lander::LunarLander>("robot/lunar-lander", "Land on a pad with three engines", PLANAR)
+        .allocating(),
+    #[cfg(feature = "rapier")]
+    Entry::env::<bipedal_walker::BipedalWalker>("robot/bipedal-walker", "Walk on two legs over hills", PLANAR)
+        .allocating(),
 ];
 
 /// Robots on MuJoCo.

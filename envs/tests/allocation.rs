@@ -1,4 +1,5 @@
-//! No environment allocates in `step`, ends and restarts of episodes included.
+//! No environment allocates in `step`, ends and restarts of episodes included, but for those whose rows say that the
+//! engine they are built on does; how often these do is printed.
 
 mod variants;
 
@@ -31,7 +32,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn stepping_does_not_allocate() {
     for entry in agon_envs::registry() {
-        let mut ends = 0;
+        let (mut ends, mut allocations) = (0, 0);
         for settings in variants(entry.id) {
             let mut h = Harness::new(entry.build(settings.as_object().unwrap(), 16, 1).unwrap(), 1);
             for step in 0..1200 {
@@ -39,9 +40,15 @@ fn stepping_does_not_allocate() {
                 let before = COUNT.with(Cell::get);
                 h.step();
                 let after = COUNT.with(Cell::get);
-                assert_eq!(after, before, "{} {settings} allocates at step {step}", entry.id);
+                allocations += after - before;
+                let none = entry.allocates || after == before;
+                assert!(none, "{} {settings} allocates at step {step}", entry.id);
                 ends += h.env.ended().len();
             }
+        }
+        if entry.allocates {
+            assert!(allocations > 0, "{} does not allocate: its row need not say so", entry.id);
+            println!("{} allocates, as its row says: {allocations} times in 1,200 steps of 16", entry.id);
         }
         assert!(ends > 0, "{}: no episode ended, so the test saw no restart", entry.id);
     }

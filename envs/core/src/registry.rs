@@ -23,6 +23,8 @@ pub struct Entry {
     pub players: &'static [Player],
     /// See [`States::FILES`].
     pub files: &'static [(&'static str, &'static str)],
+    /// Whether its steps allocate, because an engine that it is built on does.
+    pub allocates: bool,
     declared: fn() -> Vec<Declared>,
     build: fn(&Map<String, Value>, u32, usize, usize) -> Result<Box<dyn VecEnv>, EnvError>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, EnvError>,
@@ -53,6 +55,7 @@ impl Entry {
             version: S::VERSION,
             players: S::PLAYERS,
             files: S::FILES,
+            allocates: false,
             declared: S::Settings::declared,
             build: |table, first_lane, envs, threads| {
                 let settings = S::Settings::read(table).map_err(EnvError::Settings)?;
@@ -61,6 +64,12 @@ impl Entry {
             resolve: |table| Ok(S::complete(S::Settings::read(table).map_err(EnvError::Settings)?)?.write()),
             file: |table, key| S::file(&S::Settings::read(table).map_err(EnvError::Settings)?, key),
         }
+    }
+
+    /// The same row, of an environment on an engine that allocates in a step.
+    #[must_use]
+    pub const fn allocating(self) -> Self {
+        Self { allocates: true, ..self }
     }
 
     /// Its declared settings, as `agon agents` and `agon envs` print them.

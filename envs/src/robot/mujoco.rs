@@ -14,7 +14,7 @@ pub type Data = MjData<Arc<MjModel>>;
 
 /// Whether MuJoCo is there; if not, what to do. `link/` of `scripts/mujoco.py` opens it when it is first asked for.
 pub fn library() -> Result<(), EnvError> {
-    let how = "run `make deps`, or build Agon without it (`--no-default-features --features torch`)";
+    let how = "run `make deps`, or build Agon without it (`--no-default-features --features torch,rapier`)";
     match mujoco_rs::mujoco_version() {
         VERSION => Ok(()),
         "" => Err(EnvError::Missing(format!("robots need MuJoCo {VERSION}, which was not found: {how}"))),

@@ -21,6 +21,11 @@ pub fn variants(id: &str) -> Vec<Value> {
             json!({"system": "matrices", "a": [[0.5]], "b": [[0]], "noise": 0, "start": 0, "discount": 0}),
         ],
         "robot/cartpole-swing-up" => vec![json!({"gravity": 0, "step_limit": 60})],
+        "robot/lunar-lander" => vec![
+            json!({"continuous": true, "enable_wind": true, "step_limit": 60}),
+            json!({"gravity": 0, "enable_wind": true, "wind_power": 20, "turbulence_power": 2}),
+        ],
+        "robot/bipedal-walker" => vec![json!({"step_limit": 50})],
         "robot/half-cheetah" => vec![json!({"exclude_current_positions_from_observation": false, "step_limit": 40})],
         "robot/walker2d" => vec![json!({"version": "v4", "terminate_when_unhealthy": false, "step_limit": 40})],
         "robot/ant" => vec![json!({"version": "v4", "use_contact_forces": true, "main_body": "aux_1"})],
