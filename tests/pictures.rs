@@ -218,7 +218,7 @@ fn idx_and_npy_files_are_read() {
     for (set, why) in [
         ("model.kind=mlp", "it needs [data] in the place of [pictures]"),
         ("model.widths=[]", "needs a stage"),
-        ("pictures.test=0.9", "less than a twentieth"),
+        ("pictures.test=0.8", "less than a twentieth"),
         ("pictures.side=16", "pictures.side is for folders"),
     ] {
         let told = told(&agon(place.path(), &["train", "--data", "own", "--set", set, "--out", "never"]), 2);

@@ -21,6 +21,11 @@ pub struct Augment {
 }
 
 impl Augment {
+    /// The same, and not less than what pictures without a class need: without a change a network only repeats itself.
+    pub fn weak(self) -> Self {
+        Self { shift: self.shift.max(0.1), rotate: self.rotate.max(10.0), zoom: self.zoom.max(0.1), ..self }
+    }
+
     /// The same much more strongly: for what a network must recognise although it hardly can (FixMatch).
     pub fn strong(self) -> Self {
         Self {
@@ -177,7 +182,7 @@ mod tests {
     #[test]
     fn moved_pictures_are_not_blurred() {
         let standard = Standard { mean: vec![0.0], deviation: vec![1.0] };
-        let picture: Vec<u8> = (0..100).map(|i| i * 37 % 101).collect();
+        let picture: Vec<u8> = (0..100u32).map(|i| (i * 37 % 101) as u8).collect();
         let (mut rng, mut out, mut moved) = (rng(), vec![0.0; 100], 0);
         for _ in 0..50 {
             standard.changed(&picture, [10, 10, 1], &Augment { shift: 0.2, ..Augment::default() }, &mut rng, &mut out);

@@ -154,10 +154,18 @@ impl Classifier {
         Ok(Self { config, set, standard, net, adam, y, weights, pass: 0, steps, seed, sum, times, found })
     }
 
+    fn uses_unlabelled(&self) -> bool {
+        self.config.unlabelled == Unlabelled::FixMatch && !self.set.unlabelled.is_empty()
+    }
+
     /// These pictures as numbers, `[rows, height, width, channels]`, changed at random.
     fn drawn(&self, rows: &[usize], change: Change) -> Tensor {
-        let (pictures, weak) = (&self.set.pictures, self.config.augment());
-        let how = if matches!(change, Change::Strong) { weak.strong() } else { weak };
+        let (pictures, own) = (&self.set.pictures, self.config.augment());
+        let how = match (self.uses_unlabelled(), change) {
+            (false, _) => own,
+            (true, Change::Strong) => own.strong(),
+            (true, _) => own.weak(),
+        };
         let (size, n) = (pictures.size, pictures.numbers());
         let mut numbers = vec![0f32; rows.len() * n];
         for (row, numbers) in rows.iter().zip(numbers.chunks_exact_mut(n)) {
@@ -238,7 +246,7 @@ impl Classifier {
             Rng::at_step(self.seed, Stream::Shuffle, lane, self.pass).shuffle(&mut order);
             order
         };
-        let used = self.config.unlabelled == Unlabelled::FixMatch && !self.set.unlabelled.is_empty();
+        let used = self.uses_unlabelled();
         let (train, others) = (shuffled(&self.set.split.train, ORDER), shuffled(&self.set.unlabelled, OTHERS));
         let longest = if used { train.len().max(others.len()) } else { train.len() };
         // As many steps as fit, of about equal size: a picture alone has no deviation.
