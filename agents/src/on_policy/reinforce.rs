@@ -73,7 +73,7 @@ struct Steps {
 
 impl Steps {
     fn none(spec: &ActionSpec) -> Self {
-        Self { obs: Vec::new(), mask: Vec::new(), action: ActionBuf::new(spec, 0), earned: Vec::new() }
+        Self { obs: Vec::new(), mask: Vec::new(), action: spec.buffer(0), earned: Vec::new() }
     }
 
     fn append(&mut self, other: &mut Self) {

@@ -48,7 +48,7 @@ impl Rollout {
     pub fn new(spec: &Spec, rows: usize, steps: usize) -> Self {
         let (obs_len, act_len) = (spec.obs_len(), spec.action.len());
         let mask_len = if spec.masked { spec.action.mask_len() } else { 0 };
-        let action = ActionBuf::new(&spec.action, steps * rows);
+        let action = spec.action.buffer(steps * rows);
         let scaled = if matches!(action, ActionBuf::Continuous(_)) { rows * act_len } else { 0 };
         Self {
             steps,

@@ -1,7 +1,5 @@
 //! Actions of a batch, borrowed or kept.
 
-use crate::spec::ActionSpec;
-
 /// The actions of one or many rows, `[rows, len]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Actions<'a> {
@@ -95,14 +93,6 @@ pub enum ActionBuf {
 }
 
 impl ActionBuf {
-    /// Zeros for so many rows of this spec.
-    pub fn new(spec: &ActionSpec, rows: usize) -> Self {
-        match spec {
-            ActionSpec::Continuous { fields } => Self::Continuous(vec![0.0; rows * fields.len()]),
-            other => Self::Discrete(vec![0; rows * other.len()]),
-        }
-    }
-
     /// Choices and numbers in it.
     pub fn len(&self) -> usize {
         match self {

@@ -33,7 +33,7 @@ impl Slab {
         Self {
             obs: vec![0.0; obs],
             mask: vec![true; masks],
-            action: ActionBuf::new(&spec.action, rows),
+            action: spec.action.buffer(rows),
             reward: vec![0.0; rows],
             terminated: vec![false; rows],
             truncated: vec![false; rows],

@@ -1,6 +1,6 @@
 //! The interface of an environment: shapes, names, units, bounds.
 
-use crate::action::Actions;
+use crate::action::{ActionBuf, Actions};
 use crate::observation::{Dtype, Field, Observation};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
@@ -27,6 +27,14 @@ pub enum ActionSpec {
 }
 
 impl ActionSpec {
+    /// Memory for the actions of so many rows, zeros.
+    pub fn buffer(&self, rows: usize) -> ActionBuf {
+        match self {
+            Self::Continuous { fields } => ActionBuf::Continuous(vec![0.0; rows * fields.len()]),
+            other => ActionBuf::Discrete(vec![0; rows * other.len()]),
+        }
+    }
+
     /// A discrete action from the names of its choices.
     pub fn discrete<S: ToString>(labels: impl IntoIterator<Item = S>) -> Self {
         Self::Discrete { labels: labels.into_iter().map(|l| l.to_string()).collect() }

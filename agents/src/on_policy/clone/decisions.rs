@@ -21,7 +21,7 @@ pub struct Demonstration {
 impl Demonstration {
     /// An episode without steps.
     pub fn new(spec: &ActionSpec) -> Self {
-        Self { obs: Vec::new(), mask: Vec::new(), actions: ActionBuf::new(spec, 0) }
+        Self { obs: Vec::new(), mask: Vec::new(), actions: spec.buffer(0) }
     }
 }
 
