@@ -83,6 +83,10 @@ pub trait States: Sized + Send + 'static {
     fn optimum(&self) -> Option<f64> {
         None
     }
+    /// See [`Env::bound`].
+    fn bound(&self) -> Option<f64> {
+        None
+    }
     /// See [`Model::of`].
     fn model(&self, _most_states: usize) -> Result<Model, String> {
         Err("it does not give its transition probabilities".into())
@@ -242,6 +246,10 @@ impl<E: Env> States for Each<E> {
 
     fn optimum(&self) -> Option<f64> {
         self.env.optimum()
+    }
+
+    fn bound(&self) -> Option<f64> {
+        self.env.bound()
     }
 
     fn model(&self, most_states: usize) -> Result<Model, String> {
@@ -436,6 +444,10 @@ impl<S: States> VecEnv for Batch<S> {
 
     fn optimum(&self) -> Option<f64> {
         self.states.optimum()
+    }
+
+    fn bound(&self) -> Option<f64> {
+        self.states.bound()
     }
 
     fn model(&self, most_states: usize) -> Result<Model, String> {
