@@ -2,9 +2,11 @@
 pub mod assortment;
 pub mod duopoly;
 pub mod learn_and_earn;
+pub mod log_log;
 pub mod logit;
 pub mod perishable;
 pub mod retail;
+pub mod rules;
 pub mod single_leg;
 
 use agon_core::Entry;

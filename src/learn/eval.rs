@@ -268,7 +268,9 @@ impl Scores {
         scores.extend(&optimum);
         scores.sort_by(|a, b| a.mean.total_cmp(&b.mean));
         let most = scores.iter().map(|s| s.mean.abs()).fold(0.0, f64::max);
-        let digits = if most >= 10_000.0 { 0 } else { digits(most, 2) };
+        // Beside a baseline that loses by thousands, the agent and the optimum still differ by what can be seen.
+        let judged = self.optimum.map_or(most, |optimum| optimum.abs().min(self.agent.mean.abs()));
+        let digits = if judged >= 10_000.0 { 0 } else { digits(if most >= 10_000.0 { judged } else { most }, 2) };
         let wide = scores.iter().map(|s| s.name.chars().count() + 1).max().unwrap_or(0).max(22);
         let mut out: String = self.warnings.iter().map(|w| format!("{w}\n")).collect();
         out += &format!("{:<wide$}{:>14}{:>14}", "", "mean return", "95 %");

@@ -152,7 +152,7 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, method: Method, effe
         let (mut best, mut charged, mut dearer, mut prices) = (0.0, 0.0, 0.0, vec![0.0; n]);
         for t in 0..rows {
             let (costs, displays) = (&table.costs[t][..], &sales.displays[t][..]);
-            let week = Week { costs, displays, customers: sales.customers[t], outside: 1.0 };
+            let week = Week { costs, displays, customers: sales.customers[t], outside: 1.0, added: &[] };
             best += week.customers * logit.optimum(week, &low, &high, &mut prices);
             charged += week.customers * logit.profit(week, &sales.prices[t]);
             dearer += prices.iter().zip(&sales.prices[t]).map(|(p, c)| p / c - 1.0).sum::<f64>() / (n * rows) as f64;

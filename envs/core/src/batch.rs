@@ -399,6 +399,10 @@ impl<S: States> VecEnv for Batch<S> {
         self.states.inspect().optimum()
     }
 
+    fn bound(&self) -> Option<f64> {
+        self.states.inspect().bound()
+    }
+
     fn model(&self, most_states: usize) -> Result<Model, String> {
         self.states.inspect().model(most_states)
     }

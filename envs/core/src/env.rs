@@ -138,6 +138,11 @@ pub trait Env: Clone + Send + Sync + 'static {
         None
     }
 
+    /// What no policy's expected return exceeds, where that is known though the optimum is not.
+    fn bound(&self) -> Option<f64> {
+        None
+    }
+
     /// Writes the `MEASURES` of the step that led to `state`; `out`: `[measures]`.
     fn measure(&self, _state: &Self::State, _out: &mut [f64]) {}
 

@@ -28,6 +28,11 @@ pub trait Inspect {
         None
     }
 
+    /// See [`Env::bound`].
+    fn bound(&self) -> Option<f64> {
+        None
+    }
+
     /// See [`Model::of`].
     fn model(&self, _most_states: usize) -> Result<Model, String> {
         Err("it does not give its transition probabilities".into())
@@ -67,6 +72,10 @@ impl<E: Env> Inspect for E {
 
     fn optimum(&self) -> Option<f64> {
         Env::optimum(self)
+    }
+
+    fn bound(&self) -> Option<f64> {
+        Env::bound(self)
     }
 
     fn model(&self, most_states: usize) -> Result<Model, String> {

@@ -22,6 +22,7 @@
 
 pub mod action;
 pub mod batch;
+pub mod calendar;
 pub mod contract;
 pub mod damage;
 pub mod disk;

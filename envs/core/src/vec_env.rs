@@ -110,6 +110,11 @@ pub trait VecEnv: Send {
     /// The expected return of an optimal policy, where an exact method knows it.
     fn optimum(&self) -> Option<f64>;
 
+    /// What no policy's expected return exceeds, where that is known though the optimum is not.
+    fn bound(&self) -> Option<f64> {
+        None
+    }
+
     /// The model of one environment for exact methods; an error where it is not known or has more states than that.
     fn model(&self, most_states: usize) -> Result<Model, String>;
 

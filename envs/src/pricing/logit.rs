@@ -24,6 +24,8 @@ pub struct Week<'a> {
     pub customers: f64,
     /// The weight of whatever else they may do: 1 for buying nothing alone.
     pub outside: f64,
+    /// What the time of the year adds to utility, or to ln units; empty if nothing.
+    pub added: &'a [f64],
 }
 
 impl Logit {
@@ -39,15 +41,16 @@ impl Logit {
 
     /// e^{u_k} at a price.
     #[inline]
-    pub fn weight(&self, k: usize, price: f64, display: f64) -> f64 {
-        (self.intercepts[k] - self.price_effects[k] * price + self.display_effects[k] * display).exp()
+    pub fn weight(&self, week: Week<'_>, k: usize, price: f64) -> f64 {
+        let utility = self.intercepts[k] - self.price_effects[k] * price + self.display_effects[k] * week.displays[k];
+        week.added.get(k).map_or(utility, |x| utility + x).exp()
     }
 
     /// Expected profit a customer.
     pub fn profit(&self, week: Week<'_>, prices: &[f64]) -> f64 {
         let (mut sum, mut earned) = (week.outside, 0.0);
         for (k, &p) in prices.iter().enumerate() {
-            let w = self.weight(k, p, week.displays[k]);
+            let w = self.weight(week, k, p);
             sum += w;
             earned += w * (p - week.costs[k]);
         }
@@ -76,11 +79,14 @@ impl Logit {
 
     /// The prices within bounds that, held fixed over all weeks, earn the most; a stationary point of the total profit,
     /// reached from the mean of the weekly optima. At it p_k = 1/b_k + the mean of c_k + profit, weighted by sales.
+    /// `held`: the price of a product in a week (counted from 0), where it has one whatever else is charged; its entry of the
+    /// answer means nothing.
     pub fn best_fixed<'a>(
         &self,
         weeks: &(impl Iterator<Item = Week<'a>> + Clone),
         low: &[f64],
         high: &[f64],
+        held: &dyn Fn(usize, usize) -> Option<f64>,
     ) -> Vec<f64> {
         let n = self.len();
         let (mut prices, mut one, mut count) = (vec![0.0; n], vec![0.0; n], 0.0);
@@ -93,13 +99,14 @@ impl Logit {
         let mut share = vec![0.0; n];
         for _ in 0..10_000 {
             let (mut sold, mut earned) = (vec![0.0; n], vec![0.0; n]);
-            for week in weeks.clone() {
+            for (t, week) in weeks.clone().enumerate() {
                 let mut sum = week.outside;
                 for k in 0..n {
-                    share[k] = self.weight(k, prices[k], week.displays[k]);
+                    share[k] = self.weight(week, k, held(t, k).unwrap_or(prices[k]));
                     sum += share[k];
                 }
-                let profit: f64 = (0..n).map(|k| share[k] / sum * (prices[k] - week.costs[k])).sum();
+                let margin = |k: usize| held(t, k).unwrap_or(prices[k]) - week.costs[k];
+                let profit: f64 = (0..n).map(|k| share[k] / sum * margin(k)).sum();
                 for k in 0..n {
                     let units = week.customers * share[k] / sum;
                     sold[k] += units;
@@ -129,7 +136,7 @@ mod tests {
     fn the_optimum_is_lamberts() {
         let demand =
             Logit { intercepts: vec![2.0, 1.5, 1.0], price_effects: vec![1.0; 3], display_effects: vec![0.0; 3] };
-        let week = Week { costs: &[0.5, 0.4, 0.3], displays: &[0.0; 3], customers: 1.0, outside: 1.0 };
+        let week = Week { costs: &[0.5, 0.4, 0.3], displays: &[0.0; 3], customers: 1.0, outside: 1.0, added: &[] };
         let mut prices = [0.0; 3];
         let profit = demand.optimum(week, &[0.0; 3], &[100.0; 3], &mut prices);
         assert!((profit - 1.129_486_982_2).abs() < 1e-10, "{profit}");

@@ -6,101 +6,28 @@
 //! the settings ask for what does carry over (see [`carry`]): then myopic is a baseline, and for one product `planned` is
 //! a good answer, though no exact one (see [`plan`]).
 
+mod allowed;
 pub mod carry;
-mod draws;
+mod market;
 pub mod plan;
+mod settings;
 
+use super::log_log::LogLog;
 use super::logit::{Logit, Week};
+use super::rules::{Now, Room, Rules};
 use agon_core::env::{Fold, Measure, Player, ensure, within};
 use agon_core::rng::Stream;
 use agon_core::scene::{Ink, Scene, money};
+use agon_core::settings::Issue;
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use carry::{Carried, Carry};
+pub use market::Demands;
+use market::{Form, Market};
 use plan::RetailPlan;
 use rand_distr::{Binomial, Distribution};
 use serde::{Deserialize, Serialize};
+pub use settings::{Demand, RetailSettings, Sales, Weeks};
 use std::sync::OnceLock;
-
-agon_core::choices! {
-    /// Which week follows.
-    pub enum Weeks {
-        /// The next of the table, from a random start, round and round.
-        Replay = "replay",
-        /// Any of the table.
-        Resample = "resample",
-    }
-}
-
-agon_core::choices! {
-    /// What customers do.
-    pub enum Sales {
-        /// Each decides at random.
-        Sampled = "sampled",
-        /// They buy exactly the expected amounts.
-        Expected = "expected",
-    }
-}
-
-agon_core::settings! {
-    pub struct RetailSettings {
-        /// Names of the products.
-        names: Vec<String> = ["plain", "fine", "best"].map(String::from).to_vec();
-        /// Utility at price zero, a product each.
-        intercepts: Vec<f64> = vec![2.0, 1.5, 1.0];
-        /// Utility lost a dollar, a product each; positive.
-        price_effects: Vec<f64> = vec![1.0; 3], in [1e-9, 1e9];
-        /// Utility of a full display, a product each.
-        display_effects: Vec<f64> = vec![0.5; 3];
-        /// The lowest price allowed, a product each.
-        low: Vec<f64> = vec![0.5; 3], in [0.0, 1e9];
-        /// The highest price allowed, a product each.
-        high: Vec<f64> = vec![4.0; 3], in [0.0, 1e9];
-        /// Unit costs: a row a week.
-        costs: Vec<Vec<f64>> = vec![vec![0.5, 0.4, 0.3], vec![0.7, 0.5, 0.3]], in [0.0, 1e9];
-        /// Share of stores with a display: a row a week.
-        displays: Vec<Vec<f64>> = vec![vec![0.0; 3], vec![1.0, 0.0, 0.0]], in [0.0, 1.0];
-        /// Customers: a number a week.
-        customers: Vec<f64> = vec![1000.0, 1200.0], in [1.0, 1e12];
-        /// Prices really charged: a row a week; may be left out.
-        charged: Vec<Vec<f64>> = Vec::new(), in [0.0, 1e9];
-        /// The calendar's week of each row of the table, from 0: what seasons and promotions follow. Row after row if left out.
-        week_numbers: Vec<u32> = Vec::new(), in [0.0, 4e9];
-        /// Weeks an episode; the whole table if left out.
-        periods: Option<u32> = None, in [1.0, 1e6];
-        /// Which week follows.
-        weeks: Weeks = Weeks::Replay;
-        /// What customers do.
-        sales: Sales = Sales::Sampled;
-        /// Units of each product at the start of an episode; without end if left out.
-        stock: Vec<f64> = Vec::new(), in [0.0, 1e12];
-        /// Utility of every product that is added in each week of a cycle; none if left out.
-        seasons: Vec<f64> = Vec::new(), in [-100.0, 100.0];
-        /// Utility lost a dollar above the price that customers are used to, and won below it (Kopalle et al. 1996).
-        reference_effect: f64 = 0.0, in [0.0, 1e6];
-        /// How much of the price that customers are used to stays; the rest is the price they see.
-        reference_memory: f64 = 0.7, in [0.0, 1.0];
-        /// A rival's product: its utility at price zero; no rival if left out.
-        rival: Option<f64> = None, in [-100.0, 100.0];
-        /// Utility that the rival's product loses a dollar.
-        rival_price_effect: f64 = 1.0, in [1e-9, 1e9];
-        /// The rival's lowest and highest price; it starts in the middle.
-        rival_prices: Vec<f64> = vec![0.5, 4.0], in [0.0, 1e9];
-        /// How far the rival moves each week to the lowest of our prices: 0 never, 1 all the way.
-        rival_follows: f64 = 0.5, in [0.0, 1.0];
-        /// Weeks of a cycle in which prices may fall below `regular_low`; all if left out.
-        promotions: Vec<bool> = Vec::new();
-        /// The lowest price outside promotions, a product each.
-        regular_low: Vec<f64> = Vec::new(), in [0.0, 1e9];
-        /// How many of the drawn demands below episodes take theirs from, one each; 0: all have the fitted demand.
-        draws: u32 = 0, in [0.0, 1e4];
-        /// Demands as they may be, given the error of their estimation: `[fit]` draws them. Utility at price zero: a row a draw.
-        drawn_intercepts: Vec<Vec<f64>> = Vec::new();
-        /// The same of utility lost a dollar.
-        drawn_price_effects: Vec<Vec<f64>> = Vec::new();
-        /// The same of utility of a full display.
-        drawn_display_effects: Vec<Vec<f64>> = Vec::new();
-    }
-}
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,35 +41,51 @@ pub struct State {
     profit: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     carried: Option<Carried>,
+    /// Where rules keep prices for some time: for how many weeks they have stayed, at most as many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    since: Vec<u32>,
+    #[serde(skip)]
+    now: Vec<Now>,
+    #[serde(skip)]
+    room: Room,
     /// Which drawn demand the episode has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     draw: Option<u32>,
 }
 
+/// The best prices found are the optimum if nothing can earn more than by this share.
+const PROVEN: f64 = 1e-6;
+
 #[derive(Clone)]
 pub struct Retail {
     settings: RetailSettings,
     /// What players know of: the fitted demand.
-    demand: Logit,
+    demand: Market,
     /// What episodes have, if they are drawn.
-    drawn: Vec<Logit>,
+    drawn: Vec<Market>,
+    held: Vec<bool>,
+    rules: Option<Rules>,
     spec: Spec,
     mean_customers: f64,
     fixed: OnceLock<Vec<f64>>,
+    /// Each row's own best prices, where they take a search.
+    searched: OnceLock<Vec<Vec<f64>>>,
+    optima: OnceLock<Option<[f64; 2]>>,
     carry: Option<Carry>,
     plan: OnceLock<RetailPlan>,
 }
 
 impl Retail {
-    fn week(&self, i: usize) -> Week<'_> {
+    /// A row of the table as a demand sees it.
+    fn week<'a>(&'a self, i: usize, market: &'a Market) -> Week<'a> {
         let s = &self.settings;
         // Who decides one by one comes in whole numbers.
         let customers = if s.sales == Sales::Sampled { s.customers[i].round() } else { s.customers[i] };
-        Week { costs: &s.costs[i], displays: &s.displays[i], customers, outside: 1.0 }
+        Week { costs: &s.costs[i], displays: &s.displays[i], customers, outside: 1.0, added: market.added(i) }
     }
 
     fn all(&self) -> impl Iterator<Item = Week<'_>> + Clone {
-        (0..self.settings.customers.len()).map(|i| self.week(i))
+        (0..self.settings.customers.len()).map(|i| self.week(i, &self.demand))
     }
 
     /// Total expected profit over the whole table if week i is priced by `prices(i, out)`.
@@ -152,65 +95,118 @@ impl Retail {
             .enumerate()
             .map(|(i, week)| {
                 prices(i, &mut out);
-                week.customers * self.demand.profit(week, &out)
+                week.customers * self.demand.form.profit(week, &out)
             })
             .sum()
     }
 
-    /// The best prices of one week.
+    /// The best prices of one week; what a customer then earns the shop.
     pub fn best(&self, week: usize, out: &mut [f64]) -> f64 {
-        self.demand.optimum(self.week(week), &self.settings.low, &self.settings.high, out)
+        self.myopic(&State { week: week as u32, ..State::default() }, out)
+    }
+
+    /// The demand of a state's week with all that is carried over, but what is in [`Retail::week`].
+    fn tilted(&self, state: &State) -> Option<(Market, f64)> {
+        let (carry, carried) = self.carry.as_ref().zip(state.carried.as_ref())?;
+        let mut demand = self.demand.clone();
+        (0..demand.len()).for_each(|k| demand.form.tilt(k, carry.tilt(carried, k)));
+        Some((demand, carry.outside(carried)))
     }
 
     /// The best prices of the week that a state is in, whatever comes after it and as if stock had no end; what a
     /// customer then earns the shop.
     fn myopic(&self, state: &State, out: &mut [f64]) -> f64 {
-        let (Some(carry), Some(carried)) = (&self.carry, &state.carried) else {
-            return self.best(state.week as usize, out);
-        };
-        let (mut demand, mut low) = (self.demand.clone(), self.settings.low.clone());
-        for (k, low) in low.iter_mut().enumerate() {
-            let (added, lost) = carry.tilt(carried, k);
-            demand.intercepts[k] += added;
-            demand.price_effects[k] += lost;
-            *low = carry.low(carried, k, *low);
+        let row = state.week as usize;
+        let [low, high] = self.range(state);
+        match self.tilted(state) {
+            Some((demand, outside)) => {
+                demand.form.optimum(Week { outside, ..self.week(row, &demand) }, &low, &high, out)
+            }
+            None if self.demand.form.is_searched() => {
+                let all =
+                    self.searched.get_or_init(|| (0..self.settings.customers.len()).map(|i| self.search(i)).collect());
+                out.copy_from_slice(&all[row]);
+                self.demand.form.profit(self.week(row, &self.demand), out)
+            }
+            None => self.demand.form.optimum(self.week(row, &self.demand), &low, &high, out),
         }
-        let week = Week { outside: carry.outside(carried), ..self.week(state.week as usize) };
-        demand.optimum(week, &low, &self.settings.high, out)
     }
 
-    /// What the best prices earn in an episode where all that carries over is a calendar: the mean over the weeks in
-    /// which it can begin.
-    fn calendar_optimum(&self, carry: &Carry) -> f64 {
+    /// The best prices found of a row by which nothing is carried over.
+    fn search(&self, row: usize) -> Vec<f64> {
+        let [low, high] = self.range(&State { week: row as u32, ..State::default() });
+        let mut prices = vec![0.0; self.demand.len()];
+        self.demand.form.optimum(self.week(row, &self.demand), &low, &high, &mut prices);
+        prices
+    }
+
+    /// What a customer of a state's week earns the shop at its best prices, and what none can exceed.
+    fn best_and_bound(&self, state: &State) -> [f64; 2] {
+        let mut prices = vec![0.0; self.demand.len()];
+        let best = self.myopic(state, &mut prices);
+        let [low, high] = self.range(state);
+        let tilted = self.tilted(state);
+        let demand = tilted.as_ref().map_or(&self.demand, |(demand, _)| demand);
+        let week = self.week(state.week as usize, demand);
+        [best, if demand.form.is_searched() { demand.form.bound(week, &low, &high, &prices) } else { best }]
+    }
+
+    /// What the best prices earn in an episode, and what none can exceed; none where they depend on what the shop does.
+    /// Over a whole table every week comes once from any start, and over any number each is as likely: the mean is exact.
+    fn optima(&self) -> Option<[f64; 2]> {
+        if !self.drawn.is_empty() {
+            return None;
+        }
+        if let Some(carry) = &self.carry {
+            return carry.is_a_calendar().then(|| self.calendar_optima(carry));
+        }
+        let weeks = self.settings.customers.len();
+        let mut total = [0.0; 2];
+        for i in 0..weeks {
+            let customers = self.week(i, &self.demand).customers;
+            let found = self.best_and_bound(&State { week: i as u32, ..State::default() });
+            (0..2).for_each(|j| total[j] += customers * found[j]);
+        }
+        Some(total.map(|x| x / weeks as f64 * f64::from(self.periods())))
+    }
+
+    /// The same where all that carries over is a calendar: the mean over the weeks in which an episode can begin.
+    fn calendar_optima(&self, carry: &Carry) -> [f64; 2] {
         let (weeks, cycle) = (self.settings.customers.len(), carry.cycle());
         let by_time = Self { carry: Some(carry.by_rows()), ..self.clone() };
-        let mut prices = vec![0.0; self.demand.len()];
-        let mut profit = |week: usize, time: usize| {
+        let profit = |week: usize, time: usize| {
             let mut state = State { week: week as u32, ..State::default() };
             carry.reset(state.carried.get_or_insert_default(), time as u32);
-            self.week(week).customers * by_time.myopic(&state, &mut prices)
+            by_time.best_and_bound(&state).map(|x| self.week(week, &self.demand).customers * x)
         };
-        let table: Vec<f64> = (0..weeks * cycle).map(|i| profit(i / cycle, i % cycle)).collect();
-        // Of every week of the table at a time of the cycle, and their mean.
-        let at = |week: usize, time: usize| table[week * cycle + time % cycle];
-        let mean = |time: usize| (0..weeks).map(|week| at(week, time)).sum::<f64>() / weeks as f64;
-        let means: Vec<f64> = (0..cycle).map(mean).collect();
-        let mut total = 0.0;
-        for first in 0..weeks {
-            for age in 0..self.periods() as usize {
-                let time = carry.moment(first, age);
-                total += match self.settings.weeks {
-                    Weeks::Resample if age > 0 => means[time % cycle],
-                    _ => at((first + age) % weeks, time),
-                };
+        let table: Vec<[f64; 2]> = (0..weeks * cycle).map(|i| profit(i / cycle, i % cycle)).collect();
+        [0, 1].map(|which| {
+            // Of every week of the table at a time of the cycle, and their mean.
+            let at = |week: usize, time: usize| table[week * cycle + time % cycle][which];
+            let mean = |time: usize| (0..weeks).map(|week| at(week, time)).sum::<f64>() / weeks as f64;
+            let means: Vec<f64> = (0..cycle).map(mean).collect();
+            let mut total = 0.0;
+            for first in 0..weeks {
+                for age in 0..self.periods() as usize {
+                    let time = carry.moment(first, age);
+                    total += match self.settings.weeks {
+                        Weeks::Resample if age > 0 => means[time % cycle],
+                        _ => at((first + age) % weeks, time),
+                    };
+                }
             }
-        }
-        total / weeks as f64
+            total / weeks as f64
+        })
     }
 
-    /// The best prices that never change.
+    /// The best prices that never change, but for those of held products.
     pub fn best_fixed(&self) -> &[f64] {
-        self.fixed.get_or_init(|| self.demand.best_fixed(&self.all(), &self.settings.low, &self.settings.high))
+        let s = &self.settings;
+        let held = |week: usize, k: usize| self.held[k].then(|| s.charged[week][k]);
+        self.fixed.get_or_init(|| match &self.demand.form {
+            Form::Logit(demand) => demand.best_fixed(&self.all(), &s.low, &s.high, &held),
+            Form::LogLog(demand) => demand.best_fixed(self.all(), &s.low, &s.high, &held),
+        })
     }
 
     /// The plan of a shop of one product in which something carries over; made when first asked for.
@@ -218,30 +214,54 @@ impl Retail {
         self.plan.get_or_init(|| RetailPlan::new(self))
     }
 
-    /// A product's price, moved to where it may be.
-    fn charged(&self, carried: Option<(&Carry, &Carried)>, k: usize, price: f64) -> f64 {
-        let low = carried.map_or(self.settings.low[k], |(carry, c)| carry.low(c, k, self.settings.low[k]));
-        price.clamp(low, self.settings.high[k])
-    }
-
     /// The demand of an episode.
-    fn market(&self, draw: Option<u32>) -> &Logit {
+    fn market(&self, draw: Option<u32>) -> &Market {
         draw.and_then(|i| self.drawn.get(i as usize)).unwrap_or(&self.demand)
     }
 
-    /// A product's price, moved to where it may be, and its weight in customers' choice.
-    fn offer(
-        &self,
-        market: &Logit,
-        week: Week<'_>,
-        carried: Option<(&Carry, &Carried)>,
-        k: usize,
-        price: f64,
-    ) -> (f64, f64) {
-        let price = self.charged(carried, k, price);
-        let weight = market.weight(k, price, week.displays[k]);
+    /// A product's weight in customers' choice.
+    fn weight(demand: &Logit, week: Week<'_>, carried: Option<(&Carry, &Carried)>, k: usize, price: f64) -> f64 {
+        let weight = demand.weight(week, k, price);
         let (added, lost) = carried.map_or((0.0, 0.0), |(carry, c)| carry.tilt(c, k));
-        (price, if carried.is_some() { weight * (added - lost * price).exp() } else { weight })
+        if carried.is_some() { weight * (added - lost * price).exp() } else { weight }
+    }
+
+    /// Sells to customers who choose one product or none: one after the other, each product takes its share of those who
+    /// are left.
+    fn choose(&self, demand: &Logit, week: Week<'_>, state: &mut State, rng: &mut Rng) {
+        let carried = self.carry.as_ref().zip(state.carried.as_ref());
+        let mut sum = carried.map_or(1.0, |(carry, carried)| carry.outside(carried));
+        for (k, price) in state.prices.iter().enumerate() {
+            state.units[k] = Self::weight(demand, week, carried, k, *price);
+            sum += state.units[k];
+        }
+        let (mut left, mut rest) = (week.customers.round(), sum);
+        for units in &mut state.units {
+            let weight = *units;
+            *units = match self.settings.sales {
+                Sales::Expected => week.customers * weight / sum,
+                Sales::Sampled => {
+                    let chance = (weight / rest).clamp(0.0, 1.0);
+                    Binomial::new(left as u64, chance).map_or(0.0, |d| d.sample(rng) as f64)
+                }
+            };
+            left -= *units;
+            rest -= weight;
+        }
+    }
+
+    /// Sells around the expected units of each product.
+    fn count(&self, demand: &LogLog, week: Week<'_>, state: &mut State, rng: &mut Rng) {
+        let carried = self.carry.as_ref().zip(state.carried.as_ref());
+        for k in 0..state.units.len() {
+            let added = carried.map_or(0.0, |(carry, c)| carry.tilt(c, k).0);
+            let mean = week.customers * demand.share(week, k, &state.prices, added);
+            let spread = self.settings.dispersion.get(k).copied().unwrap_or(0.0);
+            state.units[k] = match self.settings.sales {
+                Sales::Expected => mean,
+                Sales::Sampled => market::count(mean, spread, rng),
+            };
+        }
     }
 
     /// The highest prices allowed.
@@ -279,60 +299,8 @@ impl Env for Retail {
     ];
 
     fn new(settings: RetailSettings) -> Result<Self, EnvError> {
+        settings.check()?;
         let (s, n, weeks) = (&settings, settings.intercepts.len(), settings.customers.len());
-        let length = |name: &str, found: usize, wanted: usize, what: &str| {
-            let message = format!("has {found} entries where {wanted} are needed, one a {what}");
-            if found == wanted { Ok(()) } else { Err(EnvError::setting(name, message)) }
-        };
-        if n == 0 || weeks == 0 {
-            return Err(EnvError::setting("intercepts", "a market needs at least one product and one week"));
-        }
-        length("names", s.names.len(), n, "product")?;
-        if let Some(name) = s.names.iter().enumerate().find(|(k, name)| s.names[..*k].contains(name)).map(|(_, n)| n) {
-            return Err(EnvError::setting(
-                "names",
-                format!("holds `{name}` twice; each product needs a name of its own"),
-            ));
-        }
-        if !s.week_numbers.is_empty() {
-            length("week_numbers", s.week_numbers.len(), weeks, "week")?;
-        }
-        for (k, units) in s.stock.iter().enumerate().filter(|(k, _)| *k < n) {
-            if *units < 1.0 || (s.sales == Sales::Sampled && units.fract() != 0.0) {
-                let message = format!("of {} is {units}: it must be one unit or more, in whole units", s.names[k]);
-                return Err(EnvError::setting("stock", message));
-            }
-        }
-        for (name, list) in [
-            ("price_effects", &s.price_effects),
-            ("display_effects", &s.display_effects),
-            ("low", &s.low),
-            ("high", &s.high),
-        ] {
-            length(name, list.len(), n, "product")?;
-        }
-        let charged = if s.charged.is_empty() { &s.costs } else { &s.charged };
-        for (name, table) in [("costs", &s.costs), ("displays", &s.displays), ("charged", charged)] {
-            length(name, table.len(), weeks, "week")?;
-            table.iter().try_for_each(|row| length(name, row.len(), n, "product"))?;
-        }
-        for k in 0..n {
-            if s.low[k] >= s.high[k] {
-                return Err(EnvError::setting("low", format!("of {} must be below its `high`", s.names[k])));
-            }
-            let [low, high] = [s.low[k], s.high[k]];
-            let outside = s.charged.iter().enumerate().find(|(_, row)| row[k] < low || row[k] > high);
-            if let Some((week, row)) = outside {
-                let (name, price) = (&s.names[k], row[k]);
-                let message =
-                    format!("{name} at {price} in row {} is not between `low` {low} and `high` {high}", week + 1);
-                return Err(EnvError::setting("charged", message));
-            }
-            if s.costs.iter().all(|row| row[k] >= s.high[k]) {
-                let message = format!("of {} is never above its cost: nothing can be earned", s.names[k]);
-                return Err(EnvError::setting("high", message));
-            }
-        }
         let mut fields = Vec::new();
         for name in &s.names {
             fields.push(Field::new(format!("cost {name}"), "$", 0.0, f32::INFINITY));
@@ -341,23 +309,21 @@ impl Env for Retail {
             fields.push(Field::new(format!("display {name}"), "share", 0.0, 1.0));
         }
         fields.push(Field::new("customers", "of the mean", 0.0, f32::INFINITY));
+        if !s.calendar_effects.is_empty() {
+            fields.push(Field::new("trend", "years", -f32::INFINITY, f32::INFINITY));
+            fields.extend(["sine", "cosine"].map(|of| Field::new(format!("{of} of the year"), "", -1.0, 1.0)));
+        }
+        let wrong = |issues: Vec<Issue>| EnvError::Settings(issues.into_iter().map(|i| i.within("rules")).collect());
+        let rules = s.rules.clone().map(|set| Rules::new(&s.names, set).map_err(wrong)).transpose()?;
+        fields.extend(Self::remembered(rules.as_ref(), &s.names));
         let price = |k: usize| Field::new(format!("price {}", s.names[k]), "$", s.low[k] as f32, s.high[k] as f32);
         let action = ActionSpec::Continuous { fields: (0..n).map(price).collect() };
-        let demand = Logit {
-            intercepts: s.intercepts.clone(),
-            price_effects: s.price_effects.clone(),
-            display_effects: s.display_effects.clone(),
-        };
-        let drawn = draws::read(s)?;
+        let demand = Market::fitted(s);
+        let drawn = market::drawn(s)?;
         let carry = Carry::new(s)?;
         let added = |k: usize| carry.as_ref().map_or(0.0, |c| c.most_added(s.high[k] - s.low[k]));
-        // A drawn price effect may have the wrong sign.
-        let worth = |d: &Logit, k: usize| {
-            let lost = (d.price_effects[k] * s.low[k]).min(d.price_effects[k] * s.high[k]);
-            d.intercepts[k] - lost + d.display_effects[k].max(0.0) + added(k)
-        };
         let worths = drawn.iter().chain([&demand]).flat_map(|d| (0..n).map(move |k| (d, k)));
-        let worths = worths.map(|(d, k)| worth(d, k));
+        let worths = worths.map(|(d, k)| d.most_utility(k, [s.low[k], s.high[k]]) + added(k));
         let most = worths.chain(carry.as_ref().map(Carry::most_outside)).fold(0.0, f64::max);
         if most > 600.0 {
             let message =
@@ -367,8 +333,12 @@ impl Env for Retail {
         fields.extend(carry.iter().flat_map(|c| c.fields(&s.names)));
         let spec = Spec::new(fields, action, s.periods.unwrap_or(weeks as u32));
         let mean_customers = s.customers.iter().sum::<f64>() / weeks as f64;
-        let (fixed, plan) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { demand, drawn, spec, mean_customers, fixed, plan, carry, settings })
+        let held = (0..n).map(|k| s.is_held(k)).collect();
+        let (fixed, searched, optima, plan) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let made =
+            Self { demand, drawn, held, rules, spec, mean_customers, fixed, searched, optima, plan, carry, settings };
+        made.rules_leave_prices()?;
+        Ok(made)
     }
 
     fn spec(&self) -> &Spec {
@@ -386,31 +356,33 @@ impl Env for Retail {
         if let Some(carry) = &self.carry {
             carry.reset(state.carried.get_or_insert_default(), state.week);
         }
+        let (n, cooldown) = (self.demand.len(), self.cooldown());
+        state.now.clear();
+        state.now.reserve(n);
+        state.room.grow(n);
+        state.since.clear();
+        state.since.resize(if cooldown > 0 { n } else { 0 }, cooldown);
         state.draw = (!self.drawn.is_empty()).then(|| rng.below(self.drawn.len() as u32));
     }
 
     fn step(&self, state: &mut State, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status {
-        let (week, market) = (self.week(state.week as usize), self.market(state.draw));
-        let mut carried = self.carry.as_ref().zip(state.carried.as_mut());
-        let mut sum = carried.as_ref().map_or(1.0, |(carry, carried)| carry.outside(carried));
-        for (k, a) in actions.continuous().iter().enumerate() {
-            let beside = carried.as_ref().map(|(carry, carried)| (*carry, &**carried));
-            (state.prices[k], state.units[k]) = self.offer(market, week, beside, k, f64::from(*a));
-            sum += state.units[k];
+        let (row, market) = (state.week as usize, self.market(state.draw));
+        let week = self.week(row, market);
+        let carried = self.carry.as_ref().zip(state.carried.as_ref());
+        self.now(row, carried, &state.prices, &state.since, &mut state.now);
+        state.prices.iter_mut().zip(actions.continuous()).for_each(|(price, a)| *price = f64::from(*a));
+        self.project(row, &mut state.now, &mut state.prices, &mut state.room);
+        let most = self.cooldown();
+        for ((since, now), price) in state.since.iter_mut().zip(&state.now).zip(&state.prices) {
+            *since = if now.last == Some(*price) { (*since + 1).min(most) } else { 1 };
         }
-        // One after the other, each product takes its share of the customers who are left.
-        let (mut left, mut rest, mut profit) = (week.customers.round(), sum, 0.0);
+        match &market.form {
+            Form::Logit(demand) => self.choose(demand, week, state, rng),
+            Form::LogLog(demand) => self.count(demand, week, state, rng),
+        }
+        let mut carried = self.carry.as_ref().zip(state.carried.as_mut());
+        let mut profit = 0.0;
         for k in 0..state.units.len() {
-            let weight = state.units[k];
-            state.units[k] = match self.settings.sales {
-                Sales::Expected => week.customers * weight / sum,
-                Sales::Sampled => {
-                    let chance = (weight / rest).clamp(0.0, 1.0);
-                    Binomial::new(left as u64, chance).map_or(0.0, |d| d.sample(rng) as f64)
-                }
-            };
-            left -= state.units[k];
-            rest -= weight;
             // Whoever finds the shelf empty goes home.
             if let Some((carry, carried)) = &mut carried {
                 state.units[k] = carry.sell(carried, k, state.units[k]);
@@ -436,11 +408,13 @@ impl Env for Retail {
     }
 
     fn settle(&self, state: &State, mut actions: ActionsMut<'_>) {
-        let carried = self.carry.as_ref().zip(state.carried.as_ref());
+        let (row, carried) = (state.week as usize, self.carry.as_ref().zip(state.carried.as_ref()));
         if let ActionsMut::Continuous(prices) = &mut actions {
-            for (k, price) in prices.iter_mut().enumerate() {
-                *price = self.charged(carried, k, f64::from(*price)) as f32;
-            }
+            let (mut now, mut room) = (Vec::new(), Room::default());
+            self.now(row, carried, &state.prices, &state.since, &mut now);
+            let mut settled: Vec<f64> = prices.iter().map(|price| f64::from(*price)).collect();
+            self.project(row, &mut now, &mut settled, &mut room);
+            prices.iter_mut().zip(settled).for_each(|(price, charged)| *price = charged as f32);
         }
     }
 
@@ -450,7 +424,9 @@ impl Env for Retail {
         ensure(state.prices.len() == n && state.units.len() == n, "there must be a price and units for each product")?;
         // Before the first week nothing was charged or sold.
         let begun = state.prices.iter().chain(&state.units).any(|x| *x != 0.0) || state.profit != 0.0;
-        let most = s.customers.iter().copied().fold(0.0, f64::max).ceil();
+        // Counts around a mean have no end.
+        let choose = s.demand == Demand::Logit || s.sales == Sales::Expected;
+        let most = if choose { s.customers.iter().copied().fold(0.0, f64::max).ceil() } else { 1e18 };
         let mut stake = 0.0;
         for k in (0..n).filter(|_| begun) {
             within("a price", state.prices[k], s.low[k], s.high[k])?;
@@ -470,6 +446,12 @@ impl Env for Retail {
                 ensure(drawn, "`week` is not the one that `calendar` drew")?;
             }
         }
+        let cooldown = self.cooldown();
+        ensure(state.since.len() == if cooldown > 0 { n } else { 0 }, "`since` must hold a number for each product")?;
+        ensure(
+            state.since.iter().all(|weeks| (1..=cooldown).contains(weeks)),
+            "`since` is more weeks than prices stay",
+        )?;
         match state.draw {
             None => ensure(self.drawn.is_empty(), "`draw` is missing")?,
             Some(i) => ensure((i as usize) < self.drawn.len(), "`draw` is none of the drawn demands")?,
@@ -489,14 +471,21 @@ impl Env for Retail {
     }
 
     fn observe(&self, state: &State, obs: &mut [f32]) {
-        let week = self.week(state.week as usize);
+        let week = self.week(state.week as usize, &self.demand);
         for (o, x) in obs.iter_mut().zip(week.costs.iter().chain(week.displays)) {
             *o = *x as f32;
         }
         let own = 2 * self.demand.len();
         obs[own] = (week.customers / self.mean_customers) as f32;
+        let mut next = own + 1;
+        if !self.settings.calendar_effects.is_empty() {
+            let now = market::moment(&self.settings, state.week as usize);
+            obs[next..next + 3].iter_mut().zip(now).for_each(|(o, x)| *o = x as f32);
+            next += 3;
+        }
+        next += self.remember(state, &mut obs[next..]);
         if let Some((carry, carried)) = self.carry.as_ref().zip(state.carried.as_ref()) {
-            carry.observe(carried, &mut obs[own + 1..]);
+            carry.observe(carried, &mut obs[next..]);
         }
     }
 
@@ -523,6 +512,9 @@ impl Env for Retail {
             ("best-fixed-prices", Some(_)) => {
                 Err("with stock, seasons, usual prices, a rival or promotions nobody knows them".into())
             }
+            ("optimal", None) if self.optimum().is_none() => {
+                Err("nobody knows it: `myopic` has the best prices that were found, below an upper bound".into())
+            }
             _ => Ok(()),
         }
     }
@@ -545,18 +537,16 @@ impl Env for Retail {
         prices.iter().enumerate().for_each(|(k, p)| actions.set(k, *p));
     }
 
-    /// Over a whole table every week comes once from any start, and over any number each is as likely: the mean is exact.
     fn optimum(&self) -> Option<f64> {
-        if !self.drawn.is_empty() {
-            return None;
+        if self.rules.is_some() {
+            return None; // of prices that obey only a bound is known: that of those that need not
         }
-        if let Some(carry) = &self.carry {
-            return carry.is_a_calendar().then(|| self.calendar_optimum(carry));
-        }
-        let total = self.total(|i, out| {
-            self.best(i, out);
-        });
-        Some(total / self.settings.customers.len() as f64 * f64::from(self.periods()))
+        let [best, bound] = (*self.optima.get_or_init(|| self.optima()))?;
+        (bound - best <= PROVEN * bound.abs()).then_some(best)
+    }
+
+    fn bound(&self) -> Option<f64> {
+        self.optima.get_or_init(|| self.optima()).map(|[_, bound]| bound).filter(|bound| bound.is_finite())
     }
 
     fn measure(&self, state: &State, out: &mut [f64]) {
@@ -569,7 +559,7 @@ impl Env for Retail {
 
     fn draw(&self, state: &State, scene: &mut Scene) {
         let (n, s) = (self.demand.len() as f64, &self.settings);
-        let week = self.week(state.week as usize);
+        let week = self.week(state.week as usize, &self.demand);
         scene.window([0.0, n], [-0.12, 1.0]);
         for (k, p) in state.prices.iter().enumerate() {
             let x = k as f64;

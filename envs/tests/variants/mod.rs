@@ -69,6 +69,15 @@ pub fn variants(id: &str) -> Vec<Value> {
             json!({"weeks": "resample", "periods": 9}),
             json!({"stock": [300, 200, 100], "seasons": [0.1, -0.2, 0.3], "rival": 1.0, "periods": 6}),
             json!({"reference_effect": 0.4, "promotions": [true, false], "regular_low": [1, 1, 1], "sales": "expected"}),
+            json!({
+                "demand": "log-log", "intercepts": [-3, -4, -3], "elasticities": [[-2, 0.1, 0], [0, -3, 0.2], [0, 0, -1.5]],
+                "calendar_effects": [[0.1, 0.2, 0], [0, 0, 0], [0, 0.1, 0.1]], "dispersion": [0.2, 0, 0.1],
+                "charged": [[1, 1, 1], [1.5, 1.5, 1.5]], "held": ["fine"],
+            }),
+            json!({"rules": {
+                "endings": [0.95, 0.99], "max_change": 0.6, "cooldown": 2, "min_margin": 0.1,
+                "gaps": [{"dearer": "fine", "cheaper": "plain", "gap": 0.2}],
+            }}),
         ],
         _ => Vec::new(),
     };

@@ -11,8 +11,7 @@ use agon_core::rng::Stream;
 use agon_core::settings::{Settings, hint, nearest};
 use agon_core::vec_env::FirstBuf;
 use agon_core::{ActionsMut, View};
-use agon_envs::pricing::logit::Logit;
-use agon_envs::pricing::retail::RetailSettings;
+use agon_envs::pricing::retail::{Demands, RetailSettings};
 use serde_json::Value;
 
 /// A number under the fitted demand, and the 2.5th and 97.5th percentile of it under the drawn ones.
@@ -60,7 +59,7 @@ pub fn sheet_of(args: &PriceRun) -> Outcome<Sheet> {
     let mut prices = policy_prices(&args.run, &plan, &settings, row)?;
     let fixed = what_if(&args.set, &settings)?;
     fixed.iter().for_each(|(k, price)| prices[*k] = *price);
-    Ok(sheet(&args.run, &settings, &labels, row, &prices, &fixed))
+    sheet(&args.run, &settings, &labels, row, &prices, &fixed)
 }
 
 /// The settings of a market in which a week can be looked at alone.
@@ -130,11 +129,17 @@ fn policy_prices(run: &str, plan: &Plan, s: &RetailSettings, row: usize) -> Outc
     env.reset(1, Stream::Eval, FirstBuf { obs: &mut obs, mask: &mut [] });
     let mut saved = env.save(0, View::Now);
     saved["state"]["week"] = row.into();
+    // What rules compare prices with: those of that week.
+    if let (Some(_), Some(charged)) = (&s.rules, s.charged.get(row)) {
+        saved["state"]["prices"] = Value::from(charged.clone());
+    }
     env.restore(0, &saved).map_err(|e| Failure::Internal(format!("the week cannot be shown: {e}")))?;
     env.observe(FirstBuf { obs: &mut obs, mask: &mut [] });
     let mut prices = vec![0.0f32; s.names.len()];
     policy.act(Observed { obs: &obs, mask: &[], begins: &[true] }, ActionsMut::Continuous(&mut prices));
-    Ok((0..prices.len()).map(|k| f64::from(prices[k]).clamp(s.low[k], s.high[k])).collect())
+    // Bounds, held products and rules, as in a step.
+    env.settle(ActionsMut::Continuous(&mut prices));
+    Ok(prices.into_iter().map(f64::from).collect())
 }
 
 /// Prices that `--set price.NAME=X` fixes.
@@ -157,11 +162,9 @@ fn what_if(sets: &[String], s: &RetailSettings) -> Outcome<Vec<(usize, f64)>> {
 }
 
 /// Units, revenue and profit of each product.
-fn outcome(demand: &Logit, s: &RetailSettings, row: usize, prices: &[f64]) -> Vec<[f64; 3]> {
-    let weights: Vec<f64> = (0..prices.len()).map(|k| demand.weight(k, prices[k], s.displays[row][k])).collect();
-    let sum = 1.0 + weights.iter().sum::<f64>();
-    let units = |k: usize| s.customers[row] * weights[k] / sum;
-    (0..prices.len()).map(|k| [units(k), units(k) * prices[k], units(k) * (prices[k] - s.costs[row][k])]).collect()
+fn outcome(units: &[f64], s: &RetailSettings, row: usize, prices: &[f64]) -> Vec<[f64; 3]> {
+    let one = |k: usize| [units[k], units[k] * prices[k], units[k] * (prices[k] - s.costs[row][k])];
+    (0..prices.len()).map(one).collect()
 }
 
 /// The 2.5th and the 97.5th percentile; none of few draws.
@@ -178,23 +181,12 @@ fn sheet(
     row: usize,
     prices: &[f64],
     fixed: &[(usize, f64)],
-) -> Sheet {
-    let demand = Logit {
-        intercepts: s.intercepts.clone(),
-        price_effects: s.price_effects.clone(),
-        display_effects: s.display_effects.clone(),
-    };
-    let drawn: Vec<Logit> = (0..s.drawn_intercepts.len())
-        .filter(|d| s.drawn_price_effects.len() > *d && s.drawn_display_effects.len() > *d)
-        .map(|d| Logit {
-            intercepts: s.drawn_intercepts[d].clone(),
-            price_effects: s.drawn_price_effects[d].clone(),
-            display_effects: s.drawn_display_effects[d].clone(),
-        })
-        .collect();
+) -> Outcome<Sheet> {
+    let demands = Demands::of(s).map_err(|e| Failure::Input(format!("{run}: {e}")))?;
     let n = prices.len();
     let at = |prices: &[f64]| -> (Vec<[f64; 3]>, Vec<Vec<[f64; 3]>>) {
-        (outcome(&demand, s, row, prices), drawn.iter().map(|d| outcome(d, s, row, prices)).collect())
+        let (fitted, drawn) = demands.units(s, row, prices);
+        (outcome(&fitted, s, row, prices), drawn.iter().map(|units| outcome(units, s, row, prices)).collect())
     };
     let sum = |all: &[[f64; 3]], what: usize| all.iter().map(|x| x[what]).sum::<f64>();
     let (fitted, draws) = at(prices);
@@ -215,11 +207,20 @@ fn sheet(
         risk = (!draws.is_empty()).then(|| worse as f64 / draws.len() as f64);
         current_profit = Some(Expected { value: sum(&theirs, 2), interval: interval(all) });
     }
+    // By a small change of one price, whatever the form of demand.
+    let elasticity = |k: usize| {
+        let units = |step: f64| {
+            let mut moved = prices.to_vec();
+            moved[k] *= 1.0 + step;
+            demands.units(s, row, &moved).0[k]
+        };
+        (units(1e-5) / units(-1e-5)).ln() / (1.00001f64 / 0.99999).ln()
+    };
     let advice = |k: usize| Advice {
         product: s.names[k].clone(),
         current: charged.map(|prices| prices[k]),
         recommended: prices[k],
-        why: why(s, row, k, prices[k], fitted[k][0], fixed.iter().any(|(j, _)| *j == k)),
+        why: why(s, row, k, prices[k], elasticity(k), fixed.iter().any(|(j, _)| *j == k)),
         expected: [0, 1, 2].map(|what| expected(k, what)),
     };
     let mut notes = vec![
@@ -233,7 +234,7 @@ fn sheet(
             "{price} for {name} is beyond every price that was charged ({low} to {high}): nothing is known of it"
         ));
     }
-    Sheet {
+    Ok(Sheet {
         run: run.into(),
         week: labels[row].clone(),
         products: (0..n).map(advice).collect(),
@@ -241,19 +242,18 @@ fn sheet(
         current_profit,
         risk,
         notes,
-    }
+    })
 }
 
 /// Why a price is what it is: how demand answers, what is earned, which bound holds it.
-fn why(s: &RetailSettings, row: usize, k: usize, price: f64, units: f64, fixed: bool) -> String {
-    let share = units / s.customers[row];
-    let elasticity = -s.price_effects[k] * price * (1.0 - share);
+fn why(s: &RetailSettings, row: usize, k: usize, price: f64, elasticity: f64, fixed: bool) -> String {
     let margin = 100.0 * (price - s.costs[row][k]) / price;
     let near = 1e-3 * (s.high[k] - s.low[k]);
-    let bound = match (fixed, price <= s.low[k] + near, price >= s.high[k] - near) {
-        (true, ..) => ", set by you",
-        (_, true, _) => ", at the lowest price allowed",
-        (_, _, true) => ", at the highest price allowed",
+    let bound = match (price <= s.low[k] + near, price >= s.high[k] - near) {
+        _ if fixed => ", set by you",
+        _ if s.is_held(k) => ", held at the charged price",
+        (true, _) => ", at the lowest price allowed",
+        (_, true) => ", at the highest price allowed",
         _ => "",
     };
     format!("elasticity {elasticity:.2}, margin {margin:.0} %{bound}")
@@ -324,7 +324,7 @@ mod tests {
         let s = settings();
         let labels = ["1", "2"].map(String::from);
         let prices = [1.0, 2.0, 3.0];
-        let sheet = sheet("run", &s, &labels, 0, &prices, &[]);
+        let sheet = sheet("run", &s, &labels, 0, &prices, &[]).unwrap();
         let weights = [1.0f64.exp(), (-0.5f64).exp(), (-2.0f64).exp()];
         let sum = 1.0 + weights.iter().sum::<f64>();
         let profit: f64 = (0..3).map(|k| 1000.0 * weights[k] / sum * (prices[k] - s.costs[0][k])).sum();
@@ -343,7 +343,7 @@ mod tests {
             drawn_display_effects: vec![vec![0.5; 3]; 40],
             ..settings()
         };
-        let sheet = sheet("run", &s, &["1".into(), "2".into()], 0, &[1.5, 2.0, 3.0], &[(0, 1.5)]);
+        let sheet = sheet("run", &s, &["1".into(), "2".into()], 0, &[1.5, 2.0, 3.0], &[(0, 1.5)]).unwrap();
         let [low, high] = sheet.total[2].interval.unwrap();
         assert!(low < sheet.total[2].value && sheet.total[2].value < high);
         assert!(sheet.risk.is_some_and(|risk| (0.0..=1.0).contains(&risk)));

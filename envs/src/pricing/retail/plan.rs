@@ -3,7 +3,8 @@
 //! are interpolated, and the chance of sales is three points of a normal distribution. Nothing here is exact; how near
 //! it comes is tested against closed forms and exhaustive search.
 
-use super::{Carried, Retail, Sales, Weeks};
+use super::market::Form;
+use super::{Carried, Demand, Retail, Sales, Weeks};
 
 /// Points of the grid at most, and price evaluations for a whole plan at most, so that one takes seconds.
 const POINTS: usize = 4096;
@@ -58,6 +59,9 @@ fn grid(shop: &Retail) -> Result<[Axis; 3], String> {
     let (s, Some(carry)) = (&shop.settings, &shop.carry) else {
         return Err("nothing carries over from week to week: `optimal` is exact".into());
     };
+    if s.demand != Demand::Logit || !s.calendar_effects.is_empty() || !s.held.is_empty() {
+        return Err("a plan is made for logit demand without a calendar of its own or held prices".into());
+    }
     if s.names.len() != 1 {
         return Err(format!("a plan is made for one product; here are {}", s.names.len()));
     }
@@ -129,8 +133,11 @@ impl RetailPlan {
 
     /// The best price of a week, and what it and all that follows are expected to earn.
     pub fn best(&self, shop: &Retail, carried: &Carried) -> (f64, f64) {
-        let Some(carry) = &shop.carry else { return (shop.settings.high[0], 0.0) };
-        let week = shop.week((carried.first() + carried.age()) % shop.settings.customers.len());
+        let (Some(carry), Form::Logit(demand)) = (&shop.carry, &shop.demand.form) else {
+            return (shop.settings.high[0], 0.0);
+        };
+        let row = (carried.first() + carried.age()) % shop.settings.customers.len();
+        let week = shop.week(row, &shop.demand);
         let (low, high) = (carry.low(carried, 0, shop.settings.low[0]), shop.settings.high[0]);
         let outside = carry.outside(carried);
         let customers = match shop.settings.sales {
@@ -139,7 +146,8 @@ impl RetailPlan {
         };
         let mut next = carried.clone();
         let mut worth = |price: f64| {
-            let (price, weight) = shop.offer(&shop.demand, week, Some((carry, carried)), 0, price);
+            let price = shop.charged(row, Some((carry, carried)), 0, price);
+            let weight = Retail::weight(demand, week, Some((carry, carried)), 0, price);
             let chance = weight / (outside + weight);
             let mean = customers * chance;
             // Three points that have the mean and, unless few are sold, the deviation of what customers do.

@@ -211,9 +211,9 @@ fn seasons_follow_the_calendar() {
     let best: f64 = (0..n)
         .map(|i| {
             let mut demand = missing.demand.clone();
-            demand.intercepts.iter_mut().for_each(|a| *a += seasons[numbers[i] as usize % 4]);
-            let (s, row) = (&missing.settings, missing.week(i));
-            row.customers * demand.optimum(row, &s.low, &s.high, &mut prices)
+            (0..3).for_each(|k| demand.form.tilt(k, (seasons[numbers[i] as usize % 4], 0.0)));
+            let (s, row) = (&missing.settings, missing.week(i, &missing.demand));
+            row.customers * demand.form.optimum(row, &s.low, &s.high, &mut prices)
         })
         .sum();
     assert!((missing.optimum().unwrap() / best - 1.0).abs() < 1e-12, "{:?} is not {best}", missing.optimum());
@@ -278,4 +278,179 @@ fn episodes_have_drawn_demands() {
         let why = Retail::new(wrong).err().unwrap().to_string();
         assert!(why.contains(key), "{key}: {why}");
     }
+}
+
+fn log_log() -> RetailSettings {
+    RetailSettings {
+        demand: Demand::LogLog,
+        intercepts: vec![-3.0, -3.5, -3.2],
+        elasticities: vec![vec![-2.5, 0.3, 0.1], vec![0.2, -3.0, 0.2], vec![0.1, 0.0, -1.8]],
+        calendar_effects: vec![vec![0.1, 0.2, -0.3], vec![0.0; 3], vec![-0.1, 0.0, 0.1]],
+        calendar_middle: 20.0,
+        week_numbers: vec![3, 30],
+        ..RetailSettings::default()
+    }
+}
+
+/// Units, the calendar and what is observed of it, by hand; counts have the mean and the variance that are asked for.
+#[test]
+fn log_log_demand_sells_what_its_formula_says() {
+    let plain = shop(log_log());
+    let mut state = start(&plain);
+    let mut obs = vec![0f32; plain.spec().obs_len()];
+    plain.observe(&state, &mut obs);
+    let [years, angle] = [(3.0 - 20.0) * 7.0 / 365.25, std::f64::consts::TAU * 3.0 * 7.0 / 365.25];
+    for (found, wanted) in obs[7..].iter().zip([years, angle.sin(), angle.cos()]) {
+        assert!((f64::from(*found) - wanted).abs() < 1e-6, "{obs:?}");
+    }
+    week(&plain, &mut state, [1.5, 2.0, 0.8]);
+    let logs = [1.5f64, 2.0, f64::from(0.8f32)].map(f64::ln);
+    let ln_units =
+        -3.0 - 2.5 * logs[0] + 0.3 * logs[1] + 0.1 * logs[2] + 0.1 * years + 0.2 * angle.sin() - 0.3 * angle.cos();
+    assert!((state.units[0] - 1000.0 * ln_units.exp()).abs() < 1e-9, "{state:?}", state = state.units);
+
+    let counted = |dispersion: Vec<f64>| -> [f64; 2] {
+        let settings = RetailSettings { sales: Sales::Sampled, dispersion, ..log_log() };
+        let (shop, mut rng, mut reward) = (Retail::new(settings).unwrap(), Rng::new(1, Stream::Env, 0), [0f32]);
+        let sold: Vec<f64> = (0..20_000)
+            .map(|_| {
+                let mut state = start(&shop);
+                shop.step(&mut state, Actions::Continuous(&[1.5, 2.0, 0.8]), &mut reward, &mut rng);
+                assert_eq!(shop.check(&state), Ok(Status::Running));
+                state.units[0]
+            })
+            .collect();
+        let mean = sold.iter().sum::<f64>() / 2e4;
+        [mean, sold.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 2e4]
+    };
+    let mean = 1000.0 * ln_units.exp();
+    for (dispersion, variance) in [(Vec::new(), mean), (vec![0.3; 3], mean + 0.3 * mean * mean)] {
+        let [found, spread] = counted(dispersion);
+        assert!((found / mean - 1.0).abs() < 4.0 * (variance / 2e4).sqrt() / mean, "{found} {mean}");
+        assert!((spread / variance - 1.0).abs() < 0.06, "{spread} {variance}");
+    }
+}
+
+/// Myopic prices earn the optimum, which is proven; held products keep their prices, in every player's hands.
+#[test]
+fn log_log_demand_has_a_proven_optimum() {
+    for held in [Vec::new(), vec!["fine".to_owned()]] {
+        let settings = RetailSettings { charged: vec![vec![1.0, 1.5, 2.0], vec![1.1, 1.7, 2.1]], held, ..log_log() };
+        let shop = shop(settings.clone());
+        let optimum = shop.optimum().expect("proven");
+        assert!(shop.bound().unwrap() >= optimum);
+        let earned = |player: usize| {
+            let mut state = start(&shop);
+            (0..2)
+                .map(|_| {
+                    let mut prices = [0f32; 3];
+                    shop.play(player, &state, ActionsMut::Continuous(&mut prices));
+                    let row = state.week as usize;
+                    let earned = f64::from(week(&shop, &mut state, prices));
+                    assert!(settings.held.is_empty() || state.prices[1] == settings.charged[row][1]);
+                    earned
+                })
+                .sum::<f64>()
+        };
+        assert!((earned(2) / optimum - 1.0).abs() < 1e-5, "{} is not {optimum}", earned(2));
+        assert!(earned(1) <= optimum && earned(1) > 0.9 * optimum && earned(0) < earned(1));
+        let drawn = RetailSettings {
+            draws: 1,
+            drawn_intercepts: vec![settings.intercepts.clone()],
+            drawn_display_effects: vec![settings.display_effects.clone()],
+            drawn_elasticities: vec![settings.elasticities.concat()],
+            drawn_calendar_effects: vec![settings.calendar_effects.concat()],
+            ..settings.clone()
+        };
+        let drawn = Retail::new(RetailSettings { sales: Sales::Expected, ..drawn }).unwrap();
+        let [mut one, mut other] = [start(&shop), start(&drawn)];
+        assert_eq!(
+            week(&shop, &mut one, [1.0; 3]),
+            week(&drawn, &mut other, [1.0; 3]),
+            "the draw is the fitted demand"
+        );
+    }
+    for (key, wrong) in [
+        ("elasticities", RetailSettings { elasticities: Vec::new(), ..log_log() }),
+        ("low", RetailSettings { low: vec![0.0; 3], ..log_log() }),
+        ("rival", RetailSettings { rival: Some(1.0), ..log_log() }),
+        ("held", RetailSettings { held: vec!["plane".into()], ..log_log() }),
+        ("held", RetailSettings { held: vec!["plain".into()], ..log_log() }),
+        ("calendar_effects", RetailSettings { calendar_effects: vec![vec![0.0; 2]; 3], ..log_log() }),
+        ("elasticities", RetailSettings { elasticities: vec![vec![0.0; 3]; 3], ..RetailSettings::default() }),
+        ("dispersion", RetailSettings { dispersion: vec![0.1; 3], ..RetailSettings::default() }),
+        (
+            "drawn_elasticities",
+            RetailSettings {
+                drawn_intercepts: vec![vec![0.0; 3]],
+                drawn_display_effects: vec![vec![0.0; 3]],
+                ..log_log()
+            },
+        ),
+    ] {
+        let why = Retail::new(wrong).err().unwrap().to_string();
+        assert!(why.contains(key), "{key}: {why}");
+    }
+}
+
+/// Every price that is charged obeys, whoever sets it and whatever the week; what is written down is what is charged.
+#[test]
+fn rules_are_obeyed_by_all_who_set_prices() {
+    use crate::pricing::rules::{Gap, RuleSettings};
+    let rules = RuleSettings {
+        endings: vec![0.95, 0.99],
+        max_change: Some(0.6),
+        cooldown: 2,
+        min_margin: Some(0.1),
+        gaps: vec![Gap { dearer: "fine".into(), cheaper: "plain".into(), gap: 0.2 }],
+        ..RuleSettings::default()
+    };
+    let charged = vec![vec![1.0, 1.5, 2.0], vec![1.1, 1.7, 2.1]];
+    let plain = RetailSettings { charged: charged.clone(), ..RetailSettings::default() };
+    let ruled = shop(RetailSettings { rules: Some(rules.clone()), ..plain.clone() });
+    let free = shop(plain.clone());
+    let mut rng = Rng::new(3, Stream::Env, 0);
+    let mut state = start(&ruled);
+    for step in 0..2000 {
+        let before = state.clone();
+        let mut wanted = [0f32; 3];
+        match step % 4 {
+            3 => wanted.fill_with(|| rng.range(-1.0, 6.0) as f32),
+            player => ruled.play(player, &state, ActionsMut::Continuous(&mut wanted)),
+        }
+        let mut settled = wanted;
+        ruled.settle(&state, ActionsMut::Continuous(&mut settled));
+        week(&ruled, &mut state, wanted);
+        for (k, written) in settled.iter().enumerate() {
+            let (p, cents) = (state.prices[k], (state.prices[k] * 100.0).round() as i64 % 100);
+            assert_eq!(*written, p as f32);
+            assert!([95, 99].contains(&cents) && (0.5..=4.0).contains(&p), "{p}");
+            assert!(p - ruled.settings.costs[before.week as usize][k] > 0.0999 * p);
+            if before.prices[k] > 0.0 {
+                assert!((p / before.prices[k] - 1.0).abs() <= 0.6 + 1e-9);
+                assert!(before.since[k] >= 2 || p == before.prices[k], "it stays for two weeks");
+            }
+        }
+        assert!(state.prices[1] >= state.prices[0] + 0.2 - 1e-9);
+        assert!(ruled.check(&state).is_ok(), "{:?}", ruled.check(&state));
+    }
+    let mut obs = vec![0f32; ruled.spec().obs_len()];
+    ruled.observe(&state, &mut obs);
+    assert_eq!(obs[7..10], [0, 1, 2].map(|k| state.prices[k] as f32));
+    assert_eq!(obs[10], (2 - state.since[0]) as f32);
+    assert!(ruled.optimum().is_none() && ruled.bound().unwrap() <= free.bound().unwrap());
+    // One switch, and all prices are those charged.
+    let stopped = shop(RetailSettings { rules: Some(RuleSettings { stop: true, ..rules.clone() }), ..plain.clone() });
+    let mut state = start(&stopped);
+    week(&stopped, &mut state, [4.0; 3]);
+    assert_eq!(state.prices, charged[0]);
+    let impossible = RuleSettings { ceilings: vec![1.0, 1.1, 4.0], ..rules };
+    let why = Retail::new(RetailSettings { rules: Some(impossible), ..plain.clone() }).err().unwrap().to_string();
+    assert!(why.contains("rules") && why.contains("fine cannot be dearer than plain by 0.2"), "{why}");
+    let dear = RuleSettings { min_margin: Some(0.9), ..RuleSettings::default() };
+    let why = Retail::new(RetailSettings { rules: Some(dear), ..plain }).err().unwrap().to_string();
+    assert!(
+        why.contains("in row 1 of the table: no price of plain obeys its own rules: it must be at least 5"),
+        "{why}"
+    );
 }

@@ -1,0 +1,202 @@
+//! The demand of an episode: the fitted one, or one of those that it may be, given the error of its estimation.
+
+use super::{Demand, RetailSettings};
+use crate::pricing::log_log::LogLog;
+use crate::pricing::logit::{Logit, Week};
+use agon_core::calendar::trend_and_season;
+use agon_core::{EnvError, Rng};
+use rand_distr::{Distribution, Gamma, Poisson};
+
+/// A demand of either form.
+#[derive(Clone)]
+pub(super) enum Form {
+    Logit(Logit),
+    LogLog(LogLog),
+}
+
+impl Form {
+    /// Whether best prices are searched for, rather than known in closed form.
+    pub fn is_searched(&self) -> bool {
+        matches!(self, Self::LogLog(_))
+    }
+
+    /// Expected profit a customer.
+    pub fn profit(&self, week: Week<'_>, prices: &[f64]) -> f64 {
+        match self {
+            Self::Logit(demand) => demand.profit(week, prices),
+            Self::LogLog(demand) => demand.profit(week, prices),
+        }
+    }
+
+    /// Expected units of each product.
+    fn units(&self, week: Week<'_>, prices: &[f64]) -> Vec<f64> {
+        let mut units: Vec<f64> = match self {
+            Self::Logit(demand) => prices.iter().enumerate().map(|(k, p)| demand.weight(week, k, *p)).collect(),
+            Self::LogLog(demand) => (0..prices.len()).map(|k| demand.share(week, k, prices, 0.0)).collect(),
+        };
+        let rest = match self {
+            Self::Logit(_) => week.outside + units.iter().sum::<f64>(),
+            Self::LogLog(_) => 1.0,
+        };
+        units.iter_mut().for_each(|u| *u *= week.customers / rest);
+        units
+    }
+
+    /// The prices within bounds that maximise a week's expected profit, or the best that were found, and that profit.
+    pub fn optimum(&self, week: Week<'_>, low: &[f64], high: &[f64], prices: &mut [f64]) -> f64 {
+        match self {
+            Self::Logit(demand) => demand.optimum(week, low, high, prices),
+            Self::LogLog(demand) => demand.optimum(week, low, high, prices),
+        }
+    }
+
+    /// What no prices within bounds can exceed a customer, given the best ones found.
+    pub fn bound(&self, week: Week<'_>, low: &[f64], high: &[f64], found: &[f64]) -> f64 {
+        match self {
+            Self::Logit(demand) => demand.profit(week, found),
+            Self::LogLog(demand) => demand.bound(week, low, high, found),
+        }
+    }
+
+    /// Adds to a product's utility at price zero, and to what it loses a dollar.
+    pub fn tilt(&mut self, k: usize, (added, lost): (f64, f64)) {
+        match self {
+            Self::Logit(demand) => {
+                demand.intercepts[k] += added;
+                demand.price_effects[k] += lost;
+            }
+            Self::LogLog(demand) => demand.intercepts[k] += added,
+        }
+    }
+}
+
+/// A demand and what the calendar adds to it.
+#[derive(Clone)]
+pub(super) struct Market {
+    pub form: Form,
+    /// A row a week of the table, an entry a product; empty if nothing is added.
+    calendar: Vec<Vec<f64>>,
+}
+
+/// Trend, sine and cosine of a row's week.
+pub(super) fn moment(s: &RetailSettings, row: usize) -> [f64; 3] {
+    let week = s.week_numbers.get(row).map_or(row as f64, |week| f64::from(*week));
+    trend_and_season(week, s.calendar_middle)
+}
+
+impl Market {
+    fn of(s: &RetailSettings, form: Form, effects: &[&[f64]]) -> Self {
+        let added = |row: usize| {
+            let now = moment(s, row);
+            effects.iter().map(|e| e.iter().zip(now).map(|(e, x)| e * x).sum()).collect()
+        };
+        let rows = if effects.is_empty() { 0 } else { s.customers.len() };
+        Self { form, calendar: (0..rows).map(added).collect() }
+    }
+
+    /// The one that players know of.
+    pub fn fitted(s: &RetailSettings) -> Self {
+        let (intercepts, display_effects) = (s.intercepts.clone(), s.display_effects.clone());
+        let form = match s.demand {
+            Demand::Logit => Form::Logit(Logit { intercepts, price_effects: s.price_effects.clone(), display_effects }),
+            Demand::LogLog => {
+                Form::LogLog(LogLog { intercepts, elasticities: s.elasticities.clone(), display_effects })
+            }
+        };
+        Self::of(s, form, &s.calendar_effects.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// Products.
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Logit(demand) => demand.intercepts.len(),
+            Form::LogLog(demand) => demand.intercepts.len(),
+        }
+    }
+
+    /// What the calendar adds in a row's week.
+    pub fn added(&self, row: usize) -> &[f64] {
+        self.calendar.get(row).map_or(&[], Vec::as_slice)
+    }
+
+    /// The most utility that a product can have between two prices; of log-log demand, whose units are capped, 0.
+    pub fn most_utility(&self, k: usize, prices: [f64; 2]) -> f64 {
+        let Form::Logit(d) = &self.form else { return 0.0 };
+        // A drawn price effect may have the wrong sign.
+        let lost = prices.map(|p| d.price_effects[k] * p).into_iter().fold(f64::INFINITY, f64::min);
+        let season = self.calendar.iter().map(|row| row[k]).fold(0.0, f64::max);
+        d.intercepts[k] - lost + d.display_effects[k].max(0.0) + season
+    }
+}
+
+/// What a table's demand says outside episodes: the fitted one, and all that were drawn.
+pub struct Demands {
+    fitted: Market,
+    drawn: Vec<Market>,
+}
+
+impl Demands {
+    /// Of checked settings.
+    pub fn of(s: &RetailSettings) -> Result<Self, EnvError> {
+        let all = RetailSettings { draws: s.drawn_intercepts.len() as u32, ..s.clone() };
+        Ok(Self { fitted: Market::fitted(s), drawn: drawn(&all)? })
+    }
+
+    /// Expected units of each product in a row's week at these prices, where nothing carries over from other weeks: by
+    /// the fitted demand, and by each drawn one.
+    pub fn units(&self, s: &RetailSettings, row: usize, prices: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let of = |market: &Market| {
+            let (costs, displays) = (&s.costs[row][..], &s.displays[row][..]);
+            let week = Week { costs, displays, customers: s.customers[row], outside: 1.0, added: market.added(row) };
+            market.form.units(week, prices)
+        };
+        (of(&self.fitted), self.drawn.iter().map(of).collect())
+    }
+}
+
+/// The demands that episodes are drawn from; checks all that were given.
+pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
+    let (n, rows, draws) = (s.intercepts.len(), s.drawn_intercepts.len(), s.draws as usize);
+    let log_log = s.demand == Demand::LogLog;
+    for (name, table, long) in [
+        ("drawn_intercepts", &s.drawn_intercepts, n),
+        ("drawn_price_effects", &s.drawn_price_effects, if log_log { 0 } else { n }),
+        ("drawn_display_effects", &s.drawn_display_effects, n),
+        ("drawn_elasticities", &s.drawn_elasticities, if log_log { n * n } else { 0 }),
+        ("drawn_calendar_effects", &s.drawn_calendar_effects, 3 * s.calendar_effects.len()),
+    ] {
+        let rows = if long == 0 { 0 } else { rows };
+        if table.len() != rows || table.iter().any(|row| row.len() != long) {
+            let message =
+                format!("needs {rows} rows of {long} entries, {} a product, as `drawn_intercepts` has rows", long / n);
+            return Err(EnvError::setting(name, message));
+        }
+    }
+    if rows < draws {
+        let message =
+            format!("is {draws}, but there are {rows} drawn demands: [fit] makes them, or `drawn_…` gives them");
+        return Err(EnvError::setting("draws", message));
+    }
+    let one = |i: usize| {
+        let (intercepts, display_effects) = (s.drawn_intercepts[i].clone(), s.drawn_display_effects[i].clone());
+        let form = if log_log {
+            let elasticities = s.drawn_elasticities[i].chunks(n).map(<[f64]>::to_vec).collect();
+            Form::LogLog(LogLog { intercepts, elasticities, display_effects })
+        } else {
+            Form::Logit(Logit { intercepts, price_effects: s.drawn_price_effects[i].clone(), display_effects })
+        };
+        let effects: Vec<&[f64]> = s.drawn_calendar_effects.get(i).map_or(Vec::new(), |all| all.chunks(3).collect());
+        Market::of(s, form, &effects)
+    };
+    Ok((0..draws).map(one).collect())
+}
+
+/// A count of that mean whose variance is the mean and `spread` times its square: negative binomial, or Poisson.
+pub(super) fn count(mean: f64, spread: f64, rng: &mut Rng) -> f64 {
+    // The mean itself varies by a gamma distribution.
+    let mean = match Gamma::new(1.0 / spread, spread) {
+        Ok(gamma) if spread > 1e-12 => mean * gamma.sample(rng),
+        _ => mean,
+    };
+    Poisson::new(mean).map_or(0.0, |poisson| poisson.sample(rng))
+}
