@@ -18,10 +18,15 @@ fn numbers(value: &Value) -> Vec<f64> {
 
 /// `(fit.json, env settings)` of the tuna scenario with some fit settings.
 fn fitted(method: &str, effect: &str) -> (Value, Value) {
+    fitted_as(&format!(", method = '{method}', price_effect = '{effect}'"))
+}
+
+/// The same with whatever stands in `[fit]` beside the table.
+fn fitted_as(fit: &str) -> (Value, Value) {
     let dir = tempfile::tempdir().unwrap();
     let data = root().join("scenarios/data/tuna.csv");
     let body = format!(
-        "fit = {{ data = '{}', method = '{method}', price_effect = '{effect}' }}\nenv = {{ id = 'pricing/retail' }}\n\
+        "fit = {{ data = '{}'{fit} }}\nenv = {{ id = 'pricing/retail' }}\n\
          agent = {{ kind = 'ppo', hidden = [2], rollout_steps = 1, epochs = 1 }}\ntrain = {{ steps = 1 }}\n\
          eval = {{ final_episodes = 1 }}\n",
         data.display()
@@ -248,4 +253,46 @@ fn real_tables_seem_not_swapped() {
     let units = UNITS.map(|u| (u / 10.0).round());
     let (code, told, _) = train(&table(&units, &PRICES.map(|p| p * 4.99), None), ", method = 'least-squares'", "");
     assert_eq!(code, Some(0), "{told}");
+}
+
+/// Where a scenario leaves the model open, tuna gets the one that forecasts best, log-log with a calendar, as numpy and
+/// scipy fit and price it (tests/golden/log_log.py); can-6, whose demand hardly moves with its price, is held.
+#[test]
+fn the_market_plays_the_model_that_forecasts_best() {
+    use agon_core::Env;
+    use agon_core::settings::Settings;
+    use agon_envs::pricing::retail::{Retail, RetailSettings};
+    let text = std::fs::read_to_string(root().join("tests/golden/log_log.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    let (fit, mut env) = fitted_as("");
+    let models = fit["forecasts"]["models"].as_array().unwrap();
+    assert_eq!(fit["model"], models[0]["name"]);
+    assert!(models[0]["wape"].as_f64().unwrap() < 0.45, "{}", models[0]);
+    assert!(fit["held"][0].as_str().unwrap().starts_with("6 at its charged prices: its own-price elasticity -0.716"));
+    env.as_object_mut().unwrap().remove("id");
+    let settings = RetailSettings::read(env.as_object().unwrap()).unwrap();
+    let wanted = &golden["coefficients"];
+    close("intercepts", &settings.intercepts, &numbers(&wanted["a"]), 1e-9);
+    close("displays", &settings.display_effects, &numbers(&wanted["g"]), 1e-9);
+    close("dispersion", &settings.dispersion, &numbers(&wanted["dispersion"]), 1e-9);
+    for k in 0..7 {
+        close("elasticities", &settings.elasticities[k], &numbers(&wanted["B"][k]), 1e-9);
+        close("calendar", &settings.calendar_effects[k], &numbers(&wanted["calendar"][k]), 1e-9);
+    }
+    let charged = settings.charged.clone();
+    let retail = Retail::new(settings).unwrap();
+    let total = retail.total(|i, p| p.copy_from_slice(&charged[i]));
+    close("charged", &[total], &[golden["charged"].as_f64().unwrap()], 1e-9);
+    let mut prices = vec![0.0; 7];
+    for sample in golden["optimum"].as_array().unwrap() {
+        let found = retail.best(sample["row"].as_u64().unwrap() as usize, &mut prices);
+        let wanted = sample["profit_per_customer"].as_f64().unwrap();
+        assert!(found / wanted > 1.0 - 1e-7, "{found} is less than {wanted}");
+        close("profit", &[found], &[wanted], 1e-6);
+    }
+    let bound = retail.bound().unwrap();
+    let best: f64 = retail.total(|i, p| {
+        retail.best(i, p);
+    });
+    assert!(best <= bound && best > 0.9 * bound && retail.optimum().is_none(), "{best} {bound}");
 }

@@ -1,6 +1,7 @@
 //! `agon eval`, and the table at the end of a training run: mean returns with 95 % intervals, beside the scenario's
 //! baselines and its exact optimum.
 
+use crate::at_bounds::AtBounds;
 use crate::checkpoints::{self, Acting, Target, locate};
 use crate::device;
 use crate::duel::{self, Contender, Who};
@@ -85,6 +86,8 @@ pub struct Scores {
     pub agent: Score,
     pub baselines: Vec<Score>,
     pub optimum: Option<f64>,
+    /// What no policy can exceed, where the optimum is not known.
+    pub bound: Option<f64>,
     /// What else was counted of the agent's episodes.
     pub counted: Vec<Counted>,
     /// The share earned more than by the prices charged, where demand was fitted.
@@ -171,7 +174,12 @@ impl Candidate {
             progress(format!("final evaluation: {episodes} episodes by {who}, player {i} of {players}"));
         };
         tell(progress, 1, name);
-        let meetings = self.meet(plan, episodes, seed, 0, watch)?;
+        let fitted = plan.fitted();
+        let mut at_bounds = AtBounds::new(plan);
+        let meetings = self.meet(plan, episodes, seed, 0, &mut |seen| {
+            at_bounds.see(seen);
+            watch(seen);
+        })?;
         let all: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
         let mut scores = Vec::new();
         if games {
@@ -200,20 +208,31 @@ impl Candidate {
         let counted = counted.filter(|c: &Counted| !c.mean.is_nan()).collect();
         let regret = meetings.first().and_then(|(_, e)| Regret::of(e));
         let agent = Score { regret, ..Score::of(name, &all, games) };
-        let optimum = plan.eval_env(1)?.optimum();
+        let env = plan.eval_env(1)?;
+        let optimum = env.optimum();
+        let bound = if optimum.is_none() { env.bound() } else { None };
         let lift = match self {
             Self::Policy(who) if name != CHARGED => Lift::of(plan, &mut **who, seed, progress)?,
             _ => None,
         };
-        let mut warnings: Vec<String> = plan.report.iter().filter_map(|report| report.doubt.clone()).collect();
         let mean = |name: &str| scores.iter().find(|s| s.name == name).map(|s| s.mean);
-        if let (true, Some(charged), Some(random)) = (plan.report.is_some(), mean(CHARGED), mean("random"))
-            && charged < random
-        {
-            let why = "the prices charged earn less than random ones under the fitted demand: it is hardly the shop's";
-            warnings.push(format!("WARNING: {why}"));
+        let mut warnings = Vec::new();
+        if let Some(fitted) = &fitted {
+            warnings.extend(fitted["doubt"].as_str().map(String::from));
+            if let (Some(charged), Some(random)) = (mean(CHARGED), mean("random"))
+                && charged < random
+            {
+                let why =
+                    "the prices charged earn less than random ones under the fitted demand: it is hardly the shop's";
+                warnings.push(format!("WARNING: {why}"));
+            }
+            if at_bounds.all() && ![CHARGED, "random"].contains(&name) {
+                let why = "every price of this policy is the lowest or the highest that is allowed: the demand says nothing \
+                           of better ones";
+                warnings.push(format!("WARNING: {why}"));
+            }
         }
-        Ok(Scores { agent, baselines: scores, optimum, counted, lift, warnings })
+        Ok(Scores { agent, baselines: scores, optimum, bound, counted, lift, warnings })
     }
 }
 
@@ -244,6 +263,9 @@ impl Scores {
             "baselines": baselines,
             "counted": self.counted.iter().map(|c| json!({"name": c.name, "mean": c.mean, "ci95": c.ci95})).collect::<Vec<_>>(),
         });
+        if let Some(bound) = self.bound {
+            scores["upper_bound"] = bound.into();
+        }
         if let Some(regret) = &self.agent.regret {
             scores["regret"] = regret.json();
         }
@@ -259,7 +281,9 @@ impl Scores {
     /// The table for people.
     pub fn table(&self) -> String {
         let mut scores: Vec<&Score> = self.baselines.iter().chain([&self.agent]).collect();
-        let optimum = self.optimum.map(|mean| Score { mean, ..Score::of("exact optimum", &[], false) });
+        let best = self.optimum.or(self.bound);
+        let name = if self.optimum.is_some() { "exact optimum" } else { "upper bound" };
+        let optimum = best.map(|mean| Score { mean, ..Score::of(name, &[], false) });
         // Where each episode has an optimum of its own, this one is the mean over all that can be.
         let optimum = optimum.map(|o| match self.agent.regret {
             Some(_) => Score { name: "optimum over all draws".into(), ..o },
@@ -276,6 +300,7 @@ impl Scores {
         out += &format!("{:<wide$}{:>14}{:>14}", "", "mean return", "95 %");
         out += match (&self.agent.regret, &optimum) {
             (Some(_), _) => "        regret          95 %  of clairvoyant",
+            (None, Some(_)) if self.optimum.is_none() => "      of bound",
             (None, Some(_)) => "    of optimum",
             (None, None) => "",
         };
@@ -286,7 +311,7 @@ impl Scores {
             if let Some(Regret { mean, ci95, kept }) = s.regret {
                 let d = decimals(mean);
                 line += &format!("{mean:>14.d$}{:>14}{:>14.2} %", half(ci95, d), 100.0 * kept);
-            } else if let Some(optimum) = self.optimum.filter(|o| *o > 0.0 && self.agent.regret.is_none()) {
+            } else if let Some(optimum) = best.filter(|o| *o > 0.0 && self.agent.regret.is_none()) {
                 line += &format!("{:>12.2} %", 100.0 * s.mean / optimum);
             }
             line += &s.results.map_or(String::new(), |[w, d, l]| format!("{w:>10}{d:>10}{l:>10}"));
@@ -517,6 +542,7 @@ mod tests {
                 agent,
                 baselines: vec![base],
                 optimum: None,
+                bound: None,
                 counted: Vec::new(),
                 lift: None,
                 warnings: Vec::new(),
@@ -534,6 +560,7 @@ mod tests {
             agent: Score::of("a", &[109.0], false),
             baselines: Vec::new(),
             optimum: None,
+            bound: None,
             counted,
             lift: None,
             warnings: Vec::new(),

@@ -3,6 +3,7 @@
 
 mod agent_task;
 mod agents;
+mod at_bounds;
 mod bench;
 mod checkpoints;
 mod csv_table;

@@ -308,6 +308,18 @@ impl Plan {
         remarks
     }
 
+    /// What was fitted to sales, if anything was: now, or when the run was made.
+    pub fn fitted(&self) -> Option<Value> {
+        match &self.report {
+            Some(report) => Some(report.json.clone()),
+            None if self.env.id == "pricing/retail" => {
+                let text = std::fs::read_to_string(self.folder.join("fit.json")).ok()?;
+                serde_json::from_str(&text).ok()
+            }
+            None => None,
+        }
+    }
+
     /// Tells what was fitted, what was left out, and what looks odd.
     pub fn tell_fit(&self) {
         let lines = self.report.iter().flat_map(|report| &report.lines);

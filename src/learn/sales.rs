@@ -51,6 +51,11 @@ agon_core::choices! {
     }
 }
 
+agon_core::choices! {
+    /// The form of demand.
+    pub enum Shape { Logit = "logit", LogLog = "log-log" }
+}
+
 agon_core::settings! {
     /// Where sales are and how demand is estimated from them. `{}` in a column's name stands for the product.
     pub struct FitSettings {
@@ -72,7 +77,13 @@ agon_core::settings! {
         cost: String = "wholesale_{}".into();
         /// Columns of the displays, 0 to 1; empty if there are none.
         display: String = "display_{}".into();
-        /// How demand is estimated; if left out, as it forecasts best (maximum-likelihood where nothing can be compared).
+        /// The form of demand: logit, or log-log with cross effects; if left out, as it forecasts best, or logit where `method`
+        /// or `price_effect` is given.
+        form: Option<Shape> = None;
+        /// Whether demand has a trend and a yearly season; if left out, as it forecasts best, or not where `method` or
+        /// `price_effect` is given.
+        calendar: Option<bool> = None;
+        /// How a logit is estimated; if left out, as it forecasts best (maximum-likelihood where nothing can be compared).
         method: Option<Method> = None;
         /// Whether all products share one price effect; if left out, by-product, or as it forecasts best if `method` is
         /// left out too.

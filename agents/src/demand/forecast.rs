@@ -210,17 +210,14 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
 }
 
 impl Comparison {
-    /// The logits without a calendar, best forecast first: what a market can be made of.
-    pub fn logits(&self) -> impl Iterator<Item = (Method, PriceEffect)> {
-        self.rows.iter().filter(|row| !row.calendar).filter_map(|row| match row.form? {
-            Form::Logit(method, effect) => Some((method, effect)),
-            Form::LogLog => None,
-        })
+    /// What was fitted, and whether with trend and season, the best forecast first.
+    pub fn models(&self) -> impl Iterator<Item = (Form, bool)> {
+        self.rows.iter().filter_map(|row| Some((row.form?, row.calendar)))
     }
 
-    /// How well a logit forecast.
-    pub fn of(&self, method: Method, effect: PriceEffect) -> Option<&Row> {
-        self.rows.iter().find(|row| row.form == Some(Form::Logit(method, effect)) && !row.calendar)
+    /// How well a model forecast.
+    pub fn of(&self, form: Form, calendar: bool) -> Option<&Row> {
+        self.rows.iter().find(|row| row.form == Some(form) && row.calendar == calendar)
     }
 
     /// The forecasts that know nothing of prices and are no worse than a model's.

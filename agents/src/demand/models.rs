@@ -5,19 +5,18 @@
 //! effects. Each may have a trend and a yearly season, by the week's number in the calendar where dates are known.
 
 use super::{Method, NEVER, PriceEffect, Sales, checks};
-use std::f64::consts::TAU;
+use agon_core::calendar::trend_and_season;
 
-/// Weeks of a year.
-const YEAR: f64 = 365.25 / 7.0;
+mod draws;
+mod log_log;
+
+pub use draws::{Drawn, draws};
+use log_log::LogLog;
+
 /// Units that a product without sales counts as where a logarithm is taken.
 const FEWEST: f64 = 0.5;
 /// Steps in which Newton's method must have settled.
 const MOST_STEPS: usize = 60;
-/// The ridge penalty of standardised cross-price effects, a week of data. Cross effects are many and small.
-const CROSS_RIDGE: f64 = 0.2;
-/// The same of all other effects: it only keeps the solution unique.
-const RIDGE: f64 = 1e-6;
-
 /// One week as a forecast sees it. Lists have an entry a product.
 #[derive(Clone, Copy)]
 pub struct Week<'a> {
@@ -57,6 +56,9 @@ pub trait Model {
 
     /// How many coefficients were fitted.
     fn effects(&self) -> usize;
+
+    /// The coefficients, as a market takes them.
+    fn coefficients(&self) -> Drawn;
 }
 
 /// What can be fitted.
@@ -71,22 +73,26 @@ pub enum Form {
 impl Form {
     /// Fits the first weeks of a table; none where they say too little. `calendar`: with trend and season.
     pub fn fit(self, sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Box<dyn Model>> {
+        self.fit_weighted(sales, numbers, &vec![1.0; weeks], calendar)
+    }
+
+    /// The same where each week counts as often as its weight says.
+    pub fn fit_weighted(
+        self,
+        sales: &Sales,
+        numbers: &[f64],
+        weights: &[f64],
+        calendar: bool,
+    ) -> Option<Box<dyn Model>> {
         match self {
             Self::Logit(method, effect) => {
-                let weights = vec![1.0; weeks];
                 let logit =
-                    Logit::new(sales, numbers, &weights, effect, calendar).fit(sales, numbers, &weights, method)?;
+                    Logit::new(sales, numbers, weights, effect, calendar).fit(sales, numbers, weights, method)?;
                 Some(Box::new(logit))
             }
-            Self::LogLog => Some(Box::new(LogLog::fit(sales, numbers, weeks, calendar)?)),
+            Self::LogLog => Some(Box::new(LogLog::fit(sales, numbers, weights, calendar)?)),
         }
     }
-}
-
-/// Trend, sine and cosine of a week.
-fn calendar_of(number: f64, middle: f64) -> [f64; 3] {
-    let (sine, cosine) = (TAU * number / YEAR).sin_cos();
-    [(number - middle) / YEAR, sine, cosine]
 }
 
 fn finite(all: &[f64]) -> bool {
@@ -163,7 +169,7 @@ impl Logit {
             next += 1;
         }
         if let Some(middle) = self.calendar {
-            calendar_of(week.number, middle).into_iter().enumerate().for_each(|(i, x)| push(next + i, x));
+            trend_and_season(week.number, middle).into_iter().enumerate().for_each(|(i, x)| push(next + i, x));
         }
         row
     }
@@ -263,15 +269,6 @@ impl Logit {
         }
         None
     }
-
-    /// Coefficients as people know them: a_k, b_k, g.
-    pub fn coefficients(&self) -> Drawn {
-        let n = self.price.len();
-        let effect = |k: usize| self.theta[n + if self.one_effect { 0 } else { k }];
-        let display_effect = if self.shown { self.theta[n + self.price_columns()] } else { 0.0 };
-        let level = |k: usize| self.theta[k] + effect(k) * self.price[k] - display_effect * self.display[k];
-        Drawn { intercepts: (0..n).map(level).collect(), price_effects: (0..n).map(effect).collect(), display_effect }
-    }
 }
 
 fn times(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
@@ -296,152 +293,22 @@ impl Model for Logit {
     fn effects(&self) -> usize {
         self.theta.len()
     }
-}
 
-/// ln(units / customers) of each product, linear in the logs of all prices, its own display and the calendar: ridge
-/// regression in standardised columns, with a penalty on cross effects.
-struct LogLog {
-    /// The level and the coefficients of each product's columns.
-    products: Vec<(f64, Vec<f64>)>,
-    /// Means of the columns, each product's.
-    means: Vec<Vec<f64>>,
-    calendar: Option<f64>,
-    shown: bool,
-}
-
-impl LogLog {
-    fn columns(&self, week: Week<'_>, k: usize) -> Vec<f64> {
-        let mut columns: Vec<f64> = week.prices.iter().map(|p| p.max(1e-9).ln()).collect();
-        if self.shown {
-            columns.push(week.displays[k]);
+    fn coefficients(&self) -> Drawn {
+        let n = self.price.len();
+        let effect = |k: usize| self.theta[n + if self.one_effect { 0 } else { k }];
+        let display = if self.shown { self.theta[n + self.price_columns()] } else { 0.0 };
+        let level = |k: usize| self.theta[k] + effect(k) * self.price[k] - display * self.display[k];
+        let calendar = self.calendar.map(|_| self.theta[self.theta.len() - 3..].to_vec());
+        Drawn {
+            intercepts: (0..n).map(level).collect(),
+            price_effects: (0..n).map(effect).collect(),
+            display_effects: vec![display; n],
+            calendar: calendar.map_or(Vec::new(), |effects| vec![effects; n]),
+            middle: self.calendar.unwrap_or(0.0),
+            ..Drawn::default()
         }
-        columns.extend(self.calendar.iter().flat_map(|middle| calendar_of(week.number, *middle)));
-        columns
     }
-
-    fn fit(sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Self> {
-        let n = sales.names.len();
-        let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
-        let calendar = calendar.then(|| numbers[..weeks].iter().sum::<f64>() / weeks as f64);
-        let mut model = Self { products: Vec::new(), means: Vec::new(), calendar, shown };
-        for k in 0..n {
-            let there: Vec<usize> = (0..weeks).filter(|t| sales.present(*t, k)).collect();
-            let rows: Vec<Vec<f64>> = there.iter().map(|t| model.columns(Week::of(sales, numbers, *t), k)).collect();
-            let log_share = |t: &usize| (sales.units[*t][k].max(FEWEST) / sales.customers[*t]).ln();
-            let y: Vec<f64> = there.iter().map(log_share).collect();
-            if rows.is_empty() {
-                return None;
-            }
-            let (weeks, total) = (rows.len(), rows.len() as f64);
-            let count = rows[0].len();
-            // Own level, price, display and calendar are hardly penalised: they must be fewer than the weeks.
-            if weeks <= 2 + count - n {
-                return None;
-            }
-            let level = y.iter().sum::<f64>() / total;
-            let mean: Vec<f64> = (0..count).map(|c| rows.iter().map(|row| row[c]).sum::<f64>() / total).collect();
-            let size = |c: usize| {
-                let square = rows.iter().map(|row| (row[c] - mean[c]).powi(2)).sum::<f64>() / total;
-                if square > 1e-18 { square.sqrt() } else { 1.0 }
-            };
-            let sizes: Vec<f64> = (0..count).map(size).collect();
-            let (mut gram, mut right) = (vec![vec![0.0; count]; count], vec![0.0; count]);
-            for (row, y) in rows.iter().zip(&y) {
-                let z: Vec<f64> = (0..count).map(|c| (row[c] - mean[c]) / sizes[c]).collect();
-                for i in 0..count {
-                    right[i] += z[i] * (y - level);
-                    gram[i].iter_mut().zip(&z).for_each(|(g, x)| *g += z[i] * x);
-                }
-            }
-            for (i, line) in gram.iter_mut().enumerate() {
-                line[i] += total * if i < n && i != k { CROSS_RIDGE } else { RIDGE };
-            }
-            let solved = times(&checks::inverse(&gram).ok()?, &right);
-            let effects: Vec<f64> = solved.iter().zip(&sizes).map(|(b, s)| b / s).collect();
-            if !finite(&effects) {
-                return None;
-            }
-            model.products.push((level, effects));
-            model.means.push(mean);
-        }
-        Some(model)
-    }
-}
-
-impl Model for LogLog {
-    fn expected(&self, week: Week<'_>) -> Vec<f64> {
-        let one = |(k, (level, effects)): (usize, &(f64, Vec<f64>))| {
-            if week.lacks(k) {
-                return 0.0;
-            }
-            let columns = self.columns(week, k);
-            let moved: f64 = (0..effects.len()).map(|c| effects[c] * (columns[c] - self.means[k][c])).sum();
-            week.customers * (level + moved).min(0.0).exp()
-        };
-        self.products.iter().enumerate().map(one).collect()
-    }
-
-    fn effects(&self) -> usize {
-        self.products.iter().map(|(_, effects)| 1 + effects.len()).sum()
-    }
-}
-
-/// Coefficients of a logit as they may be: one draw.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Drawn {
-    /// a_k, a product each.
-    pub intercepts: Vec<f64>,
-    /// b_k, a product each.
-    pub price_effects: Vec<f64>,
-    /// g.
-    pub display_effect: f64,
-}
-
-/// Draws of a fitted logit's coefficients, from the circular block bootstrap (Politis and Romano 1992): blocks of
-/// neighbouring weeks, as many as the cube root of all, are drawn and demand is fitted again. What draws differ from the
-/// fit is widened by √(weeks / (weeks − coefficients)), as residuals of a fit are too small by so much. Fewer than
-/// `count` where weeks that were drawn say too little. Units of `seed`: any.
-pub fn draws(sales: &Sales, method: Method, effect: PriceEffect, count: usize, seed: u64) -> Vec<Drawn> {
-    use agon_core::rng::{Rng, Stream};
-    let weeks = sales.customers.len();
-    if checks::true_numbers(sales).is_err() || weeks == 0 {
-        return Vec::new();
-    }
-    let (numbers, even) = (vec![0.0; weeks], vec![1.0; weeks]);
-    let Some(whole) = Logit::new(sales, &numbers, &even, effect, false).fit(sales, &numbers, &even, method) else {
-        return Vec::new();
-    };
-    let center = whole.coefficients();
-    let wider = (weeks as f64 / (weeks - whole.effects()) as f64).sqrt();
-    let apart =
-        |at: &[f64], found: &[f64]| at.iter().zip(found).map(|(a, b)| a + wider * (b - a)).collect::<Vec<f64>>();
-    // Of several shops whole weeks are drawn, or whole shops where they are more.
-    let clusters = sales.clusters();
-    let block = (clusters.len() as f64).cbrt().ceil() as usize;
-    let mut rng = Rng::new(seed, Stream::Eval, 0);
-    let mut drawn = Vec::with_capacity(count);
-    for _ in 0..2 * count {
-        if drawn.len() == count {
-            break;
-        }
-        let mut weights = vec![0.0; weeks];
-        let mut left = clusters.len();
-        while left > 0 {
-            let first = rng.below(clusters.len() as u32) as usize;
-            (first..first + block.min(left))
-                .flat_map(|c| &clusters[c % clusters.len()])
-                .for_each(|t| weights[*t] += 1.0);
-            left -= block.min(left);
-        }
-        let Some(fit) = whole.clone().fit(sales, &numbers, &weights, method) else { continue };
-        let found = fit.coefficients();
-        drawn.push(Drawn {
-            intercepts: apart(&center.intercepts, &found.intercepts),
-            price_effects: apart(&center.price_effects, &found.price_effects),
-            display_effect: center.display_effect + wider * (found.display_effect - center.display_effect),
-        });
-    }
-    drawn
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ fn the_true_model_forecasts_best() {
     let sales = market(120, &[0.4, 2.0, 1.0], 0.2, 3);
     let found = compare(&sales, &[]).unwrap();
     assert_eq!((found.weeks, found.origins), (60, 12));
-    let (method, effect) = found.logits().next().unwrap();
-    assert_eq!(effect, PriceEffect::ByProduct, "{found:?}");
-    let best = found.of(method, effect).unwrap();
+    let (form, calendar) = found.models().next().unwrap();
+    let Form::Logit(method, PriceEffect::ByProduct) = form else { panic!("{found:?}") };
+    let best = found.of(form, calendar).unwrap();
     assert!(found.unbeaten(best).is_empty() && (0.82..0.97).contains(&best.coverage), "{best:?}");
-    let common = found.of(method, PriceEffect::Common).unwrap();
+    let common = found.of(Form::Logit(method, PriceEffect::Common), false).unwrap();
     assert!(best.wape < common.wape && best.log_score < common.log_score, "{found:?}");
     assert!(found.rows.windows(2).all(|pair| pair[0].wape <= pair[1].wape));
 }
@@ -24,7 +24,7 @@ fn prices_that_do_not_matter_beat_nobody() {
         let sales = market(40, &[0.0, 0.0], 0.5, 20 + seed);
         let sales = Sales { displays: vec![vec![0.0; 2]; 40], ..sales };
         let all = compare(&sales, &[]).unwrap();
-        let row = all.of(Method::Likelihood, PriceEffect::ByProduct).unwrap();
+        let row = all.of(Form::Logit(Method::Likelihood, PriceEffect::ByProduct), false).unwrap();
         found += usize::from(!all.unbeaten(row).is_empty());
     }
     assert!(found >= 4, "{found} of 6");
@@ -37,7 +37,7 @@ fn later_weeks_change_no_forecast() {
     let mut cut = sales.clone();
     cut.units[39] = vec![1.0, 1.0];
     let [one, other] = [&sales, &cut].map(|s| compare(s, &[]).unwrap());
-    let last = |c: &Comparison| c.of(Method::LeastSquares, PriceEffect::Common).unwrap().wape;
+    let last = |c: &Comparison| c.of(Form::Logit(Method::LeastSquares, PriceEffect::Common), false).unwrap().wape;
     assert_ne!(last(&one), last(&other));
     let model =
         |s: &Sales| Form::LogLog.fit(s, &[0.0; 40], 38, false).unwrap().expected(Week::of(&sales, &[0.0; 40], 38));

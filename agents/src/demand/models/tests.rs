@@ -1,6 +1,8 @@
 use super::super::{Method, PriceEffect, Sales, fit};
 use super::*;
+use agon_core::calendar::YEAR;
 use agon_core::rng::{Rng, Stream};
+use std::f64::consts::TAU;
 
 /// Sales of a known logit: expected ones, moved week by week by noise in utility.
 pub fn market(weeks: usize, effects: &[f64], noise: f64, seed: u64) -> Sales {
@@ -34,7 +36,7 @@ fn both_routes_to_a_logit_agree() {
                 assert!((own.intercepts[k] - wanted.intercepts[k].value).abs() < 1e-5, "{method:?} {own:?}");
                 assert!((own.price_effects[k] - wanted.price_effects[k].value).abs() < 1e-5, "{method:?} {own:?}");
             }
-            assert!((own.display_effect - wanted.display_effect.value).abs() < 1e-5, "{method:?} {own:?}");
+            assert!((own.display_effects[0] - wanted.display_effect.value).abs() < 1e-5, "{method:?} {own:?}");
         }
     }
 }
@@ -78,11 +80,11 @@ fn draws_spread_as_estimates_do() {
             let sales = market(60, &[1.0, 1.5], 0.4, 100 + seed);
             estimates.push(fit(&sales, method, PriceEffect::ByProduct).unwrap().price_effects[0].value);
             if seed < 10 {
-                let drawn = draws(&sales, method, PriceEffect::ByProduct, 60, seed);
+                let drawn = draws(&sales, &[0.0; 60], (Form::Logit(method, PriceEffect::ByProduct), false), 60, seed);
                 assert_eq!(drawn.len(), 60);
                 assert_eq!(
                     drawn,
-                    draws(&sales, method, PriceEffect::ByProduct, 60, seed),
+                    draws(&sales, &[0.0; 60], (Form::Logit(method, PriceEffect::ByProduct), false), 60, seed),
                     "the same seed, the same draws"
                 );
                 within += spread(&drawn.iter().map(|d| d.price_effects[0]).collect::<Vec<_>>()) / 10.0;
@@ -91,4 +93,35 @@ fn draws_spread_as_estimates_do() {
         let ratio = within / spread(&estimates);
         assert!((0.75..1.3).contains(&ratio), "{method:?}: {ratio}");
     }
+}
+
+/// A log-log shop's coefficients come back, as a market takes them: they sell as many units as were sold.
+#[test]
+fn log_log_coefficients_sell_what_was_sold() {
+    let mut sales = market(200, &[1.0, 1.5], 0.0, 2);
+    let mut rng = Rng::new(9, Stream::Env, 0);
+    for (t, units) in sales.units.iter_mut().enumerate() {
+        let p = &sales.prices[t];
+        *units = vec![900.0 * p[0].powf(-2.5) * p[1].powf(0.4), 700.0 * p[1].powf(-1.5)];
+        units.iter_mut().for_each(|u| *u *= (0.5 * rng.normal()).exp());
+    }
+    let numbers: Vec<f64> = (0..200).map(f64::from).collect();
+    let found = Form::LogLog.fit(&sales, &numbers, 200, true).unwrap().coefficients();
+    assert!((found.elasticities[0][0] + 2.5).abs() < 0.4 && (found.elasticities[1][1] + 1.5).abs() < 0.4, "{found:?}");
+    let mut sold = [[0.0; 2]; 2];
+    for (t, number) in numbers.iter().enumerate() {
+        let now = trend_and_season(*number, found.middle);
+        for (k, [expected, units]) in sold.iter_mut().enumerate() {
+            let moved: f64 = (0..2).map(|j| found.elasticities[k][j] * sales.prices[t][j].ln()).sum();
+            let season: f64 = found.calendar[k].iter().zip(now).map(|(e, x)| e * x).sum();
+            let display = found.display_effects[k] * sales.displays[t][k];
+            *expected += 20_000.0 * (found.intercepts[k] + moved + season + display).exp();
+            *units += sales.units[t][k];
+        }
+    }
+    for [expected, units] in sold {
+        assert!((expected / units - 1.0).abs() < 1e-9, "{expected} {units}");
+    }
+    // e^(0.5 z) has a variance of e^0.25 − 1 beside its squared mean.
+    assert!((found.dispersion[0] - (0.25f64.exp() - 1.0)).abs() < 0.12, "{found:?}");
 }

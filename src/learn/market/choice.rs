@@ -1,0 +1,317 @@
+//! Which demand a market is made of, what is known of it, and which products are not priced because too little is.
+
+use crate::sales::{FitSettings, SalesTable, Shape};
+use agon_agents::demand::forecast::{self, Comparison};
+use agon_agents::demand::models::{self, Drawn, Form};
+use agon_agents::demand::{self, Estimate, Fit, Method, PriceEffect};
+use agon_core::settings::{Setting, Settings};
+use serde_json::{Map, Value, json};
+
+/// Demands drawn for the error of estimation, where the scenario does not say how many.
+const DRAWS: u64 = 200;
+/// Their seed: the same table gives the same draws.
+const SEED: u64 = 1_000_003;
+
+/// Half the width of a 95 % interval of a normal distribution, in standard deviations.
+const HALF_95: f64 = 1.959_964;
+
+/// A demand that was chosen and fitted.
+pub(super) struct Chosen {
+    pub form: Form,
+    /// Whether it has a trend and a season.
+    pub calendar: bool,
+    pub price_effects: Vec<Estimate>,
+    /// Own-price elasticities.
+    elasticities: Vec<Estimate>,
+    coefficients: Drawn,
+    /// Of a logit without a calendar.
+    fit: Option<Fit>,
+    draws: Vec<Drawn>,
+    /// Products that are held at their charged prices, and why.
+    held: Vec<(String, String)>,
+    /// Whether all products would have to be held.
+    pub unknown: bool,
+}
+
+/// What a scenario asks for; what it leaves open is chosen by forecasts.
+struct Asked {
+    shape: Option<Shape>,
+    method: Option<Method>,
+    effect: Option<PriceEffect>,
+    calendar: Option<bool>,
+}
+
+impl Asked {
+    fn of(settings: &FitSettings, env: &Map<String, Value>) -> Result<Self, String> {
+        let logit = settings.method.is_some() || settings.price_effect.is_some();
+        if logit && settings.form == Some(Shape::LogLog) {
+            return Err("[fit] method and price_effect are of a logit: leave them out with form = \"log-log\"".into());
+        }
+        // Parts of the market that only a logit has, or that are a calendar of its own.
+        let part = ["price_effects", "intercepts", "display_effects", "rival", "reference_effect"];
+        let own = part.iter().any(|key| env.contains_key(*key));
+        let shape = match env.get("demand").and_then(Value::as_str) {
+            Some("log-log") => Some(Shape::LogLog),
+            Some(_) => Some(Shape::Logit),
+            None => settings.form.or((logit || own).then_some(Shape::Logit)),
+        };
+        let without = logit || own || env.contains_key("seasons") || env.contains_key("calendar_effects");
+        Ok(Self {
+            shape,
+            method: settings.method,
+            effect: settings.price_effect,
+            calendar: settings.calendar.or(without.then_some(false)),
+        })
+    }
+
+    fn takes(&self, form: Form, calendar: bool) -> bool {
+        let fits = match form {
+            Form::LogLog => self.shape != Some(Shape::Logit),
+            Form::Logit(method, effect) => {
+                self.shape != Some(Shape::LogLog)
+                    && self.method.is_none_or(|wanted| wanted == method)
+                    && self.effect.is_none_or(|wanted| wanted == effect)
+            }
+        };
+        fits && self.calendar.is_none_or(|wanted| wanted == calendar)
+    }
+
+    /// What is taken where nothing can be compared, or a method is asked for.
+    fn first(&self) -> (Form, bool) {
+        let (method, effect) =
+            (self.method.unwrap_or(Method::Likelihood), self.effect.unwrap_or(PriceEffect::ByProduct));
+        let form = if self.shape == Some(Shape::LogLog) { Form::LogLog } else { Form::Logit(method, effect) };
+        (form, self.calendar.unwrap_or(false))
+    }
+}
+
+impl Chosen {
+    /// Fits as the scenario says, or, where it does not, as forecasts best among what a market can be made of.
+    pub fn of(
+        table: &SalesTable,
+        settings: &FitSettings,
+        env: &Map<String, Value>,
+        comparison: Option<&Comparison>,
+    ) -> Result<Self, String> {
+        let asked = Asked::of(settings, env)?;
+        let count = env.get("draws").and_then(Value::as_u64).filter(|n| (1..=10_000).contains(n)).unwrap_or(DRAWS);
+        if asked.method.is_none() {
+            let models = comparison.into_iter().flat_map(Comparison::models);
+            for (form, calendar) in models.filter(|(form, calendar)| asked.takes(*form, *calendar)) {
+                match Self::fitted(table, form, calendar, count) {
+                    Ok(chosen) if !chosen.unknown => return Ok(chosen),
+                    _ => {}
+                }
+            }
+        }
+        let (form, calendar) = asked.first();
+        Self::fitted(table, form, calendar, count)
+    }
+
+    fn fitted(table: &SalesTable, form: Form, calendar: bool, count: u64) -> Result<Self, String> {
+        let (sales, names) = (&table.sales, &table.sales.names);
+        let numbers: Vec<f64> = table.weeks.iter().map(|week| f64::from(*week)).collect();
+        // Forecasts take half a unit for none; a market is not made of that.
+        let logarithms = !matches!(form, Form::Logit(Method::Likelihood, _));
+        let sold_none = |t: usize| (0..names.len()).find(|k| sales.present(t, *k) && sales.units[t][*k] <= 0.0);
+        let empty = (0..sales.units.len()).find(|t| logarithms && sold_none(*t).is_some());
+        if let Some(t) = empty.filter(|_| calendar || form == Form::LogLog) {
+            let k = sold_none(t).unwrap_or(0);
+            let (week, name) = (&sales.labels[t], &names[k]);
+            return Err(format!(
+                "{week}: no sales of {name}, and {} needs the logarithm",
+                forecast::name(form, calendar)
+            ));
+        }
+        let fit = match form {
+            Form::Logit(method, effect) if !calendar => {
+                let fit = demand::fit(sales, method, effect).map_err(|e| e.to_string())?;
+                upward(fit.wrong_prices(names).map(|(name, b)| format!("{name} ({b})")))?;
+                Some(fit)
+            }
+            _ => None,
+        };
+        let coefficients = match &fit {
+            Some(fit) => Drawn {
+                intercepts: fit.intercepts.iter().map(|e| e.value).collect(),
+                price_effects: fit.price_effects.iter().map(|e| e.value).collect(),
+                display_effects: vec![fit.display_effect.value; names.len()],
+                ..Drawn::default()
+            },
+            None => form
+                .fit(sales, &numbers, sales.customers.len(), calendar)
+                .ok_or_else(|| format!("the data say too little for {}", forecast::name(form, calendar)))?
+                .coefficients(),
+        };
+        let wrong = coefficients.price_effects.iter().zip(names).filter(|(b, _)| **b <= 0.0);
+        upward(wrong.map(|(b, name)| format!("{name} ({b:.3})")))?;
+        let draws = models::draws(sales, &numbers, (form, calendar), count as usize, SEED);
+        let own = |of: &Drawn, k: usize| of.elasticity(sales, k, k);
+        let n = names.len();
+        let elasticities = match &fit {
+            Some(fit) => fit.elasticities.clone(),
+            None => (0..n).map(|k| spread(own(&coefficients, k), draws.iter().map(|d| own(d, k)))).collect(),
+        };
+        let price_effects = match &fit {
+            Some(fit) => fit.price_effects.clone(),
+            None if form == Form::LogLog => Vec::new(),
+            None => {
+                let effect = |k: usize| spread(coefficients.price_effects[k], draws.iter().map(|d| d.price_effects[k]));
+                (0..n).map(effect).collect()
+            }
+        };
+        let mut held = Vec::new();
+        for (name, e) in names.iter().zip(&elasticities) {
+            let why = if e.value + HALF_95 * e.error >= 0.0 {
+                "may as well be zero: nothing is known of other prices"
+            } else if form == Form::LogLog && e.value >= -1.0 {
+                "is not below -1, so that it has no finite best price"
+            } else {
+                continue;
+            };
+            held.push((name.clone(), format!("its own-price elasticity {e} {why}")));
+        }
+        // A market without a price to set is none: it is made, and doubted.
+        let unknown = held.len() == n;
+        if unknown {
+            held.clear();
+        }
+        Ok(Self { form, calendar, price_effects, elasticities, coefficients, fit, draws, held, unknown })
+    }
+
+    /// Settings of the market, but for what the scenario has of its own.
+    pub fn settings(&self, env: &Map<String, Value>) -> Vec<(&'static str, Value)> {
+        let c = &self.coefficients;
+        let mut found = vec![("intercepts", json!(c.intercepts)), ("display_effects", json!(c.display_effects))];
+        match self.form {
+            Form::Logit(..) => found.push(("price_effects", json!(c.price_effects))),
+            Form::LogLog => found.extend([
+                ("demand", Shape::LogLog.to_value()),
+                ("elasticities", json!(c.elasticities)),
+                ("dispersion", json!(c.dispersion)),
+            ]),
+        }
+        if self.calendar {
+            found.extend([("calendar_effects", json!(c.calendar)), ("calendar_middle", json!(c.middle))]);
+        }
+        if !self.held.is_empty() {
+            found.push(("held", self.held.iter().map(|(name, _)| name.as_str()).collect()));
+        }
+        // Draws are of the whole fit, and say nothing of coefficients of one's own.
+        if !["intercepts", "price_effects", "display_effects"].iter().any(|key| env.contains_key(*key)) {
+            let column = |of: &dyn Fn(&Drawn) -> Vec<f64>| json!(self.draws.iter().map(of).collect::<Vec<_>>());
+            found.push(("drawn_intercepts", column(&|d| d.intercepts.clone())));
+            found.push(("drawn_display_effects", column(&|d| d.display_effects.clone())));
+            match self.form {
+                Form::Logit(..) => found.push(("drawn_price_effects", column(&|d| d.price_effects.clone()))),
+                Form::LogLog => found.push(("drawn_elasticities", column(&|d| d.elasticities.concat()))),
+            }
+            if self.calendar {
+                found.push(("drawn_calendar_effects", column(&|d| d.calendar.concat())));
+            }
+        }
+        found
+    }
+
+    /// What was fitted, for people.
+    pub fn lines(&self, names: &[String]) -> Vec<String> {
+        let name = forecast::name(self.form, self.calendar);
+        let (quality, errors) = match (&self.fit, self.form) {
+            (Some(fit), Form::Logit(Method::LeastSquares, _)) => {
+                (format!(" R² {:.3};", fit.quality), "clustered by week")
+            }
+            (Some(fit), _) => (format!(" log-likelihood {:.6} a customer;", fit.quality), "clustered by week"),
+            (None, _) => (String::new(), "of demands drawn by blocks of weeks"),
+        };
+        let what = if self.price_effects.is_empty() { "" } else { "price effects and " };
+        let mut lines = vec![format!("  {name}:{quality} {what}own-price elasticities (± standard errors, {errors}):")];
+        let wide = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+        for (k, (name, e)) in names.iter().zip(&self.elasticities).enumerate() {
+            let b = self.price_effects.get(k).map_or(String::new(), |b| format!("{b:<20} "));
+            lines.push(format!("    {name:<wide$}  {b}elasticity {e}"));
+        }
+        let remarks = match &self.fit {
+            Some(fit) => {
+                if fit.display_effect.error > 0.0 {
+                    lines.push(format!("    display effect, the same for all: {}", fit.display_effect));
+                }
+                fit.remarks.clone()
+            }
+            None => Vec::new(),
+        };
+        lines.extend(remarks.iter().map(|r| format!("  note: {r}")));
+        lines.extend(sentences(&self.held).into_iter().map(|sentence| format!("  held: {sentence}")));
+        if self.form == Form::LogLog {
+            lines.push(
+                "  note: log-log demand is believed between the lowest and the highest price charged, no further"
+                    .into(),
+            );
+        }
+        lines
+    }
+
+    /// The same as data.
+    pub fn json(&self, settings: &FitSettings, table: &SalesTable) -> Value {
+        let (method, effect) = match self.form {
+            Form::Logit(method, effect) => (Some(method), Some(effect)),
+            Form::LogLog => (None, None),
+        };
+        let of = FitSettings { method, price_effect: effect, ..settings.clone() };
+        let c = &self.coefficients;
+        let remarks = self.fit.iter().flat_map(|fit| fit.remarks.clone());
+        let all = |list: &[Estimate]| list.iter().map(|e| json!([e.value, e.error])).collect::<Vec<_>>();
+        let errors = |value: &[f64], of: &dyn Fn(&Drawn, usize) -> f64| -> Vec<Estimate> {
+            value.iter().enumerate().map(|(k, x)| spread(*x, self.draws.iter().map(|d| of(d, k)))).collect()
+        };
+        let intercepts = match &self.fit {
+            Some(fit) => fit.intercepts.clone(),
+            None => errors(&c.intercepts, &|d, k| d.intercepts[k]),
+        };
+        let display = match &self.fit {
+            Some(fit) => json!([fit.display_effect.value, fit.display_effect.error]),
+            None => json!(all(&errors(&c.display_effects, &|d, k| d.display_effects[k]))),
+        };
+        json!({
+            "settings": of.write(),
+            "model": forecast::name(self.form, self.calendar),
+            "method": method.map(|method| method.to_value()),
+            "products": table.sales.names,
+            "rows": table.sales.labels,
+            "weeks_kept": table.weeks.len(),
+            "left_out": table.left_out,
+            "remarks": table.remarks.iter().cloned().chain(remarks).collect::<Vec<_>>(),
+            "held": sentences(&self.held),
+            "intercepts": all(&intercepts),
+            "price_effects": all(&self.price_effects),
+            "elasticities": all(&self.elasticities),
+            "display_effect": display,
+            "cross_elasticities": c.elasticities,
+            "calendar": c.calendar,
+            "dispersion": c.dispersion,
+            "quality": self.fit.as_ref().map(|fit| fit.quality),
+            "gradient": self.fit.as_ref().map(|fit| fit.gradient),
+        })
+    }
+}
+
+/// An estimate with the spread of its draws for an error.
+fn spread(value: f64, draws: impl Iterator<Item = f64>) -> Estimate {
+    let draws: Vec<f64> = draws.collect();
+    let mean = draws.iter().sum::<f64>() / draws.len().max(1) as f64;
+    let square = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (draws.len() as f64 - 1.0).max(1.0);
+    Estimate { value, error: square.sqrt() }
+}
+
+fn sentences(held: &[(String, String)]) -> Vec<String> {
+    held.iter().map(|(name, why)| format!("{name} at its charged prices: {why}")).collect()
+}
+
+fn upward(names: impl Iterator<Item = String>) -> Result<(), String> {
+    let names: Vec<String> = names.collect();
+    let how = "no best price exists for them; try price_effect = \"common\", method = \"maximum-likelihood\", or leave them out with `products`";
+    if names.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("sales would rise with the price of {}: {how}", names.join(", ")))
+    }
+}
