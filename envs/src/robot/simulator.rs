@@ -126,7 +126,7 @@ pub trait Robot: Sized + Send + Sync + 'static {
     fn terminated(&self, _now: Look<'_>) -> bool {
         false
     }
-    /// See [`States::measures`].
+    /// See [`Inspect::measures`].
     fn measures(&self) -> &[Measure] {
         &[]
     }
