@@ -32,7 +32,7 @@ pub enum Command {
     Predict(Predict),
     /// Prices from a table of sales: make a scenario of any table; say what a trained run recommends for a week, and why
     #[command(
-        after_help = "Examples:\n  agon price init sales.csv\n  agon train sales.toml\n  agon price runs/sales/001 --week 2026-03-02 --export prices.html\n  agon price runs/pricing/tuna/001 --set price.can-3=0.79"
+        after_help = "Examples:\n  agon price init sales.csv\n  agon price runs/sales/001 --week 2026-03-02 --export prices.html\n  agon price runs/pricing/tuna/001 --set price.can-3=0.79"
     )]
     Price(Price),
     /// Play players against each other and rate them

@@ -155,11 +155,13 @@ fn what_is_missing_leaves_the_rest() {
         "1 rows with an empty shelf",
         "Cola at 90, its median 2.2",
         "products are missing in 17 of 120 places",
-        "customers are a guess, 2 times the largest week",
-        "20 times: mean elasticity",
+        "customers are a guess, 2 times the largest week; the prices of log-log demand do not depend on it",
     ] {
         assert!(told.contains(part), "{part} in {told}");
     }
+    let logit = ["eval", "myopic", "--scenario", "gaps.toml", "--episodes", "2", "--set", "fit.form=\"logit\""];
+    let told = String::from_utf8(agon(dir.path(), &logit).stderr).unwrap();
+    assert!(told.contains("20 times: mean elasticity"), "{told}");
     // The same in columns: blanks and returns leave out a product's week.
     let rows: String = (0..30)
         .map(|t| {
