@@ -1,8 +1,7 @@
 //! HDBSCAN (Campello, Moulavi and Sander 2013; McInnes and Healy 2017): clusters of any shape by density, and rows that
 //! belong to none. It takes the distances of all pairs of rows and keeps none of them.
 //!
-//! Written here because crates of it (petal-clustering, hdbscan) give neither probabilities nor the clusters of new rows, and
-//! cannot be stopped.
+//! Written here for what Agon needs beside labels: probabilities, the clusters of new rows, and an end when asked to stop.
 
 use super::{Found, Learner, Shape, numbers, pool, rows_of_part, so_many, squared, tensor};
 use crate::agent::{AgentError, Saved, Stop, go_on};

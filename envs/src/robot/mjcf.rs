@@ -285,7 +285,7 @@ impl Robot for Mjcf {
 
     fn check(&self, memory: &[f64]) -> Result<(), String> {
         within("an episode's age", memory[AGE], 0.0, OLDEST)?;
-        ensure(memory[AGE].fract() == 0.0, "an episode's age is a whole number")?;
+        ensure(memory[AGE].fract() == 0.0, "an episode's age is an integer")?;
         within("what was tracked", memory[TRACKED], 0.0, memory[AGE])?;
         self.set.command.check(memory)?;
         self.randomization.check(memory)?;

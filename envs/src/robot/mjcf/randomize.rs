@@ -128,7 +128,7 @@ impl Randomization {
             within(key, memory[at], low, high)?;
         }
         within("latency", memory[LATENCY], self.set.latency.0, self.set.latency.1)?;
-        ensure(memory[LATENCY].fract() == 0.0, "latency is a whole number")
+        ensure(memory[LATENCY].fract() == 0.0, "latency is an integer")
     }
 
     /// Makes `own` what an episode's memory says; `model` is the one that was read. With masses their sums change as
