@@ -227,6 +227,9 @@ pub struct Eval {
     /// Write the measures (prices, units, …) step by step, as means over the episodes
     #[arg(long, value_name = "FILE.csv", conflicts_with = "positions")]
     pub path: Option<PathBuf>,
+    /// Save the episodes in this folder, to be replayed or learned from
+    #[arg(long, value_name = "FOLDER", conflicts_with = "positions")]
+    pub record: Option<PathBuf>,
     /// The device of the networks; auto takes a GPU where there is one
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,

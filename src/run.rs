@@ -205,14 +205,10 @@ impl Run {
 
     /// Saves an episode.
     pub fn save_episode(&self, name: &str, episode: &Episode) -> Outcome<PathBuf> {
-        let mut text = json!(episode.header).to_string() + "\n";
-        for step in &episode.steps {
-            text += &(json!(step).to_string() + "\n");
-        }
         // They may have been cleared away. Where the run itself is gone, this fails too, and the next line says so.
         let _ = fs::create_dir(self.path("episodes"));
         let name = format!("episodes/{name}.jsonl");
-        self.write(&name, &text)?;
+        self.write(&name, &episode_text(episode))?;
         Ok(self.path(&name))
     }
 
@@ -223,6 +219,13 @@ impl Run {
         all.sort();
         all
     }
+}
+
+/// The lines of an episode's file.
+pub fn episode_text(episode: &Episode) -> String {
+    let mut text = json!(episode.header).to_string() + "\n";
+    episode.steps.iter().for_each(|step| text += &(json!(step).to_string() + "\n"));
+    text
 }
 
 /// The step that a checkpoint's folder is of, and which of several it is: `4096`, or `4096-2` in older runs.

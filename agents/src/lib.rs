@@ -55,6 +55,7 @@ pub mod supervised;
 pub mod tabular;
 pub mod train;
 pub mod unsupervised;
+pub mod world;
 
 pub use agent::{Agent, AgentError};
 pub use tch::Device;

@@ -3,7 +3,7 @@
 pub mod actor_critic;
 pub mod collector;
 mod normed;
-mod perceptron;
+pub(crate) mod perceptron;
 pub mod sac;
 pub mod td3;
 pub mod xqc;

@@ -24,6 +24,8 @@ use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
 use crate::unsupervised::training::Unsupervised;
 use crate::unsupervised::{self, autoencoder, gmm, hdbscan, isolation_forest, kmeans, mahalanobis, pca};
+use crate::world::{self, WorldModel};
+use agon_core::Spec;
 use agon_core::settings::{Declared, Issue, Settings};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -169,6 +171,8 @@ pub enum Data {
     Table(Box<Dataset>),
     /// Pictures with their classes, divided into parts.
     Pictures(Arc<PictureSet>),
+    /// Recorded episodes of an environment with this spec, and the number of threads.
+    Episodes(Spec, Arc<Vec<Demonstration>>, usize),
 }
 
 /// What a training without an environment starts with.
@@ -182,36 +186,42 @@ pub struct DataStart {
 }
 
 impl Data {
+    /// An error: the model learns from something else, which `needed` names.
+    fn unfit<T>(&self, what: &str, needed: &str) -> Result<T, AgentError> {
+        let given = match self {
+            Self::Sales(..) => "[fit]",
+            Self::Table(_) => "[data]",
+            Self::Pictures(_) => "[pictures]",
+            Self::Episodes(..) => "[env]",
+        };
+        Err(Issue::value("kind", format!("learns from {what}: it needs {needed} in the place of {given}")).into())
+    }
+
     fn sales(self) -> Result<(Sales, [f64; 2]), AgentError> {
         match self {
             Self::Sales(sales, kept_back) => Ok((*sales, kept_back)),
-            Self::Table(_) => {
-                Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [data]").into())
-            }
-            Self::Pictures(_) => {
-                Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [pictures]").into())
-            }
+            other => other.unfit("sales", "[fit]"),
         }
     }
 
     fn table(self) -> Result<Box<Dataset>, AgentError> {
         match self {
             Self::Table(table) => Ok(table),
-            Self::Sales(..) => {
-                Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [fit]").into())
-            }
-            Self::Pictures(_) => {
-                Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [pictures]").into())
-            }
+            other => other.unfit("a table", "[data]"),
         }
     }
 
     fn pictures(self) -> Result<Arc<PictureSet>, AgentError> {
         match self {
             Self::Pictures(pictures) => Ok(pictures),
-            Self::Table(_) | Self::Sales(..) => {
-                Err(Issue::value("kind", "learns from pictures: it needs [pictures]").into())
-            }
+            other => other.unfit("pictures", "[pictures]"),
+        }
+    }
+
+    fn episodes(self) -> Result<(Spec, Arc<Vec<Demonstration>>, usize), AgentError> {
+        match self {
+            Self::Episodes(spec, episodes, threads) => Ok((spec, episodes, threads)),
+            other => other.unfit("recorded episodes", "[env]"),
         }
     }
 }
@@ -308,6 +318,18 @@ pub const MODELS: &[Model] = &[
         resolve: |table| Ok(read::<mlp::Config>(table)?.write()),
         start: |table, start| supervised(family::MLP, table, start),
         family: Some(family::MLP),
+    },
+    Model {
+        kind: "world",
+        about: "A simulator learned from recorded episodes, an ensemble of networks: agents train in it as model/learned",
+        verified: "a linear system in closed form; agents trained in it play the real one (docs/world-models.md)",
+        declared: world::Config::declared,
+        resolve: |table| Ok(read::<world::Config>(table)?.write()),
+        start: |table, DataStart { data, steps, seed }| {
+            let (spec, episodes, threads) = data.episodes()?;
+            Ok(Box::new(WorldModel::new(read(table)?, &spec, &episodes, [steps, seed], threads)?))
+        },
+        family: None,
     },
     Model {
         kind: "cnn",

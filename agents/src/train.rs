@@ -4,6 +4,7 @@ use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use crate::demand::Estimate;
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
+use agon_core::world::World;
 use agon_core::{ActionSpec, Actions, EpisodeEnd, Metric, Scene, Status, VecEnv, View};
 use agon_search::Evaluate;
 use agon_search::self_play::Rules;
@@ -130,6 +131,11 @@ pub trait Training {
 
     /// The network as it is now, in its own memory, where it evaluates positions of a game.
     fn network(&self) -> Option<Box<dyn Evaluate>> {
+        None
+    }
+
+    /// The simulator that was learned so far, where one is.
+    fn world(&self) -> Option<World> {
         None
     }
 

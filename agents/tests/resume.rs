@@ -9,7 +9,7 @@ use agon_agents::train::{Start, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::game::Visit;
 use agon_core::policy::Policy;
-use agon_core::{ActionBuf, Game};
+use agon_core::{ActionBuf, ActionSpec, Game};
 use agon_search::Evaluate;
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value, json};
@@ -117,8 +117,8 @@ fn a_start_from_a_clone_resumes_exactly() {
     let episodes = vec![
         Demonstration {
             obs: vec![0.5; 60],
-            mask: Vec::new(),
-            actions: ActionBuf::Continuous((0..20).map(|k| (k as f32).sin()).collect())
+            actions: ActionBuf::Continuous((0..20).map(|k| (k as f32).sin()).collect()),
+            ..Demonstration::new(&ActionSpec::discrete(0..2))
         };
         8
     ];

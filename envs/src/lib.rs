@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 pub mod classic;
 pub mod games;
+pub mod model;
 pub mod pricing;
 pub mod robot;
 
@@ -12,6 +13,7 @@ pub fn registry() -> Vec<Entry> {
     let families = [
         classic::ENTRIES,
         games::ENTRIES,
+        model::ENTRIES,
         pricing::ENTRIES,
         robot::PLAIN,
         #[cfg(feature = "mujoco")]

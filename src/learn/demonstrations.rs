@@ -1,14 +1,14 @@
 //! Recorded episodes as something to learn from: found, simulated again, and copied into the run. An episode file holds
 //! actions and hashes of states; observations come from the simulator, which must come through the same states.
 
-use agon::run::{Run, read_episode};
+use agon::run::{Run, episode_text, read_episode};
 use agon::{Failure, Outcome};
 use agon_agents::on_policy::clone::Demonstration;
 use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
 use agon_core::rng::Stream;
 use agon_core::{Actions, Entry, Spec};
-use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The name of the episodes' copy in a run's folder.
 pub const COPY: &str = "demonstrations.jsonl";
@@ -16,20 +16,21 @@ pub const COPY: &str = "demonstrations.jsonl";
 /// Episodes to learn from, and all their lines.
 #[derive(Debug, Default)]
 pub struct Demonstrations {
-    pub episodes: Vec<Demonstration>,
+    pub episodes: Arc<Vec<Demonstration>>,
     pub text: String,
 }
 
-/// Reads all that `data` names, for an environment.
-pub fn read(data: &[String], folder: &Path, env: &Entry, spec: &Spec) -> Outcome<Demonstrations> {
+/// Reads all that `data`, the setting `key`, names, for an environment.
+pub fn read(data: &[String], key: &str, folder: &Path, env: &Entry, spec: &Spec) -> Outcome<Demonstrations> {
     if data.is_empty() {
-        let message = "agent.data names no recorded episodes: a run such as --set 'agent.data=[\"runs/classic/cartpole/001\"]', \
-                       or files of episodes";
-        return Err(Failure::Input(message.into()));
+        return Err(Failure::Input(format!(
+            "{key} names no recorded episodes: a run such as --set '{key}=[\"runs/classic/cartpole/001\"]', or files of \
+             episodes"
+        )));
     }
-    let mut all = Demonstrations::default();
+    let (mut episodes, mut text) = (Vec::new(), String::new());
     for name in data {
-        for file in files(name, folder)? {
+        for file in files(name, key, folder)? {
             let whole = if is_copy(&file) { read_copy(&file)? } else { vec![read_episode(&file)?] };
             for (i, episode) in whole.iter().enumerate() {
                 let place = if whole.len() > 1 {
@@ -37,16 +38,14 @@ pub fn read(data: &[String], folder: &Path, env: &Entry, spec: &Spec) -> Outcome
                 } else {
                     file.display().to_string()
                 };
-                all.episodes
-                    .push(simulate(episode, env, spec).map_err(|why| Failure::Input(format!("{place}: {why}")))?);
-                all.text += &(json!(episode.header).to_string() + "\n");
-                episode.steps.iter().for_each(|step| all.text += &(json!(step).to_string() + "\n"));
+                episodes.push(simulate(episode, env, spec).map_err(|why| Failure::Input(format!("{place}: {why}")))?);
+                text += &episode_text(episode);
             }
         }
     }
-    let steps: usize = all.episodes.iter().map(|e| e.actions.len()).sum();
-    agon::tell!("{} recorded episodes with {steps} actions", all.episodes.len());
-    Ok(all)
+    let steps: usize = episodes.iter().map(|e| e.actions.len()).sum();
+    agon::tell!("{} recorded episodes with {steps} actions", episodes.len());
+    Ok(Demonstrations { episodes: Arc::new(episodes), text })
 }
 
 fn is_copy(file: &Path) -> bool {
@@ -54,7 +53,7 @@ fn is_copy(file: &Path) -> bool {
 }
 
 /// The files that a word means: beside the scenario, or else from the folder one stands in.
-fn files(name: &str, folder: &Path) -> Outcome<Vec<PathBuf>> {
+fn files(name: &str, key: &str, folder: &Path) -> Outcome<Vec<PathBuf>> {
     let mut nothing = String::new();
     for base in [folder, Path::new("")] {
         let path = base.join(name);
@@ -78,7 +77,7 @@ fn files(name: &str, folder: &Path) -> Outcome<Vec<PathBuf>> {
         }
     }
     let why = if nothing.is_empty() { "no file, run or pattern that anything fits".into() } else { nothing };
-    Err(Failure::Input(format!("agent.data: {name}: {why}")))
+    Err(Failure::Input(format!("{key}: {name}: {why}")))
 }
 
 /// The files that a pattern fits, in order: one `*` in the name, as in `episodes/*.jsonl`; or every episode of a folder.
@@ -135,7 +134,13 @@ fn simulate(episode: &Episode, env: &Entry, spec: &Spec) -> Result<Demonstration
     solo.reset(header.seed, Stream::Env);
     let mut found = Demonstration::new(&spec.action);
     let checked = replay(episode, &mut solo, |at, solo| {
-        let Some(step) = episode.steps.get(at) else { return };
+        if let Some(before) = at.checked_sub(1) {
+            found.rewards.extend_from_slice(&episode.steps[before].reward);
+        }
+        let Some(step) = episode.steps.get(at) else {
+            found.last.extend_from_slice(&solo.obs);
+            return;
+        };
         found.obs.extend_from_slice(&solo.obs);
         found.mask.extend_from_slice(&solo.mask);
         match &step.action {
@@ -144,5 +149,6 @@ fn simulate(episode: &Episode, env: &Entry, spec: &Spec) -> Result<Demonstration
         }
     });
     checked.map_err(|e| e.to_string())?;
+    found.terminated = episode.steps.last().is_some_and(|step| step.terminated);
     Ok(found)
 }

@@ -373,20 +373,53 @@ pub fn save_episodes(
     actor: &str,
     stem: &str,
 ) -> Outcome {
+    for (i, episode) in recorded(plan, meetings, seed, actor, "../").enumerate() {
+        run.save_episode(&format!("{stem}-{i}"), &episode)?;
+    }
+    Ok(())
+}
+
+/// What an evaluation recorded, as episodes. `up`: the way from their folder to that of the environment's files.
+fn recorded(
+    plan: &Plan,
+    meetings: Vec<(Option<String>, Evaluation)>,
+    seed: u64,
+    actor: &str,
+    up: &str,
+) -> impl Iterator<Item = Episode> {
+    let settings = agon::beside::copied(&plan.env, &plan.eval_env_settings, up);
     let all = meetings.into_iter().flat_map(|(rival, e)| e.recorded.into_iter().map(move |r| (rival.clone(), r)));
-    for (i, (rival, recorded)) in all.enumerate() {
+    all.map(move |(rival, recorded)| {
         let header = Header {
             format: FORMAT.into(),
             env: plan.env.id.into(),
             version: plan.env.version,
-            settings: agon::beside::copied(&plan.env, &plan.eval_env_settings, "../"),
+            settings: settings.clone(),
             seed,
             actor: rival.map_or(actor.into(), |rival| format!("{actor} and {rival}")),
             start: recorded.start,
             hash: recorded.hash,
         };
-        run.save_episode(&format!("{stem}-{i}"), &Episode { header, steps: recorded.steps })?;
+        Episode { header, steps: recorded.steps }
+    })
+}
+
+/// Plays the episodes once more and saves them in a folder, with copies of the environment's files.
+fn record(who: &mut Candidate, plan: &Plan, name: &str, episodes: usize, seed: u64, folder: &Path) -> Outcome {
+    let lost = |e: std::io::Error| Failure::Input(format!("--record {}: {e}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(lost)?;
+    for (key, copy) in plan.env.files {
+        let content = plan.env.file(&plan.env_settings, key).map_err(|e| Failure::Input(e.to_string()))?;
+        agon_core::disk::write(&folder.join(copy), &content).map_err(lost)?;
     }
+    let meetings = who.meet(plan, episodes, seed, episodes, &mut |_| {})?;
+    let mut count = 0;
+    for episode in recorded(plan, meetings, seed, name, "") {
+        let file = folder.join(format!("{seed}-{count:06}.jsonl"));
+        agon_core::disk::write(&file, agon::run::episode_text(&episode).as_bytes()).map_err(lost)?;
+        count += 1;
+    }
+    agon::tell!("{count} episodes saved in {}", folder.display());
     Ok(())
 }
 
@@ -411,7 +444,8 @@ pub fn run(args: &cli::Eval) -> Outcome {
     if let Some(own) = own {
         // The agent is the run's; the environment and `[eval]` are the scenario's.
         let trained = Plan::read_agent(&own)?;
-        if trained.env.id != plan.env.id {
+        // A learned simulator, say, has observations and actions of the real one, and another name.
+        if trained.env.id != plan.env.id && !looks_alike(&trained, &plan)? {
             let message = format!("{} was trained on {}, not on {}", args.what, trained.env.id, plan.env.id);
             return Err(Failure::Input(message));
         }
@@ -448,7 +482,17 @@ pub fn run(args: &cli::Eval) -> Outcome {
     } else {
         agon::failure::say(format_args!("{}", scores.table()));
     }
+    if let Some(folder) = &args.record {
+        record(&mut who, &plan, &name, episodes, seed, folder)?;
+    }
     tables.write()
+}
+
+/// Whether what is observed and done is the same in both environments, by name, unit and bounds.
+fn looks_alike(one: &Plan, other: &Plan) -> Outcome<bool> {
+    let [a, b] = [one.eval_env(1)?, other.eval_env(1)?];
+    let (a, b) = (a.spec(), b.spec());
+    Ok(a.agents == b.agents && a.masked == b.masked && a.observation == b.observation && a.action == b.action)
 }
 
 /// `agon eval` of a model of data: what the part that it never saw says of it.
@@ -462,6 +506,7 @@ fn of_data(args: &cli::Eval, target: &Target, scenario: &Path, task: &dyn Task) 
         ("--positions", args.positions.is_some()),
         ("--export", args.export.is_some()),
         ("--path", args.path.is_some()),
+        ("--record", args.record.is_some()),
         ("--scenario", args.scenario.is_some()),
     ];
     task::refuse_flags(&given, "a model of data")?;

@@ -34,6 +34,7 @@ mod tables;
 mod task;
 mod train;
 mod unsupervised_report;
+mod world_task;
 
 use agon::cli::{Cli, Command};
 use agon::{Failure, Outcome, failure};

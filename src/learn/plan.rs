@@ -375,7 +375,7 @@ impl Plan {
         let named = self.agent_settings.get("data").and_then(Value::as_array);
         let data: Vec<String> = named.into_iter().flatten().filter_map(|d| d.as_str().map(String::from)).collect();
         let probe = self.build_env(1)?;
-        let read = demonstrations::read(&data, &self.folder, &self.env, probe.spec())?;
+        let read = demonstrations::read(&data, "agent.data", &self.folder, &self.env, probe.spec())?;
         Ok(self.demonstrations.get_or_init(|| read))
     }
 }

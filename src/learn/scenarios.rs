@@ -6,6 +6,7 @@ use crate::picture_task::PictureTask;
 use crate::plan::{Plan, TrainSettings};
 use crate::table_task::TableTask;
 use crate::task::Task;
+use crate::world_task::WorldTask;
 use agon::Outcome;
 use agon::scenario::Source;
 use agon_core::settings::{Issue, Settings};
@@ -27,7 +28,9 @@ pub fn read(path: &Path, sets: &[String], seed: Option<u64>) -> Outcome<Box<dyn 
 
 /// The scenario as one of data, if it is.
 pub fn of_data(path: &Path, source: &Source) -> Outcome<Option<Box<dyn Task>>> {
-    Ok(if TableTask::is_meant(source) {
+    Ok(if WorldTask::is_meant(source) {
+        Some(Box::new(WorldTask::read(path, source)?))
+    } else if TableTask::is_meant(source) {
         Some(Box::new(TableTask::read(path, source)?))
     } else if PictureTask::is_meant(source) {
         Some(Box::new(PictureTask::read(path, source)?))

@@ -10,6 +10,7 @@ mod decisions;
 mod tests;
 
 pub use decisions::Demonstration;
+pub(crate) use decisions::split;
 
 use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, read_f32};
@@ -30,7 +31,7 @@ use agon_core::spec::ActionSpec;
 use agon_core::stats::block_bootstrap;
 use agon_core::{Metric, Spec};
 use agon_search::Evaluate;
-use decisions::{Decisions, Found, per_decision, split};
+use decisions::{Decisions, Found, per_decision};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Instant;

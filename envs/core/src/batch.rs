@@ -31,7 +31,7 @@ pub trait States: Sized + Send + 'static {
     const VERSION: u32;
     /// See [`Env::PLAYERS`].
     const PLAYERS: &'static [Player] = &[];
-    /// Settings that name a file, and what a copy of it is called in a run's folder.
+    /// See [`Env::FILES`].
     const FILES: &'static [(&'static str, &'static str)] = &[];
 
     /// The states of `envs` environments, to be reset before they are stepped; `threads` affects only speed. Checks the
@@ -83,11 +83,11 @@ pub trait States: Sized + Send + 'static {
     }
     /// Drops what environment i carries from episode to episode: a new run begins.
     fn forget(&mut self, _i: usize) {}
-    /// The settings with what they leave to files outside: checksums of those.
+    /// See [`Env::complete`].
     fn complete(settings: Self::Settings) -> Result<Self::Settings, EnvError> {
         Ok(settings)
     }
-    /// The content of the file that the setting `key` names, one of [`States::FILES`].
+    /// See [`Env::file`].
     fn file(_settings: &Self::Settings, _key: &str) -> Result<Vec<u8>, EnvError> {
         Ok(Vec::new())
     }
@@ -120,10 +120,19 @@ impl<E: Env> States for Each<E> {
     type Inspect = E;
     const VERSION: u32 = E::VERSION;
     const PLAYERS: &'static [Player] = E::PLAYERS;
+    const FILES: &'static [(&'static str, &'static str)] = E::FILES;
 
     fn new(settings: E::Settings, envs: usize, threads: usize) -> Result<Self, EnvError> {
         let (env, share) = (E::new(settings)?, envs.div_ceil(threads.max(1)).max(1));
         Ok(Self { env, states: vec![E::State::default(); envs], share, pool: ThreadPool::new(envs.div_ceil(share)) })
+    }
+
+    fn complete(settings: E::Settings) -> Result<E::Settings, EnvError> {
+        E::complete(settings)
+    }
+
+    fn file(settings: &E::Settings, key: &str) -> Result<Vec<u8>, EnvError> {
+        E::file(settings, key)
     }
 
     fn spec(&self) -> &Spec {

@@ -75,11 +75,24 @@ pub trait Env: Clone + Send + Sync + 'static {
     /// The scripted players that [`Env::play`] knows.
     const PLAYERS: &'static [Player] = &[];
 
+    /// Settings that name a file, and what a copy of it is called in a run's folder.
+    const FILES: &'static [(&'static str, &'static str)] = &[];
+
     /// What [`Env::measure`] writes.
     const MEASURES: &'static [Measure] = &[];
 
     /// Checks the settings together (each alone was checked when it was read).
     fn new(settings: Self::Settings) -> Result<Self, EnvError>;
+
+    /// The settings with what they leave to files outside: checksums of those.
+    fn complete(settings: Self::Settings) -> Result<Self::Settings, EnvError> {
+        Ok(settings)
+    }
+
+    /// The content of the file that the setting `key` names, one of [`Env::FILES`].
+    fn file(_settings: &Self::Settings, _key: &str) -> Result<Vec<u8>, EnvError> {
+        Ok(Vec::new())
+    }
 
     /// Shapes, bounds, names and units. Constant for the life of `self`.
     fn spec(&self) -> &Spec;

@@ -49,6 +49,7 @@ pub mod spec;
 pub mod stats;
 pub mod thread_pool;
 pub mod vec_env;
+pub mod world;
 
 #[doc(hidden)]
 pub use serde_json; // for the macros

@@ -14,10 +14,10 @@ pub struct Field {
     /// Its unit, `""` for a pure number.
     pub unit: String,
     /// The smallest value it can take; may be −∞.
-    #[serde(with = "bound")]
+    #[serde(serialize_with = "bound::write", deserialize_with = "bound::low")]
     pub low: f32,
     /// The largest value it can take; may be ∞.
-    #[serde(with = "bound")]
+    #[serde(serialize_with = "bound::write", deserialize_with = "bound::high")]
     pub high: f32,
     /// For a share: the whole and its unit, so that tables can show absolute numbers, such as seats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,11 +40,15 @@ impl Field {
 mod bound {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub fn serialize<S: Serializer>(x: &f32, s: S) -> Result<S::Ok, S::Error> {
+    pub fn write<S: Serializer>(x: &f32, s: S) -> Result<S::Ok, S::Error> {
         x.is_finite().then_some(*x).serialize(s)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f32, D::Error> {
+    pub fn low<'de, D: Deserializer<'de>>(d: D) -> Result<f32, D::Error> {
+        Ok(Option::<f32>::deserialize(d)?.unwrap_or(f32::NEG_INFINITY))
+    }
+
+    pub fn high<'de, D: Deserializer<'de>>(d: D) -> Result<f32, D::Error> {
         Ok(Option::<f32>::deserialize(d)?.unwrap_or(f32::INFINITY))
     }
 }

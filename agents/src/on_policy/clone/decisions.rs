@@ -16,12 +16,19 @@ pub struct Demonstration {
     pub mask: Vec<bool>,
     /// `[steps × agents, action_len]`: choices, or numbers in the environment's units.
     pub actions: ActionBuf,
+    /// `[steps × agents]`
+    pub rewards: Vec<f32>,
+    /// `[agents, obs_len]`: what was seen after the last step.
+    pub last: Vec<f32>,
+    /// Whether the rules ended it; else it was cut off.
+    pub terminated: bool,
 }
 
 impl Demonstration {
     /// An episode without steps.
     pub fn new(spec: &ActionSpec) -> Self {
-        Self { obs: Vec::new(), mask: Vec::new(), actions: spec.buffer(0) }
+        let (obs, mask, rewards, last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { obs, mask, actions: spec.buffer(0), rewards, last, terminated: false }
     }
 }
 
@@ -48,7 +55,7 @@ pub(super) struct Found {
 }
 
 /// The numbers of episodes in each part, of so many.
-pub(super) fn split(episodes: usize, shares: [f64; 2]) -> Result<[usize; 3], AgentError> {
+pub(crate) fn split(episodes: usize, shares: [f64; 2]) -> Result<[usize; 3], AgentError> {
     let [validation, test] = shares.map(|share| ((share * episodes as f64).round() as usize).max(1));
     match episodes.checked_sub(validation + test).filter(|first| *first > 0) {
         Some(first) => Ok([first, validation, test]),

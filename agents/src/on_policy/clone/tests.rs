@@ -16,7 +16,7 @@ fn cloning(env: &str, set: Config, episodes: &[Demonstration], steps: u64) -> Re
 /// Episodes in which nothing is seen: `obs_len` zeros a step.
 fn blind(obs_len: usize, actions: &ActionBuf, episodes: usize) -> Vec<Demonstration> {
     let obs = vec![0.0; obs_len * actions.len()];
-    vec![Demonstration { obs, mask: Vec::new(), actions: actions.clone() }; episodes]
+    vec![Demonstration { obs, actions: actions.clone(), ..Demonstration::new(&ActionSpec::discrete(0..2)) }; episodes]
 }
 
 fn finish(cloning: &mut Cloning) {
