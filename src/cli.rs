@@ -23,9 +23,12 @@ pub enum Command {
     Train(Train),
     /// Evaluate a run, a checkpoint or a scripted player: mean return with a 95 % interval, beside baselines and the optimum
     #[command(
-        after_help = "Examples:\n  agon eval runs/pricing/tuna/001 --export prices.csv\n  agon eval myopic --scenario pricing/tuna --episodes 1000"
+        after_help = "Examples:\n  agon eval runs/pricing/tuna/001 --export prices.csv\n  agon eval myopic --scenario pricing/tuna --episodes 1000\n  agon eval runs/tables/loans/001 --data new.csv --slices sex,age"
     )]
     Eval(Eval),
+    /// Write a page on a run: one HTML file with results, charts, data and settings, that needs nothing else
+    #[command(after_help = "Example:\n  agon report runs/tables/iris/001 -o iris.html")]
+    Report(Report),
     /// Predict rows of a table with a trained model: classes with probabilities, numbers with 90 % intervals, clusters, how
     /// unusual they are
     #[command(after_help = "Example:\n  agon predict runs/tables/iris/001 --data new.csv -o predictions.csv")]
@@ -230,11 +233,26 @@ pub struct Eval {
     /// Save the episodes in this folder, to be replayed or learned from
     #[arg(long, value_name = "FOLDER", conflicts_with = "positions")]
     pub record: Option<PathBuf>,
+    /// Of a model of a table with a target: judge these new rows, whose truth is known, in place of the test part
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "positions"])]
+    pub data: Option<PathBuf>,
+    /// Of a model of a table with a target: judge the groups of these columns one by one
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', num_args = 1, conflicts_with_all = ["scenario", "positions"])]
+    pub slices: Vec<String>,
     /// The device of the networks; auto takes a GPU where there is one
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
     #[command(flatten)]
     pub json: Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Report {
+    /// A run of any kind, or a group of seeds
+    pub run: PathBuf,
+    /// Where the page goes [default: report.html in the run's folder]
+    #[arg(short, long, value_name = "FILE.html")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -40,6 +40,7 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Exploit(args)) if !agon::tournament::wants_network(&args.player) => {
             agon::exploit::run(&args, &NoNetworks)
         }
+        Some(Command::Report(args)) => agon::report::run(&args),
         Some(Command::Watch(args)) => agon::watch::run(&args),
         Some(Command::Replay(args)) => agon::replay::run(&args),
         Some(Command::Envs(args)) => agon::envs::run(&args),

@@ -185,6 +185,109 @@ fn what_cannot_be_is_refused_with_its_reason() {
     assert!(nothing.contains("no such run"), "{nothing}");
 }
 
+/// Groups of columns are judged one by one, by `[report] slices` or `agon eval --slices`; a column may be dropped as an input.
+#[test]
+fn groups_are_judged_one_by_one() {
+    let place = place();
+    let sets = ["--set", "data.drop=[\"colour\"]", "--set", "report.slices=[\"colour\", \"width\"]", "--out", "run"];
+    let trained = told(&agon(place.path(), &[&TRAIN[..], &sets].concat()), 0);
+    for part in ["groups of `colour`, of the test rows", "demographic parity", "equalised odds", "by chance up to"] {
+        assert!(trained.contains(part), "{part}: {trained}");
+    }
+    assert!(trained.contains("up to 0.7") && trained.contains("positive is `tall`"), "{trained}");
+    let saved: Value = serde_json::from_slice(&read(&place.path().join("run/evaluation.json"))).unwrap();
+    let rows = |k: usize| {
+        let groups = saved["slices"][k]["groups"].as_array().unwrap();
+        groups.iter().map(|group| group["rows"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((rows(0), rows(1)), (45, 45), "every test row is in one group");
+    let again = told(&agon(place.path(), &["eval", "run", "--slices", "width"]), 0);
+    assert!(again.contains("groups of `width`") && !again.contains("groups of `colour`"), "{again}");
+    let near = told(&agon(place.path(), &["eval", "run", "--slices", "colour,widht"]), 2);
+    assert!(near.contains("--slices: no column is called `widht`, did you mean `width`?"), "{near}");
+    let set = ["--set", "report.slices=[\"hue\"]"];
+    let unknown = told(&agon(place.path(), &[&TRAIN[..], &set].concat()), 2);
+    assert!(unknown.contains("no column is called `hue`"), "{unknown}");
+    let clusters = ["train", "--data", "flowers.csv", "--model", "kmeans", "--set", "report.slices=[\"colour\"]"];
+    let none = told(&agon(place.path(), &clusters), 2);
+    assert!(none.contains("this model has no target"), "{none}");
+    let agent = ["train", "classic/cartpole", "--set", "report.slices=[\"x\"]"];
+    let none = told(&agon(place.path(), &agent), 2);
+    assert!(none.contains("is for models of tables"), "{none}");
+}
+
+/// New rows are judged beside the test part; their truth may be written in other letters, be missing, or be unheard of.
+#[test]
+fn new_rows_are_judged() {
+    let place = place();
+    told(&agon(place.path(), &[&TRAIN[..], &["--out", "run"]].concat()), 0);
+    let same = flowers(300, ',').replace(",tall,", ",Tall,");
+    std::fs::write(place.path().join("same.csv"), &same).unwrap();
+    let found = told(&agon(place.path(), &["eval", "run", "--data", "same.csv", "--slices", "colour"]), 0);
+    for part in ["300 new rows", "drift: 300 new rows", "no difference is sure", "groups of `colour`, of the new rows"]
+    {
+        assert!(found.contains(part), "{part}: {found}");
+    }
+    let json = agon(place.path(), &["eval", "run", "--data", "same.csv", "--json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let accuracy = json["metrics"].as_array().unwrap().iter().find(|m| m["name"] == "accuracy").unwrap();
+    assert!(accuracy["value"].as_f64().unwrap() > 0.9 && json["test_part"][0]["name"] == "log_loss", "{json}");
+    let odd = same.lines().enumerate().map(|(line, text)| match line {
+        1 => text.replace(",Tall,", ",,").replace(",small,", ",,"),
+        2 => text.replace(",Tall,", ",huge,").replace(",small,", ",huge,"),
+        _ => text.to_owned(),
+    });
+    std::fs::write(place.path().join("odd.csv"), odd.collect::<Vec<_>>().join("\n")).unwrap();
+    let found = told(&agon(place.path(), &["eval", "run", "--data", "odd.csv"]), 0);
+    assert!(
+        found.contains("298 new rows") && found.contains("missing in 1 rows") && found.contains("such as `huge`"),
+        "{found}"
+    );
+    std::fs::write(place.path().join("none.csv"), same.replace("kind", "Kind")).unwrap();
+    let none = told(&agon(place.path(), &["eval", "run", "--data", "none.csv"]), 2);
+    assert!(none.contains("the column `kind`, which holds the truth, cannot be found, did you mean `Kind`?"), "{none}");
+}
+
+/// A card and a page of every kind of run say what the run's files say, and hold no scripts.
+#[test]
+fn runs_have_cards_and_pages() {
+    let place = place();
+    told(&agon(place.path(), &[&TRAIN[..], &["--out", "run", "--set", "report.slices=[\"colour\"]"]].concat()), 0);
+    told(
+        &agon(
+            place.path(),
+            &["train", "--data", "flowers.csv", "--model", "kmeans", "--ui", "plain", "--out", "clusters"],
+        ),
+        0,
+    );
+    let agent = ["train", "classic/cartpole", "--ui", "plain", "--set", "train.steps=2000", "--out", "agent"];
+    told(&agon(place.path(), &agent), 0);
+    let text = |name: &str| String::from_utf8(read(&place.path().join(name))).unwrap();
+    let saved: Value = serde_json::from_str(&text("run/evaluation.json")).unwrap();
+    let card = text("run/card.md");
+    let sum = format!("CRC-32C {:08x}", crc32c::crc32c(text("run/data.csv").as_bytes()));
+    let rows = format!("Of {} test rows", saved["metrics"][0]["over"][0]);
+    for part in [&sum, &rows, "better than the class shares", "| colour | test rows |", "## Limits"] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    for (run, parts) in [
+        (
+            "run",
+            &["Confusion", "Calibration on the test part", "Partial dependence", "Groups of colour", "Findings"][..],
+        ),
+        ("clusters", &["Clusters, and what distinguishes each", "Most unusual rows", "Findings"]),
+        ("agent", &["Training episodes", "random", "mean return", "learning_rate"]),
+    ] {
+        assert_eq!(told(&agon(place.path(), &["report", run]), 0).trim(), format!("{run}/report.html"));
+        let page = text(&format!("{run}/report.html"));
+        parts.iter().for_each(|part| assert!(page.contains(part), "{run}: {part}"));
+        assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("NaN"), "{run}");
+        assert!(page.matches("<svg").count() >= usize::from(run != "clusters"), "{run}");
+    }
+    let none = told(&agon(place.path(), &["report", "nowhere"]), 2);
+    assert!(none.contains("is not a run"), "{none}");
+}
+
 /// 100,000 columns are understood, or refused with what they need, and do not hang.
 #[test]
 fn very_wide_tables_do_not_hang() {

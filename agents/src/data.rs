@@ -6,7 +6,6 @@ pub mod cells;
 pub mod dataset;
 pub mod drift;
 pub mod encode;
-pub mod html;
 pub mod report;
 pub mod split;
 pub mod unlabelled;
@@ -159,6 +158,20 @@ impl Column {
                 keys.len()
             }
         }
+    }
+
+    /// The column of this name of a table, of the rows that begin on these lines, which are in order; its type follows
+    /// from all rows. None where no column is called so.
+    pub fn of_lines(raw: &Raw, name: &str, lines: &[u64]) -> Option<Self> {
+        let whole = cells::infer(raw, raw.find(name)?);
+        let rows: Vec<usize> = lines.iter().filter_map(|line| raw.lines.binary_search(line).ok()).collect();
+        let values = match &whole.values {
+            Values::Numbers(x) => Values::Numbers(rows.iter().map(|row| x[*row]).collect()),
+            Values::Labels(labels, codes) => {
+                Values::Labels(labels.clone(), rows.iter().map(|row| codes[*row]).collect())
+            }
+        };
+        Some(Self { values, ..whole })
     }
 
     /// A column of labels from its cells.

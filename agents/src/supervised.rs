@@ -3,11 +3,13 @@
 
 pub mod boosting;
 pub mod calibration;
+pub mod dependence;
 pub mod family;
 pub mod linear;
 pub mod mlp;
 pub mod predictor;
 pub mod scores;
+pub mod slices;
 pub mod solvers;
 pub mod training;
 pub mod tree;

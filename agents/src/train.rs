@@ -2,6 +2,7 @@
 
 use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use crate::demand::Estimate;
+use crate::supervised::dependence::Dependence;
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
 use agon_core::world::World;
@@ -90,6 +91,17 @@ pub struct Examined {
     pub better_by: Option<Metric>,
 }
 
+/// Predictions of rows beside the truth.
+#[derive(Clone, Debug)]
+pub struct Predicted {
+    /// Classes; 0 for numbers.
+    pub classes: usize,
+    /// The number of the class, or the value, a row each.
+    pub y: Vec<f64>,
+    /// Calibrated probabilities `[rows, classes]`, or numbers.
+    pub p: Vec<f64>,
+}
+
 /// Anything that learns by steps, can be saved between them, and resumes from a save bit-identically.
 pub trait Training {
     /// Steps made: of environments, or searched moves.
@@ -158,6 +170,16 @@ pub trait Training {
     /// What else was found of the test part, as plain data: a confusion matrix, the coverage of intervals.
     fn details(&self) -> Value {
         Value::Null
+    }
+
+    /// What it predicts of every row of a part, beside the truth; none where nothing is predicted row by row.
+    fn predicted(&self, _part: Part) -> Option<Predicted> {
+        None
+    }
+
+    /// How predictions depend on these columns of a table, of those that it reads.
+    fn dependence(&self, _columns: &[String]) -> Vec<Dependence> {
+        Vec::new()
     }
 
     /// What it has learned as text, where that is readable: coefficients with their errors.

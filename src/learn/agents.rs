@@ -3,7 +3,7 @@
 use crate::data_task::DataEvalSettings;
 use crate::plan::{EvalSettings, TrainSettings};
 use crate::sales::FitSettings;
-use crate::table_task::TableEvalSettings;
+use crate::table_task::{ReportSettings, TableEvalSettings};
 use agon::Outcome;
 use agon::cli::List;
 use agon::envs::{Item, list, parameters};
@@ -43,6 +43,7 @@ pub fn keys(as_json: bool) -> Outcome {
         ("pictures", PictureSettings::declared()),
         ("eval, beside [data] and [pictures]", TableEvalSettings::declared()),
         ("eval, beside [model] and [fit]", DataEvalSettings::declared()),
+        ("report, beside [data]", ReportSettings::declared()),
         ("fit", FitSettings::declared()),
         ("tournament", TournamentSettings::declared()),
     ];

@@ -6,6 +6,7 @@ use crate::plan::TrainSettings;
 use crate::sales::FitSettings;
 use crate::table_file;
 use crate::task::{Task, Verdict, refuse};
+use agon::report::model::shown;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
@@ -16,7 +17,6 @@ use agon_agents::train::{Examined, Part, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::Metric;
 use agon_core::event::Chart;
-use agon_core::scene::digits;
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -69,6 +69,7 @@ impl DataTask {
             &["env", "agent", "entrants", "tournament"],
             "means nothing beside [model]: a model has no environment",
         )?;
+        refuse(source, &["report"], "is for models of tables: those with [data] and a target")?;
         let within = |section: &'static str| {
             move |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|i| i.within(section)).collect::<Vec<_>>())
         };
@@ -251,16 +252,6 @@ impl Report {
             ),
         }
     }
-}
-
-/// A metric with its interval, both with the digits that the interval allows.
-pub fn shown(metric: &Metric) -> String {
-    let d = metric.half().filter(|h| *h > 1e-9 * metric.value.abs()).map_or(digits(metric.value, 4), |half| {
-        let places = (1.0 - half.log10().floor()).clamp(0.0, 12.0);
-        places as usize
-    });
-    let ends = metric.interval.map_or(String::new(), |[low, high]| format!(" [{low:.d$}, {high:.d$}]"));
-    format!("{:.d$}{ends}", metric.value)
 }
 
 impl Verdict for Report {

@@ -5,16 +5,17 @@ use crate::at_bounds::AtBounds;
 use crate::checkpoints::{self, Acting, Target, locate};
 use crate::device;
 use crate::duel::{self, Contender, Who};
+use crate::eval_data;
 use crate::lift::{CHARGED, Lift};
 use crate::plan::{Plan, stopped};
 use crate::scenarios;
 use crate::tables::Tables;
-use crate::task::{self, Task};
 use agon::cli;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::{Evaluation, Seen, evaluate_until, mean_ci95};
+use agon_agents::supervised::calibration::wilson;
 use agon_agents::train::Training;
 use agon_core::env::Measure;
 use agon_core::episode::{Episode, FORMAT, Header};
@@ -437,8 +438,8 @@ pub fn run(args: &cli::Eval) -> Outcome {
     };
     let scenario = agon::embedded::locate(&scenario)?;
     let source = Source::read(&scenario, &args.set)?;
-    if let Some(task) = scenarios::of_data(&scenario, &source)? {
-        return of_data(args, &target, &scenario, &*task);
+    if args.data.is_some() || !args.slices.is_empty() || scenarios::is_of_data(&source) {
+        return eval_data::run(args, &target, &scenario);
     }
     let mut plan = duel::read(&scenario, &source)?;
     if let Some(own) = own {
@@ -495,38 +496,6 @@ fn looks_alike(one: &Plan, other: &Plan) -> Outcome<bool> {
     Ok(a.agents == b.agents && a.masked == b.masked && a.observation == b.observation && a.action == b.action)
 }
 
-/// `agon eval` of a model of data: what the part that it never saw says of it.
-fn of_data(args: &cli::Eval, target: &Target, scenario: &Path, task: &dyn Task) -> Outcome {
-    if matches!(target, Target::Player(_)) {
-        let message = "a model of data has no scripted players: name a run of it, or a checkpoint";
-        return Err(Failure::Input(message.into()));
-    }
-    let given = [
-        ("--episodes", args.episodes.is_some()),
-        ("--positions", args.positions.is_some()),
-        ("--export", args.export.is_some()),
-        ("--path", args.path.is_some()),
-        ("--record", args.record.is_some()),
-        ("--scenario", args.scenario.is_some()),
-    ];
-    task::refuse_flags(&given, "a model of data")?;
-    let mut training = task.start(agon_agents::Device::Cpu)?;
-    let (folder, saved, state) = checkpoints::read(&args.what)?;
-    let unfit = |e: agon_agents::AgentError| Failure::Input(format!("{}: {e}", folder.display()));
-    training.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
-    agon::tell!("{}: its checkpoint of step {}", args.what, training.step());
-    let run = Run { folder: scenario.parent().unwrap_or(Path::new(".")).to_owned() };
-    let report = task.final_evaluation(&*training, &run, &mut |_| {})?;
-    if args.json.json {
-        let mut json = report.json();
-        json["step"] = training.step().into();
-        agon::say!("{json}");
-    } else {
-        agon::failure::say(format_args!("{}", report.table()));
-    }
-    Ok(())
-}
-
 /// How many positions of a file it solves.
 fn solve(who: &mut Candidate, name: &str, file: &Path, seed: u64, json: bool) -> Outcome {
     let Candidate::Contender(who) = who else {
@@ -549,26 +518,9 @@ fn solve(who: &mut Candidate, name: &str, file: &Path, seed: u64, json: bool) ->
     Ok(())
 }
 
-/// Wilson's 95 % interval of a share.
-fn wilson(right: f64, n: f64) -> [f64; 2] {
-    let (z, p) = (1.959_964, right / n);
-    let middle = p + z * z / (2.0 * n);
-    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    [(middle - half) / (1.0 + z * z / n), (middle + half) / (1.0 + z * z / n)]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Newcombe 1998, table I: 81 of 263 and 0 of 20.
-    #[test]
-    fn intervals_of_shares_are_wilsons() {
-        for (right, n, [low, high]) in [(81.0, 263.0, [0.2553, 0.3662]), (0.0, 20.0, [0.0, 0.1611])] {
-            let [a, b] = wilson(right, n);
-            assert!((a - low).abs() < 1e-4 && (b - high).abs() < 1e-4, "{a} {b}");
-        }
-    }
 
     /// A difference is a percentage only of what is surely above zero and not far smaller.
     #[test]

@@ -6,10 +6,10 @@ use crate::plan::TrainSettings;
 use crate::table_report::TableReport;
 use crate::table_task::TableEvalSettings;
 use crate::task::{Task, Verdict, refuse};
+use agon::report::data;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
-use agon_agents::data::html;
 use agon_agents::pictures::dataset::{PictureSet, PictureSettings};
 use agon_agents::pictures::training::steps;
 use agon_agents::registry::{Data, DataStart, Model, find_model};
@@ -71,7 +71,7 @@ impl PictureTask {
     pub fn read(path: &Path, source: &Source) -> Outcome<Self> {
         refuse(
             source,
-            &["env", "agent", "entrants", "tournament", "fit", "data"],
+            &["env", "agent", "entrants", "tournament", "fit", "data", "report"],
             "means nothing beside [pictures]: a model of pictures has no environment and no table",
         )?;
         let within = |section: &'static str| {
@@ -168,7 +168,7 @@ impl Task for PictureTask {
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         let report = &self.set.report;
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
-        let html = html::page(report).into_bytes();
+        let html = data::page(&json!(report)).into_bytes();
         Ok(vec![("data-report.json", (json + "\n").into_bytes()), ("data-report.html", html)])
     }
 

@@ -129,6 +129,10 @@ impl Plan {
             let message = "this scenario is a tournament: `agon tournament` plays it";
             return Err(source.wrong(&[Issue::key("entrants", message)]));
         }
+        if source.table.contains_key("report") {
+            let message = "is for models of tables: those with [data] and a target";
+            return Err(source.wrong(&[Issue::key("report", message)]));
+        }
         let mut env_settings = source.section("env")?;
         let id = source.word("env", &mut env_settings, "id")?;
         let env = agon_envs::find(&id).map_err(|e| match e {

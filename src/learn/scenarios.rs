@@ -26,6 +26,11 @@ pub fn read(path: &Path, sets: &[String], seed: Option<u64>) -> Outcome<Box<dyn 
     }
 }
 
+/// Whether a scenario is one of data.
+pub fn is_of_data(source: &Source) -> bool {
+    TableTask::is_meant(source) || PictureTask::is_meant(source) || DataTask::is_meant(source)
+}
+
 /// The scenario as one of data, if it is.
 pub fn of_data(path: &Path, source: &Source) -> Outcome<Option<Box<dyn Task>>> {
     Ok(if WorldTask::is_meant(source) {

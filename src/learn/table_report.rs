@@ -1,11 +1,14 @@
 //! What the test part says of a model of a table, beside what is right without any input.
 
-use crate::data_task::shown;
+use crate::slices_report;
 use crate::task::Verdict;
 use agon::failure::quoted;
+use agon::report::model::shown;
 use agon::run::Run;
 use agon_agents::data::report::Report;
 use agon_agents::demand::Estimate;
+use agon_agents::supervised::dependence::Dependence;
+use agon_agents::supervised::slices::Sliced;
 use agon_agents::train::{Examined, Part, Training};
 use serde_json::{Value, json};
 
@@ -20,10 +23,14 @@ pub struct TableReport {
     examined: Vec<Examined>,
     importance: Vec<(String, Estimate)>,
     details: Value,
+    dependence: Vec<Dependence>,
+    slices: Vec<Sliced>,
 }
 
 /// Columns whose importance is shown.
 const SHOWN: usize = 10;
+/// The most important columns, whose partial dependence is worked out.
+const DEPENDENCES: usize = 8;
 /// Classes whose confusion is shown.
 const SHOWN_CLASSES: usize = 10;
 
@@ -32,15 +39,24 @@ impl TableReport {
     pub fn new(training: &dyn Training, data: &Report, seed: u64, run: &Run) -> Self {
         let warnings = data.findings.iter().filter(|f| f.warning);
         let of = |column: &Option<String>| column.as_ref().map_or(String::new(), |c| format!("`{c}`: "));
+        let importance = training.learned();
+        let columns: Vec<String> = importance.iter().take(DEPENDENCES).map(|(name, _)| name.clone()).collect();
         Self {
             target: data.target.clone(),
             noun: data.noun(),
             run: quoted(&run.folder),
             warnings: warnings.map(|f| format!("{}{}", of(&f.column), f.what)).collect(),
             examined: training.examine(Part::Test, seed),
-            importance: training.learned(),
+            importance,
             details: training.details(),
+            dependence: training.dependence(&columns),
+            slices: Vec::new(),
         }
+    }
+
+    /// The same with groups of the test part.
+    pub fn with_slices(self, slices: Vec<Sliced>) -> Self {
+        Self { slices, ..self }
     }
 
     /// Whether the model is surely better than what knows nothing of the inputs.
@@ -88,12 +104,15 @@ impl Verdict for TableReport {
         let learned = |(name, e): &(String, Estimate)| json!({"name": name, "value": e.value, "error": e.error});
         json!({
             "agent": self.examined[0].name,
+            "headline": self.headline(),
             "metrics": self.examined[0].metrics,
             "baselines": self.examined[1..].iter().map(one).collect::<Vec<_>>(),
             "better": self.is_better(),
             "warnings": self.warnings,
             "importance": self.importance.iter().map(learned).collect::<Vec<_>>(),
             "details": self.details,
+            "dependence": self.dependence,
+            "slices": self.slices,
         })
     }
 
@@ -131,6 +150,8 @@ impl Verdict for TableReport {
                 out += &format!("  and {} more columns\n", self.importance.len() - SHOWN);
             }
         }
+        let positive = self.details["classes"][1].as_str().filter(|_| self.details["classes"][2].is_null());
+        self.slices.iter().for_each(|column| out += &slices_report::text(column, "test rows", positive));
         let new = if self.noun == "rows" { "NEW.csv" } else { "FOLDER" };
         out += &format!("\npredict with\n  agon predict {} --data {new} -o predictions.csv\n", self.run);
         out

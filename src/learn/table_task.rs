@@ -5,13 +5,16 @@ use crate::table_file;
 use crate::table_report::TableReport;
 use crate::task::{Task, Verdict, refuse};
 use crate::unsupervised_report::UnsupervisedReport;
+use agon::report::data;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
-use agon_agents::data::dataset::{DataSettings, Dataset};
-use agon_agents::data::html;
+use agon_agents::data::Column;
+use agon_agents::data::dataset::{DataSettings, Dataset, find_column};
 use agon_agents::registry::{Data, DataStart, Model, find_model};
-use agon_agents::train::{Part, Training};
+use agon_agents::supervised::scores::Judged;
+use agon_agents::supervised::slices::{Rows, Sliced, sliced};
+use agon_agents::train::{Part, Predicted, Training};
 use agon_agents::unsupervised::family::{FAMILIES, Family};
 use agon_agents::{AgentError, Device};
 use agon_core::Metric;
@@ -34,6 +37,14 @@ agon_core::settings! {
     }
 }
 
+agon_core::settings! {
+    /// What is told of a model of a table beside its metrics.
+    pub struct ReportSettings {
+        /// Columns whose groups are judged one by one, inputs or not; numbers are cut at quartiles.
+        slices: Vec<String> = Vec::new();
+    }
+}
+
 /// The name of the table's copy in a run's folder.
 const COPY: &str = "data.csv";
 /// Rows from which on boosting is the model to begin with.
@@ -48,6 +59,8 @@ pub struct TableTask {
     eval: TableEvalSettings,
     file: PathBuf,
     data: Dataset,
+    /// Columns whose groups are judged, of the rows of `data`.
+    slices: Vec<Column>,
     resolved: String,
     stop: Arc<AtomicBool>,
 }
@@ -163,17 +176,50 @@ impl TableTask {
         }
         let train = TrainSettings::read(&table).map_err(within("train"))?;
         let eval = TableEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
+        let report = ReportSettings::read(&source.section("report")?).map_err(within("report"))?;
+        if model.unsupervised().is_some() && !report.slices.is_empty() {
+            let why = "judges predictions by group, and this model has no target";
+            return Err(within("report")(vec![Issue::value("slices", why)]));
+        }
+        let column = |name: &String| {
+            find_column("slices", name, &raw)?;
+            Ok(Column::of_lines(&raw, name, &data.lines))
+        };
+        let slices: Result<Vec<_>, AgentError> = report.slices.iter().map(column).collect();
+        let slices = slices.map_err(wrong("report"))?.into_iter().flatten().collect();
         let name = source.name(path)?;
-        let resolved = resolve(source, &name, model, &model_settings, &train, &eval, &settings)?;
+        let resolved = resolve(source, &name, model, &model_settings, &train, (&eval, &report), &settings)?;
         let stop = Arc::default();
-        let task = Self { name, model, model_settings, train, eval, file: file.clone(), data, resolved, stop };
+        let task = Self { name, model, model_settings, train, eval, file: file.clone(), data, slices, resolved, stop };
         task.training().map_err(wrong("model"))?;
         Ok(task)
+    }
+
+    /// Columns whose groups are judged.
+    pub fn slices(&self) -> Vec<String> {
+        self.slices.iter().map(|column| column.name.clone()).collect()
+    }
+
+    /// The seed of the resamples behind intervals.
+    pub fn eval_seed(&self) -> u64 {
+        self.eval.seed
     }
 
     /// Its table.
     pub fn into_data(self) -> Dataset {
         self.data
+    }
+
+    /// Groups of the test part.
+    fn sliced(&self, training: &dyn Training) -> Vec<Sliced> {
+        if self.slices.is_empty() {
+            return Vec::new();
+        }
+        let Some(Predicted { classes, y, p }) = training.predicted(Part::Test) else { return Vec::new() };
+        let (split, judged) = (&self.data.split, Judged::new(classes, &y, p));
+        let units: Vec<u32> = split.test.iter().map(|row| self.data.units[*row]).collect();
+        let rows = Rows { rows: &split.test, units: &units, judged: &judged };
+        self.slices.iter().map(|column| sliced(column, &split.train, rows, self.eval.seed)).collect()
     }
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
@@ -196,7 +242,7 @@ fn resolve(
     model: &Model,
     settings: &Map<String, Value>,
     train: &TrainSettings,
-    eval: &TableEvalSettings,
+    (eval, report): (&TableEvalSettings, &ReportSettings),
     data: &DataSettings,
 ) -> Outcome<String> {
     let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
@@ -206,6 +252,9 @@ fn resolve(
     of_model.extend(settings.clone());
     let tables = [("data", data.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
     whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
+    if !report.slices.is_empty() {
+        whole.insert("report".into(), Value::Object(report.write()));
+    }
     toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))
 }
 
@@ -248,7 +297,7 @@ impl Task for TableTask {
         Ok(vec![
             (COPY, table_file::as_csv(&self.file)?),
             ("data-report.json", (json + "\n").into_bytes()),
-            ("data-report.html", html::page(report).into_bytes()),
+            ("data-report.html", data::page(&json!(report)).into_bytes()),
         ])
     }
 
@@ -292,6 +341,7 @@ impl Task for TableTask {
         if self.model.unsupervised().is_some() {
             return Ok(Box::new(UnsupervisedReport::new(training, &self.data.report.file, self.eval.seed, run)));
         }
-        Ok(Box::new(TableReport::new(training, &self.data.report, self.eval.seed, run)))
+        let report = TableReport::new(training, &self.data.report, self.eval.seed, run);
+        Ok(Box::new(report.with_slices(self.sliced(training))))
     }
 }

@@ -11,6 +11,7 @@ use crate::table_task::TableTask;
 use crate::task::{Task, Verdict};
 use agon::cli;
 use agon::failure::quoted;
+use agon::report::{Story, card};
 use agon::run::{Lock, Logs, Run, Tail};
 use agon::tui::model::Model;
 use agon::{Failure, Outcome};
@@ -489,6 +490,9 @@ impl Session {
         let mut tell = |note| sinks.emit(&Event::Note(note));
         let verdict = task.final_evaluation(trainer, &self.run, &mut tell).map_err(said)?;
         self.run.write("evaluation.json", &format!("{}\n", verdict.json()))?;
+        if let Some(card) = card::text(&Story::read(&self.run.folder)?) {
+            self.run.write("card.md", &card)?;
+        }
         Ok(verdict)
     }
 

@@ -1,9 +1,10 @@
 //! What a model without a target found: its metrics on rows that it never saw, clusters and what distinguishes them,
 //! components, and the most unusual rows by line.
 
-use crate::data_task::shown;
 use crate::task::Verdict;
 use agon::failure::quoted;
+use agon::report::clusters::{differences, short};
+use agon::report::model::shown;
 use agon::run::Run;
 use agon_agents::train::{Examined, Part, Training};
 use serde_json::{Value, json};
@@ -31,28 +32,6 @@ fn count(value: &Value) -> u64 {
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
-}
-
-/// `age 61.2 (overall 38.6), sex = male 92 % (overall 51 %)`
-fn differences(all: &Value) -> String {
-    let one = |d: &Value| {
-        let (what, here, overall) = (d["what"].as_str().unwrap_or_default(), number(&d["here"]), number(&d["overall"]));
-        if d["share"] == true {
-            format!("{what} {:.0} % (overall {:.0} %)", 100.0 * here, 100.0 * overall)
-        } else {
-            format!("{what} {} (overall {})", short(here), short(overall))
-        }
-    };
-    list(all).iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// Four significant digits.
-fn short(x: f64) -> String {
-    let size = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
-    match size {
-        6.. | ..-4 => format!("{x:.3e}"),
-        _ => format!("{x:.*}", (3 - size).clamp(0, 6) as usize),
-    }
 }
 
 impl UnsupervisedReport {
@@ -228,28 +207,5 @@ impl Verdict for UnsupervisedReport {
 
     fn has_episodes(&self) -> bool {
         false
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_four_digits() {
-        for (x, wanted) in
-            [(0.0, "0.000"), (12.3456, "12.35"), (-0.012_345, "-0.01235"), (98_765.4, "98765"), (1.5e7, "1.500e7")]
-        {
-            assert_eq!(short(x), wanted);
-        }
-    }
-
-    #[test]
-    fn differences_are_in_the_tables_own_units() {
-        let all = json!([
-            {"what": "age", "here": 61.25, "overall": 38.5, "standardised": 1.5, "share": false},
-            {"what": "sex = male", "here": 0.92, "overall": 0.51, "standardised": 0.8, "share": true},
-        ]);
-        assert_eq!(differences(&all), "age 61.25 (overall 38.50), sex = male 92 % (overall 51 %)");
     }
 }

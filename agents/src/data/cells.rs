@@ -138,6 +138,9 @@ mod tests {
         assert_eq!(numbers(&["13/01/2000", "01/03/2000"], false), [10969.0, 11017.0], "a 13th month tells the order");
         assert_eq!(numbers(&["1970-01-02T12:00:00Z", "1970-01-01 06:00"], false), [1.5, 0.25]);
         assert_ne!(column(&["2001-02-29", "2001-02-28"], false).kind, Kind::Date);
+        for cell in ["1999-12-31", "2000-02-29", "2000-03-01", "1969-12-31", "2100-02-28"] {
+            assert_eq!(crate::data::written::written_date(numbers(&[cell], false)[0] + 0.5), cell);
+        }
     }
 
     #[test]

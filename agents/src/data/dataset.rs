@@ -74,7 +74,7 @@ pub const MOST_CLASSES: usize = 1000;
 ///
 /// # Errors
 /// [`AgentError::Settings`] where there is none.
-pub(super) fn find_column(key: &str, name: &str, raw: &Raw) -> Result<usize, AgentError> {
+pub fn find_column(key: &str, name: &str, raw: &Raw) -> Result<usize, AgentError> {
     raw.find(name).ok_or_else(|| no_column(key, name, raw))
 }
 

@@ -1,6 +1,8 @@
 //! From typed columns to rows of numbers, by what the training part alone says of them: means, medians, categories.
 
+use super::written::written_date;
 use super::{Column, Kind, Values};
+use agon_core::scene::significant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -61,6 +63,8 @@ pub struct Encoder {
 const MISSING: &str = "";
 /// Labels of a category that have a number of their own; rarer ones count as unseen.
 pub const MOST: usize = 100;
+/// Values of a column at most, of [`Input::levels`].
+pub const LEVELS: usize = 15;
 /// Quantiles that a column's ranks are taken from.
 const KNOTS: usize = 201;
 
@@ -169,6 +173,51 @@ impl Input {
             (low - 1) as f64 + (x - a) / (b - a)
         };
         2.0 * rank / last - 1.0
+    }
+
+    /// The number that was scaled to this.
+    fn unscaled(&self, x: f64) -> f64 {
+        if self.knots.is_empty() {
+            return x * self.scale + self.centre;
+        }
+        quantile(&self.knots, ((x + 1.0) / 2.0).clamp(0.0, 1.0))
+    }
+
+    /// Values that the column has in encoded rows, of each its own slots: as people read it, as a number where it is one,
+    /// and encoded. Numbers are at most [`LEVELS`] from the 5 % to the 95 % quantile; of labels those that come most often.
+    pub fn levels(&self, rows: &[&[f64]]) -> Vec<(String, Option<f64>, Vec<f64>)> {
+        if self.is_number() {
+            let given =
+                rows.iter().filter(|slot| !slot[0].is_nan() && slot.get(1).is_none_or(|missing| *missing == 0.0));
+            let mut seen: Vec<f64> = given.map(|slot| slot[0]).collect();
+            if seen.is_empty() {
+                return Vec::new();
+            }
+            seen.sort_by(f64::total_cmp);
+            let at = |k: usize| (0.05 + 0.9 * k as f64 / (LEVELS - 1) as f64) * (seen.len() - 1) as f64;
+            let mut picked: Vec<f64> = (0..LEVELS).map(|k| seen[at(k).round() as usize]).collect();
+            picked.dedup();
+            let level = |x: f64| {
+                let number = self.unscaled(x);
+                let text = if self.kind == Kind::Date { written_date(number) } else { significant(number, 4) };
+                let mut slot = vec![0.0; self.width()];
+                slot[0] = x;
+                (text, Some(number), slot)
+            };
+            return picked.into_iter().map(level).collect();
+        }
+        let count = |k: usize| rows.iter().filter(|slot| slot[k] == 1.0).count();
+        let mut order: Vec<usize> = (0..self.labels.len()).collect();
+        order.sort_by_key(|k| (usize::MAX - count(*k), *k));
+        order.truncate(LEVELS);
+        order.sort_unstable();
+        let level = |k: usize| {
+            let mut slot = vec![0.0; self.width()];
+            slot[k] = 1.0;
+            let name = if self.labels[k] == MISSING { "missing" } else { &self.labels[k] };
+            (name.to_owned(), None, slot)
+        };
+        order.into_iter().map(level).collect()
     }
 
     /// Writes a column's numbers from place `at` of every row on; how often a label was unseen in training.

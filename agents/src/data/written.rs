@@ -49,6 +49,18 @@ pub enum First {
     Month,
 }
 
+/// The date of days since 1970, as in 2024-03-31; a time of day is left out.
+pub fn written_date(days: f64) -> String {
+    // The same source as below, backwards.
+    let z = days.floor() as i64 + 719_468;
+    let (era, of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
+    let of_era_year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * of_era_year + of_era_year / 4 - of_era_year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    format!("{:04}-{month:02}-{day:02}", of_era_year + era * 400 + i64::from(month <= 2))
+}
+
 /// Days since 1970 of a date such as 2024-03-31, 31.03.2024 or 03/31/2024, with or without a time of day.
 pub fn date(cell: &str, first: First) -> Option<f64> {
     let (day, time) = cell.split_once(['T', ' ']).unwrap_or((cell, ""));

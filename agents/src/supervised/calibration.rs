@@ -78,6 +78,46 @@ impl Calibration {
     }
 }
 
+/// Rows whose probability is in one tenth.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tenth {
+    /// Their mean probability.
+    pub predicted: f64,
+    /// The share of them that it was true of, with the ends of its 95 % interval (Wilson 1927).
+    pub observed: f64,
+    /// See `observed`.
+    pub interval: [f64; 2],
+    /// How many.
+    pub rows: usize,
+}
+
+/// Whether probabilities `[rows, classes]` are what they say: of the second class where there are two, else of the
+/// likeliest one. Tenths without a row are left out.
+pub fn reliability(classes: usize, y: &[f64], p: &[f64]) -> Vec<Tenth> {
+    let mut sums = [[0.0; 3]; 10];
+    for (row, y) in p.chunks_exact(classes.max(1)).zip(y) {
+        let k =
+            if classes == 2 { 1 } else { (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or(0) };
+        let sum = &mut sums[((row[k] * 10.0) as usize).min(9)];
+        *sum = [sum[0] + row[k], sum[1] + f64::from(u8::from(*y as usize == k)), sum[2] + 1.0];
+    }
+    let tenth = |[predicted, right, n]: &[f64; 3]| Tenth {
+        predicted: predicted / n,
+        observed: right / n,
+        interval: wilson(*right, *n),
+        rows: *n as usize,
+    };
+    sums.iter().filter(|sum| sum[2] > 0.0).map(tenth).collect()
+}
+
+/// Wilson's 95 % interval of a share: `right` of `n`.
+pub fn wilson(right: f64, n: f64) -> [f64; 2] {
+    let (z, p) = (1.959_964, right / n);
+    let middle = p + z * z / (2.0 * n);
+    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    [(middle - half) / (1.0 + z * z / n), (middle + half) / (1.0 + z * z / n)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +151,27 @@ mod tests {
         assert!(p(Calibration::of(&scores, &known)) > 0.999_999);
         let careful = p(Calibration::careful(&scores, &known));
         assert!((careful - (200.0 + 0.5) / 201.0).abs() < 1e-6, "{careful}");
+    }
+
+    #[test]
+    fn tenths_are_counted_by_hand() {
+        let p = [0.05, 0.95, 0.97, 1.0, 0.5].iter().flat_map(|p| [1.0 - p, *p]).collect::<Vec<_>>();
+        let found = reliability(2, &[0.0, 1.0, 1.0, 0.0, 1.0], &p);
+        let counts: Vec<(usize, f64)> = found.iter().map(|tenth| (tenth.rows, tenth.observed)).collect();
+        assert_eq!(counts, [(1, 0.0), (1, 1.0), (3, 2.0 / 3.0)]);
+        assert!((found[2].predicted - 2.92 / 3.0).abs() < 1e-12);
+        let found = reliability(3, &[2.0, 0.0], &[0.1, 0.2, 0.7, 0.2, 0.6, 0.2]);
+        let counts: Vec<(usize, f64)> = found.iter().map(|tenth| (tenth.rows, tenth.observed)).collect();
+        assert_eq!(counts, [(1, 0.0), (1, 1.0)], "of the likeliest class");
+    }
+
+    /// Newcombe 1998, table I: 81 of 263 and 0 of 20.
+    #[test]
+    fn intervals_of_shares_are_wilsons() {
+        for (right, n, [low, high]) in [(81.0, 263.0, [0.2553, 0.3662]), (0.0, 20.0, [0.0, 0.1611])] {
+            let [a, b] = wilson(right, n);
+            assert!((a - low).abs() < 1e-4 && (b - high).abs() < 1e-4, "{a} {b}");
+        }
     }
 
     /// A margin of 19 rows is their 18th; of 8 rows there is none.

@@ -5,8 +5,8 @@ use super::family::Family;
 use super::{Learner, Shape};
 use crate::agent::{AgentError, Saved};
 use crate::data::encode::{Encoder, Input};
-use crate::data::{Column, Raw, cells};
-use agon_core::settings::nearest;
+use crate::data::{Column, Kind, Raw, Values, cells};
+use agon_core::settings::{hint, nearest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -38,6 +38,16 @@ pub struct Predictions {
     pub findings: Vec<String>,
 }
 
+/// What was the case in the rows of a table.
+pub struct Truth {
+    /// The rows that it is known of.
+    pub rows: Vec<usize>,
+    /// The number of the class, or the value, of each of them.
+    pub y: Vec<f64>,
+    /// What was odd about it.
+    pub findings: Vec<String>,
+}
+
 impl Predictor {
     /// From a save.
     ///
@@ -50,6 +60,67 @@ impl Predictor {
         let mut learner = (family.learner)(settings, shape)?;
         learner.load(&learners_part(saved))?;
         Ok(Self { answer, encoder, calibration, learner })
+    }
+
+    /// The truth of a table's rows, from the column that the training table had it in.
+    ///
+    /// # Errors
+    /// [`AgentError::Data`] where that column is missing, holds no numbers where numbers are predicted, or says nothing.
+    pub fn truth(&self, raw: &Raw) -> Result<Truth, AgentError> {
+        let name = &self.answer.name;
+        let at = raw.find(name).ok_or_else(|| {
+            let near = nearest(name, raw.names.iter().map(String::as_str));
+            AgentError::Data(format!("the column `{name}`, which holds the truth, cannot be found{}", hint(&near)))
+        })?;
+        let known: Vec<usize> = (0..raw.rows()).filter(|row| !cells::is_missing(raw.cell(*row, at))).collect();
+        let mut truth = Truth { rows: Vec::new(), y: Vec::new(), findings: Vec::new() };
+        if known.len() < raw.rows() {
+            truth
+                .findings
+                .push(format!("`{name}` is missing in {} rows, which are left out", raw.rows() - known.len()));
+        }
+        if self.answer.classes.is_empty() {
+            let column = cells::read_as(raw, at, Kind::Number).map_err(|(row, why)| {
+                AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row]))
+            })?;
+            if let Values::Numbers(x) = &column.values {
+                truth.y = known.iter().map(|row| x[*row]).collect();
+            }
+            truth.rows = known;
+        } else {
+            let mut unknown: Vec<&str> = Vec::new();
+            for row in known {
+                let cell = raw.cell(row, at);
+                match self.class_of(cell) {
+                    Some(class) => {
+                        truth.rows.push(row);
+                        truth.y.push(class as f64);
+                    }
+                    None => unknown.push(cell),
+                }
+            }
+            if let Some(first) = unknown.first() {
+                truth.findings.push(format!(
+                    "WARNING: {} rows are of classes that training did not have, such as `{first}`: it is wrong about all of \
+                     them, and they are left out of the metrics",
+                    unknown.len()
+                ));
+            }
+        }
+        if truth.rows.is_empty() {
+            return Err(AgentError::Data(format!("`{name}` says the truth of no row")));
+        }
+        Ok(truth)
+    }
+
+    /// The class that a cell means: as it is written, in other letters, or as the same number.
+    fn class_of(&self, cell: &str) -> Option<usize> {
+        let classes = || self.answer.classes.iter();
+        let number = |text: &str| text.parse::<f64>().ok();
+        classes()
+            .position(|class| class == cell)
+            .or_else(|| classes().position(|class| class.eq_ignore_ascii_case(cell)))
+            .or_else(|| number(cell).and_then(|x| classes().position(|class| number(class) == Some(x))))
     }
 
     /// Predicts every row of a table, whose columns are found by their names.

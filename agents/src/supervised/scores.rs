@@ -9,6 +9,18 @@ use std::collections::HashMap;
 /// Resamples behind an interval; fewer where there are many rows.
 const REPLICATES: usize = 1000;
 
+/// What is right of `rows` rows without any input: the shares of the classes, or the mean, of known ones.
+pub fn without_inputs(known: impl Iterator<Item = f64>, classes: usize, rows: usize) -> Vec<f64> {
+    let (mut one, mut n) = (vec![0.0; classes.max(1)], 0.0);
+    for y in known {
+        let (k, much) = if classes == 0 { (0, y) } else { (y as usize, 1.0) };
+        one[k] += much;
+        n += 1.0;
+    }
+    one.iter_mut().for_each(|x| *x /= n);
+    (0..rows).flat_map(|_| one.iter().copied()).collect()
+}
+
 /// Predictions beside the truth.
 pub struct Judged<'a> {
     /// Classes; 0 for numbers.

@@ -1,16 +1,17 @@
 //! Supervised learning from a table as a training: steps of a learner on the training part, metrics of the validation
 //! part on the way, and of the test part at the end, beside what is right without any input.
 
-use super::calibration::{COVERAGE, Calibration};
+use super::calibration::{COVERAGE, Calibration, reliability};
+use super::dependence::{self, Dependence};
 use super::family::Family;
 use super::predictor::{Answer, learners_part};
-use super::scores::Judged;
+use super::scores::{Judged, without_inputs};
 use super::{Examples, Learner, Shape};
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::dataset::Dataset;
 use crate::data::encode::Encoder;
 use crate::demand::Estimate;
-use crate::train::{Examined, Part, Times, Training};
+use crate::train::{Examined, Part, Predicted, Times, Training};
 use agon_core::rng::{Rng, Stream};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
@@ -31,6 +32,8 @@ pub struct Supervised {
     times: Times,
 }
 
+/// Test rows of which truth and prediction are told one by one, at most.
+const SHOWN_ROWS: usize = 300;
 /// Shuffles behind the importance of a column.
 const SHUFFLES: u32 = 5;
 
@@ -86,18 +89,6 @@ impl Supervised {
     /// Predictions of a part, with these inputs in the place of its own.
     fn judged<'a>(&self, part: &'a Examples, scores: Vec<f64>, calibration: Calibration) -> Judged<'a> {
         Judged::new(part.classes, &part.y, calibration.probabilities(scores, part.classes))
-    }
-
-    /// What is right without any input: the shares of the classes, or the mean, in the training part.
-    fn trivial(&self, rows: usize) -> Vec<f64> {
-        let train = &self.parts[0];
-        let n = train.y.len() as f64;
-        let mut row = vec![0.0; train.outputs()];
-        match train.classes {
-            0 => row[0] = train.y.iter().sum::<f64>() / n,
-            _ => train.y.iter().for_each(|y| row[*y as usize] += 1.0 / n),
-        }
-        (0..rows).flat_map(|_| row.iter().copied()).collect()
     }
 
     /// How much worse the deciding metric of the test part becomes where a column is shuffled among its rows.
@@ -184,13 +175,25 @@ impl Training for Supervised {
         let at = if part == Part::Validation { 1 } else { 2 };
         let (part, units, rows) = (&self.parts[at], &self.units[at], self.parts[at].y.len());
         let own = self.judged(part, self.learner.scores(&part.x), self.calibration());
-        let trivial = Judged::new(part.classes, &part.y, self.trivial(rows));
+        let known = self.parts[0].y.iter().copied();
+        let trivial = Judged::new(part.classes, &part.y, without_inputs(known, part.classes, rows));
         let name = if part.classes == 0 { "mean" } else { "class shares" };
         let (metrics, better_by) = own.metrics(units, seed, Some(&trivial));
         vec![
             Examined { name: self.family.name.into(), metrics, better_by: None },
             Examined { name: name.into(), metrics: trivial.metrics(units, seed, None).0, better_by },
         ]
+    }
+
+    fn predicted(&self, part: Part) -> Option<Predicted> {
+        let part = &self.parts[if part == Part::Validation { 1 } else { 2 }];
+        let own = self.judged(part, self.learner.scores(&part.x), self.calibration());
+        Some(Predicted { classes: part.classes, y: part.y.clone(), p: own.p })
+    }
+
+    fn dependence(&self, columns: &[String]) -> Vec<Dependence> {
+        let (train, of) = (&self.parts[0], (self.calibration(), self.parts[0].classes));
+        dependence::dependence(columns, &self.encoder, &train.x, &*self.learner, of)
     }
 
     fn learned(&self) -> Vec<(String, Estimate)> {
@@ -206,7 +209,9 @@ impl Training for Supervised {
                 let inside = own.p.iter().zip(&part.y).filter(|(p, y)| (*p - *y).abs() <= margin).count();
                 json!({"wanted": COVERAGE, "margin": margin, "held": inside as f64 / part.y.len() as f64})
             });
-            return json!({"interval": held, "linear": weights});
+            let every = part.y.len().div_ceil(SHOWN_ROWS).max(1);
+            let pairs: Vec<[f64; 2]> = part.y.iter().zip(&own.p).step_by(every).map(|(y, p)| [*y, *p]).collect();
+            return json!({"interval": held, "linear": weights, "truth_and_prediction": pairs});
         }
         let confusion = own.confusion(&vec![1.0; part.y.len()]);
         let confusion: Vec<&[f64]> = confusion.chunks_exact(part.classes).collect();
@@ -214,6 +219,7 @@ impl Training for Supervised {
             "classes": self.answer.classes,
             "confusion": confusion,
             "temperature": calibration.temperature,
+            "reliability": reliability(part.classes, &part.y, &own.p),
             "linear": weights,
         })
     }
@@ -390,6 +396,21 @@ mod tests {
             }
             assert!(bits(&whole) == bits(&stopped), "{}", family.name);
         }
+    }
+
+    /// Truth is found in whatever letters, and what was never learned is said.
+    #[test]
+    fn the_truth_of_new_rows_is_read() {
+        let mut own = training(LOGISTIC, &table(true, 1.0));
+        finish(&mut own);
+        let predictor = Predictor::load(&LOGISTIC, &few(), &own.save().0).unwrap();
+        let mut raw = Raw::new(["y"].map(String::from).to_vec(), false);
+        ["high", "LOW", "", "other"].iter().zip(2..).for_each(|(cell, line)| raw.push(line, [*cell]));
+        let truth = predictor.truth(&raw).unwrap();
+        assert_eq!((truth.rows, truth.y), (vec![0, 1], vec![0.0, 1.0]));
+        assert!(truth.findings[0].contains("missing in 1 rows") && truth.findings[1].contains("such as `other`"));
+        let none = predictor.truth(&Raw::new(vec!["Y".into()], false)).err().unwrap().to_string();
+        assert!(none.contains("the column `y`, which holds the truth, cannot be found"), "{none}");
     }
 
     #[test]

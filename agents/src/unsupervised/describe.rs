@@ -42,12 +42,19 @@ pub fn differences(columns: &[&Column], rows: &[usize], most: usize) -> Vec<Diff
                 let mut counts = vec![[0.0; 2]; labels.len()];
                 codes.iter().flatten().for_each(|code| counts[*code as usize][1] += 1.0);
                 rows.iter().filter_map(|row| codes[*row]).for_each(|code| counts[code as usize][0] += 1.0);
-                for (label, [here, overall]) in labels.iter().zip(counts) {
+                let of = |(label, [here, overall]): (&String, [f64; 2])| {
                     let (here, overall) = (here / rows.len() as f64, overall / codes.len() as f64);
                     let spread = (overall * (1.0 - overall)).sqrt();
                     let what = format!("{} = {label}", column.name);
-                    all.push(Difference { what, here, overall, standardised: (here - overall) / spread, share: true });
+                    Difference { what, here, overall, standardised: (here - overall) / spread, share: true }
+                };
+                let mut found: Vec<Difference> = labels.iter().zip(counts).map(of).collect();
+                if found.len() == 2 {
+                    // What is more of the one is less of the other: the one that there is more of says both.
+                    let less = usize::from(found[0].standardised >= found[1].standardised);
+                    found.remove(less);
                 }
+                all.extend(found);
             }
         }
     }
@@ -75,6 +82,8 @@ mod tests {
         let found = differences(&[&a, &same, &colour], &[0, 1], 2);
         assert_eq!((found[0].what.as_str(), found[0].here, found[0].overall), ("colour = x", 1.0, 0.5));
         assert_eq!((found[0].standardised, found[0].share), (1.0, true));
+        assert_eq!(found[1].what, "a", "of two labels one says both: {found:?}");
+        assert_eq!(differences(&[&colour], &[3], 2)[0].what, "colour = y");
         let of_a = differences(&[&a], &[0, 1, 2], 2).remove(0);
         assert_eq!((of_a.here, of_a.overall), (2.0, 3.0));
         assert!((of_a.standardised + 1.0 / (8f64 / 3.0).sqrt()).abs() < 1e-12);

@@ -12,6 +12,16 @@ pub fn digits(x: f64, usual: usize) -> usize {
     usual.max((2.0 - size.log10().floor()) as usize)
 }
 
+/// A number to `n` significant digits without zeros at its end; whole digits are all kept: `24.75`, `0.0125`, `123457`.
+pub fn significant(x: f64, n: usize) -> String {
+    let size = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
+    if !x.is_finite() || !(-5..12).contains(&size) {
+        return format!("{x:.*e}", n.saturating_sub(1));
+    }
+    let text = format!("{x:.*}", (n as i32 - 1 - size).max(0) as usize);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// An amount of money, in whatever currency: two decimals, or more where it is small.
 pub fn money(x: f64) -> String {
     format!("{x:.*}", digits(x, 2))
@@ -230,6 +240,20 @@ impl Scene {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_as_short_as_they_can_be() {
+        for (x, wanted) in [
+            (0.0, "0"),
+            (24.75, "24.75"),
+            (-0.012_345, "-0.01235"),
+            (123_456.7, "123457"),
+            (1.5e-7, "1.500e-7"),
+            (100.0, "100"),
+        ] {
+            assert_eq!(significant(x, 4), wanted);
+        }
+    }
 
     #[test]
     fn small_amounts_keep_their_digits() {

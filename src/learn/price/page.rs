@@ -1,38 +1,28 @@
 //! Recommended prices as a page for people and as a sheet for programs.
 
 use super::advise::{Expected, Sheet};
-
-/// Text as it can stand in a page.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
+use agon::html::{Cell, Page, Table};
 
 /// One page that needs nothing else: no scripts, no other files.
 pub fn html(sheet: &Sheet) -> String {
-    let mut out = String::from(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Prices</title><style>body{font:15px/1.5 sans-serif;\
-         max-width:70em;margin:2em auto;padding:0 1em}table{border-collapse:collapse}td,th{padding:.3em .8em;text-align:left;\
-         border-bottom:1px solid #ccc}.n{text-align:right}.up{color:#060}.down{color:#b00}</style>\n",
-    );
-    out += &format!("<h1>Prices for week {}</h1><p>{}</p>\n<ul>", escaped(&sheet.week), escaped(&sheet.run));
-    sheet.summary().iter().for_each(|line| out += &format!("<li>{}\n", escaped(line)));
-    out += "</ul><table><tr><th>product<th class=n>current<th class=n>recommended<th class=n>change<th class=n>units\
-            <th class=n>revenue<th class=n>profit<th>why\n";
+    let mut page = Page::new(&format!("Prices for week {}", sheet.week));
+    page.text(&sheet.run);
+    page.list(sheet.summary().into_iter().map(|line| (false, line)));
+    let numbers = ["current", "recommended", "change", "units", "revenue", "profit"].map(Cell::number);
+    let mut table = Table::new([Cell::text("product")].into_iter().chain(numbers).chain([Cell::text("why")]));
     for p in &sheet.products {
         let change = p.current.map(|current| 100.0 * (p.recommended / current - 1.0));
-        let class = if change.is_some_and(|c| c < 0.0) { "down" } else { "up" };
-        let [units, revenue, profit] = [0, 1, 2].map(|i| p.expected[i].text());
-        out += &format!(
-            "<tr><td>{}<td class=n>{}<td class=n><b>{:.2}</b><td class=\"n {class}\">{}<td class=n>{units}\
-             <td class=n>{revenue}<td class=n>{profit}<td>{}\n",
-            escaped(&p.product),
-            p.current.map_or("–".into(), |x| format!("{x:.2}")),
-            p.recommended,
-            change.map_or("–".into(), |c| format!("{c:+.1} %")),
-            escaped(&p.why)
-        );
+        let expected = [0, 1, 2].map(|i| Cell::number(p.expected[i].text()));
+        let cells = [
+            Cell::text(&p.product),
+            Cell::number(p.current.map_or("–".into(), |x| format!("{x:.2}"))),
+            Cell::number(format!("{:.2}", p.recommended)).strong(),
+            Cell::change(change.map_or("–".into(), |c| format!("{c:+.1} %")), change.is_some_and(|c| c < 0.0)),
+        ];
+        table.row(cells.into_iter().chain(expected).chain([Cell::text(&p.why)]));
     }
-    out + "</table></html>\n"
+    page.table(&table);
+    page.finish()
 }
 
 /// A sheet: a row a product, numbers with a point, and the totals' row last.
