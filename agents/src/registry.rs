@@ -2,6 +2,8 @@
 
 use crate::agent::{Agent, AgentError, Context, Inference, Place, Saved};
 use crate::alphazero::{self, AlphaZero};
+use crate::bandit::decisions::Decisions;
+use crate::bandit::{self, Bandit};
 use crate::cem::{self, Cem};
 use crate::data::dataset::Dataset;
 use crate::demand::Sales;
@@ -169,6 +171,8 @@ pub enum Data {
     Table(Box<Dataset>),
     /// Pictures with their classes, divided into parts.
     Pictures(Arc<PictureSet>),
+    /// Logged decisions, divided into parts.
+    Log(Box<Decisions>),
 }
 
 /// What a training without an environment starts with.
@@ -191,6 +195,7 @@ impl Data {
             Self::Pictures(_) => {
                 Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [pictures]").into())
             }
+            Self::Log(_) => Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [log]").into()),
         }
     }
 
@@ -203,15 +208,25 @@ impl Data {
             Self::Pictures(_) => {
                 Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [pictures]").into())
             }
+            Self::Log(_) => {
+                Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [log]").into())
+            }
         }
     }
 
     fn pictures(self) -> Result<Arc<PictureSet>, AgentError> {
         match self {
             Self::Pictures(pictures) => Ok(pictures),
-            Self::Table(_) | Self::Sales(..) => {
+            Self::Table(_) | Self::Sales(..) | Self::Log(_) => {
                 Err(Issue::value("kind", "learns from pictures: it needs [pictures]").into())
             }
+        }
+    }
+
+    fn log(self) -> Result<Decisions, AgentError> {
+        match self {
+            Self::Log(log) => Ok(*log),
+            _ => Err(Issue::value("kind", "learns from a log of decisions: it needs [log]").into()),
         }
     }
 }
@@ -318,6 +333,15 @@ pub const MODELS: &[Model] = &[
         start: |table, DataStart { data, steps, seed }| {
             Ok(Box::new(Classifier::new(read(table)?, data.pictures()?, steps, seed)?))
         },
+        family: None,
+    },
+    Model {
+        kind: "bandit",
+        about: "A policy of single decisions, learned from a log of another one: direct, by inverse propensities, doubly robust",
+        verified: "the Open Bandit Pipeline's estimators (tests/golden/off_policy_evaluation.py); worlds with a known optimum",
+        declared: bandit::Config::declared,
+        resolve: |table| Ok(read::<bandit::Config>(table)?.write()),
+        start: |table, DataStart { data, seed, .. }| Ok(Box::new(Bandit::new(read(table)?, data.log()?, seed))),
         family: None,
     },
     Model {
