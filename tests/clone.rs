@@ -75,6 +75,57 @@ fn a_clone_of_an_expert_balances_the_pole_and_is_fine_tuned() {
     assert!(agon(dir, &dqn, 2).contains("its agent is clone"));
 }
 
+/// SAC and TD3 begin with a clone whose policy is squashed, and do from the first step on what it does; the others
+/// begin with one that is not.
+#[test]
+fn sac_and_td3_begin_with_a_squashed_clone() {
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path();
+    let write = |name: &str, agent: &str, train: &str| {
+        let text = format!(
+            "env = {{ id = \"classic/pendulum\" }}\nagent = {{ {agent} }}\ntrain = {{ {train} }}\neval = {{ every = 1000, episodes = 2, final_episodes = 10, record = 10 }}"
+        );
+        std::fs::write(dir.join(name), text).unwrap();
+    };
+    let networks = r#"hidden = [32, 32], normalize_observation = true"#;
+    write("expert.toml", "kind = \"ppo\", rollout_steps = 64", "steps = 2048, envs = 4");
+    let squashed =
+        format!("kind = \"clone\", data = [\"expert\"], policy = \"squashed\", activation = \"relu\", {networks}");
+    write("squashed.toml", &squashed, "steps = 300");
+    write("plain.toml", &format!("kind = \"clone\", data = [\"expert\"], {networks}"), "steps = 30");
+    for kind in ["sac", "td3"] {
+        let agent =
+            format!("kind = \"{kind}\", {networks}, learning_starts = 64, minibatch = 64, policy_starts = 1000");
+        write(&format!("{kind}.toml"), &agent, "steps = 200, envs = 1");
+    }
+    write(
+        "ppo.toml",
+        &format!("kind = \"ppo\", {networks}, deviation = \"state\", activation = \"relu\""),
+        "steps = 64, envs = 1",
+    );
+    let train = |name: &str, more: &[&str], code: i32| {
+        let (scenario, mut args) = (format!("{name}.toml"), vec!["--ui", "plain"]);
+        args.extend(more);
+        let out = if more.contains(&"--out") { vec![] } else { vec!["--out", name] };
+        agon(dir, &[&["train", &scenario], &out[..], &args].concat(), code)
+    };
+    for name in ["expert", "squashed", "plain"] {
+        train(name, &[], 0);
+    }
+    let mean = |run: &str| {
+        json(&std::fs::read_to_string(dir.join(run).join("evaluation.json")).unwrap())["mean_return"].as_f64().unwrap()
+    };
+    for kind in ["sac", "td3"] {
+        assert!(train(kind, &["--from", "plain"], 2).contains("`policy = \"squashed\"`"));
+        train(kind, &["--from", "squashed"], 0);
+        // The actor has not learned yet.
+        assert!((mean(kind) - mean("squashed")).abs() < 1e-3 * mean(kind).abs(), "{} {}", mean(kind), mean("squashed"));
+        train(kind, &["--from", "squashed", "--out", &format!("{kind}-whole"), "--set", "agent.policy_starts=50"], 0);
+        assert!(mean(&format!("{kind}-whole")) != mean(kind), "{kind}");
+    }
+    assert!(train("ppo", &["--from", "squashed"], 2).contains("`policy = \"gaussian\"`"));
+}
+
 #[test]
 fn what_cannot_be_learned_from_is_told() {
     let place = tempfile::tempdir().unwrap();

@@ -38,7 +38,37 @@ pub enum Head {
         scale: Vec<(f32, f32)>,
         /// What the deviations depend on.
         deviation: Deviation,
+        /// How a number from the normal becomes an action.
+        bound: Bound,
     },
+}
+
+/// How a number from a normal becomes an action in [−1, 1].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// Beyond the bounds it counts as the bound.
+    Clip,
+    /// By tanh, as SAC's actors do it. The normal is then the one before it: log-probabilities lack the logarithm of
+    /// tanh's derivative, which does not depend on the network.
+    Tanh,
+}
+
+impl Bound {
+    /// The action of a number from the normal.
+    pub fn action(self, x: f32) -> f32 {
+        match self {
+            Self::Clip => x.clamp(-1.0, 1.0),
+            Self::Tanh => x.tanh(),
+        }
+    }
+
+    /// A number that becomes this action, which is in [−1, 1]; tanh reaches ±1 nowhere, so ±0.999 stand for those.
+    pub fn number(self, action: f32) -> f32 {
+        match self {
+            Self::Clip => action,
+            Self::Tanh => action.clamp(-0.999, 0.999).atanh(),
+        }
+    }
 }
 
 /// Buffers for sampled actions.
@@ -55,15 +85,16 @@ pub struct Drawn<'a> {
 impl Head {
     /// The distribution that fits an environment's actions, with deviations that are parameters of their own.
     pub fn of(spec: &Spec) -> Self {
-        Self::with(spec, Deviation::Free)
+        Self::with(spec, Deviation::Free, Bound::Clip)
     }
 
     /// The distribution that fits an environment's actions.
-    pub fn with(spec: &Spec, deviation: Deviation) -> Self {
+    pub fn with(spec: &Spec, deviation: Deviation, bound: Bound) -> Self {
         match &spec.action {
             ActionSpec::Continuous { fields } => Self::Gaussian {
                 scale: fields.iter().map(|f| ((f.low + f.high) / 2.0, (f.high - f.low) / 2.0)).collect(),
                 deviation,
+                bound,
             },
             other => Self::Categorical { sizes: other.choices() },
         }
@@ -73,15 +104,15 @@ impl Head {
     pub fn outputs(&self) -> usize {
         match self {
             Self::Categorical { sizes } => sizes.iter().sum(),
-            Self::Gaussian { scale, deviation: Deviation::Free } => scale.len(),
-            Self::Gaussian { scale, deviation: Deviation::State } => 2 * scale.len(),
+            Self::Gaussian { scale, deviation: Deviation::Free, .. } => scale.len(),
+            Self::Gaussian { scale, deviation: Deviation::State, .. } => 2 * scale.len(),
         }
     }
 
     /// The number of deviations that are parameters of their own.
     pub fn free_deviations(&self) -> usize {
         match self {
-            Self::Gaussian { scale, deviation: Deviation::Free } => scale.len(),
+            Self::Gaussian { scale, deviation: Deviation::Free, .. } => scale.len(),
             _ => 0,
         }
     }
@@ -135,14 +166,14 @@ impl Head {
                         from += n;
                     }
                 }
-                Self::Gaussian { scale, .. } => {
+                Self::Gaussian { scale, bound, .. } => {
                     for (k, &(middle, half)) in scale.iter().enumerate() {
                         let z = rng.normal() as f32;
                         let [mean, log_std] = normal(out, log_std, k);
                         let x = mean + log_std.exp() * z;
                         total += -0.5 * z * z - log_std - HALF_LN_TAU as f32;
                         action.continuous()[row * width + k] = x;
-                        scaled[row * width + k] = middle + half * x.clamp(-1.0, 1.0);
+                        scaled[row * width + k] = middle + half * bound.action(x);
                     }
                 }
             }
@@ -168,9 +199,9 @@ impl Head {
                         from += n;
                     }
                 }
-                Self::Gaussian { scale, .. } => {
+                Self::Gaussian { scale, bound, .. } => {
                     for (k, &(middle, half)) in scale.iter().enumerate() {
-                        actions.set(row * width + k, f64::from(middle + half * out[k].clamp(-1.0, 1.0)));
+                        actions.set(row * width + k, f64::from(middle + half * bound.action(out[k])));
                     }
                 }
             }
@@ -302,7 +333,8 @@ mod tests {
     #[test]
     fn gradients_are_those_of_differences() {
         let masked = [true, false, true, true, true, false, true, true, true, true];
-        let gaussian = |numbers, deviation| Head::Gaussian { scale: vec![(1.0, 2.0); numbers], deviation };
+        let gaussian =
+            |numbers, deviation| Head::Gaussian { scale: vec![(1.0, 2.0); numbers], deviation, bound: Bound::Clip };
         let heads: [(Head, &[bool]); 4] = [
             (Head::Categorical { sizes: vec![5] }, &masked),
             (Head::Categorical { sizes: vec![2, 3] }, &[]),
@@ -367,7 +399,7 @@ mod tests {
     /// A deviation that depends on the observation is cut where it would overflow, and nothing moves it further.
     #[test]
     fn deviations_stay_finite() {
-        let head = Head::Gaussian { scale: vec![(0.0, 1.0)], deviation: Deviation::State };
+        let head = Head::Gaussian { scale: vec![(0.0, 1.0)], deviation: Deviation::State, bound: Bound::Clip };
         for (asked, cut) in [(300.0, 5.0), (-300.0, -20.0)] {
             let row = Row { out: &[0.5, asked], log_std: &[], action: Actions::Continuous(&[0.5]), mask: &[] };
             let [log_prob, _] = head.evaluate(row, &mut Vec::new());

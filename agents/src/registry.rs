@@ -127,7 +127,7 @@ impl Entry {
     /// Whether it can begin with what that agent has learned: one of its own kind, or a clone where its networks are of
     /// the same sort.
     pub fn begins_with(&self, kind: &str) -> bool {
-        kind == self.kind || kind == "clone" && ["ppo", "a2c", "reinforce"].contains(&self.kind)
+        kind == self.kind || kind == "clone" && ["ppo", "a2c", "reinforce", "sac", "td3"].contains(&self.kind)
     }
 
     /// A new training.
@@ -519,7 +519,7 @@ pub const AGENTS: &[Entry] = &[
     },
     Entry {
         kind: "clone",
-        about: "Behaviour cloning: a policy from recorded episodes; PPO, A2C and REINFORCE can begin with it",
+        about: "Behaviour cloning: a policy from recorded episodes; PPO, A2C, REINFORCE, SAC and TD3 can begin with it",
         verified: "the closed form of a policy without inputs; CartPole from an expert's episodes",
         declared: clone::Config::declared,
         resolve: |table| Ok(read::<clone::Config>(table)?.write()),

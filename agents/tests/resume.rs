@@ -3,12 +3,13 @@
 use agon_agents::agent::Place;
 use agon_agents::checkpoint;
 use agon_agents::evaluate::evaluate;
+use agon_agents::on_policy::clone::Demonstration;
 use agon_agents::registry;
 use agon_agents::train::{Start, Training};
 use agon_agents::{AgentError, Device};
-use agon_core::Game;
 use agon_core::game::Visit;
 use agon_core::policy::Policy;
+use agon_core::{ActionBuf, Game};
 use agon_search::Evaluate;
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value, json};
@@ -103,6 +104,49 @@ fn dqn_resumes_exactly() {
     resumes("classic/mountain-car", &json!({}), "dqn", &Value::Object(rainbow.clone()));
     rainbow.insert("returns".into(), "qr".into());
     resumes("pricing/single-leg", &json!({}), "dqn", &Value::Object(rainbow));
+}
+
+/// What began with a clone goes on after a save as it would have without: actions are the policy's before learning begins.
+#[test]
+fn a_start_from_a_clone_resumes_exactly() {
+    let of = |kind: &str, steps: u64| {
+        let small = json!({"hidden": [16], "memory": 900, "learning_starts": 500, "train_every": 32, "minibatch": 64});
+        start("classic/pendulum", &json!({}), kind, &small, steps)
+    };
+    let clone = json!({"hidden": [16], "policy": "squashed", "activation": "relu", "normalize_observation": false});
+    let episodes = vec![
+        Demonstration {
+            obs: vec![0.5; 60],
+            mask: Vec::new(),
+            actions: ActionBuf::Continuous((0..20).map(|k| (k as f32).sin()).collect())
+        };
+        8
+    ];
+    let env = agon_envs::find("classic/pendulum").unwrap().build(&Map::new(), 1, 1).unwrap();
+    let begin = Start { env, game: None, seed: 4, steps: 50, device: Device::Cpu, threads: 1, env_threads: 1 };
+    let entry = registry::find("clone").unwrap();
+    let mut cloned = entry.start_from(clone.as_object().unwrap(), begin, &episodes).unwrap();
+    while !cloned.done() {
+        cloned.advance().unwrap();
+    }
+    for kind in ["sac", "td3"] {
+        let mut whole = of(kind, 1000);
+        let cold = bits(&*whole);
+        whole.warm(&cloned.save().0).unwrap();
+        assert!(bits(&*whole) != cold, "{kind}");
+        while whole.step() < 256 {
+            whole.advance().unwrap();
+        }
+        let (saved, rest) = whole.save();
+        let mut again = of(kind, 1000);
+        again.load(&saved, Some(&rest)).unwrap();
+        for training in [&mut whole, &mut again] {
+            while !training.done() {
+                training.advance().unwrap();
+            }
+        }
+        assert!(bits(&*whole) == bits(&*again), "{kind}");
+    }
 }
 
 /// Parts of a minibatch of uneven size, on one thread and on three.

@@ -201,6 +201,11 @@ pub trait Algorithm {
 
     /// Loads the weights of a save.
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError>;
+
+    /// Loads the actor of a squashed clone.
+    fn warm_from_clone(&mut self, _saved: &Saved) -> Result<(), AgentError> {
+        Err(AgentError::Checkpoint("a clone has other networks than this agent's actor".into()))
+    }
 }
 
 /// How many gradient steps a save has made, and its last report.
@@ -354,6 +359,17 @@ impl<A: Algorithm> Agent for ActorCritic<A> {
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        if let Some(squashed) = saved.state.get("squashed") {
+            if squashed != true {
+                let message = "a clone that this agent begins with has `policy = \"squashed\"`; this one is gaussian";
+                return Err(AgentError::Checkpoint(message.into()));
+            }
+            let moments = Moments::saved(saved, "obs_moments", self.collector.moments.as_ref())?;
+            self.algorithm.warm_from_clone(saved)?;
+            self.collector.moments = moments;
+            self.collector.follow_policy();
+            return Ok(());
+        }
         let (moments, returns) = (self.collector.saved_moments(saved)?, self.collector.saved_returns(saved)?);
         self.algorithm.warm(saved)?;
         (self.collector.moments, self.collector.returns) = (moments, returns);

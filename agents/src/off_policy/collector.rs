@@ -15,7 +15,7 @@ use tch::Tensor;
 pub struct Collecting {
     /// Transitions that the replay memory holds.
     pub memory: usize,
-    /// Steps before learning begins; actions are uniformly random until then.
+    /// Steps before learning begins; actions are uniformly random until then, unless it began with a clone.
     pub learning_starts: u64,
     /// Steps between rounds of learning.
     pub train_every: u64,
@@ -54,6 +54,8 @@ pub struct Collector {
     seen: Vec<f32>,
     /// Whether the step under way is in memory already, as it is after a load.
     begun: bool,
+    /// Whether actions are the policy's from the first step on, as it began with a clone.
+    follows: bool,
 }
 
 impl Collector {
@@ -70,6 +72,7 @@ impl Collector {
             due: set.learning_starts,
             seen: Vec::new(),
             begun: false,
+            follows: false,
             set: *set,
         }
     }
@@ -88,7 +91,12 @@ impl Collector {
 
     /// Whether actions are still random.
     pub fn is_warming_up(&self) -> bool {
-        self.step < self.set.learning_starts
+        !self.follows && self.step < self.set.learning_starts
+    }
+
+    /// Actions are the policy's from the first step on.
+    pub fn follow_policy(&mut self) {
+        self.follows = true;
     }
 
     /// The newest observations as a network sees them, `[rows, obs_len]`, and the slab's masks.
@@ -195,6 +203,9 @@ impl Collector {
         ] {
             state.insert(key.into(), value);
         }
+        if self.follows {
+            state.insert("follows_policy".into(), json!(true));
+        }
         if let Some(returns) = &self.returns {
             state.insert("returns".into(), json!(returns));
         }
@@ -213,6 +224,7 @@ impl Collector {
             return Err(AgentError::Checkpoint("its `step` and `due` cannot be".into()));
         }
         self.begun = self.replay.has_begun();
+        self.follows = saved.part::<Option<bool>>("follows_policy")? == Some(true);
         Ok(())
     }
 }

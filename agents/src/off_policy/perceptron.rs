@@ -77,6 +77,20 @@ impl Perceptrons {
         self.adam.save(self.name, &self.params, tensors);
     }
 
+    /// The weights of a clone's policy; what its last layer has beyond the outputs here, deviations, is left out.
+    pub fn load_clone(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        let mut renamed = Saved { tensors: Vec::new(), state: serde_json::Value::Null };
+        for (name, here) in self.params.named() {
+            let layer = name.strip_prefix(&format!("{}.0.", self.name)).expect("one perceptron");
+            let there = saved.tensor(&format!("policy.{layer}"))?;
+            let last = there.dim() as i64 - 1;
+            let (outputs, wanted) = (there.size()[last as usize], here.size()[last as usize]);
+            let there = if outputs == 2 * wanted { there.narrow(last, 0, wanted) } else { there.shallow_clone() };
+            renamed.tensors.push((name.to_owned(), there));
+        }
+        self.params.load_weights(&renamed)
+    }
+
     /// Weights and moments from a save.
     pub fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {
         self.adam.load_named(self.name, &mut self.params, saved)

@@ -43,11 +43,15 @@ agon_core::settings! {
         gradient_steps: u64 = 1, in [1.0, 1e6];
         /// Transitions of a minibatch.
         minibatch: usize = 256, in [1.0, 1e6];
+        /// Gradient steps of the critics before the actor learns: beside an actor from a clone they know nothing yet.
+        policy_starts: u64 = 0, in [0.0, 1e12];
         /// Gradient steps of the critics between two of the actor.
         policy_every: u64 = 1, in [1.0, 1e6];
         /// The target entropy, in nats, of actions in units where their bounds are ±1; minus the number of an action's
         /// dimensions if left out.
         target_entropy: Option<f64> = None, in [-1e6, 1e6];
+        /// The temperature that learning begins with.
+        initial_temperature: f64 = 1.0, in [1e-9, 1e9];
         /// A fixed temperature, in place of the learned one.
         temperature: Option<f64> = None, in [0.0, 1e9];
         /// Rewards before the critics' value takes over.
@@ -134,7 +138,7 @@ impl Sac {
         let Context { spec, seed, threads, .. } = *context;
         let (obs_len, len, parts) = (spec.obs_len(), head.len(), parts(config.minibatch));
         let mut alpha = Builder::new(seed);
-        alpha.constant("log_alpha", &[1], 0.0);
+        alpha.constant("log_alpha", &[1], config.initial_temperature.ln());
         let log_alpha = alpha.finish(Device::Cpu);
         Self {
             actor: Perceptrons::new(seed, "actor", 1, &[&[obs_len], &config.hidden[..], &[2 * len]].concat()),
@@ -250,7 +254,7 @@ impl Algorithm for Sac {
         self.noise.iter_mut().flatten().for_each(|x| *x = rng.normal());
         let [loss, value, norm] = self.learn_critics(batch, actions, rate);
         self.updates += 1;
-        if self.updates.is_multiple_of(self.config.policy_every) {
+        if self.updates > self.config.policy_starts && self.updates.is_multiple_of(self.config.policy_every) {
             self.told = self.learn_actor(batch, rate);
             self.learn_temperature(self.told[1], rate);
         }
@@ -283,6 +287,11 @@ impl Algorithm for Sac {
         self.actor.load(saved)?;
         self.critics.load(saved)?;
         self.alpha_adam.load_named("log_alpha", &mut self.log_alpha, saved)
+    }
+
+    fn warm_from_clone(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.actor.load_clone(saved)?;
+        Ok(())
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {

@@ -44,6 +44,8 @@ agon_core::settings! {
         gradient_steps: u64 = 1, in [1.0, 1e6];
         /// Transitions of a minibatch.
         minibatch: usize = 256, in [1.0, 1e6];
+        /// Gradient steps of the critics before the actor learns: beside an actor from a clone they know nothing yet.
+        policy_starts: u64 = 0, in [0.0, 1e12];
         /// Gradient steps of the critics between two of the actor.
         policy_every: u64 = 2, in [1.0, 1e6];
         /// Deviation of the exploration noise.
@@ -239,7 +241,9 @@ impl Algorithm for Td3 {
         let [loss, value, norm] = self.learn_critics(batch, actions, rate);
         self.updates += 1;
         if self.updates.is_multiple_of(self.config.policy_every) {
-            self.told = self.learn_actor(batch, rate);
+            if self.updates > self.config.policy_starts {
+                self.told = self.learn_actor(batch, rate);
+            }
             self.critics.follow(self.config.tau);
             follow(&mut self.target, &self.actor.params, self.config.tau as f32);
         }
@@ -265,6 +269,12 @@ impl Algorithm for Td3 {
         self.critics.load(saved)?;
         tch::no_grad(|| self.target.flat.copy_(&target));
         (self.updates, self.told) = (updates, told);
+        Ok(())
+    }
+
+    fn warm_from_clone(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        self.actor.load_clone(saved)?;
+        self.target.copy(&self.actor.params);
         Ok(())
     }
 

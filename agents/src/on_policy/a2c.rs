@@ -5,7 +5,7 @@
 
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::conv::Filters;
-use crate::dist::{Deviation, Head, Row};
+use crate::dist::{Bound, Deviation, Head, Row};
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
 use crate::on_policy::frozen::Frame;
@@ -65,6 +65,7 @@ impl Config {
             shared: self.shared_trunk,
             log_std: self.log_std,
             deviation: Deviation::Free,
+            bound: Bound::Clip,
             recurrent: 0,
         }
     }

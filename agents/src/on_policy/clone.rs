@@ -1,6 +1,6 @@
 //! Behaviour cloning (Pomerleau 1991): the networks of policy-gradient agents learn from recorded episodes to do what was
 //! done there, by maximum likelihood. No environment is stepped; what was learned is a policy like PPO's, which PPO, A2C
-//! and REINFORCE can begin with.
+//! and REINFORCE can begin with, or one like SAC's, which SAC and TD3 can.
 //!
 //! Episodes are split into three parts: learned from, validation (it decides when to stop and which weights are kept),
 //! and test. A step is a gradient step.
@@ -14,7 +14,7 @@ pub use decisions::Demonstration;
 use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, read_f32};
 use crate::conv::Filters;
-use crate::dist::{Deviation, Head};
+use crate::dist::{Bound, Deviation, Head};
 use crate::input::Reading;
 use crate::net::Activation;
 use crate::normalise::Moments;
@@ -22,12 +22,13 @@ use crate::on_policy::frozen::{Frame, Frozen, worth};
 use crate::on_policy::networks::{AtOutputs, Networks, Observed, Rows, Shape, Sums};
 use crate::optim::{Adam, Schedule};
 use crate::train::{Examined, Part, Start, Times, Training};
-use agon_core::Metric;
 use agon_core::metric::Goal;
 use agon_core::policy::Policy;
 use agon_core::rng::{Rng, RngState, Stream};
 use agon_core::settings::Issue;
+use agon_core::spec::ActionSpec;
 use agon_core::stats::block_bootstrap;
+use agon_core::{Metric, Spec};
 use agon_search::Evaluate;
 use decisions::{Decisions, Found, per_decision, split};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,9 @@ agon_core::settings! {
         hidden: Vec<usize> = vec![64, 64], in [1.0, 65536.0];
         /// The activation after each hidden layer.
         activation: Activation = Activation::Tanh;
+        /// The policy of numbers: a Gaussian with one deviation for all observations, as PPO, A2C and REINFORCE have it,
+        /// or one through tanh whose deviation is an output of the network, as SAC has it (TD3 takes its mean).
+        policy: Form = Form::Gaussian;
         /// Whether policy and value share their hidden layers; the value learns nothing here.
         shared_trunk: bool = false;
         /// Adam's step size.
@@ -76,21 +80,50 @@ agon_core::settings! {
 }
 
 agon_core::choices! {
+    /// The form of a policy whose actions are numbers.
+    pub enum Form { Gaussian = "gaussian", Squashed = "squashed" }
+}
+
+agon_core::choices! {
     /// What is minimised where actions are numbers; choices always have the cross-entropy.
     pub enum Loss { Likelihood = "likelihood", Squared = "squared" }
 }
 
 impl Config {
     fn shape(&self) -> Shape<'_> {
+        let (deviation, bound) = match self.policy {
+            Form::Gaussian => (Deviation::Free, Bound::Clip),
+            Form::Squashed => (Deviation::State, Bound::Tanh),
+        };
         Shape {
             hidden: &self.hidden,
             conv: self.conv.as_deref(),
             activation: self.activation,
             shared: self.shared_trunk,
             log_std: self.log_std,
-            deviation: Deviation::Free,
+            deviation,
+            bound,
             recurrent: 0,
         }
+    }
+
+    /// What a squashed policy must be for SAC and TD3 to begin with it.
+    fn fits(&self, spec: &Spec) -> Result<(), Issue> {
+        if self.policy == Form::Gaussian {
+            return Ok(());
+        }
+        if !matches!(spec.action, ActionSpec::Continuous { .. }) {
+            return Err(Issue::value(
+                "policy",
+                "squashed policies are for continuous actions; here actions are choices",
+            ));
+        }
+        if self.activation != Activation::Relu || self.shared_trunk || self.conv.is_some() {
+            let message =
+                "a squashed policy has the networks of SAC: set activation = \"relu\", without shared_trunk or conv";
+            return Err(Issue::value("policy", message));
+        }
+        Ok(())
     }
 
     /// What acting needs, without the learner.
@@ -144,7 +177,8 @@ impl Cloning {
         if config.validation + config.test >= 1.0 {
             return Err(Issue::value("test", "leaves nothing to learn from, together with `validation`").into());
         }
-        let head = Head::of(spec);
+        config.fits(spec)?;
+        let head = config.shape().head(spec);
         if episodes.is_empty() {
             return Err(AgentError::Data("there are no recorded episodes to learn from".into()));
         }
@@ -201,10 +235,16 @@ impl Cloning {
                 let of = i * outputs..(i + 1) * outputs;
                 let row = learned.row(head, at, &rows.out[of.clone()], rows.log_std);
                 if squared {
-                    for ((at_out, mean), a) in gradient.out[of].iter_mut().zip(row.out).zip(row.action.continuous()) {
-                        let error = f64::from(mean - a);
-                        *at_out = (2.0 * error / count) as f32;
-                        sums[0] += error * error / count;
+                    let numbers = row.out.iter().zip(row.action.continuous());
+                    for (at_out, (mean, a)) in gradient.out[of].iter_mut().zip(numbers) {
+                        let (error, slope) = match head {
+                            Head::Gaussian { bound: Bound::Tanh, .. } => {
+                                (mean.tanh() - a.tanh(), 1.0 - mean.tanh().powi(2))
+                            }
+                            _ => (mean - a, 1.0),
+                        };
+                        *at_out = (2.0 * f64::from(error * slope) / count) as f32;
+                        sums[0] += f64::from(error).powi(2) / count;
                     }
                     continue;
                 }
@@ -352,6 +392,7 @@ impl Training for Cloning {
         tensors.push(("order".into(), Tensor::from_slice(&order)));
         let state = json!({
             "adam_steps": self.adam.steps,
+            "squashed": self.config.policy == Form::Squashed,
             "obs_moments": self.moments,
             "shuffle_rng": self.shuffle_rng.state(),
             "progress": self.progress,

@@ -382,6 +382,10 @@ impl Collector {
 
     /// Loads what another has learned: weights, and the moments of observations, rewards and values.
     pub fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
+        if saved.state.get("squashed").is_some_and(|squashed| squashed == true) {
+            let message = "a clone that this agent begins with has `policy = \"gaussian\"`; this one is squashed";
+            return Err(AgentError::Checkpoint(message.into()));
+        }
         let part = |name: &str, here: &Option<Moments>| Moments::saved(saved, name, here.as_ref());
         let obs = part("obs_moments", &self.obs_moments)?;
         // A policy that was cloned saw no rewards: their moments and those of values begin anew.

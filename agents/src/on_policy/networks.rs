@@ -8,7 +8,7 @@ use crate::agent::{AgentError, Stop, go_on};
 use crate::bridge::{host_view, read_f32};
 use crate::conv::Filters;
 use crate::dense::{BLOCK, Dense, Seen, Tape};
-use crate::dist::{Deviation, Head};
+use crate::dist::{Bound, Deviation, Head};
 use crate::input::{self, Input, Reading};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
 use crate::optim::{Adam, add, chunk_ends};
@@ -31,6 +31,8 @@ pub struct Shape<'a> {
     pub log_std: f64,
     /// What the deviation depends on.
     pub deviation: Deviation,
+    /// How numbers from a Gaussian become actions.
+    pub bound: Bound,
     /// Width of a gated recurrent unit (GRU) in front of them; 0 for none.
     pub recurrent: usize,
 }
@@ -51,7 +53,7 @@ struct Nets {
 impl Shape<'_> {
     /// The action distribution.
     pub fn head(&self, spec: &Spec) -> Head {
-        Head::with(spec, self.deviation)
+        Head::with(spec, self.deviation, self.bound)
     }
 }
 
@@ -572,8 +574,16 @@ mod tests {
             let conv = matches!(observation, Observation::Picture(_)).then_some(&filters[..]);
             let head = Head::of(&Spec::observing(observation.clone(), ActionSpec::discrete(["l", "r", "n"]), 9));
             let (hidden, activation) = (&[7, 6][..], Activation::Tanh);
-            let shape =
-                Shape { hidden, conv, activation, shared, log_std: 0.0, deviation: Deviation::Free, recurrent: 0 };
+            let shape = Shape {
+                hidden,
+                conv,
+                activation,
+                shared,
+                log_std: 0.0,
+                deviation: Deviation::Free,
+                bound: Bound::Clip,
+                recurrent: 0,
+            };
             let reading = Reading::new(observation, conv).unwrap();
             let new = || Networks::new(1, &shape, &reading, &head, Device::Cpu, 1);
             let (mut host, mut device) = (new(), Networks { host: None, ..new() });

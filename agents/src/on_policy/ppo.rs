@@ -6,7 +6,7 @@
 
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::conv::Filters;
-use crate::dist::Deviation;
+use crate::dist::{Bound, Deviation};
 use crate::net::Activation;
 use crate::on_policy::collector::{Collecting, Collector, Learning};
 use crate::on_policy::frozen::Frame;
@@ -102,6 +102,7 @@ impl Config {
             shared: self.shared_trunk,
             log_std: self.log_std,
             deviation: self.deviation,
+            bound: Bound::Clip,
             recurrent: self.memory,
         }
     }

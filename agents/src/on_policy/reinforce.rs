@@ -10,7 +10,7 @@
 use crate::agent::{Agent, AgentError, Context, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
 use crate::conv::Filters;
-use crate::dist::{Deviation, Row};
+use crate::dist::{Bound, Deviation, Row};
 use crate::net::Activation;
 use crate::on_policy::a2c::{Weights, loss, tell};
 use crate::on_policy::collector::{Collecting, Collector};
@@ -99,6 +99,7 @@ impl Config {
             shared: false,
             log_std: self.log_std,
             deviation: Deviation::Free,
+            bound: Bound::Clip,
             recurrent: 0,
         }
     }

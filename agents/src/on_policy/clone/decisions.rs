@@ -32,7 +32,7 @@ pub(super) struct Decisions {
     pub(super) obs: Vec<f32>,
     /// `[n, mask_len]` or empty.
     pub(super) mask: Vec<bool>,
-    /// `[n, action_len]`: choices, or numbers in units where the bounds are ±1.
+    /// `[n, action_len]`: choices, or numbers in units where the bounds are ±1, before tanh where that bounds them.
     pub(super) actions: ActionBuf,
     /// Where each episode ends.
     ends: Vec<usize>,
@@ -82,9 +82,9 @@ impl Decisions {
         if let Some(moments) = moments {
             moments.apply(&mut all.obs);
         }
-        if let (Head::Gaussian { scale, .. }, ActionBuf::Continuous(numbers)) = (head, &mut all.actions) {
+        if let (Head::Gaussian { scale, bound, .. }, ActionBuf::Continuous(numbers)) = (head, &mut all.actions) {
             for row in numbers.chunks_exact_mut(action_len) {
-                row.iter_mut().zip(scale).for_each(|(a, (middle, half))| *a = (*a - middle) / half);
+                row.iter_mut().zip(scale).for_each(|(a, (middle, half))| *a = bound.number((*a - middle) / half));
             }
         }
         all
@@ -114,10 +114,10 @@ impl Decisions {
                 let row = self.row(head, at, out, &networks.log_std);
                 sums.log_loss -= head.evaluate(row, &mut scratch)[0];
                 sums.agreed += match head {
-                    Head::Gaussian { .. } => out
+                    Head::Gaussian { bound, .. } => out
                         .iter()
                         .zip(row.action.continuous())
-                        .map(|(m, a)| f64::from(m.clamp(-1.0, 1.0) - a).powi(2))
+                        .map(|(mean, a)| f64::from(bound.action(*mean) - bound.action(*a)).powi(2))
                         .sum(),
                     Head::Categorical { .. } => {
                         let mut choice = vec![0i64; width];

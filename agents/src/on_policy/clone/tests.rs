@@ -52,6 +52,40 @@ fn a_policy_without_inputs_is_the_closed_form() {
     assert!((squared.examine(Part::Test, 1)[0].metrics[1].value - 0.16).abs() < 1e-3);
 }
 
+/// Through tanh, the deviation is that of the numbers before it; squared error is that of the actions.
+#[test]
+fn a_squashed_policy_without_inputs_is_the_closed_form() {
+    let set = Config {
+        policy: Form::Squashed,
+        activation: Activation::Relu,
+        normalize_observation: false,
+        learning_rate: 1e-2,
+        patience: 100,
+        ..Config::default()
+    };
+    // Torques of ±2 are ±1 here: 0.8 and −0.2.
+    let torques = ActionBuf::Continuous(vec![1.6, -0.4, 1.6, -0.4]);
+    let mut likely = cloning("classic/pendulum", set.clone(), &blind(3, &torques, 8), 3000).unwrap();
+    finish(&mut likely);
+    let [log_loss, _] = &likely.examine(Part::Test, 1)[0].metrics[..] else { panic!() };
+    let [a, b] = [0.8f64.atanh(), (-0.2f64).atanh()];
+    let entropy = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E * (0.5 * (a - b)).powi(2)).ln();
+    assert!((log_loss.value - entropy).abs() < 2e-3, "{} {entropy}", log_loss.value);
+    let set = Config { loss: Loss::Squared, ..set };
+    let mut squared = cloning("classic/pendulum", set.clone(), &blind(3, &torques, 8), 3000).unwrap();
+    finish(&mut squared);
+    // Around their mean, 0.3.
+    assert!((squared.examine(Part::Test, 1)[0].metrics[1].value - 0.25).abs() < 2e-3);
+
+    for wrong in [Config { activation: Activation::Tanh, ..set.clone() }, Config { shared_trunk: true, ..set.clone() }]
+    {
+        let refused = cloning("classic/pendulum", wrong, &blind(3, &torques, 8), 1).err().unwrap();
+        assert!(refused.to_string().contains("activation"), "{refused}");
+    }
+    let choices = cloning("classic/cartpole", set, &blind(4, &ActionBuf::Discrete(vec![1]), 8), 1).err().unwrap();
+    assert!(choices.to_string().contains("continuous"), "{choices}");
+}
+
 /// A rule that depends on what is seen, with noise in some of the actions: it is found again in episodes that were
 /// not learned from, and no longer run is any worse, since the best weights are kept.
 #[test]
