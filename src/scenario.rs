@@ -22,8 +22,21 @@ pub struct Source {
 }
 
 /// The tables a scenario can have.
-const TABLES: [&str; 12] =
-    ["name", "about", "env", "agent", "model", "data", "pictures", "train", "eval", "fit", "tournament", "entrants"];
+const TABLES: [&str; 13] = [
+    "name",
+    "about",
+    "env",
+    "agent",
+    "model",
+    "data",
+    "pictures",
+    "log",
+    "train",
+    "eval",
+    "fit",
+    "tournament",
+    "entrants",
+];
 
 impl Source {
     /// Reads a file and applies `--set a.b=c` in order.

@@ -174,6 +174,9 @@ pub struct Overlap {
 
 /// Effective rows below which an estimate is said to be worth little.
 const FEW: f64 = 50.0;
+/// Effective rows below which intervals are said to be too narrow: in simulations with rare actions and rare rewards they hold
+/// the truth in 75 to 85 % there, and in 93 % above a thousand.
+const THIN: f64 = 500.0;
 /// A share of all weight in one row that is told.
 const HEAVY: f64 = 0.1;
 /// A probability of untried actions that is told.
@@ -223,6 +226,11 @@ impl Overlap {
             let share = 100.0 * self.heaviest;
             all.push(format!(
                 "one row has {share:.0} % of all weight: the interval is too narrow if such rows are rare"
+            ));
+        } else if self.effective < THIN && self.effective < 0.5 * self.rows as f64 {
+            let (effective, rows) = (self.effective, self.rows);
+            all.push(format!(
+                "the {rows} rows count as {effective:.0}: intervals are too narrow where rewards are rare, too"
             ));
         }
         if (self.mean - 1.0).abs() > 4.0 * self.mean_error + 0.01 {

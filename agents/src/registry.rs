@@ -1,12 +1,11 @@
 //! One row an agent. To add one: a file, a `mod` line, a row.
 
+mod data;
+
 use crate::agent::{Agent, AgentError, Context, Inference, Place, Saved};
 use crate::alphazero::{self, AlphaZero};
-use crate::bandit::decisions::Decisions;
 use crate::bandit::{self, Bandit};
 use crate::cem::{self, Cem};
-use crate::data::dataset::Dataset;
-use crate::demand::Sales;
 use crate::demand::training::{self as demand, Demand};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
@@ -15,7 +14,6 @@ use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::clone::{self, Cloning, Demonstration};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
-use crate::pictures::dataset::PictureSet;
 use crate::pictures::training::{self as pictures, Classifier};
 use crate::supervised::boosting;
 use crate::supervised::family::{self, Family};
@@ -28,8 +26,9 @@ use crate::unsupervised::training::Unsupervised;
 use crate::unsupervised::{self, autoencoder, gmm, hdbscan, isolation_forest, kmeans, mahalanobis, pca};
 use agon_core::settings::{Declared, Issue, Settings};
 use serde_json::{Map, Value};
-use std::sync::Arc;
 use tch::Device;
+
+pub use data::{Data, DataStart};
 
 /// How an agent is built.
 #[derive(Clone, Copy)]
@@ -161,74 +160,6 @@ pub struct Model {
     start: fn(&Map<String, Value>, DataStart) -> Result<Box<dyn Training>, AgentError>,
     /// The family of models for tables that it is of, if it is.
     pub family: Option<Family>,
-}
-
-/// What is learned from.
-pub enum Data {
-    /// Weeks of sales, and the shares of them that are held out: for validation during training, and for the test.
-    Sales(Box<Sales>, [f64; 2]),
-    /// A table with a target, divided into parts.
-    Table(Box<Dataset>),
-    /// Pictures with their classes, divided into parts.
-    Pictures(Arc<PictureSet>),
-    /// Logged decisions, divided into parts.
-    Log(Box<Decisions>),
-}
-
-/// What a training without an environment starts with.
-pub struct DataStart {
-    /// What is learned from.
-    pub data: Data,
-    /// Steps to make.
-    pub steps: u64,
-    /// The seed of the run.
-    pub seed: u64,
-}
-
-impl Data {
-    fn sales(self) -> Result<(Sales, [f64; 2]), AgentError> {
-        match self {
-            Self::Sales(sales, kept_back) => Ok((*sales, kept_back)),
-            Self::Table(_) => {
-                Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [data]").into())
-            }
-            Self::Pictures(_) => {
-                Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [pictures]").into())
-            }
-            Self::Log(_) => Err(Issue::value("kind", "learns from sales: it needs [fit] in the place of [log]").into()),
-        }
-    }
-
-    fn table(self) -> Result<Box<Dataset>, AgentError> {
-        match self {
-            Self::Table(table) => Ok(table),
-            Self::Sales(..) => {
-                Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [fit]").into())
-            }
-            Self::Pictures(_) => {
-                Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [pictures]").into())
-            }
-            Self::Log(_) => {
-                Err(Issue::value("kind", "learns from a table: it needs [data] in the place of [log]").into())
-            }
-        }
-    }
-
-    fn pictures(self) -> Result<Arc<PictureSet>, AgentError> {
-        match self {
-            Self::Pictures(pictures) => Ok(pictures),
-            Self::Table(_) | Self::Sales(..) | Self::Log(_) => {
-                Err(Issue::value("kind", "learns from pictures: it needs [pictures]").into())
-            }
-        }
-    }
-
-    fn log(self) -> Result<Decisions, AgentError> {
-        match self {
-            Self::Log(log) => Ok(*log),
-            _ => Err(Issue::value("kind", "learns from a log of decisions: it needs [log]").into()),
-        }
-    }
 }
 
 /// A new training of a family of models for tables.

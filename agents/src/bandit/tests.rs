@@ -64,7 +64,7 @@ fn truth(bandit: &Bandit, method: Method, outcomes: Kind) -> f64 {
 /// within the interval that the test part gives, and it is said to be better than what was logged.
 #[test]
 fn policies_are_learned_and_valued() {
-    let raw = log(6000, 3);
+    let raw = log(8000, 3);
     for (method, outcomes) in [
         (Method::Direct, Kind::Ridge),
         (Method::Direct, Kind::Boosting),

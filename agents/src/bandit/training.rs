@@ -3,6 +3,7 @@
 use super::decisions::{Decisions, Part as Rows};
 use super::{Config, Method, Policy, probabilities};
 use crate::agent::{AgentError, Saved, Stop};
+use crate::data::encode::quantile;
 use crate::demand::Estimate;
 use crate::off_policy_evaluation::outcome_model::{self, OutcomeModel, cross_fitted};
 use crate::off_policy_evaluation::{ESTIMATORS, Estimator, Overlap, RESAMPLES, Scores};
@@ -15,8 +16,8 @@ use std::time::Instant;
 
 /// Penalties that the validation part chooses among.
 const PENALTIES: [f64; 5] = [1.0, 0.1, 0.01, 1e-3, 1e-4];
-/// The weight above which switch-DR takes the model's word alone.
-const SWITCH: f64 = 10.0;
+/// The share of rows with the lowest weights; of the others switch-DR takes the model's word alone.
+const SWITCH: f64 = 0.99;
 /// The largest entry of the gradient of a mean reward, in standard deviations, at which a policy is learned.
 const TOLERANCE: f64 = 1e-6;
 
@@ -115,7 +116,8 @@ impl Bandit {
 
     fn scores(&self, policy: &Policy, part: usize, estimator: Estimator) -> Scores {
         let part = &self.data.parts[part];
-        estimator.scores(part.log(), &policy.probabilities(&part.x), &policy.expected(&part.x), SWITCH)
+        let target = policy.probabilities(&part.x);
+        estimator.scores(part.log(), &target, &policy.expected(&part.x), most(&part.log().weights(&target)))
     }
 
     /// Of the rewards as they were logged.
@@ -129,11 +131,18 @@ impl Bandit {
         let expected = policy.expected(&part.x);
         let value = |action: usize| {
             let target = one(action, part);
-            Estimator::SelfNormalised.scores(part.log(), &target, &expected, SWITCH).value()
+            Estimator::SelfNormalised.scores(part.log(), &target, &expected, 0.0).value()
         };
         let tried = |action: &usize| part.actions.contains(action);
         (0..part.count).filter(tried).max_by(|a, b| value(*a).total_cmp(&value(*b))).unwrap_or(0)
     }
+}
+
+/// The weight above which switch-DR does not correct the model.
+fn most(weights: &[f64]) -> f64 {
+    let mut sorted = weights.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    quantile(&sorted, SWITCH)
 }
 
 /// The probabilities of always the same action.
@@ -203,7 +212,7 @@ impl Training for Bandit {
             .collect();
         metrics[0].name = "value".into();
         let expected = policy.expected(&rows.x);
-        let of = |target: &[f64]| Estimator::DoublyRobust.scores(rows.log(), target, &expected, SWITCH);
+        let of = |target: &[f64]| Estimator::DoublyRobust.scores(rows.log(), target, &expected, 0.0);
         let best = self.best_action(policy);
         let uniform = vec![1.0 / rows.count as f64; rows.rewards.len() * rows.count];
         let others = [
@@ -260,7 +269,7 @@ impl Training for Bandit {
             },
             "warnings": warnings,
             "l2": self.l2,
-            "switch_above": SWITCH,
+            "switch_above": most(&part.log().weights(&policy.probabilities(&part.x))),
         })
     }
 

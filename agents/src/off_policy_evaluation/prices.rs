@@ -21,7 +21,7 @@ const FOLDS: usize = 5;
 const TRIED: usize = 5;
 /// Replicates behind intervals.
 const REPLICATES: usize = 1000;
-/// The share of weeks with support below which nothing is said of the value.
+/// The share of the expected profit with support below which nothing is said of the value.
 const SUPPORT: f64 = 0.5;
 /// Effective weeks of a product below which it is told.
 const FEW: f64 = 20.0;
@@ -70,7 +70,7 @@ pub struct PriceValue {
     pub lift_interval: Option<[f64; 2]>,
     /// A product each.
     pub support: Vec<Support>,
-    /// The share of rows in which the prices of all products were tried.
+    /// The share of what the policy is expected to earn, by the demand, that comes from prices which were tried.
     pub tried: f64,
 }
 
@@ -86,8 +86,8 @@ impl PriceValue {
         if !self.has_support() {
             let share = 100.0 * self.tried;
             all.push(format!(
-                "no support: in only {share:.0} % of the weeks were such prices tried, so that the table cannot say what they \
-                 earn"
+                "no support: only {share:.0} % of what these prices are expected to earn comes from prices that were tried: the \
+                 table cannot say what they earn"
             ));
         }
         for (name, s) in names.iter().zip(&self.support).filter(|(_, s)| s.tried < SUPPORT || s.effective < FEW) {
@@ -194,12 +194,13 @@ pub fn evaluate(weeks: Weeks<'_>, seed: u64) -> Option<PriceValue> {
     let [charged, target] = expected(weeks)?;
     let profit = |t: usize, k: usize| sales.units[t][k] * (sales.prices[t][k] - weeks.costs[t][k]);
     let here = |t: usize, k: usize| sales.present(t, k);
-    let (mut weights, mut support, mut tried) = (vec![vec![0.0; rows]; n], Vec::new(), vec![true; rows]);
+    let (mut weights, mut support, mut tried) = (vec![vec![0.0; rows]; n], Vec::new(), [0.0; 2]);
     for (k, weights) in weights.iter_mut().enumerate() {
         let present: Vec<usize> = (0..rows).filter(|t| here(*t, k)).collect();
         // What is priced as it was needs no kernel.
         if present.iter().all(|t| (weeks.target[*t][k] / sales.prices[*t][k] - 1.0).abs() < 1e-6) {
             present.iter().for_each(|t| weights[*t] = 1.0);
+            tried.iter_mut().for_each(|sum| *sum += present.iter().map(|t| target[*t][k].abs()).sum::<f64>());
             support.push(Support { tried: 1.0, effective: present.len() as f64 });
             continue;
         }
@@ -209,7 +210,8 @@ pub fn evaluate(weeks: Weeks<'_>, seed: u64) -> Option<PriceValue> {
             let wanted = weeks.target[*t][k].max(1e-9).ln() - usual.mean[*t];
             let enough = usual.near(wanted).0 >= TRIED;
             known += usize::from(enough);
-            tried[*t] &= enough;
+            tried[0] += if enough { target[*t][k].abs() } else { 0.0 };
+            tried[1] += target[*t][k].abs();
             let near = kernel((usual.off[*t] - wanted) / usual.bandwidth) / usual.bandwidth;
             weights[*t] = near / usual.near(usual.off[*t]).1;
         }
@@ -252,7 +254,7 @@ pub fn evaluate(weeks: Weeks<'_>, seed: u64) -> Option<PriceValue> {
         lift: lift([value, earned, model]),
         lift_interval: interval(&mut |drawn| lift(of_weeks(drawn))),
         support,
-        tried: tried.iter().filter(|tried| **tried).count() as f64 / rows as f64,
+        tried: if tried[1] > 0.0 { tried[0] / tried[1] } else { 0.0 },
     })
 }
 
