@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Puts data sets where Agon looks for them: ${AGON_DEPS:-~/.cache/agon}/data.
 
-    python3 scripts/data.py                   all of them (40 MB to download)
+    python3 scripts/data.py                   all of them (42 MB to download)
     python3 scripts/data.py digits            one of them
     python3 scripts/data.py --print           only prints the folder
 
 Each is taken from a package, and nothing is installed: digits from scikit-learn's wheel (PyPI), Fashion-MNIST from the
-Debian package dataset-fashion-mnist (Debian, Ubuntu). Sums are checked. scenarios/data/README.md says what they are.
+Debian package dataset-fashion-mnist (Debian, Ubuntu), logs of recommendations from obp's wheel (PyPI). Sums are checked. scenarios/data/README.md says what they are.
 """
 
 import argparse
@@ -31,6 +31,15 @@ FASHION = {
     "train-labels-idx1-ubyte.gz": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
     "t10k-images-idx3-ubyte.gz": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
     "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+}
+# Logs of the Open Bandit Dataset that come with the Open Bandit Pipeline: by policy and campaign.
+OBP = {
+    ("random", "all"): "7168295b6e0a9eabcf3392320a5dd434e542b68e705d5cd9491499af589812f1",
+    ("random", "men"): "ede6d08c6877f99cd3770f7d09e26c738e6aa6de4445ccccfb1356ba5d06b1eb",
+    ("random", "women"): "e65f3bd3beb17664fa69cc129bf7bf852a775f8ffa630506e505fc905315bb34",
+    ("bts", "all"): "0ad874e4dbf6902f0845dd478ad8dde5ef6903583d3ffaace78411bdad064106",
+    ("bts", "men"): "db6d1f7ed2d591ba521533e45286d4c1fba7fe57a8ad2e80342210335f43c527",
+    ("bts", "women"): "e5d1b49a39b608585a2f3014a3f54970430cd37a495c1b73fceb85cdf428a5b8",
 }
 
 
@@ -91,7 +100,26 @@ def fashion(fetched: Path, into: Path) -> None:
     sys.exit("dataset-fashion-mnist holds no data.tar: the package has changed")
 
 
-SETS = {"digits": digits, "fashion-mnist": fashion}
+def obp(fetched: Path, into: Path) -> None:
+    """Six logs of 10,000 recommendations each: what was shown where, with which probability, and whether it was clicked."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--dest", str(fetched), "obp==0.4.1"]
+    if subprocess.run(command).returncode != 0:
+        sys.exit("pip could not download obp: is PyPI reachable? (pip needs `python3-pip`)")
+    names = {"timestamp": "timestamp", "item_id": "item", "position": "position", "click": "click"}
+    names |= {"propensity_score": "propensity"} | {f"user_feature_{i}": f"user_{i}" for i in range(4)}
+    with zipfile.ZipFile(next(fetched.glob("obp-*.whl"))) as wheel:
+        for (policy, campaign), wanted in OBP.items():
+            packed = wheel.read(f"obp/dataset/obd/{policy}/{campaign}/{campaign}.csv")
+            rows = csv.DictReader(io.StringIO(checked(f"{policy}/{campaign}", packed, wanted).decode()))
+            with open(into / f"{policy}-{campaign}.csv", "w", newline="") as out:
+                writer = csv.writer(out, lineterminator="\n")
+                writer.writerow(names.values())
+                # Users are told apart by hashes, of which eight digits are enough.
+                writer.writerows([row[key][:8] if "user" in key else row[key] for key in names] for row in rows)
+
+
+SETS = {"digits": digits, "fashion-mnist": fashion, "obp": obp}
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod price;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -159,6 +161,15 @@ pub struct Train {
     /// the same as --set model.kind=MODEL
     #[arg(long, value_name = "MODEL", requires = "data")]
     pub model: Option<String>,
+    /// Learn a policy from `--data`, a log of decisions: the column of the action that was taken
+    #[arg(long, value_name = "COLUMN", requires_all = ["data", "reward"], conflicts_with = "target")]
+    pub action: Option<String>,
+    /// The column of what followed an action of the log
+    #[arg(long, value_name = "COLUMN", requires_all = ["data", "action"])]
+    pub reward: Option<String>,
+    /// The column of the probability with which the action of the log was taken; estimated if left out
+    #[arg(long, value_name = "COLUMN", requires = "action")]
+    pub propensity: Option<String>,
     /// Set a value of the scenario: --set train.steps=100000 (may be repeated). With --resume, only the length of the run
     /// (train.steps), what it saves, its threads, and how it is evaluated
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
@@ -288,7 +299,7 @@ pub struct PriceRun {
     /// What if this price were another (may be repeated)
     #[arg(long, value_name = "price.PRODUCT=PRICE")]
     pub set: Vec<String>,
-    /// Write a sheet (.csv) or a page (.html) too (may be repeated)
+    /// Write a sheet (.csv), a workbook (.xlsx) or a page (.html) too (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub export: Vec<PathBuf>,
 }
@@ -298,6 +309,17 @@ pub enum PriceWhat {
     /// Find out which column of a table is what, say it, check it, and write a scenario
     #[command(after_help = "Example:\n  agon price init sales.csv --map units=Menge --map customers=")]
     Init(PriceInit),
+    /// What a run's prices would have earned in the weeks of a sales table, by the weeks in which such prices were charged
+    #[command(after_help = "Example:\n  agon price evaluate runs/pricing/tuna/001 --data tuna.csv")]
+    Evaluate(price::Evaluate),
+    /// Plan an experiment that shows whether a run's prices earn more, and analyse its results
+    #[command(
+        after_help = "Example:\n  agon price switchback runs/pricing/tuna/001 --data tuna.csv --shops 4 --export plan.csv"
+    )]
+    Switchback(price::Switchback),
+    /// Whether new weeks are as a run promised: forecasts, prices, units, and the lift
+    #[command(after_help = "Example:\n  agon price monitor runs/pricing/tuna/001 --data tuna-2027.csv")]
+    Monitor(price::Monitor),
 }
 
 #[derive(Args, Debug)]

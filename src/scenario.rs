@@ -30,6 +30,7 @@ const TABLES: [&str; 13] = [
     "model",
     "data",
     "pictures",
+    "log",
     "train",
     "eval",
     "report",

@@ -17,11 +17,15 @@
 //! | numbers between slices and tensors | [`bridge`] |
 //! | evaluation | [`evaluate`] |
 //! | demand from sales data | [`demand`] |
+//! | experiments with prices | [`switchback`] |
+//! | a policy of single decisions, from a log | [`bandit`] |
+//! | what a policy would earn, from the log of another one | [`off_policy_evaluation`] |
 //! | supervised training from tables | [`data`], [`supervised`] |
 //! | groups, components and unusual rows of tables | [`unsupervised`] |
 
 pub mod agent;
 pub mod alphazero;
+pub mod bandit;
 pub mod board_net;
 pub mod bridge;
 pub mod cem;
@@ -40,6 +44,7 @@ pub mod input;
 pub mod net;
 pub mod normalise;
 pub mod off_policy;
+pub mod off_policy_evaluation;
 pub mod on_policy;
 pub mod optim;
 pub mod pictures;
@@ -52,6 +57,7 @@ mod rivals;
 pub mod squashed;
 pub mod sum_tree;
 pub mod supervised;
+pub mod switchback;
 pub mod tabular;
 pub mod train;
 pub mod unsupervised;

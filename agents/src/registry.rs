@@ -1,10 +1,11 @@
 //! One row an agent. To add one: a file, a `mod` line, a row.
 
+mod data;
+
 use crate::agent::{Agent, AgentError, Context, Inference, Place, Saved};
 use crate::alphazero::{self, AlphaZero};
+use crate::bandit::{self, Bandit};
 use crate::cem::{self, Cem};
-use crate::data::dataset::Dataset;
-use crate::demand::Sales;
 use crate::demand::training::{self as demand, Demand};
 use crate::dqn::{self, Dqn};
 use crate::exact::{self, Exact};
@@ -13,7 +14,6 @@ use crate::on_policy::a2c::{self, A2c};
 use crate::on_policy::clone::{self, Cloning, Demonstration};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
-use crate::pictures::dataset::PictureSet;
 use crate::pictures::training::{self as pictures, Classifier};
 use crate::supervised::boosting;
 use crate::supervised::family::{self, Family};
@@ -25,11 +25,11 @@ use crate::train::{Start, Trainer, Training};
 use crate::unsupervised::training::Unsupervised;
 use crate::unsupervised::{self, autoencoder, gmm, hdbscan, isolation_forest, kmeans, mahalanobis, pca};
 use crate::world::{self, WorldModel};
-use agon_core::Spec;
 use agon_core::settings::{Declared, Issue, Settings};
 use serde_json::{Map, Value};
-use std::sync::Arc;
 use tch::Device;
+
+pub use data::{Data, DataStart};
 
 /// How an agent is built.
 #[derive(Clone, Copy)]
@@ -163,69 +163,6 @@ pub struct Model {
     pub family: Option<Family>,
 }
 
-/// What is learned from.
-pub enum Data {
-    /// Weeks of sales, and the shares of them that are held out: for validation during training, and for the test.
-    Sales(Box<Sales>, [f64; 2]),
-    /// A table with a target, divided into parts.
-    Table(Box<Dataset>),
-    /// Pictures with their classes, divided into parts.
-    Pictures(Arc<PictureSet>),
-    /// Recorded episodes of an environment with this spec, and the number of threads.
-    Episodes(Spec, Arc<Vec<Demonstration>>, usize),
-}
-
-/// What a training without an environment starts with.
-pub struct DataStart {
-    /// What is learned from.
-    pub data: Data,
-    /// Steps to make.
-    pub steps: u64,
-    /// The seed of the run.
-    pub seed: u64,
-}
-
-impl Data {
-    /// An error: the model learns from something else, which `needed` names.
-    fn unfit<T>(&self, what: &str, needed: &str) -> Result<T, AgentError> {
-        let given = match self {
-            Self::Sales(..) => "[fit]",
-            Self::Table(_) => "[data]",
-            Self::Pictures(_) => "[pictures]",
-            Self::Episodes(..) => "[env]",
-        };
-        Err(Issue::value("kind", format!("learns from {what}: it needs {needed} in the place of {given}")).into())
-    }
-
-    fn sales(self) -> Result<(Sales, [f64; 2]), AgentError> {
-        match self {
-            Self::Sales(sales, kept_back) => Ok((*sales, kept_back)),
-            other => other.unfit("sales", "[fit]"),
-        }
-    }
-
-    fn table(self) -> Result<Box<Dataset>, AgentError> {
-        match self {
-            Self::Table(table) => Ok(table),
-            other => other.unfit("a table", "[data]"),
-        }
-    }
-
-    fn pictures(self) -> Result<Arc<PictureSet>, AgentError> {
-        match self {
-            Self::Pictures(pictures) => Ok(pictures),
-            other => other.unfit("pictures", "[pictures]"),
-        }
-    }
-
-    fn episodes(self) -> Result<(Spec, Arc<Vec<Demonstration>>, usize), AgentError> {
-        match self {
-            Self::Episodes(spec, episodes, threads) => Ok((spec, episodes, threads)),
-            other => other.unfit("recorded episodes", "[env]"),
-        }
-    }
-}
-
 /// A new training of a family of models for tables.
 fn supervised(
     family: Family,
@@ -340,6 +277,15 @@ pub const MODELS: &[Model] = &[
         start: |table, DataStart { data, steps, seed }| {
             Ok(Box::new(Classifier::new(read(table)?, data.pictures()?, steps, seed)?))
         },
+        family: None,
+    },
+    Model {
+        kind: "bandit",
+        about: "A policy of single decisions, learned from a log of another one: direct, by inverse propensities, doubly robust",
+        verified: "the Open Bandit Pipeline's estimators (tests/golden/off_policy_evaluation.py); worlds with a known optimum",
+        declared: bandit::Config::declared,
+        resolve: |table| Ok(read::<bandit::Config>(table)?.write()),
+        start: |table, DataStart { data, seed, .. }| Ok(Box::new(Bandit::new(read(table)?, data.log()?, seed))),
         family: None,
     },
     Model {

@@ -8,6 +8,7 @@ use agon::Outcome;
 use agon::cli::List;
 use agon::envs::{Item, list, parameters};
 use agon::tournament::plan::TournamentSettings;
+use agon_agents::bandit::decisions::LogSettings;
 use agon_agents::data::dataset::DataSettings;
 use agon_agents::pictures::dataset::PictureSettings;
 use agon_agents::registry::{AGENTS, MODELS};
@@ -41,7 +42,8 @@ pub fn keys(as_json: bool) -> Outcome {
         ("eval", EvalSettings::declared()),
         ("data", DataSettings::declared()),
         ("pictures", PictureSettings::declared()),
-        ("eval, beside [data] and [pictures]", TableEvalSettings::declared()),
+        ("log", LogSettings::declared()),
+        ("eval, beside [data], [pictures] and [log]", TableEvalSettings::declared()),
         ("eval, beside [model] and [fit]", DataEvalSettings::declared()),
         ("report, beside [data]", ReportSettings::declared()),
         ("fit", FitSettings::declared()),

@@ -4,6 +4,8 @@
 mod agent_task;
 mod agents;
 mod at_bounds;
+mod bandit_report;
+mod bandit_task;
 mod bench;
 mod checkpoints;
 mod csv_table;

@@ -27,12 +27,17 @@ fn is_idx(path: &Path) -> bool {
     name_of(path).trim_end_matches(".gz").ends_with("-ubyte")
 }
 
-/// Where the pictures are that a scenario in `folder` names: beside it, or among those that `make data` fetched.
-pub fn locate(folder: &Path, files: &str) -> Result<PathBuf, String> {
+/// Where the data may be that a scenario in `folder` names: beside it, or among those that `make data` fetched.
+pub fn places(folder: &Path, files: &str) -> Vec<PathBuf> {
     let beside = folder.join(files);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/agon"));
     let fetched = std::env::var_os("AGON_DEPS").map(PathBuf::from).or_else(home).map(|deps| deps.join("data"));
-    let places: Vec<PathBuf> = [Some(beside), fetched.map(|data| data.join(files))].into_iter().flatten().collect();
+    [Some(beside), fetched.map(|data| data.join(files))].into_iter().flatten().collect()
+}
+
+/// Where the pictures are that a scenario in `folder` names.
+pub fn locate(folder: &Path, files: &str) -> Result<PathBuf, String> {
+    let places = places(folder, files);
     let found = places.iter().find(|place| !files.is_empty() && place.exists());
     found.cloned().ok_or_else(|| {
         let all: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();

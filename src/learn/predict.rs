@@ -1,5 +1,6 @@
 //! `agon predict`: what a trained model of a table says of new rows, or one of pictures of new pictures.
 
+use crate::bandit_task::BanditTask;
 use crate::checkpoints::{self, Target};
 use crate::drift_report;
 use crate::picture_files;
@@ -10,11 +11,13 @@ use agon::cli;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::AgentError;
+use agon_agents::bandit::{self, Chooser};
 use agon_agents::data::Raw;
 use agon_agents::pictures::predictor::Predictor as PicturePredictor;
 use agon_agents::registry::find_model;
 use agon_agents::supervised::predictor::{Predictions, Predictor};
 use agon_agents::unsupervised::reader::{Reader, Reading};
+use agon_core::settings::Settings;
 
 /// Reads the run, predicts, writes.
 pub fn run(args: &cli::Predict) -> Outcome {
@@ -25,6 +28,9 @@ pub fn run(args: &cli::Predict) -> Outcome {
     let no_table = || Failure::Input(format!("{} is no run of a model of a table: it cannot predict rows", args.run));
     if PictureTask::is_meant(&source) {
         return pictures(args, &source);
+    }
+    if BanditTask::is_meant(&source) {
+        return choices(args, &source);
     }
     if !TableTask::is_meant(&source) {
         return Err(no_table());
@@ -96,6 +102,37 @@ fn pictures(args: &cli::Predict, source: &Source) -> Outcome {
 /// The largest; of equal ones the first.
 fn likeliest(p: &[f64]) -> usize {
     (0..p.len()).rev().max_by(|a, b| p[*a].total_cmp(&p[*b])).unwrap_or(0)
+}
+
+/// What a policy learned from a log does in new rows.
+fn choices(args: &cli::Predict, source: &Source) -> Outcome {
+    let mut settings = source.section("model")?;
+    settings.remove("kind");
+    let (folder, saved, _) = checkpoints::read(&args.run)?;
+    let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
+    let config = bandit::Config::read(&settings).map_err(|issues| unfit(AgentError::Settings(issues)))?;
+    let chooser = Chooser::load(&config, &saved).map_err(unfit)?;
+    let raw = table_file::read(&args.data)?;
+    let found = chooser.choose(&raw).map_err(|e| Failure::Input(format!("{}: {e}", args.data.display())))?;
+    found.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));
+    let bytes = choices_table(&chooser, &raw, &found.p).map_err(|e| Failure::Internal(e.to_string()))?;
+    written(args, &bytes, &format!("{} rows decided", raw.rows()))
+}
+
+/// The table with the action that is likeliest behind its columns, and every action's probability.
+fn choices_table(chooser: &Chooser, raw: &Raw, p: &[f64]) -> Result<Vec<u8>, csv::Error> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let mut head: Vec<String> = raw.names.clone();
+    head.push(format!("chosen {}", chooser.name));
+    head.extend(chooser.actions.iter().map(|action| format!("p({action})")));
+    out.write_record(&head)?;
+    for (row, p) in p.chunks_exact(chooser.actions.len()).enumerate() {
+        let mut cells: Vec<String> = (0..raw.names.len()).map(|column| raw.cell(row, column).to_owned()).collect();
+        cells.push(chooser.actions[likeliest(p)].clone());
+        cells.extend(p.iter().map(|p| format!("{p:.6}")));
+        out.write_record(&cells)?;
+    }
+    out.into_inner().map_err(|e| csv::Error::from(std::io::Error::other(e.to_string())))
 }
 
 /// The table with what a model without a target says behind its columns: the cluster (from 1 on, none of rows that belong to

@@ -1,5 +1,6 @@
 //! From a scenario to what it asks for.
 
+use crate::bandit_task::BanditTask;
 use crate::data_task::DataTask;
 use crate::duel;
 use crate::picture_task::PictureTask;
@@ -39,6 +40,8 @@ pub fn of_data(path: &Path, source: &Source) -> Outcome<Option<Box<dyn Task>>> {
         Some(Box::new(TableTask::read(path, source)?))
     } else if PictureTask::is_meant(source) {
         Some(Box::new(PictureTask::read(path, source)?))
+    } else if BanditTask::is_meant(source) {
+        Some(Box::new(BanditTask::read(path, source)?))
     } else if DataTask::is_meant(source) {
         Some(Box::new(DataTask::read(path, source)?))
     } else {

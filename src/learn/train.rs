@@ -1,5 +1,6 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
+use crate::bandit_task::BanditTask;
 use crate::checkpoints;
 use crate::checkpoints::Target;
 use crate::device;
@@ -184,6 +185,11 @@ impl Session {
                     args.model.as_ref().map(|kind| format!("model.kind={}", serde_json::Value::from(kind.as_str()))),
                 );
                 let task: Box<dyn Task> = match args.target.as_deref() {
+                    _ if args.reward.is_some() || args.action.is_some() => {
+                        let columns =
+                            [&args.action, &args.reward, &args.propensity].map(|c| c.as_deref().unwrap_or(""));
+                        Box::new(BanditTask::of_flags(file, columns, &sets)?)
+                    }
                     Some(_) if picture_files::is_meant(file) => {
                         return Err(Failure::Input("--target is the column of a table: pictures have none".into()));
                     }

@@ -6,11 +6,11 @@ use crate::plan::Plan;
 use agon::cli::PriceRun;
 use agon::{Failure, Outcome};
 use agon_agents::Device;
-use agon_core::policy::Observed;
+use agon_core::policy::{Observed, Policy};
 use agon_core::rng::Stream;
 use agon_core::settings::{Settings, hint, nearest};
 use agon_core::vec_env::FirstBuf;
-use agon_core::{ActionsMut, View};
+use agon_core::{ActionsMut, VecEnv, View};
 use agon_envs::pricing::retail::{Demands, RetailSettings};
 use serde_json::Value;
 
@@ -56,14 +56,14 @@ pub fn sheet_of(args: &PriceRun) -> Outcome<Sheet> {
     let settings = market(&plan, &args.run)?;
     let labels = labels(&scenario, settings.customers.len());
     let row = find_week(args.week.as_deref(), &labels)?;
-    let mut prices = policy_prices(&args.run, &plan, &settings, row)?;
+    let mut prices = Pricer::new(&args.run, &plan, &settings, plan.build_env(1)?)?.prices(row)?;
     let fixed = what_if(&args.set, &settings)?;
     fixed.iter().for_each(|(k, price)| prices[*k] = *price);
     sheet(&args.run, &settings, &labels, row, &prices, &fixed)
 }
 
 /// The settings of a market in which a week can be looked at alone.
-fn market(plan: &Plan, run: &str) -> Outcome<RetailSettings> {
+pub fn market(plan: &Plan, run: &str) -> Outcome<RetailSettings> {
     let wrong = |why: &str| Failure::Input(format!("{run}: {why}"));
     if plan.env.id != "pricing/retail" {
         return Err(wrong(&format!("it is a run of {}: `agon price` is for runs of pricing/retail", plan.env.id)));
@@ -114,32 +114,48 @@ fn find_week(week: Option<&str>, labels: &[String]) -> Outcome<usize> {
     }
 }
 
-/// The prices that the run's best checkpoint sets in a week, within the market's bounds.
-fn policy_prices(run: &str, plan: &Plan, s: &RetailSettings, row: usize) -> Outcome<Vec<f64>> {
-    let best = std::path::Path::new(run).join("checkpoints/best");
-    let from = if best.exists() { best.display().to_string() } else { run.to_owned() };
-    let (acting, _) = checkpoints::acting(&from, plan, Device::Cpu)?;
-    let policy = match acting {
-        Acting::Inference(it) => it.policy,
-        Acting::Training(it) => it.policy(),
-    };
-    let mut policy = policy.ok_or_else(|| Failure::Input(format!("{run}: {} has no policy", plan.agent.kind)))?;
-    let mut env = plan.build_env(1)?;
-    let mut obs = vec![0.0; env.spec().obs_len()];
-    env.reset(1, Stream::Eval, FirstBuf { obs: &mut obs, mask: &mut [] });
-    let mut saved = env.save(0, View::Now);
-    saved["state"]["week"] = row.into();
-    // What rules compare prices with: those of that week.
-    if let (Some(_), Some(charged)) = (&s.rules, s.charged.get(row)) {
-        saved["state"]["prices"] = Value::from(charged.clone());
+/// The policy of a run's best checkpoint, asked for the prices of a week.
+pub struct Pricer<'a> {
+    policy: Box<dyn Policy>,
+    env: Box<dyn VecEnv>,
+    market: &'a RetailSettings,
+}
+
+impl<'a> Pricer<'a> {
+    /// Reads it. `env`: a batch of one of the market.
+    pub fn new(run: &str, plan: &Plan, market: &'a RetailSettings, mut env: Box<dyn VecEnv>) -> Outcome<Self> {
+        let best = std::path::Path::new(run).join("checkpoints/best");
+        let from = if best.exists() { best.display().to_string() } else { run.to_owned() };
+        let (acting, _) = checkpoints::acting(&from, plan, Device::Cpu)?;
+        let policy = match acting {
+            Acting::Inference(it) => it.policy,
+            Acting::Training(it) => it.policy(),
+        };
+        let policy = policy.ok_or_else(|| Failure::Input(format!("{run}: {} has no policy", plan.agent.kind)))?;
+        let mut obs = vec![0.0; env.spec().obs_len()];
+        env.reset(1, Stream::Eval, FirstBuf { obs: &mut obs, mask: &mut [] });
+        Ok(Self { policy, env, market })
     }
-    env.restore(0, &saved).map_err(|e| Failure::Internal(format!("the week cannot be shown: {e}")))?;
-    env.observe(FirstBuf { obs: &mut obs, mask: &mut [] });
-    let mut prices = vec![0.0f32; s.names.len()];
-    policy.act(Observed { obs: &obs, mask: &[], begins: &[true] }, ActionsMut::Continuous(&mut prices));
-    // Bounds, held products and rules, as in a step.
-    env.settle(ActionsMut::Continuous(&mut prices));
-    Ok(prices.into_iter().map(f64::from).collect())
+
+    /// The prices that it sets in a week, as the market's bounds and rules leave them.
+    pub fn prices(&mut self, row: usize) -> Outcome<Vec<f64>> {
+        let (s, env) = (self.market, &mut self.env);
+        let mut obs = vec![0.0; env.spec().obs_len()];
+        let mut saved = env.save(0, View::Now);
+        saved["state"]["week"] = row.into();
+        // What rules compare prices with: those of that week.
+        if let (Some(_), Some(charged)) = (&s.rules, s.charged.get(row)) {
+            saved["state"]["prices"] = Value::from(charged.clone());
+        }
+        env.restore(0, &saved).map_err(|e| Failure::Internal(format!("the week cannot be shown: {e}")))?;
+        env.observe(FirstBuf { obs: &mut obs, mask: &mut [] });
+        let mut prices = vec![0.0f32; s.names.len()];
+        let seen = Observed { obs: &obs, mask: &[], begins: &[true] };
+        self.policy.act(seen, ActionsMut::Continuous(&mut prices));
+        // Bounds, held products and rules, as in a step.
+        env.settle(ActionsMut::Continuous(&mut prices));
+        Ok(prices.into_iter().map(f64::from).collect())
+    }
 }
 
 /// Prices that `--set price.NAME=X` fixes.

@@ -2,6 +2,7 @@
 
 use super::advise::{Expected, Sheet};
 use agon::html::{Cell, Page, Table};
+use rust_xlsxwriter::{Format, Workbook, XlsxError};
 
 /// One page that needs nothing else: no scripts, no other files.
 pub fn html(sheet: &Sheet) -> String {
@@ -25,13 +26,15 @@ pub fn html(sheet: &Sheet) -> String {
     page.finish()
 }
 
-/// A sheet: a row a product, numbers with a point, and the totals' row last.
-pub fn csv(sheet: &Sheet) -> Result<String, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+/// Which columns of [`table`] hold numbers.
+const NUMBERS: std::ops::Range<usize> = 2..13;
+
+/// A header, a row for each product, and one for all.
+fn table(sheet: &Sheet) -> Vec<Vec<String>> {
     let mut head = vec!["week", "product", "current_price", "recommended_price"];
     head.extend(["units", "units_low", "units_high", "revenue", "revenue_low", "revenue_high"]);
     head.extend(["profit", "profit_low", "profit_high", "why"]);
-    writer.write_record(&head)?;
+    let mut rows = vec![head.into_iter().map(String::from).collect()];
     let numbers = |all: &[Expected; 3]| -> Vec<String> {
         let three = |x: &Expected| {
             let end = |i: usize| x.interval.map_or(String::new(), |ends| ends[i].to_string());
@@ -44,14 +47,46 @@ pub fn csv(sheet: &Sheet) -> Result<String, csv::Error> {
         row.extend([p.current.map_or(String::new(), |x| x.to_string()), p.recommended.to_string()]);
         row.extend(numbers(&p.expected));
         row.push(p.why.clone());
-        writer.write_record(&row)?;
+        rows.push(row);
     }
     let mut row = vec![sheet.week.clone(), "all".into(), String::new(), String::new()];
     row.extend(numbers(&sheet.total));
     row.push(sheet.risk.map_or(String::new(), |risk| format!("risk {risk:.3}")));
-    writer.write_record(&row)?;
-    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    rows.push(row);
+    rows
+}
+
+/// A table for programs.
+pub fn csv(sheet: &Sheet) -> Result<Vec<u8>, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    table(sheet).into_iter().try_for_each(|row| writer.write_record(row))?;
+    writer.into_inner().map_err(|e| e.into_error().into())
+}
+
+/// The same as a workbook of Excel, with the totals and what must be known on a second sheet.
+pub fn xlsx(sheet: &Sheet) -> Result<Vec<u8>, XlsxError> {
+    let mut book = Workbook::new();
+    let bold = Format::new().set_bold();
+    let prices = book.add_worksheet().set_name("prices")?;
+    for (line, row) in (0u32..).zip(table(sheet)) {
+        for (column, cell) in (0u16..).zip(row) {
+            match cell.parse::<f64>() {
+                _ if line == 0 => prices.write_with_format(line, column, cell, &bold)?,
+                Ok(number) if NUMBERS.contains(&usize::from(column)) => {
+                    let decimals = if column < 4 { "0.00" } else { "#,##0.0" };
+                    prices.write_with_format(line, column, number, &Format::new().set_num_format(decimals))?
+                }
+                _ => prices.write(line, column, cell)?,
+            };
+        }
+    }
+    prices.set_freeze_panes(1, 2)?;
+    prices.autofit();
+    let notes = book.add_worksheet().set_name("notes")?;
+    for (line, text) in (0u32..).zip(std::iter::once(sheet.run.clone()).chain(sheet.summary())) {
+        notes.write(line, 0, text)?;
+    }
+    book.save_to_buffer()
 }
 
 #[cfg(test)]
@@ -84,7 +119,38 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("-25.0 %") && !page.contains("<script"), "{page}");
-        let table = csv(&sheet).unwrap();
+        let table = String::from_utf8(csv(&sheet).unwrap()).unwrap();
         assert!(table.contains("\"<b>\"\"tea\"\"\",2,1.5,1,,,1,,,1,,,a < b"), "{table}");
+    }
+
+    /// The workbook is read back by the reader of users' tables: numbers are numbers, words are words.
+    #[test]
+    fn a_workbook_says_the_same() {
+        let one = Expected { value: 12.5, interval: Some([10.0, 15.0]) };
+        let advice = Advice {
+            product: "7".into(),
+            current: Some(2.0),
+            recommended: 1.95,
+            why: "elasticity -2.00".into(),
+            expected: [one; 3],
+        };
+        let sheet = Sheet {
+            run: "runs/x".into(),
+            week: "2026-03-02".into(),
+            products: vec![advice],
+            total: [one; 3],
+            current_profit: None,
+            risk: None,
+            notes: vec![],
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prices.xlsx");
+        std::fs::write(&file, xlsx(&sheet).unwrap()).unwrap();
+        let raw = crate::table_file::read(&file).unwrap();
+        let row = |row: usize| (0..raw.names.len()).map(|c| raw.cell(row, c)).collect::<Vec<_>>().join(" ");
+        assert_eq!(raw.names[3], "recommended_price");
+        let numbers = "12.5 10 15 ".repeat(3);
+        assert_eq!(row(0), format!("2026-03-02 7 2 1.95 {numbers}elasticity -2.00"));
+        assert_eq!((raw.rows(), row(1).trim()), (2, format!("2026-03-02 all   {}", numbers.trim()).as_str()));
     }
 }

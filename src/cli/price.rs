@@ -1,0 +1,77 @@
+//! What `agon price evaluate`, `switchback` and `monitor` take.
+
+use super::Json;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    /// A run of pricing/retail with a fitted demand, or one of its checkpoints
+    pub run: String,
+    /// The sales table: the one that demand was fitted to, or a newer one with the same columns
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// The seed of the resamples behind intervals
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Switchback {
+    /// A run of pricing/retail with a fitted demand, or one of its checkpoints
+    pub run: String,
+    /// The sales table, which says how much profits vary
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// The lift to be found, in per cent [default: what the run's evaluation promises]
+    #[arg(long, value_name = "PERCENT")]
+    pub lift: Option<f64>,
+    /// Shops that take part
+    #[arg(long, default_value_t = 1, value_parser = within(1, 500))]
+    pub shops: usize,
+    /// Weeks of a block
+    #[arg(long, default_value_t = 2, value_parser = within(1, 26))]
+    pub block: usize,
+    /// First weeks of a block that do not count
+    #[arg(long, default_value_t = 0, value_parser = within(0, 25))]
+    pub settle: usize,
+    /// The probability with which the lift is to be found
+    #[arg(long, default_value_t = 0.8, value_parser = probability)]
+    pub power: f64,
+    /// The seed of the schedule
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..1 << 62))]
+    pub seed: u64,
+    /// Write the schedule, with a column for profits
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "results")]
+    pub export: Option<PathBuf>,
+    /// Analyse a schedule whose profits are filled in as far as weeks have gone by; look as often as you like
+    #[arg(long, value_name = "FILE.csv")]
+    pub results: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Monitor {
+    /// A run of pricing/retail with a fitted demand, or one of its checkpoints
+    pub run: String,
+    /// The sales table with new weeks, behind the old ones or alone
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// End with exit code 3 on an alarm
+    #[arg(long)]
+    pub fail_on_alarm: bool,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+fn within(least: usize, most: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|n| (least..=most).contains(n));
+        number.ok_or_else(|| format!("a number from {least} to {most}"))
+    }
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|p| *p > 0.0 && *p < 1.0).ok_or_else(|| "a probability is above 0 and below 1".into())
+}
