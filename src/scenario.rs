@@ -22,7 +22,7 @@ pub struct Source {
 }
 
 /// The tables a scenario can have.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "name",
     "about",
     "env",

@@ -1,8 +1,8 @@
 //! What the test part of a log says of a policy that was learned from the rest of it.
 
-use crate::data_task::shown;
 use crate::task::Verdict;
 use agon::failure::quoted;
+use agon::report::model::shown;
 use agon::run::Run;
 use agon_agents::demand::Estimate;
 use agon_agents::train::{Examined, Part, Training};

@@ -1,10 +1,10 @@
 //! A scenario that learns a simulator: `[model] kind = "world"` from recorded episodes of `[env]`.
 
-use crate::data_task::shown;
 use crate::demonstrations::{self, Demonstrations};
 use crate::plan::TrainSettings;
 use crate::table_task::TableEvalSettings;
 use crate::task::{Task, Verdict, refuse};
+use agon::report::model::shown;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome, beside};
