@@ -22,7 +22,7 @@ pub struct Source {
 }
 
 /// The tables a scenario can have.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "name",
     "about",
     "env",
@@ -33,6 +33,7 @@ const TABLES: [&str; 13] = [
     "train",
     "eval",
     "report",
+    "search",
     "fit",
     "tournament",
     "entrants",
