@@ -199,6 +199,9 @@ pub struct Train {
     /// Save and stop once stdin ends: how the runs of several seeds are started
     #[arg(long, hide = true)]
     pub until_stdin_ends: bool,
+    /// Take no notice of `[search]`: how its trials are started
+    #[arg(long, hide = true)]
+    pub trial: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -259,7 +262,7 @@ pub struct Eval {
 
 #[derive(Args, Debug)]
 pub struct Report {
-    /// A run of any kind, or a group of seeds
+    /// A run of any kind, a group of seeds, or a search
     pub run: PathBuf,
     /// Where the page goes [default: report.html in the run's folder]
     #[arg(short, long, value_name = "FILE.html")]

@@ -25,6 +25,7 @@ pub mod run;
 pub mod runs;
 pub mod scenario;
 pub mod screen;
+pub mod search;
 pub mod signals;
 pub mod tensorboard;
 pub mod text;

@@ -6,6 +6,7 @@ pub mod card;
 pub mod clusters;
 pub mod data;
 pub mod model;
+pub mod search;
 
 use crate::cli;
 use crate::failure::{Failure, Outcome, quoted};
@@ -15,6 +16,7 @@ use crate::html::chart::Chart;
 use crate::html::{Cell, Page, Table};
 use crate::run::{Run, Tail};
 use crate::scenario::Source;
+use crate::search::record::Folder;
 use crate::tui::pane::number;
 use agon_core::Metric;
 use agon_core::event::Event;
@@ -68,8 +70,11 @@ impl Story {
 
 /// `agon report`.
 pub fn run(args: &cli::Report) -> Outcome {
-    let page =
-        if Group::is_one(&args.run) { group_page(&Group::open(&args.run)?)? } else { page(&Story::read(&args.run)?) };
+    let page = match () {
+        () if Group::is_one(&args.run) => group_page(&Group::open(&args.run)?),
+        () if Folder::is_one(&args.run) => search::page(&Folder::open(&args.run)?),
+        () => page(&Story::read(&args.run)?),
+    };
     let file = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
     std::fs::write(&file, page).map_err(|e| Failure::write(&file, &e))?;
     crate::say!("{}", quoted(&file));
@@ -189,7 +194,7 @@ fn curves(page: &mut Page, story: &Story) {
 }
 
 /// The page of a group of seeds.
-fn group_page(group: &Group) -> Outcome<String> {
+fn group_page(group: &Group) -> String {
     let name =
         group.runs().find_map(|(_, run)| Story::read(&run.folder).ok()).map(|story| story.word("name").to_owned());
     let mut page = Page::new(&format!("{}: {} seeds", name.unwrap_or_default(), group.record.seeds.len()));
@@ -232,5 +237,5 @@ fn group_page(group: &Group) -> Outcome<String> {
         chart.line(&format!("seed {seed}"), events.iter().filter_map(one).collect());
     }
     page.chart(&chart);
-    Ok(page.finish())
+    page.finish()
 }

@@ -34,6 +34,7 @@ const TABLES: [&str; 14] = [
     "train",
     "eval",
     "report",
+    "search",
     "fit",
     "tournament",
     "entrants",

@@ -7,6 +7,7 @@ use crate::table_task::{ReportSettings, TableEvalSettings};
 use agon::Outcome;
 use agon::cli::List;
 use agon::envs::{Item, list, parameters};
+use agon::search::SearchSettings;
 use agon::tournament::plan::TournamentSettings;
 use agon_agents::bandit::decisions::LogSettings;
 use agon_agents::data::dataset::DataSettings;
@@ -46,6 +47,7 @@ pub fn keys(as_json: bool) -> Outcome {
         ("eval, beside [data], [pictures] and [log]", TableEvalSettings::declared()),
         ("eval, beside [model] and [fit]", DataEvalSettings::declared()),
         ("report, beside [data]", ReportSettings::declared()),
+        ("search", SearchSettings::declared()),
         ("fit", FitSettings::declared()),
         ("tournament", TournamentSettings::declared()),
     ];
@@ -60,6 +62,9 @@ pub fn keys(as_json: bool) -> Outcome {
         parameters(&keys);
         agon::say!("");
     }
-    agon::say!("[eval.env] changes settings of [env] for evaluations. [entrants] names a tournament's players.");
+    agon::say!(
+        "[eval.env] changes settings of [env] for evaluations. [entrants] names a tournament's players. \
+         [search.space] names the settings that are varied, and their values."
+    );
     Ok(())
 }

@@ -4,13 +4,16 @@
 //! process, and so a run is the same bits whatever runs beside it. A process saves and stops once its stdin ends. That
 //! is how it is asked to stop, and how it learns that whoever started it has died.
 
+use crate::processes::{Line, Process};
 use crate::scenarios;
+use crate::search;
 use crate::train::{may_change, train};
 use agon::cli::{self, Ui};
 use agon::failure::quoted;
 use agon::group::{Group, Record, Spread};
 use agon::run::Run;
 use agon::screen::{self, Screen};
+use agon::search::record::Folder;
 use agon::signals;
 use agon::tui::app::{self, Key, Next, Page};
 use agon::tui::pane::{Theme, number};
@@ -22,13 +25,11 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often processes are looked after.
@@ -43,6 +44,14 @@ pub fn run(args: &cli::Train) -> Outcome {
     let stop = signals::for_run()?;
     if args.until_stdin_ends {
         signals::stop_at_end_of_stdin(&stop)?;
+    }
+    if let Some(folder) = args.resume.as_deref().filter(|folder| Folder::is_one(folder)) {
+        return search::resume(folder, args, &stop);
+    }
+    if let (Some(scenario), false) = (&args.scenario, args.trial)
+        && let Some(found) = search::asked(scenario, args)?
+    {
+        return search::begin(scenario, found, args, &stop);
     }
     let group = match (&args.resume, &args.scenario, &args.seeds) {
         (Some(folder), ..) if Group::is_one(folder) => resume(folder, args)?,
@@ -108,22 +117,11 @@ fn resume(folder: &std::path::Path, args: &cli::Train) -> Outcome<(Group, usize)
     Ok((group, threads))
 }
 
-/// A line of a process: whose, whether on stdout, and what.
-type Line = (usize, bool, String);
-
-/// A process under way.
-struct Working {
-    process: Child,
-    /// Open as long as it shall go on.
-    stdin: Option<ChildStdin>,
-    readers: [JoinHandle<()>; 2],
-}
-
 /// A seed and its run.
 struct Place {
     seed: u64,
     run: Run,
-    working: Option<Working>,
+    working: Option<Process>,
     /// How its process ended, or that none is needed.
     ended: Option<Outcome>,
     /// Since when another process is waited for.
@@ -185,12 +183,12 @@ impl Side<'_> {
         for at in 0..self.places.len() {
             let Some(working) = &mut self.places[at].working else { continue };
             if self.stop.load(Ordering::Relaxed) {
-                working.stdin = None;
+                working.stop();
             }
-            let Ok(Some(status)) = working.process.try_wait() else { continue };
+            let Some(status) = working.ended() else { continue };
             if let Some(working) = self.places[at].working.take() {
                 // Its last lines are here before anything is said of its end.
-                working.readers.into_iter().for_each(|reader| drop(reader.join()));
+                working.join();
                 while let Ok((place, out, line)) = self.lines.try_recv() {
                     self.pass_on(place, out, line);
                 }
@@ -332,7 +330,7 @@ impl Side<'_> {
 }
 
 /// Starts the process of a seed.
-fn launch(group: &Group, place: &Place, args: &cli::Train, at: usize, lines: &Sender<Line>) -> Outcome<Working> {
+fn launch(group: &Group, place: &Place, args: &cli::Train, at: usize, lines: &Sender<Line>) -> Outcome<Process> {
     let broken = |e: std::io::Error| Failure::Internal(format!("cannot start the run of seed {}: {e}", place.seed));
     let mut words: Vec<OsString> = vec!["train".into()];
     let mut add = |flag: &str, value: OsString| words.extend([flag.into(), value]);
@@ -363,24 +361,7 @@ fn launch(group: &Group, place: &Place, args: &cli::Train, at: usize, lines: &Se
     if !place.run.path("scenario.toml").is_file() {
         words.extend(["--".into(), record.scenario.clone().into()]);
     }
-    let program = std::env::current_exe().map_err(broken)?;
-    let mut command = Command::new(program);
-    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut process = command.spawn().map_err(broken)?;
-    let (out, err) = (process.stdout.take(), process.stderr.take());
-    let readers = [read(out, at, true, lines), read(err, at, false, lines)];
-    Ok(Working { stdin: process.stdin.take(), process, readers })
-}
-
-/// Sends every line of a stream.
-fn read(stream: Option<impl Read + Send + 'static>, at: usize, out: bool, lines: &Sender<Line>) -> JoinHandle<()> {
-    let lines = lines.clone();
-    std::thread::spawn(move || {
-        let Some(stream) = stream else { return };
-        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            let _ = lines.send((at, out, String::from_utf8_lossy(&line).into_owned()));
-        }
-    })
+    Process::start(words, at, lines).map_err(broken)
 }
 
 /// What is known of all seeds.

@@ -10,6 +10,7 @@ use agon_agents::demand::Estimate;
 use agon_agents::supervised::dependence::Dependence;
 use agon_agents::supervised::slices::Sliced;
 use agon_agents::train::{Examined, Part, Training};
+use agon_core::Metric;
 use serde_json::{Value, json};
 
 /// The result of the final evaluation.
@@ -21,6 +22,8 @@ pub struct TableReport {
     warnings: Vec<String>,
     /// The model, then what is right without any input.
     examined: Vec<Examined>,
+    /// What the validation part says of the model: searches choose by it.
+    validation: Vec<Metric>,
     importance: Vec<(String, Estimate)>,
     details: Value,
     dependence: Vec<Dependence>,
@@ -47,6 +50,11 @@ impl TableReport {
             run: quoted(&run.folder),
             warnings: warnings.map(|f| format!("{}{}", of(&f.column), f.what)).collect(),
             examined: training.examine(Part::Test, seed),
+            validation: training
+                .examine(Part::Validation, seed)
+                .into_iter()
+                .next()
+                .map_or(Vec::new(), |own| own.metrics),
             importance,
             details: training.details(),
             dependence: training.dependence(&columns),
@@ -106,6 +114,7 @@ impl Verdict for TableReport {
             "agent": self.examined[0].name,
             "headline": self.headline(),
             "metrics": self.examined[0].metrics,
+            "validation": self.validation,
             "baselines": self.examined[1..].iter().map(one).collect::<Vec<_>>(),
             "better": self.is_better(),
             "warnings": self.warnings,

@@ -7,6 +7,7 @@ use agon::report::clusters::{differences, short};
 use agon::report::model::shown;
 use agon::run::Run;
 use agon_agents::train::{Examined, Part, Training};
+use agon_core::Metric;
 use serde_json::{Value, json};
 
 /// The result of the final evaluation.
@@ -15,6 +16,8 @@ pub struct UnsupervisedReport {
     run: String,
     /// The model, then what knows nothing of how columns hang together, where there is a loss.
     examined: Vec<Examined>,
+    /// What the validation part says of the model: searches choose by it.
+    validation: Vec<Metric>,
     details: Value,
 }
 
@@ -41,6 +44,11 @@ impl UnsupervisedReport {
             file: file.to_owned(),
             run: quoted(&run.folder),
             examined: training.examine(Part::Test, seed),
+            validation: training
+                .examine(Part::Validation, seed)
+                .into_iter()
+                .next()
+                .map_or(Vec::new(), |own| own.metrics),
             details: training.details(),
         }
     }
@@ -176,6 +184,7 @@ impl Verdict for UnsupervisedReport {
         json!({
             "agent": self.examined[0].name,
             "metrics": self.examined[0].metrics,
+            "validation": self.validation,
             "baselines": self.examined[1..].iter().map(one).collect::<Vec<_>>(),
             "better": self.is_better(),
             "details": self.details,
