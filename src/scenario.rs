@@ -22,7 +22,7 @@ pub struct Source {
 }
 
 /// The tables a scenario can have.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "name",
     "about",
     "env",
