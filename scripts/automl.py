@@ -114,7 +114,8 @@ def ours(agon: str, table: pd.DataFrame, target: str, labels: list, part: np.nda
     predict = [agon, "predict", "run", "--data", "test.csv", "-o", "out.csv"]
     subprocess.run(predict, cwd=folder, check=True, capture_output=True)
     out = pd.read_csv(folder / "out.csv")
-    found = out[[f"p({label})" for label in labels] if labels else f"predicted {target}"].to_numpy()
+    # Classes are in the order of the alphabet; yes and no are written in small letters.
+    found = out[[c for c in out if c.startswith("p(")] if labels else f"predicted {target}"].to_numpy()
     evaluation = json.loads((folder / "run" / "evaluation.json").read_text())
     return found, seconds, evaluation["details"]["learner"]["search"]
 
