@@ -4,6 +4,7 @@
 use crate::plan::{Plan, stopped};
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::evaluate_until;
+use agon_core::Entry;
 use agon_core::policy::{self, Actor};
 use serde_json::{Map, Value, json};
 
@@ -22,9 +23,10 @@ const FEWEST: usize = 40;
 /// The share by which a policy earns more than the prices charged.
 #[derive(Clone, Debug)]
 pub struct Lift {
-    /// Under the fitted demand, where everybody buys the expected amounts.
+    /// Under the fitted demand, where everybody buys the expected amounts, less the optimism.
     pub fitted: f64,
-    /// The 95 % percentile interval over draws.
+    /// The 95 % percentile interval over draws, its lower end less the optimism. Draws are where the truth may be: in shops of
+    /// two products that alone holds it; of many products, whose best prices follow many errors, it lies lower by as much.
     pub interval: [f64; 2],
     /// How many.
     pub draws: usize,
@@ -35,10 +37,50 @@ pub struct Lift {
 /// Draws by which optimism is estimated: each takes a search of best prices.
 const CHOSEN_BY: usize = 40;
 
+/// The environment in which prices are compared.
+pub struct Shop<'a> {
+    /// Its registry row.
+    pub env: &'a Entry,
+    /// Its settings.
+    pub settings: &'a Map<String, Value>,
+    /// Whether somebody wants the comparison to end.
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
+}
+
 impl Lift {
     /// Of one policy, if the plan's environment has drawn demands and prices that were charged.
     pub fn of(plan: &Plan, who: &mut dyn Actor, seed: u64, tell: &mut dyn FnMut(String)) -> Outcome<Option<Self>> {
-        let settings = &plan.eval_env_settings;
+        let shop = Shop { env: &plan.env, settings: &plan.eval_env_settings, stopped: &|| plan.stopped() };
+        Self::in_shop(&shop, who, seed, tell)
+    }
+
+    /// Of one policy in a shop, if that has drawn demands and prices that were charged.
+    pub fn in_shop(
+        shop: &Shop<'_>,
+        who: &mut dyn Actor,
+        seed: u64,
+        tell: &mut dyn FnMut(String),
+    ) -> Outcome<Option<Self>> {
+        let Some((fitted, [low, high], draws)) = Self::under_draws(shop, who, seed, tell)? else { return Ok(None) };
+        tell("lift over the charged prices: what prices chosen by drawn demands earn under the fitted one".into());
+        let optimism = match Self::optimism(shop, seed)? {
+            // Of a policy that gains less than the best prices do, as much less.
+            Some((best, optimism)) if best > 0.0 => optimism * (fitted / best).clamp(0.0, 1.0),
+            _ => 0.0,
+        };
+        let interval = [low.min(low - optimism), high];
+        Ok(Some(Self { fitted: fitted - optimism, interval, draws, optimism }))
+    }
+
+    /// The lift of one policy under a shop's fitted demand, its 95 % percentile interval over the drawn ones, and how many
+    /// they are; none where there are too few, or no prices that were charged.
+    fn under_draws(
+        shop: &Shop<'_>,
+        who: &mut dyn Actor,
+        seed: u64,
+        tell: &mut dyn FnMut(String),
+    ) -> Outcome<Option<(f64, [f64; 2], usize)>> {
+        let settings = shop.settings;
         // Demand of one form has no effects of the other.
         let drawn = DRAWN.map(|key| settings.get(key).and_then(Value::as_array).filter(|rows| !rows.is_empty()));
         let Some(count) = drawn[0].map(Vec::len).filter(|count| *count >= FEWEST) else { return Ok(None) };
@@ -54,10 +96,10 @@ impl Lift {
                 one.insert((*key).into(), row.into());
             }
             one.insert("draws".into(), u32::from(draw.is_some()).into());
-            let mut env = plan.env.build(&one, 1, 1).map_err(|e| Failure::Input(e.to_string()))?;
+            let mut env = shop.env.build(&one, 1, 1).map_err(|e| Failure::Input(e.to_string()))?;
             let Ok(mut charged) = policy::by_name(&*env, CHARGED, seed) else { return Ok(None) };
             let mut total = |who: &mut dyn Actor| {
-                let done = evaluate_until(&mut *env, who, seed, 0, &mut |_| {}, &|| plan.stopped());
+                let done = evaluate_until(&mut *env, who, seed, 0, &mut |_| {}, shop.stopped);
                 done.map(|done| done.returns[0]).ok_or_else(stopped)
             };
             let (own, theirs) = (total(who)?, total(&mut *charged)?);
@@ -75,21 +117,14 @@ impl Lift {
         if lifts.len() < count {
             return Ok(None);
         }
-        tell("lift over the charged prices: what prices chosen by drawn demands earn under the fitted one".into());
-        let optimism = match Self::optimism(plan, seed)? {
-            // Of a policy that gains less than the best prices do, as much less.
-            Some((best, optimism)) if best > 0.0 => optimism * (fitted / best).clamp(0.0, 1.0),
-            _ => 0.0,
-        };
-        let interval = interval(lifts).map(|end| end - optimism);
-        Ok(Some(Self { fitted: fitted - optimism, interval, draws: count, optimism }))
+        Ok(Some((fitted, interval(lifts), count)))
     }
 
     /// By how much the lift of the best prices seems larger, by the demand that they were chosen by, than it is. In the world
     /// of the bootstrap the fitted demand is true and a drawn one is estimated: the mean over draws of what their best prices
     /// earn by themselves, less what they earn in truth (Efron 1983). Beside it the lift of the fitted demand's best prices.
-    fn optimism(plan: &Plan, seed: u64) -> Outcome<Option<(f64, f64)>> {
-        let settings = &plan.eval_env_settings;
+    fn optimism(shop: &Shop<'_>, seed: u64) -> Outcome<Option<(f64, f64)>> {
+        let settings = shop.settings;
         let rows = |key: &str| settings.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
         let flat = |key: &str| -> Vec<Value> {
             rows(key).into_iter().flat_map(|row| row.as_array().cloned().unwrap_or_else(|| vec![row])).collect()
@@ -97,14 +132,14 @@ impl Lift {
         let count = rows(DRAWN[0]).len();
         // The lift of a demand's best prices: by itself, and where episodes have the fitted demand.
         let lift = |of: &Map<String, Value>| -> Outcome<Option<f64>> {
-            let Ok(mut env) = plan.env.build(of, 1, 1) else { return Ok(None) };
+            let Ok(mut env) = shop.env.build(of, 1, 1) else { return Ok(None) };
             let (Ok(mut best), Ok(mut charged)) =
                 (policy::by_name(&*env, "myopic", seed), policy::by_name(&*env, CHARGED, seed))
             else {
                 return Ok(None);
             };
             let mut total = |who: &mut dyn Actor| {
-                let done = evaluate_until(&mut *env, who, seed, 0, &mut |_| {}, &|| plan.stopped());
+                let done = evaluate_until(&mut *env, who, seed, 0, &mut |_| {}, shop.stopped);
                 done.map(|done| done.returns[0]).ok_or_else(stopped)
             };
             let (own, theirs) = (total(&mut *best)?, total(&mut *charged)?);
@@ -153,7 +188,8 @@ impl Lift {
         };
         format!(
             "more than charged: {value:+.1} %, 95 % interval [{low:+.1} %, {high:+.1} %] with the error of estimation ({draws} \
-             demands drawn by blocks of weeks){less}; it holds if demand is of the fitted form and stays as it is\n"
+             demands drawn around the fitted one){less}; it holds if demand is of the fitted form and stays as it is: of \
+             intervals in simulated shops 92 to 99 % held the truth, of those fitted with the wrong form as few as 65 %\n"
         )
     }
 

@@ -1,14 +1,17 @@
 //! From a sales table to a market: `[fit]` becomes the settings of `pricing/retail`, and a report.
 
 mod choice;
+#[cfg(test)]
+mod coverage;
+pub mod elasticities;
 mod refusals;
 
 use crate::sales::{self, FitSettings, SalesTable, UnitsAs};
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
-use agon_agents::demand;
 use agon_agents::demand::forecast::{self, Comparison};
 use agon_agents::demand::models::Form;
+use agon_agents::demand::{self, PriceEffect};
 use agon_core::settings::Issue;
 use agon_envs::pricing::logit::{Logit, Week};
 use choice::Chosen;
@@ -109,6 +112,8 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
         return Vec::new();
     }
     let guess = settings.market_size;
+    // Pooling is left out here: only the size of the market matters.
+    let unpooled = |effect| if effect == PriceEffect::Pooled { PriceEffect::ByProduct } else { effect };
     let Form::Logit(method, effect) = form else {
         return vec![format!(
             "  customers are a guess, {guess} times the largest week; the prices of log-log demand do not depend on it"
@@ -126,7 +131,9 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
     for size in [1.2, 2.0, 5.0, 20.0] {
         let mut sales = table.sales.clone();
         sales.customers.iter_mut().for_each(|c| *c *= size / guess);
-        let found = demand::fit(&sales, method, effect).ok().filter(|f| f.wrong_prices(&sales.names).next().is_none());
+        let found = demand::fit(&sales, method, unpooled(effect))
+            .ok()
+            .filter(|f| f.wrong_prices(&sales.names).next().is_none());
         let Some(fit) = found else {
             lines.push(format!("    {size:>4} times: demand cannot be estimated"));
             continue;

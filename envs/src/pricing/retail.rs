@@ -148,6 +148,9 @@ impl Retail {
         let tilted = self.tilted(state);
         let demand = tilted.as_ref().map_or(&self.demand, |(demand, _)| demand);
         let week = self.week(state.week as usize, demand);
+        if let Some(menus) = self.menus(state) {
+            return [best, demand.form.bound_among(week, &low, &high, &menus)];
+        }
         [best, if demand.form.is_searched() { demand.form.bound(week, &low, &high, &prices) } else { best }]
     }
 

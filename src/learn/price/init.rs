@@ -213,10 +213,10 @@ fn scenario(file: &Path, fit: &Map<String, Value>, rows: usize) -> String {
     keys.sort_by_key(|(key, _)| order.iter().position(|o| o == key));
     let of_fit: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     // An episode is the whole table: of a long one few are enough.
-    let (episodes, last, steps) = if rows > LONG { (1, 4, 200_000) } else { (10, 50, 200_000) };
+    let (episodes, last, steps) = if rows > LONG { (1, 4, 200_000) } else { (10, 50, 400_000) };
     format!(
         "about = {}\n\n# Written by `agon price init`; docs/pricing.md says what is estimated and checked.\n[fit]\n{of_fit}\n\
-         [env]\nid = \"pricing/retail\"\n\n# Nothing carries over from week to week, so the agent need not look ahead.\n\
+         [env]\nid = \"pricing/retail\"\n# Customers buy the expected amounts: nothing has to be learned through chance.\nsales = \"expected\"\n\n# Nothing carries over from week to week, so the agent need not look ahead.\n\
          [agent]\nkind = \"ppo\"\nhidden = [64, 64]\ngamma = 0.0\nrollout_steps = 64\nminibatch = 256\nepochs = 10\n\
          learning_rate = 1e-3\nlog_std = -0.5\nnormalize_observation = true\nnormalize_reward = true\n\n\
          [train]\nsteps = {steps}\nenvs = 16\nseed = 1\n\n[eval]\nevery = 50000\nepisodes = {episodes}\n\
