@@ -1,5 +1,6 @@
 //! A table with a target, divided into parts: what a model is trained and tested on.
 
+use super::cells::{DateOrder, Decimal, Reading};
 use super::report::{About, Report, alone, equal_rows, outliers, repeated, rounded};
 use super::split::{self, Method, Split};
 use super::{Column, Kind, Raw, Values, cells};
@@ -23,6 +24,11 @@ agon_core::settings! {
         task: Task = Task::Auto;
         /// Columns that are not used.
         drop: Vec<String> = Vec::new();
+        /// The order of day and month where the cells of a column leave it open; a point is European and a slash American
+        /// if `auto`, and the data report says so.
+        dates: DateOrder = DateOrder::Auto;
+        /// What a comma, or a point, before three digits is where the cells of a column leave it open.
+        decimal: Decimal = Decimal::Auto;
         /// Columns that are used although they seem to be mere row numbers.
         keep: Vec<String> = Vec::new();
         /// How rows are divided: `auto` is `stratified` for classes and `random` for numbers; `group` keeps rows with equal
@@ -124,8 +130,10 @@ impl Dataset {
             ..Report::default()
         };
         let (raw, target_column) = (&labelled(raw, target, &mut report)?, target);
-        let target = target_of(raw, target, settings.task, &mut report)?;
-        let mut columns: Vec<Column> = (0..raw.names.len()).map(|i| cells::infer(raw, i)).collect();
+        let target = target_of(raw, target, settings.task, settings.reading(), &mut report)?;
+        let mut columns: Vec<Column> =
+            (0..raw.names.len()).map(|i| cells::infer_by(raw, i, settings.reading())).collect();
+        doubts(raw, &columns, settings.reading(), &mut report);
         let features: Vec<usize> = (0..columns.len()).filter(|i| *i != target_column && Some(*i) != by).collect();
         let of = |i: &usize| &columns[*i];
         let inputs: Vec<&Column> = features.iter().filter(|i| !dropped.contains(i)).map(of).collect();
@@ -163,6 +171,22 @@ impl Dataset {
     }
 }
 
+impl DataSettings {
+    /// How what can be read in two ways is read.
+    pub(super) fn reading(&self) -> Reading {
+        Reading { dates: self.dates, decimal: self.decimal }
+    }
+}
+
+/// Says which columns could be read in another way too.
+pub(super) fn doubts(raw: &Raw, columns: &[Column], reading: Reading, report: &mut Report) {
+    for (i, column) in columns.iter().enumerate() {
+        if let Some([what, done]) = cells::doubt(raw, i, column, reading) {
+            report.find(Some(&column.name), what, done);
+        }
+    }
+}
+
 /// The table without rows that have no target.
 fn labelled(raw: &Raw, target: usize, report: &mut Report) -> Result<Raw, AgentError> {
     let name = &raw.names[target];
@@ -183,9 +207,9 @@ fn labelled(raw: &Raw, target: usize, report: &mut Report) -> Result<Raw, AgentE
 }
 
 /// What is predicted: the task by the target's values, unless it is set.
-fn target_of(raw: &Raw, at: usize, task: Task, report: &mut Report) -> Result<Target, AgentError> {
+fn target_of(raw: &Raw, at: usize, task: Task, reading: Reading, report: &mut Report) -> Result<Target, AgentError> {
     let data = |why: String| Err(AgentError::Data(why));
-    let column = cells::infer(raw, at);
+    let column = cells::infer_by(raw, at, reading);
     let (name, rows, distinct) = (column.name.clone(), raw.rows(), column.distinct());
     let first = raw.cell(0, at);
     if distinct == 1 {

@@ -1,6 +1,6 @@
 //! From typed columns to rows of numbers, by what the training part alone says of them: means, medians, categories.
 
-use super::written::written_date;
+use super::written::{Way, written_date};
 use super::{Column, Kind, Values};
 use agon_core::scene::significant;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,9 @@ pub struct Input {
     knots: Vec<f64>,
     /// Labels with a number of their own; whatever has none has the last number, of unseen labels.
     labels: Vec<String>,
+    /// How its numbers or dates were written in training; runs of before do not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
 }
 
 /// How a table's columns become numbers.
@@ -87,6 +90,7 @@ impl Input {
             scale: 1.0,
             knots: Vec::new(),
             labels: Vec::new(),
+            way: column.way,
         };
         match &column.values {
             Values::Labels(labels, codes) => {
@@ -249,6 +253,16 @@ impl Input {
 }
 
 impl Encoder {
+    /// Whether inputs become the same numbers, however they were written.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let [a, b] = [self, other].map(|encoder| {
+            let mut all = encoder.inputs.clone();
+            all.iter_mut().for_each(|input| input.way = None);
+            all
+        });
+        a == b
+    }
+
     /// What these rows say of these columns.
     pub fn fit(columns: &[&Column], rows: &[usize], scaling: Scaling, keep_missing: bool) -> Self {
         Self { inputs: columns.iter().map(|column| Input::fit(column, rows, scaling, keep_missing)).collect() }
@@ -290,7 +304,7 @@ mod tests {
     use super::*;
 
     fn numbers(x: &[f64]) -> Column {
-        Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x.to_vec()) }
+        Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x.to_vec()), way: None }
     }
 
     #[test]
