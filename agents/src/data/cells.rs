@@ -1,5 +1,6 @@
 //! From the text of cells to typed columns: numbers with a decimal point or comma, dates, booleans, labels, text.
 
+use super::report::Report;
 use super::written::{First, Way, Written, date};
 use super::{Column, Kind, Raw, Values};
 
@@ -119,6 +120,15 @@ pub fn doubt(raw: &Raw, column: usize, found: &Column, reading: Reading) -> Opti
             ])
         }
         _ => None,
+    }
+}
+
+/// Says which columns could be read in another way too.
+pub fn doubts(raw: &Raw, columns: &[Column], reading: Reading, report: &mut Report) {
+    for (i, column) in columns.iter().enumerate() {
+        if let Some([what, done]) = doubt(raw, i, column, reading) {
+            report.find(Some(&column.name), what, done);
+        }
     }
 }
 

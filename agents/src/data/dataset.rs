@@ -133,7 +133,7 @@ impl Dataset {
         let target = target_of(raw, target, settings.task, settings.reading(), &mut report)?;
         let mut columns: Vec<Column> =
             (0..raw.names.len()).map(|i| cells::infer_by(raw, i, settings.reading())).collect();
-        doubts(raw, &columns, settings.reading(), &mut report);
+        cells::doubts(raw, &columns, settings.reading(), &mut report);
         let features: Vec<usize> = (0..columns.len()).filter(|i| *i != target_column && Some(*i) != by).collect();
         let of = |i: &usize| &columns[*i];
         let inputs: Vec<&Column> = features.iter().filter(|i| !dropped.contains(i)).map(of).collect();
@@ -175,15 +175,6 @@ impl DataSettings {
     /// How what can be read in two ways is read.
     pub(super) fn reading(&self) -> Reading {
         Reading { dates: self.dates, decimal: self.decimal }
-    }
-}
-
-/// Says which columns could be read in another way too.
-pub(super) fn doubts(raw: &Raw, columns: &[Column], reading: Reading, report: &mut Report) {
-    for (i, column) in columns.iter().enumerate() {
-        if let Some([what, done]) = cells::doubt(raw, i, column, reading) {
-            report.find(Some(&column.name), what, done);
-        }
     }
 }
 

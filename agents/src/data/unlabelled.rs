@@ -1,6 +1,6 @@
 //! A table without a target: all its columns are inputs.
 
-use super::dataset::{DataSettings, Dataset, Target, divide, doubts, find_column, look_at_duplicates, use_of};
+use super::dataset::{DataSettings, Dataset, Target, divide, find_column, look_at_duplicates, use_of};
 use super::report::{About, Report};
 use super::split::Method;
 use super::{Column, Raw, cells};
@@ -31,7 +31,7 @@ impl Dataset {
         let target = Target { name: String::new(), classes: Vec::new(), y: vec![0.0; raw.rows()] };
         let mut columns: Vec<Column> =
             (0..raw.names.len()).map(|i| cells::infer_by(raw, i, settings.reading())).collect();
-        doubts(raw, &columns, settings.reading(), &mut report);
+        cells::doubts(raw, &columns, settings.reading(), &mut report);
         let free = |i: &usize| !dropped.contains(i) && Some(*i) != by;
         let inputs: Vec<&Column> = (0..columns.len()).filter(free).map(|i| &columns[i]).collect();
         if inputs.is_empty() {

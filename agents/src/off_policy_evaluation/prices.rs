@@ -168,8 +168,9 @@ fn expected(weeks: Weeks<'_>) -> Option<[Vec<Vec<f64>>; 2]> {
     let cut = |fold: usize| begins.get(fold * begins.len() / FOLDS).copied().unwrap_or(rows);
     let mut found = [vec![Vec::new(); rows], vec![Vec::new(); rows]];
     for own in (0..FOLDS).map(|fold| cut(fold)..cut(fold + 1)) {
-        let weights: Vec<f64> = (0..rows).map(|t| f64::from(u8::from(!own.contains(&t)))).collect();
-        let model = weeks.form.0.fit_weighted(sales, weeks.numbers, &weights, weeks.form.1)?;
+        let others: Vec<usize> = (0..rows).filter(|t| !own.contains(t)).collect();
+        let numbers: Vec<f64> = others.iter().map(|t| weeks.numbers[*t]).collect();
+        let model = weeks.form.0.fit(&sales.of_rows(&others), &numbers, others.len(), weeks.form.1)?;
         // As many units as were sold: forecasts of log-log demand are medians.
         let (mut sold, mut forecast) = (vec![0.0; n], vec![0.0; n]);
         for t in (0..rows).filter(|t| !own.contains(t)) {

@@ -574,16 +574,8 @@ mod tests {
             let conv = matches!(observation, Observation::Picture(_)).then_some(&filters[..]);
             let head = Head::of(&Spec::observing(observation.clone(), ActionSpec::discrete(["l", "r", "n"]), 9));
             let (hidden, activation) = (&[7, 6][..], Activation::Tanh);
-            let shape = Shape {
-                hidden,
-                conv,
-                activation,
-                shared,
-                log_std: 0.0,
-                deviation: Deviation::Free,
-                bound: Bound::Clip,
-                recurrent: 0,
-            };
+            let (log_std, deviation, bound, recurrent) = (0.0, Deviation::Free, Bound::Clip, 0);
+            let shape = Shape { hidden, conv, activation, shared, log_std, deviation, bound, recurrent };
             let reading = Reading::new(observation, conv).unwrap();
             let new = || Networks::new(1, &shape, &reading, &head, Device::Cpu, 1);
             let (mut host, mut device) = (new(), Networks { host: None, ..new() });
