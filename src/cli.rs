@@ -170,6 +170,10 @@ pub struct Train {
     /// The column of the probability with which the action of the log was taken; estimated if left out
     #[arg(long, value_name = "COLUMN", requires = "action")]
     pub propensity: Option<String>,
+    /// Search among all models of tables for so long, and answer with an ensemble of the best; the same as --model automl
+    /// --set model.minutes=MINUTES
+    #[arg(long, value_name = "MINUTES", requires = "target", conflicts_with = "model")]
+    pub minutes: Option<f64>,
     /// Set a value of the scenario: --set train.steps=100000 (may be repeated). With --resume, only the length of the run
     /// (train.steps), what it saves, its threads, and how it is evaluated
     #[arg(long, value_name = "TABLE.KEY=VALUE")]

@@ -85,6 +85,57 @@ fn two_commands_lead_from_a_table_to_predictions() {
     assert_eq!(read(&at("again/evaluation.json")), read(&at("runs/tables/flowers/001/evaluation.json")));
 }
 
+/// However many models time allowed: as many without a clock are the same, and so is what is predicted.
+#[test]
+fn a_search_is_repeated_by_the_number_of_its_models() {
+    let place = place();
+    let set = ["--set", "model.folds=2", "--set", "model.picks=5"];
+    let searched = [&TRAIN[..], &set, &["--minutes", "0.02", "--out", "timed"]].concat();
+    let trained = told(&agon(place.path(), &searched), 0);
+    assert!(trained.contains("search: ") && trained.contains("logistic") && trained.contains("weight"), "{trained}");
+    let json = |run: &str| -> Value {
+        serde_json::from_slice(&read(&place.path().join(run).join("evaluation.json"))).unwrap()
+    };
+    let made = json("timed")["details"]["learner"]["search"]["models"].as_u64().unwrap();
+    assert!(made >= 2, "an ensemble needs a model of each fold: {made}");
+    let steps = format!("train.steps={made}");
+    let again = ["--model", "automl", "--set", "model.minutes=0", "--set", &steps, "--out", "counted"];
+    told(&agon(place.path(), &[&TRAIN[..], &set, &again].concat()), 0);
+    assert_eq!(json("timed")["metrics"], json("counted")["metrics"]);
+    let predicted = |run: &str| agon(place.path(), &["predict", run, "--data", "flowers.csv"]).stdout;
+    assert!(predicted("timed") == predicted("counted") && predicted("timed").len() > 5000);
+    let found = told(&agon(place.path(), &["eval", "counted"]), 0);
+    assert!(found.contains("the ensemble predicts `kind`") && found.contains("search: "), "{found}");
+    for (more, why) in
+        [(&["--minutes", "1", "--model", "mlp"][..], "cannot be used with"), (&["--minutes=-1"], "minutes")]
+    {
+        assert!(told(&agon(place.path(), &[&TRAIN[..], more].concat()), 2).contains(why), "{why}");
+    }
+}
+
+/// Rows without a class are told, and teach where they are asked to.
+#[test]
+fn rows_without_a_class_teach() {
+    let place = place();
+    let text = flowers(300, ',');
+    let hidden = |(i, line): (usize, &str)| {
+        if i % 3 == 1 { line.replace("tall", "").replace("small", "") } else { line.to_owned() }
+    };
+    let text: Vec<String> = text.lines().enumerate().map(hidden).collect();
+    std::fs::write(place.path().join("flowers.csv"), text.join("\n") + "\n").unwrap();
+    let plain = told(&agon(place.path(), &TRAIN), 0);
+    assert!(plain.contains("the target is missing in 100 of 300 rows; these rows are left out"), "{plain}");
+    let taught = told(&agon(place.path(), &[&TRAIN[..], &["--set", "data.pseudo_labels=0.9"]].concat()), 0);
+    assert!(
+        taught.contains("kept for training alone") && taught.contains("of 100 rows without a class were learned from"),
+        "{taught}"
+    );
+    for (set, why) in [("train.steps=1", "needs 2 or more"), ("model.kind=automl", "is not for automl")] {
+        let refused = agon(place.path(), &[&TRAIN[..], &["--set", "data.pseudo_labels=0.9", "--set", set]].concat());
+        assert!(told(&refused, 2).contains(why), "{why}");
+    }
+}
+
 #[test]
 fn numbers_are_predicted_with_intervals() {
     let place = place();
@@ -169,6 +220,8 @@ fn what_cannot_be_is_refused_with_its_reason() {
         ("model.kind=linear", "linear predicts numbers"),
         ("model.kind=demand", "needs [fit]"),
         ("model.kind=boostin", "did you mean `boosting`"),
+        ("model.class_weights={ tal = 2 }", "no class is called `tal`, did you mean `tall`"),
+        ("model.class_weights={ tall = 0 }", "the weight of `tall` must be a number above 0"),
         ("data.drop=[\"hight\"]", "did you mean `height`"),
         ("data.split=group", "name the column with split_by"),
         ("data.drop=[\"height\",\"width\",\"colour\",\"weight\"]", "no column is left"),

@@ -6,6 +6,7 @@ pub mod cells;
 pub mod dataset;
 pub mod drift;
 pub mod encode;
+mod labelled;
 pub mod report;
 pub mod split;
 pub mod unlabelled;

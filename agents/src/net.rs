@@ -81,6 +81,13 @@ impl Builder {
         (weight, self.push(&format!("{name}.bias"), &shapes[1], &bias))
     }
 
+    /// A parameter whose numbers are drawn one after another.
+    pub fn drawn(&mut self, name: &str, shape: &[i64], mut draw: impl FnMut(&mut Rng) -> f64) -> usize {
+        let n: i64 = shape.iter().product();
+        let numbers: Vec<f32> = (0..n).map(|_| draw(&mut self.rng) as f32).collect();
+        self.push(name, shape, &Tensor::from_slice(&numbers))
+    }
+
     /// A square convolution with orthogonal weights, `[outputs, inputs, size, size]`.
     pub fn convolution(&mut self, name: &str, inputs: usize, outputs: usize, size: usize, gain: f64) -> usize {
         let at = self.orthogonal(name, inputs * size * size, outputs, gain);

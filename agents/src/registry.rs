@@ -15,11 +15,10 @@ use crate::on_policy::clone::{self, Cloning, Demonstration};
 use crate::on_policy::ppo::{self, Ppo};
 use crate::on_policy::reinforce::{self, Reinforce};
 use crate::pictures::training::{self as pictures, Classifier};
-use crate::supervised::boosting;
 use crate::supervised::family::{self, Family};
 use crate::supervised::linear::{LinearConfig, LogisticConfig};
-use crate::supervised::mlp;
 use crate::supervised::training::Supervised;
+use crate::supervised::{automl, boosting, mlp, realmlp, tabm};
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
 use crate::unsupervised::training::Unsupervised;
@@ -163,22 +162,17 @@ pub struct Model {
     pub family: Option<Family>,
 }
 
+/// A training, or why there is none.
+type Started = Result<Box<dyn Training>, AgentError>;
+
 /// A new training of a family of models for tables.
-fn supervised(
-    family: Family,
-    settings: &Map<String, Value>,
-    start: DataStart,
-) -> Result<Box<dyn Training>, AgentError> {
+fn supervised(family: Family, settings: &Map<String, Value>, start: DataStart) -> Started {
     let (steps, seed) = (start.steps, start.seed);
     Ok(Box::new(Supervised::new(family, settings, &*start.data.table()?, steps, seed)?))
 }
 
 /// A new training of a family of models without a target.
-fn without_target(
-    kind: &str,
-    settings: &Map<String, Value>,
-    start: DataStart,
-) -> Result<Box<dyn Training>, AgentError> {
+fn without_target(kind: &str, settings: &Map<String, Value>, start: DataStart) -> Started {
     let known = unsupervised::family::find(kind).ok_or_else(|| Issue::value("kind", "is no such model"))?;
     let (steps, seed) = (start.steps, start.seed);
     Ok(Box::new(Unsupervised::new(*known, settings, *start.data.table()?, steps, seed)?))
@@ -267,6 +261,33 @@ pub const MODELS: &[Model] = &[
             Ok(Box::new(WorldModel::new(read(table)?, &spec, &episodes, [steps, seed], threads)?))
         },
         family: None,
+    },
+    Model {
+        kind: "tabm",
+        about: "TabM: an ensemble of perceptrons that share weights in one network; many labels are embedded",
+        verified: "pytabkit's TabM on the same rows (tests/golden/networks.py); members as perceptrons of their own",
+        declared: tabm::Config::declared,
+        resolve: |table| Ok(read::<tabm::Config>(table)?.write()),
+        start: |table, start| supervised(family::TABM, table, start),
+        family: Some(family::TABM),
+    },
+    Model {
+        kind: "realmlp",
+        about: "RealMLP: a perceptron with tuned defaults: periodic embeddings of numbers, cycles of the rate, smooth labels",
+        verified: "pytabkit's RealMLP on the same rows (tests/golden/networks.py)",
+        declared: realmlp::Config::declared,
+        resolve: |table| Ok(read::<realmlp::Config>(table)?.write()),
+        start: |table, start| supervised(family::REALMLP, table, start),
+        family: Some(family::REALMLP),
+    },
+    Model {
+        kind: "automl",
+        about: "A search among all models of tables: folds, successive halving, a greedy ensemble; agon train --minutes",
+        verified: "ensembles by hand; scikit-learn on the same rows (scripts/automl.py)",
+        declared: automl::Config::declared,
+        resolve: |table| Ok(read::<automl::Config>(table)?.write()),
+        start: |table, start| supervised(automl::AUTOML, table, start),
+        family: Some(automl::AUTOML),
     },
     Model {
         kind: "cnn",

@@ -1,22 +1,30 @@
 //! Models of tables: an input row of numbers, a class or a number as the answer. Every model is a [`Learner`];
 //! [`training`] makes a training of it, [`predictor`] predictions from a save alone.
 
+pub mod automl;
 pub mod boosting;
 pub mod calibration;
+pub mod class_weights;
 pub mod dependence;
+pub mod ensemble;
 pub mod family;
 pub mod linear;
 pub mod mlp;
+pub mod neural;
 pub mod predictor;
+pub mod pseudo;
+pub mod realmlp;
 pub mod scores;
 pub mod slices;
 pub mod solvers;
+pub mod tabm;
 pub mod training;
 pub mod tree;
 pub mod two_sample;
 
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
+use agon_core::rng::Rng;
 use serde_json::Value;
 
 /// What a model is trained on.
@@ -28,42 +36,55 @@ pub struct Examples {
     pub y: Vec<f64>,
     /// Classes; 0 for a regression.
     pub classes: usize,
+    /// How much each row counts; nothing where all count the same.
+    pub weights: Vec<f64>,
+    /// What each row belongs together with, such as its copies; nothing where rows stand alone.
+    pub units: Vec<u32>,
 }
 
 impl Examples {
+    /// How much a row counts.
+    pub fn weight(&self, row: usize) -> f64 {
+        self.weights.get(row).copied().unwrap_or(1.0)
+    }
+
+    /// The rows in a random order; or, balanced, as many rows drawn with replacement, of each class equally often.
+    pub fn order(&self, balanced: bool, rng: &mut Rng) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.y.len()).collect();
+        if !balanced || self.classes == 0 {
+            rng.shuffle(&mut order);
+            return order;
+        }
+        let mut of_class = vec![Vec::new(); self.classes];
+        self.y.iter().enumerate().for_each(|(row, y)| of_class[*y as usize].push(row));
+        of_class.retain(|rows| !rows.is_empty());
+        order.iter_mut().for_each(|row| {
+            let rows = &of_class[rng.below(of_class.len() as u32) as usize];
+            *row = rows[rng.below(rows.len() as u32) as usize];
+        });
+        order
+    }
+
     /// Scores of a row: one for each class, or the value.
     pub fn outputs(&self) -> usize {
         self.classes.max(1)
     }
 
-    /// The mean loss of scores `[rows, outputs]`: −ln of the probability of what was the case, or the squared error.
+    /// The mean loss of scores `[rows, outputs]`: −ln of the probability of what was the case, or the squared error; of
+    /// weighted rows their weighted mean.
     pub fn loss(&self, scores: &[f64]) -> f64 {
         let k = self.outputs();
         let one = |(scores, y): (&[f64], &f64)| match self.classes {
             0 => (scores[0] - y).powi(2),
             _ => log_sum_exp(scores) - scores[*y as usize],
         };
-        scores.chunks_exact(k).zip(&self.y).map(one).sum::<f64>() / self.y.len() as f64
-    }
-}
-
-agon_core::choices! {
-    /// How much a row counts by its class: equally, or so that all classes count the same.
-    pub enum ClassWeights { None = "none", Balanced = "balanced" }
-}
-
-impl ClassWeights {
-    /// The weight of a row of each class, of these rows: with mean 1 over them.
-    pub fn of(self, y: impl Iterator<Item = usize>, classes: usize) -> Vec<f64> {
-        let mut counts = vec![0usize; classes];
-        y.for_each(|class| counts[class] += 1);
-        let there = counts.iter().filter(|n| **n > 0).count();
-        let n = counts.iter().sum::<usize>() as f64;
-        let weight = |count: usize| match self {
-            Self::Balanced if count > 0 => n / (there * count) as f64,
-            _ => 1.0,
-        };
-        counts.into_iter().map(weight).collect()
+        let (mut sum, mut all) = (0.0, 0.0);
+        for (row, pair) in scores.chunks_exact(k).zip(&self.y).enumerate() {
+            let weight = self.weight(row);
+            sum += weight * one(pair);
+            all += weight;
+        }
+        sum / all
     }
 }
 
@@ -101,6 +122,26 @@ pub trait Learner: Predict {
     /// What it learned, where a number of it means something: a weight for each input number and output, `[outputs][width]`.
     fn weights(&self) -> Option<Vec<Vec<f64>>> {
         None
+    }
+
+    /// Scores of the validation part by which probabilities and intervals are calibrated: of models that did not see it.
+    fn validation_scores(&self, _train: &Examples, validation: &Examples) -> Vec<f64> {
+        self.scores(&validation.x)
+    }
+
+    /// Models that answer together.
+    fn models(&self) -> usize {
+        1
+    }
+
+    /// What predictions need of what is saved; [`Learner::load`] reads it too.
+    fn answer(&self) -> Saved {
+        self.save()
+    }
+
+    /// What else it has to tell, for `evaluation.json`: an object, or nothing.
+    fn report(&self) -> Value {
+        Value::Null
     }
 
     /// Everything that must be saved.

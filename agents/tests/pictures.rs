@@ -5,6 +5,7 @@ use agon_agents::pictures::Pictures;
 use agon_agents::pictures::dataset::{Given, PictureSet, PictureSettings, Raw};
 use agon_agents::pictures::predictor::Predictor;
 use agon_agents::registry::{Data, DataStart, find_model};
+use agon_agents::supervised::class_weights::ClassWeights;
 use agon_agents::train::{Part, Training};
 use agon_core::rng::{Rng, Stream};
 use serde_json::{Map, Value, json};
@@ -180,6 +181,7 @@ fn what_another_run_learned_is_begun_with() {
 /// Weights make a rare class as heavy as a common one.
 #[test]
 fn balanced_classes_weigh_the_same() {
-    let weights = agon_agents::supervised::ClassWeights::Balanced.of([0, 0, 0, 1].into_iter(), 3);
+    let names = ["a", "b", "c"].map(String::from);
+    let weights = ClassWeights::Balanced.of([0, 0, 0, 1].into_iter(), &names).unwrap();
     assert_eq!(weights, [4.0 / 6.0, 2.0, 1.0]);
 }

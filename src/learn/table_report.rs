@@ -104,6 +104,62 @@ impl TableReport {
         }
         out
     }
+
+    /// The search that led to an ensemble: what was tried, the best first.
+    fn leaderboard(&self, decides: &str) -> String {
+        let search = &self.details["learner"]["search"];
+        let (Some(trials), Some(models)) = (search["leaderboard"].as_array(), search["models"].as_u64()) else {
+            return String::new();
+        };
+        let folds = search["folds"].as_u64().unwrap_or(1);
+        // The loss of numbers is the squared error.
+        let shown = |loss: &Value| match loss.as_f64() {
+            Some(loss) if decides == "rmse" => format!("{:.5}", loss.sqrt()),
+            Some(loss) => format!("{loss:.5}"),
+            None => String::new(),
+        };
+        let mut out = format!(
+            "\nsearch: {models} models of {} settings; {decides} of rows that a model did not see\n  {:<10}{:>7}{:>12}{:>9}  settings\n  {:<10}{:>7}{:>12}\n",
+            trials.len(),
+            "model",
+            "folds",
+            decides,
+            "weight",
+            "ensemble",
+            folds,
+            shown(&search["loss"])
+        );
+        for trial in trials.iter().take(SHOWN) {
+            let settings = trial["settings"].as_object().into_iter().flatten();
+            let settings: Vec<String> = settings.map(|(key, value)| format!("{key} {value}")).collect();
+            let settings = if settings.is_empty() { "defaults".into() } else { settings.join(", ") };
+            out += &format!(
+                "  {:<10}{:>7}{:>12}{:>9}  {settings}\n",
+                trial["kind"].as_str().unwrap_or_default(),
+                trial["folds"].as_u64().unwrap_or(0),
+                shown(&trial["loss"]),
+                trial["weight"].as_f64().filter(|w| *w > 0.0).map_or(String::new(), |w| format!("{w:.2}")),
+            );
+        }
+        if trials.len() > SHOWN {
+            out += &format!("  and {} more settings (evaluation.json has all)\n", trials.len() - SHOWN);
+        }
+        out + &format!("the same search again: --set model.minutes=0 --set train.steps={models}\n")
+    }
+
+    /// How many rows without a class a first model gave one.
+    fn pseudo_labels(&self) -> String {
+        let found = &self.details["learner"]["pseudo_labels"];
+        let (Some(rows), Some(labelled), Some(sure)) =
+            (found["rows"].as_u64(), found["labelled"].as_u64(), found["sure"].as_f64())
+        else {
+            return String::new();
+        };
+        let sure = 100.0 * sure;
+        format!(
+            "\n{labelled} of {rows} rows without a class were learned from: a first model was {sure:.0} % sure of theirs\n"
+        )
+    }
 }
 
 impl Verdict for TableReport {
@@ -161,6 +217,8 @@ impl Verdict for TableReport {
         }
         let positive = self.details["classes"][1].as_str().filter(|_| self.details["classes"][2].is_null());
         self.slices.iter().for_each(|column| out += &slices_report::text(column, "test rows", positive));
+        out += &self.pseudo_labels();
+        out += &self.leaderboard(&own.metrics[0].name.replace('_', " "));
         let new = if self.noun == "rows" { "NEW.csv" } else { "FOLDER" };
         out += &format!("\npredict with\n  agon predict {} --data {new} -o predictions.csv\n", self.run);
         out

@@ -11,6 +11,7 @@ use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::data::Column;
 use agon_agents::data::dataset::{DataSettings, Dataset, find_column};
+use agon_agents::data::split::Method;
 use agon_agents::registry::{Data, DataStart, Model, find_model};
 use agon_agents::supervised::scores::Judged;
 use agon_agents::supervised::slices::{Rows, Sliced, sliced};
@@ -49,6 +50,8 @@ agon_core::settings! {
 const COPY: &str = "data.csv";
 /// Rows from which on boosting is the model to begin with.
 const MANY_ROWS: usize = 500;
+/// Models between the checkpoints of a search: what a kill may lose.
+const SEARCH_SAVES: u64 = 5;
 
 /// A scenario of a table that was understood whole.
 pub struct TableTask {
@@ -166,15 +169,39 @@ impl TableTask {
         let model = find_model(&kind).map_err(|near| {
             source.unknown("model", "kind", &format!("no model is called `{kind}`, see `agon agents`"), &near)
         })?;
+        let is_search = kind == "automl";
+        if is_search && settings.split == Method::Time {
+            // Rows of the past are not to be judged by models of later ones.
+            table.entry("folds").or_insert(1.into());
+        }
+        if is_search && data.unlabelled.is_some() {
+            let why = "is not for automl: name a model, such as model.kind = \"boosting\"";
+            return Err(within("data")(vec![Issue::value("pseudo_labels", why)]));
+        }
         let model_settings = model.resolve(&table).map_err(wrong("model"))?;
+        let (folds, rows) =
+            (model_settings.get("folds").and_then(Value::as_u64), data.split.train.len() + data.split.validation.len());
+        if let Some(folds) = folds.filter(|folds| is_search && (rows as u64) < 2 * folds) {
+            let why = format!("{folds} are too many for the {rows} rows of the training and the validation part");
+            return Err(within("model")(vec![Issue::value("folds", why)]));
+        }
         let mut table = source.section("train")?;
         if let Some(family) = &model.family {
-            table.entry("steps").or_insert(family.steps.into());
+            // A teacher and a student take as many each.
+            let learners = if data.unlabelled.is_some() { 2 } else { 1 };
+            table.entry("steps").or_insert((learners * family.steps).into());
+            if is_search {
+                table.entry("save_every").or_insert(SEARCH_SAVES.into());
+            }
         } else if let Some(family) = model.unsupervised() {
             let steps = (family.steps)(&model_settings).map_err(wrong("model"))?;
             table.entry("steps").or_insert(steps.into());
         }
         let train = TrainSettings::read(&table).map_err(within("train"))?;
+        if data.unlabelled.is_some() && train.steps < 2 {
+            let why = "data.pseudo_labels needs 2 or more: some for a first model, some for the second";
+            return Err(within("train")(vec![Issue::value("steps", why)]));
+        }
         let eval = TableEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
         let report = ReportSettings::read(&source.section("report")?).map_err(within("report"))?;
         if model.unsupervised().is_some() && !report.slices.is_empty() {
@@ -314,6 +341,8 @@ impl Task for TableTask {
     }
 
     fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
+        // Sums depend on how many threads share them.
+        agon_agents::set_threads(self.train.threads);
         self.training().map_err(|e| Failure::Input(e.to_string()))
     }
 

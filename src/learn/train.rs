@@ -118,8 +118,11 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome {
     session.finish(&*scores, args)
 }
 
+/// What `--minutes` asks for.
+const AUTOML: &str = "model.kind=automl";
+
 /// What `--set` may change of a run that has begun; everything else would make it another run.
-const CHANGEABLE: [&str; 13] = [
+const CHANGEABLE: [&str; 14] = [
     "train.steps",
     "train.save_every",
     "train.keep",
@@ -133,6 +136,7 @@ const CHANGEABLE: [&str; 13] = [
     "eval.simulations",
     "eval.stop_at",
     "eval.record",
+    "model.minutes",
 ];
 
 pub fn may_change(sets: &[String]) -> Outcome {
@@ -184,6 +188,7 @@ impl Session {
                 sets.extend(
                     args.model.as_ref().map(|kind| format!("model.kind={}", serde_json::Value::from(kind.as_str()))),
                 );
+                sets.extend(args.minutes.iter().flat_map(|m| [AUTOML.to_owned(), format!("model.minutes={m}")]));
                 let task: Box<dyn Task> = match args.target.as_deref() {
                     _ if args.reward.is_some() || args.action.is_some() => {
                         let columns =
@@ -285,7 +290,13 @@ impl Session {
         signals::set_up(false); // from here on there is somebody who saves
         agon::tell!("run {} on {}", run.folder.display(), device::name(device));
         if trainer.done() {
-            agon::tell!("all its {} steps were made already; this only evaluates it again", trainer.steps());
+            let (made, all) = (trainer.step(), trainer.steps());
+            let what = if made < all {
+                format!("it had ended after {made} steps")
+            } else {
+                format!("all its {all} steps were made already")
+            };
+            agon::tell!("{what}; this only evaluates it again");
         }
         let sinks = Sinks::open(args.ui, logs, model, run.path("log.txt"), stop.clone())?;
         let now = Instant::now();

@@ -243,8 +243,12 @@ fn useless(column: &Column) -> Option<&'static str> {
 /// Propensities by logistic regression of the action on the context; by the training part.
 fn estimate_propensities(parts: &mut [Part; 3], stop: Stop<'_>) -> Result<(), AgentError> {
     let (train, count) = (&parts[0], parts[0].count);
-    let examples =
-        Examples { x: train.x.clone(), y: train.actions.iter().map(|a| *a as f64).collect(), classes: count };
+    let examples = Examples {
+        x: train.x.clone(),
+        y: train.actions.iter().map(|a| *a as f64).collect(),
+        classes: count,
+        ..Examples::default()
+    };
     let shape = Shape { inputs: train.x.width, classes: count, steps: 1, seed: 0 };
     let mut model = Linear::new(1.0, shape)?;
     model.advance(&examples, &examples, stop)?;

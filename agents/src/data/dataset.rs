@@ -1,6 +1,7 @@
 //! A table with a target, divided into parts: what a model is trained and tested on.
 
 use super::cells::{DateOrder, Decimal, Reading};
+use super::labelled::by_label;
 use super::report::{About, Report, alone, equal_rows, outliers, repeated, rounded};
 use super::split::{self, Method, Split};
 use super::{Column, Kind, Raw, Values, cells};
@@ -40,6 +41,9 @@ agon_core::settings! {
         validation: f64 = 0.15, in [0.01, 0.8];
         /// The share of the rows that the result is judged on. Nothing is learned or decided by it.
         test: f64 = 0.15, in [0.01, 0.8];
+        /// Rows without a target teach as well: a first model gives those a class that it is as sure of as this, such as 0.95,
+        /// and a second one learns from all. They are left out if this is.
+        pseudo_labels: Option<f64> = None, in [0.5, 1.0];
         /// The seed of the division into parts.
         seed: u64 = 1, in [0.0, 9e18];
     }
@@ -71,6 +75,8 @@ pub struct Dataset {
     pub lines: Vec<u64>,
     /// What was found.
     pub report: Report,
+    /// Rows without a target that are to be learned from, and how sure a model must be of their class.
+    pub unlabelled: Option<(Raw, f64)>,
 }
 
 /// Classes at most.
@@ -129,8 +135,12 @@ impl Dataset {
             target: settings.target.clone(),
             ..Report::default()
         };
-        let (raw, target_column) = (&labelled(raw, target, &mut report)?, target);
+        let (labelled, unlabelled) = by_label(raw, target, settings.pseudo_labels, &mut report)?;
+        let (raw, target_column) = (&labelled, target);
         let target = target_of(raw, target, settings.task, settings.reading(), &mut report)?;
+        if settings.pseudo_labels.is_some() && target.classes.is_empty() {
+            return Err(Issue::value("pseudo_labels", "is for classes, and this target holds numbers").into());
+        }
         let mut columns: Vec<Column> =
             (0..raw.names.len()).map(|i| cells::infer_by(raw, i, settings.reading())).collect();
         cells::doubts(raw, &columns, settings.reading(), &mut report);
@@ -162,7 +172,8 @@ impl Dataset {
                 report.columns.iter().map(|c| format!("`{}` is {}", c.name, c.used)).take(6).collect();
             return data(format!("no column is left to predict `{}` from: {}", target.name, all.join(", ")));
         }
-        Ok(Self { columns, target, split, units, lines: raw.lines.clone(), report })
+        let unlabelled = settings.pseudo_labels.filter(|_| unlabelled.rows() > 0).map(|sure| (unlabelled, sure));
+        Ok(Self { columns, target, split, units, lines: raw.lines.clone(), report, unlabelled })
     }
 
     /// The inputs, by reference.
@@ -176,25 +187,6 @@ impl DataSettings {
     pub(super) fn reading(&self) -> Reading {
         Reading { dates: self.dates, decimal: self.decimal }
     }
-}
-
-/// The table without rows that have no target.
-fn labelled(raw: &Raw, target: usize, report: &mut Report) -> Result<Raw, AgentError> {
-    let name = &raw.names[target];
-    let known: Vec<usize> = (0..raw.rows()).filter(|row| !cells::is_missing(raw.cell(*row, target))).collect();
-    let lost = raw.rows() - known.len();
-    if known.is_empty() {
-        return Err(AgentError::Data(format!("the target `{name}` is missing in all {lost} rows")));
-    }
-    if lost > 0 {
-        let what = format!("the target is missing in {lost} of {} rows", raw.rows());
-        report.find(Some(name), what, "these rows are left out (`agon predict` predicts them)");
-    }
-    let mut kept = Raw::new(raw.names.clone(), raw.decimal_comma);
-    for row in known {
-        kept.push(raw.lines[row], (0..raw.names.len()).map(|column| raw.cell(row, column)));
-    }
-    Ok(kept)
 }
 
 /// What is predicted: the task by the target's values, unless it is set.
@@ -266,7 +258,7 @@ fn target_of(raw: &Raw, at: usize, task: Task, reading: Reading, report: &mut Re
     if 20 * least < rows {
         let k = counts.iter().position(|n| n == least).unwrap_or(0);
         let what = format!("classes are imbalanced: `{}` has {least} rows, the largest class {most}", classes[k]);
-        report.find(Some(&name), what, "kept as they are; judge by log loss and balanced accuracy, not by accuracy");
+        report.find(Some(&name), what, "kept as they are; judge by log loss and balanced accuracy, not by accuracy (model.class_weights = \"balanced\" makes rare classes count as much)");
     }
     report.task = if classes.len() == 2 { "binary" } else { "multiclass" }.into();
     report.classes = classes.iter().cloned().zip(counts).collect();

@@ -53,6 +53,20 @@ pub struct Input {
     /// How its numbers or dates were written in training; runs of before do not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Way>,
+    /// Whether a label is its place among them, for networks that embed it, and not a number for each label.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    coded: bool,
+}
+
+/// What a number of an encoded row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// A number of the table.
+    Number,
+    /// 1 where something is the case, else 0.
+    Flag,
+    /// The place of a label among so many.
+    Code(usize),
 }
 
 /// How a table's columns become numbers.
@@ -68,6 +82,8 @@ const MISSING: &str = "";
 pub const MOST: usize = 100;
 /// Values of a column at most, of [`Input::levels`].
 pub const LEVELS: usize = 15;
+/// Labels of a category up to which networks read a number for each label, and do not embed them.
+pub const MOST_FLAGS: usize = 8;
 /// Quantiles that a column's ranks are taken from.
 const KNOTS: usize = 201;
 
@@ -91,6 +107,7 @@ impl Input {
             knots: Vec::new(),
             labels: Vec::new(),
             way: column.way,
+            coded: false,
         };
         match &column.values {
             Values::Labels(labels, codes) => {
@@ -143,7 +160,23 @@ impl Input {
 
     /// Numbers that it becomes.
     pub fn width(&self) -> usize {
-        if self.is_number() { 1 + usize::from(self.indicator) } else { self.labels.len() + 1 }
+        match (self.is_number(), self.coded) {
+            (true, _) => 1 + usize::from(self.indicator),
+            (false, true) => 1,
+            (false, false) => self.labels.len() + 1,
+        }
+    }
+
+    /// What they are.
+    fn slots(&self) -> Vec<Slot> {
+        let first = match (self.is_number(), self.coded) {
+            (true, _) => Slot::Number,
+            (false, true) => Slot::Code(self.labels.len() + 1),
+            (false, false) => Slot::Flag,
+        };
+        let mut all = vec![Slot::Flag; self.width()];
+        all[0] = first;
+        all
     }
 
     fn is_number(&self) -> bool {
@@ -156,6 +189,9 @@ impl Input {
         if self.is_number() {
             let missing = self.indicator.then(|| format!("{name} is missing"));
             return std::iter::once(name.clone()).chain(missing).collect();
+        }
+        if self.coded {
+            return vec![name.clone()];
         }
         let label = |l: &String| if l == MISSING { format!("{name} is missing") } else { format!("{name} = {l}") };
         self.labels.iter().map(label).chain([format!("{name} = anything else")]).collect()
@@ -210,14 +246,16 @@ impl Input {
             };
             return picked.into_iter().map(level).collect();
         }
-        let count = |k: usize| rows.iter().filter(|slot| slot[k] == 1.0).count();
+        let has = |slot: &[f64], k: usize| if self.coded { slot[0] == k as f64 } else { slot[k] == 1.0 };
+        let count = |k: usize| rows.iter().filter(|slot| has(slot, k)).count();
         let mut order: Vec<usize> = (0..self.labels.len()).collect();
         order.sort_by_key(|k| (usize::MAX - count(*k), *k));
         order.truncate(LEVELS);
         order.sort_unstable();
         let level = |k: usize| {
             let mut slot = vec![0.0; self.width()];
-            slot[k] = 1.0;
+            let (place, value) = if self.coded { (0, k as f64) } else { (k, 1.0) };
+            slot[place] = value;
             let name = if self.labels[k] == MISSING { "missing" } else { &self.labels[k] };
             (name.to_owned(), None, slot)
         };
@@ -243,7 +281,11 @@ impl Input {
                 let (places, missing) = (labels.iter().map(|l| place(l)).collect::<Vec<_>>(), place(MISSING));
                 for (slot, row) in slots.zip(rows) {
                     let place = codes[*row].map_or(missing, |code| places[code as usize]);
-                    slot[place] = 1.0;
+                    if self.coded {
+                        slot[0] = place as f64;
+                    } else {
+                        slot[place] = 1.0;
+                    }
                     unseen += usize::from(place == self.labels.len());
                 }
             }
@@ -266,6 +308,17 @@ impl Encoder {
     /// What these rows say of these columns.
     pub fn fit(columns: &[&Column], rows: &[usize], scaling: Scaling, keep_missing: bool) -> Self {
         Self { inputs: columns.iter().map(|column| Input::fit(column, rows, scaling, keep_missing)).collect() }
+    }
+
+    /// The same, where a category of more than `most` labels becomes the place of its label.
+    pub fn with_codes(mut self, most: usize) -> Self {
+        self.inputs.iter_mut().for_each(|input| input.coded = input.labels.len() > most);
+        self
+    }
+
+    /// What the numbers of a row are.
+    pub fn slots(&self) -> Vec<Slot> {
+        self.inputs.iter().flat_map(Input::slots).collect()
     }
 
     /// Numbers in a row.
@@ -326,6 +379,25 @@ mod tests {
         assert_eq!(robust.x, [-1.0, 0.0, 1.0]);
         let ranks = Encoder::fit(&[&column], &rows[..3], Scaling::Quantile, false).encode(&[&column], &[0, 1, 2, 4]).0;
         assert_eq!(ranks.x, [-1.0, 0.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn many_labels_become_places() {
+        let names: Vec<String> = (0..12).map(|i| format!("l{i:02}")).collect();
+        let wide = Column::labels("many", Kind::Category, names.iter().map(|n| Some(n.as_str())));
+        let few = Column::labels("few", Kind::Category, (0..12).map(|i| Some(["a", "b"][i % 2])));
+        let x = numbers(&[3.0; 12]);
+        let columns = [&wide, &few, &x];
+        let encoder = Encoder::fit(&columns, &(0..9).collect::<Vec<_>>(), Scaling::Asis, false).with_codes(MOST_FLAGS);
+        assert_eq!(encoder.slots(), [Slot::Code(10), Slot::Flag, Slot::Flag, Slot::Flag, Slot::Number]);
+        assert_eq!((encoder.width(), encoder.names()[0].as_str()), (5, "many"));
+        let (m, unseen) = encoder.encode(&columns, &[4, 11]);
+        assert_eq!((m.row(0), m.row(1)), (&[4.0, 1.0, 0.0, 0.0, 3.0][..], &[9.0, 0.0, 1.0, 0.0, 3.0][..]));
+        assert_eq!(unseen, [1, 0, 0], "a label that training never had has the last place");
+        let levels = encoder.inputs[0].levels(&[&[4.0], &[2.0]]);
+        assert_eq!((levels[4].0.as_str(), &levels[4].2), ("l04", &vec![4.0]));
+        let again: Encoder = serde_json::from_value(encoder.save()).unwrap();
+        assert_eq!(again, encoder);
     }
 
     #[test]

@@ -105,6 +105,25 @@ pub fn by_time(time: &[f64], shares: [f64; 2]) -> Split {
         .sorted()
 }
 
+/// Folds of about the same size and with about the same shares of the classes; rows with the same unit are in one fold, which
+/// has the class of its first row. Equal seeds give equal folds.
+pub fn folds(units: &[u32], class: &[u32], count: usize, seed: u64) -> Vec<Vec<usize>> {
+    let mut all = together(units, |_| true);
+    Rng::new(seed, Stream::Shuffle, FOLDS).shuffle(&mut all);
+    all.sort_by_key(|rows| class[rows[0]]);
+    let mut folds = vec![Vec::new(); count];
+    // The smallest one is next, so that large units do not make one fold larger than the others.
+    for rows in all {
+        let next = (0..count).min_by_key(|fold| folds[*fold].len()).unwrap_or(0);
+        folds[next].extend(rows);
+    }
+    folds.iter_mut().for_each(|fold| fold.sort_unstable());
+    folds
+}
+
+/// The lane of the random numbers behind folds.
+const FOLDS: u32 = u32::MAX - 5;
+
 /// The rows of each unit, units in the order of their numbers.
 fn together(units: &[u32], wanted: impl Fn(u32) -> bool) -> Vec<Vec<usize>> {
     let mut all: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -133,6 +152,20 @@ mod tests {
         assert_eq!((split.validation.len(), split.test.len()), (30, 30));
         assert_eq!(split, random(&rows, [0.15, 0.15], 1));
         assert_ne!(split, random(&rows, [0.15, 0.15], 2));
+    }
+
+    #[test]
+    fn folds_are_even_and_keep_units_and_shares() {
+        let (units, class): (Vec<u32>, Vec<u32>) = (0..300).map(|i| (i / 3, u32::from(i / 3 % 5 == 0))).unzip();
+        let found = folds(&units, &class, 5, 1);
+        let mut all: Vec<usize> = found.iter().flatten().copied().collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..300).collect::<Vec<_>>());
+        for fold in &found {
+            assert_eq!((fold.len(), fold.iter().filter(|row| class[**row] == 1).count()), (60, 12));
+            assert!((0..100).all(|unit| [0, 3].contains(&fold.iter().filter(|row| units[**row] == unit).count())));
+        }
+        assert!(found == folds(&units, &class, 5, 1) && found != folds(&units, &class, 5, 2));
     }
 
     #[test]

@@ -102,6 +102,7 @@ impl OutcomeModel {
                     },
                     y: rows.iter().map(|row| all.rewards[*row]).collect(),
                     classes: 0,
+                    ..Examples::default()
                 };
                 let mut order = rows.to_vec();
                 Rng::new(seed, Stream::Shuffle, 1).shuffle(&mut order);

@@ -9,9 +9,10 @@ use super::resnet::{Mode, RUNNING, Resnet};
 use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::bridge::{host_slice, read_f32};
 use crate::optim::{Adam, Schedule};
+use crate::supervised::Examples;
 use crate::supervised::calibration::Calibration;
+use crate::supervised::class_weights::ClassWeights;
 use crate::supervised::scores::Judged;
-use crate::supervised::{ClassWeights, Examples};
 use crate::train::{Examined, Part, Times, Training};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
@@ -142,7 +143,8 @@ impl Classifier {
         let adam = Adam::new(&net.params, 1e-8);
         let class = |i: &usize| f64::from(set.y[*i].unwrap_or(0));
         let y = [&split.train, &split.validation, &split.test].map(|part| part.iter().map(class).collect::<Vec<_>>());
-        let weights = config.class_weights.of(y[0].iter().map(|y| *y as usize), set.classes.len());
+        let mut weights = config.class_weights.of(y[0].iter().map(|y| *y as usize), &set.classes)?;
+        weights.resize(set.classes.len(), 1.0);
         let rows = [&split.train, &split.validation, &split.test, &set.unlabelled].into_iter().flatten();
         let sum = rows.fold(0, |sum, i| {
             let class = set.y[*i].map_or(u32::MAX, |class| class);

@@ -4,6 +4,7 @@
 //!
 //! Squared errors, or −ln p of the class with a second-order step (Friedman 2001; Chen and Guestrin 2016).
 
+use super::class_weights::ClassWeights;
 use super::tree::{Bins, Growth, Tree, grow};
 use super::{Examples, Learner, Patience, Predict, Shape, softmax};
 use crate::agent::{AgentError, Saved, Stop};
@@ -23,6 +24,8 @@ agon_core::settings! {
         leaf_rows: usize = 20, in [1.0, 1e6];
         /// The penalty on squared answers of leaves.
         l2: f64 = 0.0, in [0.0, 1e9];
+        /// How much a row counts by its class.
+        class_weights: ClassWeights = ClassWeights::None;
         /// Rounds without a lower loss of the validation part after which it ends; 0 makes all of them.
         patience: u64 = 20, in [0.0, 1e6];
     }
@@ -63,7 +66,8 @@ impl Boosting {
             return;
         }
         let mut shares = vec![0.0; train.classes];
-        train.y.iter().for_each(|y| shares[*y as usize] += 1.0 / n);
+        let all: f64 = (0..train.y.len()).map(|row| train.weight(row)).sum();
+        train.y.iter().enumerate().for_each(|(row, y)| shares[*y as usize] += train.weight(row) / all);
         if train.classes == 2 {
             self.base[0] = (shares[1] / shares[0]).ln();
         } else {
@@ -105,6 +109,8 @@ impl Boosting {
                     (p[output] - is, (p[output] * (1.0 - p[output])).max(1e-16))
                 }
             };
+            let weight = train.weight(row);
+            (g[row], h[row]) = (weight * g[row], weight * h[row]);
         }
     }
 }
@@ -171,6 +177,17 @@ impl Learner for Boosting {
         let trees: Vec<Value> = self.trees.iter().map(Tree::save).collect();
         let state = json!({"rounds": self.rounds, "base": self.base, "trees": trees, "patience": self.patience.save()});
         Saved { tensors: Vec::new(), state }
+    }
+
+    /// Without the trees after the best round.
+    fn answer(&self) -> Saved {
+        let mut saved = self.save();
+        if self.config.patience > 0 {
+            saved.state["rounds"] = json!(self.patience.at);
+            let trees = self.patience.at as usize * self.fitted();
+            saved.state["trees"] = self.trees.iter().take(trees).map(Tree::save).collect();
+        }
+        saved
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), AgentError> {

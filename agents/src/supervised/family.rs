@@ -3,9 +3,12 @@
 use super::boosting::{self, Boosting};
 use super::linear::{Linear, LinearConfig, LogisticConfig};
 use super::mlp::{self, Mlp};
+use super::realmlp;
+use super::tabm;
 use super::{Learner, Shape};
 use crate::agent::AgentError;
-use crate::data::encode::Scaling;
+use crate::data::Column;
+use crate::data::encode::{Encoder, MOST_FLAGS, Scaling, Slot};
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value};
 
@@ -16,10 +19,37 @@ pub struct Family {
     pub name: &'static str,
     /// Steps where a scenario does not say.
     pub steps: u64,
-    /// How numbers are brought to a common size, and whether missing ones stay missing.
-    pub encoding: fn(&Map<String, Value>) -> Result<(Scaling, bool), AgentError>,
-    /// A fresh learner.
-    pub learner: fn(&Map<String, Value>, Shape) -> Result<Box<dyn Learner>, AgentError>,
+    /// How columns become numbers.
+    pub encoding: fn(&Map<String, Value>) -> Result<Encoding, AgentError>,
+    /// A fresh learner of rows that hold this.
+    pub learner: fn(&Map<String, Value>, Shape, &[Slot]) -> Result<Box<dyn Learner>, AgentError>,
+}
+
+/// How a family wants its inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoding {
+    /// How numbers are brought to a common size.
+    pub scaling: Scaling,
+    /// Whether missing numbers stay missing.
+    pub keep_missing: bool,
+    /// Above how many labels a category becomes the place of its label; a number for each label if left out.
+    pub coded_above: Option<usize>,
+}
+
+impl Encoding {
+    /// Numbers of a common size, without gaps, and a number for each label.
+    fn plain(scaling: Scaling) -> Self {
+        Self { scaling, keep_missing: false, coded_above: None }
+    }
+
+    /// What these rows say of these columns.
+    pub fn fit(self, columns: &[&Column], rows: &[usize]) -> Encoder {
+        let encoder = Encoder::fit(columns, rows, self.scaling, self.keep_missing);
+        match self.coded_above {
+            Some(labels) => encoder.with_codes(labels),
+            None => encoder,
+        }
+    }
 }
 
 fn read<S: Settings>(table: &Map<String, Value>) -> Result<S, AgentError> {
@@ -30,8 +60,8 @@ fn read<S: Settings>(table: &Map<String, Value>) -> Result<S, AgentError> {
 pub const LINEAR: Family = Family {
     name: "linear regression",
     steps: 1,
-    encoding: |table| Ok((read::<LinearConfig>(table)?.scaling, false)),
-    learner: |table, shape| {
+    encoding: |table| Ok(Encoding::plain(read::<LinearConfig>(table)?.scaling)),
+    learner: |table, shape, _| {
         if shape.classes > 0 {
             return Err(
                 Issue::value("kind", "linear predicts numbers, and this target has classes: use logistic").into()
@@ -45,8 +75,8 @@ pub const LINEAR: Family = Family {
 pub const LOGISTIC: Family = Family {
     name: "logistic regression",
     steps: 1,
-    encoding: |table| Ok((read::<LogisticConfig>(table)?.scaling, false)),
-    learner: |table, shape| {
+    encoding: |table| Ok(Encoding::plain(read::<LogisticConfig>(table)?.scaling)),
+    learner: |table, shape, _| {
         if shape.classes == 0 {
             return Err(
                 Issue::value("kind", "logistic predicts classes, and this target holds numbers: use linear").into()
@@ -60,14 +90,38 @@ pub const LOGISTIC: Family = Family {
 pub const MLP: Family = Family {
     name: "multilayer perceptron",
     steps: 300,
-    encoding: |table| Ok((read::<mlp::Config>(table)?.scaling, false)),
-    learner: |table, shape| Ok(Box::new(Mlp::new(read(table)?, shape)?)),
+    encoding: |table| Ok(Encoding::plain(read::<mlp::Config>(table)?.scaling)),
+    learner: |table, shape, _| Ok(Box::new(Mlp::new(read(table)?, shape)?)),
 };
 
 /// Gradient boosting.
 pub const BOOSTING: Family = Family {
     name: "gradient boosting",
     steps: 500,
-    encoding: |table| read::<boosting::Config>(table).map(|_| (Scaling::Asis, true)),
-    learner: |table, shape| Ok(Box::new(Boosting::new(read(table)?, shape))),
+    encoding: |table| {
+        read::<boosting::Config>(table)?;
+        Ok(Encoding { keep_missing: true, ..Encoding::plain(Scaling::Asis) })
+    },
+    learner: |table, shape, _| Ok(Box::new(Boosting::new(read(table)?, shape))),
+};
+
+/// Ensembles of perceptrons in one network.
+pub const TABM: Family = Family {
+    name: "TabM",
+    steps: 256,
+    encoding: |table| {
+        Ok(Encoding { coded_above: Some(MOST_FLAGS), ..Encoding::plain(read::<tabm::Config>(table)?.scaling) })
+    },
+    learner: |table, shape, slots| Ok(Box::new(tabm::learner(&read(table)?, shape, slots)?)),
+};
+
+/// Perceptrons with tuned defaults; they scale their inputs themselves.
+pub const REALMLP: Family = Family {
+    name: "RealMLP",
+    steps: 256,
+    encoding: |table| {
+        read::<realmlp::Config>(table)?;
+        Ok(Encoding { coded_above: Some(MOST_FLAGS), ..Encoding::plain(Scaling::Asis) })
+    },
+    learner: |table, shape, slots| Ok(Box::new(realmlp::learner(&read(table)?, shape, slots)?)),
 };

@@ -3,6 +3,7 @@
 //! Ridge (Hoerl and Kennard 1970): minimise ‖y − Xw − b‖² + l2 ‖w‖². Logistic: minimise Σ −ln p + ½ l2 ‖w‖² (with l2 =
 //! 1 / C in scikit-learn's words). Intercepts are never penalised.
 
+use super::class_weights::ClassWeights;
 use super::solvers::{minimise, solve};
 use super::{Examples, Learner, Predict, Shape, log_sum_exp, saved_numbers};
 use crate::agent::{AgentError, Saved, Stop, go_on};
@@ -24,6 +25,8 @@ agon_core::settings! {
     pub struct LogisticConfig {
         /// The penalty on squared weights, 1 / C.
         l2: f64 = 1.0, in [1e-9, 1e12];
+        /// How much a row counts by its class.
+        class_weights: ClassWeights = ClassWeights::None;
         /// How numbers are brought to a common size.
         scaling: Scaling = Scaling::Standard;
     }
@@ -112,9 +115,11 @@ impl Linear {
                 sum += 0.5 * scores[0] * scores[0];
             } else {
                 let all = log_sum_exp(&scores);
-                sum += all - scores[*y as usize];
+                let weight = train.weight(row);
+                sum += weight * (all - scores[*y as usize]);
                 scores.iter_mut().for_each(|s| *s = (*s - all).exp());
                 scores[*y as usize] -= 1.0;
+                scores.iter_mut().for_each(|s| *s *= weight);
             }
             let first = k - weights.len() / (d + 1);
             for (g, error) in gradient.chunks_exact_mut(d + 1).zip(&scores[first..]) {
@@ -208,7 +213,7 @@ mod tests {
             }
         });
         let y = y.collect();
-        Examples { x: Matrix { x, width }, y, classes }
+        Examples { x: Matrix { x, width }, y, classes, ..Examples::default() }
     }
 
     fn fitted(train: &Examples, l2: f64) -> Linear {

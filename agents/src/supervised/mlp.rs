@@ -1,6 +1,7 @@
 //! A multilayer perceptron on the host: minibatches, Adam with decoupled weight decay (Loshchilov and Hutter 2019),
 //! dropout, early stopping. A step is an epoch; the weights that were best on the validation part answer.
 
+use super::class_weights::ClassWeights;
 use super::{Examples, Learner, Patience, Predict, Shape, softmax};
 use crate::agent::{AgentError, Saved, Stop, all_finite};
 use crate::bridge::{host_slice, host_view};
@@ -28,6 +29,10 @@ agon_core::settings! {
         minibatch: usize = 64, in [1.0, 65536.0];
         /// Epochs without a lower loss of the validation part after which it ends; 0 makes all of them.
         patience: u64 = 20, in [0.0, 1e6];
+        /// How much a row counts by its class.
+        class_weights: ClassWeights = ClassWeights::None;
+        /// Whether each class is drawn equally often in training.
+        balanced_sampling: bool = false;
         /// How numbers are brought to a common size.
         scaling: Scaling = Scaling::Standard;
     }
@@ -105,7 +110,8 @@ impl Mlp {
                 softmax(&mut p);
                 p[y as usize] -= 1.0;
             }
-            out.iter_mut().zip(&p).for_each(|(out, p)| *out = (p / n) as f32);
+            let weight = train.weight(*row);
+            out.iter_mut().zip(&p).for_each(|(out, p)| *out = (weight * p / n) as f32);
         }
     }
 
@@ -113,8 +119,7 @@ impl Mlp {
     fn pass(&mut self, train: &Examples, stop: Stop<'_>) -> Result<(), AgentError> {
         let nowhere = || AgentError::Data("its weights are on no host".into());
         let (seed, epoch, k) = (self.shape.seed, self.epoch, self.shape.outputs());
-        let mut order: Vec<usize> = (0..train.y.len()).collect();
-        Rng::at_step(seed, Stream::Shuffle, ORDER, epoch).shuffle(&mut order);
+        let order = train.order(self.config.balanced_sampling, &mut Rng::at_step(seed, Stream::Shuffle, ORDER, epoch));
         let mut tape = Tape::default();
         if self.config.dropout > 0.0 {
             let rng = Rng::at_step(seed, Stream::Act, DROPPED, epoch);

@@ -57,7 +57,7 @@ impl Predictor {
         let (encoder, answer): (Encoder, Answer) = (saved.part("encoder")?, saved.part("answer")?);
         let calibration: Calibration = saved.part("calibration")?;
         let shape = Shape { inputs: encoder.width(), classes: answer.classes.len(), steps: 0, seed: 0 };
-        let mut learner = (family.learner)(settings, shape)?;
+        let mut learner = (family.learner)(settings, shape, &encoder.slots())?;
         learner.load(&learners_part(saved))?;
         Ok(Self { answer, encoder, calibration, learner })
     }

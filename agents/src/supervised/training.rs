@@ -2,12 +2,15 @@
 //! part on the way, and of the test part at the end, beside what is right without any input.
 
 use super::calibration::{COVERAGE, Calibration, reliability};
+use super::class_weights::ClassWeights;
 use super::dependence::{self, Dependence};
 use super::family::Family;
-use super::predictor::{Answer, learners_part};
+use super::predictor::{Answer, columns_of, learners_part};
+use super::pseudo::Pseudo;
 use super::scores::{Judged, without_inputs};
 use super::{Examples, Learner, Shape};
 use crate::agent::{AgentError, Saved, Stop};
+use crate::data::Column;
 use crate::data::dataset::Dataset;
 use crate::data::encode::Encoder;
 use crate::demand::Estimate;
@@ -24,8 +27,6 @@ pub struct Supervised {
     answer: Answer,
     /// Training, validation, test.
     parts: [Examples; 3],
-    /// What the test part's and the validation part's rows belong together with.
-    units: [Vec<u32>; 3],
     steps: u64,
     /// A sum that tells these data from others.
     sum: u32,
@@ -49,9 +50,9 @@ impl Supervised {
         steps: u64,
         seed: u64,
     ) -> Result<Self, AgentError> {
-        let (scaling, keep_missing) = (family.encoding)(settings)?;
+        let encoding = (family.encoding)(settings)?;
         let (columns, target, split) = (data.inputs(), &data.target, &data.split);
-        let encoder = Encoder::fit(&columns, &split.train, scaling, keep_missing);
+        let encoder = encoding.fit(&columns, &split.train);
         let bytes = encoder.width() as f64 * target.y.len() as f64 * 8.0;
         let what = format!(" for {} rows of {} numbers", target.y.len(), encoder.width());
         if let Some(why) = agon_core::memory::refusal(bytes, &what) {
@@ -61,12 +62,31 @@ impl Supervised {
         }
         let classes = target.classes.len();
         let rows = [&split.train, &split.validation, &split.test];
-        let parts = rows.map(|rows| Examples {
-            x: encoder.encode(&columns, rows).0,
-            y: rows.iter().map(|row| target.y[*row]).collect(),
+        let weights = ClassWeights::of_settings(settings)?;
+        let of_class = weights.of(split.train.iter().map(|row| target.y[*row] as usize), &target.classes)?;
+        // The test part is judged as it is.
+        let parts = [0, 1, 2].map(|part| Examples {
+            x: encoder.encode(&columns, rows[part]).0,
+            y: rows[part].iter().map(|row| target.y[*row]).collect(),
             classes,
+            weights: if part < 2 && !of_class.is_empty() {
+                rows[part].iter().map(|row| of_class[target.y[*row] as usize]).collect()
+            } else {
+                Vec::new()
+            },
+            units: rows[part].iter().map(|row| data.units[*row]).collect(),
         });
-        let learner = (family.learner)(settings, Shape { inputs: encoder.width(), classes, steps, seed })?;
+        let shape = Shape { inputs: encoder.width(), classes, steps, seed };
+        let learner: Box<dyn Learner> = match &data.unlabelled {
+            None => (family.learner)(settings, shape, &encoder.slots())?,
+            Some((raw, sure)) => {
+                let (columns, _) = columns_of(&encoder, raw, &target.name)?;
+                let (columns, rows): (Vec<&Column>, Vec<usize>) = (columns.iter().collect(), (0..raw.rows()).collect());
+                let (settings, slots) = (settings.clone(), encoder.slots());
+                let make = Box::new(move |shape| (family.learner)(&settings, shape, &slots));
+                Box::new(Pseudo::new(make, shape, encoder.encode(&columns, &rows).0, *sure)?)
+            }
+        };
         let numbers = parts.iter().flat_map(|part| part.x.x.iter().chain(&part.y));
         let sum = numbers.fold(0, |sum, x| crc32c::crc32c_append(sum, &x.to_le_bytes()));
         Ok(Self {
@@ -74,7 +94,6 @@ impl Supervised {
             learner,
             encoder,
             answer: Answer { name: target.name.clone(), classes: target.classes.clone() },
-            units: rows.map(|rows| rows.iter().map(|row| data.units[*row]).collect()),
             parts,
             steps,
             sum,
@@ -82,8 +101,16 @@ impl Supervised {
         })
     }
 
+    /// Scores of a part; of the validation part by models that did not see it.
+    fn scores(&self, part: usize) -> Vec<f64> {
+        match part {
+            1 => self.learner.validation_scores(&self.parts[0], &self.parts[1]),
+            _ => self.learner.scores(&self.parts[part].x),
+        }
+    }
+
     fn calibration(&self) -> Calibration {
-        Calibration::of(&self.learner.scores(&self.parts[1].x), &self.parts[1])
+        Calibration::of(&self.scores(1), &self.parts[1])
     }
 
     /// Predictions of a part, with these inputs in the place of its own.
@@ -173,8 +200,9 @@ impl Training for Supervised {
 
     fn examine(&self, part: Part, seed: u64) -> Vec<Examined> {
         let at = if part == Part::Validation { 1 } else { 2 };
-        let (part, units, rows) = (&self.parts[at], &self.units[at], self.parts[at].y.len());
-        let own = self.judged(part, self.learner.scores(&part.x), self.calibration());
+        let (part, rows) = (&self.parts[at], self.parts[at].y.len());
+        let units = &part.units;
+        let own = self.judged(part, self.scores(at), self.calibration());
         let known = self.parts[0].y.iter().copied();
         let trivial = Judged::new(part.classes, &part.y, without_inputs(known, part.classes, rows));
         let name = if part.classes == 0 { "mean" } else { "class shares" };
@@ -186,8 +214,9 @@ impl Training for Supervised {
     }
 
     fn predicted(&self, part: Part) -> Option<Predicted> {
-        let part = &self.parts[if part == Part::Validation { 1 } else { 2 }];
-        let own = self.judged(part, self.learner.scores(&part.x), self.calibration());
+        let at = if part == Part::Validation { 1 } else { 2 };
+        let part = &self.parts[at];
+        let own = self.judged(part, self.scores(at), self.calibration());
         Some(Predicted { classes: part.classes, y: part.y.clone(), p: own.p })
     }
 
@@ -197,7 +226,11 @@ impl Training for Supervised {
     }
 
     fn learned(&self) -> Vec<(String, Estimate)> {
-        if self.encoder.inputs.len() > MOST_IMPORTANCES { Vec::new() } else { self.importance() }
+        if self.encoder.inputs.len() * self.learner.models() > MOST_IMPORTANCES {
+            Vec::new()
+        } else {
+            self.importance()
+        }
     }
 
     fn details(&self) -> Value {
@@ -211,7 +244,7 @@ impl Training for Supervised {
             });
             let every = part.y.len().div_ceil(SHOWN_ROWS).max(1);
             let pairs: Vec<[f64; 2]> = part.y.iter().zip(&own.p).step_by(every).map(|(y, p)| [*y, *p]).collect();
-            return json!({"interval": held, "linear": weights, "truth_and_prediction": pairs});
+            return json!({"interval": held, "linear": weights, "learner": self.learner.report(), "truth_and_prediction": pairs});
         }
         let confusion = own.confusion(&vec![1.0; part.y.len()]);
         let confusion: Vec<&[f64]> = confusion.chunks_exact(part.classes).collect();
@@ -221,6 +254,7 @@ impl Training for Supervised {
             "temperature": calibration.temperature,
             "reliability": reliability(part.classes, &part.y, &own.p),
             "linear": weights,
+            "learner": self.learner.report(),
         })
     }
 
@@ -245,7 +279,7 @@ impl Training for Supervised {
 
 #[cfg(test)]
 mod tests {
-    use super::super::family::{BOOSTING, LINEAR, LOGISTIC, MLP};
+    use super::super::family::{BOOSTING, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
     use super::*;
     use crate::checkpoint;
     use crate::data::Raw;
@@ -282,17 +316,20 @@ mod tests {
     }
 
     fn training(family: Family, raw: &Raw) -> Supervised {
+        crate::set_threads(1);
         let settings = DataSettings {
             target: "y".into(),
             split: Method::Given,
             split_by: "part".into(),
             ..DataSettings::default()
         };
-        Supervised::new(family, &few(), &Dataset::new(raw, &settings).unwrap(), 6, 1).unwrap()
+        Supervised::new(family, &few(&family), &Dataset::new(raw, &settings).unwrap(), 6, 1).unwrap()
     }
 
-    fn few() -> Map<String, Value> {
-        Map::new()
+    /// Settings that learn in six steps: RealMLP's rate is made for more.
+    fn few(family: &Family) -> Map<String, Value> {
+        let few = if family.name == REALMLP.name { json!({"minibatch": 32, "learning_rate": 0.02}) } else { json!({}) };
+        few.as_object().unwrap().clone()
     }
 
     fn finish(training: &mut Supervised) {
@@ -309,8 +346,18 @@ mod tests {
         (saved.tensors.iter().map(|(name, t)| (name.clone(), numbers(t))).collect(), saved.state)
     }
 
-    const ALL: [(Family, bool); 6] =
-        [(LINEAR, false), (LOGISTIC, true), (MLP, true), (MLP, false), (BOOSTING, true), (BOOSTING, false)];
+    const ALL: [(Family, bool); 10] = [
+        (LINEAR, false),
+        (LOGISTIC, true),
+        (MLP, true),
+        (MLP, false),
+        (BOOSTING, true),
+        (BOOSTING, false),
+        (TABM, true),
+        (TABM, false),
+        (REALMLP, true),
+        (REALMLP, false),
+    ];
 
     /// Every model beats what knows nothing of the inputs, on rows that it never saw.
     #[test]
@@ -366,7 +413,7 @@ mod tests {
                 assert!(bits(&again) == bits(&whole), "{}, stopped after step {step}", family.name);
             }
             let saved = whole.save().0;
-            let predictor = Predictor::load(&family, &few(), &saved).unwrap();
+            let predictor = Predictor::load(&family, &few(&family), &saved).unwrap();
             let test: Vec<usize> = (0..300).filter(|row| row % 5 == 4).collect();
             let all = predictor.predict(&raw).unwrap();
             let k = all.p.len() / 300;
@@ -403,7 +450,7 @@ mod tests {
     fn the_truth_of_new_rows_is_read() {
         let mut own = training(LOGISTIC, &table(true, 1.0));
         finish(&mut own);
-        let predictor = Predictor::load(&LOGISTIC, &few(), &own.save().0).unwrap();
+        let predictor = Predictor::load(&LOGISTIC, &few(&LOGISTIC), &own.save().0).unwrap();
         let mut raw = Raw::new(["y"].map(String::from).to_vec(), false);
         ["high", "LOW", "", "other"].iter().zip(2..).for_each(|(cell, line)| raw.push(line, [*cell]));
         let truth = predictor.truth(&raw).unwrap();
@@ -417,7 +464,7 @@ mod tests {
     fn tables_to_predict_may_differ_in_what_does_not_matter() {
         let mut own = training(LOGISTIC, &table(true, 1.0));
         finish(&mut own);
-        let predictor = Predictor::load(&LOGISTIC, &few(), &own.save().0).unwrap();
+        let predictor = Predictor::load(&LOGISTIC, &few(&LOGISTIC), &own.save().0).unwrap();
         let rows = |names: &[&str], cells: &[&str]| {
             let mut raw = Raw::new(names.iter().map(ToString::to_string).collect(), false);
             raw.push(2, cells.iter().copied());

@@ -47,7 +47,7 @@ pub fn two_sample(
             let rows: Vec<usize> = (0..n + m).filter(|i| wanted(i % FOLDS)).collect();
             let x = rows.iter().flat_map(|i| of(*i).0.iter().copied()).collect();
             let y = rows.iter().map(|i| of(*i).1).collect();
-            (rows, Examples { x: Matrix { x, width: a.width }, y, classes: 2 })
+            (rows, Examples { x: Matrix { x, width: a.width }, y, classes: 2, ..Examples::default() })
         };
         let (held, test) = pick(&|f| f == fold);
         let train = pick(&|f| f != fold).1;
