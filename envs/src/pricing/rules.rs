@@ -251,10 +251,8 @@ impl Rules {
             return Vec::new();
         }
         let (mut menu, mut next) = (Vec::new(), low);
-        loop {
-            let Some(price) = self.at_or_above(k, next, now).filter(|p| *p <= high + ROUNDING * high.abs()) else {
-                break;
-            };
+        let allowed = |from: f64| self.at_or_above(k, from, now).filter(|p| *p <= high + ROUNDING * high.abs());
+        while let Some(price) = allowed(next) {
             if menu.len() == MOST_LISTED {
                 return Vec::new();
             }

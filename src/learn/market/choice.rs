@@ -191,7 +191,7 @@ impl Chosen {
             match self.form {
                 Form::Logit(..) => found.push(("drawn_price_effects", column(&|d| d.price_effects.clone()))),
                 Form::LogLog | Form::PooledLogLog => {
-                    found.push(("drawn_elasticities", column(&|d| d.elasticities.concat())))
+                    found.push(("drawn_elasticities", column(&|d| d.elasticities.concat())));
                 }
             }
             if self.calendar {

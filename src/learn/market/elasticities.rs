@@ -85,7 +85,7 @@ impl Effects {
     /// The table of cross effects for people; nothing of one product, or of too many.
     pub fn lines(&self, names: &[String]) -> Vec<String> {
         let n = names.len();
-        if n < 2 || n > MOST_SHOWN {
+        if !(2..=MOST_SHOWN).contains(&n) {
             return Vec::new();
         }
         let cells: Vec<Vec<[String; 2]>> =
