@@ -88,11 +88,14 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         (!rivals.is_empty()).then(|| format!("the fitted demand forecasts no better than {rivals}"))
     });
     let unknown = "the own-price elasticity of every product may as well be zero, or has no finite best price";
-    let doubts: Vec<String> = unbeaten.into_iter().chain(chosen.unknown.then(|| unknown.into())).collect();
+    let doubts = unbeaten.into_iter().chain(chosen.unknown.then(|| unknown.into()));
+    let doubts: Vec<String> = doubts.chain(chosen.too_many_effects(&table)).collect();
     let doubt = (!doubts.is_empty()).then(|| format!("WARNING: {}: it is no basis for prices", doubts.join("; ")));
     let mut json = chosen.json(settings, &table);
     json["forecasts"] = comparison.as_ref().map_or(Value::Null, Comparison::json);
     json["doubt"] = json!(doubt);
+    let absent = (0..table.weeks.len()).flat_map(|t| (0..names.len()).map(move |k| (t, k)));
+    json["absent"] = absent.filter(|(t, k)| !table.sales.present(*t, *k)).map(|(t, k)| json!([t, k])).collect();
     let mut lines = lines_of_table(path, &table);
     lines.extend(chosen.lines(names));
     lines.splice(..0, doubt);

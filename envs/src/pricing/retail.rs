@@ -516,7 +516,9 @@ impl Env for Retail {
                 Err("with stock, seasons, usual prices, a rival or promotions nobody knows them".into())
             }
             ("optimal", None) if self.optimum().is_none() => {
-                Err("nobody knows it: `myopic` has the best prices that were found, below an upper bound".into())
+                Err("nobody knows it: leave it out of `baselines` in [eval]; `myopic` has the best prices that were found, \
+                     below an upper bound"
+                    .into())
             }
             _ => Ok(()),
         }

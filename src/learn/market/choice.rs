@@ -92,14 +92,20 @@ impl Chosen {
     ) -> Result<Self, String> {
         let asked = Asked::of(settings, env)?;
         let count = env.get("draws").and_then(Value::as_u64).filter(|n| (1..=10_000).contains(n)).unwrap_or(DRAWS);
+        let mut best = None;
         if asked.method.is_none() {
             let models = comparison.into_iter().flat_map(Comparison::models);
             for (form, calendar) in models.filter(|(form, calendar)| asked.takes(*form, *calendar)) {
                 match Self::fitted(table, form, calendar, count) {
                     Ok(chosen) if !chosen.unknown => return Ok(chosen),
-                    _ => {}
+                    Ok(chosen) => best = best.or(Some(chosen)),
+                    Err(_) => {}
                 }
             }
+        }
+        // Where no demand knows what a price does, the one that forecasts best is played, and doubted.
+        if let Some(best) = best {
+            return Ok(best);
         }
         let (form, calendar) = asked.first();
         Self::fitted(table, form, calendar, count)
@@ -163,6 +169,21 @@ impl Chosen {
             held.clear();
         }
         Ok(Self { form, calendar, price_effects, effects, coefficients, fit, draws, held, unknown })
+    }
+
+    /// Why there are too few weeks for the cross effects of log-log demand, where there are: the penalty on them alone
+    /// decides what they are.
+    pub fn too_many_effects(&self, table: &SalesTable) -> Option<String> {
+        let n = table.sales.names.len();
+        let present = |k: usize| (0..table.weeks.len()).filter(|t| table.sales.present(*t, k)).count();
+        let weeks = (0..n).map(present).min().unwrap_or(0);
+        let calendar = if self.calendar { 3 } else { 0 };
+        let effects = n + 1 + calendar;
+        (self.form.is_log_log() && effects >= weeks).then(|| {
+            format!(
+                "the sales of a product are explained by {effects} effects and there are {weeks} weeks to tell them by"
+            )
+        })
     }
 
     /// Settings of the market, but for what the scenario has of its own.
