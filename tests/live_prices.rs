@@ -57,7 +57,7 @@ fn prices_are_judged_by_weeks_that_charged_them() {
     let json: serde_json::Value =
         serde_json::from_str(&String::from_utf8_lossy(&evaluate(&["--json"]).stdout)).unwrap();
     let number = |key: &str| json[key].as_f64().unwrap();
-    assert!(json["support"] == true && number("tried") > 0.5, "{json}");
+    assert!(json["support"] == true && number("tried") > 0.8, "{json}");
     let [low, high] = [0, 1].map(|i| json["interval"][i].as_f64().unwrap());
     assert!(low < number("value") && number("value") < high && high - low < 0.3 * number("charged"), "{json}");
     // The demand is of the right form here: both ways agree.

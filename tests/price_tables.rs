@@ -201,12 +201,23 @@ fn what_is_doubtful_is_refused() {
         .map(|l| if l.starts_with("week") { format!("{l},Price ") } else { format!("{l},3") })
         .collect::<Vec<_>>();
     let choices: String = (0..50).map(|i| format!("{i},2.0,3.0,{}\n", PRODUCTS[i % 2])).collect();
+    // Shops called 1 and 2, and a product without the column of costs that the other has.
+    let numbered = areas.replace(",east", ",1").replace(",west", ",2");
+    let wide: String = (0..30)
+        .map(|t| {
+            let [(a, pa), (b, pb)] = week(t);
+            format!("{},{a},{pa},1,{b},{pb},1000\n", t + 1)
+        })
+        .collect();
+    let costless = format!("week,units_a,price_a,cost_a,units_b,price_b,customers\n{wide}");
     let below = table(&|t, p, u, x| plain(t, p, u, x).replace(",1,1000", ",9,1000"));
     for (name, text, more, parts) in [
         ("still.csv", &still, &[][..], &["no price ever moves", "Cola"][..]),
         ("thousands.csv", &thousands, &[], &["line 2, column `units`", "1234 or 1.234", "decimal=point"]),
         ("dates.csv", &dates, &[], &["line 2", "day-first", "month-first"]),
         ("areas.csv", &format!("{PLAIN},area\n{areas}"), &[], &["column `area`", "--map shop=area"]),
+        ("numbered.csv", &format!("{PLAIN},wo\n{numbered}"), &[], &["column `wo`", "--map shop=wo"]),
+        ("costless.csv", &costless, &[], &["`cost_b`"]),
         ("two.csv", &two.join("\n"), &[], &["`price`", "`Price`", "--map price="]),
         ("choices.csv", &format!("id,price.Cola,price.Water,choice\n{choices}"), &[], &["buyers only", "--map week="]),
         ("below.csv", &below, &[], &["Cola", "cost"]),

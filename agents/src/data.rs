@@ -12,6 +12,7 @@ pub mod split;
 pub mod unlabelled;
 pub mod written;
 
+use self::written::Way;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -113,6 +114,8 @@ pub struct Column {
     pub kind: Kind,
     /// A value for each row.
     pub values: Values,
+    /// How they were written, of numbers and dates that were read from text.
+    pub way: Option<Way>,
 }
 
 impl Column {
@@ -180,6 +183,11 @@ impl Column {
         let all: BTreeMap<&str, u32> = cells.clone().flatten().map(|cell| (cell, 0)).collect();
         let order: BTreeMap<&str, u32> = all.into_keys().zip(0..).collect();
         let codes = cells.map(|cell| cell.map(|cell| order[cell])).collect();
-        Self { name: name.into(), kind, values: Values::Labels(order.into_keys().map(String::from).collect(), codes) }
+        Self {
+            name: name.into(),
+            kind,
+            values: Values::Labels(order.into_keys().map(String::from).collect(), codes),
+            way: None,
+        }
     }
 }

@@ -21,7 +21,14 @@ agon_core::choices! {
 
 agon_core::choices! {
     /// Whether all products share one price effect.
-    pub enum PriceEffect { Common = "common", ByProduct = "by-product" }
+    pub enum PriceEffect {
+        /// One effect.
+        Common = "common",
+        /// An effect a product.
+        ByProduct = "by-product",
+        /// An effect a product, drawn towards the mean of all as far as its own data are noisy.
+        Pooled = "pooled",
+    }
 }
 
 /// Weeks of sales. Every list of lists is `[weeks][products]`.
@@ -67,6 +74,24 @@ impl Sales {
 
     /// The rows in groups within which errors are not independent: weeks, and shops where there are many.
     fn clusters(&self) -> Vec<Vec<usize>> {
+        self.clusters_within(self.customers.len())
+    }
+
+    /// The same of the first rows.
+    fn clusters_within(&self, rows: usize) -> Vec<Vec<usize>> {
+        let mut all = self.all_clusters();
+        all.iter_mut().for_each(|cluster| cluster.retain(|t| *t < rows));
+        all.retain(|cluster| !cluster.is_empty());
+        all
+    }
+
+    /// Over how many of so many clusters shocks are taken to last: shops do not follow each other as weeks do.
+    fn block(&self, clusters: usize) -> usize {
+        let shops = self.shops.iter().max().map_or(0, |most| *most as usize + 1);
+        if shops >= self.parts().len() { 1 } else { (clusters as f64).cbrt().ceil() as usize }
+    }
+
+    fn all_clusters(&self) -> Vec<Vec<usize>> {
         let rows = self.customers.len();
         if self.shops.is_empty() {
             return (0..rows).map(|t| vec![t]).collect();
@@ -213,6 +238,9 @@ pub enum DemandError {
         /// The product.
         name: String,
     },
+    /// Pooling is a step after the fit of [`models`].
+    #[error("effects are pooled in [fit] alone: use price_effect = \"by-product\" or \"common\" here")]
+    Pooled,
     /// The likelihood has no maximum.
     #[error(
         "prices (or displays) tell without exception when no units of {} were sold, as in {week}: the likelihood rises \
@@ -288,6 +316,9 @@ fn size(numbers: impl Iterator<Item = f64> + Clone) -> f64 {
 impl Design {
     fn new(sales: &Sales, effect: PriceEffect) -> Result<Self, DemandError> {
         checks::true_numbers(sales)?;
+        if effect == PriceEffect::Pooled {
+            return Err(DemandError::Pooled);
+        }
         let (weeks, n) = (sales.customers.len(), sales.names.len());
         let common = effect == PriceEffect::Common;
         let prices = if common { 1 } else { n };
@@ -297,7 +328,9 @@ impl Design {
         let all = sales.names.join(", ");
         match effect {
             PriceEffect::Common => names.push(format!("the price effect of all of {all}")),
-            PriceEffect::ByProduct => names.extend(sales.names.iter().map(|p| format!("the price effect of {p}"))),
+            PriceEffect::ByProduct | PriceEffect::Pooled => {
+                names.extend(sales.names.iter().map(|p| format!("the price effect of {p}")));
+            }
         }
         if shown {
             names.push(format!("the display effect of all of {all}"));

@@ -28,6 +28,7 @@ fn parts(table: &Value, scaling: Scaling) -> [Examples; 3] {
         name: k.to_string(),
         kind: Kind::Number,
         values: Values::Numbers(x.iter().map(|row| row[k]).collect()),
+        way: None,
     };
     let columns: Vec<Column> = (0..x[0].len()).map(column).collect();
     let columns: Vec<&Column> = columns.iter().collect();

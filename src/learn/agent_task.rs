@@ -3,6 +3,7 @@
 use crate::demonstrations;
 use crate::duel;
 use crate::eval::{Candidate, Counted, Scores, save_episodes};
+use crate::market::elasticities;
 use crate::plan::{Plan, TrainSettings};
 use crate::task::{Task, Verdict};
 use agon::run::Run;
@@ -69,6 +70,8 @@ impl Task for Plan {
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         let fitted = self.report.iter().map(|report| ("fit.json", format!("{:#}\n", report.json).into_bytes()));
         let mut files: Vec<_> = fitted.collect();
+        let table = self.report.as_ref().and_then(|report| elasticities::csv(&report.json));
+        files.extend(table.map(|table| ("elasticities.csv", table.into_bytes())));
         for (key, copy) in self.env.files {
             let content = self.env.file(&self.env_settings, key);
             files.push((copy, content.map_err(|e| Failure::Input(e.to_string()))?));

@@ -34,7 +34,8 @@ fn lines(scenario: &Path, source: &Source, raw: &Raw) -> Outcome<Vec<String>> {
     let mut found: Vec<Drift> = Vec::new();
     let (mut old, mut new): (Vec<&Column>, Vec<Column>) = (Vec::new(), Vec::new());
     for column in &data.columns {
-        let Some(Ok(fresh)) = raw.find(&column.name).map(|at| cells::read_as(raw, at, column.kind)) else { continue };
+        let Some(at) = raw.find(&column.name) else { continue };
+        let Ok(fresh) = cells::read_as(raw, at, column.kind, column.way) else { continue };
         found.push(drift(column, rows, &fresh));
         old.push(column);
         new.push(fresh);
@@ -48,7 +49,11 @@ fn lines(scenario: &Path, source: &Source, raw: &Raw) -> Outcome<Vec<String>> {
     }
     let apart = two_sample(&old, rows, &new.iter().collect::<Vec<_>>(), NEVER);
     if let Ok(Some(apart)) = apart {
-        let what = if apart.auc > apart.by_chance { "they differ" } else { "no difference is sure" };
+        let what = match apart.auc {
+            auc if auc > apart.by_chance => "they differ",
+            auc if auc < 1.0 - apart.by_chance => "some seem to be training rows once more",
+            _ => "no difference is sure",
+        };
         lines.push(format!(
             "  a classifier tells new rows from training rows with an AUC of {:.3} (0.5 is not at all; by chance up to {:.3}): \
              {what}",

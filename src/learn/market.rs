@@ -1,14 +1,17 @@
 //! From a sales table to a market: `[fit]` becomes the settings of `pricing/retail`, and a report.
 
 mod choice;
+#[cfg(test)]
+mod coverage;
+pub mod elasticities;
 mod refusals;
 
 use crate::sales::{self, FitSettings, SalesTable, UnitsAs};
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
-use agon_agents::demand;
 use agon_agents::demand::forecast::{self, Comparison};
 use agon_agents::demand::models::Form;
+use agon_agents::demand::{self, PriceEffect};
 use agon_core::settings::Issue;
 use agon_envs::pricing::logit::{Logit, Week};
 use choice::Chosen;
@@ -85,11 +88,14 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         (!rivals.is_empty()).then(|| format!("the fitted demand forecasts no better than {rivals}"))
     });
     let unknown = "the own-price elasticity of every product may as well be zero, or has no finite best price";
-    let doubts: Vec<String> = unbeaten.into_iter().chain(chosen.unknown.then(|| unknown.into())).collect();
+    let doubts = unbeaten.into_iter().chain(chosen.unknown.then(|| unknown.into()));
+    let doubts: Vec<String> = doubts.chain(chosen.too_many_effects(&table)).collect();
     let doubt = (!doubts.is_empty()).then(|| format!("WARNING: {}: it is no basis for prices", doubts.join("; ")));
     let mut json = chosen.json(settings, &table);
     json["forecasts"] = comparison.as_ref().map_or(Value::Null, Comparison::json);
     json["doubt"] = json!(doubt);
+    let absent = (0..table.weeks.len()).flat_map(|t| (0..names.len()).map(move |k| (t, k)));
+    json["absent"] = absent.filter(|(t, k)| !table.sales.present(*t, *k)).map(|(t, k)| json!([t, k])).collect();
     let mut lines = lines_of_table(path, &table);
     lines.extend(chosen.lines(names));
     lines.splice(..0, doubt);
@@ -109,6 +115,8 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
         return Vec::new();
     }
     let guess = settings.market_size;
+    // Pooling is left out here: only the size of the market matters.
+    let unpooled = |effect| if effect == PriceEffect::Pooled { PriceEffect::ByProduct } else { effect };
     let Form::Logit(method, effect) = form else {
         return vec![format!(
             "  customers are a guess, {guess} times the largest week; the prices of log-log demand do not depend on it"
@@ -126,7 +134,9 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
     for size in [1.2, 2.0, 5.0, 20.0] {
         let mut sales = table.sales.clone();
         sales.customers.iter_mut().for_each(|c| *c *= size / guess);
-        let found = demand::fit(&sales, method, effect).ok().filter(|f| f.wrong_prices(&sales.names).next().is_none());
+        let found = demand::fit(&sales, method, unpooled(effect))
+            .ok()
+            .filter(|f| f.wrong_prices(&sales.names).next().is_none());
         let Some(fit) = found else {
             lines.push(format!("    {size:>4} times: demand cannot be estimated"));
             continue;

@@ -85,8 +85,8 @@ agon_core::settings! {
         calendar: Option<bool> = None;
         /// How a logit is estimated; if left out, as it forecasts best (maximum-likelihood where nothing can be compared).
         method: Option<Method> = None;
-        /// Whether all products share one price effect; if left out, by-product, or as it forecasts best if `method` is
-        /// left out too.
+        /// Whether all products share one price effect, have their own, or their own drawn towards the mean (pooled); if left
+        /// out, by-product, or as it forecasts best if `method` is left out too.
         price_effect: Option<PriceEffect> = None;
         /// A price or cost more than this many times off its product's median counts as a recording error.
         outlier_factor: f64 = 3.0, in [1.0, 1e9];

@@ -1,6 +1,7 @@
 //! From the text of cells to typed columns: numbers with a decimal point or comma, dates, booleans, labels, text.
 
-use super::written::{First, Written, date};
+use super::report::Report;
+use super::written::{First, Way, Written, date};
 use super::{Column, Kind, Raw, Values};
 
 /// Whether a cell says that its value is missing.
@@ -17,25 +18,125 @@ fn all<'a>(
     cells.map(|cell| cell.map_or(Some(f64::NAN), &mut read)).collect()
 }
 
-fn numbers<'a>(cells: impl Iterator<Item = Option<&'a str>> + Clone, decimal_comma: bool) -> Option<Vec<f64>> {
-    // 1.234 is more than a thousand only where other numbers of the column have a comma.
-    let ways = if decimal_comma && cells.clone().flatten().any(|cell| cell.contains(',')) {
-        [Written::Comma, Written::Point, Written::Thousands]
-    } else {
-        [Written::Point, Written::Thousands, Written::Comma]
-    };
-    ways.into_iter().find_map(|way| all(cells.clone(), |cell| way.read(cell)))
+agon_core::choices! {
+    /// The order of day and month where the cells of a column leave it open.
+    pub enum DateOrder { Auto = "auto", DayFirst = "day-first", MonthFirst = "month-first" }
 }
 
-fn dates<'a>(cells: impl Iterator<Item = Option<&'a str>> + Clone) -> Option<Vec<f64>> {
-    // Where day and month cannot be told apart, a point is European and a slash American.
-    let first = cells.clone().flatten().next()?;
-    let orders = if first.contains('.') {
-        [First::Year, First::Day, First::Month]
-    } else {
-        [First::Year, First::Month, First::Day]
+agon_core::choices! {
+    /// What a comma, or a point, before three digits is where the cells of a column leave it open.
+    pub enum Decimal { Auto = "auto", Comma = "comma", Point = "point" }
+}
+
+/// How what can be read in two ways is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Dates.
+    pub dates: DateOrder,
+    /// Numbers.
+    pub decimal: Decimal,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { dates: DateOrder::Auto, decimal: Decimal::Auto }
+    }
+}
+
+/// The first of some ways in which all cells can be read.
+fn first_of<'a, W: Copy>(
+    cells: impl Iterator<Item = Option<&'a str>> + Clone,
+    ways: impl IntoIterator<Item = W>,
+    read: impl Fn(W, &str) -> Option<f64>,
+) -> Option<(Vec<f64>, W)> {
+    ways.into_iter().find_map(|way| Some((all(cells.clone(), |cell| read(way, cell))?, way)))
+}
+
+fn numbers<'a>(
+    cells: impl Iterator<Item = Option<&'a str>> + Clone,
+    decimal_comma: bool,
+    decimal: Decimal,
+) -> Option<(Vec<f64>, Written)> {
+    let commas = decimal_comma && cells.clone().flatten().any(|cell| cell.contains(','));
+    let ways = match decimal {
+        Decimal::Comma => [Written::Comma, Written::Point, Written::Thousands],
+        Decimal::Point => [Written::Point, Written::Thousands, Written::Comma],
+        // 1.234 is more than a thousand only where other numbers of the column have a comma.
+        Decimal::Auto if commas => [Written::Comma, Written::Point, Written::Thousands],
+        Decimal::Auto => [Written::Point, Written::Thousands, Written::Comma],
     };
-    orders.into_iter().find_map(|order| all(cells.clone(), |cell| date(cell, order)))
+    first_of(cells, ways, Written::read)
+}
+
+fn dates<'a>(cells: impl Iterator<Item = Option<&'a str>> + Clone, order: DateOrder) -> Option<(Vec<f64>, First)> {
+    let first = cells.clone().flatten().next()?;
+    let orders = match order {
+        DateOrder::DayFirst => [First::Year, First::Day, First::Month],
+        DateOrder::MonthFirst => [First::Year, First::Month, First::Day],
+        // Where day and month cannot be told apart, a point is European and a slash American.
+        DateOrder::Auto if first.contains('.') => [First::Year, First::Day, First::Month],
+        DateOrder::Auto => [First::Year, First::Month, First::Day],
+    };
+    first_of(cells, orders, |order, cell| date(cell, order))
+}
+
+/// What else a column's cells could say, if they could: in words, and the setting that decides it.
+pub fn doubt(raw: &Raw, column: usize, found: &Column, reading: Reading) -> Option<[String; 2]> {
+    let (cells, Values::Numbers(x)) = (raw.column(column), &found.values) else { return None };
+    let differs =
+        |other: Vec<f64>| other.iter().zip(x).any(|(a, b)| a.to_bits() != b.to_bits() && !(a.is_nan() && b.is_nan()));
+    let example =
+        |differs: &dyn Fn(&str) -> bool| cells.clone().flatten().find(|cell| differs(cell)).unwrap_or_default();
+    match found.way? {
+        Way::Dates(now @ (First::Day | First::Month)) if reading.dates == DateOrder::Auto => {
+            let other = if now == First::Day { First::Month } else { First::Day };
+            if !all(cells.clone(), |cell| date(cell, other)).is_some_and(differs) {
+                return None;
+            }
+            let (read, key) = match now {
+                First::Day => ("day first", "month-first"),
+                _ => ("month first", "day-first"),
+            };
+            let cell = example(&|cell| date(cell, now) != date(cell, other));
+            Some([
+                format!("no cell says whether the day or the month comes first: `{cell}` is read {read}"),
+                format!("if that is wrong: data.dates = \"{key}\""),
+            ])
+        }
+        Way::Numbers(now) if reading.decimal == Decimal::Auto => {
+            let (other, key) = match now {
+                Written::Thousands => (Written::Comma, "comma"),
+                Written::Point if raw.decimal_comma => (Written::Comma, "comma"),
+                _ => return None,
+            };
+            if !all(cells.clone(), |cell| other.read(cell)).is_some_and(differs) {
+                return None;
+            }
+            let cell = example(&|cell| now.read(cell) != other.read(cell));
+            let as_read = now.read(cell).unwrap_or(f64::NAN);
+            Some([
+                format!("no cell says what its commas and points are: `{cell}` is read as {as_read}"),
+                format!("if that is wrong: data.decimal = \"{key}\""),
+            ])
+        }
+        _ => None,
+    }
+}
+
+/// Says which columns could be read in another way too.
+pub fn doubts(raw: &Raw, columns: &[Column], reading: Reading, report: &mut Report) {
+    for (i, column) in columns.iter().enumerate() {
+        if let Some([what, done]) = doubt(raw, i, column, reading) {
+            report.find(Some(&column.name), what, done);
+        }
+    }
+}
+
+/// Whether a cell is a whole number of which `f64` may lose digits, above 2^53: an identifier, and no quantity.
+fn loses_digits(cell: &str) -> bool {
+    const EXACT: u128 = 1 << 53;
+    let digits = cell.strip_prefix(['-', '+']).unwrap_or(cell);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse().map_or(true, |n: u128| n > EXACT)
 }
 
 /// Two words, in small letters, that say no and yes.
@@ -46,14 +147,20 @@ pub const MOST_LABELS: usize = 1000;
 
 /// The column that these cells seem to be.
 pub fn infer(raw: &Raw, column: usize) -> Column {
+    infer_by(raw, column, Reading::default())
+}
+
+/// The same, where what can be read in two ways is read so.
+pub fn infer_by(raw: &Raw, column: usize, reading: Reading) -> Column {
     let (name, cells) = (raw.names[column].as_str(), raw.column(column));
     let given = cells.clone().flatten().count();
-    let typed = |kind, values| Column { name: name.into(), kind, values: Values::Numbers(values) };
-    if let Some(x) = numbers(cells.clone(), raw.decimal_comma) {
-        return typed(Kind::Number, x);
+    let typed = |kind, values, way| Column { name: name.into(), kind, values: Values::Numbers(values), way: Some(way) };
+    let exact = !cells.clone().flatten().any(loses_digits);
+    if let Some((x, way)) = numbers(cells.clone(), raw.decimal_comma, reading.decimal).filter(|_| exact) {
+        return typed(Kind::Number, x, Way::Numbers(way));
     }
-    if let Some(x) = dates(cells.clone()) {
-        return typed(Kind::Date, x);
+    if let Some((x, way)) = dates(cells.clone(), reading.dates) {
+        return typed(Kind::Date, x, Way::Dates(way));
     }
     let labels = Column::labels(name, Kind::Category, cells.clone());
     let Values::Labels(all, _) = &labels.values else { return labels };
@@ -75,29 +182,52 @@ fn booleans<'a>(name: &str, cells: impl Iterator<Item = Option<&'a str>>) -> Col
     Column::labels(name, Kind::Boolean, small.iter().map(Option::as_deref))
 }
 
-/// The column as one of a kind that is known; or the row that is none, and why.
-pub fn read_as(raw: &Raw, column: usize, kind: Kind) -> Result<Column, (usize, String)> {
+/// The column as one of a kind that is known, written as it was in training where that is known; or the row that is
+/// none, and why. Numbers that cannot be read so are read as they are written: another program may write another comma.
+/// Dates that cannot are refused: their days and months would be exchanged.
+pub fn read_as(raw: &Raw, column: usize, kind: Kind, way: Option<Way>) -> Result<Column, (usize, String)> {
     let (name, cells) = (raw.names[column].as_str(), raw.column(column));
+    let of_numbers = |cells: &mut dyn Iterator<Item = Option<&str>>| {
+        let cells: Vec<Option<&str>> = cells.collect();
+        let cells = cells.iter().copied();
+        let as_before = match way {
+            Some(Way::Numbers(way)) => all(cells.clone(), |cell| way.read(cell)).map(|x| (x, way)),
+            _ => None,
+        };
+        as_before.or_else(|| numbers(cells, raw.decimal_comma, Decimal::Auto)).map(|(x, way)| (x, Way::Numbers(way)))
+    };
+    let of_dates = |cells: &mut dyn Iterator<Item = Option<&str>>| {
+        let cells: Vec<Option<&str>> = cells.collect();
+        let cells = cells.iter().copied();
+        match way {
+            Some(Way::Dates(way)) => all(cells, |cell| date(cell, way)).map(|x| (x, way)),
+            _ if cells.clone().flatten().next().is_none() => all(cells, |_| None).map(|x| (x, First::Year)),
+            _ => dates(cells, DateOrder::Auto),
+        }
+        .map(|(x, way)| (x, Way::Dates(way)))
+    };
     let found = match kind {
-        Kind::Number => numbers(cells.clone(), raw.decimal_comma),
-        Kind::Date => dates(cells.clone()).or_else(|| all(cells.clone(), |_| None)),
+        Kind::Number => of_numbers(&mut cells.clone()),
+        Kind::Date => of_dates(&mut cells.clone()),
         Kind::Boolean => return Ok(booleans(name, cells)),
         _ => return Ok(Column::labels(name, kind, cells)),
     };
-    if let Some(x) = found {
-        return Ok(Column { name: name.into(), kind, values: Values::Numbers(x) });
+    if let Some((x, way)) = found {
+        return Ok(Column { name: name.into(), kind, values: Values::Numbers(x), way: Some(way) });
     }
     let wrong = |cell: &str| {
-        if kind == Kind::Number {
-            numbers(std::iter::once(Some(cell)), raw.decimal_comma)
-        } else {
-            dates(std::iter::once(Some(cell)))
-        }
-        .is_none()
+        let mut one = std::iter::once(Some(cell));
+        if kind == Kind::Number { of_numbers(&mut one) } else { of_dates(&mut one) }.is_none()
     };
     let at = cells.clone().position(|cell| cell.is_some_and(wrong)).unwrap_or(0);
     let cell: String = raw.cell(at, column).chars().take(40).collect();
-    Err((at, format!("`{cell}` in column `{name}` is no {}", kind.word())))
+    let so = match way {
+        Some(Way::Dates(First::Year)) => ", year first",
+        Some(Way::Dates(First::Day)) => ", day first",
+        Some(Way::Dates(First::Month)) => ", month first",
+        _ => "",
+    };
+    Err((at, format!("`{cell}` in column `{name}` is no {}{so}", kind.word())))
 }
 
 #[cfg(test)]
@@ -153,11 +283,75 @@ mod tests {
         assert_eq!((labels, codes), (vec!["a".into(), "b".into()], vec![Some(1), Some(0), None, Some(1), Some(0)]));
     }
 
+    /// 2^53 is 9007199254740992; `f64` reads the whole number after it as the same.
+    #[test]
+    fn long_whole_numbers_keep_their_digits() {
+        let ids = ["9007199254740992", "9007199254740993", "36028797018963971", "36028797018963974", "1"];
+        let Values::Labels(labels, _) = column(&ids, false).values else { panic!("numbers") };
+        assert_eq!(labels.len(), ids.len());
+        assert_eq!(column(&["9007199254740992", "-5", "1e300", "0.5"], false).kind, Kind::Number);
+    }
+
     #[test]
     fn a_cell_of_another_kind_is_named() {
         let mut raw = Raw::new(vec!["age".into()], false);
         ["31", "old", "5"].iter().zip(2..).for_each(|(cell, line)| raw.push(line, [*cell]));
-        assert_eq!(read_as(&raw, 0, Kind::Number).unwrap_err(), (1, "`old` in column `age` is no number".into()));
-        assert_eq!(read_as(&raw, 0, Kind::Date).unwrap_err().0, 0);
+        assert_eq!(read_as(&raw, 0, Kind::Number, None).unwrap_err(), (1, "`old` in column `age` is no number".into()));
+        assert_eq!(read_as(&raw, 0, Kind::Date, None).unwrap_err().0, 0);
+    }
+
+    fn raw(cells: &[&str], decimal_comma: bool) -> Raw {
+        let mut raw = Raw::new(vec!["x".into()], decimal_comma);
+        cells.iter().zip(2..).for_each(|(cell, line)| raw.push(line, [*cell]));
+        raw
+    }
+
+    /// New rows are read as those of training were, whatever they themselves would say.
+    #[test]
+    fn new_rows_are_read_as_training_was() {
+        let known = infer(&raw(&["13/01/2000", "01/03/2000"], false), 0);
+        assert_eq!(known.way, Some(Way::Dates(First::Day)));
+        let new = read_as(&raw(&["01/03/2000"], false), 0, Kind::Date, known.way).unwrap();
+        assert_eq!(new.values, Values::Numbers(vec![11017.0]));
+        let (at, why) = read_as(&raw(&["01/03/2000", "01/13/2000"], false), 0, Kind::Date, known.way).unwrap_err();
+        assert!(at == 1 && why.contains("`01/13/2000`") && why.contains("day first"), "{why}");
+        assert!(read_as(&raw(&["", ""], false), 0, Kind::Date, known.way).is_ok(), "missing everywhere");
+        let known = infer(&raw(&["1.234", "12,5"], true), 0);
+        assert_eq!(known.way, Some(Way::Numbers(Written::Comma)));
+        let new = read_as(&raw(&["1.234"], true), 0, Kind::Number, known.way).unwrap();
+        assert_eq!(new.values, Values::Numbers(vec![1234.0]));
+        let other = read_as(&raw(&["1234.5"], false), 0, Kind::Number, known.way).unwrap();
+        assert_eq!(other.values, Values::Numbers(vec![1234.5]), "written by another program");
+    }
+
+    /// What can be read in two ways is told, and settings decide it.
+    #[test]
+    fn what_can_be_read_in_two_ways_is_doubted() {
+        let told = |cells: &[&str], comma: bool| {
+            let raw = raw(cells, comma);
+            doubt(&raw, 0, &infer(&raw, 0), Reading::default()).map(|[what, _]| what).unwrap_or_default()
+        };
+        assert!(told(&["01/03/2000", "02/03/2000"], false).contains("`01/03/2000` is read month first"));
+        assert!(told(&["01.03.2000"], false).contains("day first"));
+        assert!(told(&["1,678", "2,000"], false).contains("`1,678` is read as 1678"));
+        assert!(told(&["1.234", "7"], true).contains("`1.234` is read as 1.234"));
+        for (cells, comma) in [
+            (&["13/03/2000", "02/03/2000"][..], false),
+            (&["2000-03-01"], false),
+            (&["03/03/2000"], false),
+            (&["1,678.5", "2,000"], false),
+            (&["1,5"], false),
+            (&["1.234", "12,5"], true),
+            (&["1.2345", "7"], true),
+            (&["1.234", "7"], false),
+        ] {
+            assert_eq!(told(cells, comma), "", "{cells:?}");
+        }
+        let table = raw(&["01/03/2000"], false);
+        let set = Reading { dates: DateOrder::DayFirst, decimal: Decimal::Auto };
+        assert_eq!(infer_by(&table, 0, set).values, Values::Numbers(vec![11017.0]));
+        assert_eq!(doubt(&table, 0, &infer_by(&table, 0, set), set), None);
+        let comma = Reading { dates: DateOrder::Auto, decimal: Decimal::Comma };
+        assert_eq!(infer_by(&raw(&["1,678"], false), 0, comma).values, Values::Numbers(vec![1.678]));
     }
 }

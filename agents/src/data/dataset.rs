@@ -1,5 +1,6 @@
 //! A table with a target, divided into parts: what a model is trained and tested on.
 
+use super::cells::{DateOrder, Decimal, Reading};
 use super::labelled::by_label;
 use super::report::{About, Report, alone, equal_rows, outliers, repeated, rounded};
 use super::split::{self, Method, Split};
@@ -24,6 +25,11 @@ agon_core::settings! {
         task: Task = Task::Auto;
         /// Columns that are not used.
         drop: Vec<String> = Vec::new();
+        /// The order of day and month where the cells of a column leave it open; a point is European and a slash American
+        /// if `auto`, and the data report says so.
+        dates: DateOrder = DateOrder::Auto;
+        /// What a comma, or a point, before three digits is where the cells of a column leave it open.
+        decimal: Decimal = Decimal::Auto;
         /// Columns that are used although they seem to be mere row numbers.
         keep: Vec<String> = Vec::new();
         /// How rows are divided: `auto` is `stratified` for classes and `random` for numbers; `group` keeps rows with equal
@@ -131,11 +137,13 @@ impl Dataset {
         };
         let (labelled, unlabelled) = by_label(raw, target, settings.pseudo_labels, &mut report)?;
         let (raw, target_column) = (&labelled, target);
-        let target = target_of(raw, target, settings.task, &mut report)?;
+        let target = target_of(raw, target, settings.task, settings.reading(), &mut report)?;
         if settings.pseudo_labels.is_some() && target.classes.is_empty() {
             return Err(Issue::value("pseudo_labels", "is for classes, and this target holds numbers").into());
         }
-        let mut columns: Vec<Column> = (0..raw.names.len()).map(|i| cells::infer(raw, i)).collect();
+        let mut columns: Vec<Column> =
+            (0..raw.names.len()).map(|i| cells::infer_by(raw, i, settings.reading())).collect();
+        cells::doubts(raw, &columns, settings.reading(), &mut report);
         let features: Vec<usize> = (0..columns.len()).filter(|i| *i != target_column && Some(*i) != by).collect();
         let of = |i: &usize| &columns[*i];
         let inputs: Vec<&Column> = features.iter().filter(|i| !dropped.contains(i)).map(of).collect();
@@ -174,10 +182,17 @@ impl Dataset {
     }
 }
 
+impl DataSettings {
+    /// How what can be read in two ways is read.
+    pub(super) fn reading(&self) -> Reading {
+        Reading { dates: self.dates, decimal: self.decimal }
+    }
+}
+
 /// What is predicted: the task by the target's values, unless it is set.
-fn target_of(raw: &Raw, at: usize, task: Task, report: &mut Report) -> Result<Target, AgentError> {
+fn target_of(raw: &Raw, at: usize, task: Task, reading: Reading, report: &mut Report) -> Result<Target, AgentError> {
     let data = |why: String| Err(AgentError::Data(why));
-    let column = cells::infer(raw, at);
+    let column = cells::infer_by(raw, at, reading);
     let (name, rows, distinct) = (column.name.clone(), raw.rows(), column.distinct());
     let first = raw.cell(0, at);
     if distinct == 1 {

@@ -108,7 +108,7 @@ mod tests {
     use agon_core::rng::{Rng, Stream};
 
     fn numbers(x: Vec<f64>) -> Column {
-        Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x) }
+        Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x), way: None }
     }
 
     /// scipy.stats.ks_2samp([1, 2, 3, 4, 5, 6], [4, 5, 6, 7, 8, 9]): the statistic is ½.

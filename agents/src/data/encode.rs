@@ -1,6 +1,6 @@
 //! From typed columns to rows of numbers, by what the training part alone says of them: means, medians, categories.
 
-use super::written::written_date;
+use super::written::{Way, written_date};
 use super::{Column, Kind, Values};
 use agon_core::scene::significant;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,9 @@ pub struct Input {
     knots: Vec<f64>,
     /// Labels with a number of their own; whatever has none has the last number, of unseen labels.
     labels: Vec<String>,
+    /// How its numbers or dates were written in training; runs of before do not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
     /// Whether a label is its place among them, for networks that embed it, and not a number for each label.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     coded: bool,
@@ -103,6 +106,7 @@ impl Input {
             scale: 1.0,
             knots: Vec::new(),
             labels: Vec::new(),
+            way: column.way,
             coded: false,
         };
         match &column.values {
@@ -291,6 +295,16 @@ impl Input {
 }
 
 impl Encoder {
+    /// Whether inputs become the same numbers, however they were written.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let [a, b] = [self, other].map(|encoder| {
+            let mut all = encoder.inputs.clone();
+            all.iter_mut().for_each(|input| input.way = None);
+            all
+        });
+        a == b
+    }
+
     /// What these rows say of these columns.
     pub fn fit(columns: &[&Column], rows: &[usize], scaling: Scaling, keep_missing: bool) -> Self {
         Self { inputs: columns.iter().map(|column| Input::fit(column, rows, scaling, keep_missing)).collect() }
@@ -343,7 +357,7 @@ mod tests {
     use super::*;
 
     fn numbers(x: &[f64]) -> Column {
-        Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x.to_vec()) }
+        Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x.to_vec()), way: None }
     }
 
     #[test]

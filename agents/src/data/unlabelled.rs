@@ -29,7 +29,9 @@ impl Dataset {
         let dropped = settings.drop.iter().map(|name| find_column("drop", name, raw)).collect::<Result<Vec<_>, _>>()?;
         let mut report = Report { file: settings.file.clone(), rows: raw.rows(), ..Report::default() };
         let target = Target { name: String::new(), classes: Vec::new(), y: vec![0.0; raw.rows()] };
-        let mut columns: Vec<Column> = (0..raw.names.len()).map(|i| cells::infer(raw, i)).collect();
+        let mut columns: Vec<Column> =
+            (0..raw.names.len()).map(|i| cells::infer_by(raw, i, settings.reading())).collect();
+        cells::doubts(raw, &columns, settings.reading(), &mut report);
         let free = |i: &usize| !dropped.contains(i) && Some(*i) != by;
         let inputs: Vec<&Column> = (0..columns.len()).filter(free).map(|i| &columns[i]).collect();
         if inputs.is_empty() {

@@ -1,7 +1,20 @@
 //! How numbers and dates are written: decimal points or commas, thousands, years, days or months first.
 
+use serde::{Deserialize, Serialize};
+
+/// How the numbers or dates of a column are written: remembered, so that new rows are read as those of training were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Numbers.
+    Numbers(Written),
+    /// Dates.
+    Dates(First),
+}
+
 /// How the numbers of a column are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Written {
     /// 1234.5
     Point,
@@ -39,7 +52,8 @@ fn grouped(cell: &str, group: char, mark: char) -> Option<f64> {
 }
 
 /// How a date is written: which of its parts comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum First {
     /// 2024-03-31
     Year,

@@ -3,6 +3,7 @@
 
 use super::models::{Form, Week};
 use super::{Method, PriceEffect, Sales, checks};
+use agon_core::settings::Setting;
 use serde_json::{Value, json};
 use std::ops::Range;
 
@@ -10,6 +11,8 @@ use std::ops::Range;
 const ORIGINS: usize = 13;
 /// Half the width of a 90 % interval of a normal distribution, in standard deviations.
 const HALF_90: f64 = 1.644_853_627;
+/// By which share of the WAPE forecasts must be better for effects to be pooled.
+const POOLED: f64 = 0.005;
 /// Weeks of a year; with fewer than two years before the first origin no season is fitted.
 const YEAR: usize = 52;
 
@@ -125,9 +128,10 @@ impl Tally {
 pub fn name(form: Form, calendar: bool) -> String {
     let plain = match form {
         Form::LogLog => "log-log, cross effects".to_owned(),
+        Form::PooledLogLog => "log-log, cross effects, pooled".to_owned(),
         Form::Logit(method, effect) => {
             let method = if method == Method::Likelihood { "maximum-likelihood" } else { "least-squares" };
-            format!("{method}, {}", if effect == PriceEffect::Common { "common" } else { "by-product" })
+            format!("{method}, {}", effect.to_value().as_str().unwrap_or_default())
         }
     };
     if calendar { format!("{plain}, trend and season") } else { plain }
@@ -167,8 +171,8 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
     let mut rows = Vec::new();
     let logits = [Method::Likelihood, Method::LeastSquares]
         .into_iter()
-        .flat_map(|m| [PriceEffect::Common, PriceEffect::ByProduct].map(|e| Form::Logit(m, e)));
-    for form in logits.chain([Form::LogLog]) {
+        .flat_map(|m| [PriceEffect::Common, PriceEffect::ByProduct, PriceEffect::Pooled].map(|e| Form::Logit(m, e)));
+    for form in logits.chain([Form::LogLog, Form::PooledLogLog]) {
         for calendar in [false, true] {
             if calendar && half < 2 * YEAR {
                 continue;
@@ -210,9 +214,14 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
 }
 
 impl Comparison {
-    /// What was fitted, and whether with trend and season, the best forecast first.
+    /// What was fitted, and whether with trend and season, the best forecast first; pooled effects only where they are
+    /// better by more than a little ([`POOLED`]), as they are where a product's own data are noisy.
     pub fn models(&self) -> impl Iterator<Item = (Form, bool)> {
-        self.rows.iter().filter_map(|row| Some((row.form?, row.calendar)))
+        let mut all: Vec<(Form, bool, f64)> =
+            self.rows.iter().filter_map(|row| Some((row.form?, row.calendar, row.wape))).collect();
+        let worth = |(form, _, wape): &(Form, bool, f64)| if form.is_pooled() { wape * (1.0 + POOLED) } else { *wape };
+        all.sort_by(|a, b| worth(a).total_cmp(&worth(b)));
+        all.into_iter().map(|(form, calendar, _)| (form, calendar))
     }
 
     /// How well a model forecast.

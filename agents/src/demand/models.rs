@@ -8,10 +8,16 @@ use super::{Method, NEVER, PriceEffect, Sales, checks};
 use agon_core::calendar::trend_and_season;
 
 mod draws;
+mod errors;
 mod log_log;
+mod pooling;
 
 pub use draws::{Drawn, draws};
+use errors::Equation;
+pub use errors::{Errors, Interval};
 use log_log::LogLog;
+pub use pooling::Pool;
+use pooling::Pooled;
 
 /// Units that a product without sales counts as where a logarithm is taken.
 const FEWEST: f64 = 0.5;
@@ -58,7 +64,31 @@ pub trait Model {
     fn effects(&self) -> usize;
 
     /// The coefficients, as a market takes them.
-    fn coefficients(&self) -> Drawn;
+    fn coefficients(&self) -> Drawn {
+        self.moved(&[])
+    }
+
+    /// The same with what was fitted moved by so much, an entry a coefficient; by nothing where there is none.
+    fn moved(&self, by: &[f64]) -> Drawn;
+
+    /// How the coefficients were estimated, for rows in groups within which errors are not independent. The coefficients
+    /// of all equations, one after the other, are those of [`Model::moved`]. None where the information has no inverse.
+    fn equations(&self, sales: &Sales, numbers: &[f64], groups: &[Vec<usize>]) -> Option<Vec<Equation>>;
+
+    /// By how many percent sales of product k change when the price of j rises by one, as a coefficient's index and a factor
+    /// of it; of a logit at the mean price of j and its share of all customers.
+    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> (usize, f64);
+
+    /// A fitted coefficient.
+    fn coefficient(&self, index: usize) -> f64;
+
+    /// The model with its coefficients moved by so much, fitted to the first weeks of a table.
+    fn shifted(&self, by: &[f64], sales: &Sales, numbers: &[f64], weeks: usize) -> Box<dyn Model>;
+
+    /// The model before its own-price effects were pooled, and how they were; none if they were not.
+    fn unpooled(&self) -> Option<(&dyn Model, &Pool)> {
+        None
+    }
 }
 
 /// What can be fitted.
@@ -68,29 +98,37 @@ pub enum Form {
     Logit(Method, PriceEffect),
     /// Log units of each product linear in the logs of all prices.
     LogLog,
+    /// The same with pooled own-price effects.
+    PooledLogLog,
 }
 
 impl Form {
-    /// Fits the first weeks of a table; none where they say too little. `calendar`: with trend and season.
-    pub fn fit(self, sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Box<dyn Model>> {
-        self.fit_weighted(sales, numbers, &vec![1.0; weeks], calendar)
+    /// Whether own-price effects are pooled.
+    pub fn is_pooled(self) -> bool {
+        matches!(self, Self::PooledLogLog | Self::Logit(_, PriceEffect::Pooled))
     }
 
-    /// The same where each week counts as often as its weight says.
-    pub fn fit_weighted(
-        self,
-        sales: &Sales,
-        numbers: &[f64],
-        weights: &[f64],
-        calendar: bool,
-    ) -> Option<Box<dyn Model>> {
+    /// Whether it is log-log demand.
+    pub fn is_log_log(self) -> bool {
+        matches!(self, Self::LogLog | Self::PooledLogLog)
+    }
+
+    /// Fits the first weeks of a table; none where they say too little. `calendar`: with trend and season.
+    pub fn fit(self, sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Box<dyn Model>> {
         match self {
+            Self::Logit(method, PriceEffect::Pooled) => {
+                let own = Self::Logit(method, PriceEffect::ByProduct).fit(sales, numbers, weeks, calendar)?;
+                Some(Box::new(Pooled::of(own, sales, numbers, weeks)?))
+            }
+            Self::PooledLogLog => {
+                let own = Self::LogLog.fit(sales, numbers, weeks, calendar)?;
+                Some(Box::new(Pooled::of(own, sales, numbers, weeks)?))
+            }
             Self::Logit(method, effect) => {
-                let logit =
-                    Logit::new(sales, numbers, weights, effect, calendar).fit(sales, numbers, weights, method)?;
+                let logit = Logit::new(sales, numbers, weeks, effect, calendar).fit(sales, numbers, weeks, method)?;
                 Some(Box::new(logit))
             }
-            Self::LogLog => Some(Box::new(LogLog::fit(sales, numbers, weights, calendar)?)),
+            Self::LogLog => Some(Box::new(LogLog::fit(sales, numbers, weeks, calendar)?)),
         }
     }
 }
@@ -108,6 +146,7 @@ pub(super) struct Logit {
     display: Vec<f64>,
     one_effect: bool,
     shown: bool,
+    method: Method,
     /// The middle of the weeks, if there are trend and season.
     calendar: Option<f64>,
 }
@@ -130,10 +169,10 @@ impl Row {
 }
 
 impl Logit {
-    /// Before its fit, for weeks with these weights.
-    pub fn new(sales: &Sales, numbers: &[f64], weights: &[f64], effect: PriceEffect, calendar: bool) -> Self {
-        let (n, total) = (sales.names.len(), weights.iter().sum::<f64>());
-        let mean = |list: &[Vec<f64>], k: usize| weights.iter().zip(list).map(|(w, x)| w * x[k]).sum::<f64>() / total;
+    /// Before its fit to the first weeks of a table.
+    pub fn new(sales: &Sales, numbers: &[f64], weeks: usize, effect: PriceEffect, calendar: bool) -> Self {
+        let n = sales.names.len();
+        let mean = |list: &[Vec<f64>], k: usize| list[..weeks].iter().map(|x| x[k]).sum::<f64>() / weeks as f64;
         let one_effect = effect == PriceEffect::Common;
         let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
         let count = n + if one_effect { 1 } else { n } + usize::from(shown) + if calendar { 3 } else { 0 };
@@ -143,7 +182,8 @@ impl Logit {
             display: (0..n).map(|k| mean(&sales.displays, k)).collect(),
             one_effect,
             shown,
-            calendar: calendar.then(|| numbers[..weights.len()].iter().sum::<f64>() / weights.len() as f64),
+            method: Method::LeastSquares,
+            calendar: calendar.then(|| numbers[..weeks].iter().sum::<f64>() / weeks as f64),
         }
     }
 
@@ -180,30 +220,30 @@ impl Logit {
         (0..weeks * n).map(|i| self.row(Week::of(sales, numbers, i / n), i % n)).collect()
     }
 
-    /// Fits weighted weeks; none where they say too little, or Newton's method does not settle.
-    pub fn fit(mut self, sales: &Sales, numbers: &[f64], weights: &[f64], method: Method) -> Option<Self> {
-        let weeks = weights.iter().filter(|w| **w > 0.0).count();
+    /// Fits the first weeks of a table; none where they say too little, or Newton's method does not settle.
+    pub fn fit(mut self, sales: &Sales, numbers: &[f64], weeks: usize, method: Method) -> Option<Self> {
         if weeks <= self.theta.len() {
             return None;
         }
-        let rows = self.rows(sales, numbers, weights.len());
+        self.method = method;
+        let rows = self.rows(sales, numbers, weeks);
         let settled = match method {
-            Method::LeastSquares => self.least_squares(&rows, sales, weights),
-            Method::Likelihood => self.likelihood(&rows, sales, weights),
+            Method::LeastSquares => self.least_squares(&rows, sales, weeks),
+            Method::Likelihood => self.likelihood(&rows, sales, weeks),
         };
         (settled.is_some() && finite(&self.theta)).then_some(self)
     }
 
-    fn least_squares(&mut self, rows: &[Row], sales: &Sales, weights: &[f64]) -> Option<()> {
+    fn least_squares(&mut self, rows: &[Row], sales: &Sales, weeks: usize) -> Option<()> {
         let (n, count) = (self.price.len(), self.theta.len());
         let (mut gram, mut right) = (vec![vec![0.0; count]; count], vec![0.0; count]);
-        for (t, weight) in weights.iter().enumerate() {
+        for t in 0..weeks {
             let outside = (sales.customers[t] - sales.units[t].iter().sum::<f64>()).ln();
             for (row, units) in rows[t * n..][..n].iter().zip(&sales.units[t]) {
                 let y = units.max(FEWEST).ln() - outside;
                 for (i, x) in row.entries() {
-                    right[*i] += weight * x * y;
-                    row.entries().iter().for_each(|(j, z)| gram[*i][*j] += weight * x * z);
+                    right[*i] += x * y;
+                    row.entries().iter().for_each(|(j, z)| gram[*i][*j] += x * z);
                 }
             }
         }
@@ -212,40 +252,71 @@ impl Logit {
     }
 
     /// The log-likelihood, apart from what does not change.
-    fn log_likelihood(rows: &[Row], sales: &Sales, weights: &[f64], theta: &[f64]) -> f64 {
+    fn log_likelihood(rows: &[Row], sales: &Sales, weeks: usize, theta: &[f64]) -> f64 {
         let n = sales.names.len();
-        let week = |(t, weight): (usize, &f64)| {
+        let week = |t: usize| {
             let utilities: Vec<f64> = rows[t * n..][..n].iter().map(|row| row.dot(theta)).collect();
             let top = utilities.iter().copied().fold(0.0, f64::max);
             let sum = (-top).exp() + utilities.iter().map(|u| (u - top).exp()).sum::<f64>();
             let chosen: f64 = utilities.iter().zip(&sales.units[t]).map(|(u, x)| u * x).sum();
-            weight * (chosen - sales.customers[t] * (top + sum.ln()))
+            chosen - sales.customers[t] * (top + sum.ln())
         };
-        weights.iter().enumerate().map(week).sum()
+        (0..weeks).map(week).sum()
     }
 
-    fn likelihood(&mut self, rows: &[Row], sales: &Sales, weights: &[f64]) -> Option<()> {
+    /// Adds a week's scores and information at the coefficients, by the method that fitted them.
+    fn week_score(&self, rows: &[Row], sales: &Sales, t: usize, score: &mut [f64], information: &mut [Vec<f64>]) {
+        let (units, customers) = (&sales.units[t], sales.customers[t]);
+        if self.method == Method::LeastSquares {
+            let outside = (customers - units.iter().sum::<f64>()).ln();
+            for (row, units) in rows.iter().zip(units).filter(|(row, _)| !row.absent) {
+                let residual = units.max(FEWEST).ln() - outside - row.dot(&self.theta);
+                for (i, x) in row.entries() {
+                    score[*i] += x * residual;
+                    row.entries().iter().for_each(|(j, z)| information[*i][*j] += x * z);
+                }
+            }
+            return;
+        }
+        let shares = shares(rows.iter().map(|row| row.dot(&self.theta)).collect());
+        let mut mean = vec![0.0; score.len()];
+        for ((row, share), units) in rows.iter().zip(&shares).zip(units) {
+            for (i, x) in row.entries() {
+                score[*i] += x * (units - customers * share);
+                mean[*i] += x * share;
+                row.entries().iter().for_each(|(j, z)| information[*i][*j] += customers * share * x * z);
+            }
+        }
+        for (line, a) in information.iter_mut().zip(&mean) {
+            line.iter_mut().zip(&mean).for_each(|(x, b)| *x -= customers * a * b);
+        }
+    }
+
+    /// Adds the covariance that a week's scores of least squares have by customers' luck: of logarithms, the delta method.
+    fn week_luck(&self, rows: &[Row], sales: &Sales, t: usize, luck: &mut [Vec<f64>]) {
+        let outside = sales.customers[t] - sales.units[t].iter().sum::<f64>();
+        let mut sum = vec![0.0; luck.len()];
+        for (row, units) in rows.iter().zip(&sales.units[t]).filter(|(row, _)| !row.absent) {
+            for (i, x) in row.entries() {
+                sum[*i] += x;
+                row.entries().iter().for_each(|(j, z)| luck[*i][*j] += x * z / units.max(FEWEST));
+            }
+        }
+        for (line, a) in luck.iter_mut().zip(&sum) {
+            line.iter_mut().zip(&sum).for_each(|(x, b)| *x += a * b / outside);
+        }
+    }
+
+    fn likelihood(&mut self, rows: &[Row], sales: &Sales, weeks: usize) -> Option<()> {
         let (n, count) = (self.price.len(), self.theta.len());
         if self.theta.iter().all(|x| *x == 0.0) {
-            self.least_squares(rows, sales, weights)?; // a start that is near
+            self.least_squares(rows, sales, weeks)?; // a start that is near
         }
-        let mut value = Self::log_likelihood(rows, sales, weights, &self.theta);
+        let mut value = Self::log_likelihood(rows, sales, weeks, &self.theta);
         for _ in 0..MOST_STEPS {
             let (mut slope, mut information) = (vec![0.0; count], vec![vec![0.0; count]; count]);
-            for (t, weight) in weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
-                let rows = &rows[t * n..][..n];
-                let shares = shares(rows.iter().map(|row| row.dot(&self.theta)).collect());
-                let (customers, mut mean) = (weight * sales.customers[t], vec![0.0; count]);
-                for ((row, share), units) in rows.iter().zip(&shares).zip(&sales.units[t]) {
-                    for (i, x) in row.entries() {
-                        slope[*i] += x * (weight * units - customers * share);
-                        mean[*i] += x * share;
-                        row.entries().iter().for_each(|(j, z)| information[*i][*j] += customers * share * x * z);
-                    }
-                }
-                for (line, a) in information.iter_mut().zip(&mean) {
-                    line.iter_mut().zip(&mean).for_each(|(x, b)| *x -= customers * a * b);
-                }
+            for t in 0..weeks {
+                self.week_score(&rows[t * n..][..n], sales, t, &mut slope, &mut information);
             }
             let step = times(&checks::inverse(&information).ok()?, &slope);
             let gain: f64 = step.iter().zip(&slope).map(|(a, b)| a * b).sum();
@@ -256,7 +327,7 @@ impl Logit {
             let mut rate = 1.0;
             loop {
                 let next: Vec<f64> = self.theta.iter().zip(&step).map(|(x, d)| x + rate * d).collect();
-                let there = Self::log_likelihood(rows, sales, weights, &next);
+                let there = Self::log_likelihood(rows, sales, weeks, &next);
                 if there >= value - 1e-12 * value.abs() {
                     (self.theta, value) = (next, there);
                     break;
@@ -294,12 +365,14 @@ impl Model for Logit {
         self.theta.len()
     }
 
-    fn coefficients(&self) -> Drawn {
+    fn moved(&self, by: &[f64]) -> Drawn {
         let n = self.price.len();
-        let effect = |k: usize| self.theta[n + if self.one_effect { 0 } else { k }];
-        let display = if self.shown { self.theta[n + self.price_columns()] } else { 0.0 };
-        let level = |k: usize| self.theta[k] + effect(k) * self.price[k] - display * self.display[k];
-        let calendar = self.calendar.map(|_| self.theta[self.theta.len() - 3..].to_vec());
+        let theta = |i: usize| self.theta[i] + by.get(i).unwrap_or(&0.0);
+        let effect = |k: usize| theta(n + if self.one_effect { 0 } else { k });
+        let display = if self.shown { theta(n + self.price_columns()) } else { 0.0 };
+        let level = |k: usize| theta(k) + effect(k) * self.price[k] - display * self.display[k];
+        let last = self.theta.len();
+        let calendar = self.calendar.map(|_| (last - 3..last).map(theta).collect());
         Drawn {
             intercepts: (0..n).map(level).collect(),
             price_effects: (0..n).map(effect).collect(),
@@ -308,6 +381,42 @@ impl Model for Logit {
             middle: self.calendar.unwrap_or(0.0),
             ..Drawn::default()
         }
+    }
+
+    fn equations(&self, sales: &Sales, numbers: &[f64], groups: &[Vec<usize>]) -> Option<Vec<Equation>> {
+        let (n, count) = (self.price.len(), self.theta.len());
+        let rows = self.rows(sales, numbers, sales.customers.len());
+        let mut total = vec![vec![0.0; count]; count];
+        let (mut scores, mut information, mut luck) = (Vec::new(), Vec::new(), vec![vec![0.0; count]; count]);
+        for group in groups {
+            let (mut score, mut own) = (vec![0.0; count], vec![vec![0.0; count]; count]);
+            for t in group {
+                self.week_score(&rows[t * n..][..n], sales, *t, &mut score, &mut own);
+                self.week_luck(&rows[t * n..][..n], sales, *t, &mut luck);
+            }
+            total.iter_mut().flatten().zip(own.iter().flatten()).for_each(|(a, b)| *a += b);
+            scores.push(score);
+            information.push(own);
+        }
+        // Of customers' choices the information is the variance of the scores.
+        let luck = if self.method == Method::Likelihood { total.clone() } else { luck };
+        Some(vec![Equation { bread: checks::inverse(&total).ok()?, scores, information, luck, pull: Vec::new() }])
+    }
+
+    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> (usize, f64) {
+        let share = sales.units.iter().map(|week| week[j]).sum::<f64>() / sales.customers.iter().sum::<f64>();
+        let price = sales.mean(&sales.prices, j);
+        let at = self.price.len() + if self.one_effect { 0 } else { j };
+        (at, if j == k { -price * (1.0 - share) } else { price * share })
+    }
+
+    fn coefficient(&self, index: usize) -> f64 {
+        self.theta[index]
+    }
+
+    fn shifted(&self, by: &[f64], _: &Sales, _: &[f64], _: usize) -> Box<dyn Model> {
+        let theta = self.theta.iter().zip(by).map(|(x, d)| x + d).collect();
+        Box::new(Self { theta, ..self.clone() })
     }
 }
 

@@ -39,19 +39,22 @@ pub struct Demand {
     times: Times,
 }
 
-/// These weeks of a table.
-fn some(sales: &Sales, weeks: Range<usize>) -> Sales {
-    let cut = |all: &[Vec<f64>]| all[weeks.clone()].to_vec();
-    Sales {
-        names: sales.names.clone(),
-        labels: sales.labels.get(weeks.clone()).unwrap_or_default().to_vec(),
-        units: cut(&sales.units),
-        prices: cut(&sales.prices),
-        displays: cut(&sales.displays),
-        customers: sales.customers[weeks.clone()].to_vec(),
-        absent: sales.absent.get(weeks.clone()).unwrap_or_default().to_vec(),
-        shops: sales.shops.get(weeks.clone()).unwrap_or_default().to_vec(),
-        begins: sales.begins.iter().filter(|b| weeks.contains(b)).map(|b| b - weeks.start).collect(),
+impl Sales {
+    /// Some of the rows, whole weeks in their order.
+    pub fn of_rows(&self, rows: &[usize]) -> Self {
+        let pick = |list: &[Vec<f64>]| rows.iter().filter_map(|t| list.get(*t).cloned()).collect();
+        let begins = (0..rows.len()).filter(|i| self.begins.contains(&rows[*i]));
+        Self {
+            names: self.names.clone(),
+            labels: rows.iter().filter_map(|t| self.labels.get(*t).cloned()).collect(),
+            units: pick(&self.units),
+            prices: pick(&self.prices),
+            displays: pick(&self.displays),
+            customers: rows.iter().map(|t| self.customers[*t]).collect(),
+            absent: rows.iter().filter_map(|t| self.absent.get(*t).cloned()).collect(),
+            shops: rows.iter().filter_map(|t| self.shops.get(*t).copied()).collect(),
+            begins: begins.collect(),
+        }
     }
 }
 
@@ -69,7 +72,7 @@ impl Demand {
             return Err(Issue::value("test", message).into());
         };
         let parts = [0..first, first..first + validation, first + validation..weeks];
-        let learned = some(&sales, 0..first);
+        let learned = sales.of_rows(&(0..first).collect::<Vec<_>>());
         let (from, of) = (weeks, first);
         let data = |e: super::DemandError| AgentError::Data(format!("the first {of} of {from} weeks: {e}"));
         let design = Design::new(&learned, config.price_effect).map_err(data)?;
@@ -335,7 +338,11 @@ mod tests {
         let sales = market(120, 1.5);
         let mut own = training(sales.clone());
         finish(&mut own);
-        let direct = super::super::fit(&some(&sales, 0..84), super::super::Method::Likelihood, PriceEffect::ByProduct);
+        let direct = super::super::fit(
+            &sales.of_rows(&(0..84).collect::<Vec<_>>()),
+            super::super::Method::Likelihood,
+            PriceEffect::ByProduct,
+        );
         assert_eq!(own.fit().unwrap().price_effects, direct.unwrap().price_effects);
         assert_eq!(own.parts().clone().map(|p| p.len()), [84, 18, 18]);
         for part in [Part::Validation, Part::Test] {

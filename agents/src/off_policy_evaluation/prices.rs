@@ -22,8 +22,10 @@ const TRIED: usize = 5;
 /// Replicates behind intervals.
 const REPLICATES: usize = 1000;
 /// The share of the expected profit with support below which nothing is said of the value.
-const SUPPORT: f64 = 0.5;
-/// Effective weeks of a product below which it is told.
+const SUPPORT: f64 = 0.8;
+/// The share of weeks with support of a product below which it is told.
+const HALF: f64 = 0.5;
+/// Effective weeks of a product below which its correction is mere noise: it then counts as not tried.
 const FEW: f64 = 20.0;
 
 /// Weeks of sales, and the prices of a policy in each of them. Lists of lists are `[rows][products]`.
@@ -70,7 +72,8 @@ pub struct PriceValue {
     pub lift_interval: Option<[f64; 2]>,
     /// A product each.
     pub support: Vec<Support>,
-    /// The share of what the policy is expected to earn, by the demand, that comes from prices which were tried.
+    /// The share of what the policy is expected to earn, by the demand, that comes from prices which were tried, of products for
+    /// which enough weeks count.
     pub tried: f64,
 }
 
@@ -86,11 +89,11 @@ impl PriceValue {
         if !self.has_support() {
             let share = 100.0 * self.tried;
             all.push(format!(
-                "no support: only {share:.0} % of what these prices are expected to earn comes from prices that were tried: the \
-                 table cannot say what they earn"
+                "no support: only {share:.0} % of what these prices are expected to earn comes from prices that were tried often \
+                 enough: the table cannot say what they earn"
             ));
         }
-        for (name, s) in names.iter().zip(&self.support).filter(|(_, s)| s.tried < SUPPORT || s.effective < FEW) {
+        for (name, s) in names.iter().zip(&self.support).filter(|(_, s)| s.tried < HALF || s.effective < FEW) {
             all.push(format!(
                 "{name}: its price was tried in {:.0} % of the weeks, and {:.0} weeks count",
                 100.0 * s.tried,
@@ -165,8 +168,9 @@ fn expected(weeks: Weeks<'_>) -> Option<[Vec<Vec<f64>>; 2]> {
     let cut = |fold: usize| begins.get(fold * begins.len() / FOLDS).copied().unwrap_or(rows);
     let mut found = [vec![Vec::new(); rows], vec![Vec::new(); rows]];
     for own in (0..FOLDS).map(|fold| cut(fold)..cut(fold + 1)) {
-        let weights: Vec<f64> = (0..rows).map(|t| f64::from(u8::from(!own.contains(&t)))).collect();
-        let model = weeks.form.0.fit_weighted(sales, weeks.numbers, &weights, weeks.form.1)?;
+        let others: Vec<usize> = (0..rows).filter(|t| !own.contains(t)).collect();
+        let numbers: Vec<f64> = others.iter().map(|t| weeks.numbers[*t]).collect();
+        let model = weeks.form.0.fit(&sales.of_rows(&others), &numbers, others.len(), weeks.form.1)?;
         // As many units as were sold: forecasts of log-log demand are medians.
         let (mut sold, mut forecast) = (vec![0.0; n], vec![0.0; n]);
         for t in (0..rows).filter(|t| !own.contains(t)) {
@@ -205,17 +209,18 @@ pub fn evaluate(weeks: Weeks<'_>, seed: u64) -> Option<PriceValue> {
             continue;
         }
         let usual = Usual::of(weeks, k);
-        let mut known = 0;
+        let (mut known, mut earned) = (0, 0.0);
         for t in &present {
             let wanted = weeks.target[*t][k].max(1e-9).ln() - usual.mean[*t];
             let enough = usual.near(wanted).0 >= TRIED;
             known += usize::from(enough);
-            tried[0] += if enough { target[*t][k].abs() } else { 0.0 };
+            earned += if enough { target[*t][k].abs() } else { 0.0 };
             tried[1] += target[*t][k].abs();
             let near = kernel((usual.off[*t] - wanted) / usual.bandwidth) / usual.bandwidth;
             weights[*t] = near / usual.near(usual.off[*t]).1;
         }
         let overlap = Overlap::of_weights(weights);
+        tried[0] += if overlap.effective >= FEW { earned } else { 0.0 };
         support.push(Support { tried: known as f64 / present.len().max(1) as f64, effective: overlap.effective });
     }
     let of = |drawn: &[usize]| -> [f64; 3] {

@@ -1,5 +1,4 @@
-//! Policy and value networks of every policy-gradient agent, and how a loss at their outputs becomes a gradient of
-//! their parameters.
+//! Policy and value networks of every policy-gradient agent, and how a loss at their outputs becomes their gradient.
 //!
 //! On the host both passes are hand-written ([`crate::dense`]), with the parts of a minibatch in parallel. On a device,
 //! and for recurrent networks, they are tensor operations. The loss is the same function of the outputs.
@@ -573,17 +572,8 @@ mod tests {
         for (observation, shared) in kinds.iter().flat_map(|kind| [(kind, false), (kind, true)]) {
             let conv = matches!(observation, Observation::Picture(_)).then_some(&filters[..]);
             let head = Head::of(&Spec::observing(observation.clone(), ActionSpec::discrete(["l", "r", "n"]), 9));
-            let (hidden, activation) = (&[7, 6][..], Activation::Tanh);
-            let shape = Shape {
-                hidden,
-                conv,
-                activation,
-                shared,
-                log_std: 0.0,
-                deviation: Deviation::Free,
-                bound: Bound::Clip,
-                recurrent: 0,
-            };
+            let (hidden, activation, deviation, bound) = (&[7, 6][..], Activation::Tanh, Deviation::Free, Bound::Clip);
+            let shape = Shape { hidden, conv, activation, shared, log_std: 0.0, deviation, bound, recurrent: 0 };
             let reading = Reading::new(observation, conv).unwrap();
             let new = || Networks::new(1, &shape, &reading, &head, Device::Cpu, 1);
             let (mut host, mut device) = (new(), Networks { host: None, ..new() });

@@ -132,7 +132,7 @@ impl AutoMl {
                 }
                 _ => (Kind::Number, Values::Numbers(numbers().copied().collect())),
             };
-            Column { name: at.to_string(), kind, values }
+            Column { name: at.to_string(), kind, values, way: None }
         };
         self.slots.iter().enumerate().map(one).collect()
     }

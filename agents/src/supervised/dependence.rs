@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn it_is_the_mean_over_rows() {
         let x: Vec<f64> = (0..100).map(f64::from).collect();
-        let number = Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x) };
+        let number = Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x), way: None };
         let labels = (0..100).map(|row| Some(["b", "a", "a", "a"][row % 4]));
         let label = Column::labels("l", Kind::Category, labels);
         let rows: Vec<usize> = (0..100).collect();

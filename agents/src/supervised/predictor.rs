@@ -80,7 +80,7 @@ impl Predictor {
                 .push(format!("`{name}` is missing in {} rows, which are left out", raw.rows() - known.len()));
         }
         if self.answer.classes.is_empty() {
-            let column = cells::read_as(raw, at, Kind::Number).map_err(|(row, why)| {
+            let column = cells::read_as(raw, at, Kind::Number, None).map_err(|(row, why)| {
                 AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row]))
             })?;
             if let Values::Numbers(x) = &column.values {
@@ -167,13 +167,14 @@ pub(crate) fn columns_of(encoder: &Encoder, raw: &Raw, answer: &str) -> Result<(
              there"
         )));
     }
-    let read = |name: &str, kind| {
+    let read = |name: &str, kind, way| {
         let at = raw.find(name).unwrap_or_default();
-        cells::read_as(raw, at, kind)
+        cells::read_as(raw, at, kind, way)
             .map_err(|(row, why)| AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row])))
     };
     let inputs = encoder.inputs.iter();
-    let columns: Vec<Column> = inputs.map(|input| read(&input.name, input.kind)).collect::<Result<_, _>>()?;
+    let columns: Vec<Column> =
+        inputs.map(|input| read(&input.name, input.kind, input.way)).collect::<Result<_, _>>()?;
     let mut findings = Vec::new();
     let extra: Vec<&String> = raw.names.iter().filter(|n| !is_input(n) && **n != answer).collect();
     if !extra.is_empty() {

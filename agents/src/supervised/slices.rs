@@ -314,7 +314,8 @@ mod tests {
     fn numbers_are_in_quarters() {
         let named = |x: Vec<f64>, kind| {
             let rows: Vec<usize> = (0..x.len()).collect();
-            let (names, group) = groups(&Column { name: "x".into(), kind, values: Values::Numbers(x) }, &rows, &rows);
+            let (names, group) =
+                groups(&Column { name: "x".into(), kind, values: Values::Numbers(x), way: None }, &rows, &rows);
             let count = |g: usize| group.iter().filter(|own| **own == g).count();
             names.into_iter().enumerate().map(|(g, name)| (name, count(g))).collect::<Vec<_>>()
         };

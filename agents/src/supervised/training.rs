@@ -188,7 +188,7 @@ impl Training for Supervised {
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
         let other: Encoder = saved.part("encoder")?;
-        if other != self.encoder {
+        if !other.is_like(&self.encoder) {
             return Err(AgentError::Checkpoint("its inputs are other ones, or were scaled by other data".into()));
         }
         self.learner.load(&learners_part(saved))

@@ -81,7 +81,7 @@ mod tests {
         let mut table = |rows: usize, together: bool| {
             let a: Vec<f64> = (0..rows).map(|_| rng.normal()).collect();
             let b = a.iter().map(|a| if together { *a + 0.3 * rng.normal() } else { 1.044 * rng.normal() }).collect();
-            [a, b].map(|x| Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x) })
+            [a, b].map(|x| Column { name: "x".into(), kind: Kind::Number, values: Values::Numbers(x), way: None })
         };
         let (old, same, other) = (table(400, true), table(300, true), table(300, false));
         let rows: Vec<usize> = (0..400).collect();

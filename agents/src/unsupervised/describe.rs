@@ -75,6 +75,7 @@ mod tests {
             name: name.into(),
             kind: Kind::Number,
             values: Values::Numbers(x.to_vec()),
+            way: None,
         };
         let (a, same) = (number("a", &[1.0, 3.0, f64::NAN, 5.0]), number("same", &[2.0; 4]));
         let cells = ["x", "x", "y", "y"].map(Some);

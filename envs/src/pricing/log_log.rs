@@ -99,13 +99,55 @@ impl LogLog {
     }
 
     /// What no prices within bounds can exceed a customer, given the best prices known; infinite where it cannot be told.
-    /// Branch and bound: ranges that may hold something better are narrowed, and halved where that no longer helps.
     pub fn bound(&self, week: Week<'_>, low: &[f64], high: &[f64], known: &[f64]) -> f64 {
+        self.bound_among(week, low, high, &vec![Vec::new(); known.len()], known)
+    }
+
+    /// Prices among those on menus (rising; an empty one has all within bounds) that earn the most of what is found product
+    /// by product, from the best prices of any kind.
+    pub fn best_among(&self, week: Week<'_>, low: &[f64], high: &[f64], menus: &[Vec<f64>]) -> Vec<f64> {
+        let mut prices = vec![0.0; low.len()];
+        self.optimum(week, low, high, &mut prices);
+        let any = prices.clone();
+        let near =
+            |menu: &Vec<f64>, p: f64| menu.iter().copied().min_by(|a, b| (a - p).abs().total_cmp(&(b - p).abs()));
+        prices.iter_mut().zip(menus).for_each(|(price, menu)| *price = near(menu, *price).unwrap_or(*price));
+        let mut best = self.profit(week, &prices);
+        for _ in 0..SWEEPS {
+            let before = best;
+            for (k, menu) in menus.iter().enumerate() {
+                // Where all prices are allowed, the best of any kind may no longer be: that is left to the bound.
+                for price in menu.iter().copied().chain(menu.is_empty().then_some(any[k])) {
+                    let old = std::mem::replace(&mut prices[k], price);
+                    let earned = self.profit(week, &prices);
+                    if earned > best {
+                        best = earned;
+                    } else {
+                        prices[k] = old;
+                    }
+                }
+            }
+            if best <= before {
+                break;
+            }
+        }
+        prices
+    }
+
+    /// What no prices on menus (rising; an empty one has all within bounds) can exceed a customer, given the best prices known;
+    /// infinite where it cannot be told. Branch and bound: ranges that may hold something better are narrowed, and halved
+    /// where that no longer helps.
+    pub fn bound_among(&self, week: Week<'_>, low: &[f64], high: &[f64], menus: &[Vec<f64>], known: &[f64]) -> f64 {
         let n = known.len();
+        let menus: Vec<Vec<f64>> = menus.iter().map(|menu| menu.iter().map(|p| p.ln()).collect()).collect();
         let levels: Vec<f64> = (0..n).map(|k| self.level(week, k)).collect();
         let known_logs: Vec<f64> = known.iter().map(|p| p.ln()).collect();
-        let whole: Vec<[f64; 2]> =
-            (0..n).map(|k| [low[k].ln().min(known_logs[k]), high[k].ln().max(known_logs[k])]).collect();
+        let ends = |k: usize| match menus[k][..] {
+            [] => [low[k].ln().min(known_logs[k]), high[k].ln().max(known_logs[k])],
+            [first, .., last] => [first, last],
+            [one] => [one, one],
+        };
+        let whole: Vec<[f64; 2]> = (0..n).map(ends).collect();
         let most = |k: usize| {
             let reach = |(b, ends): (&f64, &[f64; 2])| (b * ends[0]).max(b * ends[1]);
             levels[k] + self.elasticities[k].iter().zip(&whole).map(reach).sum::<f64>()
@@ -114,19 +156,30 @@ impl LogLog {
             return f64::INFINITY; // somewhere all customers buy it, and the formula changes
         }
         let best = self.profit(week, known);
-        let enough = best + 1e-9 * best.abs();
-        let narrowed = |ranges| self.narrowed(&levels, week.costs, ranges, &known_logs, best, enough);
+        let enough = good_enough(best);
+        let narrowed = |ranges| self.narrowed(&levels, week.costs, ranges, &menus, &known_logs, best);
         let mut open = vec![narrowed(whole)];
         for _ in 0..SPLITS {
             let Some(at) = (0..open.len()).max_by(|a, b| open[*a].1.total_cmp(&open[*b].1)) else { break };
             if open[at].1 <= enough {
                 break;
             }
-            let (ranges, _) = open.swap_remove(at);
+            let ranges = open[at].0.clone();
             let wide = |k: &usize| ranges[*k][1] - ranges[*k][0];
             let k = (0..n).max_by(|a, b| wide(a).total_cmp(&wide(b))).unwrap_or(0);
+            if wide(&k) <= 0.0 {
+                break; // one price each: its profit is the bound
+            }
+            open.swap_remove(at);
             let middle = 0.5 * (ranges[k][0] + ranges[k][1]);
-            for half in [[ranges[k][0], middle], [middle, ranges[k][1]]] {
+            let (below, above) = match &menus[k][..] {
+                [] => (middle, middle),
+                menu => {
+                    let next = menu.partition_point(|x| *x <= middle);
+                    (menu[next.saturating_sub(1)], menu[next.min(menu.len() - 1)])
+                }
+            };
+            for half in [[ranges[k][0], below], [above, ranges[k][1]]] {
                 let mut ranges = ranges.clone();
                 ranges[k] = half;
                 open.push(narrowed(ranges));
@@ -145,11 +198,11 @@ impl LogLog {
         levels: &[f64],
         costs: &[f64],
         mut ranges: Vec<[f64; 2]>,
+        menus: &[Vec<f64>],
         known: &[f64],
         best: f64,
-        enough: f64,
     ) -> (Vec<[f64; 2]>, f64) {
-        let n = ranges.len();
+        let (n, enough) = (ranges.len(), good_enough(best));
         let mut bound = f64::INFINITY;
         loop {
             let at: Vec<f64> = (0..n).map(|k| known[k].clamp(ranges[k][0], ranges[k][1])).collect();
@@ -159,8 +212,9 @@ impl LogLog {
                     Own { units: (levels[k] + moved).exp(), cost: costs[k], b: self.elasticities[k][k], at: at[k] }
                 })
                 .collect();
-            let (mut tops, mut cells) = (vec![0.0; n], vec![[0.0; CELLS]; n]);
-            let width = |range: [f64; 2]| (range[1] - range[0]) / CELLS as f64;
+            // A cell is a part of a range, or a price on the menu.
+            let parts: Vec<Vec<[f64; 2]>> = (0..n).map(|k| parts(ranges[k], &menus[k])).collect();
+            let (mut tops, mut cells) = (vec![0.0; n], vec![Vec::new(); n]);
             for k in 0..n {
                 let (mut slope, mut less, mut more) = (0.0, 0.0, 0.0);
                 for j in (0..n).filter(|j| *j != k) {
@@ -170,10 +224,8 @@ impl LogLog {
                     more += ends[0].max(ends[1]);
                 }
                 let rest = (less.exp_m1() - less).max(more.exp_m1() - more).max(0.0);
-                for (i, cell) in cells[k].iter_mut().enumerate() {
-                    let a = ranges[k][0] + width(ranges[k]) * i as f64;
-                    *cell = own[k].most(a, a + width(ranges[k]), slope, rest, (-less).max(more));
-                }
+                let most = |[a, z]: &[f64; 2]| own[k].most(*a, *z, slope, rest, (-less).max(more));
+                cells[k] = parts[k].iter().map(most).collect::<Vec<f64>>();
                 tops[k] = cells[k].iter().copied().fold(f64::NEG_INFINITY, f64::max);
             }
             let sum: f64 = tops.iter().sum();
@@ -184,9 +236,9 @@ impl LogLog {
             let mut helps = false;
             for (k, range) in ranges.iter_mut().enumerate() {
                 let keep = |i: &usize| cells[k][*i] + sum - tops[k] >= best;
-                let first = (0..CELLS).find(keep).unwrap_or(0);
-                let last = (0..CELLS).rev().find(keep).unwrap_or(CELLS - 1);
-                let [a, z] = [first, last + 1].map(|i| range[0] + width(*range) * i as f64);
+                let first = (0..cells[k].len()).find(keep).unwrap_or(0);
+                let last = (0..cells[k].len()).rev().find(keep).unwrap_or(cells[k].len() - 1);
+                let [a, z] = [parts[k][first][0], parts[k][last][1]];
                 helps |= z - a < 0.8 * (range[1] - range[0]);
                 *range = [a, z.min(range[1])];
             }
@@ -228,6 +280,20 @@ impl LogLog {
         self.ascend(&levels, &costs, &low, &high, &mut prices);
         prices
     }
+}
+
+/// A bound that is as good as the best known.
+fn good_enough(best: f64) -> f64 {
+    best + 1e-9 * best.abs()
+}
+
+/// A range of ln prices in equal parts, or the prices in it that are on a menu.
+fn parts(range: [f64; 2], menu: &[f64]) -> Vec<[f64; 2]> {
+    if menu.is_empty() {
+        let width = (range[1] - range[0]) / CELLS as f64;
+        return (0..CELLS).map(|i| [range[0] + width * i as f64, range[0] + width * (i + 1) as f64]).collect();
+    }
+    menu.iter().filter(|x| **x >= range[0] && **x <= range[1]).map(|x| [*x; 2]).collect()
 }
 
 /// A product's own profit a customer by ln price x, the other prices as known: u e^(b(x − at)) (e^x − c).
@@ -355,6 +421,29 @@ mod tests {
         assert!(bound / profit < 1.0 + 1e-6, "{bound} is not {profit}");
         let worse = demand.bound(WEEK, &low, &high, &[2.0; 3]);
         assert!(worse >= profit * (1.0 - 1e-12), "{worse} {profit}");
+    }
+
+    /// Of every choice from menus none earns more than the bound, which is met; a product without a menu is bounded, too.
+    #[test]
+    fn the_bound_of_menus_bounds() {
+        let (demand, low, high) = (demand(), [0.6; 3], [2.5; 3]);
+        let menus = [vec![0.79, 0.99, 1.29], vec![0.89, 1.09, 1.49, 1.99], vec![0.95, 1.05, 1.25]];
+        let mut most = f64::NEG_INFINITY;
+        for (a, b, c) in (0..36).map(|i| (i % 3, i / 3 % 4, i / 12)) {
+            most = most.max(demand.profit(WEEK, &[menus[0][a], menus[1][b], menus[2][c]]));
+        }
+        let found = demand.best_among(WEEK, &low, &high, &menus);
+        let bound = demand.bound_among(WEEK, &low, &high, &menus, &found);
+        assert!(most <= bound * (1.0 + 1e-12) && bound / most < 1.0 + 1e-9, "{most} {bound}");
+        let one = [menus[0].clone(), Vec::new(), Vec::new()];
+        let found = demand.best_among(WEEK, &low, &high, &one);
+        let bound = demand.bound_among(WEEK, &low, &high, &one, &found);
+        let mut most: f64 = 0.0;
+        for i in 0..3 * 60 * 60 {
+            let at = |place: usize| 0.6 + 1.9 * (i / 60usize.pow(place as u32) % 60) as f64 / 59.0;
+            most = most.max(demand.profit(WEEK, &[menus[0][i / 3600], at(0), at(1)]));
+        }
+        assert!(most <= bound * (1.0 + 1e-12) && bound / most < 1.01, "{most} {bound}");
     }
 
     /// Where everybody would buy, the formula's bound does not hold, and none is given.

@@ -77,6 +77,25 @@ impl Logit {
         }
     }
 
+    /// The most that prices on menus (an empty one has all within bounds) earn of a week's expected profit a customer; exact,
+    /// by the same iteration.
+    pub fn best_among(&self, week: Week<'_>, low: &[f64], high: &[f64], menus: &[Vec<f64>]) -> f64 {
+        let (mut value, mut prices) = (f64::NEG_INFINITY, low.to_vec());
+        prices.iter_mut().zip(menus).for_each(|(price, menu)| *price = menu.first().copied().unwrap_or(*price));
+        loop {
+            let next = self.profit(week, &prices);
+            if next <= value + 1e-15 * value.abs() {
+                return next.max(value);
+            }
+            value = next;
+            for (k, price) in prices.iter_mut().enumerate() {
+                let worth = |p: &f64| self.weight(week, k, *p) * (p - week.costs[k] - value);
+                let any = (week.costs[k] + 1.0 / self.price_effects[k] + value).clamp(low[k], high[k]);
+                *price = menus[k].iter().copied().max_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(any);
+            }
+        }
+    }
+
     /// The prices within bounds that, held fixed over all weeks, earn the most; a stationary point of the total profit,
     /// reached from the mean of the weekly optima. At it p_k = 1/b_k + the mean of c_k + profit, weighted by sales.
     /// `held`: the price of a product in a week (counted from 0), where it has one whatever else is charged; its entry of the
@@ -141,5 +160,27 @@ mod tests {
         let profit = demand.optimum(week, &[0.0; 3], &[100.0; 3], &mut prices);
         assert!((profit - 1.129_486_982_2).abs() < 1e-10, "{profit}");
         assert!((demand.profit(week, &prices) - profit).abs() < 1e-12);
+    }
+
+    /// Of every choice from menus none earns more; a product without one has its best price beside them.
+    #[test]
+    fn the_best_of_menus_is_the_best_of_all_choices() {
+        let demand = Logit {
+            intercepts: vec![2.0, 1.5, 1.0],
+            price_effects: vec![1.0, 0.8, 1.3],
+            display_effects: vec![0.0; 3],
+        };
+        let week = Week { costs: &[0.5, 0.4, 0.3], displays: &[0.0; 3], customers: 1.0, outside: 1.0, added: &[] };
+        let menus = [vec![0.99, 1.99, 2.99], vec![0.49, 1.49, 2.49, 3.49], vec![1.0, 1.1, 1.2]];
+        let mut most = f64::NEG_INFINITY;
+        for (a, b, c) in (0..36).map(|i| (i % 3, i / 3 % 4, i / 12)) {
+            most = most.max(demand.profit(week, &[menus[0][a], menus[1][b], menus[2][c]]));
+        }
+        let found = demand.best_among(week, &[0.0; 3], &[9.0; 3], &menus);
+        assert!((found - most).abs() < 1e-12, "{found} {most}");
+        let mut prices = [0.0; 3];
+        let free = demand.optimum(week, &[0.0; 3], &[9.0; 3], &mut prices);
+        let found = demand.best_among(week, &[0.0; 3], &[9.0; 3], &[vec![], vec![], vec![]]);
+        assert!((found - free).abs() < 1e-12, "{found} {free}");
     }
 }

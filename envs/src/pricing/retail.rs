@@ -148,6 +148,9 @@ impl Retail {
         let tilted = self.tilted(state);
         let demand = tilted.as_ref().map_or(&self.demand, |(demand, _)| demand);
         let week = self.week(state.week as usize, demand);
+        if let Some(menus) = self.menus(state) {
+            return [best, demand.form.bound_among(week, &low, &high, &menus)];
+        }
         [best, if demand.form.is_searched() { demand.form.bound(week, &low, &high, &prices) } else { best }]
     }
 
@@ -513,7 +516,9 @@ impl Env for Retail {
                 Err("with stock, seasons, usual prices, a rival or promotions nobody knows them".into())
             }
             ("optimal", None) if self.optimum().is_none() => {
-                Err("nobody knows it: `myopic` has the best prices that were found, below an upper bound".into())
+                Err("nobody knows it: leave it out of `baselines` in [eval]; `myopic` has the best prices that were found, \
+                     below an upper bound"
+                    .into())
             }
             _ => Ok(()),
         }

@@ -118,6 +118,8 @@ pub struct Rules {
 
 /// Money is compared up to rounding of this share.
 const ROUNDING: f64 = 1e-9;
+/// Prices of one product that are listed at most.
+const MOST_LISTED: usize = 1000;
 /// Passes over all gaps after which prices that must be equal are taken to meet on no ladders.
 const PASSES: usize = 10_000;
 
@@ -235,6 +237,30 @@ impl Rules {
             }
         }
         [low, high]
+    }
+
+    /// The prices of a product that its own rules allow, rising; empty where any price of its interval is, or more than a
+    /// thousand are.
+    pub fn menu(&self, week: usize, k: usize, now: &Now) -> Vec<f64> {
+        if let Some(charged) = now.charged.filter(|_| self.set.stop) {
+            return vec![charged];
+        }
+        let [low, high] = self.interval(week, k, now);
+        let listed = now.held || !self.ladders[k].is_empty() || !self.set.endings.is_empty();
+        if !listed {
+            return Vec::new();
+        }
+        let (mut menu, mut next) = (Vec::new(), low);
+        let allowed = |from: f64| self.at_or_above(k, from, now).filter(|p| *p <= high + ROUNDING * high.abs());
+        while let Some(price) = allowed(next) {
+            if menu.len() == MOST_LISTED {
+                return Vec::new();
+            }
+            menu.push(price);
+            // Beyond what rounding takes for the same price.
+            next = price + 4.0 * ROUNDING * price.abs().max(1.0);
+        }
+        menu
     }
 
     /// The lowest price of a product that is allowed, at or above one; whatever its interval says.

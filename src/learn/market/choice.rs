@@ -1,5 +1,6 @@
 //! Which demand a market is made of, what is known of it, and which products are not priced because too little is.
 
+use super::elasticities::{Effects, spreads};
 use crate::sales::{FitSettings, SalesTable, Shape};
 use agon_agents::demand::forecast::{self, Comparison};
 use agon_agents::demand::models::{self, Drawn, Form};
@@ -12,17 +13,13 @@ const DRAWS: u64 = 200;
 /// Their seed: the same table gives the same draws.
 const SEED: u64 = 1_000_003;
 
-/// Half the width of a 95 % interval of a normal distribution, in standard deviations.
-const HALF_95: f64 = 1.959_964;
-
 /// A demand that was chosen and fitted.
 pub(super) struct Chosen {
     pub form: Form,
     /// Whether it has a trend and a season.
     pub calendar: bool,
     pub price_effects: Vec<Estimate>,
-    /// Own-price elasticities.
-    elasticities: Vec<Estimate>,
+    effects: Effects,
     coefficients: Drawn,
     /// Of a logit without a calendar.
     fit: Option<Fit>,
@@ -66,7 +63,7 @@ impl Asked {
 
     fn takes(&self, form: Form, calendar: bool) -> bool {
         let fits = match form {
-            Form::LogLog => self.shape != Some(Shape::Logit),
+            Form::LogLog | Form::PooledLogLog => self.shape != Some(Shape::Logit),
             Form::Logit(method, effect) => {
                 self.shape != Some(Shape::LogLog)
                     && self.method.is_none_or(|wanted| wanted == method)
@@ -95,14 +92,20 @@ impl Chosen {
     ) -> Result<Self, String> {
         let asked = Asked::of(settings, env)?;
         let count = env.get("draws").and_then(Value::as_u64).filter(|n| (1..=10_000).contains(n)).unwrap_or(DRAWS);
+        let mut best = None;
         if asked.method.is_none() {
             let models = comparison.into_iter().flat_map(Comparison::models);
             for (form, calendar) in models.filter(|(form, calendar)| asked.takes(*form, *calendar)) {
                 match Self::fitted(table, form, calendar, count) {
                     Ok(chosen) if !chosen.unknown => return Ok(chosen),
-                    _ => {}
+                    Ok(chosen) => best = best.or(Some(chosen)),
+                    Err(_) => {}
                 }
             }
+        }
+        // Where no demand knows what a price does, the one that forecasts best is played, and doubted.
+        if let Some(best) = best {
+            return Ok(best);
         }
         let (form, calendar) = asked.first();
         Self::fitted(table, form, calendar, count)
@@ -115,7 +118,7 @@ impl Chosen {
         let logarithms = !matches!(form, Form::Logit(Method::Likelihood, _));
         let sold_none = |t: usize| (0..names.len()).find(|k| sales.present(t, *k) && sales.units[t][*k] <= 0.0);
         let empty = (0..sales.units.len()).find(|t| logarithms && sold_none(*t).is_some());
-        if let Some(t) = empty.filter(|_| calendar || form == Form::LogLog) {
+        if let Some(t) = empty.filter(|_| calendar || form.is_log_log()) {
             let k = sold_none(t).unwrap_or(0);
             let (week, name) = (&sales.labels[t], &names[k]);
             return Err(format!(
@@ -124,13 +127,16 @@ impl Chosen {
             ));
         }
         let fit = match form {
-            Form::Logit(method, effect) if !calendar => {
+            Form::Logit(method, effect) if !calendar && effect != PriceEffect::Pooled => {
                 let fit = demand::fit(sales, method, effect).map_err(|e| e.to_string())?;
                 upward(fit.wrong_prices(names).map(|(name, b)| format!("{name} ({b})")))?;
                 Some(fit)
             }
             _ => None,
         };
+        let too_little = || format!("the data say too little for {}", forecast::name(form, calendar));
+        let model = form.fit(sales, &numbers, sales.customers.len(), calendar).ok_or_else(too_little)?;
+        let effects = Effects::of(&*model, sales, &numbers).ok_or_else(too_little)?;
         let coefficients = match &fit {
             Some(fit) => Drawn {
                 intercepts: fit.intercepts.iter().map(|e| e.value).collect(),
@@ -138,45 +144,46 @@ impl Chosen {
                 display_effects: vec![fit.display_effect.value; names.len()],
                 ..Drawn::default()
             },
-            None => form
-                .fit(sales, &numbers, sales.customers.len(), calendar)
-                .ok_or_else(|| format!("the data say too little for {}", forecast::name(form, calendar)))?
-                .coefficients(),
+            None => model.coefficients(),
         };
         let wrong = coefficients.price_effects.iter().zip(names).filter(|(b, _)| **b <= 0.0);
         upward(wrong.map(|(b, name)| format!("{name} ({b:.3})")))?;
         let draws = models::draws(sales, &numbers, (form, calendar), count as usize, SEED);
-        let own = |of: &Drawn, k: usize| of.elasticity(sales, k, k);
         let n = names.len();
-        let elasticities = match &fit {
-            Some(fit) => fit.elasticities.clone(),
-            None => (0..n).map(|k| spread(own(&coefficients, k), draws.iter().map(|d| own(d, k)))).collect(),
-        };
-        let price_effects = match &fit {
-            Some(fit) => fit.price_effects.clone(),
-            None if form == Form::LogLog => Vec::new(),
-            None => {
-                let effect = |k: usize| spread(coefficients.price_effects[k], draws.iter().map(|d| d.price_effects[k]));
-                (0..n).map(effect).collect()
-            }
-        };
+        let price_effects = effects.price_effects.iter().map(|effect| effect.estimate).collect();
         let mut held = Vec::new();
-        for (name, e) in names.iter().zip(&elasticities) {
-            let why = if e.value + HALF_95 * e.error >= 0.0 {
+        for (k, name) in names.iter().enumerate() {
+            let (own, e) = (effects.own(k), effects.own(k).estimate);
+            let why = if own.ends[1] >= 0.0 && !effects.pooled_is_below_zero(k) {
                 "may as well be zero: nothing is known of other prices"
-            } else if form == Form::LogLog && e.value >= -1.0 {
+            } else if form.is_log_log() && e.value >= -1.0 {
                 "is not below -1, so that it has no finite best price"
             } else {
                 continue;
             };
-            held.push((name.clone(), format!("its own-price elasticity {e} {why}")));
+            held.push((name.clone(), format!("its own-price elasticity {e} {} {why}", own.range())));
         }
         // A market without a price to set is none: it is made, and doubted.
         let unknown = held.len() == n;
         if unknown {
             held.clear();
         }
-        Ok(Self { form, calendar, price_effects, elasticities, coefficients, fit, draws, held, unknown })
+        Ok(Self { form, calendar, price_effects, effects, coefficients, fit, draws, held, unknown })
+    }
+
+    /// Why there are too few weeks for the cross effects of log-log demand, where there are: the penalty on them alone
+    /// decides what they are.
+    pub fn too_many_effects(&self, table: &SalesTable) -> Option<String> {
+        let n = table.sales.names.len();
+        let present = |k: usize| (0..table.weeks.len()).filter(|t| table.sales.present(*t, k)).count();
+        let weeks = (0..n).map(present).min().unwrap_or(0);
+        let calendar = if self.calendar { 3 } else { 0 };
+        let effects = n + 1 + calendar;
+        (self.form.is_log_log() && effects >= weeks).then(|| {
+            format!(
+                "the sales of a product are explained by {effects} effects and there are {weeks} weeks to tell them by"
+            )
+        })
     }
 
     /// Settings of the market, but for what the scenario has of its own.
@@ -185,7 +192,7 @@ impl Chosen {
         let mut found = vec![("intercepts", json!(c.intercepts)), ("display_effects", json!(c.display_effects))];
         match self.form {
             Form::Logit(..) => found.push(("price_effects", json!(c.price_effects))),
-            Form::LogLog => found.extend([
+            Form::LogLog | Form::PooledLogLog => found.extend([
                 ("demand", Shape::LogLog.to_value()),
                 ("elasticities", json!(c.elasticities)),
                 ("dispersion", json!(c.dispersion)),
@@ -204,7 +211,9 @@ impl Chosen {
             found.push(("drawn_display_effects", column(&|d| d.display_effects.clone())));
             match self.form {
                 Form::Logit(..) => found.push(("drawn_price_effects", column(&|d| d.price_effects.clone()))),
-                Form::LogLog => found.push(("drawn_elasticities", column(&|d| d.elasticities.concat()))),
+                Form::LogLog | Form::PooledLogLog => {
+                    found.push(("drawn_elasticities", column(&|d| d.elasticities.concat())));
+                }
             }
             if self.calendar {
                 found.push(("drawn_calendar_effects", column(&|d| d.calendar.concat())));
@@ -216,20 +225,22 @@ impl Chosen {
     /// What was fitted, for people.
     pub fn lines(&self, names: &[String]) -> Vec<String> {
         let name = forecast::name(self.form, self.calendar);
-        let (quality, errors) = match (&self.fit, self.form) {
-            (Some(fit), Form::Logit(Method::LeastSquares, _)) => {
-                (format!(" R² {:.3};", fit.quality), "clustered by week")
-            }
-            (Some(fit), _) => (format!(" log-likelihood {:.6} a customer;", fit.quality), "clustered by week"),
-            (None, _) => (String::new(), "of demands drawn by blocks of weeks"),
+        let quality = match (&self.fit, self.form) {
+            (Some(fit), Form::Logit(Method::LeastSquares, _)) => format!(" R² {:.3};", fit.quality),
+            (Some(fit), _) => format!(" log-likelihood {:.6} a customer;", fit.quality),
+            (None, _) => String::new(),
         };
         let what = if self.price_effects.is_empty() { "" } else { "price effects and " };
-        let mut lines = vec![format!("  {name}:{quality} {what}own-price elasticities (± standard errors, {errors}):")];
+        let mut lines =
+            vec![format!("  {name}:{quality} {what}own-price elasticities (± standard errors, 95 % intervals):")];
         let wide = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
-        for (k, (name, e)) in names.iter().zip(&self.elasticities).enumerate() {
+        for (k, name) in names.iter().enumerate() {
             let b = self.price_effects.get(k).map_or(String::new(), |b| format!("{b:<20} "));
-            lines.push(format!("    {name:<wide$}  {b}elasticity {e}"));
+            let own = self.effects.own(k);
+            lines.push(format!("    {name:<wide$}  {b}elasticity {} {}", own.estimate, own.range()));
         }
+        lines.extend(self.effects.lines(names));
+        lines.extend(self.effects.pooled(names));
         let remarks = match &self.fit {
             Some(fit) => {
                 if fit.display_effect.error > 0.0 {
@@ -241,7 +252,7 @@ impl Chosen {
         };
         lines.extend(remarks.iter().map(|r| format!("  note: {r}")));
         lines.extend(sentences(&self.held).into_iter().map(|sentence| format!("  held: {sentence}")));
-        if self.form == Form::LogLog {
+        if self.form.is_log_log() {
             lines.push(
                 "  note: log-log demand is believed between the lowest and the highest price charged, no further"
                     .into(),
@@ -254,15 +265,13 @@ impl Chosen {
     pub fn json(&self, settings: &FitSettings, table: &SalesTable) -> Value {
         let (method, effect) = match self.form {
             Form::Logit(method, effect) => (Some(method), Some(effect)),
-            Form::LogLog => (None, None),
+            Form::LogLog | Form::PooledLogLog => (None, None),
         };
         let of = FitSettings { method, price_effect: effect, ..settings.clone() };
         let c = &self.coefficients;
         let remarks = self.fit.iter().flat_map(|fit| fit.remarks.clone());
         let all = |list: &[Estimate]| list.iter().map(|e| json!([e.value, e.error])).collect::<Vec<_>>();
-        let errors = |value: &[f64], of: &dyn Fn(&Drawn, usize) -> f64| -> Vec<Estimate> {
-            value.iter().enumerate().map(|(k, x)| spread(*x, self.draws.iter().map(|d| of(d, k)))).collect()
-        };
+        let errors = |value: &[f64], of: &dyn Fn(&Drawn, usize) -> f64| spreads(value, &self.draws, of);
         let intercepts = match &self.fit {
             Some(fit) => fit.intercepts.clone(),
             None => errors(&c.intercepts, &|d, k| d.intercepts[k]),
@@ -271,6 +280,7 @@ impl Chosen {
             Some(fit) => json!([fit.display_effect.value, fit.display_effect.error]),
             None => json!(all(&errors(&c.display_effects, &|d, k| d.display_effects[k]))),
         };
+        let [table_of_elasticities, price_effect_intervals] = self.effects.json();
         json!({
             "settings": of.write(),
             "model": forecast::name(self.form, self.calendar),
@@ -283,7 +293,9 @@ impl Chosen {
             "held": sentences(&self.held),
             "intercepts": all(&intercepts),
             "price_effects": all(&self.price_effects),
-            "elasticities": all(&self.elasticities),
+            "elasticities": all(&self.effects.own_estimates()),
+            "elasticity_table": table_of_elasticities,
+            "price_effect_intervals": price_effect_intervals,
             "display_effect": display,
             "cross_elasticities": c.elasticities,
             "calendar": c.calendar,
@@ -292,14 +304,6 @@ impl Chosen {
             "gradient": self.fit.as_ref().map(|fit| fit.gradient),
         })
     }
-}
-
-/// An estimate with the spread of its draws for an error.
-fn spread(value: f64, draws: impl Iterator<Item = f64>) -> Estimate {
-    let draws: Vec<f64> = draws.collect();
-    let mean = draws.iter().sum::<f64>() / draws.len().max(1) as f64;
-    let square = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (draws.len() as f64 - 1.0).max(1.0);
-    Estimate { value, error: square.sqrt() }
 }
 
 fn sentences(held: &[(String, String)]) -> Vec<String> {

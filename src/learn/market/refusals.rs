@@ -1,15 +1,12 @@
 //! Tables of which no market can be made, and columns that seem to be mixed up: why, in words.
 
-use crate::sales::{FitSettings, SalesTable, median};
+use crate::sales::{FitSettings, MoneyAs, SalesTable, UnitsAs, median};
 use agon_agents::demand::{Estimate, PriceEffect};
 use serde_json::{Map, Value};
 
 /// Why units and prices seem to be in each other's columns: numbers under `units` would be prices at such costs, and
 /// those under `price` would not, or are whole where everything else about money is not.
 pub(super) fn swapped(table: &SalesTable, settings: &FitSettings) -> Option<String> {
-    if settings.cost.is_empty() {
-        return None; // costs follow prices there
-    }
     let column = |list: &[Vec<f64>], k: usize| list.iter().map(|week| week[k]).collect::<Vec<f64>>();
     let whole = |list: &[f64]| list.iter().all(|x| x.fract() == 0.0);
     // The spread beside the mean.
@@ -17,6 +14,26 @@ pub(super) fn swapped(table: &SalesTable, settings: &FitSettings) -> Option<Stri
         let mean = list.iter().sum::<f64>() / list.len() as f64;
         (list.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / list.len() as f64).sqrt() / mean
     };
+    let how = format!("set units = {:?} and price = {:?} in the scenario's [fit]", settings.price, settings.units);
+    if settings.cost.is_empty() {
+        // Costs follow prices there: whole prices that move more than fractional units do tell.
+        let counted = |k: usize| {
+            let (units, prices) = (column(&table.sales.units, k), column(&table.sales.prices, k));
+            let sold: Vec<f64> = units.into_iter().filter(|u| *u > 0.0).collect();
+            let broken = sold.iter().filter(|x| x.fract() != 0.0).count();
+            !sold.is_empty() && whole(&prices) && 5 * broken > 4 * sold.len() && spread(&sold) < spread(&prices)
+        };
+        let each = settings.units_as == UnitsAs::Units && settings.price_as == MoneyAs::Unit;
+        let complete = table.sales.absent.is_empty(); // else means stand in for prices
+        let all = each && complete && !table.products.is_empty() && (0..table.products.len()).all(counted);
+        return all.then(|| {
+            let (units, price) = (&settings.units, &settings.price);
+            format!(
+                "units and prices seem to be swapped: all numbers in `{price}` are whole and differ more than those in \
+                 `{units}`, which are not whole; {how}, or correct the table"
+            )
+        });
+    }
     let k = (0..table.products.len()).find(|&k| {
         let (units, prices) = (column(&table.sales.units, k), column(&table.sales.prices, k));
         let costs = column(&table.costs, k);
@@ -29,7 +46,6 @@ pub(super) fn swapped(table: &SalesTable, settings: &FitSettings) -> Option<Stri
     let [units, price, cost] =
         [&settings.units, &settings.price, &settings.cost].map(|c| c.replace("{}", &table.products[k]));
     let name = &table.sales.names[k];
-    let how = format!("set units = {:?} and price = {:?} in the scenario's [fit]", settings.price, settings.units);
     Some(format!(
         "units and prices of {name} seem to be swapped: beside its costs in `{cost}`, numbers in `{units}` are those of \
          a price and numbers in `{price}` are not; {how}, or correct the table"

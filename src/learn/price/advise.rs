@@ -56,10 +56,30 @@ pub fn sheet_of(args: &PriceRun) -> Outcome<Sheet> {
     let settings = market(&plan, &args.run)?;
     let labels = labels(&scenario, settings.customers.len());
     let row = find_week(args.week.as_deref(), &labels)?;
-    let mut prices = Pricer::new(&args.run, &plan, &settings, plan.build_env(1)?)?.prices(row)?;
+    let mut pricer = Pricer::new(&args.run, &plan, &settings, plan.build_env(1)?)?;
+    let mut prices = pricer.prices(row)?;
     let fixed = what_if(&args.set, &settings)?;
     fixed.iter().for_each(|(k, price)| prices[*k] = *price);
-    sheet(&args.run, &settings, &labels, row, &prices, &fixed)
+    let report = report(&scenario);
+    let mut sheet = sheet(&args.run, &settings, &labels, row, &prices, &fixed)?;
+    let allowed = pricer.allowed(&prices);
+    for (k, price) in &fixed {
+        let inside = (settings.low[*k]..=settings.high[*k]).contains(price);
+        if inside && (allowed[*k] - price).abs() > 1e-6 * price {
+            let (name, other) = (&settings.names[*k], price_text(allowed[*k], 4));
+            sheet.notes.push(format!("{price} for {name} breaks the market's rules, which would make it {other}"));
+        }
+    }
+    sheet.notes.splice(..0, report["doubt"].as_str().map(String::from));
+    let absent = report["absent"].as_array().map_or(&[][..], Vec::as_slice);
+    sheet.without((0..prices.len()).filter(|k| absent.contains(&serde_json::json!([row, k]))).collect());
+    Ok(sheet)
+}
+
+/// What the run's report of the fit says; null if there is none.
+fn report(scenario: &std::path::Path) -> Value {
+    let report = scenario.parent().and_then(|folder| agon::files::text(&folder.join("fit.json")));
+    report.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
 /// The settings of a market in which a week can be looked at alone.
@@ -88,8 +108,7 @@ pub fn market(plan: &Plan, run: &str) -> Outcome<RetailSettings> {
 
 /// What the table calls its rows, as the run's report of the fit has them; else their numbers.
 fn labels(scenario: &std::path::Path, rows: usize) -> Vec<String> {
-    let report = scenario.parent().and_then(|folder| agon::files::text(&folder.join("fit.json")));
-    let report: Value = report.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let report = report(scenario);
     let told = report["rows"].as_array().filter(|all| all.len() == rows);
     let short = |label: &str| label.split_once("week ").map_or(label, |(_, week)| week).to_owned();
     (0..rows).map(|t| told.and_then(|all| all[t].as_str()).map_or_else(|| (t + 1).to_string(), short)).collect()
@@ -99,7 +118,15 @@ fn labels(scenario: &std::path::Path, rows: usize) -> Vec<String> {
 fn find_week(week: Option<&str>, labels: &[String]) -> Outcome<usize> {
     let Some(week) = week else { return Ok(labels.len() - 1) };
     let is = |label: &&String| *label == week || label.starts_with(&format!("{week}, "));
-    let found: Vec<usize> = (0..labels.len()).filter(|t| is(&&labels[*t])).collect();
+    let mut found: Vec<usize> = (0..labels.len()).filter(|t| is(&&labels[*t])).collect();
+    if let Some(number) = week.parse::<f64>().ok().filter(|_| found.is_empty()) {
+        // By its number: as the table has it, however it is written, or, where weeks are no numbers, that of its row.
+        let parsed = |label: &String| label.split(", ").next().and_then(|week| week.parse::<f64>().ok());
+        found = (0..labels.len()).filter(|t| parsed(&labels[*t]) == Some(number)).collect();
+        if labels.iter().all(|label| parsed(label).is_none()) {
+            found = (0..labels.len()).filter(|t| (t + 1) as f64 == number).collect();
+        }
+    }
     match found[..] {
         [row] => Ok(row),
         [] => {
@@ -144,8 +171,12 @@ impl<'a> Pricer<'a> {
         let mut saved = env.save(0, View::Now);
         saved["state"]["week"] = row.into();
         // What rules compare prices with: those of that week.
-        if let (Some(_), Some(charged)) = (&s.rules, s.charged.get(row)) {
+        if let (Some(rules), Some(charged)) = (&s.rules, s.charged.get(row)) {
             saved["state"]["prices"] = Value::from(charged.clone());
+            if rules.cooldown > 0 {
+                let since = |k: usize| stood(&s.charged, row, k).min(rules.cooldown);
+                saved["state"]["since"] = (0..charged.len()).map(since).collect::<Vec<u32>>().into();
+            }
         }
         env.restore(0, &saved).map_err(|e| Failure::Internal(format!("the week cannot be shown: {e}")))?;
         env.observe(FirstBuf { obs: &mut obs, mask: &mut [] });
@@ -156,6 +187,19 @@ impl<'a> Pricer<'a> {
         env.settle(ActionsMut::Continuous(&mut prices));
         Ok(prices.into_iter().map(f64::from).collect())
     }
+
+    /// What rules and bounds make of prices in the week that was shown last.
+    fn allowed(&self, prices: &[f64]) -> Vec<f64> {
+        let mut prices: Vec<f32> = prices.iter().map(|price| *price as f32).collect();
+        self.env.settle(ActionsMut::Continuous(&mut prices));
+        prices.into_iter().map(f64::from).collect()
+    }
+}
+
+/// In how many weeks up to a row a product had the row's price, without a break; more than any rule asks if it never changed.
+fn stood(charged: &[Vec<f64>], row: usize, k: usize) -> u32 {
+    let before = charged[..row].iter().rev().position(|week| week[k] != charged[row][k]);
+    before.map_or(u32::MAX, |weeks| weeks as u32 + 1)
 }
 
 /// Prices that `--set price.NAME=X` fixes.
@@ -275,16 +319,41 @@ fn why(s: &RetailSettings, row: usize, k: usize, price: f64, elasticity: f64, fi
     format!("elasticity {elasticity:.2}, margin {margin:.0} %{bound}")
 }
 
+/// A price with so many decimals, or as many more as a small one needs for four digits.
+pub fn price_text(price: f64, decimals: usize) -> String {
+    let small = if price > 0.0 && price < 1.0 { (3.0 - price.log10().floor()) as usize } else { 0 };
+    format!("{price:.*}", if price < 0.1 { small.max(decimals) } else { decimals })
+}
+
 impl Expected {
     /// As people read it.
     pub fn text(&self) -> String {
-        let digits = if self.value.abs() < 10.0 { 2 } else { 0 };
+        let digits = match self.value.abs() {
+            x if x > 0.0 && x < 0.1 => (2.0 - x.log10().floor()) as usize,
+            x if x < 10.0 => 2,
+            _ => 0,
+        };
         let ends = self.interval.map_or(String::new(), |[low, high]| format!(" [{low:.digits$}, {high:.digits$}]"));
         format!("{:.digits$}{ends}", self.value)
     }
 }
 
 impl Sheet {
+    /// Takes out current prices of products that were not there in the week, and with them what is compared with those.
+    fn without(&mut self, absent: Vec<usize>) {
+        if absent.is_empty() {
+            return;
+        }
+        absent.iter().for_each(|k| self.products[*k].current = None);
+        (self.current_profit, self.risk) = (None, None);
+        let names: Vec<&str> = absent.iter().map(|k| self.products[*k].product.as_str()).collect();
+        self.notes.push(format!(
+            "the table has no price of {} in this week: nothing is compared with current prices, and what is expected \
+             takes it for on offer",
+            names.join(", ")
+        ));
+    }
+
     /// The table for people.
     pub fn table(&self) -> String {
         let wide = self.products.iter().map(|p| p.product.chars().count()).max().unwrap_or(0).max(8);
@@ -294,11 +363,11 @@ impl Sheet {
             "product", "current", "recommended", "units", "profit"
         );
         for p in &self.products {
-            let current = p.current.map_or("-".into(), |x| format!("{x:.4}"));
+            let current = p.current.map_or("-".into(), |x| price_text(x, 4));
+            let recommended = price_text(p.recommended, 4);
             out += &format!(
-                "{:<wide$}  {current:>8}  {:>11.4}  {:<30}  {:<30}  {}\n",
+                "{:<wide$}  {current:>8}  {recommended:>11}  {:<30}  {:<30}  {}\n",
                 p.product,
-                p.recommended,
                 p.expected[0].text(),
                 p.expected[2].text(),
                 p.why
@@ -366,12 +435,42 @@ mod tests {
         assert!(sheet.products[0].why.ends_with("set by you"));
     }
 
+    /// What was not there had no price: nothing is compared with one that nobody charged.
+    #[test]
+    fn a_product_that_was_not_there_has_no_current_price() {
+        let mut sheet = sheet("run", &settings(), &["1".into(), "2".into()], 0, &[1.5, 2.0, 3.0], &[]).unwrap();
+        sheet.without(vec![1]);
+        assert_eq!([0, 1, 2].map(|k| sheet.products[k].current), [Some(1.0), None, Some(3.0)]);
+        assert!(sheet.current_profit.is_none() && sheet.risk.is_none());
+        assert!(sheet.notes.last().is_some_and(|note| note.contains("no price of fine")), "{:?}", sheet.notes);
+    }
+
+    #[test]
+    fn a_price_has_stood_since_it_was_changed() {
+        let charged: Vec<Vec<f64>> = [1.0, 1.0, 2.0, 2.0, 2.0].iter().map(|price| vec![*price]).collect();
+        assert_eq!([2, 3, 4].map(|row| stood(&charged, row, 0)), [1, 2, 3]);
+        assert!(stood(&charged, 1, 0) > 10_000, "never changed");
+    }
+
+    #[test]
+    fn small_prices_keep_their_digits() {
+        assert_eq!(price_text(0.000_675_288, 2), "0.0006753");
+        assert_eq!([price_text(2.5, 2), price_text(0.5, 4), price_text(0.0, 2)], ["2.50", "0.5000", "0.00"]);
+        let small = Expected { value: 0.0012, interval: None };
+        assert_eq!(small.text(), "0.00120");
+    }
+
     #[test]
     fn weeks_and_products_are_found_by_name() {
         let labels = ["1, north", "1, south", "2, north"].map(String::from);
         assert_eq!(find_week(Some("1, south"), &labels).unwrap(), 1);
         assert_eq!(find_week(None, &labels).unwrap(), 2);
         assert!(find_week(Some("1"), &labels).unwrap_err().to_string().contains("2 shops have it"));
+        assert_eq!(find_week(Some("2.0"), &labels).unwrap(), 2, "the same number");
+        assert!(find_week(Some("1.0"), &labels).is_err(), "of two shops");
+        let dates = ["2026-03-02", "2026-03-09"].map(String::from);
+        assert_eq!(find_week(Some("2"), &dates).unwrap(), 1, "the second");
+        assert!(find_week(Some("3"), &dates).is_err());
         assert!(find_week(Some("7"), &labels).unwrap_err().to_string().contains("no such week"));
         assert_eq!(what_if(&["price.fine=1.25".into()], &settings()).unwrap(), [(1, 1.25)]);
         for (set, part) in [

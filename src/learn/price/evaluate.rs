@@ -91,8 +91,8 @@ fn text(found: &PriceValue, run: &RunTable, name: &str, known: usize) -> String 
         out += &format!("{name:<wide$}  {:>21.0} %   {:>16.0}\n", 100.0 * s.tried, s.effective);
     }
     out += &format!(
-        "\n{:.0} % of what the run's prices are expected to earn comes from prices that were tried: five weeks or more had one \
-         as near, as far as their costs, displays and times go\n95 % intervals by blocks of weeks\n",
+        "\n{:.0} % of what the run's prices are expected to earn comes from prices that were tried often enough: five weeks \
+         or more had one as near, as far as their costs, displays and times go, and 20 weeks count\n95 % intervals by blocks of weeks\n",
         100.0 * found.tried
     );
     if known > 0 {

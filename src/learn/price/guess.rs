@@ -183,12 +183,21 @@ impl<'a> Guess<'a> {
         let inners: BTreeSet<String> =
             prices.iter().find(|(p, _)| p == price).map(|(_, b)| b.clone()).unwrap_or_default();
         let (units, price) = (units.clone(), price.clone());
+        // The first of those with the most products.
         let other = |role: &Role| {
-            let all = patterns(role);
-            let whole = all.into_iter().filter(|(_, found)| inners.iter().all(|inner| found.contains(inner)));
-            whole.map(|(pattern, _)| pattern).next().unwrap_or_default()
+            let all = patterns(role).into_iter().map(|(pattern, found)| (found.intersection(&inners).count(), pattern));
+            all.rev().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0).unwrap_or_default()
         };
-        let (cost, display) = (other(&COST), other(&DISPLAY));
+        // Where costs of some products are there, those of the others are asked for.
+        let ((_, cost), (displays, display)) = (other(&COST), other(&DISPLAY));
+        let display = if displays == inners.len() {
+            display
+        } else {
+            if displays > 0 {
+                self.notes.push(format!("`{display}` is there for {displays} of {} products: not used", inners.len()));
+            }
+            String::new()
+        };
         let customers = self.column(&CUSTOMERS, |c| self.numbers[c]).ok().flatten();
         let customers = customers.map(|c| self.raw.names[c].clone()).unwrap_or_default();
         for (key, value) in
@@ -369,10 +378,17 @@ impl<'a> Guess<'a> {
         if !single && 50 * (rows.len() - count) <= rows.len() {
             return Ok(());
         }
-        // A column of a few words with which no two rows are alike: perhaps shops.
+        // A column of a few words, or of whole numbers that come back in most weeks, with which no two rows are alike: perhaps
+        // shops.
+        let come_back = |c: usize, all: usize| {
+            let whole = raw.column(c).flatten().all(|cell| cell.bytes().all(|b| b.is_ascii_digit()));
+            let there: HashSet<_> = rows.iter().map(|r| (raw.cell(*r, c), weeks[*r])).collect();
+            let weeks = rows.iter().map(|r| weeks[*r]).collect::<HashSet<_>>().len();
+            whole && 2 * there.len() >= all * weeks
+        };
         for c in (0..raw.names.len()).filter(|c| !self.used.contains(c) && !single && shop.is_none()) {
             let all = raw.column(c).flatten().take(LOOKED_AT).collect::<HashSet<_>>().len();
-            if (2..=200).contains(&all) && !self.numbers[c] && distinct(Some(c)) == rows.len() {
+            if (2..=200).contains(&all) && distinct(Some(c)) == rows.len() && (!self.numbers[c] || come_back(c, all)) {
                 let name = &raw.names[c];
                 return Err(format!(
                     "column `{name}` tells the rows of one week apart: if it names shops, say --map shop={name}; if rows \

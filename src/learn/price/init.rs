@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 const MOST_PRODUCTS: usize = 8;
 /// All products are taken where there are no more.
 const FEW_PRODUCTS: usize = 12;
+/// All products of a table with columns for each are taken where there are no more: the comparison of models
+/// takes seconds for 60 products, a minute for 80, and did not end within ten for 200.
+const MOST_COLUMNS: usize = 30;
 /// Products that are looked at to find those.
 const CANDIDATES: usize = 40;
 /// Rows of a market from which on an episode is long.
@@ -49,13 +52,15 @@ pub fn run(args: &PriceInit) -> Outcome {
     guess.notes.iter().for_each(|note| agon::tell!("  note: {note}"));
     agon::tell!("  if any of it is wrong: --map KEY=COLUMN, as in --map units=COLUMN; keys: `agon scenarios --keys`");
     fit.insert("data".into(), data_beside(file, &out).into());
-    let text = scenario(file, &fit, table.weeks.len());
+    let text = scenario(file, &fit, table.weeks.len(), true);
     // What cannot be fitted is refused here and not after an hour.
     let source = Source::parse(&out, text.clone(), &[])?;
     let settings = FitSettings::read(&source.section("fit")?)
         .map_err(|issues| source.wrong(&issues.into_iter().map(|i| i.within("fit")).collect::<Vec<_>>()))?;
-    let report = market::fill(file, &settings, &mut Map::new())?;
+    let mut env = Map::new();
+    let report = market::fill(file, &settings, &mut env)?;
     report.lines.iter().for_each(|line| agon::tell!("{line}"));
+    let text = if has_optimum(env) { text } else { scenario(file, &fit, table.weeks.len(), false) };
     std::fs::write(&out, text).map_err(|e| Failure::write(&out, &e))?;
     agon::say!("wrote {}\nnext:\n  agon train {}", out.display(), out.display());
     Ok(())
@@ -98,16 +103,13 @@ fn choose_products(
     settings: &FitSettings,
     fit: &mut Map<String, Value>,
 ) -> Result<(FitSettings, usize), String> {
-    if settings.product.is_empty() {
-        let count = if settings.products.is_empty() {
-            sales::of(raw, settings)?.products.len()
-        } else {
-            settings.products.len()
-        };
-        return Ok((settings.clone(), count));
-    }
-    let all: Vec<String> = long::products(raw, settings)?.into_iter().map(|(name, _)| name).collect();
-    if !settings.products.is_empty() {
+    let all: Vec<String> = match (settings.product.is_empty(), settings.products.is_empty()) {
+        (true, false) => return Ok((settings.clone(), settings.products.len())),
+        (true, true) => by_sales(&sales::of(raw, settings)?),
+        (false, _) => long::products(raw, settings)?.into_iter().map(|(name, _)| name).collect(),
+    };
+    // Few columns of products are all meant; of many as many are taken as of many products of rows.
+    if !settings.products.is_empty() || settings.product.is_empty() && all.len() <= MOST_COLUMNS {
         return Ok((settings.clone(), all.len()));
     }
     let candidates: Vec<String> = all.iter().take(CANDIDATES).cloned().collect();
@@ -145,6 +147,22 @@ fn choose_products(
     let products: Vec<String> = order.into_iter().map(|k| candidates[k].clone()).collect();
     fit.insert("products".into(), products.clone().into());
     Ok((FitSettings { products, ..settings.clone() }, all.len()))
+}
+
+/// Whether somebody knows the market's best prices, so that the player `optimal` can be compared with.
+fn has_optimum(mut env: Map<String, Value>) -> bool {
+    let Ok(market) = agon_envs::find("pricing/retail") else { return false };
+    // Every draw is checked when it is built; none of them matters here.
+    env.retain(|key, _| !key.starts_with("drawn_"));
+    market.build(&env, 1, 1).is_ok_and(|env| agon_core::policy::by_name(&*env, "optimal", 1).is_ok())
+}
+
+/// The products of a table with columns for each, those with the most units first.
+fn by_sales(table: &SalesTable) -> Vec<String> {
+    let sold = |k: usize| table.sales.units.iter().map(|week| week[k]).sum::<f64>();
+    let mut order: Vec<(f64, &String)> = table.products.iter().enumerate().map(|(k, p)| (sold(k), p)).collect();
+    order.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    order.into_iter().map(|(_, product)| product.clone()).collect()
 }
 
 /// The table's path as the scenario has it.
@@ -205,7 +223,7 @@ fn lines(file: &Path, raw: &Raw, s: &FitSettings, table: &SalesTable, found: usi
 }
 
 /// The scenario's text.
-fn scenario(file: &Path, fit: &Map<String, Value>, rows: usize) -> String {
+fn scenario(file: &Path, fit: &Map<String, Value>, rows: usize, optimum: bool) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let quoted = |text: &str| Value::from(text).to_string();
     let order: Vec<&str> = FitSettings::declared().iter().map(|d| d.name).collect();
@@ -213,14 +231,31 @@ fn scenario(file: &Path, fit: &Map<String, Value>, rows: usize) -> String {
     keys.sort_by_key(|(key, _)| order.iter().position(|o| o == key));
     let of_fit: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     // An episode is the whole table: of a long one few are enough.
-    let (episodes, last, steps) = if rows > LONG { (1, 4, 200_000) } else { (10, 50, 200_000) };
+    let (episodes, last, steps) = if rows > LONG { (1, 4, 200_000) } else { (10, 50, 400_000) };
+    let optimal = if optimum { ", \"optimal\"" } else { "" };
     format!(
         "about = {}\n\n# Written by `agon price init`; docs/pricing.md says what is estimated and checked.\n[fit]\n{of_fit}\n\
-         [env]\nid = \"pricing/retail\"\n\n# Nothing carries over from week to week, so the agent need not look ahead.\n\
+         [env]\nid = \"pricing/retail\"\n# Customers buy the expected amounts: nothing has to be learned through chance.\nsales = \"expected\"\n\n# Nothing carries over from week to week, so the agent need not look ahead.\n\
          [agent]\nkind = \"ppo\"\nhidden = [64, 64]\ngamma = 0.0\nrollout_steps = 64\nminibatch = 256\nepochs = 10\n\
          learning_rate = 1e-3\nlog_std = -0.5\nnormalize_observation = true\nnormalize_reward = true\n\n\
          [train]\nsteps = {steps}\nenvs = 16\nseed = 1\n\n[eval]\nevery = 50000\nepisodes = {episodes}\n\
-         final_episodes = {last}\nbaselines = [\"random\", \"charged\", \"best-fixed-prices\", \"myopic\", \"optimal\"]\n",
+         final_episodes = {last}\nbaselines = [\"random\", \"charged\", \"best-fixed-prices\", \"myopic\"{optimal}]\n",
         quoted(&format!("Prices for the sales in {name}")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// The scenario names no player that cannot play.
+    #[test]
+    fn the_optimum_is_compared_with_where_it_is_known() {
+        let settings = |value: Value| value.as_object().cloned().unwrap();
+        assert!(has_optimum(settings(json!({}))));
+        assert!(!has_optimum(settings(json!({"rules": {"max_change": 0.1}}))));
+        let text = |optimum| scenario(Path::new("sales.csv"), &Map::new(), 10, optimum);
+        assert!(text(true).contains("\"optimal\"") && !text(false).contains("optimal"));
+    }
 }

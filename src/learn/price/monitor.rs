@@ -85,7 +85,7 @@ pub fn run(args: &Monitor) -> Outcome {
 }
 
 fn column(numbers: Vec<f64>) -> Column {
-    Column { name: String::new(), kind: Kind::Number, values: Values::Numbers(numbers) }
+    Column { name: String::new(), kind: Kind::Number, values: Values::Numbers(numbers), way: None }
 }
 
 impl Watch {

@@ -1,6 +1,6 @@
 //! Recommended prices as a page for people and as a sheet for programs.
 
-use super::advise::{Expected, Sheet};
+use super::advise::{Expected, Sheet, price_text};
 use agon::html::{Cell, Page, Table};
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 
@@ -16,8 +16,8 @@ pub fn html(sheet: &Sheet) -> String {
         let expected = [0, 1, 2].map(|i| Cell::number(p.expected[i].text()));
         let cells = [
             Cell::text(&p.product),
-            Cell::number(p.current.map_or("–".into(), |x| format!("{x:.2}"))),
-            Cell::number(format!("{:.2}", p.recommended)).strong(),
+            Cell::number(p.current.map_or("–".into(), |x| price_text(x, 2))),
+            Cell::number(price_text(p.recommended, 2)).strong(),
             Cell::change(change.map_or("–".into(), |c| format!("{c:+.1} %")), change.is_some_and(|c| c < 0.0)),
         ];
         table.row(cells.into_iter().chain(expected).chain([Cell::text(&p.why)]));
@@ -56,10 +56,18 @@ fn table(sheet: &Sheet) -> Vec<Vec<String>> {
     rows
 }
 
+/// A word that no spreadsheet takes for a formula: one that begins like one gets an apostrophe (OWASP, CSV injection).
+fn no_formula(word: String) -> String {
+    if word.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{word}") } else { word }
+}
+
 /// A table for programs.
 pub fn csv(sheet: &Sheet) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    table(sheet).into_iter().try_for_each(|row| writer.write_record(row))?;
+    for row in table(sheet) {
+        let cell = |(column, cell)| if NUMBERS.contains(&column) { cell } else { no_formula(cell) };
+        writer.write_record(row.into_iter().enumerate().map(cell))?;
+    }
     writer.into_inner().map_err(|e| e.into_error().into())
 }
 
@@ -121,6 +129,12 @@ mod tests {
         assert!(page.contains("-25.0 %") && !page.contains("<script"), "{page}");
         let table = String::from_utf8(csv(&sheet).unwrap()).unwrap();
         assert!(table.contains("\"<b>\"\"tea\"\"\",2,1.5,1,,,1,,,1,,,a < b"), "{table}");
+    }
+
+    #[test]
+    fn names_of_products_cannot_become_formulas() {
+        assert_eq!(["=cmd()", "@x", "-3 °C"].map(|name| no_formula(name.into())), ["'=cmd()", "'@x", "'-3 °C"]);
+        assert_eq!(no_formula("tea = good".into()), "tea = good");
     }
 
     /// The workbook is read back by the reader of users' tables: numbers are numbers, words are words.

@@ -58,11 +58,22 @@ pub fn week_of_year(number: i64) -> Option<i64> {
     (week <= next - this).then_some(this + week - 1) // most years have no week 53
 }
 
-/// Whether a row is one of totals, by the cell that should name its week, product or shop.
+const TOTALS: [&str; 10] =
+    ["total", "totals", "subtotal", "sum", "summe", "gesamt", "insgesamt", "somme", "totale", "suma"];
+
+/// Whether a row is one of totals, by the cell that should name its week.
 pub fn is_total(cell: &str) -> bool {
     let small = cell.to_lowercase();
-    let word = small.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
-    ["total", "totals", "subtotal", "sum", "summe", "gesamt", "insgesamt", "somme", "totale", "suma"].contains(&word)
+    TOTALS.contains(&small.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default())
+}
+
+/// The same by the cell that should name its product or shop. Names may begin with such a word, as `Total Zero` does: a
+/// total is called nothing else, but for a year.
+pub fn is_total_name(cell: &str) -> bool {
+    let small = cell.to_lowercase();
+    let mut words = small.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let year = |word: &str| word.parse().is_ok_and(|year: u32| (1900..=2100).contains(&year));
+    words.next().is_some_and(|word| TOTALS.contains(&word)) && words.all(year)
 }
 
 /// The days of one cell, whichever part comes first. Years of two digits are of this century.
@@ -190,6 +201,26 @@ impl Weeks {
     }
 }
 
+/// Refuses weeks, each what the table calls it and its number, that are days or months apart by their numbers or dates.
+pub fn spacing(weeks: &[(&str, i64)], dates: bool) -> Result<(), String> {
+    let steps = || weeks.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs());
+    if weeks.len() < 4 {
+        return Ok(());
+    }
+    if !dates && steps().all(|step| step > 0 && step % 7 == 0) {
+        return Err("its numbers step by 7, as those of days do; write dates, or number the weeks 1, 2, 3".into());
+    }
+    let of_month = |label: &str| day(label).and_then(|_| label.replace('-', "").get(6..8).map(String::from));
+    let first = of_month(weeks[0].0);
+    let same_day = first.is_some() && weeks.iter().all(|(label, _)| of_month(label) == first);
+    // Every fourth week is no month; months are now four weeks long, now five.
+    let months = steps().all(|step| (4..=5).contains(&step)) && (same_day || steps().any(|step| step == 5));
+    if dates && months {
+        return Err("its dates are a month apart; a row here is a week".into());
+    }
+    Ok(())
+}
+
 /// The number of a week.
 fn number(cell: &str) -> Result<i64, String> {
     let how = "number the weeks 1, 2, 3, or write dates such as 2026-03-02";
@@ -250,5 +281,7 @@ mod tests {
     fn totals_are_told_from_names() {
         assert!(["Total", "TOTAL 2024", "Summe:"].iter().all(|cell| is_total(cell)));
         assert!(!["Totally Nuts", "summer", "1", ""].iter().any(|cell| is_total(cell)));
+        assert!(["Total", "TOTAL 2024", "Summe:", " total "].iter().all(|cell| is_total_name(cell)));
+        assert!(!["Total Zero", "Sum 41", "Gesamt-Mix", "1", ""].iter().any(|cell| is_total_name(cell)));
     }
 }

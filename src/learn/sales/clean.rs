@@ -1,12 +1,12 @@
 //! Leaves out of a table of weeks what cannot be true.
 
 use super::week::Week;
-use super::{SalesTable, median, order, show};
+use super::{FitSettings, SalesTable, median, order, show};
 use agon_agents::demand::Sales;
 
 /// Leaves out what cannot be true: first weeks that contradict themselves, then the fewest whose number is out of order.
-pub fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> Result<SalesTable, String> {
-    let n = names.len();
+pub fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, settings: &FitSettings) -> Result<SalesTable, String> {
+    let (n, factor, costs) = (names.len(), settings.outlier_factor, below(settings));
     let middle = |x: fn(&Week, usize) -> f64, k: usize| median(weeks.iter().map(|w| x(w, k)));
     let crowd = middle(|w, _| w.customers, 0);
     let medians: Vec<[f64; 2]> =
@@ -44,7 +44,11 @@ pub fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> 
     let left_out: Vec<String> = left_out.into_iter().map(|(_, text)| text).collect();
     let example = left_out.first().map_or(String::new(), |w| format!(", such as {w}"));
     if kept.is_empty() {
-        return Err(format!("none of its {total} weeks can be true{example}"));
+        let free = (0..n).find(|k| medians[*k][1] == 0.0).map_or(String::new(), |k| {
+            let how = "give it a small cost, such as a hundredth of its price, or leave it out with `products`";
+            format!("; {} costs nothing in most weeks: {how}", names[k])
+        });
+        return Err(format!("none of its {total} weeks can be true{example}{free}"));
     }
     if lost > kept.len() {
         let ask = "is a column mapped to the wrong thing?";
@@ -89,11 +93,17 @@ pub fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, factor: f64) -> 
     }
     leave_out(&mut table.sales, &lacking);
     if losses > 0 {
-        table
-            .remarks
-            .push(format!("{losses} prices are below cost (loss leaders), first in {first_loss}; they are kept"));
+        table.remarks.push(format!("{losses} prices are below {costs}, first in {first_loss}; they are kept"));
     }
     Ok(table)
+}
+
+/// What a price is below that is below its cost: of a cost that is guessed nothing follows.
+pub fn below(settings: &FitSettings) -> &'static str {
+    match settings.cost.is_empty() && settings.costs.is_empty() {
+        true => "the cost that is guessed (cost_share)",
+        false => "cost (loss leaders)",
+    }
 }
 
 /// Why a week cannot be true, whatever the others are.

@@ -38,6 +38,11 @@ impl Columns {
             header.iter().position(|h| h == name).ok_or_else(|| {
                 let near = named.iter().find(|h| alike(h, name)).cloned();
                 let near = near.or_else(|| nearest(name, named.iter().map(String::as_str)));
+                // What is another product's is not meant.
+                let patterns = [&settings.units, &settings.price, &settings.cost, &settings.display];
+                let of_another =
+                    |h: &String| products.iter().any(|p| patterns.iter().any(|pattern| pattern.replace("{}", p) == *h));
+                let near = near.filter(|h| !of_another(h));
                 let how = if near.is_some() { " Rename it, or map it" } else { "; map it" };
                 format!("no column is called `{name}`{}{how} in the scenario's [fit]", hint(&near))
             })

@@ -2,8 +2,8 @@
 //! in a week of a shop: what is missing or cannot be true leaves out that observation alone. What sold nothing and has no
 //! row was not on offer, as far as is known: demand is estimated from what was there.
 
-use super::calendar::{Dates, Weeks, is_total};
-use super::clean::leave_out;
+use super::calendar::{Dates, Weeks, is_total, is_total_name, spacing};
+use super::clean::{below, leave_out};
 use super::dialect::Numbers;
 use super::{FitSettings, MoneyAs, Rows, SalesTable, UnitsAs, given_cost, median, names, show};
 use agon_agents::data::Raw;
@@ -89,7 +89,7 @@ pub fn products(raw: &Raw, settings: &FitSettings) -> Result<Vec<(String, usize)
     let columns = columns_of_product(raw, settings)?;
     let mut counts: HashMap<String, usize> = HashMap::new();
     for row in 0..raw.rows() {
-        if let Some(product) = product_of(raw, &columns, row).filter(|p| !is_total(p)) {
+        if let Some(product) = product_of(raw, &columns, row).filter(|p| !is_total_name(p)) {
             *counts.entry(product).or_default() += 1;
         }
     }
@@ -133,6 +133,8 @@ struct Week {
     cells: Vec<Cell>,
     /// NaN where they are not known.
     customers: f64,
+    /// The first row that tells those of a day, and how many.
+    days: BTreeMap<String, (u64, f64)>,
     /// What the first of its rows calls the week.
     label: String,
 }
@@ -147,6 +149,15 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
     if products.len() > MOST_PRODUCTS && settings.products.is_empty() {
         let (n, some) = (products.len(), products[..4].join(", "));
         return Err(format!("{n} products ({some}, …) are too many for one market: list the [fit] products to use"));
+    }
+    let mut plain: Vec<(String, &String)> = products.iter().map(|p| (p.to_lowercase(), p)).collect();
+    plain.sort();
+    if let Some(pair) = plain.windows(2).find(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1) {
+        let [a, b] = [pair[0].1, pair[1].1];
+        return Err(format!(
+            "products `{a}` and `{b}` differ in capital letters alone: write them alike in the table, or list one of them \
+             in the [fit] products"
+        ));
     }
     let names = names(settings, &products)?;
     let places = Places::find(raw, settings, &products)?;
@@ -180,12 +191,26 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
         let shop = shops.binary_search(&shop_of(row)).unwrap_or(0);
         let label = || places.week.map_or_else(|| week.to_string(), |c| raw.cell(row, c).to_owned());
         let (cells, customers) = {
-            let new = || Week { cells: vec![Cell::default(); products.len()], customers: f64::NAN, label: label() };
+            let new = || Week {
+                cells: vec![Cell::default(); products.len()],
+                customers: f64::NAN,
+                days: BTreeMap::new(),
+                label: label(),
+            };
             let week = table.entry((week, shop)).or_insert_with(new);
-            (&mut week.cells, &mut week.customers)
+            (&mut week.cells, &mut week.days)
         };
         if let Some(count) = read(places.customers)? {
-            *customers = customers.max(count);
+            let moment = places.week.map_or("", |c| raw.cell(row, c));
+            let day = moment.split(['T', ' ']).next().unwrap_or_default().to_owned();
+            let (first, known) = customers.entry(day).or_insert((line, count));
+            if settings.rows == Rows::Sales && *known != count {
+                return Err(format!(
+                    "lines {first} and {line} are of one day or week, {moment}, and name {known} and {count} customers: if \
+                     the table holds several shops, name their column with shop; else leave the customers out"
+                ));
+            }
+            *known = known.max(count);
         }
         if places.each {
             for (cell, column) in cells.iter_mut().zip(&places.prices) {
@@ -244,13 +269,40 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
         }
         cell.display += read(places.display)?.unwrap_or(0.0).clamp(0.0, 1.0);
     }
+    let daily = customers_of_days(&mut table);
+    if places.week.is_some() {
+        let mut weeks: Vec<(&str, i64)> = table.iter().map(|((n, _), week)| (week.label.as_str(), *n)).collect();
+        weeks.dedup_by_key(|(_, n)| *n);
+        let column = places.week.map_or("", |c| raw.names[c].as_str());
+        spacing(&weeks, moments.dates).map_err(|why| format!("column `{column}`: {why}"))?;
+    }
     if places.each && settings.rows == Rows::Sales {
         // Rows tell the prices of what was not bought.
         for week in table.values_mut() {
             week.cells.iter_mut().filter(|cell| cell.prices[1] > 0.0).for_each(|cell| cell.rows = cell.rows.max(1.0));
         }
     }
-    Build { settings, places: &places, names, products, shops, lost, totals, dates: moments.dates }.build(table)
+    Build { settings, places: &places, names, products, shops, lost, totals, dates: moments.dates, daily }.build(table)
+}
+
+/// Customers of weeks from those of their days: their sum. Where all days of every week tell the same number, weeks differ
+/// and no week sold more, it is the number of the week that stands beside each of its days. What is to be remarked of it.
+fn customers_of_days(table: &mut BTreeMap<(i64, usize), Week>) -> Option<&'static str> {
+    let counts = |week: &Week| week.days.values().map(|(_, count)| *count).collect::<Vec<f64>>();
+    let alike = |list: &[f64]| list.windows(2).all(|pair| pair[0] == pair[1]);
+    let sold = |week: &Week| week.cells.iter().map(|cell| cell.units).sum::<f64>();
+    let firsts: Vec<f64> = table.values().filter_map(|week| counts(week).first().copied()).collect();
+    let days = table.values().any(|week| week.days.len() > 1);
+    let enough = |week: &Week| counts(week).first().is_none_or(|count| sold(week) < *count);
+    let of_weeks = !alike(&firsts) && table.values().all(|week| alike(&counts(week)) && enough(week));
+    for week in table.values_mut().filter(|week| !week.days.is_empty()) {
+        let counts = counts(week);
+        week.customers = if of_weeks { counts[0] } else { counts.iter().sum() };
+    }
+    days.then_some(match of_weeks {
+        true => "all days of a week name as many customers: they are taken for those of the week",
+        false => "customers are told of each day: they are added up by week",
+    })
 }
 
 /// The rows of wanted products and shops, each with its product; what else is left out; how many are totals.
@@ -262,8 +314,8 @@ fn rows_of(
 ) -> (Vec<(usize, usize)>, Lost, usize) {
     let (mut rows, mut lost, mut totals) = (Vec::new(), Lost::default(), 0);
     for row in 0..raw.rows() {
-        let named = [places.week, places.shop, places.product.first().copied()].into_iter().flatten();
-        if named.clone().any(|c| is_total(raw.cell(row, c))) {
+        let mut named = [places.shop, places.product.first().copied()].into_iter().flatten();
+        if places.week.is_some_and(|c| is_total(raw.cell(row, c))) || named.any(|c| is_total_name(raw.cell(row, c))) {
             totals += 1;
             continue;
         }
@@ -325,6 +377,8 @@ struct Build<'a> {
     lost: Lost,
     totals: usize,
     dates: bool,
+    /// What became of customers of days.
+    daily: Option<&'static str>,
 }
 
 impl Build<'_> {
@@ -345,11 +399,11 @@ impl Build<'_> {
         };
         let mut sales = Sales { names: self.names.clone(), ..Sales::default() };
         let (mut costs, mut weeks, mut absent) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut kept, mut without_cost, mut below) = (0, 0, 0);
+        let (mut kept, mut without_cost, mut losses) = (0, 0, 0);
         let first = cells.keys().next().map_or(0, |(week, _)| *week);
         let first = if self.dates { first } else { i64::from(first > 0) };
         let (mut shops_of, mut last) = (Vec::new(), None);
-        for ((week, shop), Week { cells: all, customers, label }) in &cells {
+        for ((week, shop), Week { cells: all, customers, label, .. }) in &cells {
             let mut gone = vec![true; n];
             for (k, cell) in all.iter().enumerate().filter(|(_, cell)| cell.rows > 0.0) {
                 let price = price_of(cell);
@@ -389,7 +443,7 @@ impl Build<'_> {
                 (0..n).filter(|k| !gone[*k] && self.places.cost.is_some() && cost_of(&all[*k]).is_nan()).count();
             let prices: Vec<f64> = (0..n).map(|k| if gone[k] { medians[k] } else { price_of(&all[k]) }).collect();
             costs.push((0..n).map(cost).collect::<Vec<f64>>());
-            below += (0..n).filter(|k| !gone[*k] && prices[*k] < costs[row][*k]).count();
+            losses += (0..n).filter(|k| !gone[*k] && prices[*k] < costs[row][*k]).count();
             let shown = |k: usize| if gone[k] { 0.0 } else { all[k].display / all[k].rows.max(1.0) };
             sales.displays.push((0..n).map(shown).collect());
             sales.units.push(units);
@@ -430,6 +484,7 @@ impl Build<'_> {
                     .into(),
             );
         }
+        remarks.extend(self.daily.map(String::from));
         if self.totals > 0 {
             remarks.push(format!("{} rows of totals were left out", self.totals));
         }
@@ -444,8 +499,8 @@ impl Build<'_> {
         if without_cost > 0 {
             remarks.push(format!("{without_cost} costs are missing: the product's median stands for them"));
         }
-        if below > 0 {
-            remarks.push(format!("{below} prices are below cost (loss leaders); they are kept"));
+        if losses > 0 {
+            remarks.push(format!("{losses} prices are below {}; they are kept", below(self.settings)));
         }
         Ok(SalesTable {
             summary: format!(

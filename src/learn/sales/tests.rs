@@ -1,5 +1,6 @@
 use super::calendar::{MONDAY, day, week_of_year};
 use super::*;
+use agon_agents::data::Raw;
 
 fn read_text(text: &str) -> Outcome<SalesTable> {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -252,4 +253,63 @@ fn weeks_of_a_year_go_on_in_the_next() {
     assert!(told.contains("may be months"), "{told}");
     assert_eq!(week_of_year(202_601), Some((day("2025-12-29").unwrap() - MONDAY) / 7));
     assert!([202_400, 202_454, 24_01, 1, 210_101].map(week_of_year).iter().all(Option::is_none));
+}
+
+/// A row for each of two products, of each moment: moment, product, units, price, customers.
+fn long(moments: &[&str], rows: Rows, customers: impl Fn(usize) -> f64) -> Result<SalesTable, String> {
+    let mut raw = Raw::new(["at", "name", "sold", "price", "came"].map(String::from).to_vec(), false);
+    for (i, moment) in moments.iter().enumerate() {
+        for (product, price) in [("Total Zero", 2.0), ("Sum 41", 3.0)] {
+            let cells =
+                [moment, product, "10", &(price + (i % 3) as f64 / 10.0).to_string(), &customers(i).to_string()];
+            raw.push(2 + i as u64, cells);
+        }
+    }
+    let text = |name: &str| String::from(name);
+    let settings = FitSettings {
+        week: text("at"),
+        product: text("name"),
+        units: text("sold"),
+        price: text("price"),
+        customers: text("came"),
+        cost: String::new(),
+        display: String::new(),
+        rows,
+        ..Default::default()
+    };
+    of(&raw, &settings)
+}
+
+/// Days are added up to weeks, with their customers; those of a week that stand beside each of its days are not.
+#[test]
+fn customers_of_days_are_those_of_their_week() {
+    let days = ["2026-03-02", "2026-03-03 10:30", "2026-03-09", "2026-03-10", "2026-03-16"];
+    let table = long(&days, Rows::Sales, |i| 100.0 + i as f64).unwrap();
+    assert_eq!(table.sales.customers, [201.0, 205.0, 104.0]);
+    assert!(table.remarks.iter().any(|r| r.contains("added up by week")), "{:?}", table.remarks);
+    assert_eq!(long(&days, Rows::Sales, |_| 100.0).unwrap().sales.customers, [200.0, 200.0, 100.0]);
+    let of_weeks = long(&days, Rows::Sales, |i| [500.0, 500.0, 600.0, 600.0, 700.0][i]).unwrap();
+    assert_eq!(of_weeks.sales.customers, [500.0, 600.0, 700.0]);
+    assert!(of_weeks.remarks.iter().any(|r| r.contains("those of the week")), "{:?}", of_weeks.remarks);
+    // 40 units a week are not sold to 30 customers: those came on each day.
+    let few = long(&days, Rows::Sales, |i| [30.0, 30.0, 31.0, 31.0, 32.0][i]).unwrap();
+    assert_eq!(few.sales.customers, [60.0, 62.0, 32.0]);
+    let shops = ["2026-03-02", "2026-03-02", "2026-03-09", "2026-03-09"];
+    let why = long(&shops, Rows::Sales, |i| 100.0 + i as f64).unwrap_err();
+    assert!(why.contains("several shops") && why.contains("101"), "{why}");
+}
+
+/// Months and days by their numbers are no weeks in the long form either, nor names of products totals.
+#[test]
+fn a_long_table_is_read_as_carefully_as_a_wide_one() {
+    let weeks = ["1", "2", "3", "4", "5"];
+    assert_eq!(long(&weeks, Rows::Weeks, |_| 100.0).unwrap().products, ["Sum 41", "Total Zero"]);
+    for (moments, part) in [
+        (["2020-01-01", "2020-02-01", "2020-03-01", "2020-04-01", "2020-05-01"], "a month apart"),
+        (["31.01.2020", "29.02.2020", "31.03.2020", "30.04.2020", "31.05.2020"], "a month apart"),
+        (["7", "14", "21", "28", "35"], "step by 7"),
+    ] {
+        let why = long(&moments, Rows::Weeks, |_| 100.0).unwrap_err();
+        assert!(why.contains(part) && why.contains("`at`"), "{part} in {why}");
+    }
 }

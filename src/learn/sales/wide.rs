@@ -1,6 +1,6 @@
 //! Tables with a row a week and columns for each product.
 
-use super::calendar::{Dates, Weeks, day, is_total};
+use super::calendar::{Dates, Weeks, is_total, spacing};
 use super::columns::Columns;
 use super::dialect::Numbers;
 use super::order::{self, Row};
@@ -80,7 +80,8 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
     };
     let years = moments.of_years(column)?;
     with_numbers(&mut weeks, &moments);
-    spacing(&weeks, moments.dates).map_err(|why| format!("column `{column}`: {why}"))?;
+    let numbers: Vec<(&str, i64)> = weeks.iter().map(|w| (w.label.as_str(), w.week)).collect();
+    spacing(&numbers, moments.dates).map_err(|why| format!("column `{column}`: {why}"))?;
     let mut remarks = fill_in(&mut weeks, &names, settings, &columns);
     let newest_first = order::newest_first(&weeks.iter().map(|w| w.week).collect::<Vec<_>>());
     if newest_first {
@@ -101,7 +102,7 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
         weeks.sort_by_key(|w| w.week);
         remarks.push("its rows were in no order of time: they were sorted by date".into());
     }
-    let mut table = clean::clean(weeks, years || moments.dates, names, settings.outlier_factor)?;
+    let mut table = clean::clean(weeks, years || moments.dates, names, settings)?;
     table.products = columns.products;
     table.remarks.extend(swapped);
     table.remarks.extend(remarks);
@@ -136,24 +137,6 @@ fn fill_in(weeks: &mut [Week], names: &[String], settings: &FitSettings, columns
         weeks.iter_mut().for_each(|w| w.customers = (settings.market_size * peak).max(1.0));
     }
     remarks
-}
-
-/// Refuses rows that are days or months apart by their numbers or dates.
-fn spacing(weeks: &[Week], dates: bool) -> Result<(), String> {
-    let steps = || weeks.windows(2).map(|pair| (pair[1].week - pair[0].week).abs());
-    if weeks.len() < 4 {
-        return Ok(());
-    }
-    if !dates && steps().all(|step| step > 0 && step % 7 == 0) {
-        return Err("its numbers step by 7, as those of days do; write dates, or number the weeks 1, 2, 3".into());
-    }
-    let of_month = |week: &Week| day(&week.label).and_then(|_| week.label.replace('-', "").get(6..8).map(String::from));
-    let first = of_month(&weeks[0]);
-    let same_day = dates && first.is_some() && weeks.iter().all(|week| of_month(week) == first);
-    if same_day && steps().all(|step| (4..=5).contains(&step)) {
-        return Err("its dates are a month apart; a row here is a week".into());
-    }
-    Ok(())
 }
 
 /// Whether a column has the same few words in many rows, and never the same one twice in a week.

@@ -1,5 +1,6 @@
 //! Log-log demand with cross effects.
 
+use super::errors::Equation;
 use super::{Drawn, FEWEST, Model, Week, finite, times};
 use crate::demand::{Sales, checks};
 use agon_core::calendar::trend_and_season;
@@ -11,6 +12,7 @@ const RIDGE: f64 = 1e-6;
 
 /// ln(units / customers) of each product, linear in the logs of all prices, its own display and the calendar: ridge
 /// regression in standardised columns, with a penalty on cross effects.
+#[derive(Clone)]
 pub(super) struct LogLog {
     /// The level and the coefficients of each product's columns.
     products: Vec<(f64, Vec<f64>)>,
@@ -18,6 +20,8 @@ pub(super) struct LogLog {
     means: Vec<Vec<f64>>,
     calendar: Option<f64>,
     shown: bool,
+    /// Penalties of the columns, each product's.
+    penalties: Vec<Vec<f64>>,
     /// ln (units sold / units expected), a product each: what turns the median sales of a week into the mean ones.
     smearing: Vec<f64>,
     /// The variance of sales around their mean beyond Poisson's, beside the square of that, a product each.
@@ -25,6 +29,11 @@ pub(super) struct LogLog {
 }
 
 impl LogLog {
+    /// Coefficients a product: a level and an effect of each column.
+    fn each(&self) -> usize {
+        1 + self.products[0].1.len()
+    }
+
     fn columns(&self, week: Week<'_>, k: usize) -> Vec<f64> {
         let mut columns: Vec<f64> = week.prices.iter().map(|p| p.max(1e-9).ln()).collect();
         if self.shown {
@@ -34,28 +43,26 @@ impl LogLog {
         columns
     }
 
-    /// Weights of the weeks that a product was present in; 0 in all others.
-    fn present(sales: &Sales, weights: &[f64], k: usize) -> Vec<f64> {
-        weights.iter().enumerate().map(|(t, w)| if sales.present(t, k) { *w } else { 0.0 }).collect()
+    /// 1 for weeks that a product was present in, else 0.
+    fn present(sales: &Sales, weeks: usize, k: usize) -> Vec<f64> {
+        (0..weeks).map(|t| f64::from(u8::from(sales.present(t, k)))).collect()
     }
 
-    pub fn fit(sales: &Sales, numbers: &[f64], weights: &[f64], calendar: bool) -> Option<Self> {
+    pub fn fit(sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Self> {
         let n = sales.names.len();
         let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
-        let calendar = calendar.then(|| numbers[..weights.len()].iter().sum::<f64>() / weights.len() as f64);
-        let (products, means, smearing, dispersion) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut model = Self { products, means, calendar, shown, smearing, dispersion };
+        let calendar = calendar.then(|| numbers[..weeks].iter().sum::<f64>() / weeks as f64);
+        let (products, means, penalties) = (Vec::new(), Vec::new(), Vec::new());
+        let (smearing, dispersion) = (Vec::new(), Vec::new());
+        let mut model = Self { products, means, calendar, shown, penalties, smearing, dispersion };
         for k in 0..n {
-            let weights = Self::present(sales, weights, k);
-            let weeks = weights.iter().filter(|w| **w > 0.0).count();
+            let weights = Self::present(sales, weeks, k);
             let total: f64 = weights.iter().sum();
-            let rows: Vec<Vec<f64>> =
-                (0..weights.len()).map(|t| model.columns(Week::of(sales, numbers, t), k)).collect();
-            let y: Vec<f64> =
-                (0..weights.len()).map(|t| (sales.units[t][k].max(FEWEST) / sales.customers[t]).ln()).collect();
+            let rows: Vec<Vec<f64>> = (0..weeks).map(|t| model.columns(Week::of(sales, numbers, t), k)).collect();
+            let y: Vec<f64> = (0..weeks).map(|t| (sales.units[t][k].max(FEWEST) / sales.customers[t]).ln()).collect();
             let count = rows[0].len();
             // Own level, price, display and calendar are hardly penalised: they must be fewer than the weeks.
-            if weeks <= 2 + count - n {
+            if total <= (2 + count - n) as f64 {
                 return None;
             }
             let mean_of =
@@ -75,9 +82,8 @@ impl LogLog {
                     gram[i].iter_mut().zip(&z).for_each(|(g, x)| *g += weight * z[i] * x);
                 }
             }
-            for (i, line) in gram.iter_mut().enumerate() {
-                line[i] += total * if i < n && i != k { CROSS_RIDGE } else { RIDGE };
-            }
+            let penalty = |i: usize| total * if i < n && i != k { CROSS_RIDGE } else { RIDGE };
+            gram.iter_mut().enumerate().for_each(|(i, line)| line[i] += penalty(i));
             let solved = times(&checks::inverse(&gram).ok()?, &right);
             let effects: Vec<f64> = solved.iter().zip(&sizes).map(|(b, s)| b / s).collect();
             if !finite(&effects) {
@@ -85,17 +91,18 @@ impl LogLog {
             }
             model.products.push((level, effects));
             model.means.push(mean);
+            model.penalties.push((0..count).map(|i| penalty(i) * sizes[i].powi(2)).collect());
         }
-        model.mean_units(sales, numbers, weights);
+        model.mean_units(sales, numbers, weeks);
         Some(model)
     }
 
     /// Levels of logarithms are those of medians: finds by how much the mean is above them (Duan's smearing, 1983), and how
     /// far sales vary around that (by moments).
-    fn mean_units(&mut self, sales: &Sales, numbers: &[f64], weights: &[f64]) {
-        let expected: Vec<Vec<f64>> = (0..weights.len()).map(|t| self.expected(Week::of(sales, numbers, t))).collect();
+    fn mean_units(&mut self, sales: &Sales, numbers: &[f64], weeks: usize) {
+        let expected: Vec<Vec<f64>> = (0..weeks).map(|t| self.expected(Week::of(sales, numbers, t))).collect();
         for k in 0..self.products.len() {
-            let weights = Self::present(sales, weights, k);
+            let weights = Self::present(sales, weeks, k);
             let sum = |x: &dyn Fn(f64, f64) -> f64| -> f64 {
                 let weeks = expected.iter().zip(&sales.units).zip(&weights);
                 weeks.map(|((week, units), weight)| weight * x(week[k], units[k])).sum()
@@ -127,23 +134,78 @@ impl Model for LogLog {
     }
 
     /// Of mean units, where [`Model::expected`] gives the median: it is the better forecast by absolute errors.
-    fn coefficients(&self) -> Drawn {
-        let n = self.products.len();
+    fn moved(&self, by: &[f64]) -> Drawn {
+        let (n, each) = (self.products.len(), self.each());
+        let effect = |k: usize, i: usize| self.products[k].1[i] + by.get(k * each + 1 + i).unwrap_or(&0.0);
         let level = |k: usize| {
-            let (level, effects) = &self.products[k];
-            level + self.smearing[k] - effects.iter().zip(&self.means[k]).map(|(b, m)| b * m).sum::<f64>()
+            let means = self.means[k].iter().enumerate().map(|(i, mean)| effect(k, i) * mean).sum::<f64>();
+            self.products[k].0 + by.get(k * each).unwrap_or(&0.0) + self.smearing[k] - means
         };
-        let of = |from: usize, to: usize| self.products.iter().map(move |(_, effects)| effects[from..to].to_vec());
-        let display = |effects: Vec<f64>| effects.first().copied().unwrap_or(0.0);
+        let of = |from: usize, to: usize| (0..n).map(|k| (from..to).map(|i| effect(k, i)).collect()).collect();
         let calendar = n + usize::from(self.shown);
         Drawn {
             intercepts: (0..n).map(level).collect(),
-            elasticities: of(0, n).collect(),
-            display_effects: of(n, calendar).map(display).collect(),
-            calendar: self.calendar.map_or(Vec::new(), |_| of(calendar, calendar + 3).collect()),
+            elasticities: of(0, n),
+            display_effects: (0..n).map(|k| if self.shown { effect(k, n) } else { 0.0 }).collect(),
+            calendar: self.calendar.map_or(Vec::new(), |_| of(calendar, calendar + 3)),
             middle: self.calendar.unwrap_or(0.0),
             dispersion: self.dispersion.clone(),
             ..Drawn::default()
         }
+    }
+
+    fn equations(&self, sales: &Sales, numbers: &[f64], groups: &[Vec<usize>]) -> Option<Vec<Equation>> {
+        let count = self.each();
+        let one = |k: usize| {
+            let (level, effects) = &self.products[k];
+            let mut total = vec![vec![0.0; count]; count];
+            let (mut scores, mut information, mut luck) = (Vec::new(), Vec::new(), vec![vec![0.0; count]; count]);
+            for group in groups {
+                let (mut score, mut own) = (vec![0.0; count], vec![vec![0.0; count]; count]);
+                for t in group.iter().filter(|t| sales.present(**t, k)) {
+                    let columns = self.columns(Week::of(sales, numbers, *t), k);
+                    let x: Vec<f64> =
+                        [1.0].into_iter().chain(columns.iter().zip(&self.means[k]).map(|(c, m)| c - m)).collect();
+                    let moved: f64 = effects.iter().zip(&x[1..]).map(|(b, x)| b * x).sum();
+                    let units = sales.units[*t][k].max(FEWEST);
+                    let residual = (units / sales.customers[*t]).ln() - level - moved;
+                    for i in 0..count {
+                        score[i] += x[i] * residual;
+                        own[i].iter_mut().zip(&x).for_each(|(o, z)| *o += x[i] * z);
+                        luck[i].iter_mut().zip(&x).for_each(|(o, z)| *o += x[i] * z / units);
+                    }
+                }
+                total.iter_mut().flatten().zip(own.iter().flatten()).for_each(|(a, b)| *a += b);
+                scores.push(score);
+                information.push(own);
+            }
+            let mut pull = vec![0.0; count];
+            for (i, (penalty, effect)) in self.penalties[k].iter().zip(effects).enumerate() {
+                total[i + 1][i + 1] += penalty;
+                pull[i + 1] = penalty * effect;
+            }
+            Some(Equation { bread: checks::inverse(&total).ok()?, scores, information, luck, pull })
+        };
+        (0..self.products.len()).map(one).collect()
+    }
+
+    fn elasticity(&self, _: &Sales, k: usize, j: usize) -> (usize, f64) {
+        (k * self.each() + 1 + j, 1.0)
+    }
+
+    fn coefficient(&self, index: usize) -> f64 {
+        let (k, i) = (index / self.each(), index % self.each());
+        let (level, effects) = &self.products[k];
+        if i == 0 { *level } else { effects[i - 1] }
+    }
+
+    fn shifted(&self, by: &[f64], sales: &Sales, numbers: &[f64], weeks: usize) -> Box<dyn Model> {
+        let mut model = Self { smearing: Vec::new(), dispersion: Vec::new(), ..self.clone() };
+        for ((level, effects), by) in model.products.iter_mut().zip(by.chunks(self.each())) {
+            *level += by[0];
+            effects.iter_mut().zip(&by[1..]).for_each(|(effect, by)| *effect += by);
+        }
+        model.mean_units(sales, numbers, weeks);
+        Box::new(model)
     }
 }

@@ -26,11 +26,11 @@ pub fn market(weeks: usize, effects: &[f64], noise: f64, seed: u64) -> Sales {
 #[test]
 fn both_routes_to_a_logit_agree() {
     let sales = market(60, &[1.0, 1.5, 0.7], 0.3, 1);
-    let (numbers, weights) = (vec![0.0; 60], vec![1.0; 60]);
+    let numbers = vec![0.0; 60];
     for method in [Method::Likelihood, Method::LeastSquares] {
         for effect in [PriceEffect::Common, PriceEffect::ByProduct] {
             let wanted = fit(&sales, method, effect).unwrap();
-            let own = Logit::new(&sales, &numbers, &weights, effect, false).fit(&sales, &numbers, &weights, method);
+            let own = Logit::new(&sales, &numbers, 60, effect, false).fit(&sales, &numbers, 60, method);
             let own = own.unwrap().coefficients();
             for k in 0..3 {
                 assert!((own.intercepts[k] - wanted.intercepts[k].value).abs() < 1e-5, "{method:?} {own:?}");
@@ -124,4 +124,25 @@ fn log_log_coefficients_sell_what_was_sold() {
     }
     // e^(0.5 z) has a variance of e^0.25 − 1 beside its squared mean.
     assert!((found.dispersion[0] - (0.25f64.exp() - 1.0)).abs() < 0.12, "{found:?}");
+}
+
+/// In short tables of products that are alike, pooled effects are nearer to the truth; in long ones of products that are not,
+/// each keeps its own.
+#[test]
+fn pooled_effects_are_nearer_where_data_are_few() {
+    let off = |truth: &[f64], weeks: usize, effect: PriceEffect| -> f64 {
+        let form = Form::Logit(Method::LeastSquares, effect);
+        let table = |seed: u64| {
+            let sales = market(weeks, truth, 0.5, 300 + seed);
+            let found = form.fit(&sales, &vec![0.0; weeks], weeks, false).unwrap().coefficients().price_effects;
+            found.iter().zip(truth).map(|(b, wanted)| (b - wanted).powi(2)).sum::<f64>()
+        };
+        (0..40).map(table).sum()
+    };
+    let alike = [0.9, 1.0, 1.1, 1.0, 1.2];
+    let [own, pooled] = [PriceEffect::ByProduct, PriceEffect::Pooled].map(|effect| off(&alike, 15, effect));
+    assert!(pooled < 0.5 * own, "{pooled} {own}");
+    let apart = [0.3, 2.0, 1.0];
+    let [own, pooled] = [PriceEffect::ByProduct, PriceEffect::Pooled].map(|effect| off(&apart, 200, effect));
+    assert!((pooled / own - 1.0).abs() < 0.1, "{pooled} {own}");
 }

@@ -28,6 +28,16 @@ impl Retail {
         [0, 1].map(|i| ends.iter().map(|end| end[i]).collect())
     }
 
+    /// The prices that rules allow each product in a state's week, whatever was charged before; an empty list where they are
+    /// too many to be listed. None without rules.
+    pub(super) fn menus(&self, state: &State) -> Option<Vec<Vec<f64>>> {
+        let rules = self.rules.as_ref()?;
+        let (row, carried) = (state.week as usize, self.carry.as_ref().zip(state.carried.as_ref()));
+        let mut now = Vec::new();
+        self.now(row, carried, &[], &[], &mut now);
+        Some(now.iter().enumerate().map(|(k, now)| rules.menu(self.number(row), k, now)).collect())
+    }
+
     /// The calendar's week of a row.
     fn number(&self, row: usize) -> usize {
         self.settings.week_numbers.get(row).map_or(row, |week| *week as usize)

@@ -50,6 +50,17 @@ impl Form {
         }
     }
 
+    /// What no prices on menus (an empty one has all within bounds) can exceed a customer.
+    pub fn bound_among(&self, week: Week<'_>, low: &[f64], high: &[f64], menus: &[Vec<f64>]) -> f64 {
+        match self {
+            Self::Logit(demand) => demand.best_among(week, low, high, menus),
+            Self::LogLog(demand) => {
+                let found = demand.best_among(week, low, high, menus);
+                demand.bound_among(week, low, high, menus, &found)
+            }
+        }
+    }
+
     /// What no prices within bounds can exceed a customer, given the best ones found.
     pub fn bound(&self, week: Week<'_>, low: &[f64], high: &[f64], found: &[f64]) -> f64 {
         match self {

@@ -454,3 +454,24 @@ fn rules_are_obeyed_by_all_who_set_prices() {
         "{why}"
     );
 }
+
+/// Under a ladder the bound is the best of all its prices, week by week; of either form.
+#[test]
+fn the_bound_under_a_ladder_is_the_best_of_it() {
+    use crate::pricing::rules::RuleSettings;
+    let ladders = vec![vec![0.9, 1.2, 1.6], vec![1.0, 1.4, 1.9], vec![1.1, 1.5, 2.2]];
+    let rules = Some(RuleSettings { ladders: ladders.clone(), ..RuleSettings::default() });
+    for plain in [log_log(), RetailSettings::default()] {
+        let free = shop(RetailSettings { sales: Sales::Expected, ..plain });
+        let ruled = shop(RetailSettings { rules: rules.clone(), ..free.settings.clone() });
+        let mut wanted = 0.0;
+        for (row, week) in free.all().enumerate() {
+            let all = (0..27).map(|i| [ladders[0][i % 3], ladders[1][i / 3 % 3], ladders[2][i / 9]]);
+            let best = all.map(|prices| free.demand.form.profit(free.week(row, &free.demand), &prices));
+            wanted += week.customers * best.fold(f64::NEG_INFINITY, f64::max);
+        }
+        let bound = ruled.bound().unwrap();
+        assert!((bound / wanted - 1.0).abs() < 1e-9, "{bound} {wanted}");
+        assert!(bound < 0.999 * free.bound().unwrap() && ruled.optimum().is_none());
+    }
+}

@@ -249,3 +249,27 @@ fn contradictions_are_refused_by_name() {
         assert!(issues.iter().any(|issue| issue.to_string().contains(part)), "{part}: {issues:?}");
     }
 }
+
+/// What is listed of a product is what its own rules allow.
+#[test]
+fn menus_list_what_is_allowed() {
+    let menu = |set: RuleSettings, now: Now| Rules::new(&names(1), set).unwrap().menu(0, 0, &now);
+    let now = Now { range: [1.0, 3.0], ..free(1)[0] };
+    let endings = RuleSettings { endings: vec![0.95, 0.99], ceilings: vec![2.97], ..RuleSettings::default() };
+    let close = |found: Vec<f64>, wanted: &[f64]| {
+        assert!(
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-9),
+            "{found:?}"
+        );
+    };
+    close(menu(endings.clone(), now), &[1.95, 1.99, 2.95]);
+    let ladder = RuleSettings { ladders: vec![vec![2.5, 1.5, 0.5, 4.0]], ..RuleSettings::default() };
+    close(menu(ladder.clone(), now), &[1.5, 2.5]);
+    close(menu(RuleSettings { min_margin: Some(0.75), ..ladder.clone() }, now), &[2.5]);
+    close(menu(ladder.clone(), Now { held: true, range: [1.7, 1.7], ..now }), &[1.7]);
+    close(menu(RuleSettings { stop: true, ..ladder }, Now { charged: Some(2.2), ..now }), &[2.2]);
+    close(menu(RuleSettings::default(), now), &[]);
+    close(menu(endings, Now { range: [1.0, 1e6], ..now }), &[1.95, 1.99, 2.95]);
+    let many = RuleSettings { endings: vec![0.95], ..RuleSettings::default() };
+    close(menu(many, Now { range: [1.0, 1e6], ..now }), &[]);
+}

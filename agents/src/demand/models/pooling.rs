@@ -1,0 +1,160 @@
+//! Effects of products' own prices, each drawn towards the mean of all as far as its own data are noisy (empirical Bayes).
+//!
+//! Estimates b_k = β_k + error of known variance, β_k = μ + spread of variance τ². τ² by moments (DerSimonian and Laird 1986),
+//! μ by its best weights, and each product's effect is its posterior mean. What else was estimated follows as if effects had
+//! been given.
+
+use super::errors::Equation;
+use super::{Drawn, Model, Week, times};
+use crate::demand::{Sales, checks};
+
+/// The common effect and what products get of it.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// μ.
+    pub mean: f64,
+    /// τ, how far products are apart.
+    pub spread: f64,
+    /// The posterior mean of each product's effect.
+    pub effects: Vec<f64>,
+    /// Its posterior standard deviation, that of μ included.
+    pub errors: Vec<f64>,
+}
+
+impl Pool {
+    /// Of effects with these standard errors, all above zero.
+    pub fn of(effects: &[f64], errors: &[f64]) -> Self {
+        let n = effects.len() as f64;
+        let weighed = |weights: &[f64]| {
+            let sum: f64 = weights.iter().sum();
+            (weights.iter().zip(effects).map(|(w, b)| w * b).sum::<f64>() / sum, sum)
+        };
+        let precise: Vec<f64> = errors.iter().map(|e| e.powi(-2)).collect();
+        let (fixed, sum) = weighed(&precise);
+        let q: f64 = precise.iter().zip(effects).map(|(w, b)| w * (b - fixed).powi(2)).sum();
+        let square: f64 = precise.iter().map(|w| w * w).sum();
+        let between = ((q - (n - 1.0)) / (sum - square / sum)).max(0.0);
+        let weights: Vec<f64> = errors.iter().map(|e| (e.powi(2) + between).recip()).collect();
+        let (mean, sum) = weighed(&weights);
+        let own = |e: f64| between / (between + e.powi(2));
+        Self {
+            mean,
+            spread: between.sqrt(),
+            effects: effects.iter().zip(errors).map(|(b, e)| mean + own(*e) * (b - mean)).collect(),
+            errors: errors.iter().map(|e| (own(*e) * e.powi(2) + (1.0 - own(*e)).powi(2) / sum).sqrt()).collect(),
+        }
+    }
+}
+
+/// A demand whose own-price effects are pooled.
+pub(super) struct Pooled {
+    own: Box<dyn Model>,
+    model: Box<dyn Model>,
+    pool: Pool,
+}
+
+impl Pooled {
+    /// Pools the effects of a demand that was fitted to the first weeks of a table. None where there is but one product, or
+    /// the table says nothing of the errors.
+    pub fn of(own: Box<dyn Model>, sales: &Sales, numbers: &[f64], weeks: usize) -> Option<Self> {
+        let n = sales.names.len();
+        let groups: Vec<Vec<usize>> = sales.clusters_within(weeks);
+        let equations = own.equations(sales, numbers, &groups)?;
+        let starts: Vec<usize> = equations
+            .iter()
+            .scan(0, |next, e| {
+                *next += e.bread.len();
+                Some(*next - e.bread.len())
+            })
+            .collect();
+        // Of each product: its equation, and its coefficient therein.
+        let place = |k: usize| {
+            let index = own.elasticity(sales, k, k).0;
+            let e = starts.iter().rposition(|start| *start <= index).unwrap_or(0);
+            (e, index - starts[e])
+        };
+        let places: Vec<(usize, usize)> = (0..n).map(place).collect();
+        let block = sales.block(groups.len());
+        let errors: Vec<f64> = places.iter().map(|(e, i)| equations[*e].error(*i, block)).collect();
+        if n < 2 || errors.iter().any(|e| !(e.is_finite() && *e > 0.0)) {
+            return None;
+        }
+        let effects: Vec<f64> = places.iter().map(|(e, i)| own.coefficient(starts[*e] + i)).collect();
+        let pool = Pool::of(&effects, &errors);
+        let mut by = Vec::new();
+        for (e, equation) in equations.iter().enumerate() {
+            let given: Vec<(usize, f64)> =
+                (0..n).filter(|k| places[*k].0 == e).map(|k| (places[k].1, pool.effects[k] - effects[k])).collect();
+            by.extend(followed(equation, &given)?);
+        }
+        let model = own.shifted(&by, sales, numbers, weeks);
+        Some(Self { own, model, pool })
+    }
+}
+
+/// By how much all coefficients of an equation move where some are moved by so much: the others to the best of what is left.
+fn followed(equation: &Equation, given: &[(usize, f64)]) -> Option<Vec<f64>> {
+    // The rows of the inverse that belong to those moved tell how the others go with them.
+    let among: Vec<Vec<f64>> =
+        given.iter().map(|(i, _)| given.iter().map(|(j, _)| equation.bread[*i][*j]).collect()).collect();
+    let pulls = times(&checks::inverse(&among).ok()?, &given.iter().map(|(_, by)| *by).collect::<Vec<_>>());
+    let moved = |row: &Vec<f64>| given.iter().zip(&pulls).map(|((j, _), pull)| row[*j] * pull).sum();
+    Some(equation.bread.iter().map(moved).collect())
+}
+
+impl Model for Pooled {
+    fn expected(&self, week: Week<'_>) -> Vec<f64> {
+        self.model.expected(week)
+    }
+
+    fn effects(&self) -> usize {
+        self.model.effects()
+    }
+
+    fn moved(&self, by: &[f64]) -> Drawn {
+        self.model.moved(by)
+    }
+
+    fn shifted(&self, by: &[f64], sales: &Sales, numbers: &[f64], weeks: usize) -> Box<dyn Model> {
+        self.model.shifted(by, sales, numbers, weeks)
+    }
+
+    fn equations(&self, sales: &Sales, numbers: &[f64], groups: &[Vec<usize>]) -> Option<Vec<Equation>> {
+        self.own.equations(sales, numbers, groups)
+    }
+
+    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> (usize, f64) {
+        self.model.elasticity(sales, k, j)
+    }
+
+    fn coefficient(&self, index: usize) -> f64 {
+        self.model.coefficient(index)
+    }
+
+    fn unpooled(&self) -> Option<(&dyn Model, &Pool)> {
+        Some((&*self.own, &self.pool))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The eight schools of Rubin (1981): Q is 4.7 with 7 degrees of freedom, so that τ² is 0 and all get the mean, 7.69 ± 4.07.
+    #[test]
+    fn eight_schools_are_one() {
+        let pool =
+            Pool::of(&[28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0], &[15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]);
+        assert!(pool.spread == 0.0 && (pool.mean - 7.69).abs() < 0.02, "{pool:?}");
+        assert!(pool.effects.iter().all(|b| (b - pool.mean).abs() < 1e-12));
+        assert!(pool.errors.iter().all(|e| (e - 4.07).abs() < 0.02), "{pool:?}");
+    }
+
+    /// By hand: weights 1, Q = 200, τ² = (200 − 1) / (2 − 1) = 199, so that each keeps 199 / 200 of its distance to the mean.
+    #[test]
+    fn what_is_far_apart_stays() {
+        let pool = Pool::of(&[0.0, 20.0], &[1.0, 1.0]);
+        assert!((pool.mean - 10.0).abs() < 1e-12 && (pool.spread.powi(2) - 199.0).abs() < 1e-9, "{pool:?}");
+        assert!((pool.effects[0] - 0.05).abs() < 1e-12, "{pool:?}");
+    }
+}

@@ -1,0 +1,285 @@
+//! How often 95 % intervals hold the truth in shops whose demand is known. `make test-long` prints the whole table
+//! (`cargo test --release --bin agon-torch coverage -- --include-ignored --nocapture`); fewer shops are simulated every day.
+
+use super::elasticities::Effects;
+use crate::lift::{CHARGED, Lift, Shop};
+use agon_agents::demand::forecast;
+use agon_agents::demand::models::{self, Drawn, Form};
+use agon_agents::demand::{Method, PriceEffect, Sales};
+use agon_agents::evaluate::evaluate;
+use agon_core::policy::{self, Actor, Observed};
+use agon_core::rng::{Rng, Stream};
+use agon_core::{ActionsMut, Entry, VecEnv};
+use agon_envs::pricing::{log_log, logit};
+use serde_json::{Map, Value, json};
+
+const LEAST_SQUARES: Form = Form::Logit(Method::LeastSquares, PriceEffect::ByProduct);
+const LIKELIHOOD: Form = Form::Logit(Method::Likelihood, PriceEffect::ByProduct);
+const WEEKS: [usize; 4] = [8, 15, 30, 120];
+/// In so many of the shops the lift is looked at, too: each takes a policy under every drawn demand.
+const LIFTS: u64 = 300;
+const CUSTOMERS: f64 = 20_000.0;
+/// The lift is that over the first weeks of a table: all are alike but for the prices charged.
+const COMPARED: usize = 8;
+
+/// The form of a shop's true demand.
+#[derive(Clone, Copy, PartialEq)]
+enum Truth {
+    Logit,
+    LogLog,
+}
+
+/// A shop of so many products.
+#[derive(Clone, Copy)]
+struct World {
+    truth: Truth,
+    products: usize,
+}
+
+impl World {
+    fn price_effect(self, k: usize) -> f64 {
+        [1.0, 1.8][k % 2]
+    }
+
+    fn elasticity(self, k: usize, j: usize) -> f64 {
+        let cross = if self.products == 2 { [0.4, 0.3][k % 2] } else { 0.1 * (k as f64 - j as f64).cos() };
+        if k == j { [-2.5, -1.8][k % 2] } else { cross }
+    }
+
+    fn usual(self, k: usize) -> f64 {
+        [2.0, 2.3][k % 2]
+    }
+
+    fn costs(self) -> Vec<f64> {
+        (0..self.products).map(|k| [1.2, 1.3][k % 2]).collect()
+    }
+
+    fn market(self) -> Drawn {
+        let all = 0..self.products;
+        let plain = Drawn { display_effects: vec![0.0; self.products], ..Drawn::default() };
+        match self.truth {
+            Truth::Logit => Drawn {
+                intercepts: vec![1.0; self.products],
+                price_effects: all.map(|k| self.price_effect(k)).collect(),
+                ..plain
+            },
+            Truth::LogLog => {
+                let usual = |k: usize| all.clone().map(|j| self.elasticity(k, j) * self.usual(j).ln()).sum::<f64>();
+                let level = -2.0 - (0.5 * self.products as f64).ln();
+                Drawn {
+                    intercepts: all.clone().map(|k| level - usual(k)).collect(),
+                    elasticities: all.clone().map(|k| all.clone().map(|j| self.elasticity(k, j)).collect()).collect(),
+                    ..plain
+                }
+            }
+        }
+    }
+
+    /// Weeks of sales: shocks to demand of 30 %, prices up to a quarter around the usual ones, one after the other at random.
+    fn sales(self, weeks: usize, seed: u64) -> Sales {
+        let mut rng = Rng::new(seed, Stream::Env, 0);
+        let n = self.products;
+        let mut sales = Sales { names: (0..n).map(|k| format!("p{k}")).collect(), ..Sales::default() };
+        let market = self.market();
+        for _ in 0..weeks {
+            let prices: Vec<f64> = (0..n).map(|k| self.usual(k) * rng.range(0.75, 1.25)).collect();
+            let shock: Vec<f64> = (0..n).map(|_| 0.3 * rng.normal()).collect();
+            let moved = |k: usize| match self.truth {
+                Truth::Logit => -self.price_effect(k) * prices[k],
+                Truth::LogLog => (0..n).map(|j| self.elasticity(k, j) * prices[j].ln()).sum(),
+            };
+            let weights: Vec<f64> = (0..n).map(|k| (market.intercepts[k] + moved(k) + shock[k]).exp()).collect();
+            let rest = if self.truth == Truth::Logit { 1.0 + weights.iter().sum::<f64>() } else { 1.0 };
+            // Who decides one by one varies by the root of the mean.
+            let mut units: Vec<f64> = Vec::new();
+            for weight in &weights {
+                let mean = CUSTOMERS * weight / rest;
+                units.push((mean + mean.sqrt() * rng.normal()).round().max(1.0));
+            }
+            // Log-log demand knows no end; customers do.
+            let many = units.iter().sum::<f64>() / (0.95 * CUSTOMERS);
+            units.iter_mut().for_each(|u| *u /= many.max(1.0));
+            sales.units.push(units);
+            sales.prices.push(prices);
+            sales.displays.push(vec![0.0; n]);
+            sales.customers.push(CUSTOMERS);
+        }
+        sales
+    }
+}
+
+/// The settings of a market that has this demand, and those drawn.
+fn settings(world: World, sales: &Sales, demand: &Drawn, draws: &[Drawn]) -> Map<String, Value> {
+    let end = |pick: fn(f64, f64) -> f64| -> Vec<f64> {
+        (0..world.products).map(|k| sales.prices.iter().map(|week| week[k]).reduce(pick).unwrap_or(0.0)).collect()
+    };
+    let column = |of: fn(&Drawn) -> Vec<f64>| draws.iter().map(of).collect::<Vec<_>>();
+    let logit = demand.elasticities.is_empty();
+    let mut all = json!({
+        "names": sales.names, "demand": if logit { "logit" } else { "log-log" },
+        "intercepts": demand.intercepts, "display_effects": demand.display_effects,
+        "costs": vec![world.costs(); COMPARED], "displays": &sales.displays[..COMPARED],
+        "customers": &sales.customers[..COMPARED], "charged": &sales.prices[..COMPARED],
+        "low": end(f64::min), "high": end(f64::max), "sales": "expected",
+        "drawn_intercepts": column(|d| d.intercepts.clone()),
+        "drawn_display_effects": column(|d| d.display_effects.clone()),
+    });
+    if logit {
+        all["price_effects"] = json!(demand.price_effects);
+        all["drawn_price_effects"] = json!(column(|d| d.price_effects.clone()));
+    } else {
+        all["elasticities"] = json!(demand.elasticities);
+        all["drawn_elasticities"] = json!(column(|d| d.elasticities.concat()));
+    }
+    all.as_object().cloned().unwrap_or_default()
+}
+
+/// The same prices in every week.
+struct Prices(Vec<f64>);
+
+impl Actor for Prices {
+    fn act(&mut self, _: &dyn VecEnv, _: Observed<'_>, mut actions: ActionsMut<'_>) {
+        self.0.iter().enumerate().for_each(|(k, price)| actions.set(k, *price));
+    }
+
+    fn name(&self) -> String {
+        "the best prices".into()
+    }
+}
+
+/// The best prices by a demand: every week is alike.
+fn best(world: World, demand: &Drawn, settings: &Map<String, Value>) -> Prices {
+    let list = |key: &str| -> Vec<f64> { serde_json::from_value(settings[key].clone()).unwrap() };
+    let (low, high, mut prices) = (list("low"), list("high"), vec![0.0; world.products]);
+    let (costs, displays) = (world.costs(), vec![0.0; world.products]);
+    let week = logit::Week { costs: &costs, displays: &displays, customers: CUSTOMERS, outside: 1.0, added: &[] };
+    let (intercepts, display_effects) = (demand.intercepts.clone(), demand.display_effects.clone());
+    if demand.elasticities.is_empty() {
+        let price_effects = demand.price_effects.clone();
+        logit::Logit { intercepts, price_effects, display_effects }.optimum(week, &low, &high, &mut prices);
+    } else {
+        let elasticities = demand.elasticities.clone();
+        log_log::LogLog { intercepts, elasticities, display_effects }.optimum(week, &low, &high, &mut prices);
+    }
+    Prices(prices)
+}
+
+/// The shares of shops in which intervals of own effects, of cross effects and of the lift hold the truth; in how many shops
+/// demand could not be fitted with price effects above zero.
+struct Covered {
+    own: f64,
+    cross: f64,
+    lift: Option<f64>,
+    refused: usize,
+}
+
+/// The form that forecasts best, with price effects above zero: what a market is made of.
+fn chosen(sales: &Sales, numbers: &[f64]) -> Option<Form> {
+    let fits = |form: &Form| {
+        let fit = form.fit(sales, numbers, numbers.len(), false);
+        fit.is_some_and(|model| model.coefficients().price_effects.iter().all(|b| *b > 0.0))
+    };
+    forecast::compare(sales, &[])?.models().map(|(form, _)| form).find(fits)
+}
+
+/// Of the form given, or else of the one that forecasts best.
+fn covered(world: World, form: Option<Form>, weeks: usize, shops: u64, draws: usize) -> Covered {
+    let (mut own, mut cross, mut fitted, mut lift, mut lifted) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    let holds = |ends: [f64; 2], x: f64| f64::from(u8::from(ends[0] <= x && x <= ends[1]));
+    let numbers: Vec<f64> = (0..weeks).map(|t| t as f64).collect();
+    let retail: Entry = agon_envs::registry().into_iter().find(|entry| entry.id == "pricing/retail").unwrap();
+    for shop in 0..shops {
+        let sales = world.sales(weeks, 5000 + shop);
+        let Some(form) = form.or_else(|| chosen(&sales, &numbers)) else { continue };
+        let Some(model) = form.fit(&sales, &numbers, weeks, false) else { continue };
+        let Some(effects) = Effects::of(&*model, &sales, &numbers) else { continue };
+        let demand = model.coefficients();
+        if demand.price_effects.iter().any(|b| *b <= 0.0) {
+            continue;
+        }
+        fitted += 1.0;
+        let share = 1.0 / world.products as f64;
+        for k in 0..world.products {
+            let next = (k + 1) % world.products;
+            own += share
+                * match form {
+                    Form::LogLog | Form::PooledLogLog => holds(effects.own(k).ends, world.elasticity(k, k)),
+                    Form::Logit(..) => holds(effects.price_effects[k].ends, world.price_effect(k)),
+                };
+            cross += share * holds(effects.elasticities[k][next].ends, world.elasticity(k, next));
+        }
+        if draws > 0 && shop < LIFTS {
+            lifted += 1.0;
+            let drawn = models::draws(&sales, &numbers, (form, false), draws, shop);
+            let known = settings(world, &sales, &demand, &drawn);
+            let mut who = best(world, &demand, &known);
+            let told = Shop { env: &retail, settings: &known, stopped: &|| false };
+            let found = Lift::in_shop(&told, &mut who, 1, &mut |_| {}).unwrap().unwrap();
+            let mut env = retail.build(&settings(world, &sales, &world.market(), &[]), 1, 1).unwrap();
+            let mut charged = policy::by_name(&*env, CHARGED, 1).unwrap();
+            let theirs = evaluate(&mut *env, &mut *charged, 1, 0, &mut |_| {}).returns[0];
+            let own = evaluate(&mut *env, &mut who, 1, 0, &mut |_| {}).returns[0];
+            lift += holds(found.interval, own / theirs - 1.0);
+        }
+    }
+    Covered {
+        own: own / fitted,
+        cross: cross / fitted,
+        lift: (draws > 0).then_some(lift / lifted),
+        refused: shops as usize - fitted as usize,
+    }
+}
+
+fn line(world: World, form: Option<Form>, weeks: usize, found: &Covered) -> String {
+    let name = |log_log: bool| if log_log { "log-log" } else { "logit" };
+    let percent = |x: f64| format!("{:5.1} %", 100.0 * x);
+    let fitted = form.map_or("what forecasts best".into(), |form| forecast::name(form, false));
+    let right = form.is_some_and(|form| (world.truth == Truth::LogLog) == form.is_log_log());
+    let own = if right { percent(found.own) } else { "-".into() };
+    let cross = if form == Some(Form::LogLog) && right { percent(found.cross) } else { "-".into() };
+    let lift = found.lift.map_or("-".into(), percent);
+    format!(
+        "{weeks:>4} weeks  {} products  {:<8} {fitted:<32} {own:>8} {cross:>8} {lift:>8} {:>8}",
+        world.products,
+        name(world.truth == Truth::LogLog),
+        found.refused
+    )
+}
+
+/// Every day: so few shops that only gross errors show, which is what errors by the normal distribution were.
+#[test]
+fn intervals_of_eight_and_thirty_weeks_hold_the_truth() {
+    for (truth, form) in [(Truth::Logit, LEAST_SQUARES), (Truth::Logit, LIKELIHOOD), (Truth::LogLog, Form::LogLog)] {
+        let world = World { truth, products: 2 };
+        for weeks in [8, 30] {
+            let found = covered(world, Some(form), weeks, 300, 0);
+            assert!((0.925..0.985).contains(&found.own), "{}", line(world, Some(form), weeks, &found));
+        }
+        let found = covered(world, Some(form), 15, 30, 60);
+        assert!(found.lift.unwrap() >= 0.85, "{}", line(world, Some(form), 15, &found));
+    }
+}
+
+#[test]
+#[ignore = "minutes: make test-long"]
+fn coverage_over_many_shops() {
+    println!("     table              demand   fitted                                own    cross     lift  refused");
+    let two = WEEKS.map(|weeks| (2, weeks));
+    for (products, weeks) in two.into_iter().chain([(7, 60), (7, 120)]) {
+        for truth in [Truth::Logit, Truth::LogLog] {
+            let world = World { truth, products };
+            for form in [Some(LEAST_SQUARES), Some(LIKELIHOOD), Some(Form::LogLog), None] {
+                let shops = if form.is_some() { 1000 } else { LIFTS };
+                let found = covered(world, form, weeks, shops, 200);
+                println!("{}", line(world, form, weeks, &found));
+                if form.is_some_and(|form| (truth == Truth::LogLog) == form.is_log_log()) {
+                    // The promise, and two standard errors of so many shops.
+                    let promised = 0.93 - 0.014..0.97 + 0.011;
+                    assert!(promised.contains(&found.own), "outside");
+                    assert!(form != Some(Form::LogLog) || promised.contains(&found.cross), "outside");
+                    assert!(found.lift.unwrap() >= 0.93 - 0.029, "outside");
+                }
+            }
+        }
+    }
+}
