@@ -215,7 +215,7 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
 
 impl Comparison {
     /// What was fitted, and whether with trend and season, the best forecast first; pooled effects only where they are
-    /// better by more than a little ([`POOLED`]), as they are where a product's own data are noisy.
+    /// better by more than a little (`POOLED`), as they are where a product's own data are noisy.
     pub fn models(&self) -> impl Iterator<Item = (Form, bool)> {
         let mut all: Vec<(Form, bool, f64)> =
             self.rows.iter().filter_map(|row| Some((row.form?, row.calendar, row.wape))).collect();
