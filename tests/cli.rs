@@ -128,6 +128,11 @@ fn every_scenario_is_understood_whole() {
     let file = |name| root().join("scenarios").join(format!("{name}.toml")).to_string_lossy().into_owned();
     let all: Vec<String> = agon::embedded::names().map(file).collect();
     assert!(all.len() >= 6);
+    // A world model learns from recorded episodes, and an agent trains in what it learned.
+    let recorded = ["--episodes", "12", "--record", "runs/random/pendulum"];
+    ok(dir.path(), &[&["eval", "random", "--scenario", "classic/pendulum"], &recorded[..]].concat());
+    let world = ["--set", "train.steps=3", "--ui", "plain", "--out", "runs/model/pendulum-world/001"];
+    ok(dir.path(), &[&["train", "model/pendulum-world"], &world[..]].concat());
     for file in all {
         if std::fs::read_to_string(&file).unwrap().contains("[model]") {
             let out = dir.path().join("model").to_string_lossy().into_owned();
