@@ -4,8 +4,8 @@ use crate::demonstrations;
 use crate::duel;
 use crate::eval::{Candidate, Counted, Scores, save_episodes};
 use crate::market::elasticities;
-use crate::plan::{Plan, TrainSettings};
-use crate::task::{Task, Verdict};
+use crate::plan::Plan;
+use crate::task::{Common, Task, Verdict};
 use agon::run::Run;
 use agon::{Failure, Outcome};
 use agon_agents::Device;
@@ -14,9 +14,7 @@ use agon_agents::train::{Part, Training};
 use agon_core::Metric;
 use agon_core::event::Chart;
 use agon_core::metric::Goal;
-use serde_json::{Map, Value, json};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use serde_json::{Value, json};
 
 /// A mean return as the metric that it is.
 fn mean_return(mean: f64, ci95: Option<f64>, episodes: usize) -> Metric {
@@ -31,32 +29,12 @@ fn mean_return(mean: f64, ci95: Option<f64>, episodes: usize) -> Metric {
 }
 
 impl Task for Plan {
-    fn name(&self) -> &str {
-        &self.name
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    fn train(&self) -> &TrainSettings {
-        &self.train
-    }
-
-    fn evaluated_every(&self) -> Option<u64> {
-        self.eval.every
-    }
-
-    fn stop_at(&self) -> Option<f64> {
-        self.eval.stop_at
-    }
-
-    fn resolved(&self) -> &str {
-        &self.resolved
-    }
-
-    fn heed(&mut self, stop: &Arc<AtomicBool>) {
-        self.stop = stop.clone();
-    }
-
-    fn learner(&self) -> (&'static str, &Map<String, Value>) {
-        (self.agent.kind, &self.agent_settings)
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
     }
 
     fn device(&self, asked: Device) -> Device {
@@ -112,7 +90,7 @@ impl Task for Plan {
         let mut candidate = Candidate::of(self, training)?;
         let meetings = candidate.meet(self, eval.episodes, eval.seed, eval.record, &mut |_| {});
         // Networks that were asked one by one told this thread to work alone.
-        agon_agents::set_threads(self.train.threads);
+        agon_agents::set_threads(self.common.train.threads);
         let meetings = match meetings {
             Err(Failure::Interrupted(_)) => return Ok(None),
             other => other?,

@@ -1,9 +1,10 @@
 //! `agon agents`: what there is to learn with, agents and models of data; and the keys of a scenario that belong to neither agent nor environment.
 
 use crate::data_task::DataEvalSettings;
-use crate::plan::{EvalSettings, TrainSettings};
+use crate::plan::EvalSettings;
 use crate::sales::FitSettings;
 use crate::table_task::{ReportSettings, TableEvalSettings};
+use crate::task::TrainSettings;
 use agon::Outcome;
 use agon::cli::List;
 use agon::envs::{Item, list, parameters};

@@ -2,10 +2,9 @@
 
 use crate::bandit_report::BanditReport;
 use crate::picture_files::places;
-use crate::plan::TrainSettings;
 use crate::table_file;
 use crate::table_task::TableEvalSettings;
-use crate::task::{Task, Verdict, refuse};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
@@ -16,10 +15,9 @@ use agon_agents::{AgentError, Device};
 use agon_core::Metric;
 use agon_core::event::Chart;
 use agon_core::settings::{Issue, Settings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The name of the log's copy in a run's folder.
 const COPY: &str = "data.csv";
@@ -28,15 +26,11 @@ const FIRST: &str = "bandit";
 
 /// A scenario of a log that was understood whole.
 pub struct BanditTask {
-    name: String,
+    common: Common,
     model: &'static Model,
-    model_settings: Map<String, Value>,
-    train: TrainSettings,
     eval: TableEvalSettings,
     file: PathBuf,
     data: Decisions,
-    resolved: String,
-    stop: Arc<AtomicBool>,
 }
 
 impl BanditTask {
@@ -100,24 +94,31 @@ impl BanditTask {
         let train = TrainSettings::read(&table).map_err(within("train"))?;
         let eval = TableEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
         let name = source.name(path)?;
-        let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
-        let mut whole = Map::from_iter([("name".to_owned(), name.as_str().into()), ("about".to_owned(), about)]);
         let log = LogSettings { file: COPY.into(), ..settings };
-        let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
-        of_model.extend(model_settings.clone());
+        let of_model = of_kind(model.kind, &model_settings);
         let tables = [("log", log.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
-        whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
-        let resolved =
-            toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))?;
-        let stop = Arc::default();
-        let task = Self { name, model, model_settings, train, eval, file: file.clone(), data, resolved, stop };
+        let resolved = whole(source, &name, tables.into())?;
+        let common = Common {
+            name,
+            kind: model.kind,
+            settings: model_settings,
+            train,
+            evaluated_every: eval.every,
+            stop_at: eval.stop_at,
+            resolved,
+            stop: Arc::default(),
+        };
+        let task = Self { common, model, eval, file: file.clone(), data };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Log(Box::new(self.data.clone()));
-        self.model.start(&self.model_settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
+        self.model.start(
+            &self.common.settings,
+            DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
+        )
     }
 }
 
@@ -132,32 +133,12 @@ fn find(scenario: &Path, file: &str) -> Result<PathBuf, String> {
 }
 
 impl Task for BanditTask {
-    fn name(&self) -> &str {
-        &self.name
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    fn train(&self) -> &TrainSettings {
-        &self.train
-    }
-
-    fn evaluated_every(&self) -> Option<u64> {
-        self.eval.every
-    }
-
-    fn stop_at(&self) -> Option<f64> {
-        self.eval.stop_at
-    }
-
-    fn resolved(&self) -> &str {
-        &self.resolved
-    }
-
-    fn heed(&mut self, stop: &Arc<AtomicBool>) {
-        self.stop = stop.clone();
-    }
-
-    fn learner(&self) -> (&'static str, &Map<String, Value>) {
-        (self.model.kind, &self.model_settings)
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
     }
 
     fn device(&self, _: Device) -> Device {
@@ -170,10 +151,6 @@ impl Task for BanditTask {
 
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         Ok(vec![(COPY, table_file::as_csv(&self.file)?)])
-    }
-
-    fn remarks(&self) -> Vec<String> {
-        Vec::new()
     }
 
     fn tell(&self) {
@@ -205,7 +182,7 @@ impl Task for BanditTask {
     }
 
     fn evaluate(&self, training: &dyn Training, _: &Run) -> Outcome<Option<Vec<Metric>>> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.common.stopped() {
             return Ok(None);
         }
         Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))

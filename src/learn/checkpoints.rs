@@ -74,7 +74,7 @@ pub fn acting(what: &str, plan: &Plan, device: Device) -> Outcome<(Acting, Value
     let probe = plan.build_env(1)?;
     let game = plan.game()?;
     let place = Place { spec: probe.spec(), game: game.as_ref().map(|rules| rules.game_spec()), device };
-    let found = plan.agent.inference(&plan.agent_settings, &place, &saved).map_err(|e| unfit(&folder, e))?;
+    let found = plan.agent.inference(&plan.common.settings, &place, &saved).map_err(|e| unfit(&folder, e))?;
     if let Some(found) = found {
         return Ok((Acting::Inference(found), state));
     }

@@ -2,10 +2,9 @@
 //! never saw.
 
 use crate::market;
-use crate::plan::TrainSettings;
 use crate::sales::FitSettings;
 use crate::table_file;
-use crate::task::{Task, Verdict, refuse};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
 use agon::report::model::shown;
 use agon::run::Run;
 use agon::scenario::Source;
@@ -21,7 +20,6 @@ use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 agon_core::settings! {
     /// How a model is evaluated, where there is no environment.
@@ -44,16 +42,12 @@ const COPY: &str = "data.csv";
 
 /// A scenario of data that was understood whole.
 pub struct DataTask {
-    name: String,
+    common: Common,
     model: &'static Model,
-    model_settings: Map<String, Value>,
-    train: TrainSettings,
     eval: DataEvalSettings,
     data: PathBuf,
     sales: Sales,
     lines: Vec<String>,
-    resolved: String,
-    stop: Arc<AtomicBool>,
 }
 
 impl DataTask {
@@ -99,18 +93,23 @@ impl DataTask {
         }
         let task = Self {
             lines,
-            resolved: resolve(source, &name, model, &model_settings, &train, &eval, &fit)?,
-            name,
+            common: Common {
+                resolved: resolve(source, &name, model, &model_settings, &train, &eval, &fit)?,
+                name,
+                kind: model.kind,
+                settings: model_settings,
+                train,
+                evaluated_every: eval.every,
+                stop_at: eval.stop_at,
+                stop: Arc::default(),
+            },
             model,
-            model_settings,
-            train,
             eval,
             data,
             sales: table.sales,
-            stop: Arc::default(),
         };
         let start = task.start_with();
-        task.model.start(&task.model_settings, start).map_err(|error| match error {
+        task.model.start(&task.common.settings, start).map_err(|error| match error {
             AgentError::Settings(issues) => within("eval")(issues),
             AgentError::Data(why) => Failure::Input(format!("{}: {why}", task.data.display())),
             other => Failure::Input(other.to_string()),
@@ -120,7 +119,7 @@ impl DataTask {
 
     fn start_with(&self) -> DataStart {
         let data = Data::Sales(Box::new(self.sales.clone()), [self.eval.validation, self.eval.test]);
-        DataStart { data, steps: self.train.steps, seed: self.train.seed }
+        DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed }
     }
 
     /// What was found of the test part by whatever was learned.
@@ -139,43 +138,19 @@ fn resolve(
     eval: &DataEvalSettings,
     fit: &FitSettings,
 ) -> Outcome<String> {
-    let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
-    let mut whole = Map::from_iter([("name".to_owned(), name.into()), ("about".to_owned(), about)]);
     let fit = FitSettings { data: COPY.into(), ..fit.clone() };
-    let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
-    of_model.extend(settings.clone());
+    let of_model = of_kind(model.kind, settings);
     let tables = [("fit", fit.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
-    whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
-    toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))
+    whole(source, name, tables.into())
 }
 
 impl Task for DataTask {
-    fn name(&self) -> &str {
-        &self.name
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    fn train(&self) -> &TrainSettings {
-        &self.train
-    }
-
-    fn evaluated_every(&self) -> Option<u64> {
-        self.eval.every
-    }
-
-    fn stop_at(&self) -> Option<f64> {
-        self.eval.stop_at
-    }
-
-    fn resolved(&self) -> &str {
-        &self.resolved
-    }
-
-    fn heed(&mut self, stop: &Arc<AtomicBool>) {
-        self.stop = stop.clone();
-    }
-
-    fn learner(&self) -> (&'static str, &Map<String, Value>) {
-        (self.model.kind, &self.model_settings)
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
     }
 
     fn provenance(&self) -> (&'static str, Value) {
@@ -186,18 +161,12 @@ impl Task for DataTask {
         Ok(vec![(COPY, table_file::as_csv(&self.data)?)])
     }
 
-    fn remarks(&self) -> Vec<String> {
-        let never = self.eval.stop_at.is_some() && self.eval.every.is_none();
-        let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
-        never.then(|| why.to_owned()).into_iter().collect()
-    }
-
     fn tell(&self) {
         self.lines.iter().for_each(|line| agon::tell!("{line}"));
     }
 
     fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
-        self.model.start(&self.model_settings, self.start_with()).map_err(|e| Failure::Input(e.to_string()))
+        self.model.start(&self.common.settings, self.start_with()).map_err(|e| Failure::Input(e.to_string()))
     }
 
     fn chart(&self, training: &dyn Training) -> Chart {
@@ -209,7 +178,7 @@ impl Task for DataTask {
     }
 
     fn evaluate(&self, training: &dyn Training, _: &Run) -> Outcome<Option<Vec<Metric>>> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.common.stopped() {
             return Ok(None);
         }
         Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))

@@ -123,7 +123,7 @@ impl<G: Game> Contender for Entered<G> {
     fn meet(&mut self, plan: &Plan, rival: &str, episodes: usize, seed: u64, record: usize) -> Outcome<Evaluation> {
         let mut opponent = by_words(&self.game, rival)?;
         for player in [&mut self.agent, &mut opponent] {
-            player.heed(&plan.stop);
+            player.heed(&plan.common.stop);
         }
         let mut games = Vec::with_capacity(episodes);
         for number in 0..episodes {
@@ -185,7 +185,7 @@ impl<G: Game> Entered<G> {
             // Whoever gives up plays on: what is counted is what the rules give.
             resignations: false,
             adjudicator: None,
-            stop: &plan.stop,
+            stop: &plan.common.stop,
         };
         let mut state = start(game);
         let played = Match::begin(game, &mut state, chance, players);

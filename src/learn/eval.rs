@@ -450,10 +450,10 @@ pub fn run(args: &cli::Eval) -> Outcome {
             let message = format!("{} was trained on {}, not on {}", args.what, trained.env.id, plan.env.id);
             return Err(Failure::Input(message));
         }
-        (plan.agent, plan.agent_settings) = (trained.agent, trained.agent_settings);
+        (plan.agent, plan.common.settings) = (trained.agent, trained.common.settings);
     }
     plan.tell_fit();
-    agon_agents::set_threads(plan.train.threads);
+    agon_agents::set_threads(plan.common.train.threads);
     let episodes = args.episodes.map_or(plan.eval.final_episodes, |e| e as usize);
     let seed = args.seed.unwrap_or(plan.eval.seed);
     let mut step = None;
@@ -462,7 +462,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
             let (acting, state) = checkpoints::acting(&args.what, &plan, device)?;
             step = state["trainer"]["step"].as_u64();
             if let Some(step) = step {
-                agon::tell!("{}: its checkpoint of step {step}, of {} to make", args.what, plan.train.steps);
+                agon::tell!("{}: its checkpoint of step {step}, of {} to make", args.what, plan.common.train.steps);
             }
             (Candidate::acting(&plan, acting)?, name)
         }

@@ -2,10 +2,9 @@
 //! `--data` does.
 
 use crate::picture_files;
-use crate::plan::TrainSettings;
 use crate::table_report::TableReport;
 use crate::table_task::TableEvalSettings;
-use crate::task::{Task, Verdict, refuse};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
 use agon::report::data;
 use agon::run::Run;
 use agon::scenario::Source;
@@ -18,10 +17,9 @@ use agon_agents::{AgentError, Device};
 use agon_core::Metric;
 use agon_core::event::Chart;
 use agon_core::settings::{Issue, Settings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The model to begin with.
 const FIRST: &str = "cnn";
@@ -30,15 +28,11 @@ const MOST_THREADS: usize = 8;
 
 /// A scenario of pictures that was understood whole.
 pub struct PictureTask {
-    name: String,
+    common: Common,
     model: &'static Model,
-    model_settings: Map<String, Value>,
-    train: TrainSettings,
     eval: TableEvalSettings,
     files: PathBuf,
     set: Arc<PictureSet>,
-    resolved: String,
-    stop: Arc<AtomicBool>,
 }
 
 impl PictureTask {
@@ -107,54 +101,41 @@ impl PictureTask {
         let name = source.name(path)?;
         // Pictures may be many: a run names them, and knows them by a sum.
         settings.files = files.display().to_string();
-        let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
-        let mut whole = Map::from_iter([("name".to_owned(), name.as_str().into()), ("about".to_owned(), about)]);
-        let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
-        of_model.extend(model_settings.clone());
+        let of_model = of_kind(model.kind, &model_settings);
         let tables =
             [("pictures", settings.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
-        whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
-        let resolved =
-            toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))?;
-        let stop = Arc::default();
-        let task = Self { name, model, model_settings, train, eval, files: files.clone(), set, resolved, stop };
+        let resolved = whole(source, &name, tables.into())?;
+        let common = Common {
+            name,
+            kind: model.kind,
+            settings: model_settings,
+            train,
+            evaluated_every: eval.every,
+            stop_at: eval.stop_at,
+            resolved,
+            stop: Arc::default(),
+        };
+        let task = Self { common, model, eval, files: files.clone(), set };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Pictures(self.set.clone());
-        self.model.start(&self.model_settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
+        self.model.start(
+            &self.common.settings,
+            DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
+        )
     }
 }
 
 impl Task for PictureTask {
-    fn name(&self) -> &str {
-        &self.name
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    fn train(&self) -> &TrainSettings {
-        &self.train
-    }
-
-    fn evaluated_every(&self) -> Option<u64> {
-        self.eval.every
-    }
-
-    fn stop_at(&self) -> Option<f64> {
-        self.eval.stop_at
-    }
-
-    fn resolved(&self) -> &str {
-        &self.resolved
-    }
-
-    fn heed(&mut self, stop: &Arc<AtomicBool>) {
-        self.stop = stop.clone();
-    }
-
-    fn learner(&self) -> (&'static str, &Map<String, Value>) {
-        (self.model.kind, &self.model_settings)
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
     }
 
     fn device(&self, _: Device) -> Device {
@@ -172,22 +153,16 @@ impl Task for PictureTask {
         Ok(vec![("data-report.json", (json + "\n").into_bytes()), ("data-report.html", html)])
     }
 
-    fn remarks(&self) -> Vec<String> {
-        let never = self.eval.stop_at.is_some() && self.eval.every.is_none();
-        let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
-        never.then(|| why.to_owned()).into_iter().collect()
-    }
-
     fn tell(&self) {
         self.set.report.lines().iter().for_each(|line| agon::tell!("{line}"));
-        let (kind, steps, threads) = (self.model.kind, self.train.steps, self.train.threads);
+        let (kind, steps, threads) = (self.model.kind, self.common.train.steps, self.common.train.threads);
         agon::tell!("  model: {kind}, {steps} passes, {threads} threads (`agon agents {kind}` lists its settings)");
         agon::tell!("the scenario, and the data report, are in the run's folder: scenario.toml, data-report.html");
     }
 
     fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
         // Sums depend on how many threads share them.
-        agon_agents::set_threads(self.train.threads);
+        agon_agents::set_threads(self.common.train.threads);
         self.training().map_err(|e| Failure::Input(e.to_string()))
     }
 
@@ -200,7 +175,7 @@ impl Task for PictureTask {
     }
 
     fn evaluate(&self, training: &dyn Training, _: &Run) -> Outcome<Option<Vec<Metric>>> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.common.stopped() {
             return Ok(None);
         }
         Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))

@@ -3,6 +3,7 @@
 use crate::demonstrations::{self, Demonstrations};
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
+use crate::task::{Common, TrainSettings};
 use agon::beside;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
@@ -11,58 +12,13 @@ use agon_agents::train::{Start, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::game::Visit;
 use agon_core::memory;
-use agon_core::settings::{Issue, Setting, Settings};
+use agon_core::settings::{Issue, Settings};
 use agon_core::{Entry, EnvError, Game, Spec, VecEnv, View};
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
-
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-
-/// How many checkpoints are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep(pub usize);
-
-impl Setting for Keep {
-    fn kind() -> String {
-        "integer or \"all\"".into()
-    }
-    fn from_value(value: &Value) -> Result<Self, String> {
-        if value == "all" {
-            return Ok(Self(usize::MAX));
-        }
-        usize::from_value(value).map(Self).map_err(|_| "must be an integer or \"all\"".into())
-    }
-    fn to_value(&self) -> Value {
-        if self.0 == usize::MAX { "all".into() } else { self.0.into() }
-    }
-    fn numbers(&self) -> Vec<f64> {
-        if self.0 == usize::MAX { Vec::new() } else { vec![self.0 as f64] }
-    }
-}
-
-agon_core::settings! {
-    /// The settings of `[train]`.
-    pub struct TrainSettings {
-        /// Environment steps.
-        steps: u64 = 100_000, in [1.0, 1e15];
-        /// Environments in the batch.
-        envs: usize = 8, in [1.0, 1e6];
-        /// The seed of the run.
-        seed: u64 = 1, in [0.0, 9e18];
-        /// Several seeds instead: `agon train` makes a run of each, side by side.
-        seeds: Option<Vec<u64>> = None, in [0.0, 9e18];
-        /// Threads of one tensor operation.
-        threads: usize = 1, in [1.0, 1024.0];
-        /// Threads of the environments.
-        env_threads: usize = 1, in [1.0, 1024.0];
-        /// Steps between checkpoints; a tenth of `steps` if left out.
-        save_every: Option<u64> = None, in [1.0, 1e15];
-        /// The number of newest checkpoints kept beside the best one; or "all".
-        keep: Keep = Keep(3), in [1.0, 1e15];
-    }
-}
 
 agon_core::settings! {
     /// How it is evaluated.
@@ -92,21 +48,15 @@ agon_core::settings! {
 
 /// Everything a run needs to know.
 pub struct Plan {
-    pub name: String,
+    pub common: Common,
     pub env: Entry,
     pub env_settings: Map<String, Value>,
     /// The same where the agent is evaluated: `[eval.env]` changes what it names.
     pub eval_env_settings: Map<String, Value>,
     pub agent: &'static registry::Entry,
-    pub agent_settings: Map<String, Value>,
-    pub train: TrainSettings,
     pub eval: EvalSettings,
     /// What was fitted, if the scenario has a `[fit]`.
     pub report: Option<Report>,
-    /// The scenario with every default filled in and the fit's results in place of the fit.
-    pub resolved: String,
-    /// Set once a stop is requested: evaluations end early then.
-    pub stop: Arc<AtomicBool>,
     /// Where the scenario's file is: recorded episodes are looked for there first.
     folder: PathBuf,
     demonstrations: OnceLock<Demonstrations>,
@@ -190,19 +140,24 @@ impl Plan {
         )?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let plan = Self {
-            stop: Arc::default(),
             folder,
             demonstrations: OnceLock::new(),
-            name,
+            common: Common {
+                name,
+                kind: agent.kind,
+                settings: agent_settings,
+                train,
+                evaluated_every: eval.every,
+                stop_at: eval.stop_at,
+                resolved,
+                stop: Arc::default(),
+            },
             env,
             env_settings,
             eval_env_settings,
             agent,
-            agent_settings,
-            train,
             eval,
             report,
-            resolved,
         };
         // Settings that only fail together fail here, with their place.
         let here = |e: EnvError| match e {
@@ -230,7 +185,7 @@ impl Plan {
         }
         let game = plan.game()?;
         let start = plan.start_with(probe, game.as_deref(), Device::Cpu);
-        plan.agent.check(&plan.agent_settings, start, plan.train.envs).map_err(|e| agent_failure(source, e))?;
+        plan.agent.check(&plan.common.settings, start, plan.common.train.envs).map_err(|e| agent_failure(source, e))?;
         Ok(plan)
     }
 
@@ -242,8 +197,9 @@ impl Plan {
         let state = probe.save(0, View::Now).to_string().len() as f64;
         let row = (8 * spec.obs_len() + 4 * spec.action.len() + spec.action.mask_len() + 50) as f64;
         let rows = |envs: usize| envs as f64 * spec.agents as f64 * row;
-        let envs = self.train.envs as f64;
-        let (played, saved) = (envs * (2.0 * state + 200.0) + rows(self.train.envs), envs * (8.0 * state + 1500.0));
+        let envs = self.common.train.envs as f64;
+        let (played, saved) =
+            (envs * (2.0 * state + 200.0) + rows(self.common.train.envs), envs * (8.0 * state + 1500.0));
         let refuse = |section, key: &str, bytes: f64, what: &str| match memory::refusal(bytes, what) {
             Some(why) => Err((section, Issue::value(key, why))),
             None => Ok(()),
@@ -260,13 +216,13 @@ impl Plan {
 
     /// Whether somebody asked it to stop.
     pub fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.common.stop.load(Ordering::Relaxed)
     }
 
     /// What is odd about it, though it can be done: more steps than were asked for, nothing that is learned.
     pub fn remarks(&self) -> Vec<String> {
-        let TrainSettings { steps, envs, save_every, .. } = self.train;
-        let number = |key: &str| self.agent_settings.get(key).and_then(Value::as_u64);
+        let TrainSettings { steps, envs, save_every, .. } = self.common.train;
+        let number = |key: &str| self.common.settings.get(key).and_then(Value::as_u64);
         let mut remarks = Vec::new();
         let on_policy = ["ppo", "a2c"].contains(&self.agent.kind);
         // Steps that are made between two moments at which it may end.
@@ -332,13 +288,13 @@ impl Plan {
 
     /// A batch of the scenario's environment.
     pub fn build_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
-        let built = self.env.build(&self.env_settings, envs, self.train.env_threads);
+        let built = self.env.build(&self.env_settings, envs, self.common.train.env_threads);
         built.map_err(|e| Failure::Input(e.to_string()))
     }
 
     /// A batch of it as the agent is evaluated in.
     pub fn eval_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
-        let built = self.env.build(&self.eval_env_settings, envs, self.train.env_threads);
+        let built = self.env.build(&self.eval_env_settings, envs, self.common.train.env_threads);
         built.map_err(|e| Failure::Input(e.to_string()))
     }
 
@@ -359,16 +315,16 @@ impl Plan {
     }
 
     fn start_with<'a>(&self, env: Box<dyn VecEnv>, game: Option<&'a dyn Rules>, device: Device) -> Start<'a> {
-        let TrainSettings { seed, steps, threads, env_threads, .. } = self.train;
+        let TrainSettings { seed, steps, threads, env_threads, .. } = self.common.train;
         Start { env, game, seed, steps, device, threads, env_threads }
     }
 
     /// The training at its beginning.
     pub fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
-        let (env, game) = (self.build_env(self.train.envs)?, self.game()?);
+        let (env, game) = (self.build_env(self.common.train.envs)?, self.game()?);
         let from = if self.agent.learns_from_episodes() { &self.demonstrations()?.episodes[..] } else { &[] };
         let start = self.start_with(env, game.as_deref(), device);
-        self.agent.start_from(&self.agent_settings, start, from).map_err(|e| Failure::Input(e.to_string()))
+        self.agent.start_from(&self.common.settings, start, from).map_err(|e| Failure::Input(e.to_string()))
     }
 
     /// The recorded episodes that it learns from; read once.
@@ -376,7 +332,7 @@ impl Plan {
         if let Some(read) = self.demonstrations.get() {
             return Ok(read);
         }
-        let named = self.agent_settings.get("data").and_then(Value::as_array);
+        let named = self.common.settings.get("data").and_then(Value::as_array);
         let data: Vec<String> = named.into_iter().flatten().filter_map(|d| d.as_str().map(String::from)).collect();
         let probe = self.build_env(1)?;
         let read = demonstrations::read(&data, "agent.data", &self.folder, &self.env, probe.spec())?;

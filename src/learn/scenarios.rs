@@ -4,9 +4,9 @@ use crate::bandit_task::BanditTask;
 use crate::data_task::DataTask;
 use crate::duel;
 use crate::picture_task::PictureTask;
-use crate::plan::{Plan, TrainSettings};
+use crate::plan::Plan;
 use crate::table_task::TableTask;
-use crate::task::Task;
+use crate::task::{Task, TrainSettings};
 use crate::world_task::WorldTask;
 use agon::Outcome;
 use agon::scenario::Source;
@@ -89,7 +89,7 @@ fn checked(source: &Source, mut train: Map<String, Value>) -> Outcome<Option<Vec
 pub fn learner_of(path: &Path) -> Outcome<&'static str> {
     let source = Source::read(path, &[])?;
     if let Some(task) = of_data(path, &source)? {
-        return Ok(task.learner().0);
+        return Ok(task.common().kind);
     }
     Ok(Plan::of(path, &source, false)?.agent.kind)
 }

@@ -57,8 +57,8 @@ pub fn asked(path: &Path, args: &cli::Train) -> Outcome<Option<(SearchSettings, 
 /// The checksum of the resolved scenario without what is varied, its name, its steps, and the threads of a run.
 fn resolved(scenario: &Path, sets: &[String], seed: u64) -> Outcome<(u32, String, u64, usize)> {
     let task = scenarios::read(scenario, sets, Some(seed))?;
-    let (sum, train) = (crc32c::crc32c(task.resolved().as_bytes()), task.train());
-    Ok((sum, task.name().into(), train.steps, train.threads.max(train.env_threads)))
+    let (sum, train) = (crc32c::crc32c(task.common().resolved.as_bytes()), &task.common().train);
+    Ok((sum, task.common().name.clone(), train.steps, train.threads.max(train.env_threads)))
 }
 
 /// A new search.
@@ -73,7 +73,7 @@ pub fn begin(
         (None, Some(seed)) => vec![seed],
         (None, None) => match scenarios::seeds(scenario, &args.set)? {
             Some(seeds) => seeds,
-            None => vec![scenarios::read(scenario, &args.set, None)?.train().seed],
+            None => vec![scenarios::read(scenario, &args.set, None)?.common().train.seed],
         },
     };
     let (sum, name, steps, threads) = resolved(scenario, &args.set, seeds[0])?;

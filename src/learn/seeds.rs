@@ -68,8 +68,12 @@ pub fn run(args: &cli::Train) -> Outcome {
 /// The resolved scenario with a seed: its checksum, its name, and the threads that a run of it keeps busy.
 fn resolved(scenario: &std::path::Path, sets: &[String], seed: u64) -> Outcome<(u32, String, usize)> {
     let task = scenarios::read(scenario, sets, Some(seed))?;
-    let train = task.train();
-    Ok((crc32c::crc32c(task.resolved().as_bytes()), task.name().into(), train.threads.max(train.env_threads)))
+    let train = &task.common().train;
+    Ok((
+        crc32c::crc32c(task.common().resolved.as_bytes()),
+        task.common().name.clone(),
+        train.threads.max(train.env_threads),
+    ))
 }
 
 /// A new group.

@@ -1,9 +1,8 @@
 //! A scenario of supervised training: `[model]` is learned from the table that `[data]` names, or that `--data` does.
 
-use crate::plan::TrainSettings;
 use crate::table_file;
 use crate::table_report::TableReport;
-use crate::task::{Task, Verdict, refuse};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
 use crate::unsupervised_report::UnsupervisedReport;
 use agon::report::data;
 use agon::run::Run;
@@ -24,7 +23,6 @@ use agon_core::settings::{Issue, Settings, hint};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 agon_core::settings! {
     /// How a model of a table is evaluated.
@@ -55,17 +53,13 @@ const SEARCH_SAVES: u64 = 5;
 
 /// A scenario of a table that was understood whole.
 pub struct TableTask {
-    name: String,
+    common: Common,
     model: &'static Model,
-    model_settings: Map<String, Value>,
-    train: TrainSettings,
     eval: TableEvalSettings,
     file: PathBuf,
     data: Dataset,
     /// Columns whose groups are judged, of the rows of `data`.
     slices: Vec<Column>,
-    resolved: String,
-    stop: Arc<AtomicBool>,
 }
 
 impl TableTask {
@@ -216,8 +210,17 @@ impl TableTask {
         let slices = slices.map_err(wrong("report"))?.into_iter().flatten().collect();
         let name = source.name(path)?;
         let resolved = resolve(source, &name, model, &model_settings, &train, (&eval, &report), &settings)?;
-        let stop = Arc::default();
-        let task = Self { name, model, model_settings, train, eval, file: file.clone(), data, slices, resolved, stop };
+        let common = Common {
+            name,
+            kind: model.kind,
+            settings: model_settings,
+            train,
+            evaluated_every: eval.every,
+            stop_at: eval.stop_at,
+            resolved,
+            stop: Arc::default(),
+        };
+        let task = Self { common, model, eval, file: file.clone(), data, slices };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
@@ -251,7 +254,10 @@ impl TableTask {
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Table(Box::new(self.data.clone()));
-        self.model.start(&self.model_settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
+        self.model.start(
+            &self.common.settings,
+            DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
+        )
     }
 }
 
@@ -272,46 +278,23 @@ fn resolve(
     (eval, report): (&TableEvalSettings, &ReportSettings),
     data: &DataSettings,
 ) -> Outcome<String> {
-    let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
-    let mut whole = Map::from_iter([("name".to_owned(), name.into()), ("about".to_owned(), about)]);
     let data = DataSettings { file: COPY.into(), ..data.clone() };
-    let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
-    of_model.extend(settings.clone());
-    let tables = [("data", data.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
-    whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
+    let of_model = of_kind(model.kind, settings);
+    let mut tables =
+        vec![("data", data.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
     if !report.slices.is_empty() {
-        whole.insert("report".into(), Value::Object(report.write()));
+        tables.push(("report", report.write()));
     }
-    toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))
+    whole(source, name, tables)
 }
 
 impl Task for TableTask {
-    fn name(&self) -> &str {
-        &self.name
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    fn train(&self) -> &TrainSettings {
-        &self.train
-    }
-
-    fn evaluated_every(&self) -> Option<u64> {
-        self.eval.every
-    }
-
-    fn stop_at(&self) -> Option<f64> {
-        self.eval.stop_at
-    }
-
-    fn resolved(&self) -> &str {
-        &self.resolved
-    }
-
-    fn heed(&mut self, stop: &Arc<AtomicBool>) {
-        self.stop = stop.clone();
-    }
-
-    fn learner(&self) -> (&'static str, &Map<String, Value>) {
-        (self.model.kind, &self.model_settings)
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
     }
 
     fn provenance(&self) -> (&'static str, Value) {
@@ -328,12 +311,6 @@ impl Task for TableTask {
         ])
     }
 
-    fn remarks(&self) -> Vec<String> {
-        let never = self.eval.stop_at.is_some() && self.eval.every.is_none();
-        let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
-        never.then(|| why.to_owned()).into_iter().collect()
-    }
-
     fn tell(&self) {
         self.data.report.lines().iter().for_each(|line| agon::tell!("{line}"));
         agon::tell!("  model: {} (`agon agents {}` lists its settings)", self.model.kind, self.model.kind);
@@ -342,7 +319,7 @@ impl Task for TableTask {
 
     fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
         // Sums depend on how many threads share them.
-        agon_agents::set_threads(self.train.threads);
+        agon_agents::set_threads(self.common.train.threads);
         self.training().map_err(|e| Failure::Input(e.to_string()))
     }
 
@@ -355,7 +332,7 @@ impl Task for TableTask {
     }
 
     fn evaluate(&self, training: &dyn Training, _: &Run) -> Outcome<Option<Vec<Metric>>> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.common.stopped() {
             return Ok(None);
         }
         Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))

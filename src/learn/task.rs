@@ -1,7 +1,6 @@
 //! What a scenario asks to be trained: an agent in an environment, or a model of data. `agon train` knows nothing else of
 //! either.
 
-use crate::plan::TrainSettings;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
@@ -9,33 +8,111 @@ use agon_agents::Device;
 use agon_agents::train::Training;
 use agon_core::Metric;
 use agon_core::event::Chart;
-use agon_core::settings::Issue;
+use agon_core::settings::{Issue, Setting};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How many checkpoints are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep(pub usize);
+
+impl Setting for Keep {
+    fn kind() -> String {
+        "integer or \"all\"".into()
+    }
+    fn from_value(value: &Value) -> Result<Self, String> {
+        if value == "all" {
+            return Ok(Self(usize::MAX));
+        }
+        usize::from_value(value).map(Self).map_err(|_| "must be an integer or \"all\"".into())
+    }
+    fn to_value(&self) -> Value {
+        if self.0 == usize::MAX { "all".into() } else { self.0.into() }
+    }
+    fn numbers(&self) -> Vec<f64> {
+        if self.0 == usize::MAX { Vec::new() } else { vec![self.0 as f64] }
+    }
+}
+
+agon_core::settings! {
+    /// The settings of `[train]`.
+    pub struct TrainSettings {
+        /// Environment steps.
+        steps: u64 = 100_000, in [1.0, 1e15];
+        /// Environments in the batch.
+        envs: usize = 8, in [1.0, 1e6];
+        /// The seed of the run.
+        seed: u64 = 1, in [0.0, 9e18];
+        /// Several seeds instead: `agon train` makes a run of each, side by side.
+        seeds: Option<Vec<u64>> = None, in [0.0, 9e18];
+        /// Threads of one tensor operation.
+        threads: usize = 1, in [1.0, 1024.0];
+        /// Threads of the environments.
+        env_threads: usize = 1, in [1.0, 1024.0];
+        /// Steps between checkpoints; a tenth of `steps` if left out.
+        save_every: Option<u64> = None, in [1.0, 1e15];
+        /// The number of newest checkpoints kept beside the best one; or "all".
+        keep: Keep = Keep(3), in [1.0, 1e15];
+    }
+}
+
+/// What every task has.
+pub struct Common {
+    /// What its runs are called.
+    pub name: String,
+    /// What learns, by its name in a scenario.
+    pub kind: &'static str,
+    /// The settings of what learns.
+    pub settings: Map<String, Value>,
+    /// How long, with which seed, on how many threads.
+    pub train: TrainSettings,
+    /// Steps between evaluations; none on the way if left out.
+    pub evaluated_every: Option<u64>,
+    /// The value of the deciding metric that ends the run.
+    pub stop_at: Option<f64>,
+    /// The scenario with every default filled in.
+    pub resolved: String,
+    /// Set once a stop is requested: evaluations end early then.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Common {
+    /// Whether a stop was requested.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What is odd about any task.
+    pub fn remarks(&self) -> Vec<String> {
+        let never = self.stop_at.is_some() && self.evaluated_every.is_none();
+        let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
+        never.then(|| why.to_owned()).into_iter().collect()
+    }
+}
+
+/// The text of a scenario whose tables have every default filled in.
+pub fn whole(source: &Source, name: &str, tables: Vec<(&str, Map<String, Value>)>) -> Outcome<String> {
+    let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
+    let mut whole = Map::from_iter([("name".to_owned(), name.into()), ("about".to_owned(), about)]);
+    whole.extend(tables.into_iter().map(|(key, table)| (key.to_owned(), Value::Object(table))));
+    toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))
+}
+
+/// The table of a scenario that says what learns.
+pub fn of_kind(kind: &str, settings: &Map<String, Value>) -> Map<String, Value> {
+    let mut table = Map::from_iter([("kind".to_owned(), Value::from(kind))]);
+    table.extend(settings.clone());
+    table
+}
 
 /// A scenario that was understood whole.
 pub trait Task {
-    /// What its runs are called.
-    fn name(&self) -> &str;
+    /// What every task has.
+    fn common(&self) -> &Common;
 
-    /// How long, with which seed, on how many threads.
-    fn train(&self) -> &TrainSettings;
-
-    /// Steps between evaluations; none on the way if left out.
-    fn evaluated_every(&self) -> Option<u64>;
-
-    /// The value of the deciding metric that ends the run.
-    fn stop_at(&self) -> Option<f64>;
-
-    /// The scenario with every default filled in.
-    fn resolved(&self) -> &str;
-
-    /// Where a stop is asked for.
-    fn heed(&mut self, stop: &Arc<AtomicBool>);
-
-    /// What learns, by its name in a scenario, and its settings.
-    fn learner(&self) -> (&'static str, &Map<String, Value>);
+    /// The same, to be changed: where a stop is asked for.
+    fn common_mut(&mut self) -> &mut Common;
 
     /// Where it computes when it is asked to on this device.
     fn device(&self, asked: Device) -> Device {
@@ -51,7 +128,9 @@ pub trait Task {
     }
 
     /// What is odd about it, though it can be done.
-    fn remarks(&self) -> Vec<String>;
+    fn remarks(&self) -> Vec<String> {
+        self.common().remarks()
+    }
 
     /// Tells what was read and what was found there.
     fn tell(&self);

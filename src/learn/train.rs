@@ -104,7 +104,7 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome {
         event::RunOutcome::Failed => "failed",
     };
     // A full disk must not hide what went wrong first.
-    let _ = session.run.status(word, session.trainer.step(), session.task.train().steps);
+    let _ = session.run.status(word, session.trainer.step(), session.task.common().train.steps);
     // The last evaluation takes its time: whoever looks on sees how far it is.
     let scores = (outcome.is_ok() && ended == event::RunOutcome::Done).then(|| session.final_evaluation());
     session.sinks.close();
@@ -204,14 +204,14 @@ impl Session {
                 (task, Begin::New)
             }
         };
-        task.heed(&stop);
-        let train = task.train().clone();
+        task.common_mut().stop = stop.clone();
+        let train = task.common().train.clone();
         if args.ui == cli::Ui::Tui && !screen::is_terminal() {
             return Err(Failure::Input("--ui tui: there is no terminal here; use --ui plain".into()));
         }
         let device = task.device(device::open(args.device)?);
         if args.device == cli::Device::Cuda && device == agon_agents::Device::Cpu {
-            agon::tell!("note: {} computes on the CPU, whatever --device says", task.learner().0);
+            agon::tell!("note: {} computes on the CPU, whatever --device says", task.common().kind);
         }
         agon_agents::set_threads(train.threads);
         if train.envs >= 10_000 {
@@ -223,14 +223,14 @@ impl Session {
         let (run, lock, state, clock) = match begin {
             Begin::New => {
                 let learned = args.from.as_deref().map(|from| warm(&*task, &mut *trainer, from)).transpose()?;
-                let run = Run::create(task.name(), args.out.as_deref())?;
+                let run = Run::create(&task.common().name, args.out.as_deref())?;
                 let lock = run.lock()?;
                 describe(&run, &*task, device, learned.as_deref())?;
                 (run, lock, Value::Null, Value::Null)
             }
             Begin::Anew(run, lock) => {
                 if !args.set.is_empty() {
-                    run.write_scenario(task.resolved())?;
+                    run.write_scenario(&task.common().resolved)?;
                 }
                 (run, lock, Value::Null, Value::Null)
             }
@@ -243,7 +243,7 @@ impl Session {
                     return Err(Failure::Input(format!("--set {set}: {made} steps are made already; ask for more")));
                 }
                 if !args.set.is_empty() {
-                    run.write_scenario(task.resolved())?;
+                    run.write_scenario(&task.common().resolved)?;
                     tell_schedules(&*task, &args.set, trainer.step());
                 }
                 let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -273,7 +273,7 @@ impl Session {
         }
         let logs = Logs::open(&run, &state["logs"], &clock["logs"])?;
         let mut model = Model {
-            name: task.name().into(),
+            name: task.common().name.clone(),
             run: run.folder.display().to_string(),
             device: device::name(device),
             seed: train.seed,
@@ -320,10 +320,10 @@ impl Session {
         if !resumed {
             let (task, trainer) = (&session.task, &session.trainer);
             let started = Event::Started {
-                scenario: task.name().into(),
+                scenario: task.common().name.clone(),
                 seed: train.seed,
                 steps: train.steps,
-                may_end_early: task.stop_at().is_some() || trainer.may_end_early(),
+                may_end_early: task.common().stop_at.is_some() || trainer.may_end_early(),
                 chart: task.chart(&**trainer),
                 optimum: trainer.optimum(),
             };
@@ -343,9 +343,9 @@ impl Session {
     }
 
     fn train(&mut self) -> Outcome<event::RunOutcome> {
-        let steps = self.task.train().steps;
+        let steps = self.task.common().train.steps;
         let report_every = (steps / REPORTS).max(1);
-        let save_every = self.task.train().save_every.unwrap_or((steps / 10).max(1));
+        let save_every = self.task.common().train.save_every.unwrap_or((steps / 10).max(1));
         loop {
             if !self.evaluating {
                 if self.trainer.done() || self.reached {
@@ -364,7 +364,7 @@ impl Session {
             }
             // Whoever goes on from a checkpoint made in between comes here first.
             let before = self.settled;
-            if let Some(every) = self.task.evaluated_every()
+            if let Some(every) = self.task.common().evaluated_every
                 && self.due(before, every)
                 && !self.evaluate()?
             {
@@ -453,7 +453,7 @@ impl Session {
         let alone = decides.name == Metric::MEAN_RETURN && metrics.len() == 1;
         let metrics = if alone { Vec::new() } else { metrics };
         self.sinks.emit(&Event::Evaluated { step, mean, ci95, episodes, metrics });
-        self.reached = self.task.stop_at().is_some_and(|goal| decides.reaches(goal));
+        self.reached = self.task.common().stop_at.is_some_and(|goal| decides.reaches(goal));
         (self.evaluating, self.settled) = (false, step);
         if self.best.mean.is_none_or(|best| decides.is_better(best)) {
             self.best = Best { mean: Some(mean), checkpoint: Some(step.to_string()) };
@@ -461,7 +461,7 @@ impl Session {
             self.saved = None;
             self.save()?;
             self.best.mark(&self.run)?;
-            self.run.forget(&self.run.path(&format!("checkpoints/{step}")), self.task.train().keep.0);
+            self.run.forget(&self.run.path(&format!("checkpoints/{step}")), self.task.common().train.keep.0);
         }
         Ok(true)
     }
@@ -485,9 +485,9 @@ impl Session {
         let folder = self.run.path(&format!("checkpoints/{step}"));
         checkpoint::write(&folder, &saved, &state, &clock).map_err(|e| self.run.failed(&folder, &e))?;
         self.run.mark("latest", &step.to_string())?;
-        self.run.status("running", step, self.task.train().steps)?;
+        self.run.status("running", step, self.task.common().train.steps)?;
         if self.best.checkpoint != Some(step.to_string()) {
-            self.run.forget(&folder, self.task.train().keep.0);
+            self.run.forget(&folder, self.task.common().train.keep.0);
         }
         self.sinks.emit(&Event::Saved { step, path: folder.display().to_string() });
         self.saved = Some(step);
@@ -542,7 +542,7 @@ fn describe(run: &Run, task: &dyn Task, device: Device, from: Option<&Path>) -> 
         run.write_bytes(name, &bytes)?;
     }
     let (source, what) = task.provenance();
-    let train = task.train();
+    let train = &task.common().train;
     let command: Vec<String> = std::env::args().collect();
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or_default();
@@ -561,7 +561,7 @@ fn describe(run: &Run, task: &dyn Task, device: Device, from: Option<&Path>) -> 
     });
     run.write("provenance.json", &format!("{provenance:#}\n"))?;
     // The last one: where it is, there is a run.
-    run.write_scenario(task.resolved())
+    run.write_scenario(&task.common().resolved)
 }
 
 /// Begins with what another run has learned; the checkpoint that it was read from.
@@ -569,7 +569,7 @@ fn warm(task: &dyn Task, trainer: &mut dyn Training, from: &str) -> Outcome<Path
     let Target::Checkpoint { scenario, .. } = checkpoints::locate(from)? else {
         return Err(Failure::Input(format!("--from {from}: there is no such run or checkpoint")));
     };
-    let (other, own) = (scenarios::learner_of(&scenario)?, task.learner().0);
+    let (other, own) = (scenarios::learner_of(&scenario)?, task.common().kind);
     if other != own && !registry::find(own).is_ok_and(|agent| agent.begins_with(other)) {
         return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {own}")));
     }
@@ -587,14 +587,14 @@ fn tell_schedules(task: &dyn Task, sets: &[String], step: u64) {
     let falls = |(key, value): (&String, &Value)| {
         key.strip_suffix("_schedule").filter(|_| value != "constant").map(String::from)
     };
-    let mut rates: Vec<String> = task.learner().1.iter().filter_map(falls).collect();
-    rates.extend(task.learner().1.contains_key("epsilon_share").then(|| "epsilon".into()));
+    let mut rates: Vec<String> = task.common().settings.iter().filter_map(falls).collect();
+    rates.extend(task.common().settings.contains_key("epsilon_share").then(|| "epsilon".into()));
     if !rates.is_empty() {
         agon::tell!(
             "note: {} now change over {} steps: from step {step} on they are what they would be there in a run of that \
              length, and up to there they were not",
             rates.join(", "),
-            task.train().steps
+            task.common().train.steps
         );
     }
 }

@@ -1,9 +1,8 @@
 //! A scenario that learns a simulator: `[model] kind = "world"` from recorded episodes of `[env]`.
 
 use crate::demonstrations::{self, Demonstrations};
-use crate::plan::TrainSettings;
 use crate::table_task::TableEvalSettings;
-use crate::task::{Task, Verdict, refuse};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
 use agon::report::model::shown;
 use agon::run::Run;
 use agon::scenario::Source;
@@ -18,23 +17,18 @@ use agon_core::{Entry, EnvError, Metric, Spec};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The model's name in a scenario.
 const KIND: &str = "world";
 
 /// A scenario of a world model that was understood whole.
 pub struct WorldTask {
-    name: String,
+    common: Common,
     model: &'static Model,
-    model_settings: Map<String, Value>,
     env: Entry,
     spec: Spec,
-    train: TrainSettings,
     eval: TableEvalSettings,
     recorded: Demonstrations,
-    resolved: String,
-    stop: Arc<AtomicBool>,
 }
 
 impl WorldTask {
@@ -85,56 +79,43 @@ impl WorldTask {
         let data: Vec<String> = named.into_iter().flatten().filter_map(|d| d.as_str().map(String::from)).collect();
         let recorded = demonstrations::read(&data, "model.data", folder, &env, &spec)?;
         let name = source.name(path)?;
-        let about = source.table.get("about").cloned().unwrap_or_else(|| "".into());
-        let mut whole = Map::from_iter([("name".to_owned(), name.as_str().into()), ("about".to_owned(), about)]);
         let mut of_env = Map::from_iter([("id".to_owned(), Value::from(env.id))]);
         of_env.extend(beside::copied(&env, &env_settings, ""));
-        let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
-        of_model.extend(model_settings.clone());
+        let mut of_model = of_kind(model.kind, &model_settings);
         of_model.insert("data".into(), json!([demonstrations::COPY]));
         let tables = [("env", of_env), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
-        whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
-        let resolved =
-            toml::to_string(&whole).map_err(|e| Failure::Internal(format!("the scenario cannot be written: {e}")))?;
-        let stop = Arc::default();
-        let task = Self { name, model, model_settings, env, spec, train, eval, recorded, resolved, stop };
+        let resolved = whole(source, &name, tables.into())?;
+        let common = Common {
+            name,
+            kind: model.kind,
+            settings: model_settings,
+            train,
+            evaluated_every: eval.every,
+            stop_at: eval.stop_at,
+            resolved,
+            stop: Arc::default(),
+        };
+        let task = Self { common, model, env, spec, eval, recorded };
         task.training().map_err(wrong)?;
         Ok(task)
     }
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
-        let data = Data::Episodes(self.spec.clone(), self.recorded.episodes.clone(), self.train.threads);
-        self.model.start(&self.model_settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
+        let data = Data::Episodes(self.spec.clone(), self.recorded.episodes.clone(), self.common.train.threads);
+        self.model.start(
+            &self.common.settings,
+            DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
+        )
     }
 }
 
 impl Task for WorldTask {
-    fn name(&self) -> &str {
-        &self.name
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    fn train(&self) -> &TrainSettings {
-        &self.train
-    }
-
-    fn evaluated_every(&self) -> Option<u64> {
-        self.eval.every
-    }
-
-    fn stop_at(&self) -> Option<f64> {
-        self.eval.stop_at
-    }
-
-    fn resolved(&self) -> &str {
-        &self.resolved
-    }
-
-    fn heed(&mut self, stop: &Arc<AtomicBool>) {
-        self.stop = stop.clone();
-    }
-
-    fn learner(&self) -> (&'static str, &Map<String, Value>) {
-        (self.model.kind, &self.model_settings)
+    fn common_mut(&mut self) -> &mut Common {
+        &mut self.common
     }
 
     fn device(&self, _: Device) -> Device {
@@ -147,12 +128,6 @@ impl Task for WorldTask {
 
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         Ok(vec![(demonstrations::COPY, self.recorded.text.clone().into_bytes())])
-    }
-
-    fn remarks(&self) -> Vec<String> {
-        let never = self.eval.stop_at.is_some() && self.eval.every.is_none();
-        let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
-        never.then(|| why.to_owned()).into_iter().collect()
     }
 
     fn tell(&self) {}
@@ -171,7 +146,7 @@ impl Task for WorldTask {
     }
 
     fn evaluate(&self, training: &dyn Training, _: &Run) -> Outcome<Option<Vec<Metric>>> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.common.stopped() {
             return Ok(None);
         }
         Ok(training.examine(Part::Validation, self.eval.seed).into_iter().next().map(|own| own.metrics))
