@@ -18,7 +18,7 @@ use crate::pictures::training::{self as pictures, Classifier};
 use crate::supervised::family::{self, Family};
 use crate::supervised::linear::{LinearConfig, LogisticConfig};
 use crate::supervised::training::Supervised;
-use crate::supervised::{automl, boosting, mlp, realmlp, tabm};
+use crate::supervised::{automl, boosting, forest, mlp, realmlp, tabm};
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
 use crate::unsupervised::training::Unsupervised;
@@ -240,6 +240,15 @@ pub const MODELS: &[Model] = &[
         resolve: |table| Ok(read::<boosting::Config>(table)?.write()),
         start: |table, start| supervised(family::BOOSTING, table, start),
         family: Some(family::BOOSTING),
+    },
+    Model {
+        kind: "forest",
+        about: "A random forest of a table: classes and numbers, missing values and labels as they are; or one decision tree",
+        verified: "scikit-learn's RandomForest and DecisionTree on the same rows (tests/golden/tables.py)",
+        declared: forest::Config::declared,
+        resolve: |table| Ok(read::<forest::Config>(table)?.write()),
+        start: |table, start| supervised(family::FOREST, table, start),
+        family: Some(family::FOREST),
     },
     Model {
         kind: "mlp",

@@ -8,6 +8,7 @@ pub mod class_weights;
 pub mod dependence;
 pub mod ensemble;
 pub mod family;
+pub mod forest;
 pub mod linear;
 pub mod mlp;
 pub mod neural;

@@ -9,7 +9,9 @@ The tables come with scikit-learn: iris, wine and breast cancer for classes; for
 measurements. Parts: row i is in the test part where i % 5 is 4,
 in the validation part where it is 3. Numbers are standardised by the training part (population deviation). Ridge and
 logistic regression do not penalise their intercepts. Boosting: HistGradientBoosting with its defaults, 100 rounds, no
-early stopping.
+early stopping. Forests: 200 trees with scikit-learn's defaults, the mean and the deviation over 20 seeds. The decision
+tree has leaves of five rows or more; its answers are those of the training part, since a threshold may lie anywhere
+between two rows.
 """
 import json
 import sys
@@ -18,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import sklearn
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import (HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier,
+                              RandomForestRegressor)
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, f1_score, log_loss, mean_squared_error, roc_auc_score
+from sklearn.tree import DecisionTreeRegressor
 
 HERE = Path(__file__).resolve().parent
 TABLES = {
@@ -36,7 +40,14 @@ def of_numbers(x, y, train, test):
         p = model.fit(x[train], y[train]).predict(x[test])
         out[name] = {"p": p.tolist(), "coefficients": model.coef_.tolist(), "intercept": float(model.intercept_)}
     p = HistGradientBoostingRegressor(early_stopping=False).fit(x[train], y[train]).predict(x[test])
-    return out | {"boosting": {"rmse": mean_squared_error(y[test], p) ** 0.5}}
+    tree = DecisionTreeRegressor(min_samples_leaf=5, random_state=0).fit(x[train], y[train])
+    forests = [RandomForestRegressor(200, random_state=i).fit(x[train], y[train]).predict(x[test]) for i in range(20)]
+    rmse = [mean_squared_error(y[test], p) ** 0.5 for p in forests]
+    return out | {
+        "boosting": {"rmse": mean_squared_error(y[test], p) ** 0.5},
+        "tree": {"p": tree.predict(x[train]).tolist()},
+        "forest": {"rmse": [float(np.mean(rmse)), float(np.std(rmse))]},
+    }
 
 
 def of_classes(x, y, train, test):
@@ -54,7 +65,10 @@ def of_classes(x, y, train, test):
     }
     boosted = HistGradientBoostingClassifier(early_stopping=False).fit(x[train], y[train]).predict_proba(x[test])
     boosting = {"log_loss": log_loss(y[test], boosted), "accuracy": accuracy_score(y[test], boosted.argmax(1))}
-    return {"logistic": {"p": p.ravel().tolist(), "metrics": metrics}, "boosting": boosting}
+    forests = [RandomForestClassifier(200, random_state=i).fit(x[train], y[train]).predict_proba(x[test]) for i in range(20)]
+    accuracy = [accuracy_score(y[test], p.argmax(1)) for p in forests]
+    forest = {"accuracy": [float(np.mean(accuracy)), float(np.std(accuracy))]}
+    return {"logistic": {"p": p.ravel().tolist(), "metrics": metrics}, "boosting": boosting, "forest": forest}
 
 
 def of(x, y, names, judge):

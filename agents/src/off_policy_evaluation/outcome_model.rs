@@ -171,7 +171,7 @@ impl OutcomeModel {
 
 fn boosting(inputs: usize, seed: u64) -> Result<Boosting, AgentError> {
     let config = boosting::Config::read(&Map::new()).map_err(AgentError::Settings)?;
-    Ok(Boosting::new(config, Shape { inputs, classes: 0, steps: ROUNDS, seed }))
+    Ok(Boosting::new(config, Shape { inputs, classes: 0, steps: ROUNDS, seed }, &[]))
 }
 
 /// The reward expected of each action in each row, `[rows, actions]`, by models that have not seen the row.

@@ -7,7 +7,7 @@
 //! how many are made.
 
 use super::ensemble::pick;
-use super::family::{BOOSTING, Encoding, Family, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
+use super::family::{BOOSTING, Encoding, FOREST, Family, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
 use super::{Examples, Learner, Predict, Shape, log_sum_exp, softmax};
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::{Encoder, Matrix, Scaling, Slot};
@@ -345,9 +345,10 @@ fn probabilities(mut scores: Vec<f64>, classes: usize) -> Vec<f64> {
 fn drawn(shape: Shape, place: usize, rows: usize) -> Trial {
     let classes = shape.classes > 0;
     let flat = if classes { ("logistic", LOGISTIC) } else { ("linear", LINEAR) };
-    let boosting = ("boosting", BOOSTING);
-    let defaults = [flat, boosting, ("realmlp", REALMLP), ("tabm", TABM), ("mlp", MLP)];
-    let later = [boosting, ("tabm", TABM), boosting, ("realmlp", REALMLP), boosting, flat, ("mlp", MLP)];
+    let (boosting, forest) = (("boosting", BOOSTING), ("forest", FOREST));
+    let defaults = [flat, boosting, forest, ("realmlp", REALMLP), ("tabm", TABM), ("mlp", MLP)];
+    let later =
+        [boosting, forest, ("tabm", TABM), boosting, ("realmlp", REALMLP), boosting, flat, forest, ("mlp", MLP)];
     let drawn = place.checked_sub(defaults.len());
     let (kind, family) = drawn.map_or(defaults[place.min(defaults.len() - 1)], |i| later[i % later.len()]);
     let mut rng = Rng::at_step(shape.seed, Stream::Weights, SETTINGS, place as u64);
@@ -358,16 +359,28 @@ fn drawn(shape: Shape, place: usize, rows: usize) -> Trial {
     };
     let scaling = ["quantile", "standard"][place % 2];
     let hidden = vec![[64, 128, 256][place % 3]; 2];
+    let categories = ["native", "one-hot"][place / 2 % 2];
+    // A forest of many rows with leaves of one would be larger than the table.
+    let leaf_rows = rows.div_ceil(2000).max(1);
     let (minibatch, smoothing) = ([64, 128, 256][place / 3 % 3], [0.0, 0.1][place / 2 % 2]);
     let settings = match (drawn.is_some(), kind) {
-        (false, "boosting") => json!({"patience": 50}),
+        (false, "boosting") => json!({"patience": 50, "categories": "native"}),
+        (false, "forest") => json!({"leaf_rows": leaf_rows}),
         (false, _) => json!({}),
         (true, "boosting") => json!({
             "learning_rate": log(0.02, 0.2),
             "leaves": log(4.0, 96.0).round() as u64,
             "leaf_rows": log(3.0, 100.0).round() as u64,
             "l2": log(1e-3, 30.0),
+            "rows": log(0.5, 1.0),
+            "columns": log(0.2, 1.0),
+            "categories": categories,
             "patience": 50,
+        }),
+        (true, "forest") => json!({
+            "leaf_rows": (leaf_rows as f64 * log(1.0, 16.0)).round() as u64,
+            "columns": log(0.1, 0.9),
+            "categories": categories,
         }),
         (true, "linear" | "logistic") => json!({"l2": log(1e-2, 1e3), "scaling": scaling}),
         (true, "mlp") => json!({
@@ -514,7 +527,14 @@ impl Learner for AutoMl {
                 json!({"loss": fit.loss, "model": state})
             };
             let fits: Vec<Value> = trial.fits.iter().enumerate().map(&mut fit).collect();
-            json!({"goal": trial.goal, "rows": trial.rows, "encoder": trial.encoder.save(), "fits": fits})
+            json!({
+                "kind": trial.kind,
+                "settings": trial.settings,
+                "goal": trial.goal,
+                "rows": trial.rows,
+                "encoder": trial.encoder.save(),
+                "fits": fits,
+            })
         };
         let trials: Vec<Value> = self.trials.iter().enumerate().map(&mut trial).collect();
         // Without a limit no clock is read, and two runs save the same.
@@ -538,6 +558,11 @@ impl Learner for AutoMl {
                 return Err(wrong());
             }
             let mut trial = Trial { encoder, goal, ..drawn(self.shape, i, rows) };
+            // A release that draws others cannot go on with these.
+            if state["kind"] != trial.kind || state["settings"] != Value::Object(trial.settings.clone()) {
+                let why = "its search drew other settings, as another release of Agon does: search again";
+                return Err(AgentError::Checkpoint(why.into()));
+            }
             for (fold, state) in state["fits"].as_array().ok_or_else(wrong)?.iter().enumerate() {
                 let prefix = format!("{i}.{fold}.");
                 let scores = saved.tensor(&format!("{prefix}scores"))?;

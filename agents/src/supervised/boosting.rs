@@ -8,8 +8,14 @@ use super::class_weights::ClassWeights;
 use super::tree::{Bins, Growth, Tree, grow};
 use super::{Examples, Learner, Patience, Predict, Shape, softmax};
 use crate::agent::{AgentError, Saved, Stop};
-use crate::data::encode::Matrix;
+use crate::data::encode::{Matrix, Slot};
+use agon_core::rng::{Rng, Stream};
 use serde_json::{Value, json};
+
+agon_core::choices! {
+    /// How trees read labels: a number for each, or as labels, of which a split takes any set.
+    pub enum Categories { OneHot = "one-hot", Native = "native" }
+}
 
 agon_core::settings! {
     /// Gradient boosting of regression trees.
@@ -24,6 +30,12 @@ agon_core::settings! {
         leaf_rows: usize = 20, in [1.0, 1e6];
         /// The penalty on squared answers of leaves.
         l2: f64 = 0.0, in [0.0, 1e9];
+        /// The share of rows that each round learns from.
+        rows: f64 = 1.0, in [0.01, 1.0];
+        /// The share of columns that each split looks at.
+        columns: f64 = 1.0, in [0.01, 1.0];
+        /// How labels are read: `one-hot` as a number for each, or `native`: a split takes any set of labels.
+        categories: Categories = Categories::OneHot;
         /// How much a row counts by its class.
         class_weights: ClassWeights = ClassWeights::None;
         /// Rounds without a lower loss of the validation part after which it ends; 0 makes all of them.
@@ -35,6 +47,8 @@ agon_core::settings! {
 pub struct Boosting {
     config: Config,
     shape: Shape,
+    /// What the columns hold.
+    slots: Vec<Slot>,
     /// What every row begins with.
     base: Vec<f64>,
     trees: Vec<Tree>,
@@ -46,11 +60,22 @@ pub struct Boosting {
 }
 
 impl Boosting {
-    /// No trees yet.
-    pub fn new(config: Config, shape: Shape) -> Self {
+    /// No trees yet. `slots`: what the columns hold, numbers if it is empty.
+    pub fn new(config: Config, shape: Shape, slots: &[Slot]) -> Self {
         let patience = Patience::new(config.patience);
         let base = vec![0.0; if shape.classes == 2 { 1 } else { shape.outputs() }];
-        Self { config, shape, base, trees: Vec::new(), rounds: 0, patience, scores: Default::default(), bins: None }
+        let slots = slots.to_vec();
+        Self {
+            config,
+            shape,
+            slots,
+            base,
+            trees: Vec::new(),
+            rounds: 0,
+            patience,
+            scores: Default::default(),
+            bins: None,
+        }
     }
 
     /// Outputs that are fitted: of two classes only the second.
@@ -139,7 +164,7 @@ impl Learner for Boosting {
         if self.scores[0].is_empty() {
             self.scores = [train, validation].map(|part| self.sums(&part.x, self.rounds));
         }
-        let bins = self.bins.take().unwrap_or_else(|| Bins::new(&train.x));
+        let bins = self.bins.take().unwrap_or_else(|| Bins::new(&train.x, &self.slots));
         let (n, k) = (train.y.len(), self.fitted());
         let (mut g, mut h) = (vec![0.0; n], vec![0.0; n]);
         let growth = Growth {
@@ -148,7 +173,15 @@ impl Learner for Boosting {
             leaf_rows: self.config.leaf_rows,
             l2: self.config.l2,
             rate: self.config.learning_rate,
+            columns: self.config.columns,
         };
+        let mut rng = Rng::new(self.shape.seed, Stream::Shuffle, self.rounds as u32);
+        let mut rows: Vec<u32> = (0..n as u32).collect();
+        if self.config.rows < 1.0 {
+            rng.shuffle(&mut rows);
+            rows.truncate(((n as f64 * self.config.rows).round() as usize).max(1));
+            rows.sort_unstable();
+        }
         let mut round = Vec::with_capacity(k);
         for output in 0..k {
             if stop() {
@@ -156,7 +189,7 @@ impl Learner for Boosting {
                 return Ok(None);
             }
             self.derivatives(train, output, &mut g, &mut h);
-            round.push(grow(&bins, &g, &h, &growth));
+            round.push(grow(&bins, rows.clone(), &g, &h, &growth, &mut rng));
         }
         for (output, tree) in round.iter().enumerate() {
             for (scores, part) in self.scores.iter_mut().zip([train, validation]) {

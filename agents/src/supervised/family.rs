@@ -1,6 +1,7 @@
 //! The families of models for tables: how each wants its inputs, and how it is made.
 
-use super::boosting::{self, Boosting};
+use super::boosting::{self, Boosting, Categories};
+use super::forest::{self, Forest};
 use super::linear::{Linear, LinearConfig, LogisticConfig};
 use super::mlp::{self, Mlp};
 use super::realmlp;
@@ -40,6 +41,12 @@ impl Encoding {
     /// Numbers of a common size, without gaps, and a number for each label.
     fn plain(scaling: Scaling) -> Self {
         Self { scaling, keep_missing: false, coded_above: None }
+    }
+
+    /// Numbers as they are, missing ones too, and labels as trees are to read them.
+    fn of_trees(categories: Categories) -> Self {
+        let coded_above = (categories == Categories::Native).then_some(0);
+        Self { keep_missing: true, coded_above, ..Self::plain(Scaling::Asis) }
     }
 
     /// What these rows say of these columns.
@@ -98,11 +105,16 @@ pub const MLP: Family = Family {
 pub const BOOSTING: Family = Family {
     name: "gradient boosting",
     steps: 500,
-    encoding: |table| {
-        read::<boosting::Config>(table)?;
-        Ok(Encoding { keep_missing: true, ..Encoding::plain(Scaling::Asis) })
-    },
-    learner: |table, shape, _| Ok(Box::new(Boosting::new(read(table)?, shape))),
+    encoding: |table| Ok(Encoding::of_trees(read::<boosting::Config>(table)?.categories)),
+    learner: |table, shape, slots| Ok(Box::new(Boosting::new(read(table)?, shape, slots))),
+};
+
+/// Random forests.
+pub const FOREST: Family = Family {
+    name: "random forest",
+    steps: 200,
+    encoding: |table| Ok(Encoding::of_trees(read::<forest::Config>(table)?.categories)),
+    learner: |table, shape, slots| Ok(Box::new(Forest::new(read(table)?, shape, slots))),
 };
 
 /// Ensembles of perceptrons in one network.

@@ -279,7 +279,7 @@ impl Training for Supervised {
 
 #[cfg(test)]
 mod tests {
-    use super::super::family::{BOOSTING, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
+    use super::super::family::{BOOSTING, FOREST, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
     use super::*;
     use crate::checkpoint;
     use crate::data::Raw;
@@ -346,13 +346,15 @@ mod tests {
         (saved.tensors.iter().map(|(name, t)| (name.clone(), numbers(t))).collect(), saved.state)
     }
 
-    const ALL: [(Family, bool); 10] = [
+    const ALL: [(Family, bool); 12] = [
         (LINEAR, false),
         (LOGISTIC, true),
         (MLP, true),
         (MLP, false),
         (BOOSTING, true),
         (BOOSTING, false),
+        (FOREST, true),
+        (FOREST, false),
         (TABM, true),
         (TABM, false),
         (REALMLP, true),

@@ -1,6 +1,8 @@
-//! One regression tree over binned columns, grown leaf by leaf.
+//! One regression tree over binned columns, grown leaf by leaf. Labels are split as a set: sorted by what they ask for, a
+//! cut between them is the best one of two groups (Fisher 1958), as in LightGBM.
 
-use crate::data::encode::Matrix;
+use crate::data::encode::{Matrix, Slot};
+use agon_core::rng::Rng;
 use serde_json::{Value, json};
 
 /// Bins of a column at most, one more for missing values.
@@ -10,20 +12,32 @@ const MOST_BINS: usize = 255;
 pub struct Bins {
     /// The upper ends of the bins of each column but the last one, which has none.
     edges: Vec<Vec<f64>>,
+    /// Labels of each column that holds the places of labels; 0 of numbers.
+    labels: Vec<usize>,
     /// The bin of each row, column after column; [`MISSING`] where the number is missing.
     codes: Vec<u8>,
     rows: usize,
 }
 
 const MISSING: u8 = 255;
+/// Labels of a column at most: a set of them is the bits of a number.
+pub const MOST_LABELS: usize = 128;
 
 impl Bins {
-    /// Bins with about equally many rows each, or one for each number where there are few.
-    pub fn new(x: &Matrix) -> Self {
+    /// Bins with about equally many rows each, or one for each number where there are few, or one for each label. `slots`:
+    /// what the columns hold, `[width]`; numbers if it is empty.
+    pub fn new(x: &Matrix, slots: &[Slot]) -> Self {
         let rows = x.rows();
         let (mut edges, mut codes) = (Vec::with_capacity(x.width), Vec::with_capacity(x.x.len()));
-        for column in 0..x.width {
+        let mut labels = vec![0; x.width];
+        for (column, labels) in labels.iter_mut().enumerate() {
             let value = |row: usize| x.x[row * x.width + column];
+            if let Some(Slot::Code(count)) = slots.get(column) {
+                *labels = *count;
+                codes.extend((0..rows).map(|row| value(row) as u8));
+                edges.push(Vec::new());
+                continue;
+            }
             let mut sorted: Vec<f64> = (0..rows).map(value).filter(|x| !x.is_nan()).collect();
             sorted.sort_by(f64::total_cmp);
             let mut distinct = sorted.clone();
@@ -43,7 +57,7 @@ impl Bins {
             }));
             edges.push(own);
         }
-        Self { edges, codes, rows }
+        Self { edges, labels, codes, rows }
     }
 
     fn column(&self, column: usize) -> &[u8] {
@@ -64,12 +78,24 @@ pub struct Growth {
     pub l2: f64,
     /// What answers are multiplied by.
     pub rate: f64,
+    /// The share of the columns that each split looks at.
+    pub columns: f64,
+}
+
+/// What goes left.
+#[derive(Clone, Debug, PartialEq)]
+enum Test {
+    /// Numbers up to this one, and maybe missing ones.
+    Most(f64, bool),
+    /// Labels whose bits are set.
+    Among(u128),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Node {
     Leaf(f64),
-    Split { column: usize, most: f64, missing_left: bool, left: usize, right: usize },
+    /// Its children stand side by side, the left one here.
+    Split(usize, Test, usize),
 }
 
 /// A tree: the first node is the root.
@@ -83,20 +109,35 @@ impl Tree {
         loop {
             match &self.0[at] {
                 Node::Leaf(answer) => return *answer,
-                Node::Split { column, most, missing_left, left, right } => {
+                Node::Split(column, test, left) => {
                     let x = row[*column];
-                    let goes_left = if x.is_nan() { *missing_left } else { x <= *most };
-                    at = if goes_left { *left } else { *right };
+                    let goes_left = match test {
+                        Test::Most(_, missing_left) if x.is_nan() => *missing_left,
+                        Test::Most(most, _) => x <= *most,
+                        Test::Among(labels) => labels >> (x as u32).min(127) & 1 == 1,
+                    };
+                    at = if goes_left { *left } else { left + 1 };
                 }
             }
         }
+    }
+
+    /// Its number of nodes.
+    pub fn nodes(&self) -> usize {
+        self.0.len()
     }
 
     /// As plain data.
     pub fn save(&self) -> Value {
         let node = |node: &Node| match node {
             Node::Leaf(answer) => json!(answer),
-            Node::Split { column, most, missing_left, left, right } => json!([column, most, missing_left, left, right]),
+            Node::Split(column, Test::Most(most, missing_left), left) => {
+                json!([column, most, missing_left, left, left + 1])
+            }
+            Node::Split(column, Test::Among(labels), left) => {
+                let labels: Vec<u32> = (0..128).filter(|label| labels >> label & 1 == 1).collect();
+                json!([column, labels, left, left + 1])
+            }
         };
         self.0.iter().map(node).collect()
     }
@@ -109,13 +150,52 @@ impl Tree {
                 return Some(Node::Leaf(answer));
             }
             let place = |i: usize| node[i].as_u64().map(|x| x as usize);
-            // Children come after their parent: no walk goes round in a circle.
-            let child = |i: usize| place(i).filter(|child| (at + 1..all.len()).contains(child));
             let column = place(0).filter(|column| *column < columns)?;
-            let (most, missing_left) = (node[1].as_f64()?, node[2].as_bool()?);
-            Some(Node::Split { column, most, missing_left, left: child(3)?, right: child(4)? })
+            let (test, left) = if let Some(labels) = node[1].as_array() {
+                let label = |set: u128, label: &Value| Some(set | 1 << label.as_u64().filter(|label| *label < 128)?);
+                (Test::Among(labels.iter().try_fold(0, label)?), 2)
+            } else {
+                (Test::Most(node[1].as_f64()?, node[2].as_bool()?), 3)
+            };
+            // Children come after their parent: no walk goes round in a circle.
+            let first = place(left).filter(|first| (at + 1..all.len() - 1).contains(first))?;
+            (place(left + 1)? == first + 1).then_some(Node::Split(column, test, first))
         };
         Some(Self(all.iter().enumerate().map(node).collect::<Option<_>>()?))
+    }
+
+    /// As numbers, four a node, of which forests have many: the column (−1 of leaves), the bits of the answer or of what goes
+    /// left, the left child doubled, odd where missing numbers go left; labels that go left take both of the middle ones.
+    pub fn numbers(&self) -> Vec<i64> {
+        let node = |node: &Node| match node {
+            Node::Leaf(answer) => [-1, answer.to_bits() as i64, 0, 0],
+            Node::Split(column, Test::Most(most, missing_left), left) => {
+                [2 * *column as i64, most.to_bits() as i64, 0, 2 * *left as i64 + i64::from(*missing_left)]
+            }
+            Node::Split(column, Test::Among(labels), left) => {
+                [2 * *column as i64 + 1, *labels as i64, (labels >> 64) as i64, 2 * *left as i64]
+            }
+        };
+        self.0.iter().flat_map(node).collect()
+    }
+
+    /// From [`Tree::numbers`]; none where it is no tree over so many columns.
+    pub fn of_numbers(numbers: &[i64], columns: usize) -> Option<Self> {
+        let all = numbers.len() / 4;
+        let node = |(at, node): (usize, &[i64])| {
+            if node[0] < 0 {
+                return Some(Node::Leaf(f64::from_bits(node[1] as u64)));
+            }
+            let column = (node[0] / 2) as usize;
+            let test = match node[0] % 2 {
+                0 => Test::Most(f64::from_bits(node[1] as u64), node[3] & 1 == 1),
+                _ => Test::Among(u128::from(node[2] as u64) << 64 | u128::from(node[1] as u64)),
+            };
+            let left = usize::try_from(node[3] / 2).ok()?;
+            (column < columns && left > at && left + 1 < all).then_some(Node::Split(column, test, left))
+        };
+        let nodes = numbers.chunks_exact(4).enumerate().map(node).collect::<Option<Vec<_>>>()?;
+        (!nodes.is_empty()).then_some(Self(nodes))
     }
 }
 
@@ -143,13 +223,19 @@ impl Sums {
 
 const STRIDE: usize = MOST_BINS + 1;
 
+/// What goes left, by bins.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    Most { bin: usize, missing_left: bool },
+    Among(u128),
+}
+
 /// The best way to split a leaf.
 #[derive(Clone, Copy, Debug)]
 struct Best {
     gain: f64,
     column: usize,
-    bin: usize,
-    missing_left: bool,
+    cut: Cut,
 }
 
 struct Leaf {
@@ -173,64 +259,117 @@ fn histogram(bins: &Bins, rows: &[u32], g: &[f64], h: &[f64]) -> Vec<Sums> {
     out
 }
 
-impl Leaf {
-    /// Finds its best split, if any is worth it.
-    fn search(&mut self, bins: &Bins, growth: &Growth) {
+/// Added to the curvature of a label when labels are sorted, and to the penalty of splits between labels: a label of few rows
+/// must not look extreme (LightGBM's `cat_smooth` and `cat_l2`, scikit-learn's smoothing).
+const SMOOTH: f64 = 10.0;
+
+impl Growth {
+    fn fits(&self, s: Sums) -> bool {
         const LEAST_CURVATURE: f64 = 1e-3;
+        s.n as usize >= self.leaf_rows && s.h >= LEAST_CURVATURE
+    }
+}
+
+impl Leaf {
+    /// Finds its best split among these columns, if any is worth it.
+    fn search(&mut self, bins: &Bins, growth: &Growth, columns: &[usize]) {
         self.best = None;
-        if self.depth >= growth.depth || self.rows.len() < 2 * growth.leaf_rows {
-            return;
-        }
-        let own = self.sums.worth(growth.l2);
-        let fits = |s: Sums| s.n as usize >= growth.leaf_rows && s.h >= LEAST_CURVATURE;
-        for (column, bin_sums) in self.histogram.chunks_exact(STRIDE).enumerate() {
-            let (edges, missing) = (&bins.edges[column], bin_sums[MISSING as usize]);
-            let mut left = Sums::default();
-            // The last bin ends nowhere: a split after it parts missing values from all others.
-            let last = edges.len() + usize::from(missing.n > 0);
-            for (bin, sums) in bin_sums.iter().enumerate().take(last) {
-                left = left.plus(*sums);
-                for missing_left in [false, true] {
-                    if missing_left && (missing.n == 0 || bin == edges.len()) {
-                        continue;
-                    }
-                    let left = if missing_left { left.plus(missing) } else { left };
-                    let right = self.sums.less(left);
-                    if !fits(left) || !fits(right) {
-                        continue;
-                    }
-                    let gain = left.worth(growth.l2) + right.worth(growth.l2) - own;
-                    if gain > self.best.map_or(1e-12, |best| best.gain) {
-                        self.best = Some(Best { gain, column, bin, missing_left });
-                    }
+        if self.depth < growth.depth && self.rows.len() >= 2 * growth.leaf_rows {
+            let own = self.sums.worth(growth.l2);
+            for column in columns {
+                match bins.labels[*column] {
+                    0 => self.search_numbers(bins, growth, *column, own),
+                    _ => self.search_labels(growth, *column, own),
                 }
             }
+        }
+        if self.best.is_none() {
+            self.histogram = Vec::new();
+        }
+    }
+
+    fn consider(&mut self, growth: &Growth, [left, right]: [Sums; 2], gain: f64, column: usize, cut: Cut) {
+        if growth.fits(left) && growth.fits(right) && gain > self.best.map_or(1e-12, |best| best.gain) {
+            self.best = Some(Best { gain, column, cut });
+        }
+    }
+
+    fn search_numbers(&mut self, bins: &Bins, growth: &Growth, column: usize, own: f64) {
+        let edges = &bins.edges[column];
+        let at = column * STRIDE;
+        let missing = self.histogram[at + MISSING as usize];
+        let mut left = Sums::default();
+        // The last bin ends nowhere: a split after it parts missing values from all others.
+        let last = edges.len() + usize::from(missing.n > 0);
+        for bin in 0..last {
+            left = left.plus(self.histogram[at + bin]);
+            for missing_left in [false, true] {
+                if missing_left && (missing.n == 0 || bin == edges.len()) {
+                    continue;
+                }
+                let left = if missing_left { left.plus(missing) } else { left };
+                let right = self.sums.less(left);
+                let gain = left.worth(growth.l2) + right.worth(growth.l2) - own;
+                self.consider(growth, [left, right], gain, column, Cut::Most { bin, missing_left });
+            }
+        }
+    }
+
+    fn search_labels(&mut self, growth: &Growth, column: usize, own: f64) {
+        let of = |leaf: &Self, label: usize| leaf.histogram[column * STRIDE + label];
+        let mut there: Vec<usize> = (0..MOST_LABELS).filter(|label| of(self, *label).n > 0).collect();
+        let asks = |sums: Sums| sums.g / (sums.h + SMOOTH);
+        there.sort_by(|a, b| asks(of(self, *a)).total_cmp(&asks(of(self, *b))));
+        let (mut left, mut among) = (Sums::default(), 0u128);
+        for label in there.iter().take(there.len().saturating_sub(1)) {
+            left = left.plus(of(self, *label));
+            among |= 1 << label;
+            let right = self.sums.less(left);
+            let gain = left.worth(growth.l2 + SMOOTH) + right.worth(growth.l2 + SMOOTH) - own;
+            self.consider(growth, [left, right], gain, column, Cut::Among(among));
         }
     }
 }
 
-/// A tree that lowers the loss with these derivatives, a row each.
-pub fn grow(bins: &Bins, g: &[f64], h: &[f64], growth: &Growth) -> Tree {
-    let rows: Vec<u32> = (0..bins.rows as u32).collect();
+/// Columns that a split looks at: all, or some drawn at random.
+fn looked_at<'a>(all: &'a mut [usize], share: f64, rng: &mut Rng) -> &'a [usize] {
+    let count = ((all.len() as f64 * share).round() as usize).clamp(1, all.len());
+    if count < all.len() {
+        for i in 0..count {
+            all.swap(i, i + rng.below((all.len() - i) as u32) as usize);
+        }
+        all[..count].sort_unstable();
+    }
+    &all[..count]
+}
+
+/// A tree that lowers the loss with these derivatives, a number for each row of `bins`, as these rows have it.
+pub fn grow(bins: &Bins, rows: Vec<u32>, g: &[f64], h: &[f64], growth: &Growth, rng: &mut Rng) -> Tree {
     let sums = rows.iter().fold(Sums::default(), |s, row| {
         let row = *row as usize;
         Sums { g: s.g + g[row], h: s.h + h[row], n: s.n + 1 }
     });
+    let mut columns: Vec<usize> = (0..bins.edges.len()).collect();
     let answer = |s: Sums| -growth.rate * s.g / (s.h + growth.l2 + 1e-15);
     let mut nodes = vec![Node::Leaf(answer(sums))];
     let mut root = Leaf { node: 0, depth: 0, sums, histogram: histogram(bins, &rows, g, h), rows, best: None };
-    root.search(bins, growth);
+    root.search(bins, growth, looked_at(&mut columns, growth.columns, rng));
     let mut leaves = vec![root];
-    while leaves.len() < growth.leaves {
+    let mut count = 1;
+    while count < growth.leaves {
         let gain = |leaf: &Leaf| leaf.best.map_or(0.0, |best| best.gain);
-        // Of equal ones the first.
-        let next = (0..leaves.len()).rev().max_by(|a, b| gain(&leaves[*a]).total_cmp(&gain(&leaves[*b])));
+        // Of equal ones the first. Where every split is made, their order means nothing: the last one, so that few are open.
+        let next = match growth.leaves {
+            usize::MAX => leaves.len().checked_sub(1),
+            _ => (0..leaves.len()).rev().max_by(|a, b| gain(&leaves[*a]).total_cmp(&gain(&leaves[*b]))),
+        };
         let Some((at, best)) = next.and_then(|at| Some((at, leaves[at].best?))) else { break };
         let parent = leaves.swap_remove(at);
         let codes = bins.column(best.column);
-        let goes_left = |row: &u32| match codes[*row as usize] {
-            MISSING => best.missing_left,
-            code => code as usize <= best.bin,
+        let goes_left = |row: &u32| match (best.cut, codes[*row as usize]) {
+            (Cut::Most { missing_left, .. }, MISSING) => missing_left,
+            (Cut::Most { bin, .. }, code) => code as usize <= bin,
+            (Cut::Among(labels), code) => labels >> code & 1 == 1,
         };
         let (left, right): (Vec<u32>, Vec<u32>) = parent.rows.iter().partition(|row| goes_left(row));
         let left_is_small = left.len() < right.len();
@@ -241,19 +380,21 @@ pub fn grow(bins: &Bins, g: &[f64], h: &[f64], growth: &Growth) -> Tree {
         let column = left_histogram[best.column * STRIDE..][..STRIDE].iter();
         let left_sums = column.fold(Sums::default(), |sum, bin| sum.plus(*bin));
         let children = [(left, left_sums, left_histogram), (right, parent.sums.less(left_sums), right_histogram)];
-        let first = nodes.len();
-        nodes[parent.node] = Node::Split {
-            column: best.column,
-            most: bins.edges[best.column].get(best.bin).copied().unwrap_or(f64::MAX),
-            missing_left: best.missing_left,
-            left: first,
-            right: first + 1,
+        let test = match best.cut {
+            Cut::Most { bin, missing_left } => {
+                Test::Most(bins.edges[best.column].get(bin).copied().unwrap_or(f64::MAX), missing_left)
+            }
+            Cut::Among(labels) => Test::Among(labels),
         };
+        nodes[parent.node] = Node::Split(best.column, test, nodes.len());
+        count += 1;
         for (rows, sums, histogram) in children {
             let mut leaf = Leaf { node: nodes.len(), depth: parent.depth + 1, rows, sums, histogram, best: None };
             nodes.push(Node::Leaf(answer(sums)));
-            leaf.search(bins, growth);
-            leaves.push(leaf);
+            leaf.search(bins, growth, looked_at(&mut columns, growth.columns, rng));
+            if leaf.best.is_some() || growth.leaves < usize::MAX {
+                leaves.push(leaf);
+            }
         }
     }
     Tree(nodes)
@@ -262,8 +403,45 @@ pub fn grow(bins: &Bins, g: &[f64], h: &[f64], growth: &Growth) -> Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use agon_core::rng::Stream;
 
-    const GROWTH: Growth = Growth { leaves: 3, depth: 8, leaf_rows: 1, l2: 0.0, rate: 1.0 };
+    const GROWTH: Growth = Growth { leaves: 3, depth: 8, leaf_rows: 1, l2: 0.0, rate: 1.0, columns: 1.0 };
+
+    fn all(bins: &Bins, g: &[f64], growth: &Growth) -> Tree {
+        let rows = (0..g.len() as u32).collect();
+        grow(bins, rows, g, &vec![1.0; g.len()], growth, &mut Rng::new(1, Stream::Shuffle, 0))
+    }
+
+    /// Labels in no order of use: one split parts those that ask for 1 from those that ask for 0, and what no row had goes
+    /// right.
+    #[test]
+    fn labels_are_split_as_a_set() {
+        let m = Matrix { x: (0..120).map(|i| f64::from(i % 6)).collect(), width: 1 };
+        let high = |x: f64| f64::from(u8::from([1.0, 2.0, 5.0].contains(&x)));
+        let g: Vec<f64> = m.x.iter().map(|x| -high(*x)).collect();
+        let tree = all(&Bins::new(&m, &[Slot::Code(7)]), &g, &Growth { leaves: 2, ..GROWTH });
+        assert_eq!(tree.nodes(), 3);
+        assert!(m.x.iter().all(|x| tree.answer(&[*x]) == high(*x)), "{tree:?}");
+        assert_eq!(Node::Leaf(tree.answer(&[6.0])), tree.0[2], "no row had it: right");
+        assert_eq!(Tree::load(&tree.save(), 1).unwrap(), tree);
+        assert_eq!(Tree::of_numbers(&tree.numbers(), 1).unwrap(), tree);
+        assert!(Tree::of_numbers(&tree.numbers(), 0).is_none() && Tree::of_numbers(&[0, 0, 0, 0], 1).is_none());
+    }
+
+    /// Grown to the end, every row has a leaf of its own; looked at by some columns only, two trees differ.
+    #[test]
+    fn trees_without_a_limit_and_with_some_columns() {
+        let mut rng = Rng::new(3, Stream::Env, 0);
+        let m = Matrix { x: (0..400).map(|_| rng.f64()).collect(), width: 4 };
+        let g: Vec<f64> = (0..100).map(|row| -m.row(row)[0]).collect();
+        let whole = all(&Bins::new(&m, &[]), &g, &Growth { leaves: usize::MAX, depth: 99, ..GROWTH });
+        assert_eq!(whole.nodes(), 199);
+        assert!((0..100).all(|row| (whole.answer(m.row(row)) + g[row]).abs() < 1e-9));
+        let some = Growth { columns: 0.5, leaves: 16, ..GROWTH };
+        let bins = Bins::new(&m, &[]);
+        let mut tree = || grow(&bins, (0..100).collect(), &g, &[1.0; 100], &some, &mut rng);
+        assert_ne!(tree(), tree());
+    }
 
     /// A step function of one column, the other one is noise: two splits find it whole; missing values go where they
     /// belong.
@@ -280,9 +458,10 @@ mod tests {
         };
         // The derivative of ½ (0 − y)² at 0.
         let g: Vec<f64> = (0..60).map(|row| -y(row)).collect();
-        let tree = grow(&Bins::new(&m), &g, &[1.0; 60], &GROWTH);
+        let tree = all(&Bins::new(&m, &[]), &g, &GROWTH);
         assert!((0..60).all(|row| (tree.answer(m.row(row)) - y(row)).abs() < 1e-12), "{tree:?}");
         assert_eq!(Tree::load(&tree.save(), 2).unwrap(), tree);
+        assert_eq!(Tree::of_numbers(&tree.numbers(), 2).unwrap(), tree);
         assert_eq!(tree.answer(&[29.4, 0.0]), 5.0);
     }
 
@@ -290,7 +469,7 @@ mod tests {
     fn leaves_have_enough_rows_and_damaged_trees_are_refused() {
         let m = Matrix { x: (0..50).map(f64::from).collect(), width: 1 };
         let g: Vec<f64> = (0..50).map(|i| if i < 3 { -9.0 } else { 0.0 }).collect();
-        let tree = grow(&Bins::new(&m), &g, &[1.0; 50], &Growth { leaf_rows: 10, leaves: 2, ..GROWTH });
+        let tree = all(&Bins::new(&m, &[]), &g, &Growth { leaf_rows: 10, leaves: 2, ..GROWTH });
         assert_eq!(tree.answer(&[0.0]), tree.answer(&[9.0]), "ten rows lie together: {tree:?}");
         for wrong in
             [json!([]), json!([[0, 1.0, true, 0, 0], 1.0]), json!([[3, 1.0, true, 1, 2], 1.0, 2.0]), json!(["x"])]

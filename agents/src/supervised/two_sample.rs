@@ -52,7 +52,7 @@ pub fn two_sample(
         let (held, test) = pick(&|f| f == fold);
         let train = pick(&|f| f != fold).1;
         let shape = Shape { inputs: a.width, classes: 2, steps: ROUNDS, seed: 1 };
-        let mut learner = Boosting::new(boosting::Config { patience: 0, ..boosting::Config::default() }, shape);
+        let mut learner = Boosting::new(boosting::Config { patience: 0, ..boosting::Config::default() }, shape, &[]);
         while learner.step() < ROUNDS {
             if learner.advance(&train, &test, stop)?.is_none() {
                 return Err(AgentError::Stopped);
