@@ -3,6 +3,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::files;
+use encoding_rs::WINDOWS_1252;
 use std::path::Path;
 
 /// Reads a file.
@@ -13,13 +14,14 @@ pub fn read(path: &Path) -> Outcome<String> {
     read_as(path, decode)
 }
 
-/// Reads a file that is ISO 8859-1 where it is not UTF-8, as the PGN standard has it.
+/// Reads a file that is Windows-1252 where it is not UTF-8: all of ISO 8859-1's letters, as the PGN standard has them, and the
+/// signs that Windows puts where those have none, such as € and dashes.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_latin(path: &Path) -> Outcome<String> {
     read_as(path, |bytes| match std::str::from_utf8(bytes) {
-        Err(_) if utf16(bytes).is_none() => tidy(&bytes.iter().map(|b| char::from(*b)).collect::<String>()),
+        Err(_) if utf16(bytes).is_none() => tidy(&WINDOWS_1252.decode_without_bom_handling(bytes).0),
         _ => decode(bytes),
     })
 }

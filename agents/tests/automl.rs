@@ -120,6 +120,26 @@ fn a_search_resumes_and_predicts_in_the_same_bits() {
     assert!((mean - examined[0].metrics[0].value).abs() < 1e-9, "{mean}");
 }
 
+/// Settings that were drawn by the run's seed answer from a save that does not know it.
+#[test]
+fn drawn_settings_are_in_the_save() {
+    let raw = clouds(160, &PARTS, 1.0);
+    let own = json!({"minutes": 0.0, "folds": 1, "picks": 10});
+    let mut whole = training(AUTOML, &own, &raw, None, 8);
+    finish(&mut whole);
+    let saved = whole.save().0;
+    let trials = saved.state["model"]["trials"].as_array().or(saved.state["trials"].as_array()).unwrap();
+    assert!(trials.len() == 8 && trials[6]["settings"]["leaves"].is_u64(), "{trials:?}");
+    let predictor = Predictor::load(&AUTOML, &settings(&own), &saved).unwrap();
+    let found = predictor.predict(&raw).unwrap().p;
+    let mut again = training(AUTOML, &own, &raw, None, 8);
+    again.load(&saved, None).unwrap();
+    let scores = again.predicted(Part::Test).unwrap().p;
+    let test: Vec<usize> = (0..160).filter(|row| PARTS[row % 5] == "test").collect();
+    let off = test.iter().zip(scores.chunks(2)).map(|(row, p)| (found[row * 2] - p[0]).abs()).fold(0.0, f64::max);
+    assert!(off < 1e-12, "{off}");
+}
+
 #[test]
 fn the_test_part_changes_nothing_of_a_search_or_of_pseudo_labels() {
     let few = ["train", "none", "none", "validation", "test"];

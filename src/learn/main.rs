@@ -17,6 +17,7 @@ mod drift_report;
 mod duel;
 mod eval;
 mod eval_data;
+mod exif;
 mod lift;
 mod market;
 mod networks;

@@ -1,5 +1,6 @@
 //! Folders of PNG and JPEG files: a folder for each class, of all sizes, some of them broken.
 
+use crate::exif;
 use agon::{Failure, Outcome, files};
 use agon_agents::pictures::dataset::{Given, Raw};
 use agon_core::memory;
@@ -247,6 +248,7 @@ fn jpeg(bytes: &[u8]) -> Result<Decoded, String> {
     if bytes.len() != size.iter().product::<usize>() {
         Err("it is cut off".into())
     } else {
+        let (bytes, size) = exif::upright(bytes, size, decoder.exif().map_or(1, |exif| exif::orientation(exif)));
         Ok(Decoded { bytes, size })
     }
 }

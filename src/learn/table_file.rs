@@ -31,9 +31,14 @@ fn kind_of(path: &Path) -> Outcome<Kind> {
 /// # Errors
 /// It cannot be read, is empty, has rows of different lengths, or columns without different names; with the line.
 pub fn read(path: &Path) -> Outcome<Raw> {
+    load(path, true)
+}
+
+/// With `told`, of a workbook of several sheets it is told which was read.
+fn load(path: &Path, told: bool) -> Outcome<Raw> {
     match kind_of(path)? {
         Kind::Text => csv_table::read(path),
-        Kind::Excel => excel(path),
+        Kind::Excel => excel(path, told),
         Kind::Parquet => parquet(path),
     }
 }
@@ -46,7 +51,7 @@ pub fn as_csv(path: &Path) -> Outcome<Vec<u8>> {
     if kind_of(path)? == Kind::Text {
         return Ok(agon::text::read_latin(path)?.into_bytes());
     }
-    let raw = read(path)?;
+    let raw = load(path, false)?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     let wrong = |e: csv::Error| Failure::Internal(format!("the table cannot be written: {e}"));
     writer.write_record(&raw.names).map_err(wrong)?;
@@ -56,14 +61,21 @@ pub fn as_csv(path: &Path) -> Outcome<Vec<u8>> {
     writer.into_inner().map_err(|e| Failure::Internal(e.to_string()))
 }
 
-/// The first sheet that is not empty. Rows above the header that hold a title alone are left out.
-fn excel(path: &Path) -> Outcome<Raw> {
+/// The sheet with the most rows, which is told where there are several. Rows above the header that hold a title alone are left
+/// out.
+fn excel(path: &Path, told: bool) -> Outcome<Raw> {
     let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
     let file = std::io::BufReader::new(agon::files::open(path)?);
     let mut book: calamine::Xlsx<_> = calamine::open_workbook_from_rs(file)
         .map_err(|e: calamine::XlsxError| wrong(format!("this is no workbook of Excel (.xlsx): {e}")))?;
-    for sheet in book.sheet_names() {
-        let range = book.worksheet_range(&sheet).map_err(|e| wrong(format!("sheet `{sheet}`: {e}")))?;
+    let sheets = book.sheet_names();
+    let mut ranges = Vec::new();
+    for sheet in &sheets {
+        ranges.push((sheet, book.worksheet_range(sheet).map_err(|e| wrong(format!("sheet `{sheet}`: {e}")))?));
+    }
+    // Of equally long ones the first.
+    ranges.sort_by_key(|(_, range)| std::cmp::Reverse(range.height()));
+    for (sheet, range) in ranges {
         let filled = |row: &&[Data]| row.iter().filter(|cell| !matches!(cell, Data::Empty)).count();
         let top = range.start().map_or(0, |(row, _)| u64::from(row));
         let width = range.rows().map(|row| filled(&row)).max().unwrap_or(0);
@@ -77,6 +89,9 @@ fn excel(path: &Path) -> Outcome<Raw> {
         for (i, row) in range.rows().enumerate().skip(head + 1).filter(|(_, row)| filled(row) > 0) {
             let cells: Vec<String> = row.iter().map(text).collect();
             raw.push(top + i as u64 + 1, cells.iter().map(String::as_str));
+        }
+        if told && sheets.len() > 1 {
+            agon::tell!("note: sheet `{sheet}`, the longest of {} ({}), is read", sheets.len(), sheets.join(", "));
         }
         return Ok(raw);
     }

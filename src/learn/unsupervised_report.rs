@@ -61,20 +61,67 @@ impl UnsupervisedReport {
     fn headline(&self) -> String {
         let own = &self.examined[0].name;
         let clusters = list(&self.details["clusters"]).len();
+        let none = count(&self.details["rows_of_no_cluster"]);
         let what = match (clusters, list(&self.details["model"]["explained"]).len()) {
+            (0, 0) if none > 0 && none == count(&self.details["rows"]) => {
+                format!("{own}: no clusters in {}: no rows lie closer together than the others", self.file)
+            }
             (0, 0) => format!("{own}: how unusual each row of {} is", self.file),
             (0, 1) => format!("{own}: 1 component of {}", self.file),
             (0, n) => format!("{own}: {n} components of {}", self.file),
             (1, _) => format!("{own}: 1 cluster in {}", self.file),
             (n, _) => format!("{own}: {n} clusters in {}", self.file),
         };
-        match (self.is_better(), self.examined.get(1)) {
-            (Some(false), Some(other)) => format!(
-                "{what}\nWARNING: rows that it never saw are not surely better described by it than by the {}",
+        let mut lines = vec![what];
+        if let (Some(false), Some(other)) = (self.is_better(), self.examined.get(1)) {
+            lines.push(format!(
+                "WARNING: rows that it never saw are not surely better described by it than by the {}",
                 other.name
-            ),
-            _ => what,
+            ));
         }
+        lines.extend(self.warnings());
+        lines.join("\n")
+    }
+
+    /// What makes the clusters doubtful.
+    fn warnings(&self) -> Vec<String> {
+        // Below it Kaufman and Rousseeuw (1990) see no substantial structure.
+        const WEAK: f64 = 0.25;
+        const AGREED: f64 = 0.8;
+        let model = &self.details["model"];
+        let tried = list(&model["tried"]);
+        let mut out = Vec::new();
+        let Some(own) = tried.iter().find(|t| t["clusters"] == model["chosen"]) else { return out };
+        let clusters = count(&own["clusters"]);
+        if clusters > 1 && own["silhouette"].as_f64().is_some_and(|s| s < WEAK) {
+            let found = number(&own["silhouette"]);
+            out.push(format!(
+                "WARNING: rows are hardly nearer to their own cluster than to the next one (silhouette {found:.2}; below \
+                 {WEAK} usually means that there are no clusters)"
+            ));
+        }
+        if clusters > 1 && own["agreement_of_starts"].as_f64().is_some_and(|a| a < AGREED) {
+            let found = number(&own["agreement_of_starts"]);
+            out.push(format!(
+                "WARNING: fits from other starts find other clusters (adjusted Rand index {found:.2}; 1 is the same)"
+            ));
+        }
+        if tried.len() > 1 && tried.iter().all(|t| count(&t["clusters"]) <= clusters) {
+            out.push(format!(
+                "WARNING: {clusters} is the largest number of clusters that was tried, and was the best: more may be \
+                 better (model.most_clusters)"
+            ));
+        }
+        let flat: Vec<&str> = list(&self.details["without_variance"]).iter().filter_map(Value::as_str).collect();
+        if !flat.is_empty() {
+            let more = if flat.len() > 5 { ", …" } else { "" };
+            out.push(format!(
+                "WARNING: clusters have no variance of their own in {}{more}: likelihood and BIC say little there. Leave such \
+                 columns out (data.drop), or use kmeans",
+                flat[..flat.len().min(5)].join(", ")
+            ));
+        }
+        out
     }
 
     /// The numbers of clusters that were tried.

@@ -10,12 +10,17 @@ pub fn is_missing(cell: &str) -> bool {
     cell.is_empty() || cell == "?" || WORDS.iter().any(|word| cell.eq_ignore_ascii_case(word))
 }
 
-/// The numbers of cells that are all one way of writing; NaN where one is missing.
+/// Whether a cell is the dash that people put where a number would stand.
+pub fn is_dash(cell: &str) -> bool {
+    ["-", "--", "–", "—"].contains(&cell.trim())
+}
+
+/// The numbers of cells that are all one way of writing; NaN where one is missing or a dash.
 fn all<'a>(
     cells: impl Iterator<Item = Option<&'a str>>,
     mut read: impl FnMut(&str) -> Option<f64>,
 ) -> Option<Vec<f64>> {
-    cells.map(|cell| cell.map_or(Some(f64::NAN), &mut read)).collect()
+    cells.map(|cell| cell.filter(|cell| !is_dash(cell)).map_or(Some(f64::NAN), &mut read)).collect()
 }
 
 agon_core::choices! {
@@ -123,10 +128,47 @@ pub fn doubt(raw: &Raw, column: usize, found: &Column, reading: Reading) -> Opti
     }
 }
 
-/// Says which columns could be read in another way too.
+/// A column of numbers or dates but for some cells, which made words of all the others: in words, and what would mend it.
+fn spoiled(raw: &Raw, column: usize, found: &Column, reading: Reading) -> Option<[String; 2]> {
+    if !matches!(found.kind, Kind::Text | Kind::Category) {
+        return None;
+    }
+    let cells = || raw.column(column).enumerate().filter_map(|(row, cell)| Some((row, cell?)));
+    let given = cells().filter(|(_, cell)| !is_dash(cell)).count();
+    let way = |read: &dyn Fn(&str) -> Option<f64>| {
+        let mut others = cells().filter(|(_, cell)| !is_dash(cell) && read(cell).is_none());
+        let first = others.next();
+        (first, usize::from(first.is_some()) + others.count())
+    };
+    let comma = raw.decimal_comma || reading.decimal == Decimal::Comma;
+    let written = if comma { Written::Comma } else { Written::Thousands };
+    let number = |cell: &str| Written::Point.read(cell).or_else(|| written.read(cell));
+    let first_year = |cell: &str| date(cell, First::Year);
+    let day_first = |cell: &str| date(cell, First::Day);
+    let month_first = |cell: &str| date(cell, First::Month);
+    let ways: [(&str, &dyn Fn(&str) -> Option<f64>); 4] =
+        [("numbers", &number), ("dates", &first_year), ("dates", &day_first), ("dates", &month_first)];
+    let all = ways.into_iter().map(|(kind, read)| (kind, way(read)));
+    let (kind, (first, count)) = all.min_by_key(|(_, (_, count))| *count)?;
+    let (row, cell) = first.filter(|_| given >= 10 && 10 * count <= given)?;
+    let cell: String = cell.chars().take(40).collect();
+    let what = format!("all but {count} of its {given} values are {kind}; `{cell}` in line {} is not", raw.lines[row]);
+    Some([what, "taken as words; empty such a cell, or mend it".into()])
+}
+
+/// Dashes of a column of numbers or dates.
+fn dashes(raw: &Raw, column: usize, found: &Column) -> Option<[String; 2]> {
+    let count = raw.column(column).flatten().filter(|cell| is_dash(cell)).count();
+    let is = count > 0 && matches!(found.kind, Kind::Number | Kind::Date);
+    let cells = if count == 1 { "a cell holds".into() } else { format!("{count} cells hold") };
+    is.then(|| [format!("{cells} a dash"), "taken as missing".into()])
+}
+
+/// Says which columns could be read in another way too, and which cells stood in the way of reading them as numbers.
 pub fn doubts(raw: &Raw, columns: &[Column], reading: Reading, report: &mut Report) {
     for (i, column) in columns.iter().enumerate() {
-        if let Some([what, done]) = doubt(raw, i, column, reading) {
+        let all = [doubt(raw, i, column, reading), spoiled(raw, i, column, reading), dashes(raw, i, column)];
+        for [what, done] in all.into_iter().flatten() {
             report.find(Some(&column.name), what, done);
         }
     }
@@ -154,12 +196,13 @@ pub fn infer(raw: &Raw, column: usize) -> Column {
 pub fn infer_by(raw: &Raw, column: usize, reading: Reading) -> Column {
     let (name, cells) = (raw.names[column].as_str(), raw.column(column));
     let given = cells.clone().flatten().count();
+    let dashes = given > 0 && cells.clone().flatten().all(is_dash);
     let typed = |kind, values, way| Column { name: name.into(), kind, values: Values::Numbers(values), way: Some(way) };
     let exact = !cells.clone().flatten().any(loses_digits);
-    if let Some((x, way)) = numbers(cells.clone(), raw.decimal_comma, reading.decimal).filter(|_| exact) {
+    if let Some((x, way)) = numbers(cells.clone(), raw.decimal_comma, reading.decimal).filter(|_| exact && !dashes) {
         return typed(Kind::Number, x, Way::Numbers(way));
     }
-    if let Some((x, way)) = dates(cells.clone(), reading.dates) {
+    if let Some((x, way)) = dates(cells.clone(), reading.dates).filter(|_| !dashes) {
         return typed(Kind::Date, x, Way::Dates(way));
     }
     let labels = Column::labels(name, Kind::Category, cells.clone());
@@ -322,6 +365,35 @@ mod tests {
         assert_eq!(new.values, Values::Numbers(vec![1234.0]));
         let other = read_as(&raw(&["1234.5"], false), 0, Kind::Number, known.way).unwrap();
         assert_eq!(other.values, Values::Numbers(vec![1234.5]), "written by another program");
+    }
+
+    /// A single cell that is no number makes words of a column, and is named; a dash is a missing number.
+    #[test]
+    fn cells_that_spoil_a_column_are_named() {
+        let with = |cell: &str| {
+            let mut cells: Vec<String> = (0..40).map(|i| format!("{i}.5")).collect();
+            cells[7] = cell.into();
+            raw(&cells.iter().map(String::as_str).collect::<Vec<_>>(), false)
+        };
+        let told = |table: &Raw| {
+            let mut report = Report::default();
+            doubts(table, &[infer(table, 0)], Reading::default(), &mut report);
+            serde_json::to_string(&report).unwrap()
+        };
+        for cell in ["old", "inf", "12 kg"] {
+            let table = with(cell);
+            assert_eq!(infer(&table, 0).kind, Kind::Text);
+            let told = told(&table);
+            assert!(told.contains(&format!("all but 1 of its 40 values are numbers; `{cell}` in line 9")), "{told}");
+        }
+        let table = with("-");
+        let Values::Numbers(x) = infer(&table, 0).values else { panic!("words") };
+        assert!(x[7].is_nan() && x[8] == 8.5);
+        assert!(told(&table).contains("a cell holds a dash"), "{}", told(&table));
+        assert_eq!(told(&with("7.5")), told(&with("0.1")), "nothing to say");
+        assert_eq!(column(&["-", "-", "-"], false).kind, Kind::Category, "dashes alone are a label");
+        let new = read_as(&raw(&["–", "2"], false), 0, Kind::Number, None).unwrap();
+        assert!(matches!(new.values, Values::Numbers(x) if x[0].is_nan() && x[1] == 2.0));
     }
 
     /// What can be read in two ways is told, and settings decide it.

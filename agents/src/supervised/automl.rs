@@ -6,14 +6,16 @@
 //! A step is one model of one fold. Which one comes next follows from the seed and from the losses so far: time only decides
 //! how many are made.
 
+mod space;
+
+use self::space::{SEARCHED, drawn};
 use super::ensemble::pick;
-use super::family::{BOOSTING, Encoding, FOREST, Family, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
+use super::family::{Encoding, Family};
 use super::{Examples, Learner, Predict, Shape, log_sum_exp, softmax};
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::{Encoder, Matrix, Scaling, Slot};
 use crate::data::split;
 use crate::data::{Column, Kind, Values};
-use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Settings;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
@@ -78,6 +80,18 @@ struct Trial {
 }
 
 impl Trial {
+    /// Nothing of it was trained yet; none if no family is called so.
+    fn new(kind: &str, settings: Map<String, Value>, rows: usize) -> Option<Self> {
+        let (kind, family) = SEARCHED.into_iter().find(|(known, _)| *known == kind)?;
+        let steps = match kind {
+            "boosting" => 2000,
+            // Epochs for about as many gradient steps, whatever the number of rows: a cycle of its rate must end.
+            "realmlp" => (500_000 / rows.max(1) as u64).clamp(16, 128),
+            _ => family.steps,
+        };
+        Some(Self { kind, family, settings, steps, rows, encoder: Encoder::default(), fits: Vec::new(), goal: 1 })
+    }
+
     /// Whether none of its models was forgotten.
     fn has_models(&self) -> bool {
         self.fits.iter().all(|fit| fit.learner.is_some())
@@ -192,7 +206,8 @@ impl AutoMl {
                 return Ok(at);
             }
         }
-        let mut trial = drawn(self.shape, self.trials.len(), pool.y.len());
+        let (kind, settings) = drawn(self.shape, self.trials.len(), pool.y.len());
+        let mut trial = Trial::new(kind, settings, pool.y.len()).expect("drawn from those that are searched");
         let columns: Vec<&Column> = pool.columns.iter().collect();
         // Scaling and labels by all rows that are learned from: no target is seen.
         let rows: Vec<usize> = (0..pool.y.len()).collect();
@@ -341,84 +356,8 @@ fn probabilities(mut scores: Vec<f64>, classes: usize) -> Vec<f64> {
     scores
 }
 
-/// What is tried in this place: a family, its settings, its steps. First the defaults of each family, the quickest first.
-fn drawn(shape: Shape, place: usize, rows: usize) -> Trial {
-    let classes = shape.classes > 0;
-    let flat = if classes { ("logistic", LOGISTIC) } else { ("linear", LINEAR) };
-    let (boosting, forest) = (("boosting", BOOSTING), ("forest", FOREST));
-    let defaults = [flat, boosting, forest, ("realmlp", REALMLP), ("tabm", TABM), ("mlp", MLP)];
-    let later =
-        [boosting, forest, ("tabm", TABM), boosting, ("realmlp", REALMLP), boosting, flat, forest, ("mlp", MLP)];
-    let drawn = place.checked_sub(defaults.len());
-    let (kind, family) = drawn.map_or(defaults[place.min(defaults.len() - 1)], |i| later[i % later.len()]);
-    let mut rng = Rng::at_step(shape.seed, Stream::Weights, SETTINGS, place as u64);
-    let mut log = |low: f64, high: f64| {
-        let x = (low.ln() + rng.f64() * (high / low).ln()).exp();
-        // Three digits, as people write numbers.
-        format!("{x:.2e}").parse::<f64>().unwrap_or(x)
-    };
-    let scaling = ["quantile", "standard"][place % 2];
-    let hidden = vec![[64, 128, 256][place % 3]; 2];
-    let categories = ["native", "one-hot"][place / 2 % 2];
-    // A forest of many rows with leaves of one would be larger than the table.
-    let leaf_rows = rows.div_ceil(2000).max(1);
-    let (minibatch, smoothing) = ([64, 128, 256][place / 3 % 3], [0.0, 0.1][place / 2 % 2]);
-    let settings = match (drawn.is_some(), kind) {
-        (false, "boosting") => json!({"patience": 50, "categories": "native"}),
-        (false, "forest") => json!({"leaf_rows": leaf_rows}),
-        (false, _) => json!({}),
-        (true, "boosting") => json!({
-            "learning_rate": log(0.02, 0.2),
-            "leaves": log(4.0, 96.0).round() as u64,
-            "leaf_rows": log(3.0, 100.0).round() as u64,
-            "l2": log(1e-3, 30.0),
-            "rows": log(0.5, 1.0),
-            "columns": log(0.2, 1.0),
-            "categories": categories,
-            "patience": 50,
-        }),
-        (true, "forest") => json!({
-            "leaf_rows": (leaf_rows as f64 * log(1.0, 16.0)).round() as u64,
-            "columns": log(0.1, 0.9),
-            "categories": categories,
-        }),
-        (true, "linear" | "logistic") => json!({"l2": log(1e-2, 1e3), "scaling": scaling}),
-        (true, "mlp") => json!({
-            "hidden": hidden,
-            "learning_rate": log(3e-4, 3e-3),
-            "weight_decay": log(1e-4, 1.0),
-            "dropout": log(0.02, 0.5),
-            "scaling": scaling,
-        }),
-        (true, "tabm") => json!({
-            "hidden": hidden,
-            "learning_rate": log(5e-4, 5e-3),
-            "weight_decay": log(1e-4, 0.1),
-            "dropout": log(0.02, 0.5),
-            "minibatch": minibatch,
-        }),
-        (true, _) => json!({
-            "hidden": vec![[256, 128][place % 2]; 3],
-            "learning_rate": log(0.02, 0.3),
-            "dropout": log(0.03, 0.4),
-            "label_smoothing": smoothing,
-            "weight_decay": log(2e-3, 0.1),
-        }),
-    };
-    let settings = settings.as_object().cloned().unwrap_or_default();
-    let steps = match kind {
-        "boosting" => 2000,
-        // Epochs for about as many gradient steps, whatever the number of rows: a cycle of its rate must end.
-        "realmlp" => (500_000 / rows.max(1) as u64).clamp(16, 128),
-        _ => family.steps,
-    };
-    Trial { kind, family, settings, steps, rows, encoder: Encoder::default(), fits: Vec::new(), goal: 1 }
-}
-
 /// Of so many rows one decides when a model ends.
 const ENDS: usize = 8;
-/// The lane of the random numbers behind settings.
-const SETTINGS: u32 = u32::MAX - 4;
 
 impl Predict for AutoMl {
     fn scores(&self, x: &Matrix) -> Vec<f64> {
@@ -557,12 +496,9 @@ impl Learner for AutoMl {
             if encoder.inputs.len() != self.slots.len() {
                 return Err(wrong());
             }
-            let mut trial = Trial { encoder, goal, ..drawn(self.shape, i, rows) };
-            // A release that draws others cannot go on with these.
-            if state["kind"] != trial.kind || state["settings"] != Value::Object(trial.settings.clone()) {
-                let why = "its search drew other settings, as another release of Agon does: search again";
-                return Err(AgentError::Checkpoint(why.into()));
-            }
+            let (kind, settings) = (state["kind"].as_str(), state["settings"].as_object());
+            let trial = Trial::new(kind.unwrap_or_default(), settings.cloned().unwrap_or_default(), rows);
+            let mut trial = Trial { encoder, goal, ..trial.ok_or_else(wrong)? };
             for (fold, state) in state["fits"].as_array().ok_or_else(wrong)?.iter().enumerate() {
                 let prefix = format!("{i}.{fold}.");
                 let scores = saved.tensor(&format!("{prefix}scores"))?;

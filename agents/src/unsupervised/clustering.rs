@@ -47,6 +47,11 @@ pub trait Grouping: Sized {
     /// What the number of clusters is chosen by: the lowest is the best. `sample`: some of the rows.
     fn criterion(&self, x: &Matrix, sample: &Matrix, pool: &ThreadPool) -> f64;
 
+    /// Columns in which a cluster has no variance of its own, so that its density means nothing.
+    fn flat(&self, _: &Self::Config) -> Vec<usize> {
+        Vec::new()
+    }
+
     /// What it says of rows.
     fn read(&self, x: &Matrix, pool: &ThreadPool) -> Found;
 
@@ -166,6 +171,7 @@ impl<G: Grouping> Learner for Clustering<G> {
         json!({
             "criterion": G::CRITERION,
             "chosen": self.best().clusters(),
+            "flat": self.best().flat(&self.config),
             "tried": self.tried.iter().map(one).collect::<Vec<_>>(),
         })
     }

@@ -43,6 +43,13 @@ impl Gaussian {
         (roots.iter().all(|root| *root > 0.0) && top.is_finite()).then_some(Self { mean, factor, top })
     }
 
+    /// Columns whose variance, given those before them, is at most this.
+    pub fn flat(&self, variance: f64) -> Vec<usize> {
+        let d = self.width();
+        let root = |i: &usize| self.factor[if self.factor.len() == d { *i } else { i * d + i }];
+        (0..d).filter(|i| root(i).powi(2) <= variance).collect()
+    }
+
     /// Numbers of a row.
     pub fn width(&self) -> usize {
         self.mean.len()

@@ -271,6 +271,13 @@ impl Grouping for Mixture {
         2.0 * n * self.loss + self.parameters() as f64 * n.ln()
     }
 
+    fn flat(&self, config: &Config) -> Vec<usize> {
+        let mut flat: Vec<usize> = self.parts.iter().flat_map(|part| part.flat(2.0 * config.added_variance)).collect();
+        flat.sort_unstable();
+        flat.dedup();
+        flat
+    }
+
     fn read(&self, x: &Matrix, pool: &ThreadPool) -> Found {
         let k = self.shares.len();
         let mut p = vec![0.0; x.rows() * k];
@@ -350,6 +357,20 @@ mod tests {
         };
         let losses: Vec<f64> = (1..20).map(after).collect();
         assert!(losses.windows(2).all(|pair| pair[1] <= pair[0] + 1e-9), "{losses:?}");
+    }
+
+    /// A column that only says yes or no: each cluster takes one of the two, and has no variance there.
+    #[test]
+    fn columns_without_variance_are_told() {
+        let mut x = two();
+        assert!(fitted(&x).flat(&Config::default()).is_empty());
+        x.x.iter_mut().skip(1).step_by(2).enumerate().for_each(|(i, x)| *x = f64::from(u8::from(i % 2 == 0)));
+        assert_eq!(fitted(&x).flat(&Config::default()), [1]);
+    }
+
+    fn fitted(x: &Matrix) -> Mixture {
+        let (config, pool) = (Config::default(), ThreadPool::default());
+        Mixture::fit(&config, x, 2, &mut Rng::new(1, Stream::Shuffle, 0), &pool, NEVER).unwrap()
     }
 
     #[test]

@@ -266,12 +266,16 @@ impl Training for Unsupervised {
         let usual = kept(self.data.split.train.iter().map(|row| found.anomaly[*row]).collect());
         let model = self.learner.details();
         let none = found.cluster.iter().filter(|c| c.is_none()).count();
+        let names = self.inputs.names();
+        let flat = model["flat"].as_array().into_iter().flatten().filter_map(Value::as_u64);
+        let flat: Vec<&String> = flat.filter_map(|k| names.get(k as usize)).collect();
         json!({
             "loadings": self.loadings(&model["axes"]),
             "clusters": self.clusters(&found),
             "rows_of_no_cluster": none,
             "rows": rows.len(),
             "unusual": self.unusual(&found, &usual),
+            "without_variance": flat,
             "model": model,
         })
     }

@@ -2,7 +2,7 @@
 
 use agon_agents::data::cells::is_missing;
 use agon_agents::data::written::{First, date};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 agon_core::choices! {
     /// How weeks are written.
@@ -125,6 +125,8 @@ pub struct Weeks {
     pub numbers: Vec<Option<i64>>,
     /// Whether they are dates: their numbers are then those of weeks since a Monday.
     pub dates: bool,
+    /// The day of the week, 0 for Monday; none where the cell tells none.
+    pub weekdays: Vec<Option<u8>>,
 }
 
 impl Weeks {
@@ -134,14 +136,14 @@ impl Weeks {
     /// A cell is no week as the others are, or may be two; with its line.
     pub fn read(cells: &[(&str, u64)], column: &str, dates: Dates) -> Result<Self, String> {
         let place = |line: u64| format!("line {line}, column `{column}`");
-        let mut known: HashMap<&str, i64> = HashMap::new();
+        let mut known: HashMap<&str, (i64, Option<u8>)> = HashMap::new();
         let mut distinct: Vec<(&str, u64)> = Vec::new();
         for (cell, line) in cells.iter().filter(|(cell, _)| !is_missing(cell)) {
-            if known.insert(cell, 0).is_none() {
+            if known.insert(cell, (0, None)).is_none() {
                 distinct.push((cell, *line));
             }
         }
-        let week_of = |day: i64| (day - MONDAY).div_euclid(7);
+        let week_of = |day: i64| ((day - MONDAY).div_euclid(7), Some((day - MONDAY).rem_euclid(7) as u8));
         let like_date = |cell: &str| {
             day(cell).is_some()
                 || iso_week(cell).is_some()
@@ -152,7 +154,7 @@ impl Weeks {
         let are_dates = dates == Dates::Excel || distinct.first().is_some_and(|(cell, _)| like_date(cell));
         if !are_dates {
             for (cell, line) in &distinct {
-                known.insert(cell, number(cell).map_err(|why| format!("{}: {why}", place(*line)))?);
+                known.insert(cell, (number(cell).map_err(|why| format!("{}: {why}", place(*line)))?, None));
             }
         } else if dates == Dates::Excel {
             for (cell, line) in &distinct {
@@ -161,7 +163,7 @@ impl Weeks {
                 known.insert(cell, week_of((serial - EXCEL_1970).floor() as i64));
             }
         } else {
-            let by_year = |cell: &str| day(cell).map(week_of).or_else(|| iso_week(cell));
+            let by_year = |cell: &str| day(cell).map(week_of).or_else(|| iso_week(cell).map(|week| (week, None)));
             let rest: Vec<(&str, u64)> = distinct.iter().filter(|(cell, _)| by_year(cell).is_none()).copied().collect();
             if rest.len() < distinct.len()
                 && let Some((cell, line)) = rest.first()
@@ -175,8 +177,39 @@ impl Weeks {
                 known.insert(cell, week);
             }
         }
-        let numbers = cells.iter().map(|(cell, _)| known.get(cell).copied()).collect();
-        Ok(Self { numbers, dates: are_dates })
+        let numbers = cells.iter().map(|(cell, _)| known.get(cell).map(|(week, _)| *week)).collect();
+        let weekdays = cells.iter().map(|(cell, _)| known.get(cell).and_then(|(_, day)| *day)).collect();
+        Ok(Self { numbers, dates: are_dates, weekdays })
+    }
+
+    /// Which of the first and the last week the table holds a part of alone: days that nearly all others have lie before its
+    /// first day, or after its last.
+    pub fn parts(&self) -> Vec<i64> {
+        const FEWEST: usize = 6;
+        let mut days: BTreeMap<i64, u8> = BTreeMap::new();
+        for (week, day) in self.numbers.iter().zip(&self.weekdays) {
+            if let (Some(week), Some(day)) = (week, day) {
+                *days.entry(*week).or_default() |= 1 << day;
+            }
+        }
+        let all: Vec<(i64, u8)> = days.into_iter().collect();
+        if all.len() < FEWEST {
+            return Vec::new();
+        }
+        let inner = &all[1..all.len() - 1];
+        let usual = (0..7).filter(|day| {
+            let open = inner.iter().filter(|(_, days)| days >> day & 1 == 1).count();
+            5 * open >= 4 * inner.len()
+        });
+        let usual: u8 = usual.fold(0, |set, day| set | 1 << day);
+        let ([first, last], mut parts) = ([all[0], all[all.len() - 1]], Vec::new());
+        if usual & ((1u8 << first.1.trailing_zeros()) - 1) != 0 {
+            parts.push(first.0);
+        }
+        if u16::from(usual) >> (8 - last.1.leading_zeros()) != 0 {
+            parts.push(last.0);
+        }
+        parts
     }
 
     /// Turns numbers such as 202601 into weeks as dates have them, where most are of this kind; whether they were.
@@ -275,6 +308,21 @@ mod tests {
         assert_eq!(weeks(&["02/03/2026", "09/03/2026"], Dates::DayFirst).unwrap(), [Some(0), Some(1)]);
         let why = weeks(&["02.03.2026", "09.13.2026"], Dates::Auto).unwrap_err();
         assert!(why.contains("line 3") && why.contains("09.13.2026"), "{why}");
+    }
+
+    /// A table that begins on a Wednesday and ends on a Thursday, of a shop that is closed on Sundays.
+    #[test]
+    fn parts_of_weeks_are_found() {
+        let of = |from: i64, to: i64| {
+            let numbers: Vec<i64> = (from..to).filter(|day| day % 7 != 6).collect();
+            let weekdays = numbers.iter().map(|day| Some((day % 7) as u8)).collect();
+            Weeks { numbers: numbers.iter().map(|day| Some(day / 7)).collect(), dates: true, weekdays }.parts()
+        };
+        assert_eq!(of(2, 60), [0, 8]);
+        assert!(of(0, 62).is_empty(), "from a Monday to a Saturday");
+        assert_eq!(of(1, 63), [0]);
+        assert_eq!(of(0, 61), [8], "its Saturday is missing");
+        assert!(of(2, 30).is_empty(), "too few weeks to tell what is usual");
     }
 
     #[test]

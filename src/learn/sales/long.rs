@@ -179,6 +179,7 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
     shops.sort_unstable();
     shops.dedup();
     let moments = moments_of(raw, &places, settings, &kept_rows)?;
+    let parts = if settings.rows == Rows::Sales { moments.parts() } else { Vec::new() };
     let mut table: BTreeMap<(i64, usize), Week> = BTreeMap::new();
     for ((row, k), week) in kept_rows.iter().zip(&moments.numbers) {
         let (row, k, line) = (*row, *k, raw.lines[*row]);
@@ -187,6 +188,10 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
             lost.add("without a week", place);
             continue;
         };
+        if parts.contains(&week) {
+            lost.add("of a week of which the table holds some days alone", place);
+            continue;
+        }
         let read = |column: Option<usize>| column.map_or(Ok(None), |c| numbers.read(row, c));
         let shop = shops.binary_search(&shop_of(row)).unwrap_or(0);
         let label = || places.week.map_or_else(|| week.to_string(), |c| raw.cell(row, c).to_owned());
@@ -344,7 +349,7 @@ fn moments_of(raw: &Raw, places: &Places, settings: &FitSettings, rows: &[(usize
             *week += 1;
             Some(*week)
         };
-        return Ok(Weeks { numbers: rows.iter().map(&mut next).collect(), dates: false });
+        return Ok(Weeks { numbers: rows.iter().map(&mut next).collect(), dates: false, weekdays: Vec::new() });
     };
     let cells: Vec<(&str, u64)> = rows.iter().map(|(row, _)| (raw.cell(*row, column), raw.lines[*row])).collect();
     let mut weeks = Weeks::read(&cells, &raw.names[column], settings.dates)?;

@@ -31,7 +31,9 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
     let cells: Vec<(&str, u64)> =
         rows.iter().map(|row| (columns.week.map_or("", |week| raw.cell(*row, week)), raw.lines[*row])).collect();
     let mut moments = match settings.dates {
-        Dates::Rows => Weeks { numbers: (1..=rows.len() as i64).map(Some).collect(), dates: false },
+        Dates::Rows => {
+            Weeks { numbers: (1..=rows.len() as i64).map(Some).collect(), dates: false, weekdays: Vec::new() }
+        }
         dates => Weeks::read(&cells, column, dates)?,
     };
     let number = |row: usize, at: usize| -> Result<f64, String> {
