@@ -5,16 +5,21 @@ pub mod automl;
 pub mod boosting;
 pub mod calibration;
 pub mod class_weights;
+pub mod clients;
+pub mod dense_net;
 pub mod dependence;
 pub mod ensemble;
 pub mod family;
+pub mod federated;
 pub mod linear;
 pub mod mlp;
 pub mod neural;
 pub mod predictor;
 pub mod pseudo;
 pub mod realmlp;
+pub mod regime;
 pub mod scores;
+pub mod secure_sum;
 pub mod slices;
 pub mod solvers;
 pub mod tabm;
@@ -118,6 +123,11 @@ pub trait Learner: Predict {
     /// One step on the training part; the validation part may only decide when to end. None if it was asked to stop, and
     /// then nothing has changed.
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError>;
+
+    /// Another model that was trained beside it to compare it with, and what that is called.
+    fn beside(&self) -> Option<(&'static str, &dyn Learner)> {
+        None
+    }
 
     /// What it learned, where a number of it means something: a weight for each input number and output, `[outputs][width]`.
     fn weights(&self) -> Option<Vec<Vec<f64>>> {

@@ -4,6 +4,7 @@ use crate::slices_report;
 use crate::task::Verdict;
 use agon::failure::quoted;
 use agon::report::model::shown;
+use agon::report::regime;
 use agon::run::Run;
 use agon_agents::data::report::Report;
 use agon_agents::demand::Estimate;
@@ -217,6 +218,7 @@ impl Verdict for TableReport {
         }
         let positive = self.details["classes"][1].as_str().filter(|_| self.details["classes"][2].is_null());
         self.slices.iter().for_each(|column| out += &slices_report::text(column, "test rows", positive));
+        regime::sentences(&self.json()).iter().for_each(|sentence| out += &format!("\n{sentence}\n"));
         out += &self.pseudo_labels();
         out += &self.leaderboard(&own.metrics[0].name.replace('_', " "));
         let new = if self.noun == "rows" { "NEW.csv" } else { "FOLDER" };

@@ -13,6 +13,7 @@ use agon_agents::data::Column;
 use agon_agents::data::dataset::{DataSettings, Dataset, find_column};
 use agon_agents::data::split::Method;
 use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::supervised::regime::{ROUNDS, Regime, RegimeSettings};
 use agon_agents::supervised::scores::Judged;
 use agon_agents::supervised::slices::{Rows, Sliced, sliced};
 use agon_agents::train::{Part, Predicted, Training};
@@ -62,6 +63,7 @@ pub struct TableTask {
     eval: TableEvalSettings,
     file: PathBuf,
     data: Dataset,
+    regime: Regime,
     /// Columns whose groups are judged, of the rows of `data`.
     slices: Vec<Column>,
     resolved: String,
@@ -133,7 +135,13 @@ impl TableTask {
                 }
             }
         };
-        let settings = DataSettings::read(&source.section("data")?).map_err(within("data"))?;
+        let mut settings = DataSettings::read(&source.section("data")?).map_err(within("data"))?;
+        let mut table = source.section("train")?;
+        let regime = RegimeSettings::take(&mut table).map_err(within("train"))?;
+        // Who holds a row says too much of it, and nothing of new ones.
+        let column =
+            regime.column().filter(|name| **name != settings.target && !settings.drop.iter().any(|d| d == name));
+        settings.drop.extend(column.map(String::from));
         let file = path.parent().unwrap_or(Path::new(".")).join(&settings.file);
         if settings.file.is_empty() || !file.exists() {
             let message = format!("no file at {}", file.display());
@@ -151,45 +159,48 @@ impl TableTask {
             }
         };
         let raw = table_file::read(&file)?;
+        if let Some(name) = regime.column() {
+            find_column("clients", name, &raw).map_err(wrong("train"))?;
+        }
         let data = match without_target(source)? {
             Some(_) if settings.target.is_empty() => Dataset::unlabelled(&raw, &settings),
             _ => Dataset::new(&raw, &settings),
         };
         let data = data.map_err(wrong("data"))?;
-        let mut table = source.section("model")?;
-        if !table.contains_key("kind") {
+        let mut of_model = source.section("model")?;
+        if !of_model.contains_key("kind") {
             let first = match (data.target.y.len() >= MANY_ROWS, data.target.classes.is_empty()) {
                 (true, _) => "boosting",
                 (false, true) => "linear",
                 (false, false) => "logistic",
             };
-            table.insert("kind".into(), first.into());
+            of_model.insert("kind".into(), first.into());
         }
-        let kind = source.word("model", &mut table, "kind")?;
+        let kind = source.word("model", &mut of_model, "kind")?;
         let model = find_model(&kind).map_err(|near| {
             source.unknown("model", "kind", &format!("no model is called `{kind}`, see `agon agents`"), &near)
         })?;
         let is_search = kind == "automl";
         if is_search && settings.split == Method::Time {
             // Rows of the past are not to be judged by models of later ones.
-            table.entry("folds").or_insert(1.into());
+            of_model.entry("folds").or_insert(1.into());
         }
         if is_search && data.unlabelled.is_some() {
             let why = "is not for automl: name a model, such as model.kind = \"boosting\"";
             return Err(within("data")(vec![Issue::value("pseudo_labels", why)]));
         }
-        let model_settings = model.resolve(&table).map_err(wrong("model"))?;
+        let model_settings = model.resolve(&of_model).map_err(wrong("model"))?;
         let (folds, rows) =
             (model_settings.get("folds").and_then(Value::as_u64), data.split.train.len() + data.split.validation.len());
         if let Some(folds) = folds.filter(|folds| is_search && (rows as u64) < 2 * folds) {
             let why = format!("{folds} are too many for the {rows} rows of the training and the validation part");
             return Err(within("model")(vec![Issue::value("folds", why)]));
         }
-        let mut table = source.section("train")?;
         if let Some(family) = &model.family {
             // A teacher and a student take as many each.
             let learners = if data.unlabelled.is_some() { 2 } else { 1 };
-            table.entry("steps").or_insert((learners * family.steps).into());
+            let steps = if regime.is_central() { learners * family.steps } else { ROUNDS };
+            table.entry("steps").or_insert(steps.into());
             if is_search {
                 table.entry("save_every").or_insert(SEARCH_SAVES.into());
             }
@@ -215,9 +226,17 @@ impl TableTask {
         let slices: Result<Vec<_>, AgentError> = report.slices.iter().map(column).collect();
         let slices = slices.map_err(wrong("report"))?.into_iter().flatten().collect();
         let name = source.name(path)?;
-        let resolved = resolve(source, &name, model, &model_settings, &train, (&eval, &report), &settings)?;
-        let stop = Arc::default();
-        let task = Self { name, model, model_settings, train, eval, file: file.clone(), data, slices, resolved, stop };
+        let mut of_train = train.write();
+        of_train.extend(regime.written());
+        let resolved = resolve(source, &name, model, &model_settings, of_train, (&eval, &report), &settings)?;
+        let regime = match &model.family {
+            Some(family) => regime.regime(family, &raw, &data, train.seed),
+            None if regime.is_central() => Ok(Regime::Central),
+            None => Err(Issue::value("clients", "is for models that predict a target").into()),
+        };
+        let regime = regime.map_err(wrong("train"))?;
+        let (stop, file) = (Arc::default(), file.clone());
+        let task = Self { name, model, model_settings, train, eval, file, data, regime, slices, resolved, stop };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
@@ -250,7 +269,11 @@ impl TableTask {
     }
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
-        let data = Data::Table(Box::new(self.data.clone()));
+        let table = Box::new(self.data.clone());
+        let data = match &self.regime {
+            Regime::Central => Data::Table(table),
+            regime => Data::TableUnder(table, regime.clone()),
+        };
         self.model.start(&self.model_settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
     }
 }
@@ -268,7 +291,7 @@ fn resolve(
     name: &str,
     model: &Model,
     settings: &Map<String, Value>,
-    train: &TrainSettings,
+    train: Map<String, Value>,
     (eval, report): (&TableEvalSettings, &ReportSettings),
     data: &DataSettings,
 ) -> Outcome<String> {
@@ -277,7 +300,7 @@ fn resolve(
     let data = DataSettings { file: COPY.into(), ..data.clone() };
     let mut of_model = Map::from_iter([("kind".to_owned(), Value::from(model.kind))]);
     of_model.extend(settings.clone());
-    let tables = [("data", data.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
+    let tables = [("data", data.write()), ("model", of_model), ("train", train), ("eval", eval.write())];
     whole.extend(tables.map(|(key, table)| (key.to_owned(), Value::Object(table))));
     if !report.slices.is_empty() {
         whole.insert("report".into(), Value::Object(report.write()));

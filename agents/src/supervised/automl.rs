@@ -46,6 +46,7 @@ pub const AUTOML: Family = Family {
         let config = Config::read(table).map_err(AgentError::Settings)?;
         Ok(Box::new(AutoMl::new(config, shape, slots)))
     },
+    network: None,
 };
 
 /// A model of one fold.

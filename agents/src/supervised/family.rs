@@ -23,6 +23,21 @@ pub struct Family {
     pub encoding: fn(&Map<String, Value>) -> Result<Encoding, AgentError>,
     /// A fresh learner of rows that hold this.
     pub learner: fn(&Map<String, Value>, Shape, &[Slot]) -> Result<Box<dyn Learner>, AgentError>,
+    /// The same model as a network that gradients descend on, where it is one.
+    pub network: Option<fn(&Map<String, Value>) -> Result<NetPlan, AgentError>>,
+}
+
+/// A model as a network.
+#[derive(Clone, Debug)]
+pub struct NetPlan {
+    /// Units of each hidden layer.
+    pub hidden: Vec<usize>,
+    /// The penalty on squared weights beside the summed loss, as linear models have it.
+    pub l2: f64,
+    /// What weights shrink by in a step, times the rate, as networks have it.
+    pub weight_decay: f64,
+    /// Steps without a lower loss of the validation part after which it ends; 0 makes all of them.
+    pub patience: u64,
 }
 
 /// How a family wants its inputs.
@@ -69,6 +84,9 @@ pub const LINEAR: Family = Family {
         }
         Ok(Box::new(Linear::new(read::<LinearConfig>(table)?.l2, shape)?))
     },
+    network: Some(|table| {
+        Ok(NetPlan { hidden: Vec::new(), l2: read::<LinearConfig>(table)?.l2, weight_decay: 0.0, patience: 0 })
+    }),
 };
 
 /// Logistic regression.
@@ -84,6 +102,9 @@ pub const LOGISTIC: Family = Family {
         }
         Ok(Box::new(Linear::new(read::<LogisticConfig>(table)?.l2, shape)?))
     },
+    network: Some(|table| {
+        Ok(NetPlan { hidden: Vec::new(), l2: read::<LogisticConfig>(table)?.l2, weight_decay: 0.0, patience: 0 })
+    }),
 };
 
 /// Multilayer perceptrons.
@@ -92,6 +113,10 @@ pub const MLP: Family = Family {
     steps: 300,
     encoding: |table| Ok(Encoding::plain(read::<mlp::Config>(table)?.scaling)),
     learner: |table, shape, _| Ok(Box::new(Mlp::new(read(table)?, shape)?)),
+    network: Some(|table| {
+        let mlp::Config { hidden, weight_decay, patience, .. } = read(table)?;
+        Ok(NetPlan { hidden, l2: 0.0, weight_decay, patience })
+    }),
 };
 
 /// Gradient boosting.
@@ -103,6 +128,7 @@ pub const BOOSTING: Family = Family {
         Ok(Encoding { keep_missing: true, ..Encoding::plain(Scaling::Asis) })
     },
     learner: |table, shape, _| Ok(Box::new(Boosting::new(read(table)?, shape))),
+    network: None,
 };
 
 /// Ensembles of perceptrons in one network.
@@ -113,6 +139,7 @@ pub const TABM: Family = Family {
         Ok(Encoding { coded_above: Some(MOST_FLAGS), ..Encoding::plain(read::<tabm::Config>(table)?.scaling) })
     },
     learner: |table, shape, slots| Ok(Box::new(tabm::learner(&read(table)?, shape, slots)?)),
+    network: None,
 };
 
 /// Perceptrons with tuned defaults; they scale their inputs themselves.
@@ -124,4 +151,5 @@ pub const REALMLP: Family = Family {
         Ok(Encoding { coded_above: Some(MOST_FLAGS), ..Encoding::plain(Scaling::Asis) })
     },
     learner: |table, shape, slots| Ok(Box::new(realmlp::learner(&read(table)?, shape, slots)?)),
+    network: None,
 };
