@@ -20,6 +20,7 @@ pub mod realmlp;
 pub mod regime;
 pub mod scores;
 pub mod secure_sum;
+pub mod sharded;
 pub mod slices;
 pub mod solvers;
 pub mod tabm;
@@ -139,6 +140,11 @@ pub trait Learner: Predict {
         self.scores(&validation.x)
     }
 
+    /// Whether it loads a save that was made of other rows: what does not depend on the difference is kept.
+    fn keeps_what_fits(&self) -> bool {
+        false
+    }
+
     /// Models that answer together.
     fn models(&self) -> usize {
         1
@@ -179,6 +185,16 @@ impl Shape {
     pub fn outputs(&self) -> usize {
         self.classes.max(1)
     }
+}
+
+/// A seed of its own for each list of words (SplitMix64: Steele, Lea and Flood 2014).
+pub(crate) fn mixed(seed: u64, words: &[u64]) -> u64 {
+    words.iter().fold(seed, |mixed, word| {
+        let mixed = mixed.wrapping_add(word.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    })
 }
 
 /// A list of numbers out of a saved state.

@@ -4,6 +4,7 @@ use agon_agents::agent::Saved;
 use agon_agents::checkpoint;
 use agon_agents::data::Raw;
 use agon_agents::data::dataset::{DataSettings, Dataset};
+use agon_agents::data::split::Method;
 use agon_agents::registry::{Data, DataStart, find_model};
 use agon_agents::supervised::predictor::Predictor;
 use agon_agents::supervised::regime::RegimeSettings;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rows of three shops, whose customers differ in `a`, with a target of three classes or a number.
 fn table(rows: u64, classes: bool) -> Raw {
-    let mut raw = Raw::new(["a", "b", "c", "shop", "y"].map(String::from).to_vec(), false);
+    let mut raw = Raw::new(["a", "b", "c", "shop", "part", "y"].map(String::from).to_vec(), false);
     let mut rng = Rng::new(5, Stream::Env, 0);
     for row in 0..rows {
         let shop = rng.below(3);
@@ -27,7 +28,9 @@ fn table(rows: u64, classes: bool) -> Raw {
             (true, z) if z < 1.0 => "middle".into(),
             _ => "high".into(),
         };
-        raw.push(row + 2, [&format!("{a:.4}"), &format!("{b:.4}"), colour, ["n", "s", "w"][shop as usize], y.as_str()]);
+        let part = ["train", "train", "train", "validation", "test"][(row % 5) as usize];
+        let (a, b, shop) = (format!("{a:.4}"), format!("{b:.4}"), ["n", "s", "w"][shop as usize]);
+        raw.push(row + 2, [a.as_str(), &b, colour, shop, part, &y]);
     }
     raw
 }
@@ -40,7 +43,8 @@ fn under(kind: &str, settings: &Value, train: &Value, raw: &Raw, steps: u64) -> 
     agon_agents::set_threads(1);
     let regime = RegimeSettings::take(&mut map(train)).unwrap();
     let drop = regime.column().map(String::from).into_iter().collect();
-    let data = DataSettings { target: "y".into(), drop, ..DataSettings::default() };
+    let (target, split, split_by) = ("y".into(), Method::Given, "part".into());
+    let data = DataSettings { target, drop, split, split_by, ..DataSettings::default() };
     let data = Dataset::new(raw, &data).unwrap();
     let model = find_model(kind).unwrap();
     let regime = regime.regime(&model.family.unwrap(), raw, &data, 1).unwrap();
@@ -67,6 +71,9 @@ fn cases() -> Vec<(&'static str, Value, Value, bool)> {
     let small = json!({"hidden": [8], "minibatch": 32});
     vec![
         ("mlp", small.clone(), json!({"clients": "shop", "local_epochs": 2, "proximal": 0.1}), true),
+        ("mlp", small.clone(), json!({"shards": 3, "slices": 2}), true),
+        ("logistic", json!({}), json!({"shards": 3}), true),
+        ("boosting", json!({}), json!({"shards": 2}), false),
         ("mlp", small, json!({"clients": 7, "client_share": 0.5, "secure_aggregation": true}), false),
         ("logistic", json!({}), json!({"clients": 7, "client_alpha": 0.5}), true),
         ("linear", json!({}), json!({"clients": "shop", "secure_aggregation": true}), false),
@@ -181,11 +188,79 @@ fn a_federation_learns_what_all_rows_say() {
     }
 }
 
+/// The rows of a table but those of some numbers.
+fn without(raw: &Raw, gone: &[usize]) -> Raw {
+    let mut less = Raw::new(raw.names.clone(), false);
+    for row in (0..raw.rows()).filter(|row| !gone.contains(row)) {
+        less.push(less.rows() as u64 + 2, (0..raw.names.len()).map(|c| raw.cell(row, c)));
+    }
+    less
+}
+
+/// A model that is made to forget rows is, to the bit, one that never saw them, and most of it need not learn again.
+#[test]
+fn forgetting_is_never_having_seen() {
+    let small = json!({"hidden": [8], "minibatch": 32});
+    let cases = [
+        ("mlp", small.clone(), json!({"shards": 4, "slices": 3}), true),
+        ("mlp", small, json!({"shards": 4}), false),
+        ("logistic", json!({}), json!({"shards": 5}), true),
+        ("boosting", json!({}), json!({"shards": 4}), true),
+    ];
+    for (kind, settings, train, classes) in cases {
+        let raw = table(400, classes);
+        let mut whole = under(kind, &settings, &train, &raw, 6);
+        finish(&mut *whole);
+        let (saved, rest) = whole.save();
+        // Rows of the training part; then one of the validation part, by which all is scaled.
+        for (gone, is_held_out) in [(vec![20], false), (vec![21, 122], false), (vec![23], true)] {
+            let less = without(&raw, &gone);
+            let mut never = under(kind, &settings, &train, &less, 6);
+            finish(&mut *never);
+            let mut forgot = under(kind, &settings, &train, &less, 6);
+            forgot.load(&saved, Some(&rest)).unwrap();
+            let shards = train["shards"].as_u64().unwrap() as usize;
+            let again = forgot.details()["learner"]["sharded"]["restarted"].as_array().unwrap().len();
+            assert!(if is_held_out { again == shards } else { again <= gone.len() && again > 0 }, "{kind}: {again}");
+            assert!(!forgot.done(), "{kind}");
+            finish(&mut *forgot);
+            assert!(bits(&*forgot) == bits(&*never), "{kind} {train} {gone:?}");
+            assert!(bits(&*forgot) != bits(&*whole), "{kind} {train} {gone:?}: nothing was forgotten");
+        }
+        let mut same = under(kind, &settings, &train, &raw, 6);
+        same.load(&saved, Some(&rest)).unwrap();
+        assert!(same.done() && same.details()["learner"]["sharded"]["restarted"] == json!([]), "{kind}");
+    }
+}
+
+/// A row in a late slice costs less than one in the first.
+#[test]
+fn a_late_slice_begins_where_the_one_before_ended() {
+    let raw = table(400, true);
+    let fresh = |raw: &Raw| under("mlp", &json!({"hidden": [8]}), &json!({"shards": 2, "slices": 4}), raw, 8);
+    let mut whole = fresh(&raw);
+    finish(&mut *whole);
+    let (saved, rest) = whole.save();
+    let mut slices = Vec::new();
+    for row in (0..40).filter(|row| row % 5 < 3) {
+        let mut forgot = fresh(&without(&raw, &[row]));
+        forgot.load(&saved, Some(&rest)).unwrap();
+        let restarted = forgot.details()["learner"]["sharded"]["restarted"].clone();
+        let slice = restarted[0][1].as_u64().unwrap();
+        // Two steps a slice.
+        assert_eq!(forgot.step(), 2 * slice);
+        slices.push(slice);
+    }
+    assert!((0..4).all(|slice| slices.contains(&slice)), "{slices:?}");
+}
+
 #[test]
 fn what_means_nothing_is_refused() {
     let refused = |train: Value| RegimeSettings::take(&mut map(&train)).unwrap_err()[0].to_string();
     assert!(refused(json!({"proximal": 1.0})).contains("means nothing without train.clients"));
     assert!(refused(json!({"clients": 1})).contains("must lie in"));
     assert!(refused(json!({"clients": "shop", "client_alpha": 1.0})).contains("a column says"));
+    assert!(refused(json!({"slices": 2})).contains("means nothing without train.shards"));
+    assert!(refused(json!({"shards": 2, "clients": 2})).contains("two ways of training"));
     assert!(refused(json!({"clients": true})).contains("the name of a column"));
 }

@@ -3,8 +3,9 @@
 use crate::slices_report;
 use crate::task::Verdict;
 use agon::failure::quoted;
+use agon::files;
 use agon::report::model::shown;
-use agon::report::regime;
+use agon::report::regime::{self, FORGOTTEN};
 use agon::run::Run;
 use agon_agents::data::report::Report;
 use agon_agents::demand::Estimate;
@@ -29,6 +30,8 @@ pub struct TableReport {
     details: Value,
     dependence: Vec<Dependence>,
     slices: Vec<Sliced>,
+    /// What the run was made to forget.
+    forgotten: Value,
 }
 
 /// Columns whose importance is shown.
@@ -60,6 +63,9 @@ impl TableReport {
             details: training.details(),
             dependence: training.dependence(&columns),
             slices: Vec::new(),
+            forgotten: files::text(&run.path(FORGOTTEN))
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default(),
         }
     }
 
@@ -179,6 +185,7 @@ impl Verdict for TableReport {
             "details": self.details,
             "dependence": self.dependence,
             "slices": self.slices,
+            "forgotten": self.forgotten,
         })
     }
 

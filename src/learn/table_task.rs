@@ -13,7 +13,7 @@ use agon_agents::data::Column;
 use agon_agents::data::dataset::{DataSettings, Dataset, find_column};
 use agon_agents::data::split::Method;
 use agon_agents::registry::{Data, DataStart, Model, find_model};
-use agon_agents::supervised::regime::{ROUNDS, Regime, RegimeSettings};
+use agon_agents::supervised::regime::{Regime, RegimeSettings};
 use agon_agents::supervised::scores::Judged;
 use agon_agents::supervised::slices::{Rows, Sliced, sliced};
 use agon_agents::train::{Part, Predicted, Training};
@@ -48,7 +48,9 @@ agon_core::settings! {
 }
 
 /// The name of the table's copy in a run's folder.
-const COPY: &str = "data.csv";
+pub const COPY: &str = "data.csv";
+/// The column of that copy that says each row's part, where rows can be forgotten: the parts of the others stay.
+const PART: &str = "agon_part";
 /// Rows from which on boosting is the model to begin with.
 const MANY_ROWS: usize = 500;
 /// Models between the checkpoints of a search: what a kill may lose.
@@ -64,6 +66,8 @@ pub struct TableTask {
     file: PathBuf,
     data: Dataset,
     regime: Regime,
+    /// Whether the run's copy has a column of parts that the table has not.
+    parted: bool,
     /// Columns whose groups are judged, of the rows of `data`.
     slices: Vec<Column>,
     resolved: String,
@@ -199,8 +203,7 @@ impl TableTask {
         if let Some(family) = &model.family {
             // A teacher and a student take as many each.
             let learners = if data.unlabelled.is_some() { 2 } else { 1 };
-            let steps = if regime.is_central() { learners * family.steps } else { ROUNDS };
-            table.entry("steps").or_insert(steps.into());
+            table.entry("steps").or_insert((learners * regime.steps(family.steps)).into());
             if is_search {
                 table.entry("save_every").or_insert(SEARCH_SAVES.into());
             }
@@ -228,15 +231,28 @@ impl TableTask {
         let name = source.name(path)?;
         let mut of_train = train.write();
         of_train.extend(regime.written());
+        let parted = regime.forgets() && settings.split_by != PART;
+        if parted {
+            if raw.find(PART).is_some() {
+                let why = format!("needs a column `{PART}` of its own, and the table has one: rename that");
+                return Err(within("train")(vec![Issue::value("shards", why)]));
+            }
+            settings.drop.extend((!settings.split_by.is_empty()).then(|| settings.split_by.clone()));
+            (settings.split, settings.split_by) = (Method::Given, PART.into());
+        }
         let resolved = resolve(source, &name, model, &model_settings, of_train, (&eval, &report), &settings)?;
         let regime = match &model.family {
             Some(family) => regime.regime(family, &raw, &data, train.seed),
             None if regime.is_central() => Ok(Regime::Central),
-            None => Err(Issue::value("clients", "is for models that predict a target").into()),
+            None => {
+                let key = if regime.forgets() { "shards" } else { "clients" };
+                Err(Issue::value(key, "is for models that predict a target").into())
+            }
         };
         let regime = regime.map_err(wrong("train"))?;
         let (stop, file) = (Arc::default(), file.clone());
-        let task = Self { name, model, model_settings, train, eval, file, data, regime, slices, resolved, stop };
+        let task =
+            Self { name, model, model_settings, train, eval, file, data, regime, parted, slices, resolved, stop };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
@@ -254,6 +270,18 @@ impl TableTask {
     /// Its table.
     pub fn into_data(self) -> Dataset {
         self.data
+    }
+
+    /// The table with each row's part; nothing of rows that are in none.
+    fn with_parts(&self) -> Outcome<Vec<u8>> {
+        let raw = table_file::read(&self.file)?;
+        let (split, lines) = (&self.data.split, &self.data.lines);
+        let mut parts = vec![""; raw.rows()];
+        for (name, rows) in [("train", &split.train), ("validation", &split.validation), ("test", &split.test)] {
+            let places = rows.iter().filter_map(|row| raw.lines.binary_search(&lines[*row]).ok());
+            places.for_each(|place| parts[place] = name);
+        }
+        table_file::written(&raw, 0..raw.rows(), Some((PART, &parts)))
     }
 
     /// Groups of the test part.
@@ -344,8 +372,9 @@ impl Task for TableTask {
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         let report = &self.data.report;
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
+        let copy = if self.parted { self.with_parts()? } else { table_file::as_csv(&self.file)? };
         Ok(vec![
-            (COPY, table_file::as_csv(&self.file)?),
+            (COPY, copy),
             ("data-report.json", (json + "\n").into_bytes()),
             ("data-report.html", data::page(&json!(report)).into_bytes()),
         ])

@@ -5,6 +5,9 @@ use super::{model, plain};
 use agon_core::scene::significant;
 use serde_json::Value;
 
+/// The file of a run that says how many rows it was made to forget.
+pub const FORGOTTEN: &str = "forgotten.json";
+
 /// The sentences, from `evaluation.json`; none where all rows were learned from at once.
 pub fn sentences(found: &Value) -> Vec<String> {
     let learner = &found["details"]["learner"];
@@ -12,7 +15,31 @@ pub fn sentences(found: &Value) -> Vec<String> {
     if learner["federated"].is_object() {
         federated(&learner["federated"], found, &mut all);
     }
+    if learner["sharded"].is_object() {
+        sharded(&learner["sharded"], &mut all);
+    }
+    let forgotten = found["forgotten"]["requests"].as_array().map_or(&[][..], Vec::as_slice);
+    if !forgotten.is_empty() {
+        let rows: u64 = forgotten.iter().filter_map(|request| request["rows"].as_u64()).sum();
+        all.push(format!(
+            "{rows} rows were forgotten, in {} requests: the models are, to the bit, those of a training that never saw them, and \
+             the run's table and checkpoints hold them no more; predictions, logs and pages that were made before may",
+            forgotten.len()
+        ));
+    }
     all
+}
+
+fn sharded(of: &Value, all: &mut Vec<String>) {
+    let [shards, slices] = ["shards", "slices"].map(|key| of[key].as_u64().unwrap_or(0));
+    let of_slices = if slices > 1 { format!(", in {slices} slices each") } else { String::new() };
+    all.push(format!(
+        "sharded (SISA): {shards} models on {} to {} rows each{of_slices}, which answer by their mean; `agon unlearn RUN --rows \
+         FILE` forgets rows",
+        plain(&of["rows"][0]),
+        plain(&of["rows"][1]),
+    ));
+    all.push("columns are scaled by the validation part, whose rows are forgotten only by learning all again".into());
 }
 
 fn federated(of: &Value, found: &Value, all: &mut Vec<String>) {

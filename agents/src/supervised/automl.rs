@@ -47,6 +47,7 @@ pub const AUTOML: Family = Family {
         Ok(Box::new(AutoMl::new(config, shape, slots)))
     },
     network: None,
+    is_search: true,
 };
 
 /// A model of one fold.

@@ -25,6 +25,8 @@ pub struct Family {
     pub learner: fn(&Map<String, Value>, Shape, &[Slot]) -> Result<Box<dyn Learner>, AgentError>,
     /// The same model as a network that gradients descend on, where it is one.
     pub network: Option<fn(&Map<String, Value>) -> Result<NetPlan, AgentError>>,
+    /// Whether it searches among the others.
+    pub is_search: bool,
 }
 
 /// A model as a network.
@@ -87,6 +89,7 @@ pub const LINEAR: Family = Family {
     network: Some(|table| {
         Ok(NetPlan { hidden: Vec::new(), l2: read::<LinearConfig>(table)?.l2, weight_decay: 0.0, patience: 0 })
     }),
+    is_search: false,
 };
 
 /// Logistic regression.
@@ -105,6 +108,7 @@ pub const LOGISTIC: Family = Family {
     network: Some(|table| {
         Ok(NetPlan { hidden: Vec::new(), l2: read::<LogisticConfig>(table)?.l2, weight_decay: 0.0, patience: 0 })
     }),
+    is_search: false,
 };
 
 /// Multilayer perceptrons.
@@ -117,6 +121,7 @@ pub const MLP: Family = Family {
         let mlp::Config { hidden, weight_decay, patience, .. } = read(table)?;
         Ok(NetPlan { hidden, l2: 0.0, weight_decay, patience })
     }),
+    is_search: false,
 };
 
 /// Gradient boosting.
@@ -129,6 +134,7 @@ pub const BOOSTING: Family = Family {
     },
     learner: |table, shape, _| Ok(Box::new(Boosting::new(read(table)?, shape))),
     network: None,
+    is_search: false,
 };
 
 /// Ensembles of perceptrons in one network.
@@ -140,6 +146,7 @@ pub const TABM: Family = Family {
     },
     learner: |table, shape, slots| Ok(Box::new(tabm::learner(&read(table)?, shape, slots)?)),
     network: None,
+    is_search: false,
 };
 
 /// Perceptrons with tuned defaults; they scale their inputs themselves.
@@ -152,4 +159,5 @@ pub const REALMLP: Family = Family {
     },
     learner: |table, shape, slots| Ok(Box::new(realmlp::learner(&read(table)?, shape, slots)?)),
     network: None,
+    is_search: false,
 };

@@ -3,10 +3,12 @@
 use super::clients::{self, Clients};
 use super::family::Family;
 use super::federated::{self, Federated};
-use super::{Learner, Shape};
+use super::sharded::Sharded;
+use super::{Examples, Learner, Shape};
 use crate::agent::{AgentError, Saved};
 use crate::data::dataset::{Dataset, find_column};
 use crate::data::encode::Slot;
+use crate::data::split::Split;
 use crate::data::{Column, Raw};
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value};
@@ -32,6 +34,11 @@ agon_core::settings! {
         proximal: f64 = 0.0, in [0.0, 100.0];
         /// Federated: whether clients mask their weights, so that the server sees sums alone (a simulation).
         secure_aggregation: bool = false;
+        /// Rows can be forgotten (`agon unlearn`): so many models learn a part of the rows each, and answer together (SISA).
+        shards: Option<usize> = None, in [1.0, 1000.0];
+        /// With shards: the slices of a shard that its model learns one after another; of model.kind = "mlp" alone. With
+        /// more of them less is learned again where a row is forgotten, and the last ones are learned in fewer steps.
+        slices: usize = 1, in [1.0, 100.0];
     }
 }
 
@@ -43,10 +50,12 @@ pub enum Regime {
     Central,
     /// By clients that keep their rows; the client of each row of the training part.
     Federated(federated::Config, Vec<u32>),
+    /// In shards, and slices of them.
+    Sharded([usize; 2]),
 }
 
 /// The steps of a federation where a scenario does not say.
-pub const ROUNDS: u64 = 100;
+const ROUNDS: u64 = 100;
 
 /// Keys that say something of federations alone.
 const FEDERATED: [&str; 7] =
@@ -70,6 +79,12 @@ impl RegimeSettings {
         {
             return Err(vec![Issue::key(key, "means nothing without train.clients")]);
         }
+        if read.shards.is_none() && own.contains_key("slices") {
+            return Err(vec![Issue::key("slices", "means nothing without train.shards")]);
+        }
+        if read.shards.is_some() && read.clients.is_some() {
+            return Err(vec![Issue::key("shards", "and train.clients are two ways of training: leave one out")]);
+        }
         if let (Some(Clients::Column(_)), Some(_)) = (&read.clients, read.client_alpha) {
             return Err(vec![Issue::key(
                 "client_alpha",
@@ -79,14 +94,29 @@ impl RegimeSettings {
         Ok(read)
     }
 
+    /// Steps where a scenario does not say; `family`: those of its family.
+    pub fn steps(&self, family: u64) -> u64 {
+        if self.clients.is_some() { ROUNDS } else { family }
+    }
+
     /// Whether all rows are learned from at once.
     pub fn is_central(&self) -> bool {
-        self.clients.is_none()
+        self.clients.is_none() && self.shards.is_none()
     }
 
     /// Its keys as a scenario has them; none where all rows are learned from at once.
     pub fn written(&self) -> Map<String, Value> {
-        if self.is_central() { Map::new() } else { self.write() }
+        let mut all = self.write();
+        all.retain(|key, _| match key.as_str() {
+            "shards" | "slices" => self.shards.is_some(),
+            _ => self.clients.is_some(),
+        });
+        all
+    }
+
+    /// Whether rows can be forgotten.
+    pub fn forgets(&self) -> bool {
+        self.shards.is_some()
     }
 
     /// The column that is no input because of it.
@@ -102,6 +132,9 @@ impl RegimeSettings {
     /// # Errors
     /// [`AgentError::Settings`] where the family or the target does not allow it, [`AgentError::Data`] where the rows do not.
     pub fn regime(&self, family: &Family, raw: &Raw, data: &Dataset, seed: u64) -> Result<Regime, AgentError> {
+        if let Some(shards) = self.shards {
+            return self.sharded(shards, family, data);
+        }
         let Some(who) = &self.clients else { return Ok(Regime::Central) };
         if family.network.is_none() {
             return Err(Issue::value("clients", "is for model.kind = \"mlp\", \"logistic\" or \"linear\"").into());
@@ -132,6 +165,21 @@ impl RegimeSettings {
         Ok(Regime::Federated(self.federated(), of_row))
     }
 
+    fn sharded(&self, shards: usize, family: &Family, data: &Dataset) -> Result<Regime, AgentError> {
+        if self.slices > 1 && (family.network.is_none() || family.steps == 1) {
+            return Err(Issue::value("slices", "above 1 are for model.kind = \"mlp\"").into());
+        }
+        if family.is_search {
+            return Err(
+                Issue::value("shards", "is not for automl: name a model, such as model.kind = \"boosting\"").into()
+            );
+        }
+        if data.unlabelled.is_some() {
+            return Err(Issue::value("shards", "is not for data.pseudo_labels").into());
+        }
+        Ok(Regime::Sharded([shards, self.slices]))
+    }
+
     fn federated(&self) -> federated::Config {
         federated::Config {
             client_share: self.client_share,
@@ -145,6 +193,12 @@ impl RegimeSettings {
 }
 
 impl Regime {
+    /// The rows that say how columns become numbers: those of the training part, or of the validation part where rows of the
+    /// training part are to leave no trace.
+    pub fn scaled_by<'a>(&self, split: &'a Split) -> &'a [usize] {
+        if matches!(self, Self::Sharded(_)) { &split.validation } else { &split.train }
+    }
+
     /// A fresh learner of this family's rows.
     ///
     /// # Errors
@@ -155,15 +209,32 @@ impl Regime {
         settings: &Map<String, Value>,
         shape: Shape,
         slots: &[Slot],
+        [train, validation]: [&Examples; 2],
     ) -> Result<Box<dyn Learner>, AgentError> {
         let own = (family.learner)(settings, shape, slots)?;
         Ok(match (self, family.network) {
+            (Self::Sharded(_), _) if !train.weights.is_empty() => {
+                let why = "follow from how many rows each class has: no row of train.shards could be forgotten";
+                return Err(Issue::value("class_weights", why).into());
+            }
+            (Self::Sharded(count), _) => {
+                Box::new(Sharded::new(maker(*family, settings, slots), shape, *count, train, validation)?)
+            }
             (Self::Federated(config, of_row), Some(network)) => {
                 Box::new(Federated::new(config.clone(), network(settings)?, shape, of_row.clone(), Some(own)))
             }
             _ => own,
         })
     }
+}
+
+fn maker(
+    family: Family,
+    settings: &Map<String, Value>,
+    slots: &[Slot],
+) -> Box<dyn Fn(Shape) -> Result<Box<dyn Learner>, AgentError>> {
+    let (settings, slots) = (settings.clone(), slots.to_vec());
+    Box::new(move |shape| (family.learner)(&settings, shape, &slots))
 }
 
 /// What a save of any regime predicts with.
@@ -181,6 +252,12 @@ pub fn answering(
         (Some("federated"), Some(network)) => {
             let config = RegimeSettings::default().federated();
             Box::new(Federated::new(config, network(settings)?, shape, Vec::new(), None))
+        }
+        (Some("sharded"), _) => {
+            let none = Examples::default();
+            let count = saved.state["shards"].as_array().map_or(0, Vec::len);
+            let slices = saved.state["shards"][0]["sums"].as_array().map_or(1, Vec::len);
+            Box::new(Sharded::new(maker(*family, settings, slots), shape, [count, slices], &none, &none)?)
         }
         (Some(other), _) => {
             return Err(AgentError::Checkpoint(format!("it was trained in a way unknown here: {other}")));

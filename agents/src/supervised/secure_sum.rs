@@ -6,6 +6,7 @@
 //! streams follow from the run's seed, which undoes them), and no secret sharing that would let the sum survive clients
 //! that drop out.
 
+use super::mixed;
 use crate::agent::AgentError;
 use agon_core::rng::{Rng, Stream};
 
@@ -37,15 +38,7 @@ pub fn numbers(sum: &[u64]) -> Vec<f64> {
 
 /// The stream that a pair of clients shares in a round.
 fn of_pair(seed: u64, round: u64, low: u32, high: u32) -> Rng {
-    let mut mixed = seed;
-    for word in [round, u64::from(low) << 32 | u64::from(high)] {
-        // SplitMix64 (Steele, Lea and Flood 2014).
-        mixed = mixed.wrapping_add(word.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^= mixed >> 31;
-    }
-    Rng::new(mixed, Stream::Act, MASKS)
+    Rng::new(mixed(seed, &[round, u64::from(low) << 32 | u64::from(high)]), Stream::Act, MASKS)
 }
 
 /// A vector as its client sends it: with the masks that it shares with the others of the round.

@@ -68,7 +68,7 @@ impl Supervised {
     ) -> Result<Self, AgentError> {
         let encoding = (family.encoding)(settings)?;
         let (columns, target, split) = (data.inputs(), &data.target, &data.split);
-        let encoder = encoding.fit(&columns, &split.train);
+        let encoder = encoding.fit(&columns, regime.scaled_by(split));
         let bytes = encoder.width() as f64 * target.y.len() as f64 * 8.0;
         let what = format!(" for {} rows of {} numbers", target.y.len(), encoder.width());
         if let Some(why) = agon_core::memory::refusal(bytes, &what) {
@@ -94,7 +94,7 @@ impl Supervised {
         });
         let shape = Shape { inputs: encoder.width(), classes, steps, seed };
         let learner: Box<dyn Learner> = match &data.unlabelled {
-            None => regime.learner(&family, settings, shape, &encoder.slots())?,
+            None => regime.learner(&family, settings, shape, &encoder.slots(), [&parts[0], &parts[1]])?,
             Some((raw, sure)) => {
                 let (columns, _) = columns_of(&encoder, raw, &target.name)?;
                 let (columns, rows): (Vec<&Column>, Vec<usize>) = (columns.iter().collect(), (0..raw.rows()).collect());
@@ -296,7 +296,7 @@ impl Training for Supervised {
     }
 
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
-        if rest.is_some_and(|rest| rest["data"] != self.sum) {
+        if !self.learner.keeps_what_fits() && rest.is_some_and(|rest| rest["data"] != self.sum) {
             return Err(AgentError::Checkpoint("the data are not those that it was learned from".into()));
         }
         self.learner.load(&learners_part(saved))
