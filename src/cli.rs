@@ -35,6 +35,12 @@ pub enum Command {
     /// unusual they are
     #[command(after_help = "Example:\n  agon predict runs/tables/iris/001 --data new.csv -o predictions.csv")]
     Predict(Predict),
+    /// Forget rows of a table that a run with train.shards learned from: only what they touched is learned again, and the
+    /// result is, to the bit, a model that never saw them
+    #[command(
+        after_help = "Examples:\n  agon unlearn runs/tables/loans/001 --rows forget.csv\n  agon unlearn runs/tables/loans/001 --rows 17,40..45"
+    )]
+    Unlearn(Unlearn),
     /// Prices from a table of sales: make a scenario of any table; say what a trained run recommends for a week, and why
     #[command(
         after_help = "Examples:\n  agon price init sales.csv\n  agon price runs/sales/001 --week 2026-03-02 --export prices.html\n  agon price runs/pricing/tuna/001 --set price.can-3=0.79"
@@ -283,6 +289,19 @@ pub struct Predict {
     /// Where the predictions go [default: standard output]
     #[arg(short, long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Unlearn {
+    /// A run of a model of a table that was trained with train.shards
+    pub run: PathBuf,
+    /// A CSV file with some or all columns of the table: rows that are equal in them are forgotten; or lines of the run's
+    /// data.csv, such as 17,40..45. Left out, an interrupted unlearning is finished
+    #[arg(long, value_name = "FILE|LINES")]
+    pub rows: Option<String>,
+    /// What to show: the dashboard, plain lines or JSON lines; auto is the dashboard in a terminal
+    #[arg(long, value_enum, default_value_t = Ui::Plain)]
+    pub ui: Ui,
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@ pub mod card;
 pub mod clusters;
 pub mod data;
 pub mod model;
+pub mod regime;
 pub mod search;
 
 use crate::cli;
@@ -94,7 +95,14 @@ pub fn page(story: &Story) -> String {
             page.text("There is no final evaluation yet: it is made when all steps are.");
         }
         () if story.evaluation["mean_return"].is_number() => agent::sections(&mut page, story),
-        () => model::sections(&mut page, story),
+        () => {
+            model::sections(&mut page, story);
+            let training = regime::sentences(&story.evaluation);
+            if !training.is_empty() {
+                page.heading("Training");
+                training.iter().for_each(|sentence| page.text(sentence));
+            }
+        }
     }
     curves(&mut page, story);
     if !story.data.is_null() {

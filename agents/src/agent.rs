@@ -91,6 +91,21 @@ impl Saved {
         T::deserialize(&self.state[key]).map_err(wrong)
     }
 
+    /// Its tensors under the name of what they are a part of.
+    pub(crate) fn within(mut self, whole: &str) -> Self {
+        self.tensors.iter_mut().for_each(|(name, _)| *name = format!("{whole}.{name}"));
+        self
+    }
+
+    /// The part of this name: its tensors, and its state under that key.
+    pub(crate) fn inside(&self, part: &str) -> Self {
+        let own = |(name, tensor): &(String, Tensor)| {
+            let rest = name.strip_prefix(part)?.strip_prefix('.')?;
+            Some((rest.to_owned(), tensor.shallow_clone()))
+        };
+        Self { tensors: self.tensors.iter().filter_map(own).collect(), state: self.state[part].clone() }
+    }
+
     /// A deep copy: a save shares the learner's memory.
     pub(crate) fn apart(mut self) -> Self {
         self.tensors.iter_mut().for_each(|(_, tensor)| *tensor = tensor.copy());

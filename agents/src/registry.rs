@@ -168,7 +168,8 @@ type Started = Result<Box<dyn Training>, AgentError>;
 /// A new training of a family of models for tables.
 fn supervised(family: Family, settings: &Map<String, Value>, start: DataStart) -> Started {
     let (steps, seed) = (start.steps, start.seed);
-    Ok(Box::new(Supervised::new(family, settings, &*start.data.table()?, steps, seed)?))
+    let (table, regime) = start.data.table_under()?;
+    Ok(Box::new(Supervised::under(&regime, family, settings, &table, steps, seed)?))
 }
 
 /// A new training of a family of models without a target.

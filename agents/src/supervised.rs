@@ -5,9 +5,12 @@ pub mod automl;
 pub mod boosting;
 pub mod calibration;
 pub mod class_weights;
+pub mod clients;
+pub mod dense_net;
 pub mod dependence;
 pub mod ensemble;
 pub mod family;
+pub mod federated;
 pub mod forest;
 pub mod linear;
 pub mod mlp;
@@ -15,7 +18,10 @@ pub mod neural;
 pub mod predictor;
 pub mod pseudo;
 pub mod realmlp;
+pub mod regime;
 pub mod scores;
+pub mod secure_sum;
+pub mod sharded;
 pub mod slices;
 pub mod solvers;
 pub mod tabm;
@@ -120,6 +126,11 @@ pub trait Learner: Predict {
     /// then nothing has changed.
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError>;
 
+    /// Another model that was trained beside it to compare it with, and what that is called.
+    fn beside(&self) -> Option<(&'static str, &dyn Learner)> {
+        None
+    }
+
     /// What it learned, where a number of it means something: a weight for each input number and output, `[outputs][width]`.
     fn weights(&self) -> Option<Vec<Vec<f64>>> {
         None
@@ -128,6 +139,11 @@ pub trait Learner: Predict {
     /// Scores of the validation part by which probabilities and intervals are calibrated: of models that did not see it.
     fn validation_scores(&self, _train: &Examples, validation: &Examples) -> Vec<f64> {
         self.scores(&validation.x)
+    }
+
+    /// Whether it loads a save that was made of other rows: what does not depend on the difference is kept.
+    fn keeps_what_fits(&self) -> bool {
+        false
     }
 
     /// Models that answer together.
@@ -170,6 +186,16 @@ impl Shape {
     pub fn outputs(&self) -> usize {
         self.classes.max(1)
     }
+}
+
+/// A seed of its own for each list of words (SplitMix64: Steele, Lea and Flood 2014).
+pub(crate) fn mixed(seed: u64, words: &[u64]) -> u64 {
+    words.iter().fold(seed, |mixed, word| {
+        let mixed = mixed.wrapping_add(word.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    })
 }
 
 /// A list of numbers out of a saved state.

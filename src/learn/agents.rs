@@ -14,6 +14,7 @@ use agon_agents::bandit::decisions::LogSettings;
 use agon_agents::data::dataset::DataSettings;
 use agon_agents::pictures::dataset::PictureSettings;
 use agon_agents::registry::{AGENTS, MODELS};
+use agon_agents::supervised::regime::RegimeSettings;
 use agon_core::settings::Settings;
 use serde_json::json;
 
@@ -41,6 +42,7 @@ pub fn run(args: &List) -> Outcome {
 pub fn keys(as_json: bool) -> Outcome {
     let tables = [
         ("train", TrainSettings::declared()),
+        ("train, beside [data]", RegimeSettings::declared()),
         ("eval", EvalSettings::declared()),
         ("data", DataSettings::declared()),
         ("pictures", PictureSettings::declared()),

@@ -57,6 +57,12 @@ pub fn run(args: &cli::Eval, target: &Target, scenario: &Path) -> Outcome {
     let (folder, saved, state) = checkpoints::read(&args.what)?;
     let unfit = |e: agon_agents::AgentError| Failure::Input(format!("{}: {e}", folder.display()));
     training.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
+    if state["trainer"]["step"].as_u64().is_some_and(|step| step != training.step()) {
+        return Err(Failure::Input(format!(
+            "{}: its table has changed since it was saved; `agon unlearn {0}` learns what that touched again",
+            args.what
+        )));
+    }
     agon::tell!("{}: its checkpoint of step {}", args.what, training.step());
     let run = Run { folder: scenario.parent().unwrap_or(Path::new(".")).to_owned() };
     let report = task.final_evaluation(&*training, &run, &mut |_| {})?;

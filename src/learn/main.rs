@@ -40,6 +40,7 @@ mod table_task;
 mod tables;
 mod task;
 mod train;
+mod unlearn;
 mod unsupervised_report;
 mod world_task;
 
@@ -57,6 +58,7 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         Some(Command::Train(args)) => seeds::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Unlearn(args)) => unlearn::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Price(args)) => price::run(&args),
         Some(Command::Scenarios(args)) => agents::keys(args.json.json),

@@ -52,11 +52,24 @@ pub fn as_csv(path: &Path) -> Outcome<Vec<u8>> {
         return Ok(agon::text::read_latin(path)?.into_bytes());
     }
     let raw = load(path, false)?;
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    written(&raw, 0..raw.rows(), None)
+}
+
+/// Some rows of a table as CSV that reads back as it is; `more`: the name of a column behind the others, and its cells for
+/// all rows of the table.
+///
+/// # Errors
+/// [`Failure::Internal`] where it cannot be written.
+pub fn written(raw: &Raw, rows: impl IntoIterator<Item = usize>, more: Option<(&str, &[&str])>) -> Outcome<Vec<u8>> {
+    // Decimal commas are read where fields are parted by something else.
+    let mark = if raw.decimal_comma { b';' } else { b',' };
+    let mut writer = csv::WriterBuilder::new().delimiter(mark).from_writer(Vec::new());
     let wrong = |e: csv::Error| Failure::Internal(format!("the table cannot be written: {e}"));
-    writer.write_record(&raw.names).map_err(wrong)?;
-    for row in 0..raw.rows() {
-        writer.write_record((0..raw.names.len()).map(|c| raw.cell(row, c))).map_err(wrong)?;
+    let names = raw.names.iter().map(String::as_str).chain(more.map(|(name, _)| name));
+    writer.write_record(names).map_err(wrong)?;
+    for row in rows {
+        let cells = (0..raw.names.len()).map(|c| raw.cell(row, c)).chain(more.map(|(_, cells)| cells[row]));
+        writer.write_record(cells).map_err(wrong)?;
     }
     writer.into_inner().map_err(|e| Failure::Internal(e.to_string()))
 }

@@ -3,7 +3,9 @@
 use crate::slices_report;
 use crate::task::Verdict;
 use agon::failure::quoted;
+use agon::files;
 use agon::report::model::shown;
+use agon::report::regime::{self, FORGOTTEN};
 use agon::run::Run;
 use agon_agents::data::report::Report;
 use agon_agents::demand::Estimate;
@@ -28,6 +30,8 @@ pub struct TableReport {
     details: Value,
     dependence: Vec<Dependence>,
     slices: Vec<Sliced>,
+    /// What the run was made to forget.
+    forgotten: Value,
 }
 
 /// Columns whose importance is shown.
@@ -59,6 +63,9 @@ impl TableReport {
             details: training.details(),
             dependence: training.dependence(&columns),
             slices: Vec::new(),
+            forgotten: files::text(&run.path(FORGOTTEN))
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default(),
         }
     }
 
@@ -178,6 +185,7 @@ impl Verdict for TableReport {
             "details": self.details,
             "dependence": self.dependence,
             "slices": self.slices,
+            "forgotten": self.forgotten,
         })
     }
 
@@ -217,6 +225,7 @@ impl Verdict for TableReport {
         }
         let positive = self.details["classes"][1].as_str().filter(|_| self.details["classes"][2].is_null());
         self.slices.iter().for_each(|column| out += &slices_report::text(column, "test rows", positive));
+        regime::sentences(&self.json()).iter().for_each(|sentence| out += &format!("\n{sentence}\n"));
         out += &self.pseudo_labels();
         out += &self.leaderboard(&own.metrics[0].name.replace('_', " "));
         let new = if self.noun == "rows" { "NEW.csv" } else { "FOLDER" };

@@ -12,6 +12,7 @@ use agon_agents::data::Column;
 use agon_agents::data::dataset::{DataSettings, Dataset, find_column};
 use agon_agents::data::split::Method;
 use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::supervised::regime::{Regime, RegimeSettings};
 use agon_agents::supervised::scores::Judged;
 use agon_agents::supervised::slices::{Rows, Sliced, sliced};
 use agon_agents::train::{Part, Predicted, Training};
@@ -45,7 +46,9 @@ agon_core::settings! {
 }
 
 /// The name of the table's copy in a run's folder.
-const COPY: &str = "data.csv";
+pub const COPY: &str = "data.csv";
+/// The column of that copy that says each row's part, where rows can be forgotten: the parts of the others stay.
+const PART: &str = "agon_part";
 /// Rows from which on boosting is the model to begin with.
 const MANY_ROWS: usize = 500;
 /// Models between the checkpoints of a search: what a kill may lose.
@@ -58,6 +61,9 @@ pub struct TableTask {
     eval: TableEvalSettings,
     file: PathBuf,
     data: Dataset,
+    regime: Regime,
+    /// Whether the run's copy has a column of parts that the table has not.
+    parted: bool,
     /// Columns whose groups are judged, of the rows of `data`.
     slices: Vec<Column>,
 }
@@ -127,7 +133,13 @@ impl TableTask {
                 }
             }
         };
-        let settings = DataSettings::read(&source.section("data")?).map_err(within("data"))?;
+        let mut settings = DataSettings::read(&source.section("data")?).map_err(within("data"))?;
+        let mut table = source.section("train")?;
+        let regime = RegimeSettings::take(&mut table).map_err(within("train"))?;
+        // Who holds a row says too much of it, and nothing of new ones.
+        let column =
+            regime.column().filter(|name| **name != settings.target && !settings.drop.iter().any(|d| d == name));
+        settings.drop.extend(column.map(String::from));
         let file = path.parent().unwrap_or(Path::new(".")).join(&settings.file);
         if settings.file.is_empty() || !file.exists() {
             let message = format!("no file at {}", file.display());
@@ -145,45 +157,47 @@ impl TableTask {
             }
         };
         let raw = table_file::read(&file)?;
+        if let Some(name) = regime.column() {
+            find_column("clients", name, &raw).map_err(wrong("train"))?;
+        }
         let data = match without_target(source)? {
             Some(_) if settings.target.is_empty() => Dataset::unlabelled(&raw, &settings),
             _ => Dataset::new(&raw, &settings),
         };
         let data = data.map_err(wrong("data"))?;
-        let mut table = source.section("model")?;
-        if !table.contains_key("kind") {
+        let mut of_model = source.section("model")?;
+        if !of_model.contains_key("kind") {
             let first = match (data.target.y.len() >= MANY_ROWS, data.target.classes.is_empty()) {
                 (true, _) => "boosting",
                 (false, true) => "linear",
                 (false, false) => "logistic",
             };
-            table.insert("kind".into(), first.into());
+            of_model.insert("kind".into(), first.into());
         }
-        let kind = source.word("model", &mut table, "kind")?;
+        let kind = source.word("model", &mut of_model, "kind")?;
         let model = find_model(&kind).map_err(|near| {
             source.unknown("model", "kind", &format!("no model is called `{kind}`, see `agon agents`"), &near)
         })?;
         let is_search = kind == "automl";
         if is_search && settings.split == Method::Time {
             // Rows of the past are not to be judged by models of later ones.
-            table.entry("folds").or_insert(1.into());
+            of_model.entry("folds").or_insert(1.into());
         }
         if is_search && data.unlabelled.is_some() {
             let why = "is not for automl: name a model, such as model.kind = \"boosting\"";
             return Err(within("data")(vec![Issue::value("pseudo_labels", why)]));
         }
-        let model_settings = model.resolve(&table).map_err(wrong("model"))?;
+        let model_settings = model.resolve(&of_model).map_err(wrong("model"))?;
         let (folds, rows) =
             (model_settings.get("folds").and_then(Value::as_u64), data.split.train.len() + data.split.validation.len());
         if let Some(folds) = folds.filter(|folds| is_search && (rows as u64) < 2 * folds) {
             let why = format!("{folds} are too many for the {rows} rows of the training and the validation part");
             return Err(within("model")(vec![Issue::value("folds", why)]));
         }
-        let mut table = source.section("train")?;
         if let Some(family) = &model.family {
             // A teacher and a student take as many each.
             let learners = if data.unlabelled.is_some() { 2 } else { 1 };
-            table.entry("steps").or_insert((learners * family.steps).into());
+            table.entry("steps").or_insert((learners * regime.steps(family.steps)).into());
             if is_search {
                 table.entry("save_every").or_insert(SEARCH_SAVES.into());
             }
@@ -209,7 +223,27 @@ impl TableTask {
         let slices: Result<Vec<_>, AgentError> = report.slices.iter().map(column).collect();
         let slices = slices.map_err(wrong("report"))?.into_iter().flatten().collect();
         let name = source.name(path)?;
-        let resolved = resolve(source, &name, model, &model_settings, &train, (&eval, &report), &settings)?;
+        let mut of_train = train.write();
+        of_train.extend(regime.written());
+        let parted = regime.forgets() && settings.split_by != PART;
+        if parted {
+            if raw.find(PART).is_some() {
+                let why = format!("needs a column `{PART}` of its own, and the table has one: rename that");
+                return Err(within("train")(vec![Issue::value("shards", why)]));
+            }
+            settings.drop.extend((!settings.split_by.is_empty()).then(|| settings.split_by.clone()));
+            (settings.split, settings.split_by) = (Method::Given, PART.into());
+        }
+        let resolved = resolve(source, &name, model, &model_settings, of_train, (&eval, &report), &settings)?;
+        let regime = match &model.family {
+            Some(family) => regime.regime(family, &raw, &data, train.seed),
+            None if regime.is_central() => Ok(Regime::Central),
+            None => {
+                let key = if regime.forgets() { "shards" } else { "clients" };
+                Err(Issue::value(key, "is for models that predict a target").into())
+            }
+        };
+        let regime = regime.map_err(wrong("train"))?;
         let common = Common {
             name,
             kind: model.kind,
@@ -220,7 +254,7 @@ impl TableTask {
             resolved,
             stop: Arc::default(),
         };
-        let task = Self { common, model, eval, file: file.clone(), data, slices };
+        let task = Self { common, model, eval, file: file.clone(), data, regime, parted, slices };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
@@ -240,6 +274,18 @@ impl TableTask {
         self.data
     }
 
+    /// The table with each row's part; nothing of rows that are in none.
+    fn with_parts(&self) -> Outcome<Vec<u8>> {
+        let raw = table_file::read(&self.file)?;
+        let (split, lines) = (&self.data.split, &self.data.lines);
+        let mut parts = vec![""; raw.rows()];
+        for (name, rows) in [("train", &split.train), ("validation", &split.validation), ("test", &split.test)] {
+            let places = rows.iter().filter_map(|row| raw.lines.binary_search(&lines[*row]).ok());
+            places.for_each(|place| parts[place] = name);
+        }
+        table_file::written(&raw, 0..raw.rows(), Some((PART, &parts)))
+    }
+
     /// Groups of the test part.
     fn sliced(&self, training: &dyn Training) -> Vec<Sliced> {
         if self.slices.is_empty() {
@@ -253,11 +299,13 @@ impl TableTask {
     }
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
-        let data = Data::Table(Box::new(self.data.clone()));
-        self.model.start(
-            &self.common.settings,
-            DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
-        )
+        let table = Box::new(self.data.clone());
+        let data = match &self.regime {
+            Regime::Central => Data::Table(table),
+            regime => Data::TableUnder(table, regime.clone()),
+        };
+        let Common { settings, train, .. } = &self.common;
+        self.model.start(settings, DataStart { data, steps: train.steps, seed: train.seed })
     }
 }
 
@@ -274,14 +322,13 @@ fn resolve(
     name: &str,
     model: &Model,
     settings: &Map<String, Value>,
-    train: &TrainSettings,
+    train: Map<String, Value>,
     (eval, report): (&TableEvalSettings, &ReportSettings),
     data: &DataSettings,
 ) -> Outcome<String> {
     let data = DataSettings { file: COPY.into(), ..data.clone() };
     let of_model = of_kind(model.kind, settings);
-    let mut tables =
-        vec![("data", data.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
+    let mut tables = vec![("data", data.write()), ("model", of_model), ("train", train), ("eval", eval.write())];
     if !report.slices.is_empty() {
         tables.push(("report", report.write()));
     }
@@ -304,8 +351,9 @@ impl Task for TableTask {
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         let report = &self.data.report;
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
+        let copy = if self.parted { self.with_parts()? } else { table_file::as_csv(&self.file)? };
         Ok(vec![
-            (COPY, table_file::as_csv(&self.file)?),
+            (COPY, copy),
             ("data-report.json", (json + "\n").into_bytes()),
             ("data-report.html", data::page(&json!(report)).into_bytes()),
         ])

@@ -1,7 +1,7 @@
 //! The model card of a run that learned from a table or from pictures (Mitchell et al. 2019): `card.md`, made of the run's
 //! own files, so that it says nothing that was not measured.
 
-use super::{Story, data, model, plain};
+use super::{Story, data, model, plain, regime};
 use crate::failure::quoted;
 use agon_core::scene::significant;
 use serde_json::Value;
@@ -57,6 +57,12 @@ pub fn text(story: &Story) -> Option<String> {
         out += &format!("- {}{}\n", if of["warning"] == true { "WARNING: " } else { "" }, cell(&data::finding(of)));
     });
     out += if findings.is_empty() { "Nothing odd was found in the data.\n\n" } else { "\n" };
+    let training = regime::sentences(found);
+    if !training.is_empty() {
+        out += "## Training\n\n";
+        training.iter().for_each(|sentence| out += &format!("- {}\n", cell(sentence)));
+        out += "\n";
+    }
     out += &measured(found);
     out += &groups(found);
     out += &limits(story);

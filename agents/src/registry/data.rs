@@ -6,6 +6,7 @@ use crate::data::dataset::Dataset;
 use crate::demand::Sales;
 use crate::on_policy::clone::Demonstration;
 use crate::pictures::dataset::PictureSet;
+use crate::supervised::regime::Regime;
 use agon_core::Spec;
 use agon_core::settings::Issue;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub enum Data {
     Sales(Box<Sales>, [f64; 2]),
     /// A table with a target, divided into parts.
     Table(Box<Dataset>),
+    /// The same, for a model that is trained otherwise than on all rows at once.
+    TableUnder(Box<Dataset>, Regime),
     /// Pictures with their classes, divided into parts.
     Pictures(Arc<PictureSet>),
     /// Logged decisions, divided into parts.
@@ -39,7 +42,7 @@ impl Data {
     fn instead<T>(&self, what: &str, needs: &str) -> Result<T, AgentError> {
         let section = match self {
             Self::Sales(..) => "[fit]",
-            Self::Table(_) => "[data]",
+            Self::Table(_) | Self::TableUnder(..) => "[data]",
             Self::Pictures(_) => "[pictures]",
             Self::Log(_) => "[log]",
             Self::Episodes(..) => "[env]",
@@ -58,6 +61,13 @@ impl Data {
         match self {
             Self::Table(table) => Ok(table),
             other => other.instead("a table", "[data]"),
+        }
+    }
+
+    pub(super) fn table_under(self) -> Result<(Box<Dataset>, Regime), AgentError> {
+        match self {
+            Self::TableUnder(table, regime) => Ok((table, regime)),
+            other => Ok((other.table()?, Regime::Central)),
         }
     }
 

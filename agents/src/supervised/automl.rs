@@ -48,6 +48,8 @@ pub const AUTOML: Family = Family {
         let config = Config::read(table).map_err(AgentError::Settings)?;
         Ok(Box::new(AutoMl::new(config, shape, slots)))
     },
+    network: None,
+    is_search: true,
 };
 
 /// A model of one fold.

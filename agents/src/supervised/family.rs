@@ -24,6 +24,23 @@ pub struct Family {
     pub encoding: fn(&Map<String, Value>) -> Result<Encoding, AgentError>,
     /// A fresh learner of rows that hold this.
     pub learner: fn(&Map<String, Value>, Shape, &[Slot]) -> Result<Box<dyn Learner>, AgentError>,
+    /// The same model as a network that gradients descend on, where it is one.
+    pub network: Option<fn(&Map<String, Value>) -> Result<NetPlan, AgentError>>,
+    /// Whether it searches among the others.
+    pub is_search: bool,
+}
+
+/// A model as a network.
+#[derive(Clone, Debug)]
+pub struct NetPlan {
+    /// Units of each hidden layer.
+    pub hidden: Vec<usize>,
+    /// The penalty on squared weights beside the summed loss, as linear models have it.
+    pub l2: f64,
+    /// What weights shrink by in a step, times the rate, as networks have it.
+    pub weight_decay: f64,
+    /// Steps without a lower loss of the validation part after which it ends; 0 makes all of them.
+    pub patience: u64,
 }
 
 /// How a family wants its inputs.
@@ -76,6 +93,10 @@ pub const LINEAR: Family = Family {
         }
         Ok(Box::new(Linear::new(read::<LinearConfig>(table)?.l2, shape)?))
     },
+    network: Some(|table| {
+        Ok(NetPlan { hidden: Vec::new(), l2: read::<LinearConfig>(table)?.l2, weight_decay: 0.0, patience: 0 })
+    }),
+    is_search: false,
 };
 
 /// Logistic regression.
@@ -91,6 +112,10 @@ pub const LOGISTIC: Family = Family {
         }
         Ok(Box::new(Linear::new(read::<LogisticConfig>(table)?.l2, shape)?))
     },
+    network: Some(|table| {
+        Ok(NetPlan { hidden: Vec::new(), l2: read::<LogisticConfig>(table)?.l2, weight_decay: 0.0, patience: 0 })
+    }),
+    is_search: false,
 };
 
 /// Multilayer perceptrons.
@@ -99,6 +124,11 @@ pub const MLP: Family = Family {
     steps: 300,
     encoding: |table| Ok(Encoding::plain(read::<mlp::Config>(table)?.scaling)),
     learner: |table, shape, _| Ok(Box::new(Mlp::new(read(table)?, shape)?)),
+    network: Some(|table| {
+        let mlp::Config { hidden, weight_decay, patience, .. } = read(table)?;
+        Ok(NetPlan { hidden, l2: 0.0, weight_decay, patience })
+    }),
+    is_search: false,
 };
 
 /// Gradient boosting.
@@ -107,6 +137,8 @@ pub const BOOSTING: Family = Family {
     steps: 500,
     encoding: |table| Ok(Encoding::of_trees(read::<boosting::Config>(table)?.categories)),
     learner: |table, shape, slots| Ok(Box::new(Boosting::new(read(table)?, shape, slots))),
+    network: None,
+    is_search: false,
 };
 
 /// Random forests.
@@ -115,6 +147,8 @@ pub const FOREST: Family = Family {
     steps: 200,
     encoding: |table| Ok(Encoding::of_trees(read::<forest::Config>(table)?.categories)),
     learner: |table, shape, slots| Ok(Box::new(Forest::new(read(table)?, shape, slots))),
+    network: None,
+    is_search: false,
 };
 
 /// Ensembles of perceptrons in one network.
@@ -125,6 +159,8 @@ pub const TABM: Family = Family {
         Ok(Encoding { coded_above: Some(MOST_FLAGS), ..Encoding::plain(read::<tabm::Config>(table)?.scaling) })
     },
     learner: |table, shape, slots| Ok(Box::new(tabm::learner(&read(table)?, shape, slots)?)),
+    network: None,
+    is_search: false,
 };
 
 /// Perceptrons with tuned defaults; they scale their inputs themselves.
@@ -136,4 +172,6 @@ pub const REALMLP: Family = Family {
         Ok(Encoding { coded_above: Some(MOST_FLAGS), ..Encoding::plain(Scaling::Asis) })
     },
     learner: |table, shape, slots| Ok(Box::new(realmlp::learner(&read(table)?, shape, slots)?)),
+    network: None,
+    is_search: false,
 };

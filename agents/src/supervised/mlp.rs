@@ -2,17 +2,18 @@
 //! dropout, early stopping. A step is an epoch; the weights that were best on the validation part answer.
 
 use super::class_weights::ClassWeights;
-use super::{Examples, Learner, Patience, Predict, Shape, softmax};
+use super::dense_net::{DenseNet, Passes};
+use super::{Examples, Learner, Patience, Predict, Shape};
 use crate::agent::{AgentError, Saved, Stop, all_finite};
 use crate::bridge::{host_slice, host_view};
 use crate::data::encode::{Matrix, Scaling};
-use crate::dense::{BLOCK, Dense, Dropout, Seen, Tape};
-use crate::net::{Activation, Builder, Last, Mlp as Layers, Params};
+use crate::dense::Dropout;
+use crate::net::Params;
 use crate::optim::Adam;
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use serde_json::json;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 agon_core::settings! {
     /// A multilayer perceptron.
@@ -48,14 +49,10 @@ pub struct Mlp {
     shape: Shape,
     params: Params,
     adam: Adam,
-    dense: Dense,
-    /// Places of the weights, which decay; biases do not.
-    decaying: Vec<std::ops::Range<usize>>,
+    net: DenseNet,
     best: Params,
     patience: Patience,
     epoch: u64,
-    /// The mean and the deviation of a regression's target in the training part.
-    size: [f64; 2],
 }
 
 impl Mlp {
@@ -67,80 +64,33 @@ impl Mlp {
         if config.hidden.is_empty() {
             return Err(Issue::value("hidden", "needs a layer; linear and logistic are models without one").into());
         }
-        let mut builder = Builder::new(shape.seed);
-        let sizes: Vec<usize> =
-            [shape.inputs].into_iter().chain(config.hidden.iter().copied()).chain([shape.outputs()]).collect();
-        let layers = Layers::new(&mut builder, "layer", &sizes, Activation::Relu, Last::Head(0.1));
-        let params = builder.finish(Device::Cpu);
-        let (hidden, head) = layers.layers().split_at(config.hidden.len());
-        let dense = Dense::new(&params, hidden, head, Activation::Relu);
-        let decaying = layers.layers().iter().map(|(weight, _)| params.place(*weight)).collect();
+        let (params, net) = DenseNet::new(shape, &config.hidden);
         let (adam, best, patience) = (Adam::new(&params, 1e-8), params.frozen(), Patience::new(config.patience));
-        Ok(Self { config, shape, params, adam, dense, decaying, best, patience, epoch: 0, size: [0.0, 1.0] })
+        Ok(Self { config, shape, params, adam, net, best, patience, epoch: 0 })
     }
 
     fn answer(&self, params: &Params, x: &Matrix) -> Result<Vec<f64>, AgentError> {
         let flat = host_view(&params.flat).ok_or_else(|| AgentError::Data("its weights are on no host".into()))?;
-        let k = self.shape.outputs();
-        let (mut out, mut tape, mut block) = (Vec::with_capacity(x.rows() * k), Tape::default(), Vec::new());
-        let mut scores = vec![0f32; BLOCK * k];
-        for rows in x.x.chunks(BLOCK * x.width) {
-            block.clear();
-            block.extend(rows.iter().map(|x| *x as f32));
-            let scores = &mut scores[..rows.len() / x.width * k];
-            self.dense.forward(flat, &block, scores, &mut tape);
-            out.extend(scores.iter().map(|s| f64::from(*s)));
-        }
-        if self.shape.classes == 0 {
-            out.iter_mut().for_each(|y| *y = self.size[0] + self.size[1] * *y);
-        }
-        Ok(out)
-    }
-
-    /// Writes the gradient of a minibatch's mean loss at the outputs.
-    fn at_outputs(size: [f64; 2], scores: &[f32], train: &Examples, rows: &[usize], out: &mut [f32]) {
-        let (k, n) = (train.outputs(), rows.len() as f64);
-        let mut p = vec![0.0; k];
-        for ((scores, out), row) in scores.chunks_exact(k).zip(out.chunks_exact_mut(k)).zip(rows) {
-            p.iter_mut().zip(scores).for_each(|(p, s)| *p = f64::from(*s));
-            let y = train.y[*row];
-            if train.classes == 0 {
-                p[0] -= (y - size[0]) / size[1];
-            } else {
-                softmax(&mut p);
-                p[y as usize] -= 1.0;
-            }
-            let weight = train.weight(*row);
-            out.iter_mut().zip(&p).for_each(|(out, p)| *out = (weight * p / n) as f32);
-        }
+        Ok(self.net.answer(flat, x))
     }
 
     /// A pass over the training part.
     fn pass(&mut self, train: &Examples, stop: Stop<'_>) -> Result<(), AgentError> {
         let nowhere = || AgentError::Data("its weights are on no host".into());
-        let (seed, epoch, k) = (self.shape.seed, self.epoch, self.shape.outputs());
+        let (seed, epoch) = (self.shape.seed, self.epoch);
         let order = train.order(self.config.balanced_sampling, &mut Rng::at_step(seed, Stream::Shuffle, ORDER, epoch));
-        let mut tape = Tape::default();
+        let mut passes = Passes::default();
         if self.config.dropout > 0.0 {
             let rng = Rng::at_step(seed, Stream::Act, DROPPED, epoch);
-            tape.dropout = Some(Dropout { rate: self.config.dropout as f32, rng });
+            passes.tape.dropout = Some(Dropout { rate: self.config.dropout as f32, rng });
         }
         let mut gradient = vec![0f32; self.params.count() as usize];
-        let (mut x, mut scores, mut at_outputs) = (Vec::new(), Vec::new(), Vec::new());
         for rows in order.chunks(self.config.minibatch) {
             crate::agent::go_on(stop)?;
-            x.clear();
-            rows.iter().for_each(|row| x.extend(train.x.row(*row).iter().map(|x| *x as f32)));
-            scores.resize(rows.len() * k, 0f32);
-            at_outputs.resize(rows.len() * k, 0f32);
             let flat = host_slice(&mut self.params.flat).ok_or_else(nowhere)?;
-            self.dense.forward(flat, &x, &mut scores, &mut tape);
-            Self::at_outputs(self.size, &scores, train, rows, &mut at_outputs);
-            self.dense.backward(flat, &at_outputs, &mut tape);
-            gradient.fill(0.0);
-            self.dense.gradient(Seen { x: &x, at_outputs: &at_outputs, tape: &tape, front: &[] }, &mut gradient);
+            self.net.gradient(flat, train, rows, &mut passes, &mut gradient);
             let kept = (1.0 - self.config.learning_rate * self.config.weight_decay) as f32;
-            self.decaying.iter().for_each(|place| flat[place.clone()].iter_mut().for_each(|w| *w *= kept));
+            self.net.decaying.iter().for_each(|place| flat[place.clone()].iter_mut().for_each(|w| *w *= kept));
             let g = Tensor::from_slice(&gradient);
             let _ = self.adam.step(&mut self.params, &g, self.config.learning_rate, f64::INFINITY);
         }
@@ -164,12 +114,7 @@ impl Learner for Mlp {
     }
 
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError> {
-        if self.shape.classes == 0 {
-            let n = train.y.len() as f64;
-            let mean = train.y.iter().sum::<f64>() / n;
-            let deviation = (train.y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / n).sqrt();
-            self.size = [mean, if deviation > 0.0 { deviation } else { 1.0 }];
-        }
+        self.net.measure(train);
         // A pass is only part of the state once it is whole.
         let (weights, m, v, steps) = (self.params.frozen(), self.adam.m.copy(), self.adam.v.copy(), self.adam.steps);
         match self.pass(train, stop) {
@@ -199,7 +144,7 @@ impl Learner for Mlp {
             "epoch": self.epoch,
             "adam_steps": self.adam.steps,
             "patience": self.patience.save(),
-            "size": self.size,
+            "size": self.net.size,
         });
         Saved { tensors, state }
     }
@@ -210,7 +155,7 @@ impl Learner for Mlp {
         self.adam.load(&mut self.params, saved)?;
         tch::no_grad(|| self.best.flat.copy_(&best));
         self.patience.load(&saved.state["patience"]);
-        (self.epoch, self.size) = (epoch, size);
+        (self.epoch, self.net.size) = (epoch, size);
         Ok(())
     }
 }

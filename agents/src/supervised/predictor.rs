@@ -2,7 +2,7 @@
 
 use super::calibration::Calibration;
 use super::family::Family;
-use super::{Learner, Shape};
+use super::{Learner, Shape, regime};
 use crate::agent::{AgentError, Saved};
 use crate::data::encode::{Encoder, Input};
 use crate::data::{Column, Kind, Raw, Values, cells};
@@ -57,8 +57,7 @@ impl Predictor {
         let (encoder, answer): (Encoder, Answer) = (saved.part("encoder")?, saved.part("answer")?);
         let calibration: Calibration = saved.part("calibration")?;
         let shape = Shape { inputs: encoder.width(), classes: answer.classes.len(), steps: 0, seed: 0 };
-        let mut learner = (family.learner)(settings, shape, &encoder.slots())?;
-        learner.load(&learners_part(saved))?;
+        let learner = regime::answering(family, settings, shape, &encoder.slots(), &learners_part(saved))?;
         Ok(Self { answer, encoder, calibration, learner })
     }
 

@@ -7,6 +7,7 @@ use super::dependence::{self, Dependence};
 use super::family::Family;
 use super::predictor::{Answer, columns_of, learners_part};
 use super::pseudo::Pseudo;
+use super::regime::Regime;
 use super::scores::{Judged, without_inputs};
 use super::{Examples, Learner, Shape};
 use crate::agent::{AgentError, Saved, Stop};
@@ -50,9 +51,24 @@ impl Supervised {
         steps: u64,
         seed: u64,
     ) -> Result<Self, AgentError> {
+        Self::under(&Regime::Central, family, settings, data, steps, seed)
+    }
+
+    /// A fresh learner that is trained in this way.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn under(
+        regime: &Regime,
+        family: Family,
+        settings: &Map<String, Value>,
+        data: &Dataset,
+        steps: u64,
+        seed: u64,
+    ) -> Result<Self, AgentError> {
         let encoding = (family.encoding)(settings)?;
         let (columns, target, split) = (data.inputs(), &data.target, &data.split);
-        let encoder = encoding.fit(&columns, &split.train);
+        let encoder = encoding.fit(&columns, regime.scaled_by(split));
         let bytes = encoder.width() as f64 * target.y.len() as f64 * 8.0;
         let what = format!(" for {} rows of {} numbers", target.y.len(), encoder.width());
         if let Some(why) = agon_core::memory::refusal(bytes, &what) {
@@ -78,7 +94,7 @@ impl Supervised {
         });
         let shape = Shape { inputs: encoder.width(), classes, steps, seed };
         let learner: Box<dyn Learner> = match &data.unlabelled {
-            None => (family.learner)(settings, shape, &encoder.slots())?,
+            None => regime.learner(&family, settings, shape, &encoder.slots(), [&parts[0], &parts[1]])?,
             Some((raw, sure)) => {
                 let (columns, _) = columns_of(&encoder, raw, &target.name)?;
                 let (columns, rows): (Vec<&Column>, Vec<usize>) = (columns.iter().collect(), (0..raw.rows()).collect());
@@ -207,10 +223,20 @@ impl Training for Supervised {
         let trivial = Judged::new(part.classes, &part.y, without_inputs(known, part.classes, rows));
         let name = if part.classes == 0 { "mean" } else { "class shares" };
         let (metrics, better_by) = own.metrics(units, seed, Some(&trivial));
-        vec![
+        let mut all = vec![
             Examined { name: self.family.name.into(), metrics, better_by: None },
             Examined { name: name.into(), metrics: trivial.metrics(units, seed, None).0, better_by },
-        ]
+        ];
+        if let Some((name, other)) = self.learner.beside() {
+            let validation = &self.parts[1];
+            let calibration = Calibration::of(&other.validation_scores(&self.parts[0], validation), validation);
+            let scores =
+                if at == 1 { other.validation_scores(&self.parts[0], validation) } else { other.scores(&part.x) };
+            let other = self.judged(part, scores, calibration);
+            let better_by = own.metrics(units, seed, Some(&other)).1;
+            all.push(Examined { name: name.into(), metrics: other.metrics(units, seed, None).0, better_by });
+        }
+        all
     }
 
     fn predicted(&self, part: Part) -> Option<Predicted> {
@@ -270,7 +296,7 @@ impl Training for Supervised {
     }
 
     fn load(&mut self, saved: &Saved, rest: Option<&Value>) -> Result<(), AgentError> {
-        if rest.is_some_and(|rest| rest["data"] != self.sum) {
+        if !self.learner.keeps_what_fits() && rest.is_some_and(|rest| rest["data"] != self.sum) {
             return Err(AgentError::Checkpoint("the data are not those that it was learned from".into()));
         }
         self.learner.load(&learners_part(saved))
