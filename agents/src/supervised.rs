@@ -6,8 +6,10 @@ pub mod boosting;
 pub mod calibration;
 pub mod class_weights;
 pub mod dependence;
+pub mod encoder;
 pub mod ensemble;
 pub mod family;
+pub mod ft_transformer;
 pub mod linear;
 pub mod mlp;
 pub mod neural;
@@ -18,14 +20,18 @@ pub mod scores;
 pub mod slices;
 pub mod solvers;
 pub mod tabm;
+pub mod text_encoder;
 pub mod training;
 pub mod tree;
 pub mod two_sample;
 
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
+use crate::pretrained::{Mapping, Taken};
 use agon_core::rng::Rng;
+use agon_core::settings::Issue;
 use serde_json::Value;
+use std::path::Path;
 
 /// What a model is trained on.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +124,15 @@ pub trait Learner: Predict {
     /// One step on the training part; the validation part may only decide when to end. None if it was asked to stop, and
     /// then nothing has changed.
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError>;
+
+    /// Begins with the weights of a file of another program.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where it has no network that could, or names and shapes do not fit; [`AgentError::Data`]
+    /// where the file cannot be read.
+    fn adopt(&mut self, _file: &Path, _mapping: &Mapping) -> Result<Taken, AgentError> {
+        Err(Issue::value("weights", "are for networks that name theirs: text-encoder and cnn").into())
+    }
 
     /// What it learned, where a number of it means something: a weight for each input number and output, `[outputs][width]`.
     fn weights(&self) -> Option<Vec<Vec<f64>>> {
