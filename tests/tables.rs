@@ -354,3 +354,64 @@ fn very_wide_tables_do_not_hang() {
     let refused = told(&agon(place.path(), &["train", "--data", "wide.csv", "--target", "y", "--ui", "plain"]), 2);
     assert!(refused.contains("numbers a row are more than 8000") && refused.contains("GB"), "{refused}");
 }
+
+/// A mail: some words, of which some are more frequent in spam.
+fn mail(row: u32, spam: bool) -> String {
+    const WORDS: [&str; 10] = ["lunch", "meeting", "noon", "plans", "about", "free", "winner", "cash", "the", "see"];
+    let noise = |k: u32| row.wrapping_mul(2_654_435_761).wrapping_add(k.wrapping_mul(97_003_331)) >> 9;
+    let word = |k: u32| WORDS[(noise(k) % 7 + if spam { 3 } else { 0 }) as usize];
+    (0..6 + noise(99) % 6).map(word).collect::<Vec<_>>().join(" ") + &format!(", {row}")
+}
+
+/// A column of text is read as words; `data.text = false`, and the scenario of a run of before, leave it out.
+#[test]
+fn texts_in_a_table_are_inputs() {
+    let place = tempfile::tempdir().unwrap();
+    let mut text = "mail,hour,spam\n".to_owned();
+    for row in 0..200 {
+        let spam = row % 3 == 0;
+        let _ = writeln!(text, "\"{}\",{},{}", mail(row, spam), row * 7 % 23, if spam { "yes" } else { "no" });
+    }
+    std::fs::write(place.path().join("mails.csv"), text).unwrap();
+    let train = ["train", "--data", "mails.csv", "--target", "spam", "--ui", "plain"];
+    let trained = told(&agon(place.path(), &train), 0);
+    for said in ["mail    text", "`mail`: text, 9 words on average", "logistic regression predicts `spam` better"] {
+        assert!(trained.contains(said), "{said}: {trained}");
+    }
+    let run = "runs/tables/mails/001";
+    let new = place.path().join("new.csv");
+    std::fs::write(&new, "hour,mail\n3,\"cash winner, free free\"\n4,meeting at noon about lunch\n5,\n").unwrap();
+    let predicted = told(&agon(place.path(), &["predict", run, "--data", "new.csv"]), 0);
+    let lines: Vec<&str> = predicted.lines().filter(|line| line.contains(",yes,") || line.contains(",no,")).collect();
+    assert!(lines.len() == 3 && lines[0].contains(",yes,") && lines[1].contains(",no,"), "{predicted}");
+    let drift = told(&agon(place.path(), &["predict", run, "--data", "mails.csv", "-o", "out.csv"]), 0);
+    assert!(drift.contains("mail (words)") && !drift.contains("SHIFTED"), "{drift}");
+    let without = told(&agon(place.path(), &[&train[..], &["--set", "data.text=false"]].concat()), 0);
+    assert!(without.contains("not used: text"), "{without}");
+    // A run of before has no `text` in its scenario.
+    let scenario = place.path().join("runs/tables/mails/002/scenario.toml");
+    let old = String::from_utf8(read(&scenario)).unwrap().replace("text = false\n", "");
+    std::fs::write(&scenario, old).unwrap();
+    told(&agon(place.path(), &["eval", "runs/tables/mails/002"]), 0);
+}
+
+/// A folder of text files by class.
+#[test]
+fn a_folder_of_texts_is_a_table() {
+    let place = tempfile::tempdir().unwrap();
+    for row in 0..120 {
+        let spam = row % 2 == 0;
+        let class = place.path().join("mails").join(if spam { "spam" } else { "ham" });
+        std::fs::create_dir_all(&class).unwrap();
+        std::fs::write(class.join(format!("{row:03}.txt")), mail(row, spam) + "\n\"Ã¼\", she said\n").unwrap();
+    }
+    let trained = told(&agon(place.path(), &["train", "--data", "mails", "--ui", "plain"]), 0);
+    assert!(trained.contains("target `class`: binary, 2 classes (ham 60, spam 60)"), "{trained}");
+    assert!(trained.contains("better than the class shares"), "{trained}");
+    told(&agon(place.path(), &["eval", "runs/tables/mails/001"]), 0);
+    let predicted = told(&agon(place.path(), &["predict", "runs/tables/mails/001", "--data", "mails/spam"]), 0);
+    assert!(predicted.contains("000.txt,spam,") && predicted.contains("1 columns are no inputs"), "{predicted}");
+    std::fs::write(place.path().join("mails/stray.txt"), "whose class?").unwrap();
+    let stray = told(&agon(place.path(), &["train", "--data", "mails", "--ui", "plain"]), 2);
+    assert!(stray.contains("stray.txt is in no folder of a class"), "{stray}");
+}

@@ -9,6 +9,8 @@ pub mod encode;
 mod labelled;
 pub mod report;
 pub mod split;
+pub mod text;
+pub mod tokens;
 pub mod unlabelled;
 pub mod written;
 
@@ -79,7 +81,7 @@ pub enum Kind {
     Boolean,
     /// One of a few labels.
     Category,
-    /// Free text, or names of which hardly two are equal: not used.
+    /// Free text, which models may read as words; or names, of which hardly two are equal: not used.
     Text,
 }
 

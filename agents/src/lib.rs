@@ -48,6 +48,7 @@ pub mod off_policy_evaluation;
 pub mod on_policy;
 pub mod optim;
 pub mod pictures;
+pub mod pretrained;
 pub mod q_loss;
 pub mod q_net;
 pub mod q_task;

@@ -18,7 +18,7 @@ use crate::pictures::training::{self as pictures, Classifier};
 use crate::supervised::family::{self, Family};
 use crate::supervised::linear::{LinearConfig, LogisticConfig};
 use crate::supervised::training::Supervised;
-use crate::supervised::{automl, boosting, forest, mlp, realmlp, tabm};
+use crate::supervised::{automl, boosting, forest, ft_transformer, mlp, realmlp, tabm, text_encoder};
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
 use crate::unsupervised::training::Unsupervised;
@@ -289,6 +289,24 @@ pub const MODELS: &[Model] = &[
         resolve: |table| Ok(read::<realmlp::Config>(table)?.write()),
         start: |table, start| supervised(family::REALMLP, table, start),
         family: Some(family::REALMLP),
+    },
+    Model {
+        kind: "text-encoder",
+        about: "A transformer encoder of texts: byte-pair tokens of the training part, attention, beside the other columns",
+        verified: "PyTorch's nn.TransformerEncoder with the same weights (tests/golden/encoder.py); padding changes nothing",
+        declared: text_encoder::Config::declared,
+        resolve: |table| Ok(read::<text_encoder::Config>(table)?.write()),
+        start: |table, start| supervised(family::TEXT_ENCODER, table, start),
+        family: Some(family::TEXT_ENCODER),
+    },
+    Model {
+        kind: "ft-transformer",
+        about: "FT-Transformer: a token for each column, attention among them; classes and numbers",
+        verified: "the authors' network with the same weights (tests/golden/encoder.py)",
+        declared: ft_transformer::Config::declared,
+        resolve: |table| Ok(read::<ft_transformer::Config>(table)?.write()),
+        start: |table, start| supervised(family::FT_TRANSFORMER, table, start),
+        family: Some(family::FT_TRANSFORMER),
     },
     Model {
         kind: "automl",

@@ -8,10 +8,12 @@ pub mod class_weights;
 pub mod clients;
 pub mod dense_net;
 pub mod dependence;
+pub mod encoder;
 pub mod ensemble;
 pub mod family;
 pub mod federated;
 pub mod forest;
+pub mod ft_transformer;
 pub mod linear;
 pub mod mlp;
 pub mod neural;
@@ -25,14 +27,18 @@ pub mod sharded;
 pub mod slices;
 pub mod solvers;
 pub mod tabm;
+pub mod text_encoder;
 pub mod training;
 pub mod tree;
 pub mod two_sample;
 
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
+use crate::pretrained::{Mapping, Taken};
 use agon_core::rng::Rng;
+use agon_core::settings::Issue;
 use serde_json::Value;
+use std::path::Path;
 
 /// What a model is trained on.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +135,15 @@ pub trait Learner: Predict {
     /// Another model that was trained beside it to compare it with, and what that is called.
     fn beside(&self) -> Option<(&'static str, &dyn Learner)> {
         None
+    }
+
+    /// Begins with the weights of a file of another program.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where it has no network that could, or names and shapes do not fit; [`AgentError::Data`]
+    /// where the file cannot be read.
+    fn adopt(&mut self, _file: &Path, _mapping: &Mapping) -> Result<Taken, AgentError> {
+        Err(Issue::value("weights", "are for networks that name theirs: text-encoder and cnn").into())
     }
 
     /// What it learned, where a number of it means something: a weight for each input number and output, `[outputs][width]`.

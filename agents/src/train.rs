@@ -2,15 +2,18 @@
 
 use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use crate::demand::Estimate;
+use crate::pretrained::{Mapping, Taken};
 use crate::supervised::dependence::Dependence;
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
+use agon_core::settings::Issue;
 use agon_core::world::World;
 use agon_core::{ActionSpec, Actions, EpisodeEnd, Metric, Scene, Status, VecEnv, View};
 use agon_search::Evaluate;
 use agon_search::self_play::Rules;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tch::Device;
 
@@ -126,6 +129,15 @@ pub trait Training {
 
     /// Loads what another training of the same kind has learned, and nothing else of it.
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError>;
+
+    /// Begins with the weights of a file of another program, by its settings.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where it cannot, or names and shapes do not fit; [`AgentError::Data`] where the file cannot be
+    /// read.
+    fn adopt(&mut self, _file: &Path, _mapping: &Mapping) -> Result<Taken, AgentError> {
+        Err(Issue::value("weights", "are for networks that name theirs: text-encoder and cnn").into())
+    }
 
     /// The episodes that ended since this was called last.
     fn take_episodes(&mut self) -> Episodes {

@@ -1,9 +1,8 @@
 //! A scenario of a policy that is learned from the log that `[log]` names, or that `--data` with `--action` and `--reward` do.
 
 use crate::bandit_report::BanditReport;
-use crate::picture_files::places;
 use crate::table_file;
-use crate::table_task::TableEvalSettings;
+use crate::table_task::{TableEvalSettings, find};
 use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
 use agon::run::Run;
 use agon::scenario::Source;
@@ -120,16 +119,6 @@ impl BanditTask {
             DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
         )
     }
-}
-
-/// The log: beside the scenario, or where `make data` puts it.
-fn find(scenario: &Path, file: &str) -> Result<PathBuf, String> {
-    let places = places(scenario.parent().unwrap_or(Path::new(".")), file);
-    let found = places.iter().find(|place| !file.is_empty() && place.is_file());
-    found.cloned().ok_or_else(|| {
-        let all: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-        format!("no file at {}; `make data` fetches those of scenarios that come with Agon", all.join(" or "))
-    })
 }
 
 impl Task for BanditTask {

@@ -14,16 +14,23 @@ const MARKS: [char; 4] = [',', ';', '\t', '|'];
 /// It cannot be read, is empty, has rows of different lengths, or columns without different names; with the line.
 pub fn read(path: &Path) -> Outcome<Raw> {
     let text = agon::text::read_latin(path)?;
-    parse(&text).map_err(|why| Failure::Input(format!("{}{why}", path.display())))
+    // A text of UTF-8 may say of itself what it likes.
+    let parsed = if agon::text::read(path).is_ok() { columns(&text) } else { parse(&text) };
+    parsed.map_err(|why| Failure::Input(format!("{}{why}", path.display())))
 }
 
+/// A table that may be a mixture of UTF-8 and Latin-1.
 fn parse(text: &str) -> Result<Raw, String> {
-    if text.trim().is_empty() {
-        return Err(": the file is empty".into());
-    }
     if let Some(at) = mixed(text) {
         let line = 1 + text[..at].matches('\n').count();
         return Err(format!(":{line}: letters of UTF-8 and of Latin-1 are mixed; save it as UTF-8"));
+    }
+    columns(text)
+}
+
+fn columns(text: &str) -> Result<Raw, String> {
+    if text.trim().is_empty() {
+        return Err(": the file is empty".into());
     }
     let first = text.trim_start().lines().next().unwrap_or_default();
     // Excel's own note of what parts fields. Its line stays, so that later ones keep their numbers.

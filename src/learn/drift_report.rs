@@ -5,7 +5,8 @@ use agon::Outcome;
 use agon::scenario::Source;
 use agon_agents::agent::NEVER;
 use agon_agents::data::drift::{Drift, drift};
-use agon_agents::data::{Column, Raw, cells};
+use agon_agents::data::text::lengths;
+use agon_agents::data::{Column, Kind, Raw, cells};
 use agon_agents::supervised::two_sample::two_sample;
 use std::path::Path;
 
@@ -36,6 +37,11 @@ fn lines(scenario: &Path, source: &Source, raw: &Raw) -> Outcome<Vec<String>> {
     for column in &data.columns {
         let Some(at) = raw.find(&column.name) else { continue };
         let Ok(fresh) = cells::read_as(raw, at, column.kind, column.way) else { continue };
+        if column.kind == Kind::Text {
+            // Hardly a text comes twice: how long they are can be compared.
+            found.push(drift(&lengths(column), rows, &lengths(&fresh)));
+            continue;
+        }
         found.push(drift(column, rows, &fresh));
         old.push(column);
         new.push(fresh);
@@ -47,8 +53,10 @@ fn lines(scenario: &Path, source: &Source, raw: &Raw) -> Outcome<Vec<String>> {
     if found.len() > SHOWN {
         lines.push(format!("  and {} more columns with a lower index", found.len() - SHOWN));
     }
-    let apart = two_sample(&old, rows, &new.iter().collect::<Vec<_>>(), NEVER);
-    if let Ok(Some(apart)) = apart {
+    let apart = || two_sample(&old, rows, &new.iter().collect::<Vec<_>>(), NEVER);
+    if !old.is_empty()
+        && let Ok(Some(apart)) = apart()
+    {
         let what = match apart.auc {
             auc if auc > apart.by_chance => "they differ",
             auc if auc < 1.0 - apart.by_chance => "some seem to be training rows once more",

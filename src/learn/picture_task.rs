@@ -1,6 +1,7 @@
 //! A scenario of supervised training from pictures: `[model]` is learned from those that `[pictures]` names, or that
 //! `--data` does.
 
+use crate::model_files;
 use crate::picture_files;
 use crate::table_report::TableReport;
 use crate::table_task::TableEvalSettings;
@@ -91,7 +92,9 @@ impl PictureTask {
         let model = find_model(&kind).map_err(|near| {
             source.unknown("model", "kind", &format!("no model is called `{kind}`, see `agon agents`"), &near)
         })?;
-        let model_settings = model.resolve(&table).map_err(wrong("model"))?;
+        let mut model_settings = model.resolve(&table).map_err(wrong("model"))?;
+        model_files::locate(&mut model_settings, path.parent().unwrap_or(Path::new(".")))
+            .map_err(|(key, why)| within("model")(vec![Issue::value(key, why)]))?;
         let mut table = source.section("train")?;
         table.entry("steps").or_insert(steps(set.split.train.len().max(set.unlabelled.len())).into());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,7 +1,7 @@
-//! The files that tables come in: CSV (see [`csv_table`]), Excel's and, if it was built in, Parquet. Their content decides,
-//! not their name.
+//! What tables come in: CSV (see [`csv_table`]), Excel's files and, if it was built in, Parquet, whose content decides and
+//! not their name; and folders of text files (see [`text_folder`]).
 
-use crate::csv_table;
+use crate::{csv_table, text_folder};
 use agon::{Failure, Outcome};
 use agon_agents::data::Raw;
 use calamine::{Data, Reader};
@@ -14,9 +14,13 @@ enum Kind {
     Text,
     Excel,
     Parquet,
+    Folder,
 }
 
 fn kind_of(path: &Path) -> Outcome<Kind> {
+    if text_folder::is_meant(path) {
+        return Ok(Kind::Folder);
+    }
     let mut start = [0; 4];
     let read = agon::files::open(path)?.read(&mut start).map_err(|e| Failure::read(path, &e))?;
     Ok(match &start[..read] {
@@ -40,6 +44,7 @@ fn load(path: &Path, told: bool) -> Outcome<Raw> {
         Kind::Text => csv_table::read(path),
         Kind::Excel => excel(path, told),
         Kind::Parquet => parquet(path),
+        Kind::Folder => text_folder::read(path),
     }
 }
 

@@ -1,8 +1,11 @@
 //! A scenario of supervised training: `[model]` is learned from the table that `[data]` names, or that `--data` does.
 
+use crate::model_files;
+use crate::picture_files::places;
 use crate::table_file;
 use crate::table_report::TableReport;
 use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
+use crate::text_folder;
 use crate::unsupervised_report::UnsupervisedReport;
 use agon::report::data;
 use agon::run::Run;
@@ -49,6 +52,10 @@ agon_core::settings! {
 pub const COPY: &str = "data.csv";
 /// The column of that copy that says each row's part, where rows can be forgotten: the parts of the others stay.
 const PART: &str = "agon_part";
+/// The name of the copy of a tokenizer that a model's settings name.
+const TOKENIZER: &str = "tokenizer.json";
+/// Settings of a table that every run has written into its scenario.
+const WRITTEN: [&str; 6] = ["drop", "keep", "split", "validation", "test", "seed"];
 /// Rows from which on boosting is the model to begin with.
 const MANY_ROWS: usize = 500;
 /// Models between the checkpoints of a search: what a kill may lose.
@@ -76,6 +83,7 @@ impl TableTask {
 
     /// From `--data`, and `--target` unless the model needs none: the scenario is made of what is found in the table.
     pub fn of_flags(file: &Path, target: Option<&str>, sets: &[String]) -> Outcome<Self> {
+        let target = target.or_else(|| text_folder::is_meant(file).then_some(text_folder::CLASS));
         let quoted = |text: &str| Value::from(text).to_string();
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let stem: String = file.file_stem().unwrap_or_default().to_string_lossy().chars().collect();
@@ -133,21 +141,25 @@ impl TableTask {
                 }
             }
         };
-        let mut settings = DataSettings::read(&source.section("data")?).map_err(within("data"))?;
+        let mut of_data = source.section("data")?;
+        if WRITTEN.iter().all(|key| of_data.contains_key(*key)) {
+            // The scenario of a run of before text was read: such columns were not used.
+            of_data.entry("text").or_insert(false.into());
+        }
+        let mut settings = DataSettings::read(&of_data).map_err(within("data"))?;
         let mut table = source.section("train")?;
         let regime = RegimeSettings::take(&mut table).map_err(within("train"))?;
         // Who holds a row says too much of it, and nothing of new ones.
         let column =
             regime.column().filter(|name| **name != settings.target && !settings.drop.iter().any(|d| d == name));
         settings.drop.extend(column.map(String::from));
-        let file = path.parent().unwrap_or(Path::new(".")).join(&settings.file);
-        if settings.file.is_empty() || !file.exists() {
-            let message = format!("no file at {}", file.display());
-            if by_flags {
-                return Err(Failure::Input(format!("--data: {message}")));
-            }
-            return Err(within("data")(vec![Issue::value("file", message)]));
+        // Distances of rows are no place for thousands of words.
+        settings.text &= without_target(source)?.is_none();
+        let beside = path.parent().unwrap_or(Path::new(".")).join(&settings.file);
+        if by_flags && !beside.exists() {
+            return Err(Failure::Input(format!("--data: no file at {}", beside.display())));
         }
+        let file = find(path, &settings.file).map_err(|why| within("data")(vec![Issue::value("file", why)]))?;
         let wrong = |section: &'static str| {
             let file = file.display().to_string();
             move |error: AgentError| match error {
@@ -187,7 +199,9 @@ impl TableTask {
             let why = "is not for automl: name a model, such as model.kind = \"boosting\"";
             return Err(within("data")(vec![Issue::value("pseudo_labels", why)]));
         }
-        let model_settings = model.resolve(&of_model).map_err(wrong("model"))?;
+        let mut model_settings = model.resolve(&of_model).map_err(wrong("model"))?;
+        model_files::locate(&mut model_settings, path.parent().unwrap_or(Path::new(".")))
+            .map_err(|(key, why)| within("model")(vec![Issue::value(key, why)]))?;
         let (folds, rows) =
             (model_settings.get("folds").and_then(Value::as_u64), data.split.train.len() + data.split.validation.len());
         if let Some(folds) = folds.filter(|folds| is_search && (rows as u64) < 2 * folds) {
@@ -309,6 +323,21 @@ impl TableTask {
     }
 }
 
+/// Where the table is: beside the scenario, or where `make data` puts it.
+pub fn find(scenario: &Path, file: &str) -> Result<PathBuf, String> {
+    let places = places(scenario.parent().unwrap_or(Path::new(".")), file);
+    let found = places.iter().find(|place| !file.is_empty() && place.exists());
+    found.cloned().ok_or_else(|| {
+        let all: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+        format!("no file at {}; `make data` fetches those of scenarios that come with Agon", all.join(" or "))
+    })
+}
+
+/// The tokenizer that a model's settings name, if they do.
+fn tokenizer(settings: &Map<String, Value>) -> Option<&Path> {
+    settings.get("tokenizer").and_then(Value::as_str).filter(|name| !name.is_empty()).map(Path::new)
+}
+
 /// The kind of the scenario's model, where it is one that needs no target.
 fn without_target(source: &Source) -> Outcome<Option<&'static Family>> {
     let table = source.section("model")?;
@@ -327,7 +356,10 @@ fn resolve(
     data: &DataSettings,
 ) -> Outcome<String> {
     let data = DataSettings { file: COPY.into(), ..data.clone() };
-    let of_model = of_kind(model.kind, settings);
+    let mut of_model = of_kind(model.kind, settings);
+    if tokenizer(settings).is_some() {
+        of_model.insert("tokenizer".into(), TOKENIZER.into());
+    }
     let mut tables = vec![("data", data.write()), ("model", of_model), ("train", train), ("eval", eval.write())];
     if !report.slices.is_empty() {
         tables.push(("report", report.write()));
@@ -352,11 +384,15 @@ impl Task for TableTask {
         let report = &self.data.report;
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
         let copy = if self.parted { self.with_parts()? } else { table_file::as_csv(&self.file)? };
-        Ok(vec![
+        let mut files = vec![
             (COPY, copy),
             ("data-report.json", (json + "\n").into_bytes()),
             ("data-report.html", data::page(&json!(report)).into_bytes()),
-        ])
+        ];
+        if let Some(file) = tokenizer(&self.common.settings) {
+            files.push((TOKENIZER, agon::files::all(agon::files::open(file)?, file)?));
+        }
+        Ok(files)
     }
 
     fn tell(&self) {

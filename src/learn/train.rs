@@ -1,8 +1,8 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
 use crate::bandit_task::BanditTask;
+use crate::beginning;
 use crate::checkpoints;
-use crate::checkpoints::Target;
 use crate::device;
 use crate::picture_files;
 use crate::picture_task::PictureTask;
@@ -19,7 +19,7 @@ use agon::{Failure, Outcome};
 use agon::{screen, signals};
 use agon_agents::agent::Saved;
 use agon_agents::train::Training;
-use agon_agents::{AgentError, Device, checkpoint, registry};
+use agon_agents::{AgentError, Device, checkpoint};
 use agon_core::event::{self, Event};
 use agon_core::{Metric, Scene, Sink};
 use serde_json::{Value, json};
@@ -222,13 +222,14 @@ impl Session {
         let resumed = matches!(begin, Begin::From(..));
         let (run, lock, state, clock) = match begin {
             Begin::New => {
-                let learned = args.from.as_deref().map(|from| warm(&*task, &mut *trainer, from)).transpose()?;
+                let learned = beginning::begin(&*task, &mut *trainer, args.from.as_deref())?;
                 let run = Run::create(&task.common().name, args.out.as_deref())?;
                 let lock = run.lock()?;
                 describe(&run, &*task, device, learned.as_deref())?;
                 (run, lock, Value::Null, Value::Null)
             }
             Begin::Anew(run, lock) => {
+                beginning::begin(&*task, &mut *trainer, None)?;
                 if !args.set.is_empty() {
                     run.write_scenario(&task.common().resolved)?;
                 }
@@ -562,21 +563,6 @@ fn describe(run: &Run, task: &dyn Task, device: Device, from: Option<&Path>) -> 
     run.write("provenance.json", &format!("{provenance:#}\n"))?;
     // The last one: where it is, there is a run.
     run.write_scenario(&task.common().resolved)
-}
-
-/// Begins with what another run has learned; the checkpoint that it was read from.
-fn warm(task: &dyn Task, trainer: &mut dyn Training, from: &str) -> Outcome<PathBuf> {
-    let Target::Checkpoint { scenario, .. } = checkpoints::locate(from)? else {
-        return Err(Failure::Input(format!("--from {from}: there is no such run or checkpoint")));
-    };
-    let (other, own) = (scenarios::learner_of(&scenario)?, task.common().kind);
-    if other != own && !registry::find(own).is_ok_and(|agent| agent.begins_with(other)) {
-        return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {own}")));
-    }
-    let (folder, saved, _) = checkpoints::read(from)?;
-    trainer.warm(&saved).map_err(|e| Failure::Input(format!("--from {from}: {e}")))?;
-    agon::tell!("it begins with the weights of {}", folder.display());
-    Ok(folder)
 }
 
 /// Says which rates a change of the run's length moves.

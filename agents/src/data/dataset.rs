@@ -4,6 +4,7 @@ use super::cells::{DateOrder, Decimal, Reading};
 use super::labelled::by_label;
 use super::report::{About, Report, alone, equal_rows, outliers, repeated, rounded};
 use super::split::{self, Method, Split};
+use super::text::{is_text, words_each};
 use super::{Column, Kind, Raw, Values, cells};
 use crate::agent::AgentError;
 use agon_core::settings::{Issue, hint, nearest};
@@ -32,6 +33,8 @@ agon_core::settings! {
         decimal: Decimal = Decimal::Auto;
         /// Columns that are used although they seem to be mere row numbers.
         keep: Vec<String> = Vec::new();
+        /// Whether columns of text are inputs: those of mostly different texts, of three words or more on average.
+        text: bool = true;
         /// How rows are divided: `auto` is `stratified` for classes and `random` for numbers; `group` keeps rows with equal
         /// `split_by` together, `time` tests on the last ones by `split_by`; `given` reads train, validation or test there.
         split: Method = Method::Auto;
@@ -159,6 +162,10 @@ impl Dataset {
         for i in features {
             used[i] = if dropped.contains(&i) {
                 "dropped (data.drop)".into()
+            } else if settings.text && is_text(&columns[i]) {
+                let what = format!("text, {:.0} words on average", words_each(&columns[i]));
+                report.find(Some(&columns[i].name), what, "its words are inputs (data.text = false leaves it out)");
+                "input".into()
             } else {
                 let kept = settings.keep.contains(&columns[i].name);
                 use_of(&columns[i], &target, &split, kept, &mut report)

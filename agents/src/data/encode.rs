@@ -1,7 +1,10 @@
 //! From typed columns to rows of numbers, by what the training part alone says of them: means, medians, categories.
 
+use super::text::{self, Bag};
+use super::tokens::{Form, Tokens};
 use super::written::{Way, written_date};
 use super::{Column, Kind, Values};
+use crate::agent::AgentError;
 use agon_core::scene::significant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,6 +59,12 @@ pub struct Input {
     /// Whether a label is its place among them, for networks that embed it, and not a number for each label.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     coded: bool,
+    /// How a text becomes weights of words; its last number says that it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<Bag>,
+    /// How many tokens of a text are read, where it becomes those: their numbers from 1 on, and 0 behind its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    length: Option<usize>,
 }
 
 /// What a number of an encoded row is.
@@ -65,8 +74,12 @@ pub enum Slot {
     Number,
     /// 1 where something is the case, else 0.
     Flag,
+    /// The weight of a word in a text.
+    Word,
     /// The place of a label among so many.
     Code(usize),
+    /// A token of a text among so many, from 1 on; 0 where there is none.
+    Token(usize),
 }
 
 /// How a table's columns become numbers.
@@ -74,6 +87,9 @@ pub enum Slot {
 pub struct Encoder {
     /// A column each.
     pub inputs: Vec<Input>,
+    /// What makes tokens of texts, of models that read those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<Tokens>,
 }
 
 /// The label of a missing value, where some were missing in training.
@@ -108,8 +124,11 @@ impl Input {
             labels: Vec::new(),
             way: column.way,
             coded: false,
+            text: None,
+            length: None,
         };
         match &column.values {
+            Values::Labels(..) if column.kind == Kind::Text => input.text = Some(Bag::fit(text::of_rows(column, rows))),
             Values::Labels(labels, codes) => {
                 let mut counts = vec![0usize; labels.len()];
                 rows.iter().filter_map(|row| codes[*row]).for_each(|code| counts[code as usize] += 1);
@@ -160,6 +179,12 @@ impl Input {
 
     /// Numbers that it becomes.
     pub fn width(&self) -> usize {
+        if let Some(bag) = &self.text {
+            return bag.terms().len() + 1;
+        }
+        if let Some(length) = self.length {
+            return length;
+        }
         match (self.is_number(), self.coded) {
             (true, _) => 1 + usize::from(self.indicator),
             (false, true) => 1,
@@ -167,8 +192,14 @@ impl Input {
         }
     }
 
-    /// What they are.
-    fn slots(&self) -> Vec<Slot> {
+    /// What they are; `tokens`: how many different ones there are.
+    fn slots(&self, tokens: usize) -> Vec<Slot> {
+        if let Some(bag) = &self.text {
+            return bag.terms().iter().map(|_| Slot::Word).chain([Slot::Flag]).collect();
+        }
+        if let Some(length) = self.length {
+            return vec![Slot::Token(tokens); length];
+        }
         let first = match (self.is_number(), self.coded) {
             (true, _) => Slot::Number,
             (false, true) => Slot::Code(self.labels.len() + 1),
@@ -189,6 +220,17 @@ impl Input {
         if self.is_number() {
             let missing = self.indicator.then(|| format!("{name} is missing"));
             return std::iter::once(name.clone()).chain(missing).collect();
+        }
+        if let Some(bag) = &self.text {
+            return bag
+                .terms()
+                .iter()
+                .map(|term| format!("{name}: {term}"))
+                .chain([format!("{name} is missing")])
+                .collect();
+        }
+        if let Some(length) = self.length {
+            return (1..=length).map(|at| format!("{name}: token {at}")).collect();
         }
         if self.coded {
             return vec![name.clone()];
@@ -224,8 +266,11 @@ impl Input {
     }
 
     /// Values that the column has in encoded rows, of each its own slots: as people read it, as a number where it is one,
-    /// and encoded. Numbers are at most [`LEVELS`] from the 5 % to the 95 % quantile; of labels those that come most often.
+    /// and encoded. Numbers are at most [`LEVELS`] from the 5 % to the 95 % quantile; of labels those that come most often. None of text.
     pub fn levels(&self, rows: &[&[f64]]) -> Vec<(String, Option<f64>, Vec<f64>)> {
+        if self.kind == Kind::Text {
+            return Vec::new();
+        }
         if self.is_number() {
             let given =
                 rows.iter().filter(|slot| !slot[0].is_nan() && slot.get(1).is_none_or(|missing| *missing == 0.0));
@@ -263,9 +308,25 @@ impl Input {
     }
 
     /// Writes a column's numbers from place `at` of every row on; how often a label was unseen in training.
-    fn encode(&self, column: &Column, rows: &[usize], at: usize, out: &mut Matrix) -> usize {
+    fn encode(&self, column: &Column, rows: &[usize], at: usize, tokens: Option<&Tokens>, out: &mut Matrix) -> usize {
         let (width, mut unseen) = (out.width, 0);
         let slots = out.x.chunks_exact_mut(width).map(|row| &mut row[at..at + self.width()]);
+        if let Some(bag) = &self.text {
+            for (slot, text) in slots.zip(text::of_rows(column, rows)) {
+                match (text, slot.split_last_mut()) {
+                    (Some(text), Some((_, slot))) => bag.weigh(text, slot),
+                    (_, last) => last.into_iter().for_each(|(missing, _)| *missing = 1.0),
+                }
+            }
+            return 0;
+        }
+        if let Some(tokens) = tokens.filter(|_| self.length.is_some()) {
+            for (slot, text) in slots.zip(text::of_rows(column, rows)) {
+                let ids = text.map_or(Vec::new(), |text| tokens.ids(text));
+                slot.iter_mut().zip(ids).for_each(|(slot, id)| *slot = f64::from(id) + 1.0);
+            }
+            return 0;
+        }
         match &column.values {
             Values::Numbers(x) => {
                 for (slot, row) in slots.zip(rows) {
@@ -302,12 +363,31 @@ impl Encoder {
             all.iter_mut().for_each(|input| input.way = None);
             all
         });
-        a == b
+        a == b && self.tokens == other.tokens
     }
 
     /// What these rows say of these columns.
     pub fn fit(columns: &[&Column], rows: &[usize], scaling: Scaling, keep_missing: bool) -> Self {
-        Self { inputs: columns.iter().map(|column| Input::fit(column, rows, scaling, keep_missing)).collect() }
+        let inputs = columns.iter().map(|column| Input::fit(column, rows, scaling, keep_missing)).collect();
+        Self { inputs, tokens: None }
+    }
+
+    /// The same, where texts become tokens, by what these rows say of these columns.
+    ///
+    /// # Errors
+    /// [`AgentError::Data`] where no tokens can be learned.
+    pub fn with_tokens(mut self, columns: &[&Column], rows: &[usize], form: &Form) -> Result<Self, AgentError> {
+        let texts = columns.iter().filter(|column| column.kind == Kind::Text);
+        let tokens = match &form.file {
+            Some(file) => Tokens::read(file, form.length)?,
+            None => Tokens::fit(texts.flat_map(|column| text::of_rows(column, rows)), form)?,
+        };
+        for (input, column) in self.inputs.iter_mut().zip(columns).filter(|(input, _)| input.kind == Kind::Text) {
+            let longest = text::of_rows(column, rows).flatten().map(|text| tokens.ids(text).len()).max();
+            (input.text, input.length) = (None, Some(longest.unwrap_or(0).clamp(1, form.length)));
+        }
+        self.tokens = self.inputs.iter().any(|input| input.length.is_some()).then_some(tokens);
+        Ok(self)
     }
 
     /// The same, where a category of more than `most` labels becomes the place of its label.
@@ -318,7 +398,8 @@ impl Encoder {
 
     /// What the numbers of a row are.
     pub fn slots(&self) -> Vec<Slot> {
-        self.inputs.iter().flat_map(Input::slots).collect()
+        let tokens = self.tokens.as_ref().map_or(0, Tokens::vocabulary);
+        self.inputs.iter().flat_map(|input| input.slots(tokens)).collect()
     }
 
     /// Numbers in a row.
@@ -338,7 +419,7 @@ impl Encoder {
         let mut out = Matrix { x: vec![0.0; width * rows.len()], width };
         let mut at = 0;
         let unseen = self.inputs.iter().zip(columns).map(|(input, column)| {
-            let unseen = input.encode(column, rows, at, &mut out);
+            let unseen = input.encode(column, rows, at, self.tokens.as_ref(), &mut out);
             at += input.width();
             unseen
         });

@@ -8,6 +8,7 @@ use super::Pictures;
 use super::augment::Standard;
 use crate::agent::{AgentError, Saved};
 use crate::net::{Builder, Params};
+use crate::pretrained::{Layout, Wanted};
 use tch::{Device, Kind, Tensor};
 
 /// What the means and deviations of a normalisation are taken from.
@@ -169,14 +170,37 @@ impl Resnet {
         out
     }
 
+    /// All parameters, running means and variances, as weights of another program may set them.
+    pub fn wanted(&self) -> Vec<Wanted> {
+        let named: Vec<(&str, Tensor)> = self.params.named().collect();
+        let leaf = |at: usize, layout| Wanted { name: named[at].0.into(), layout, here: named[at].1.shallow_clone() };
+        let mut all = vec![leaf(self.head[0], Layout::Transposed), leaf(self.head[1], Layout::Same)];
+        for layer in self.layers() {
+            let [kernel, gain, offset] = layer.leaves;
+            all.extend([
+                leaf(kernel, Layout::Kernel(layer.kernel)),
+                leaf(gain, Layout::Same),
+                leaf(offset, Layout::Same),
+            ]);
+            let name = named[kernel].0.trim_end_matches(".weight");
+            for (row, what) in [(0, "mean"), (1, "variance")] {
+                let here = self.running.get(row).narrow(0, layer.at, layer.outputs);
+                all.push(Wanted { name: format!("{name}.{what}"), layout: Layout::Same, here });
+            }
+        }
+        all
+    }
+
+    /// All convolutions with their normalisations.
+    fn layers(&self) -> impl Iterator<Item = Layer> {
+        let of_blocks = self.blocks.iter().flat_map(|block| [Some(block.first), Some(block.second), block.aside]);
+        std::iter::once(self.stem).chain(of_blocks.flatten())
+    }
+
     /// Places of the weights that decay: kernels and the last layer's; gains and offsets do not.
     pub fn decaying(&self) -> Vec<std::ops::Range<usize>> {
-        let mut leaves = vec![self.stem.leaves[0], self.head[0]];
-        for block in &self.blocks {
-            let layers = [Some(block.first), Some(block.second), block.aside];
-            leaves.extend(layers.into_iter().flatten().map(|layer| layer.leaves[0]));
-        }
-        leaves.into_iter().map(|leaf| self.params.place(leaf)).collect()
+        let leaves = self.layers().map(|layer| layer.leaves[0]).chain([self.head[0]]);
+        leaves.map(|leaf| self.params.place(leaf)).collect()
     }
 
     /// The place of the last layer's weights.
@@ -207,13 +231,15 @@ impl Resnet {
 }
 
 /// The names of the last layer's weights.
-const HEAD: [&str; 2] = ["head.weight", "head.bias"];
+pub const HEAD: [&str; 2] = ["head.weight", "head.bias"];
 /// The name of running means and variances in a save.
 pub const RUNNING: &str = "running";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pretrained::{Mapping, adopt};
+    use agon_core::settings::Setting;
 
     fn pictures() -> Tensor {
         let x: Vec<f32> = (0..4 * 7 * 5 * 3).map(|i| ((i * 37 % 101) as f32 - 50.0) / 29.0).collect();
@@ -235,6 +261,37 @@ mod tests {
         // Running variances are the unbiased ones, so that a small batch differs a little.
         let off = (net.forward(&x, Mode::Evaluate) - one).abs().max().double_value(&[]);
         assert!(net.running != before && off < 0.05, "{off}");
+    }
+
+    /// PyTorch's network of the same layers answers the same with the same weights (tests/golden/encoder.py).
+    #[test]
+    fn answers_are_those_of_pytorch() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/encoder.safetensors");
+        let golden = |name: &str| {
+            let all = Tensor::read_safetensors(file).unwrap();
+            all.into_iter().find(|(other, _)| other == name).unwrap().1
+        };
+        let net = Resnet::new(1, 3, &[4, 6], 1, 5);
+        let mut rules = serde_json::Map::from_iter([("head.*".to_owned(), "resnet.fc.*".into())]);
+        for (own, there) in [
+            ("weight", "conv.weight"),
+            ("gain", "bn.weight"),
+            ("offset", "bn.bias"),
+            ("mean", "bn.running_mean"),
+            ("variance", "bn.running_var"),
+        ] {
+            rules.insert(format!("stem.{own}"), format!("resnet.stem.{there}").into());
+            for part in ["0", "1"].iter().flat_map(|stage| ["first", "second", "aside"].map(|layer| (stage, layer))) {
+                let (stage, layer) = part;
+                let here = format!("stage.{stage}.block.0.{layer}.{own}");
+                rules.insert(here, format!("resnet.stage.{stage}.0.{layer}.{there}").into());
+            }
+        }
+        let rules = Mapping::from_value(&serde_json::Value::Object(rules)).unwrap();
+        let taken = adopt(net.wanted(), std::path::Path::new(file), &rules).unwrap();
+        assert!(taken.fresh.is_empty() && taken.taken.len() == 2 + 5 * 6, "{taken:?}");
+        let off = (net.forward(&golden("resnet.x"), Mode::Evaluate) - golden("resnet.answers")).abs();
+        assert!(off.max().double_value(&[]) < 1e-5, "{off:?}");
     }
 
     /// The gradient of every weight by differences.

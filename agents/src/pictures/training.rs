@@ -5,10 +5,11 @@
 
 use super::augment::{Augment, Standard};
 use super::dataset::PictureSet;
-use super::resnet::{Mode, RUNNING, Resnet};
+use super::resnet::{HEAD, Mode, RUNNING, Resnet};
 use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::bridge::{host_slice, read_f32};
 use crate::optim::{Adam, Schedule};
+use crate::pretrained::{Mapping, Taken, adopt};
 use crate::supervised::Examples;
 use crate::supervised::calibration::Calibration;
 use crate::supervised::class_weights::ClassWeights;
@@ -18,6 +19,7 @@ use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use serde_json::{Value, json};
 use std::cell::OnceCell;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tch::{Kind, Tensor};
@@ -66,8 +68,14 @@ agon_core::settings! {
         threshold: f64 = 0.95, in [0.0, 1.0];
         /// How much such a picture counts beside one with a class.
         unlabelled_weight: f64 = 1.0, in [0.0, 100.0];
-        /// Whether only the last layer learns, beside another run's body (`agon train --from`).
+        /// Whether only the last layer learns, beside another run's body (`agon train --from`), or that of `weights`.
         freeze: bool = false;
+        /// A file of weights of another program (safetensors), beside the scenario, that it begins with.
+        weights: String = String::new();
+        /// Where the numbers of each parameter are in that file.
+        mapping: Mapping = Mapping::default();
+        /// What the learning rate of all layers but the last is multiplied by.
+        body_rate: f64 = 1.0, in [0.0, 1.0];
     }
 }
 
@@ -235,9 +243,18 @@ impl Classifier {
         let kept = (1.0 - rate * self.config.weight_decay) as f32;
         let decaying = if self.config.freeze { vec![self.net.head()] } else { self.net.decaying() };
         let nowhere = || AgentError::Data("its weights are on no host".into());
+        let before = (self.config.body_rate < 1.0).then(|| self.net.params.frozen());
         let flat = host_slice(&mut self.net.params.flat).ok_or_else(nowhere)?;
         decaying.into_iter().for_each(|place| flat[place].iter_mut().for_each(|w| *w *= kept));
         let _ = self.adam.step(&mut self.net.params, &gradient, rate, f64::INFINITY);
+        if let Some(before) = before {
+            // Adam's step has the size of its rate, so that a part of the step is a step at a part of the rate.
+            let part = self.config.body_rate;
+            tch::no_grad(|| {
+                let body = self.net.params.named().zip(before.named()).filter(|((name, _), _)| !HEAD.contains(name));
+                body.for_each(|((_, mut now), (_, before))| now.copy_(&before.lerp(&now, part)));
+            });
+        }
         Ok(loss)
     }
 
@@ -347,6 +364,12 @@ impl Training for Classifier {
         }
         self.found = Default::default();
         Ok(())
+    }
+
+    fn adopt(&mut self, file: &Path, mapping: &Mapping) -> Result<Taken, AgentError> {
+        let taken = adopt(self.net.wanted(), file, mapping)?;
+        self.found = Default::default();
+        Ok(taken)
     }
 
     fn take_times(&mut self) -> Times {

@@ -42,7 +42,7 @@ pub const AUTOML: Family = Family {
     encoding: |table| {
         Config::read(table).map_err(AgentError::Settings)?;
         // As the table has it: every family makes its own numbers of that.
-        Ok(Encoding { scaling: Scaling::Asis, keep_missing: true, coded_above: Some(0) })
+        Ok(Encoding { scaling: Scaling::Asis, keep_missing: true, coded_above: Some(0), tokens: None })
     },
     learner: |table, shape, slots| {
         let config = Config::read(table).map_err(AgentError::Settings)?;
@@ -213,7 +213,7 @@ impl AutoMl {
         let columns: Vec<&Column> = pool.columns.iter().collect();
         // Scaling and labels by all rows that are learned from: no target is seen.
         let rows: Vec<usize> = (0..pool.y.len()).collect();
-        trial.encoder = (trial.family.encoding)(&trial.settings)?.fit(&columns, &rows);
+        trial.encoder = (trial.family.encoding)(&trial.settings)?.fit(&columns, &rows)?;
         self.trials.push(trial);
         Ok(self.trials.len() - 1)
     }

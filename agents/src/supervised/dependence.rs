@@ -55,7 +55,8 @@ pub fn dependence(
         };
         Some(Dependence { column: name.clone(), points: input.levels(&slots).into_iter().map(point).collect() })
     };
-    columns.iter().filter_map(of).collect()
+    // A text has no levels.
+    columns.iter().filter_map(of).filter(|dependence| !dependence.points.is_empty()).collect()
 }
 
 #[cfg(test)]

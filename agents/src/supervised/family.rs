@@ -2,14 +2,17 @@
 
 use super::boosting::{self, Boosting, Categories};
 use super::forest::{self, Forest};
+use super::ft_transformer;
 use super::linear::{Linear, LinearConfig, LogisticConfig};
 use super::mlp::{self, Mlp};
 use super::realmlp;
 use super::tabm;
+use super::text_encoder;
 use super::{Learner, Shape};
 use crate::agent::AgentError;
 use crate::data::Column;
 use crate::data::encode::{Encoder, MOST_FLAGS, Scaling, Slot};
+use crate::data::tokens::Form;
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value};
 
@@ -44,7 +47,7 @@ pub struct NetPlan {
 }
 
 /// How a family wants its inputs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Encoding {
     /// How numbers are brought to a common size.
     pub scaling: Scaling,
@@ -52,12 +55,14 @@ pub struct Encoding {
     pub keep_missing: bool,
     /// Above how many labels a category becomes the place of its label; a number for each label if left out.
     pub coded_above: Option<usize>,
+    /// The tokens that texts become; weights of words if left out.
+    pub tokens: Option<Form>,
 }
 
 impl Encoding {
     /// Numbers of a common size, without gaps, and a number for each label.
     fn plain(scaling: Scaling) -> Self {
-        Self { scaling, keep_missing: false, coded_above: None }
+        Self { scaling, keep_missing: false, coded_above: None, tokens: None }
     }
 
     /// Numbers as they are, missing ones too, and labels as trees are to read them.
@@ -67,11 +72,17 @@ impl Encoding {
     }
 
     /// What these rows say of these columns.
-    pub fn fit(self, columns: &[&Column], rows: &[usize]) -> Encoder {
-        let encoder = Encoder::fit(columns, rows, self.scaling, self.keep_missing);
-        match self.coded_above {
-            Some(labels) => encoder.with_codes(labels),
-            None => encoder,
+    ///
+    /// # Errors
+    /// [`AgentError::Data`] where no tokens can be learned from texts.
+    pub fn fit(&self, columns: &[&Column], rows: &[usize]) -> Result<Encoder, AgentError> {
+        let mut encoder = Encoder::fit(columns, rows, self.scaling, self.keep_missing);
+        if let Some(labels) = self.coded_above {
+            encoder = encoder.with_codes(labels);
+        }
+        match &self.tokens {
+            Some(form) => encoder.with_tokens(columns, rows, form),
+            None => Ok(encoder),
         }
     }
 }
@@ -172,6 +183,32 @@ pub const REALMLP: Family = Family {
         Ok(Encoding { coded_above: Some(MOST_FLAGS), ..Encoding::plain(Scaling::Asis) })
     },
     learner: |table, shape, slots| Ok(Box::new(realmlp::learner(&read(table)?, shape, slots)?)),
+    network: None,
+    is_search: false,
+};
+
+/// Transformer encoders of texts.
+pub const TEXT_ENCODER: Family = Family {
+    name: "text encoder",
+    steps: 8,
+    encoding: |table| {
+        let config = read::<text_encoder::Config>(table)?;
+        let tokens = Some(text_encoder::form(&config));
+        Ok(Encoding { coded_above: Some(MOST_FLAGS), tokens, ..Encoding::plain(config.scaling) })
+    },
+    learner: |table, shape, slots| Ok(Box::new(text_encoder::learner(&read(table)?, shape, slots)?)),
+    network: None,
+    is_search: false,
+};
+
+/// Transformers of tables.
+pub const FT_TRANSFORMER: Family = Family {
+    name: "FT-Transformer",
+    steps: 256,
+    encoding: |table| {
+        Ok(Encoding { coded_above: Some(0), ..Encoding::plain(read::<ft_transformer::Config>(table)?.scaling) })
+    },
+    learner: |table, shape, slots| Ok(Box::new(ft_transformer::learner(&read(table)?, shape, slots)?)),
     network: None,
     is_search: false,
 };

@@ -7,8 +7,11 @@ use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
 use crate::data::encode::{Matrix, Slot};
 use crate::net::{Builder, Params};
+use crate::pretrained::{self, Mapping, Taken, Wanted};
 use agon_core::rng::{Rng, Stream};
+use agon_core::settings::Issue;
 use serde_json::json;
+use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// Lanes of random numbers: the order of rows, and what is dropped.
@@ -51,8 +54,10 @@ pub const EMBEDDED: i64 = 8;
 pub struct Inputs {
     /// Places of numbers.
     pub numbers: Vec<i64>,
-    /// Places of flags.
+    /// Places of flags, and of weights of words.
     pub flags: Vec<i64>,
+    /// Places of tokens.
+    pub tokens: Vec<i64>,
     /// Places of labels, and their leaves `[labels, 8]`.
     codes: Vec<(i64, usize)>,
 }
@@ -60,11 +65,12 @@ pub struct Inputs {
 impl Inputs {
     /// Of rows that hold this; embeddings begin with normal numbers of this deviation.
     pub fn new(b: &mut Builder, slots: &[Slot], deviation: f64) -> Self {
-        let mut own = Self { numbers: Vec::new(), flags: Vec::new(), codes: Vec::new() };
+        let mut own = Self { numbers: Vec::new(), flags: Vec::new(), tokens: Vec::new(), codes: Vec::new() };
         for (slot, at) in slots.iter().zip(0..) {
             match slot {
                 Slot::Number => own.numbers.push(at),
-                Slot::Flag => own.flags.push(at),
+                Slot::Flag | Slot::Word => own.flags.push(at),
+                Slot::Token(_) => own.tokens.push(at),
                 Slot::Code(labels) => {
                     let name = format!("labels.{at}");
                     let leaf = b.drawn(&name, &[*labels as i64, EMBEDDED], |rng| deviation * rng.normal());
@@ -125,6 +131,16 @@ pub trait Network {
         [vec![0.0; x.width], vec![1.0; x.width]]
     }
 
+    /// Parameters that weights of another program may set; none where it names none.
+    fn wanted(&self, _params: &Params) -> Vec<Wanted> {
+        Vec::new()
+    }
+
+    /// Rows that are read at once where nothing is learned from them.
+    fn together(&self) -> usize {
+        TOGETHER
+    }
+
     /// Scores `[members, rows, outputs]` of inputs `[rows, inputs]`; `dropout` is applied to hidden activations.
     fn forward(&self, params: &Params, x: &Tensor, dropout: Dropout<'_>) -> Tensor;
 }
@@ -182,7 +198,7 @@ impl<N: Network> Neural<N> {
         let k = self.shape.outputs();
         let mut out = Vec::with_capacity(x.rows() * k);
         // Always as many at once: a row's sums must not depend on how many others there are.
-        let mut block = vec![0.0; TOGETHER * x.width];
+        let mut block = vec![0.0; self.network.together() * x.width];
         for rows in x.x.chunks(block.len().max(1)) {
             block[..rows.len()].copy_from_slice(rows);
             let scores = tch::no_grad(|| {
@@ -325,6 +341,16 @@ impl<N: Network> Learner for Neural<N> {
             self.best.copy(&self.params);
         }
         Ok(Some(loss))
+    }
+
+    fn adopt(&mut self, file: &Path, mapping: &Mapping) -> Result<Taken, AgentError> {
+        let wanted = self.network.wanted(&self.params);
+        if wanted.is_empty() {
+            return Err(Issue::value("weights", "are for networks that name theirs: text-encoder and cnn").into());
+        }
+        let taken = pretrained::adopt(wanted, file, mapping)?;
+        self.best.copy(&self.params);
+        Ok(taken)
     }
 
     fn save(&self) -> Saved {

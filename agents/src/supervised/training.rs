@@ -15,9 +15,11 @@ use crate::data::Column;
 use crate::data::dataset::Dataset;
 use crate::data::encode::Encoder;
 use crate::demand::Estimate;
+use crate::pretrained::{Mapping, Taken};
 use crate::train::{Examined, Part, Predicted, Times, Training};
 use agon_core::rng::{Rng, Stream};
 use serde_json::{Map, Value, json};
+use std::path::Path;
 use std::time::Instant;
 
 /// A learner with its data.
@@ -68,7 +70,7 @@ impl Supervised {
     ) -> Result<Self, AgentError> {
         let encoding = (family.encoding)(settings)?;
         let (columns, target, split) = (data.inputs(), &data.target, &data.split);
-        let encoder = encoding.fit(&columns, regime.scaled_by(split));
+        let encoder = encoding.fit(&columns, regime.scaled_by(split))?;
         let bytes = encoder.width() as f64 * target.y.len() as f64 * 8.0;
         let what = format!(" for {} rows of {} numbers", target.y.len(), encoder.width());
         if let Some(why) = agon_core::memory::refusal(bytes, &what) {
@@ -210,6 +212,10 @@ impl Training for Supervised {
         self.learner.load(&learners_part(saved))
     }
 
+    fn adopt(&mut self, file: &Path, mapping: &Mapping) -> Result<Taken, AgentError> {
+        self.learner.adopt(file, mapping)
+    }
+
     fn take_times(&mut self) -> Times {
         std::mem::take(&mut self.times)
     }
@@ -305,7 +311,7 @@ impl Training for Supervised {
 
 #[cfg(test)]
 mod tests {
-    use super::super::family::{BOOSTING, FOREST, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
+    use super::super::family::{BOOSTING, FOREST, FT_TRANSFORMER, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
     use super::*;
     use crate::checkpoint;
     use crate::data::Raw;
@@ -352,9 +358,13 @@ mod tests {
         Supervised::new(family, &few(&family), &Dataset::new(raw, &settings).unwrap(), 6, 1).unwrap()
     }
 
-    /// Settings that learn in six steps: RealMLP's rate is made for more.
+    /// Settings that learn in six steps.
     fn few(family: &Family) -> Map<String, Value> {
-        let few = if family.name == REALMLP.name { json!({"minibatch": 32, "learning_rate": 0.02}) } else { json!({}) };
+        let few = match family.name {
+            name if name == REALMLP.name => json!({"minibatch": 32, "learning_rate": 0.02}),
+            name if name == FT_TRANSFORMER.name => json!({"minibatch": 32, "width": 16, "learning_rate": 0.01}),
+            _ => json!({}),
+        };
         few.as_object().unwrap().clone()
     }
 
@@ -385,6 +395,8 @@ mod tests {
         (TABM, false),
         (REALMLP, true),
         (REALMLP, false),
+        (FT_TRANSFORMER, true),
+        (FT_TRANSFORMER, false),
     ];
 
     /// Every model beats what knows nothing of the inputs, on rows that it never saw.
