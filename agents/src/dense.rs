@@ -329,6 +329,19 @@ impl Dense {
         [input, View::part(&at_outputs[from..], rows, self.heads[head].outputs, width).transposed()]
     }
 
+    /// Adds to `out`, a number for each row of both passes, the squared norm of the gradient of all weights and biases by
+    /// that row alone: a layer's is that of its input, times that at its sums (Goodfellow 2015).
+    pub fn squared_norms(&self, seen: Seen<'_>, out: &mut [f64]) {
+        let of_row = |view: View<'_>, row: usize| -> f64 {
+            (0..view.shape.0).map(|unit| f64::from(view.data[unit * view.steps.0 + row * view.steps.1]).powi(2)).sum()
+        };
+        for layer in 0..self.hidden.len() + self.heads.len() {
+            let [input, at_sums] = self.input_and_gradient(layer, seen);
+            let of = |row: usize| (of_row(input, row) + 1.0) * of_row(at_sums, row);
+            out.iter_mut().enumerate().for_each(|(row, out)| *out += of(row));
+        }
+    }
+
     /// Adds the gradient of all weights and biases over the rows of both passes; `gradient` is laid out as the flat
     /// parameters.
     pub fn gradient(&self, seen: Seen<'_>, gradient: &mut [f32]) {

@@ -1,6 +1,7 @@
 //! Models of tables: an input row of numbers, a class or a number as the answer. Every model is a [`Learner`];
 //! [`training`] makes a training of it, [`predictor`] predictions from a save alone.
 
+pub mod accountant;
 pub mod automl;
 pub mod boosting;
 pub mod calibration;
@@ -18,6 +19,7 @@ pub mod linear;
 pub mod mlp;
 pub mod neural;
 pub mod predictor;
+pub mod private;
 pub mod pseudo;
 pub mod realmlp;
 pub mod regime;
@@ -159,6 +161,11 @@ pub trait Learner: Predict {
     /// Whether it loads a save that was made of other rows: what does not depend on the difference is kept.
     fn keeps_what_fits(&self) -> bool {
         false
+    }
+
+    /// What else a step has to tell, for the log.
+    fn scalars(&self) -> Vec<(String, f64)> {
+        Vec::new()
     }
 
     /// Models that answer together.

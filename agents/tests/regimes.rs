@@ -75,6 +75,8 @@ fn cases() -> Vec<(&'static str, Value, Value, bool)> {
         ("logistic", json!({}), json!({"shards": 3}), true),
         ("boosting", json!({}), json!({"shards": 2}), false),
         ("mlp", small, json!({"clients": 7, "client_share": 0.5, "secure_aggregation": true}), false),
+        ("mlp", json!({"hidden": [8]}), json!({"privacy": {"epsilon": 3.0, "minibatch": 32, "delta": 1e-3}}), true),
+        ("linear", json!({}), json!({"privacy": {"noise_multiplier": 1.0, "minibatch": 32, "delta": 1e-3}}), false),
         ("logistic", json!({}), json!({"clients": 7, "client_alpha": 0.5}), true),
         ("linear", json!({}), json!({"clients": "shop", "secure_aggregation": true}), false),
     ]
@@ -157,6 +159,60 @@ fn a_round_of_whole_gradients_is_gradient_descent_on_all_rows() {
         assert!(near(&many, &with(json!(30), true)), "{kind}: masks change nothing but the last places");
         assert!(!near(&two, &weights(&*under(kind, &settings, &json!({"clients": 2}), &raw, 5))), "{kind} has learned");
     }
+}
+
+/// A whole run spends what it may at most, and without much noise it learns what others learn.
+#[test]
+fn private_training_spends_and_learns() {
+    let raw = table(900, true);
+    let with = |privacy: Value| {
+        let mut own = under("logistic", &json!({}), &json!({"privacy": privacy}), &raw, 30);
+        let mut spent = Vec::new();
+        while !own.done() {
+            spent.push(own.advance().unwrap()[1].clone());
+        }
+        let accuracy = own.examine(Part::Test, 1)[0].metrics.iter().find(|m| m.name == "accuracy").unwrap().value;
+        (accuracy, spent, own.details()["learner"]["private"].clone())
+    };
+    let (careful, spent, told) = with(json!({"epsilon": 0.5, "minibatch": 50}));
+    assert!(spent.iter().all(|(name, _)| name == "epsilon") && spent.windows(2).all(|w| w[0].1 < w[1].1));
+    assert!(spent[29].1 <= 0.5 && spent[29].1 > 0.49 && told["epsilon"] == spent[29].1 && told["steps"] == 330);
+    let (loose, ..) = with(json!({"noise_multiplier": 0.1, "minibatch": 50}));
+    assert!(loose > 0.82 && loose > careful, "{loose} {careful}");
+}
+
+/// Noise that was chosen for so many steps does not serve for more: ε would be told too low.
+#[test]
+fn a_private_run_goes_on_for_longer_only_with_noise_of_its_own() {
+    let raw = table(100, true);
+    for (privacy, can) in [(json!({"epsilon": 2.0}), false), (json!({"noise_multiplier": 2.0}), true)] {
+        let fresh = |steps| under("logistic", &json!({}), &json!({"privacy": privacy}), &raw, steps);
+        let mut short = fresh(3);
+        finish(&mut *short);
+        let (saved, rest) = short.save();
+        let loaded = fresh(6).load(&saved, Some(&rest));
+        assert!(
+            loaded.as_ref().is_ok_and(|()| can)
+                || loaded.is_err_and(|e| e.to_string().contains("another number")) && !can
+        );
+    }
+}
+
+#[test]
+fn privacy_settings_are_checked() {
+    let raw = table(100, true);
+    let refused = |privacy: Value| {
+        let regime = RegimeSettings::take(&mut map(&json!({"privacy": privacy}))).unwrap();
+        let data = DataSettings { target: "y".into(), ..DataSettings::default() };
+        let data = Dataset::new(&raw, &data).unwrap();
+        let model = find_model("logistic").unwrap();
+        let regime = regime.regime(&model.family.unwrap(), &raw, &data, 1).unwrap();
+        let start = DataStart { data: Data::TableUnder(Box::new(data), regime), steps: 5, seed: 1 };
+        model.start(&model.resolve(&Map::new()).unwrap(), start).err().unwrap().to_string()
+    };
+    assert!(refused(json!({})).contains("either epsilon or noise_multiplier"));
+    assert!(refused(json!({"epsilon": 1.0, "noise_multiplier": 1.0})).contains("either"));
+    assert!(refused(json!({"epsilon": 1.0, "delta": 0.05})).contains("must be below 1 / rows"));
 }
 
 /// FedProx holds clients near the server's weights.
@@ -260,6 +316,7 @@ fn what_means_nothing_is_refused() {
     assert!(refused(json!({"proximal": 1.0})).contains("means nothing without train.clients"));
     assert!(refused(json!({"clients": 1})).contains("must lie in"));
     assert!(refused(json!({"clients": "shop", "client_alpha": 1.0})).contains("a column says"));
+    assert!(refused(json!({"shards": 2, "privacy": {"epsilon": 1.0}})).contains("a way of training of its own"));
     assert!(refused(json!({"slices": 2})).contains("means nothing without train.shards"));
     assert!(refused(json!({"shards": 2, "clients": 2})).contains("two ways of training"));
     assert!(refused(json!({"clients": true})).contains("the name of a column"));

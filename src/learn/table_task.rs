@@ -253,7 +253,11 @@ impl TableTask {
             Some(family) => regime.regime(family, &raw, &data, train.seed),
             None if regime.is_central() => Ok(Regime::Central),
             None => {
-                let key = if regime.forgets() { "shards" } else { "clients" };
+                let key = match () {
+                    () if regime.forgets() => "shards",
+                    () if regime.privacy.is_some() => "privacy",
+                    () => "clients",
+                };
                 Err(Issue::value(key, "is for models that predict a target").into())
             }
         };

@@ -18,6 +18,9 @@ pub fn sentences(found: &Value) -> Vec<String> {
     if learner["sharded"].is_object() {
         sharded(&learner["sharded"], &mut all);
     }
+    if learner["private"].is_object() {
+        private(&learner["private"], &mut all);
+    }
     let forgotten = found["forgotten"]["requests"].as_array().map_or(&[][..], Vec::as_slice);
     if !forgotten.is_empty() {
         let rows: u64 = forgotten.iter().filter_map(|request| request["rows"].as_u64()).sum();
@@ -40,6 +43,31 @@ fn sharded(of: &Value, all: &mut Vec<String>) {
         plain(&of["rows"][1]),
     ));
     all.push("columns are scaled by the validation part, whose rows are forgotten only by learning all again".into());
+}
+
+fn private(of: &Value, all: &mut Vec<String>) {
+    let number = |key: &str| of[key].as_f64().unwrap_or(f64::NAN);
+    all.push(format!(
+        "private: ε = {} at δ = {:.0e} is spent on the rows of the training part, each of them one person's: {} steps that take \
+         {} % of the rows, noise multiplier {}, gradients of norm {} at most",
+        significant(number("epsilon"), 3),
+        number("delta"),
+        plain(&of["steps"]),
+        significant(100.0 * number("sample_rate"), 3),
+        significant(number("noise_multiplier"), 4),
+        number("max_grad_norm"),
+    ));
+    let target = if of["classes"] == 0 { ", the mean and deviation of the target" } else { "" };
+    all.push(format!(
+        "not private, and not in ε: medians, means, quantiles and labels that columns are scaled and encoded by{target}, the loss \
+         in the log, all that is said of the validation and test rows (calibration, metrics, importance), the data report, \
+         the run's copy of the table, and settings that were tried"
+    ));
+    all.push(
+        "the noise follows from train.seed: who knows the seed can take it off, so share neither scenario.toml nor this run's \
+         folder, but `agon predict`'s answers"
+            .into(),
+    );
 }
 
 fn federated(of: &Value, found: &Value, all: &mut Vec<String>) {

@@ -109,8 +109,72 @@ impl DenseNet {
         self.add_gradient(passes, gradient);
     }
 
+    /// Adds the gradients of some rows' losses, each of them clipped to this norm.
+    pub fn add_clipped(
+        &self,
+        flat: &[f32],
+        train: &Examples,
+        rows: &[usize],
+        norm: f64,
+        passes: &mut Passes,
+        sum: &mut [f32],
+    ) {
+        self.passes(flat, train, rows, 1.0, passes);
+        let mut norms = vec![0.0; rows.len()];
+        let Passes { tape, x, at_outputs, .. } = passes;
+        self.dense.squared_norms(Seen { x, at_outputs, tape, front: &[] }, &mut norms);
+        // A row's gradient is linear in what it says at the outputs.
+        for (at_outputs, squared) in at_outputs.chunks_exact_mut(self.shape.outputs()).zip(&norms) {
+            let kept = (norm / squared.sqrt()).min(1.0) as f32;
+            at_outputs.iter_mut().for_each(|g| *g *= kept);
+        }
+        self.dense.backward(flat, at_outputs, tape);
+        self.add_gradient(passes, sum);
+    }
+
     fn add_gradient(&self, passes: &Passes, gradient: &mut [f32]) {
         let seen = Seen { x: &passes.x, at_outputs: &passes.at_outputs, tape: &passes.tape, front: &[] };
         self.dense.gradient(seen, gradient);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::host_view;
+    use agon_core::rng::{Rng, Stream};
+
+    /// Clipped at once, and row by row.
+    #[test]
+    fn clipping_at_once_is_clipping_row_by_row() {
+        for (hidden, classes) in [(vec![], 2), (vec![], 0), (vec![7], 3), (vec![9, 5], 3), (vec![6], 0)] {
+            let shape = Shape { inputs: 4, classes, steps: 1, seed: 3 };
+            let (params, net) = DenseNet::new(shape, &hidden);
+            let mut rng = Rng::new(3, Stream::Env, 0);
+            let x = (0..40 * 4).map(|_| rng.normal()).collect();
+            let y = (0..40).map(|i| if classes > 0 { f64::from(i % classes as u32) } else { rng.normal() }).collect();
+            let train = Examples { x: Matrix { x, width: 4 }, y, classes, ..Examples::default() };
+            let (rows, flat, mut passes) =
+                ((0..40).collect::<Vec<_>>(), host_view(&params.flat).unwrap(), Passes::default());
+            let (mut once, mut one) = (vec![0f32; flat.len()], vec![0f32; flat.len()]);
+            let each: Vec<(f64, Vec<f32>)> = rows
+                .iter()
+                .map(|row| {
+                    net.gradient(flat, &train, &[*row], &mut passes, &mut one);
+                    (one.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt(), one.clone())
+                })
+                .collect();
+            // Half of the rows are clipped.
+            let mut norms: Vec<f64> = each.iter().map(|(long, _)| *long).collect();
+            norms.sort_by(f64::total_cmp);
+            let (norm, mut by_row) = (0.5 * (norms[19] + norms[20]), vec![0f64; flat.len()]);
+            assert!(norms[0] < norm && norm < norms[39]);
+            net.add_clipped(flat, &train, &rows, norm, &mut passes, &mut once);
+            for (long, gradient) in &each {
+                let kept = (norm / long).min(1.0);
+                by_row.iter_mut().zip(gradient).for_each(|(sum, g)| *sum += kept * f64::from(*g));
+            }
+            assert!(once.iter().zip(&by_row).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5), "{hidden:?} {classes}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::clients::{self, Clients};
 use super::family::Family;
 use super::federated::{self, Federated};
+use super::private::{PrivacySettings, Private};
 use super::sharded::Sharded;
 use super::{Examples, Learner, Shape};
 use crate::agent::{AgentError, Saved};
@@ -39,6 +40,8 @@ agon_core::settings! {
         /// With shards: the slices of a shard that its model learns one after another; of model.kind = "mlp" alone. With
         /// more of them less is learned again where a row is forgotten, and the last ones are learned in fewer steps.
         slices: usize = 1, in [1.0, 100.0];
+        /// Differentially private training, with settings of its own; of `mlp`, `logistic` and `linear`.
+        privacy: Option<PrivacySettings> = None;
     }
 }
 
@@ -52,10 +55,14 @@ pub enum Regime {
     Federated(federated::Config, Vec<u32>),
     /// In shards, and slices of them.
     Sharded([usize; 2]),
+    /// Private: no row says more than so much.
+    Private(PrivacySettings),
 }
 
 /// The steps of a federation where a scenario does not say.
 const ROUNDS: u64 = 100;
+/// Those of private training: each spends.
+const PRIVATE_EPOCHS: u64 = 30;
 
 /// Keys that say something of federations alone.
 const FEDERATED: [&str; 7] =
@@ -85,6 +92,10 @@ impl RegimeSettings {
         if read.shards.is_some() && read.clients.is_some() {
             return Err(vec![Issue::key("shards", "and train.clients are two ways of training: leave one out")]);
         }
+        if read.privacy.is_some() && (read.clients.is_some() || read.shards.is_some()) {
+            let why = "is a way of training of its own: leave train.clients and train.shards out";
+            return Err(vec![Issue::key("privacy", why)]);
+        }
         if let (Some(Clients::Column(_)), Some(_)) = (&read.clients, read.client_alpha) {
             return Err(vec![Issue::key(
                 "client_alpha",
@@ -96,12 +107,16 @@ impl RegimeSettings {
 
     /// Steps where a scenario does not say; `family`: those of its family.
     pub fn steps(&self, family: u64) -> u64 {
-        if self.clients.is_some() { ROUNDS } else { family }
+        match (&self.clients, &self.privacy) {
+            (Some(_), _) => ROUNDS,
+            (_, Some(_)) => PRIVATE_EPOCHS,
+            _ => family,
+        }
     }
 
     /// Whether all rows are learned from at once.
     pub fn is_central(&self) -> bool {
-        self.clients.is_none() && self.shards.is_none()
+        self.clients.is_none() && self.shards.is_none() && self.privacy.is_none()
     }
 
     /// Its keys as a scenario has them; none where all rows are learned from at once.
@@ -109,6 +124,7 @@ impl RegimeSettings {
         let mut all = self.write();
         all.retain(|key, _| match key.as_str() {
             "shards" | "slices" => self.shards.is_some(),
+            "privacy" => true,
             _ => self.clients.is_some(),
         });
         all
@@ -134,6 +150,9 @@ impl RegimeSettings {
     pub fn regime(&self, family: &Family, raw: &Raw, data: &Dataset, seed: u64) -> Result<Regime, AgentError> {
         if let Some(shards) = self.shards {
             return self.sharded(shards, family, data);
+        }
+        if let Some(privacy) = &self.privacy {
+            return private(privacy, family, data);
         }
         let Some(who) = &self.clients else { return Ok(Regime::Central) };
         if family.network.is_none() {
@@ -220,12 +239,29 @@ impl Regime {
             (Self::Sharded(count), _) => {
                 Box::new(Sharded::new(maker(*family, settings, slots), shape, *count, train, validation)?)
             }
+            (Self::Private(_), _) if !train.weights.is_empty() => {
+                let why = "follow from how many rows each class has, which train.privacy does not protect";
+                return Err(Issue::value("class_weights", why).into());
+            }
+            (Self::Private(privacy), Some(network)) => {
+                Box::new(Private::new(privacy.clone(), network(settings)?, shape, train.y.len())?)
+            }
             (Self::Federated(config, of_row), Some(network)) => {
                 Box::new(Federated::new(config.clone(), network(settings)?, shape, of_row.clone(), Some(own)))
             }
             _ => own,
         })
     }
+}
+
+fn private(privacy: &PrivacySettings, family: &Family, data: &Dataset) -> Result<Regime, AgentError> {
+    if family.network.is_none() {
+        return Err(Issue::value("privacy", "is for model.kind = \"mlp\", \"logistic\" or \"linear\"").into());
+    }
+    if data.unlabelled.is_some() {
+        return Err(Issue::value("privacy", "is not for data.pseudo_labels").into());
+    }
+    Ok(Regime::Private(privacy.clone()))
 }
 
 fn maker(
@@ -252,6 +288,10 @@ pub fn answering(
         (Some("federated"), Some(network)) => {
             let config = RegimeSettings::default().federated();
             Box::new(Federated::new(config, network(settings)?, shape, Vec::new(), None))
+        }
+        (Some("private"), Some(network)) => {
+            let some = PrivacySettings { epsilon: Some(1.0), ..PrivacySettings::default() };
+            Box::new(Private::new(some, network(settings)?, shape, 0)?)
         }
         (Some("sharded"), _) => {
             let none = Examples::default();

@@ -187,7 +187,7 @@ impl Training for Supervised {
     }
 
     fn task_scalars(&self) -> Vec<String> {
-        vec!["loss".into()]
+        std::iter::once("loss".into()).chain(self.learner.scalars().into_iter().map(|(name, _)| name)).collect()
     }
 
     fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {
@@ -199,7 +199,8 @@ impl Training for Supervised {
         let loss = self.learner.advance(train, validation, stop)?;
         self.times.learn += begun.elapsed();
         let Some(loss) = loss else { return Ok(None) };
-        let report = vec![("loss".into(), loss)];
+        let mut report = vec![("loss".into(), loss)];
+        report.extend(self.learner.scalars());
         crate::agent::all_finite(&report)?;
         Ok(Some(report))
     }
