@@ -329,8 +329,7 @@ impl Dense {
         [input, View::part(&at_outputs[from..], rows, self.heads[head].outputs, width).transposed()]
     }
 
-    /// Adds to `out`, a number for each row of both passes, the squared norm of the gradient of all weights and biases by
-    /// that row alone: a layer's is that of its input, times that at its sums (Goodfellow 2015).
+    /// Adds to `out`, `[rows]`, each row's own squared norm of the gradient of all weights and biases (Goodfellow 2015).
     pub fn squared_norms(&self, seen: Seen<'_>, out: &mut [f64]) {
         let of_row = |view: View<'_>, row: usize| -> f64 {
             (0..view.shape.0).map(|unit| f64::from(view.data[unit * view.steps.0 + row * view.steps.1]).powi(2)).sum()
