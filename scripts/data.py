@@ -6,7 +6,8 @@
     python3 scripts/data.py --print           only prints the folder
 
 Each is taken from a package, and nothing is installed: digits from scikit-learn's wheel (PyPI), Fashion-MNIST from the
-Debian package dataset-fashion-mnist (Debian, Ubuntu), logs of recommendations from obp's wheel (PyPI). Sums are checked. scenarios/data/README.md says what they are.
+Debian package dataset-fashion-mnist (Debian, Ubuntu), logs of recommendations from obp's wheel (PyPI),
+cereals from pyblp's wheel (PyPI). Sums are checked. scenarios/data/README.md says what they are.
 """
 
 import argparse
@@ -40,6 +41,12 @@ OBP = {
     ("bts", "all"): "0ad874e4dbf6902f0845dd478ad8dde5ef6903583d3ffaace78411bdad064106",
     ("bts", "men"): "db6d1f7ed2d591ba521533e45286d4c1fba7fe57a8ad2e80342210335f43c527",
     ("bts", "women"): "e5d1b49a39b608585a2f3014a3f54970430cd37a495c1b73fceb85cdf428a5b8",
+}
+
+# Nevo's cereals, as pyblp ships them.
+NEVO = {
+    "products.csv": "7e1c812f9147d20f24cf0f693714613b5a9dc774286ce96fa183bb6b04ebf206",
+    "agents.csv": "9e8999b0b7596ba78d44f8bacc299efa14d88288a464dbc17599a0c571df1204",
 }
 
 
@@ -119,7 +126,19 @@ def obp(fetched: Path, into: Path) -> None:
                 writer.writerows([row[key][:8] if "user" in key else row[key] for key in names] for row in rows)
 
 
-SETS = {"digits": digits, "fashion-mnist": fashion, "obp": obp}
+def nevo(fetched: Path, into: Path) -> None:
+    """94 markets of 24 cereals, and 20 people drawn in each: what the tutorials of mixed logit are about (Nevo 2000)."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--dest", str(fetched), "pyblp==1.3.0"]
+    if subprocess.run(command).returncode != 0:
+        sys.exit("pip could not download pyblp: is PyPI reachable? (pip needs `python3-pip`)")
+    with zipfile.ZipFile(next(fetched.glob("pyblp-*.whl"))) as wheel:
+        for file, wanted in NEVO.items():
+            name = f"pyblp/data/nevo_{file}"
+            (into / file).write_bytes(checked(name, wheel.read(name), wanted))
+
+
+SETS = {"digits": digits, "fashion-mnist": fashion, "obp": obp, "nevo": nevo}
 
 
 def main() -> None:

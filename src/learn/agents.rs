@@ -2,6 +2,7 @@
 
 use crate::data_task::DataEvalSettings;
 use crate::plan::{EvalSettings, TrainSettings};
+use crate::price::mixed_logit::DemandSettings;
 use crate::sales::FitSettings;
 use crate::table_task::{ReportSettings, TableEvalSettings};
 use agon::Outcome;
@@ -49,6 +50,7 @@ pub fn keys(as_json: bool) -> Outcome {
         ("report, beside [data]", ReportSettings::declared()),
         ("search", SearchSettings::declared()),
         ("fit", FitSettings::declared()),
+        ("demand, of `agon price mixed-logit`", DemandSettings::declared()),
         ("tournament", TournamentSettings::declared()),
     ];
     if as_json {
