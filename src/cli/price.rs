@@ -1,4 +1,4 @@
-//! What `agon price evaluate`, `switchback` and `monitor` take.
+//! What `agon price evaluate`, `switchback`, `monitor` and `mixed-logit` take.
 
 use super::Json;
 use clap::Args;
@@ -74,4 +74,21 @@ fn within(least: usize, most: usize) -> impl Fn(&str) -> Result<usize, String> +
 
 fn probability(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|p| *p > 0.0 && *p < 1.0).ok_or_else(|| "a probability is above 0 and below 1".into())
+}
+
+#[derive(Args, Debug)]
+pub struct MixedLogit {
+    /// A file whose [demand] names a table of products and one of people, and what their columns are
+    pub file: PathBuf,
+    /// Change a setting of the file (may be repeated)
+    #[arg(long, value_name = "demand.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// What would prices be if the products of the first firm were the second one's?
+    #[arg(long, value_name = "FIRM=FIRM")]
+    pub merge: Option<String>,
+    /// Write elasticities, costs and prices of all products
+    #[arg(long, value_name = "FILE.csv")]
+    pub export: Option<PathBuf>,
+    #[command(flatten)]
+    pub json: Json,
 }

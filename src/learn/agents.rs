@@ -2,6 +2,7 @@
 
 use crate::data_task::DataEvalSettings;
 use crate::plan::EvalSettings;
+use crate::price::mixed_logit::DemandSettings;
 use crate::sales::FitSettings;
 use crate::table_task::{ReportSettings, TableEvalSettings};
 use crate::task::TrainSettings;
@@ -52,6 +53,7 @@ pub fn keys(as_json: bool) -> Outcome {
         ("report, beside [data]", ReportSettings::declared()),
         ("search", SearchSettings::declared()),
         ("fit", FitSettings::declared()),
+        ("demand, of `agon price mixed-logit`", DemandSettings::declared()),
         ("tournament", TournamentSettings::declared()),
     ];
     if as_json {

@@ -1,5 +1,6 @@
 //! From a sales table to a market: `[fit]` becomes the settings of `pricing/retail`, and a report.
 
+mod averaging;
 mod choice;
 #[cfg(test)]
 mod coverage;

@@ -37,6 +37,10 @@ pub struct Row {
     pub log_score: f64,
     /// The share of units sold within their 90 % prediction interval.
     pub coverage: f64,
+    /// Σ |units forecast − sold| of each week that was forecast.
+    pub weekly_errors: Vec<f64>,
+    /// Σ −log density of each week that was forecast.
+    pub weekly_scores: Vec<f64>,
 }
 
 /// All models' forecasts of the same weeks, the best first.
@@ -59,6 +63,8 @@ struct Tally {
     log_score: f64,
     covered: f64,
     count: f64,
+    /// The week, its absolute errors and its log scores.
+    weekly: Vec<(usize, f64, f64)>,
 }
 
 impl Tally {
@@ -93,6 +99,7 @@ impl Tally {
         for t in test {
             let expected = forecast(t);
             let mut total = 0.0;
+            let before = (self.absolute.iter().sum::<f64>(), self.log_score);
             for (k, (e, u)) in expected.iter().zip(&sales.units[t]).enumerate().filter(|(k, _)| sales.present(t, *k)) {
                 self.absolute[k] += (e - u).abs();
                 self.sold[k] += u;
@@ -104,6 +111,14 @@ impl Tally {
                 self.log_score += 0.5 * z * z + spread.ln() + 0.5 * std::f64::consts::TAU.ln();
                 self.covered += f64::from(u8::from(z.abs() <= HALF_90));
                 self.count += 1.0;
+            }
+            let week = sales.week(t);
+            if self.weekly.last().is_none_or(|(last, ..)| *last != week) {
+                self.weekly.push((week, 0.0, 0.0));
+            }
+            if let Some((_, error, score)) = self.weekly.last_mut() {
+                *error += self.absolute.iter().sum::<f64>() - before.0;
+                *score += self.log_score - before.1;
             }
         }
     }
@@ -120,6 +135,8 @@ impl Tally {
             by_product: self.absolute.iter().zip(&self.sold).map(|(a, s)| a / s).collect(),
             log_score: self.log_score / self.count,
             coverage: self.covered / self.count,
+            weekly_errors: self.weekly.iter().map(|(_, error, _)| *error).collect(),
+            weekly_scores: self.weekly.iter().map(|(_, _, score)| *score).collect(),
         }
     }
 }
@@ -213,6 +230,24 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
     Some(Comparison { rows, weeks: all.len() - half, origins: origins.len() })
 }
 
+/// Whether numbers are larger on average than those beside them: a paired t-test, two-sided at 1 %.
+fn clearly_more(one: &[f64], other: &[f64]) -> bool {
+    let apart: Vec<f64> = one.iter().zip(other).map(|(a, b)| a - b).collect();
+    let n = apart.len() as f64;
+    if apart.len() < 2 {
+        return false;
+    }
+    let mean = apart.iter().sum::<f64>() / n;
+    let square = apart.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    // Student's point by the first terms of Fisher's expansion of it around the normal distribution's.
+    let (z, free) = (2.575_829_304_f64, n - 1.0);
+    let point = z
+        + (z.powi(3) + z) / (4.0 * free)
+        + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * free.powi(2))
+        + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * free.powi(3));
+    mean > point * (square / n).sqrt()
+}
+
 impl Comparison {
     /// What was fitted, and whether with trend and season, the best forecast first; pooled effects only where they are
     /// better by more than a little (`POOLED`), as they are where a product's own data are noisy.
@@ -222,6 +257,17 @@ impl Comparison {
         let worth = |(form, _, wape): &(Form, bool, f64)| if form.is_pooled() { wape * (1.0 + POOLED) } else { *wape };
         all.sort_by(|a, b| worth(a).total_cmp(&worth(b)));
         all.into_iter().map(|(form, calendar, _)| (form, calendar))
+    }
+
+    /// What was fitted, where its absolute errors are not clearly larger than those of the model that forecasts best: in a
+    /// paired test over weeks, two-sided at 1 %.
+    pub fn not_clearly_worse(&self) -> Vec<(Form, bool)> {
+        let models = self.rows.iter().filter_map(|row| Some((row.form?, row)));
+        let Some((_, best)) = models.clone().next() else { return Vec::new() };
+        models
+            .filter(|(_, row)| !clearly_more(&row.weekly_errors, &best.weekly_errors))
+            .map(|(form, row)| (form, row.calendar))
+            .collect()
     }
 
     /// How well a model forecast.

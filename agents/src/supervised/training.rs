@@ -383,7 +383,7 @@ mod tests {
         (saved.tensors.iter().map(|(name, t)| (name.clone(), numbers(t))).collect(), saved.state)
     }
 
-    const ALL: [(Family, bool); 12] = [
+    const ALL: [(Family, bool); 14] = [
         (LINEAR, false),
         (LOGISTIC, true),
         (MLP, true),

@@ -428,7 +428,8 @@ impl Env for Retail {
         // Before the first week nothing was charged or sold.
         let begun = state.prices.iter().chain(&state.units).any(|x| *x != 0.0) || state.profit != 0.0;
         // Counts around a mean have no end.
-        let choose = s.demand == Demand::Logit || s.sales == Sales::Expected;
+        let counted = s.demand == Demand::LogLog || !s.drawn_elasticities.is_empty();
+        let choose = !counted || s.sales == Sales::Expected;
         let most = if choose { s.customers.iter().copied().fold(0.0, f64::max).ceil() } else { 1e18 };
         let mut stake = 0.0;
         for k in (0..n).filter(|_| begun) {

@@ -1,9 +1,10 @@
 //! Which demand a market is made of, what is known of it, and which products are not priced because too little is.
 
+use super::averaging::{Draws, sold_none};
 use super::elasticities::{Effects, spreads};
 use crate::sales::{FitSettings, SalesTable, Shape};
 use agon_agents::demand::forecast::{self, Comparison};
-use agon_agents::demand::models::{self, Drawn, Form};
+use agon_agents::demand::models::{Drawn, Form};
 use agon_agents::demand::{self, Estimate, Fit, Method, PriceEffect};
 use agon_core::settings::{Setting, Settings};
 use serde_json::{Map, Value, json};
@@ -23,7 +24,7 @@ pub(super) struct Chosen {
     coefficients: Drawn,
     /// Of a logit without a calendar.
     fit: Option<Fit>,
-    draws: Vec<Drawn>,
+    draws: Draws,
     /// Products that are held at their charged prices, and why.
     held: Vec<(String, String)>,
     /// Whether all products would have to be held.
@@ -96,7 +97,8 @@ impl Chosen {
         if asked.method.is_none() {
             let models = comparison.into_iter().flat_map(Comparison::models);
             for (form, calendar) in models.filter(|(form, calendar)| asked.takes(*form, *calendar)) {
-                match Self::fitted(table, form, calendar, count) {
+                let takes = |form: Form, calendar: bool| asked.takes(form, calendar);
+                match Self::fitted(table, (form, calendar), comparison, &takes, count) {
                     Ok(chosen) if !chosen.unknown => return Ok(chosen),
                     Ok(chosen) => best = best.or(Some(chosen)),
                     Err(_) => {}
@@ -108,18 +110,20 @@ impl Chosen {
             return Ok(best);
         }
         let (form, calendar) = asked.first();
-        Self::fitted(table, form, calendar, count)
+        Self::fitted(table, (form, calendar), None, &|_, _| false, count)
     }
 
-    fn fitted(table: &SalesTable, form: Form, calendar: bool, count: u64) -> Result<Self, String> {
+    fn fitted(
+        table: &SalesTable,
+        (form, calendar): (Form, bool),
+        comparison: Option<&Comparison>,
+        takes: &dyn Fn(Form, bool) -> bool,
+        count: u64,
+    ) -> Result<Self, String> {
         let (sales, names) = (&table.sales, &table.sales.names);
         let numbers: Vec<f64> = table.weeks.iter().map(|week| f64::from(*week)).collect();
         // Forecasts take half a unit for none; a market is not made of that.
-        let logarithms = !matches!(form, Form::Logit(Method::Likelihood, _));
-        let sold_none = |t: usize| (0..names.len()).find(|k| sales.present(t, *k) && sales.units[t][*k] <= 0.0);
-        let empty = (0..sales.units.len()).find(|t| logarithms && sold_none(*t).is_some());
-        if let Some(t) = empty.filter(|_| calendar || form.is_log_log()) {
-            let k = sold_none(t).unwrap_or(0);
+        if let Some((t, k)) = sold_none(sales, form).filter(|_| calendar || form.is_log_log()) {
             let (week, name) = (&sales.labels[t], &names[k]);
             return Err(format!(
                 "{week}: no sales of {name}, and {} needs the logarithm",
@@ -148,7 +152,7 @@ impl Chosen {
         };
         let wrong = coefficients.price_effects.iter().zip(names).filter(|(b, _)| **b <= 0.0);
         upward(wrong.map(|(b, name)| format!("{name} ({b:.3})")))?;
-        let draws = models::draws(sales, &numbers, (form, calendar), count as usize, SEED);
+        let draws = Draws::of(sales, &numbers, (form, calendar), comparison, takes, (count as usize, SEED));
         let n = names.len();
         let price_effects = effects.price_effects.iter().map(|effect| effect.estimate).collect();
         let mut held = Vec::new();
@@ -206,18 +210,13 @@ impl Chosen {
         }
         // Draws are of the whole fit, and say nothing of coefficients of one's own.
         if !["intercepts", "price_effects", "display_effects"].iter().any(|key| env.contains_key(*key)) {
-            let column = |of: &dyn Fn(&Drawn) -> Vec<f64>| json!(self.draws.iter().map(of).collect::<Vec<_>>());
-            found.push(("drawn_intercepts", column(&|d| d.intercepts.clone())));
-            found.push(("drawn_display_effects", column(&|d| d.display_effects.clone())));
-            match self.form {
-                Form::Logit(..) => found.push(("drawn_price_effects", column(&|d| d.price_effects.clone()))),
-                Form::LogLog | Form::PooledLogLog => {
-                    found.push(("drawn_elasticities", column(&|d| d.elasticities.concat())));
-                }
-            }
-            if self.calendar {
-                found.push(("drawn_calendar_effects", column(&|d| d.calendar.concat())));
-            }
+            let fresh: Vec<_> = self
+                .draws
+                .settings()
+                .into_iter()
+                .filter(|(key, _)| found.iter().all(|(other, _)| other != key))
+                .collect();
+            found.extend(fresh);
         }
         found
     }
@@ -271,7 +270,8 @@ impl Chosen {
         let c = &self.coefficients;
         let remarks = self.fit.iter().flat_map(|fit| fit.remarks.clone());
         let all = |list: &[Estimate]| list.iter().map(|e| json!([e.value, e.error])).collect::<Vec<_>>();
-        let errors = |value: &[f64], of: &dyn Fn(&Drawn, usize) -> f64| spreads(value, &self.draws, of);
+        let own: Vec<Drawn> = self.draws.own().cloned().collect();
+        let errors = |value: &[f64], of: &dyn Fn(&Drawn, usize) -> f64| spreads(value, &own, of);
         let intercepts = match &self.fit {
             Some(fit) => fit.intercepts.clone(),
             None => errors(&c.intercepts, &|d, k| d.intercepts[k]),

@@ -283,11 +283,18 @@ fn sheet(
         why: why(s, row, k, prices[k], elasticity(k), fixed.iter().any(|(j, _)| *j == k)),
         expected: [0, 1, 2].map(|what| expected(k, what)),
     };
-    let mut notes = vec![
-        "expected by the fitted demand, with 95 % intervals from the error of its estimation; not from the form of the \
-         model, nor from chance"
-            .to_owned(),
-    ];
+    let forms = s.drawn_forms.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let mut notes = vec![match forms {
+        0 | 1 => {
+            "expected by the fitted demand, with 95 % intervals from the error of its estimation; not from the form of \
+                  the model, nor from chance"
+                .to_owned()
+        }
+        _ => format!(
+            "expected by the fitted demand, with 95 % intervals over demands drawn around it and others that forecast about \
+             as well ({forms} models); not from chance"
+        ),
+    }];
     for (k, price) in fixed.iter().filter(|(k, price)| *price < s.low[*k] || *price > s.high[*k]) {
         let (name, low, high) = (&s.names[*k], s.low[*k], s.high[*k]);
         notes.push(format!(

@@ -48,3 +48,37 @@ fn later_weeks_change_no_forecast() {
 fn few_weeks_are_not_compared() {
     assert!(compare(&market(7, &[1.0], 0.1, 1), &[]).is_none());
 }
+
+/// Student's 99.5 % point of 9 degrees of freedom is 3.250, of 39 it is 2.708 (tables): differences of mean 1 and that spread.
+#[test]
+fn a_paired_test_is_students() {
+    for (weeks, point) in [(10usize, 3.250), (40, 2.708)] {
+        let n = weeks as f64;
+        // Half above and half below 1, so that the mean is 1 and the standard error is as wanted.
+        let with_error = |error: f64| -> Vec<f64> {
+            let apart = error * (n * (n - 1.0) / n).sqrt();
+            (0..weeks).map(|i| 1.0 + if i % 2 == 0 { apart } else { -apart }).collect()
+        };
+        let nothing = vec![0.0; weeks];
+        assert!(clearly_more(&with_error(0.99 / point), &nothing));
+        assert!(!clearly_more(&with_error(1.01 / point), &nothing));
+    }
+    assert!(!clearly_more(&[1.0], &[0.0]), "one week tells nothing");
+}
+
+/// Weekly errors are the parts of the WAPE, and whatever forecasts best is never left out.
+#[test]
+fn weekly_errors_add_up() {
+    let sales = market(120, &[0.4, 2.0, 1.0], 0.2, 3);
+    let found = compare(&sales, &[]).unwrap();
+    let sold: f64 = sales.units[60..].iter().flatten().sum();
+    for row in &found.rows {
+        assert_eq!(row.weekly_errors.len(), 60);
+        assert!((row.weekly_errors.iter().sum::<f64>() / sold - row.wape).abs() < 1e-12, "{row:?}");
+    }
+    let kept = found.not_clearly_worse();
+    let best = found.rows.iter().find(|row| row.form.is_some()).unwrap();
+    assert_eq!(kept[0], (best.form.unwrap(), best.calendar));
+    let worst = (Form::Logit(Method::LeastSquares, PriceEffect::Common), false);
+    assert!(!kept.contains(&worst), "one effect for all, by least squares: {kept:?}");
+}

@@ -165,23 +165,45 @@ impl Demands {
     }
 }
 
-/// The demands that episodes are drawn from; checks all that were given.
+/// The demands that episodes are drawn from; checks all that were given. The form of a draw is that which its row has effects
+/// of: price effects of a logit, elasticities of log-log demand.
 pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
     let (n, rows, draws) = (s.intercepts.len(), s.drawn_intercepts.len(), s.draws as usize);
-    let log_log = s.demand == Demand::LogLog;
-    for (name, table, long) in [
-        ("drawn_intercepts", &s.drawn_intercepts, n),
-        ("drawn_price_effects", &s.drawn_price_effects, if log_log { 0 } else { n }),
-        ("drawn_display_effects", &s.drawn_display_effects, n),
-        ("drawn_elasticities", &s.drawn_elasticities, if log_log { n * n } else { 0 }),
-        ("drawn_calendar_effects", &s.drawn_calendar_effects, 3 * s.calendar_effects.len()),
+    let wrong = |name: &str, long: usize| {
+        let message =
+            format!("needs {rows} rows of {long} entries, {} a product, as `drawn_intercepts` has rows", long / n);
+        Err(EnvError::setting(name, message))
+    };
+    // Effects of the other form, or of no calendar, may be missing: of all draws, or of some.
+    let (logit, calendar) = (s.demand == Demand::Logit, !s.calendar_effects.is_empty());
+    for (name, table, long, needed) in [
+        ("drawn_intercepts", &s.drawn_intercepts, n, true),
+        ("drawn_price_effects", &s.drawn_price_effects, n, logit),
+        ("drawn_display_effects", &s.drawn_display_effects, n, true),
+        ("drawn_elasticities", &s.drawn_elasticities, n * n, !logit),
+        ("drawn_calendar_effects", &s.drawn_calendar_effects, 3 * n, calendar),
     ] {
-        let rows = if long == 0 { 0 } else { rows };
-        if table.len() != rows || table.iter().any(|row| row.len() != long) {
-            let message =
-                format!("needs {rows} rows of {long} entries, {} a product, as `drawn_intercepts` has rows", long / n);
-            return Err(EnvError::setting(name, message));
+        let missing = table.is_empty() && !needed;
+        let whole = ["drawn_intercepts", "drawn_display_effects"].contains(&name);
+        let fits = |row: &Vec<f64>| row.len() == long || (row.is_empty() && !whole);
+        if !missing && (table.len() != rows || !table.iter().all(fits)) {
+            return wrong(name, long);
         }
+    }
+    for i in 0..rows {
+        let [logit, log_log] = [&s.drawn_price_effects, &s.drawn_elasticities]
+            .map(|table| table.get(i).is_some_and(|row| !row.is_empty()));
+        if logit == log_log {
+            let message = format!("row {} must have price effects or elasticities, and not both", i + 1);
+            return Err(EnvError::setting(if logit { "drawn_elasticities" } else { "drawn_price_effects" }, message));
+        }
+        if log_log && (s.reference_effect > 0.0 || s.rival.is_some() || s.low.iter().any(|low| *low <= 0.0)) {
+            let message = "log-log demand has no utility for a rival or a usual price, and is endless at price 0";
+            return Err(EnvError::setting("drawn_elasticities", message));
+        }
+    }
+    if !(s.drawn_forms.is_empty() || s.drawn_forms.len() == rows) {
+        return Err(EnvError::setting("drawn_forms", format!("needs {rows} names, as `drawn_intercepts` has rows")));
     }
     if rows < draws {
         let message =
@@ -190,11 +212,14 @@ pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
     }
     let one = |i: usize| {
         let (intercepts, display_effects) = (s.drawn_intercepts[i].clone(), s.drawn_display_effects[i].clone());
-        let form = if log_log {
-            let elasticities = s.drawn_elasticities[i].chunks(n).map(<[f64]>::to_vec).collect();
-            Form::LogLog(LogLog { intercepts, elasticities, display_effects })
-        } else {
-            Form::Logit(Logit { intercepts, price_effects: s.drawn_price_effects[i].clone(), display_effects })
+        let form = match s.drawn_price_effects.get(i).filter(|row| !row.is_empty()) {
+            Some(price_effects) => {
+                Form::Logit(Logit { intercepts, price_effects: price_effects.clone(), display_effects })
+            }
+            None => {
+                let elasticities = s.drawn_elasticities[i].chunks(n).map(<[f64]>::to_vec).collect();
+                Form::LogLog(LogLog { intercepts, elasticities, display_effects })
+            }
         };
         let effects: Vec<&[f64]> = s.drawn_calendar_effects.get(i).map_or(Vec::new(), |all| all.chunks(3).collect());
         Market::of(s, form, &effects)

@@ -101,14 +101,16 @@ agon_core::settings! {
         draws: u32 = 0, in [0.0, 1e4];
         /// Demands as they may be, given the error of their estimation: `[fit]` draws them. Utility at price zero: a row a draw.
         drawn_intercepts: Vec<Vec<f64>> = Vec::new();
-        /// The same of utility lost a dollar.
+        /// The same of utility lost a dollar; an empty row is a draw of log-log demand.
         drawn_price_effects: Vec<Vec<f64>> = Vec::new();
         /// The same of utility of a full display.
         drawn_display_effects: Vec<Vec<f64>> = Vec::new();
-        /// The same of elasticities: all rows of them, one after the other.
+        /// The same of elasticities: all rows of them, one after the other; an empty row is a draw of a logit.
         drawn_elasticities: Vec<Vec<f64>> = Vec::new();
-        /// The same of the calendar: three numbers a product, one product after the other.
+        /// The same of the calendar: three numbers a product, one product after the other; an empty row has none.
         drawn_calendar_effects: Vec<Vec<f64>> = Vec::new();
+        /// What reports call the form of each draw, where they have several; all are of one form if left out.
+        drawn_forms: Vec<String> = Vec::new();
     }
 }
 

@@ -234,6 +234,46 @@ fn names_are_told_apart() {
     assert!(why.contains("`x` twice"), "{why}");
 }
 
+/// A draw of another form sells as a market does whose fitted demand that is; what players know stays the fitted one.
+#[test]
+fn draws_may_be_of_another_form() {
+    let elasticities = vec![vec![-2.0, 0.2, 0.1], vec![0.3, -1.5, 0.0], vec![0.0, 0.1, -3.0]];
+    let settings = RetailSettings {
+        sales: Sales::Expected,
+        draws: 1,
+        drawn_intercepts: vec![vec![-2.0; 3], vec![2.0; 3]],
+        drawn_price_effects: vec![Vec::new(), vec![1.0; 3]],
+        drawn_display_effects: vec![vec![0.1; 3]; 2],
+        drawn_elasticities: vec![elasticities.concat(), Vec::new()],
+        drawn_forms: vec!["log-log".into(), "logit".into()],
+        ..RetailSettings::default()
+    };
+    let own = RetailSettings {
+        sales: Sales::Expected,
+        demand: Demand::LogLog,
+        intercepts: vec![-2.0; 3],
+        elasticities,
+        display_effects: vec![0.1; 3],
+        ..RetailSettings::default()
+    };
+    let [drawn, own] = [&settings, &own].map(|s| shop(s.clone()));
+    let [mut one, mut other] = [start(&drawn), start(&own)];
+    assert_eq!(week(&drawn, &mut one, [1.5; 3]), week(&own, &mut other, [1.5; 3]));
+    let (mut known, mut wanted) = ([0.0; 3], [0.0; 3]);
+    drawn.best(0, &mut known);
+    shop(RetailSettings::default()).best(0, &mut wanted);
+    assert_eq!(known, wanted);
+    for (key, wrong) in [
+        ("drawn_price_effects", RetailSettings { drawn_price_effects: vec![Vec::new(); 2], ..settings.clone() }),
+        ("drawn_elasticities", RetailSettings { drawn_price_effects: vec![vec![1.0; 3]; 2], ..settings.clone() }),
+        ("drawn_forms", RetailSettings { drawn_forms: vec!["one".into()], ..settings.clone() }),
+        ("drawn_elasticities", RetailSettings { rival: Some(0.0), ..settings }),
+    ] {
+        let Err(error) = Retail::new(wrong) else { panic!("{key}") };
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
 /// Episodes sell as drawn demands have it, each as often; players know the fitted one; a state names its draw.
 #[test]
 fn episodes_have_drawn_demands() {

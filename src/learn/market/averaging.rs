@@ -1,0 +1,113 @@
+//! Draws of several forms of demand: nobody knows which one is right where several forecast about as well, and an interval
+//! of one of them alone is surer than the data are.
+
+use agon_agents::demand::forecast::{self, Comparison};
+use agon_agents::demand::models::{self, Drawn, Form};
+use agon_agents::demand::{Method, Sales};
+use agon_core::settings::Setting;
+use serde_json::{Value, json};
+
+/// Demands as they may be, mixed so that any first part of them has each form as often as its weight says.
+pub(super) struct Draws {
+    /// The demands, beside the index of the form of each.
+    all: Vec<(usize, Drawn)>,
+    /// What reports call the forms.
+    names: Vec<String>,
+}
+
+/// Where a form takes the logarithm of sales: the first row and product that sold none.
+pub(super) fn sold_none(sales: &Sales, form: Form) -> Option<(usize, usize)> {
+    let logarithms = !matches!(form, Form::Logit(Method::Likelihood, _));
+    let products = || 0..sales.names.len();
+    let of = |t: usize| products().find(|k| sales.present(t, *k) && sales.units[t][*k] <= 0.0).map(|k| (t, k));
+    (0..sales.units.len()).find_map(of).filter(|_| logarithms)
+}
+
+/// Each kind of demand (logit, log-log) has the same weight, which its models share: most of them differ in little.
+fn weights(models: &[(Form, bool)]) -> Vec<f64> {
+    let of_kind = |log_log: bool| models.iter().filter(|(form, _)| form.is_log_log() == log_log).count();
+    let kinds = [true, false].into_iter().filter(|log_log| of_kind(*log_log) > 0).count();
+    models.iter().map(|(form, _)| 1.0 / (kinds * of_kind(form.is_log_log())) as f64).collect()
+}
+
+impl Draws {
+    /// Of the demand that was chosen, and of those that forecast not clearly worse than the best one and that `takes` lets
+    /// pass, if they can be fitted and sales fall with prices by them.
+    pub fn of(
+        sales: &Sales,
+        numbers: &[f64],
+        chosen: (Form, bool),
+        comparison: Option<&Comparison>,
+        takes: &dyn Fn(Form, bool) -> bool,
+        (count, seed): (usize, u64),
+    ) -> Self {
+        let can_be = |(form, calendar): &(Form, bool)| {
+            (*form, *calendar) != chosen
+                && takes(*form, *calendar)
+                && sold_none(sales, *form).is_none()
+                && form
+                    .fit(sales, numbers, sales.customers.len(), *calendar)
+                    .is_some_and(|model| model.coefficients().price_effects.iter().all(|b| *b > 0.0))
+        };
+        let others = comparison.map_or(Vec::new(), Comparison::not_clearly_worse);
+        let forms: Vec<(Form, bool)> = [chosen].into_iter().chain(others.into_iter().filter(can_be)).collect();
+        let weights = weights(&forms);
+        // The next draw is of the form that is most behind its weight.
+        let (mut taken, mut order) = (vec![0usize; forms.len()], Vec::with_capacity(count));
+        for i in 0..count {
+            let behind = |f: &usize| weights[*f] * (i + 1) as f64 - taken[*f] as f64;
+            let next = (0..forms.len()).rev().max_by(|a, b| behind(a).total_cmp(&behind(b))).unwrap_or(0);
+            taken[next] += 1;
+            order.push(next);
+        }
+        let drawn = forms.iter().zip(&taken).map(|(form, count)| models::draws(sales, numbers, *form, *count, seed));
+        let mut drawn: Vec<_> = drawn.map(Vec::into_iter).collect();
+        let all = order.into_iter().filter_map(|f| Some((f, drawn[f].next()?))).collect();
+        Self { all, names: forms.iter().map(|(form, calendar)| forecast::name(*form, *calendar)).collect() }
+    }
+
+    /// Those of the chosen form.
+    pub fn own(&self) -> impl Iterator<Item = &Drawn> {
+        self.all.iter().filter(|(form, _)| *form == 0).map(|(_, drawn)| drawn)
+    }
+
+    /// Settings of a market.
+    pub fn settings(&self) -> Vec<(&'static str, Value)> {
+        let column = |of: &dyn Fn(&Drawn) -> Vec<f64>| self.all.iter().map(|(_, d)| of(d)).collect::<Vec<_>>();
+        let mut found = Vec::new();
+        for (key, rows, always) in [
+            ("drawn_intercepts", column(&|d| d.intercepts.clone()), true),
+            ("drawn_display_effects", column(&|d| d.display_effects.clone()), true),
+            ("drawn_price_effects", column(&|d| d.price_effects.clone()), false),
+            ("drawn_elasticities", column(&|d| d.elasticities.concat()), false),
+            ("drawn_calendar_effects", column(&|d| d.calendar.concat()), false),
+        ] {
+            if always || rows.iter().any(|row| !row.is_empty()) {
+                found.push((key, json!(rows)));
+            }
+        }
+        if self.all.iter().any(|(form, _)| *form > 0) {
+            let names: Vec<Value> = self.all.iter().map(|(form, _)| self.names[*form].to_value()).collect();
+            found.push(("drawn_forms", names.into()));
+            // The middle of all weeks, whichever form has a calendar.
+            if let Some((_, drawn)) = self.all.iter().find(|(_, d)| !d.calendar.is_empty()) {
+                found.push(("calendar_middle", json!(drawn.middle)));
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_agents::demand::PriceEffect;
+
+    #[test]
+    fn kinds_of_demand_weigh_the_same() {
+        let logit = |effect| (Form::Logit(Method::LeastSquares, effect), false);
+        let models = [logit(PriceEffect::Common), (Form::LogLog, false), logit(PriceEffect::ByProduct)];
+        assert_eq!(weights(&models), [0.25, 0.5, 0.25]);
+        assert_eq!(weights(&models[..1]), [1.0]);
+    }
+}
