@@ -41,8 +41,8 @@ impl Conduct<'_> {
     fn slopes(&self, all: &Markets, theta: &[Parameter], delta: &[f64], from: &[f64], prices: &[f64]) -> Slopes {
         let rows = all.products[self.market].clone();
         let mut moved = Markets {
-            products: vec![0..rows.len()],
-            people: vec![0..all.people[self.market].len()],
+            products: std::iter::once(0..rows.len()).collect(),
+            people: std::iter::once(0..all.people[self.market].len()).collect(),
             shares: all.shares[rows.clone()].to_vec(),
             characteristics: all.characteristics[rows].to_vec(),
             weights: all.weights[all.people[self.market].clone()].to_vec(),
