@@ -17,6 +17,7 @@ mod drift_report;
 mod duel;
 mod eval;
 mod eval_data;
+mod label;
 mod lift;
 mod market;
 mod networks;
@@ -58,6 +59,7 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Train(args)) => seeds::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Unlearn(args)) => unlearn::run(&args),
+        Some(Command::Label(args)) => label::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Price(args)) => price::run(&args),
         Some(Command::Scenarios(args)) => agents::keys(args.json.json),
