@@ -35,6 +35,9 @@ pub enum Command {
     /// unusual they are
     #[command(after_help = "Example:\n  agon predict runs/tables/iris/001 --data new.csv -o predictions.csv")]
     Predict(Predict),
+    /// Label the examples that a trained model would learn the most from, one at a time, in the terminal
+    #[command(after_help = "Example:\n  agon label runs/pictures/photos/001 --count 30")]
+    Label(Label),
     /// Forget rows of a table that a run with train.shards learned from: only what they touched is learned again, and the
     /// result is, to the bit, a model that never saw them
     #[command(
@@ -289,6 +292,44 @@ pub struct Predict {
     /// Where the predictions go [default: standard output]
     #[arg(short, long, value_name = "FILE.csv")]
     pub out: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct Label {
+    /// A run of a model of classes, of a table with rows without a class, or of pictures of which some have none
+    pub run: String,
+    /// What makes an example useful
+    #[arg(long, value_enum, default_value_t = Useful::Margin)]
+    pub by: Useful,
+    /// Examples at most
+    #[arg(long, default_value_t = 50)]
+    pub count: usize,
+    /// Where the classes go: a new file [default: labelled.csv of a table, labels.csv of pictures, with a number if that
+    /// exists]
+    #[arg(short, long, value_name = "FILE.csv")]
+    pub out: Option<PathBuf>,
+}
+
+/// What makes an example useful to ask about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Useful {
+    /// The entropy of the model's probabilities
+    Entropy,
+    /// How near the likeliest two classes are
+    Margin,
+    /// How much the models of an ensemble disagree (train.shards)
+    Bald,
+}
+
+impl Useful {
+    /// As people read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Entropy => "entropy",
+            Self::Margin => "margin",
+            Self::Bald => "disagreement",
+        }
+    }
 }
 
 #[derive(Args, Debug)]

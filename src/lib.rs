@@ -16,6 +16,7 @@ pub mod failure;
 pub mod files;
 pub mod group;
 pub mod html;
+pub mod label;
 pub mod new;
 pub mod play;
 pub mod raster;

@@ -232,3 +232,35 @@ fn idx_and_npy_files_are_read() {
     let size = told(&agon(place.path(), &["predict", "run", "--data", "dark/x.npy"]), 2);
     assert!(size.contains("from -1 to 0"), "{size}");
 }
+
+/// Classes in a table beside the pictures are for training alone, and must fit them.
+#[test]
+fn labels_come_from_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    folders(folder.path());
+    let at = folder.path();
+    (0..6).for_each(|i| png(&at.join(format!("bars/unlabelled/new{i}.png")), &bar(300 + i), 8, false));
+    let train = |file: &str, text: &str, out: &str, code: i32| {
+        std::fs::write(at.join(file), text).unwrap();
+        let set = format!("pictures.labels_from={}", at.join(file).display());
+        let args = ["train", "--data", "bars", "--ui", "plain", "--out", out, "--set", "train.steps=1", "--set", &set];
+        told(&agon(at, &args), code)
+    };
+    let report = |run: &str| {
+        let bytes = std::fs::read(at.join(run).join("data-report.json")).unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()
+    };
+    train("none.csv", "picture,class\n", "before", 0);
+    train("labels.csv", "picture,class\nunlabelled/new0.png,flat\nunlabelled/new1.png,steep\n", "after", 0);
+    let (before, after) = (report("before"), report("after"));
+    assert_eq!(after["parts"][0].as_u64().unwrap(), before["parts"][0].as_u64().unwrap() + 2);
+    assert!(after["parts"][1] == before["parts"][1] && after["parts"][2] == before["parts"][2]);
+    for (text, why) in [
+        ("picture,class\nunlabelled/gone.png,flat\n", "there is no picture"),
+        ("picture,class\nflat/000.png,steep\n", "is of the class `flat` already"),
+        ("file,class\nflat/000.png,steep\n", "it needs the columns"),
+    ] {
+        let said = train("wrong.csv", text, "wrong", 2);
+        assert!(said.contains(why), "{said}");
+    }
+}

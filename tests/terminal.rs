@@ -163,3 +163,49 @@ fn nothing_from_outside_is_obeyed_by_the_terminal() {
         assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
     }
 }
+
+/// Rows without a class are asked about, and the answers are in a new table, which can be trained on.
+#[test]
+fn labels_are_asked_for_in_a_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut text = "a,b,kind\n".to_owned();
+    for row in 0..120 {
+        let (a, b) = (row * 37 % 101, row * 53 % 89);
+        let kind = if row % 10 == 9 { "" } else { ["low", "high"][usize::from(a + b > 95)] };
+        text += &format!("{a},{b},{kind}\n");
+    }
+    std::fs::write(folder.path().join("table.csv"), text).expect("a table");
+    let agon = |args: &[&str]| {
+        let output = Command::new(AGON).current_dir(folder.path()).args(args).output().expect("agon runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let train = ["train", "--data", "table.csv", "--target", "kind", "--ui", "plain", "--out", "run"];
+    assert_eq!(agon(&train).0, Some(0));
+    let asked = ["label", "run", "--count", "3"];
+    let actions = ["see:answered", "key:1", "key:s", "key:2"];
+    let report = session(folder.path(), &asked, &actions);
+    assert!(report["code"] == 0 && is_restored(&report), "{report}");
+    let labelled = std::fs::read_to_string(folder.path().join("labelled.csv")).expect("what was answered");
+    assert_eq!(labelled.lines().filter(|line| line.ends_with(",,")).count(), 10, "{labelled}");
+    assert_eq!(labelled.lines().count(), 121);
+    // Nobody's file is written over: the next one has a number, and a file that is named must be new.
+    let report = session(folder.path(), &asked, &["see:answered", "key:1", "key:q"]);
+    assert!(report["code"] == 0 && folder.path().join("labelled-2.csv").is_file(), "{report}");
+    let report = session(folder.path(), &["label", "run", "-o", "table.csv"], &["see:is not written over"]);
+    assert_eq!(report["code"], 2, "{report}");
+    let report = session(folder.path(), &["label", "run", "--by", "bald"], &["see:needs several models"]);
+    assert_eq!(report["code"], 2, "{report}");
+    let sets = ["--set", "data.split=given", "--set", "data.split_by=agon_part", "--out", "next"];
+    let again = ["train", "--data", "labelled.csv", "--target", "kind", "--ui", "plain"];
+    let (code, told) = agon(&[&again[..], &sets[..]].concat());
+    assert_eq!(code, Some(0), "{told}");
+    let rows = |run: &str| {
+        let report = std::fs::read(folder.path().join(run).join("data-report.json")).expect("a report");
+        serde_json::from_slice::<Value>(&report).expect("JSON")["parts"].clone()
+    };
+    let (before, after) = (rows("run"), rows("next"));
+    assert_eq!(after[0].as_u64(), before[0].as_u64().map(|n| n + 2), "new labels are for training alone");
+    assert!(before[1] == after[1] && before[2] == after[2]);
+    let (code, told) = agon(&["label", "run"]);
+    assert!(code == Some(2) && told.contains("no terminal"), "{told}");
+}

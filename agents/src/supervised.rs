@@ -2,6 +2,7 @@
 //! [`training`] makes a training of it, [`predictor`] predictions from a save alone.
 
 pub mod accountant;
+pub mod acquisition;
 pub mod automl;
 pub mod boosting;
 pub mod calibration;
@@ -120,6 +121,11 @@ pub trait Predict {
     /// Scores of each row, `[rows, outputs]`: the logarithm of a class's probability up to a constant of the row, or the
     /// value.
     fn scores(&self, x: &Matrix) -> Vec<f64>;
+
+    /// The same of each model that answers with others; none where there is one alone.
+    fn members(&self, _x: &Matrix) -> Option<Vec<Vec<f64>>> {
+        None
+    }
 }
 
 /// A model under training.

@@ -19,6 +19,7 @@ mod duel;
 mod eval;
 mod eval_data;
 mod exif;
+mod label;
 mod lift;
 mod market;
 mod model_files;
@@ -62,6 +63,7 @@ fn run(cli: Cli) -> Outcome {
         Some(Command::Train(args)) => seeds::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Unlearn(args)) => unlearn::run(&args),
+        Some(Command::Label(args)) => label::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Price(args)) => price::run(&args),
         Some(Command::Scenarios(args)) => agents::keys(args.json.json),

@@ -316,3 +316,37 @@ fn npy_labels(path: &Path) -> Outcome<Vec<Option<String>>> {
 fn npy_pair(x: &Path, y: &Path) -> Outcome<Raw> {
     pair(npy_pictures(x)?, npy_labels(y)?, x, y)
 }
+
+/// Gives pictures without a class those that a CSV file with columns `picture` and `class` says; they are for training alone.
+///
+/// # Errors
+/// The file cannot be read, has other columns, or names a picture that is not there or has another class.
+pub fn take_labels(raw: &mut Raw, file: &Path) -> Outcome {
+    let table = crate::table_file::read(file)?;
+    let wrong = |why: String| Failure::Input(format!("{}: {why}", file.display()));
+    let (Some(picture), Some(class)) = (table.find("picture"), table.find("class")) else {
+        return Err(wrong("it needs the columns `picture` and `class`".into()));
+    };
+    let places: std::collections::HashMap<&str, usize> =
+        raw.names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let mut found = Vec::new();
+    for row in 0..table.rows() {
+        let (name, class) = (table.cell(row, picture), table.cell(row, class));
+        let line = table.lines[row];
+        let place = *places.get(name).ok_or_else(|| wrong(format!("line {line}: there is no picture `{name}`")))?;
+        match &raw.labels[place] {
+            Some(known) if known != class => {
+                return Err(wrong(format!("line {line}: `{name}` is of the class `{known}` already, not `{class}`")));
+            }
+            Some(_) => {}
+            None => found.push((place, class.to_owned())),
+        }
+    }
+    for (place, class) in found {
+        if let Some(other) = raw.labels[place].as_ref().filter(|other| **other != class) {
+            return Err(wrong(format!("`{}` is said to be of two classes, `{other}` and `{class}`", raw.names[place])));
+        }
+        (raw.labels[place], raw.parts[place]) = (Some(class), Given::Labelled);
+    }
+    Ok(())
+}

@@ -84,7 +84,17 @@ impl PictureTask {
                 other => Failure::Input(other.to_string()),
             }
         };
-        let raw = picture_files::read(&files, settings.side)?;
+        let mut raw = picture_files::read(&files, settings.side)?;
+        if let Some(file) = &mut settings.labels_from {
+            let whole = path.parent().unwrap_or(Path::new(".")).join(&*file);
+            let whole = std::path::absolute(&whole).unwrap_or(whole);
+            let wrong = |why: String| within("pictures")(vec![Issue::value("labels_from", why)]);
+            if !whole.is_file() {
+                return Err(wrong(format!("no file at {}", whole.display())));
+            }
+            picture_files::take_labels(&mut raw, &whole)?;
+            *file = whole.display().to_string();
+        }
         let set = Arc::new(PictureSet::new(raw, &settings).map_err(wrong("pictures"))?);
         let mut table = source.section("model")?;
         table.entry("kind").or_insert(FIRST.into());

@@ -11,9 +11,9 @@ use agon::report::data;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
-use agon_agents::data::Column;
 use agon_agents::data::dataset::{DataSettings, Dataset, find_column};
 use agon_agents::data::split::Method;
+use agon_agents::data::{Column, Raw};
 use agon_agents::registry::{Data, DataStart, Model, find_model};
 use agon_agents::supervised::regime::{Regime, RegimeSettings};
 use agon_agents::supervised::scores::Judged;
@@ -51,7 +51,7 @@ agon_core::settings! {
 /// The name of the table's copy in a run's folder.
 pub const COPY: &str = "data.csv";
 /// The column of that copy that says each row's part, where rows can be forgotten: the parts of the others stay.
-const PART: &str = "agon_part";
+pub const PART: &str = "agon_part";
 /// The name of the copy of a tokenizer that a model's settings name.
 const TOKENIZER: &str = "tokenizer.json";
 /// Settings of a table that every run has written into its scenario.
@@ -292,16 +292,15 @@ impl TableTask {
         self.data
     }
 
-    /// The table with each row's part; nothing of rows that are in none.
-    fn with_parts(&self) -> Outcome<Vec<u8>> {
-        let raw = table_file::read(&self.file)?;
+    /// The part of each row of its table; nothing of rows that are in none.
+    pub fn parts(&self, raw: &Raw) -> Vec<&'static str> {
         let (split, lines) = (&self.data.split, &self.data.lines);
         let mut parts = vec![""; raw.rows()];
         for (name, rows) in [("train", &split.train), ("validation", &split.validation), ("test", &split.test)] {
             let places = rows.iter().filter_map(|row| raw.lines.binary_search(&lines[*row]).ok());
             places.for_each(|place| parts[place] = name);
         }
-        table_file::written(&raw, 0..raw.rows(), Some((PART, &parts)))
+        parts
     }
 
     /// Groups of the test part.
@@ -387,7 +386,12 @@ impl Task for TableTask {
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         let report = &self.data.report;
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
-        let copy = if self.parted { self.with_parts()? } else { table_file::as_csv(&self.file)? };
+        let copy = if self.parted {
+            let raw = table_file::read(&self.file)?;
+            table_file::written(&raw, 0..raw.rows(), Some((PART, &self.parts(&raw))))?
+        } else {
+            table_file::as_csv(&self.file)?
+        };
         let mut files = vec![
             (COPY, copy),
             ("data-report.json", (json + "\n").into_bytes()),

@@ -48,7 +48,7 @@ fn sharded(of: &Value, all: &mut Vec<String>) {
 fn private(of: &Value, all: &mut Vec<String>) {
     let number = |key: &str| of[key].as_f64().unwrap_or(f64::NAN);
     all.push(format!(
-        "private: ε = {} at δ = {:.0e} is spent on the rows of the training part, each of them one person's: {} steps that take \
+        "private: ε = {} at δ = {:.0e} is spent on the rows of the training part, one by one: {} steps that take \
          {} % of the rows, noise multiplier {}, gradients of norm {} at most",
         significant(number("epsilon"), 3),
         number("delta"),

@@ -24,6 +24,9 @@ agon_core::settings! {
         seed: u64 = 1, in [0.0, 9e18];
         /// Labels of each class that are kept in the training part, the others being forgotten: what so few can teach.
         labels: Option<usize> = None, in [1.0, 1e9];
+        /// A CSV file with columns `picture` and `class`: classes of pictures that have none (`agon label` writes it). They
+        /// are for training alone.
+        labels_from: Option<String> = None;
     }
 }
 
@@ -38,6 +41,8 @@ pub enum Given {
     Validation,
     /// Test.
     Test,
+    /// Training, whatever is drawn for the others.
+    Labelled,
 }
 
 /// Pictures as they were read.
@@ -158,6 +163,8 @@ impl PictureSet {
         };
         let (validation, test) = (pick(validation, drawn.validation, "validation"), pick(test, drawn.test, "test"));
         let mut train = back(drawn.train);
+        train.extend(known().filter(of(Given::Labelled)));
+        train.sort_unstable();
         self.unlabelled = (0..self.y.len()).filter(|i| self.y[*i].is_none() && given[*i] != Given::Test).collect();
         let lost = self.y.iter().filter(|y| y.is_none()).count() - self.unlabelled.len();
         if lost > 0 {

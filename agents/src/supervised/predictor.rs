@@ -2,7 +2,7 @@
 
 use super::calibration::Calibration;
 use super::family::Family;
-use super::{Learner, Shape, regime};
+use super::{Learner, Shape, regime, softmax};
 use crate::agent::{AgentError, Saved};
 use crate::data::encode::{Encoder, Input};
 use crate::data::{Column, Kind, Raw, Values, cells};
@@ -120,6 +120,20 @@ impl Predictor {
             .position(|class| class == cell)
             .or_else(|| classes().position(|class| class.eq_ignore_ascii_case(cell)))
             .or_else(|| number(cell).and_then(|x| classes().position(|class| number(class) == Some(x))))
+    }
+
+    /// The probabilities `[rows, classes]` of each model that answers with others, not calibrated; none where there is one.
+    ///
+    /// # Errors
+    /// Those of [`Self::predict`].
+    pub fn members(&self, raw: &Raw) -> Result<Option<Vec<Vec<f64>>>, AgentError> {
+        let columns = columns_of(&self.encoder, raw, &self.answer.name)?.0;
+        let rows: Vec<usize> = (0..raw.rows()).collect();
+        let (x, _) = self.encoder.encode(&columns.iter().collect::<Vec<_>>(), &rows);
+        let mut members = self.learner.members(&x);
+        let k = self.answer.classes.len().max(1);
+        members.iter_mut().flatten().flat_map(|p| p.chunks_exact_mut(k)).for_each(softmax);
+        Ok(members)
     }
 
     /// Predicts every row of a table, whose columns are found by their names.

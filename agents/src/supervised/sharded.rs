@@ -151,6 +151,10 @@ fn saves(saved: &Saved, i: usize) -> (Saved, Vec<Saved>) {
 }
 
 impl Predict for Sharded {
+    fn members(&self, x: &Matrix) -> Option<Vec<Vec<f64>>> {
+        Some(self.shards.iter().map(|shard| shard.learner.scores(x)).collect())
+    }
+
     /// The logarithm of the mean probability, or the mean.
     fn scores(&self, x: &Matrix) -> Vec<f64> {
         let (k, n) = (self.shape.outputs(), self.shards.len() as f64);
