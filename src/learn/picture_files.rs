@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Whether pictures are there and no table.
 pub fn is_meant(path: &Path) -> bool {
-    path.is_dir() && !text_folder::is_meant(path) || is_npy(path) || is_idx(path)
+    path.is_dir() && !text_folder::has_classes(path) || is_npy(path) || is_idx(path)
 }
 
 fn name_of(path: &Path) -> String {

@@ -16,8 +16,19 @@ pub fn is_meant(path: &Path) -> bool {
     path.is_dir() && (has_texts(path) || entries(path).is_ok_and(|all| all.iter().any(|inner| has_texts(inner))))
 }
 
+/// Whether the folders in a folder, its classes, hold more text files than pictures.
+pub fn has_classes(path: &Path) -> bool {
+    let inner = || entries(path).unwrap_or_default().into_iter().filter_map(|inner| entries(&inner).ok()).flatten();
+    let pictures = || inner().filter(|path| ["png", "jpg", "jpeg"].iter().any(|end| ends_in(path, end)));
+    inner().filter(|path| is_text(path)).count() > pictures().count()
+}
+
 fn is_text(path: &Path) -> bool {
-    path.is_file() && path.extension().is_some_and(|end| end.eq_ignore_ascii_case("txt"))
+    path.is_file() && ends_in(path, "txt")
+}
+
+fn ends_in(path: &Path, end: &str) -> bool {
+    path.extension().is_some_and(|own| own.eq_ignore_ascii_case(end))
 }
 
 /// What is in a folder, in the order of names; nothing of what is no folder.

@@ -30,6 +30,20 @@ fn weights(models: &[(Form, bool)]) -> Vec<f64> {
     models.iter().map(|(form, _)| 1.0 / (kinds * of_kind(form.is_log_log())) as f64).collect()
 }
 
+/// The form of each draw. The first is of the form that was chosen, by which readers of draws know it; the next ones are each
+/// of the form that is most behind its weight.
+fn order(weights: &[f64], count: usize) -> Vec<usize> {
+    let mut taken = vec![0usize; weights.len()];
+    let one = |i: usize| {
+        let behind = |f: &usize| weights[*f] * (i + 1) as f64 - taken[*f] as f64;
+        let most = (0..weights.len()).rev().max_by(|a, b| behind(a).total_cmp(&behind(b))).unwrap_or(0);
+        let next = if i == 0 { 0 } else { most };
+        taken[next] += 1;
+        next
+    };
+    (0..count).map(one).collect()
+}
+
 impl Draws {
     /// Of the demand that was chosen, and of those that forecast not clearly worse than the best one and that `takes` lets
     /// pass, if they can be fitted and sales fall with prices by them.
@@ -52,17 +66,14 @@ impl Draws {
         let others = comparison.map_or(Vec::new(), Comparison::not_clearly_worse);
         let forms: Vec<(Form, bool)> = [chosen].into_iter().chain(others.into_iter().filter(can_be)).collect();
         let weights = weights(&forms);
-        // The next draw is of the form that is most behind its weight.
-        let (mut taken, mut order) = (vec![0usize; forms.len()], Vec::with_capacity(count));
-        for i in 0..count {
-            let behind = |f: &usize| weights[*f] * (i + 1) as f64 - taken[*f] as f64;
-            let next = (0..forms.len()).rev().max_by(|a, b| behind(a).total_cmp(&behind(b))).unwrap_or(0);
-            taken[next] += 1;
-            order.push(next);
-        }
-        let drawn = forms.iter().zip(&taken).map(|(form, count)| models::draws(sales, numbers, *form, *count, seed));
+        let order = order(&weights, count);
+        let taken = (0..forms.len()).map(|form| order.iter().filter(|f| **f == form).count());
+        let drawn = forms.iter().zip(taken).map(|(form, count)| models::draws(sales, numbers, *form, count, seed));
         let mut drawn: Vec<_> = drawn.map(Vec::into_iter).collect();
-        let all = order.into_iter().filter_map(|f| Some((f, drawn[f].next()?))).collect();
+        let mut all: Vec<_> = order.into_iter().filter_map(|f| Some((f, drawn[f].next()?))).collect();
+        if all.first().is_none_or(|(form, _)| *form != 0) {
+            all.clear();
+        }
         Self { all, names: forms.iter().map(|(form, calendar)| forecast::name(*form, *calendar)).collect() }
     }
 
@@ -102,6 +113,18 @@ impl Draws {
 mod tests {
     use super::*;
     use agon_agents::demand::PriceEffect;
+
+    /// However little the chosen form weighs, the first draw is of it.
+    #[test]
+    fn draws_begin_with_the_chosen_form() {
+        let weights = [0.125, 0.25, 0.25, 0.375];
+        let order = order(&weights, 200);
+        assert_eq!(order[0], 0);
+        for (form, weight) in weights.iter().enumerate() {
+            let count = order.iter().filter(|f| **f == form).count() as f64;
+            assert!((count - 200.0 * weight).abs() <= 1.0, "{form}: {count}");
+        }
+    }
 
     #[test]
     fn kinds_of_demand_weigh_the_same() {

@@ -165,6 +165,10 @@ impl Input {
             let why = format!("markets are in another order than those of products: {other} where {own} is");
             return Err(Failure::Input(format!("{}: {why}", people.name)));
         }
+        if markets.len() != theirs.len() {
+            let why = format!("{} markets of products, and {} of people", markets.len(), theirs.len());
+            return Err(Failure::Input(format!("{}: {why}", people.name)));
+        }
         // The price is a characteristic wherever somebody's taste is of it, and for what prices would be, always.
         let mut characteristics = vec![s.price.clone()];
         let mut tastes: Vec<String> = Vec::new();
