@@ -23,11 +23,23 @@ pub(super) fn sold_none(sales: &Sales, form: Form) -> Option<(usize, usize)> {
     (0..sales.units.len()).find_map(of).filter(|_| logarithms)
 }
 
-/// Each kind of demand (logit, log-log) has the same weight, which its models share: most of them differ in little.
+/// The least weight of the form that was chosen: by its draws it is seen how much prices that it chose only seem to earn.
+const CHOSEN: f64 = 0.2;
+
+/// Each kind of demand (logit, log-log) has the same weight, which its models share: most of them differ in little. The first,
+/// which was chosen, has [`CHOSEN`] at least.
 fn weights(models: &[(Form, bool)]) -> Vec<f64> {
     let of_kind = |log_log: bool| models.iter().filter(|(form, _)| form.is_log_log() == log_log).count();
     let kinds = [true, false].into_iter().filter(|log_log| of_kind(*log_log) > 0).count();
-    models.iter().map(|(form, _)| 1.0 / (kinds * of_kind(form.is_log_log())) as f64).collect()
+    let mut weights: Vec<f64> =
+        models.iter().map(|(form, _)| 1.0 / (kinds * of_kind(form.is_log_log())) as f64).collect();
+    let kind = models[0].0.is_log_log();
+    let more = (CHOSEN - weights[0]).max(0.0);
+    let others = (of_kind(kind) - 1) as f64;
+    let alike = models.iter().zip(&mut weights).skip(1).filter(|((form, _), _)| form.is_log_log() == kind);
+    alike.for_each(|(_, weight)| *weight -= more / others);
+    weights[0] += more;
+    weights
 }
 
 /// The form of each draw. The first is of the form that was chosen, by which readers of draws know it; the next ones are each
@@ -132,5 +144,10 @@ mod tests {
         let models = [logit(PriceEffect::Common), (Form::LogLog, false), logit(PriceEffect::ByProduct)];
         assert_eq!(weights(&models), [0.25, 0.5, 0.25]);
         assert_eq!(weights(&models[..1]), [1.0]);
+        let log_log =
+            [(Form::LogLog, false), (Form::LogLog, true), (Form::PooledLogLog, false), (Form::PooledLogLog, true)];
+        let found = weights(&[&log_log[..], &models[..1]].concat());
+        let wanted = [0.2, 0.1, 0.1, 0.1, 0.5];
+        assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
     }
 }
