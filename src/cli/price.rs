@@ -78,7 +78,7 @@ fn probability(text: &str) -> Result<f64, String> {
 
 #[derive(Args, Debug)]
 pub struct MixedLogit {
-    /// A file whose [demand] names a table of products and one of people, and what their columns are
+    /// A file whose `[demand]` names a table of products and one of people, and what their columns are
     pub file: PathBuf,
     /// Change a setting of the file (may be repeated)
     #[arg(long, value_name = "demand.KEY=VALUE")]

@@ -1,7 +1,7 @@
 //! Mixed logit of several markets with prices that may follow unobserved demand (Berry, Levinsohn and Pakes 1995; Nevo 2000).
 //!
 //! Person i's utility of product j is δ_j + Σ_k x_jk Σ_c θ_kc v_ic: v_i are a person's nodes of integration and demographics,
-//! the same for every evaluation, and δ_j = Σ_l w_jl β_l + ξ_j. [`shares`] inverts market shares to δ, [`Problem`] is the
+//! the same for every evaluation, and δ_j = Σ_l w_jl β_l + ξ_j. `shares` inverts market shares to δ, [`Problem`] is the
 //! estimator: θ minimises ξ'Z (Z'Z)⁻¹ Z'ξ (one-step generalised method of moments), β follows by instrumental variables.
 
 mod gmm;
