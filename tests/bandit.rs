@@ -1,18 +1,9 @@
 //! A policy learned from a log of decisions, through the binary.
 
+mod common;
+
+use common::{agon, told};
 use std::fmt::Write;
-use std::path::Path;
-use std::process::{Command, Output};
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).env_remove("AGON_RUNS").output().unwrap()
-}
-
-fn told(out: &Output, code: i32) -> String {
-    let told = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
-    assert_eq!(out.status.code(), Some(code), "{told}");
-    told
-}
 
 /// A number in [0, 1) of a row, for a purpose.
 fn noise(row: u32, purpose: u32) -> f64 {

@@ -1,8 +1,11 @@
 //! A run without an environment: a model of data has the same run directory, checkpoints and exact resume as any other.
 
+mod common;
+
+use common::{agon, told};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 const SCENARIO: &str = r#"
 [fit]
@@ -33,17 +36,6 @@ fn sales() -> String {
         text += &format!("{week},5000,{},{:.2},0.5,{},{:.2},0.9\n", units[0], prices[0], units[1], prices[1]);
     }
     text
-}
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).output().unwrap()
-}
-
-fn told(out: &Output, code: i32) -> String {
-    let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-    assert_eq!(out.status.code(), Some(code), "{told}");
-    assert!(!told.contains("panicked"), "{told}");
-    told
 }
 
 fn place() -> tempfile::TempDir {

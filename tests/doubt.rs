@@ -1,12 +1,10 @@
 //! What must be known before a fitted demand is believed is the first line of `agon train`, of `agon eval` and of
 //! `agon eval RUN`: through the binary, on small tables that make each of it true.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod common;
 
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).output().unwrap()
-}
+use common::agon;
+use std::path::Path;
 
 /// Weeks of one product that costs 1, sold to 10,000 customers: `week(t)` gives its units and its price.
 fn scenario(folder: &Path, week: &dyn Fn(usize) -> (f64, f64)) {

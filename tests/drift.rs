@@ -1,12 +1,10 @@
 //! Predictions say whether new rows are like those of training.
 
-use std::fmt::Write;
-use std::path::Path;
-use std::process::{Command, Output};
+mod common;
 
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).env_remove("AGON_RUNS").output().unwrap()
-}
+use common::agon;
+use std::fmt::Write;
+use std::process::Output;
 
 fn told(out: &Output) -> String {
     let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);

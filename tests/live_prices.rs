@@ -1,19 +1,10 @@
 //! Before prices go live and after: `agon price evaluate`, `switchback` and `monitor` through the binary, in a shop whose
 //! demand is known.
 
+mod common;
+
+use common::{agon, told};
 use std::fmt::Write;
-use std::path::Path;
-use std::process::{Command, Output};
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).env_remove("AGON_RUNS").output().unwrap()
-}
-
-fn told(out: &Output, code: i32) -> String {
-    let told = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
-    assert_eq!(out.status.code(), Some(code), "{told}");
-    told
-}
 
 /// A number between −1 and 1 of a week, for a purpose.
 fn noise(week: u32, purpose: u32) -> f64 {

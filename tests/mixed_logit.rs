@@ -1,12 +1,10 @@
 //! `agon price mixed-logit` through the binary, against pyblp (tests/golden/mixed_logit.py).
 
+mod common;
+
+use common::agon;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).output().unwrap()
-}
 
 fn golden() -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/mixed_logit.json");

@@ -1,5 +1,8 @@
 //! From pictures to a model and its predictions, through the program.
 
+mod common;
+
+use common::told;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
@@ -11,13 +14,6 @@ fn agon(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_agon"));
     command.args(args).current_dir(folder).env_remove("AGON_RUNS").env("AGON_DEPS", folder.join("deps"));
     command.output().unwrap()
-}
-
-fn told(out: &Output, code: i32) -> String {
-    let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-    assert_eq!(out.status.code(), Some(code), "{told}");
-    assert!(!told.contains("panicked"), "{told}");
-    told
 }
 
 /// A bar across (`flat`) or down (`steep`) on noise, 8 × 8.

@@ -1,8 +1,10 @@
 //! Sales tables as people have them, through the binary: `agon price init` finds out what their columns are, says it, and
 //! writes a scenario; what may be meant in two ways is refused.
 
+mod common;
+
+use common::agon;
 use std::path::Path;
-use std::process::{Command, Output};
 
 const PRODUCTS: [&str; 2] = ["Cola", "Water"];
 
@@ -28,10 +30,6 @@ fn plain(t: usize, product: &str, units: f64, price: f64) -> String {
 }
 
 const PLAIN: &str = "week,product,units,price,cost,customers";
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).output().unwrap()
-}
 
 fn init(folder: &Path, name: &str, table: &[u8], more: &[&str]) -> (Option<i32>, String) {
     std::fs::write(folder.join(name), table).unwrap();

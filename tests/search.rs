@@ -1,19 +1,11 @@
 //! A search over settings through the program: trials as runs in one folder, a leaderboard, the same after a kill.
 
+mod common;
+
+use common::{agon, told};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).env_remove("AGON_RUNS").output().unwrap()
-}
-
-fn told(out: &Output, code: i32) -> String {
-    let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-    assert_eq!(out.status.code(), Some(code), "{told}");
-    assert!(!told.contains("panicked"), "{told}");
-    told
-}
+use std::process::{Command, Stdio};
 
 /// Sixty weeks of a number that follows another, and a scenario whose ridge penalty is searched for.
 fn place(search: &str) -> tempfile::TempDir {

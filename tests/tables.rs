@@ -1,20 +1,12 @@
 //! From a CSV file to a model and its predictions, through the program.
 
+mod common;
+
+use common::{agon, told};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).env_remove("AGON_RUNS").output().unwrap()
-}
-
-fn told(out: &Output, code: i32) -> String {
-    let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-    assert_eq!(out.status.code(), Some(code), "{told}");
-    assert!(!told.contains("panicked"), "{told}");
-    told
-}
+use std::process::Command;
 
 /// Rows of two numbers, a colour with gaps, a class that follows from them with some noise, and a number that does.
 fn flowers(rows: u32, mark: char) -> String {

@@ -1,20 +1,11 @@
 //! Models that are not trained on all rows at once, through the program: federations, and rows that are forgotten.
 
+mod common;
+
+use common::{agon, told};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).env_remove("AGON_RUNS").output().unwrap()
-}
-
-fn told(out: &Output, code: i32) -> String {
-    let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-    assert_eq!(out.status.code(), Some(code), "{told}");
-    assert!(!told.contains("panicked"), "{told}");
-    told
-}
 
 /// Rows of two numbers and a shop, with a class that follows from the numbers.
 fn place() -> tempfile::TempDir {

@@ -1,20 +1,12 @@
 //! From a CSV file without a target to clusters, components and unusual rows, through the program.
 
+mod common;
+
+use common::{agon, told};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn agon(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_agon")).args(args).current_dir(folder).env_remove("AGON_RUNS").output().unwrap()
-}
-
-fn told(out: &Output, code: i32) -> String {
-    let told = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-    assert_eq!(out.status.code(), Some(code), "{told}");
-    assert!(!told.contains("panicked"), "{told}");
-    told
-}
+use std::process::Output;
 
 /// Two kinds of customers, one of them old and rich, and one row on line 51 that is neither.
 fn place() -> tempfile::TempDir {

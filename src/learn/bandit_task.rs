@@ -16,7 +16,6 @@ use agon_core::event::Chart;
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The name of the log's copy in a run's folder.
 const COPY: &str = "data.csv";
@@ -97,16 +96,8 @@ impl BanditTask {
         let of_model = of_kind(model.kind, &model_settings);
         let tables = [("log", log.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
         let resolved = whole(source, &name, tables.into())?;
-        let common = Common {
-            name,
-            kind: model.kind,
-            settings: model_settings,
-            train,
-            evaluated_every: eval.every,
-            stop_at: eval.stop_at,
-            resolved,
-            stop: Arc::default(),
-        };
+        let learner = (model.kind, model_settings);
+        let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { common, model, eval, file: file.clone(), data };
         task.training().map_err(wrong("model"))?;
         Ok(task)

@@ -19,7 +19,6 @@ use agon_core::event::Chart;
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 agon_core::settings! {
     /// How a model is evaluated, where there is no environment.
@@ -91,23 +90,10 @@ impl DataTask {
         if let Some(comparison) = forecast::compare(&table.sales, &table.weeks) {
             lines.extend(comparison.lines(&table.sales.names));
         }
-        let task = Self {
-            lines,
-            common: Common {
-                resolved: resolve(source, &name, model, &model_settings, &train, &eval, &fit)?,
-                name,
-                kind: model.kind,
-                settings: model_settings,
-                train,
-                evaluated_every: eval.every,
-                stop_at: eval.stop_at,
-                stop: Arc::default(),
-            },
-            model,
-            eval,
-            data,
-            sales: table.sales,
-        };
+        let resolved = resolve(source, &name, model, &model_settings, &train, &eval, &fit)?;
+        let learner = (model.kind, model_settings);
+        let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
+        let task = Self { lines, common, model, eval, data, sales: table.sales };
         let start = task.start_with();
         task.model.start(&task.common.settings, start).map_err(|error| match error {
             AgentError::Settings(issues) => within("eval")(issues),

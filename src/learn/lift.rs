@@ -46,6 +46,8 @@ pub struct Lift {
 pub struct FormLift {
     /// What reports call it.
     pub name: String,
+    /// Whether it is a log-log demand, and not a logit.
+    pub log_log: bool,
     /// Its share of the draws.
     pub weight: f64,
     /// Under the fitted demand if prices were chosen by this form, else the median of its draws; less the optimism.
@@ -109,13 +111,12 @@ impl Lift {
         };
         let interval = [low.min(low - optimism), high];
         // Prices were chosen by one estimated demand: they seem better by that and its like, not by demands of the other kind.
-        let kind = |form: &FormLift| form.name.starts_with("log-log");
-        let chosen = forms.first().map(kind);
-        let alike: f64 = match chosen {
-            None => 1.0,
-            chosen => forms.iter().filter(|form| Some(kind(form)) == chosen).map(|form| form.weight).sum(),
-        };
-        forms.iter_mut().filter(|form| Some(kind(form)) == chosen).for_each(|form| form.lift -= optimism);
+        let chosen = forms.first().map(|form| form.log_log);
+        let mut alike = if chosen.is_none() { 1.0 } else { 0.0 };
+        for form in forms.iter_mut().filter(|form| Some(form.log_log) == chosen) {
+            form.lift -= optimism;
+            alike += form.weight;
+        }
         Ok(Some(Self { fitted: fitted - alike * optimism, forms, interval, draws, rules, chance, optimism }))
     }
 
@@ -298,28 +299,35 @@ impl Lift {
     }
 }
 
-/// The name of each draw's form; empty where all have the same.
-fn forms_of(settings: &Map<String, Value>) -> Vec<String> {
+/// The name of each draw's form, and whether it is a log-log demand; empty where all have the same.
+fn forms_of(settings: &Map<String, Value>) -> Vec<(String, bool)> {
     let names = settings.get("drawn_forms").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    names.iter().filter_map(|name| name.as_str().map(String::from)).collect()
+    let rows = settings.get("drawn_elasticities").unwrap_or(&Value::Null);
+    let log_log = |draw: usize| rows[draw].as_array().is_some_and(|row| !row.is_empty());
+    names.iter().enumerate().filter_map(|(i, name)| Some((name.as_str()?.to_owned(), log_log(i)))).collect()
 }
 
-/// What each form says, the first of which prices were chosen by; nothing of one form. `names`: of each draw's form.
-fn by_form(names: &[String], chosen_by: f64, lifts: &[f64]) -> Vec<FormLift> {
-    let mut forms: Vec<(&String, Vec<f64>)> = Vec::new();
-    for (name, lift) in names.iter().zip(lifts) {
-        match forms.iter_mut().find(|(form, _)| *form == name) {
+/// What each form says, the first of which prices were chosen by; nothing of one form. `drawn`: the form of each draw.
+fn by_form(drawn: &[(String, bool)], chosen_by: f64, lifts: &[f64]) -> Vec<FormLift> {
+    let mut forms: Vec<(&(String, bool), Vec<f64>)> = Vec::new();
+    for (form, lift) in drawn.iter().zip(lifts) {
+        match forms.iter_mut().find(|(known, _)| *known == form) {
             Some((_, own)) => own.push(*lift),
-            None => forms.push((name, vec![*lift])),
+            None => forms.push((form, vec![*lift])),
         }
     }
     if forms.len() < 2 {
         return Vec::new();
     }
-    let one = |(i, (name, mut own)): (usize, (&String, Vec<f64>))| {
+    let one = |(i, ((name, log_log), mut own)): (usize, (&(String, bool), Vec<f64>))| {
         own.sort_by(f64::total_cmp);
         let weight = own.len() as f64 / lifts.len() as f64;
-        FormLift { name: name.clone(), weight, lift: if i == 0 { chosen_by } else { own[own.len() / 2] } }
+        FormLift {
+            name: name.clone(),
+            log_log: *log_log,
+            weight,
+            lift: if i == 0 { chosen_by } else { own[own.len() / 2] },
+        }
     };
     forms.into_iter().enumerate().map(one).collect()
 }
@@ -367,9 +375,10 @@ mod tests {
     /// Prices were chosen by the first form, whose fitted demand speaks for it; of the others the median of their draws does.
     #[test]
     fn each_form_says_its_own() {
-        let names = ["a", "b", "a", "b", "b", "b"].map(String::from);
+        let names = ["a", "b", "a", "b", "b", "b"].map(|name| (name.to_owned(), name == "b"));
         let found = by_form(&names, 0.5, &[0.4, 0.1, 0.6, 0.2, 0.3, 0.2]);
-        let form = |name: &str, weight: f64, lift: f64| FormLift { name: name.into(), weight, lift };
+        let form =
+            |name: &str, weight: f64, lift: f64| FormLift { name: name.into(), log_log: name == "b", weight, lift };
         assert_eq!(found, [form("a", 2.0 / 6.0, 0.5), form("b", 4.0 / 6.0, 0.2)]);
         assert!(by_form(&names[..1], 0.5, &[0.4]).is_empty() && by_form(&[], 0.5, &[0.4]).is_empty());
     }

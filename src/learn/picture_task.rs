@@ -118,16 +118,8 @@ impl PictureTask {
         let tables =
             [("pictures", settings.write()), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
         let resolved = whole(source, &name, tables.into())?;
-        let common = Common {
-            name,
-            kind: model.kind,
-            settings: model_settings,
-            train,
-            evaluated_every: eval.every,
-            stop_at: eval.stop_at,
-            resolved,
-            stop: Arc::default(),
-        };
+        let learner = (model.kind, model_settings);
+        let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { common, model, eval, files: files.clone(), set };
         task.training().map_err(wrong("model"))?;
         Ok(task)

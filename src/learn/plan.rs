@@ -17,8 +17,8 @@ use agon_core::{Entry, EnvError, Game, Spec, VecEnv, View};
 use agon_search::self_play::Rules;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 
 agon_core::settings! {
     /// How it is evaluated.
@@ -142,16 +142,7 @@ impl Plan {
         let plan = Self {
             folder,
             demonstrations: OnceLock::new(),
-            common: Common {
-                name,
-                kind: agent.kind,
-                settings: agent_settings,
-                train,
-                evaluated_every: eval.every,
-                stop_at: eval.stop_at,
-                resolved,
-                stop: Arc::default(),
-            },
+            common: Common::new(name, (agent.kind, agent_settings), train, (eval.every, eval.stop_at), resolved),
             env,
             env_settings,
             eval_env_settings,

@@ -26,7 +26,6 @@ use agon_core::event::Chart;
 use agon_core::settings::{Issue, Settings, hint};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 agon_core::settings! {
     /// How a model of a table is evaluated.
@@ -262,16 +261,8 @@ impl TableTask {
             }
         };
         let regime = regime.map_err(wrong("train"))?;
-        let common = Common {
-            name,
-            kind: model.kind,
-            settings: model_settings,
-            train,
-            evaluated_every: eval.every,
-            stop_at: eval.stop_at,
-            resolved,
-            stop: Arc::default(),
-        };
+        let learner = (model.kind, model_settings);
+        let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { common, model, eval, file: file.clone(), data, regime, parted, slices };
         task.training().map_err(wrong("model"))?;
         Ok(task)

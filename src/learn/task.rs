@@ -78,6 +78,18 @@ pub struct Common {
 }
 
 impl Common {
+    /// Of a task that nobody has asked to stop. `learner`: its name in a scenario and its settings; `evaluated`: steps
+    /// between evaluations, and the value that ends the run.
+    pub fn new(
+        name: String,
+        (kind, settings): (&'static str, Map<String, Value>),
+        train: TrainSettings,
+        (evaluated_every, stop_at): (Option<u64>, Option<f64>),
+        resolved: String,
+    ) -> Self {
+        Self { name, kind, settings, train, evaluated_every, stop_at, resolved, stop: Arc::default() }
+    }
+
     /// Whether a stop was requested.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

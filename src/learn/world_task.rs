@@ -16,7 +16,6 @@ use agon_core::world::FILE;
 use agon_core::{Entry, EnvError, Metric, Spec};
 use serde_json::{Map, Value, json};
 use std::path::Path;
-use std::sync::Arc;
 
 /// The model's name in a scenario.
 const KIND: &str = "world";
@@ -85,16 +84,8 @@ impl WorldTask {
         of_model.insert("data".into(), json!([demonstrations::COPY]));
         let tables = [("env", of_env), ("model", of_model), ("train", train.write()), ("eval", eval.write())];
         let resolved = whole(source, &name, tables.into())?;
-        let common = Common {
-            name,
-            kind: model.kind,
-            settings: model_settings,
-            train,
-            evaluated_every: eval.every,
-            stop_at: eval.stop_at,
-            resolved,
-            stop: Arc::default(),
-        };
+        let learner = (model.kind, model_settings);
+        let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { common, model, env, spec, eval, recorded };
         task.training().map_err(wrong)?;
         Ok(task)

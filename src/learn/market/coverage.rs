@@ -286,6 +286,10 @@ fn an_interval_over_forms_holds_what_one_of_the_best_form_misses() {
         let [alone, averaged] = [Fitted::Best, Fitted::Averaged].map(|by| covered(world, by, 15, 30, 60).lift.unwrap());
         assert!(averaged >= 0.9 && alone < averaged, "{alone} {averaged}");
     }
+    // Of seven products a logit that forecasts best promises a lift that log-log shops never see.
+    let world = World { truth: Truth::LogLog, products: 7 };
+    let [alone, averaged] = [Fitted::Best, Fitted::Averaged].map(|by| covered(world, by, 60, 20, 60).lift.unwrap());
+    assert!(averaged >= 0.7 && alone <= 0.4, "{alone} {averaged}");
 }
 
 #[test]
