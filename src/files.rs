@@ -18,6 +18,11 @@ pub fn open(path: &Path) -> Outcome<File> {
     File::open(path).map_err(|e| Failure::read(path, &e))
 }
 
+/// Whether two paths are of one file that is there.
+pub fn same(a: &Path, b: &Path) -> bool {
+    a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
+
 /// The text of a small file of ours; none where it is not there, no ordinary file, or no text.
 pub fn text(path: &Path) -> Option<String> {
     String::from_utf8(all(open(path).ok()?, path).ok()?).ok()

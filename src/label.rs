@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Paragraph};
+use ratatui::widgets::{Block, Paragraph, Wrap};
 use std::collections::BTreeMap;
 
 /// An example that a person is asked about.
@@ -105,9 +105,16 @@ impl Page for Asking<'_> {
         match &example.looks {
             Looks::Row(cells) => {
                 let wide = cells.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).min(30);
-                let line = |(name, value): &(String, String)| Line::from(format!("{name:>wide$}  {value}"));
-                let lines: Vec<Line<'_>> = cells.iter().map(line).collect();
-                frame.render_widget(Paragraph::new(lines).block(Block::bordered().title("row")), left);
+                let lines = |(name, value): &(String, String)| {
+                    let named = |(i, line): (usize, &str)| {
+                        let name = if i == 0 { name } else { "" };
+                        Line::from(format!("{name:>wide$}  {line}"))
+                    };
+                    value.split('\n').enumerate().map(named).collect::<Vec<_>>()
+                };
+                let lines: Vec<Line<'_>> = cells.iter().flat_map(lines).collect();
+                let row = Paragraph::new(lines).wrap(Wrap { trim: false });
+                frame.render_widget(row.block(Block::bordered().title("row")), left);
             }
             Looks::Picture(size, bytes) => {
                 let block = Block::bordered().title("picture");

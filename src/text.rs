@@ -20,13 +20,21 @@ pub fn read(path: &Path) -> Outcome<String> {
 /// # Errors
 /// As [`read`].
 pub fn read_latin(path: &Path) -> Outcome<String> {
+    read_any(path).map(|(text, _)| text)
+}
+
+/// The same, and whether it is UTF-8 or UTF-16.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_any(path: &Path) -> Outcome<(String, bool)> {
     read_as(path, |bytes| match std::str::from_utf8(bytes) {
-        Err(_) if utf16(bytes).is_none() => tidy(&WINDOWS_1252.decode_without_bom_handling(bytes).0),
-        _ => decode(bytes),
+        Err(_) if utf16(bytes).is_none() => Ok((tidy(&WINDOWS_1252.decode_without_bom_handling(bytes).0)?, false)),
+        _ => Ok((decode(bytes)?, true)),
     })
 }
 
-fn read_as(path: &Path, decode: fn(&[u8]) -> Result<String, (usize, String)>) -> Outcome<String> {
+fn read_as<T>(path: &Path, decode: fn(&[u8]) -> Result<T, (usize, String)>) -> Outcome<T> {
     let bytes = files::all(files::open(path)?, path)?;
     decode(&bytes).map_err(|(line, why)| Failure::Input(format!("{}:{line}: {why}", path.display())))
 }

@@ -76,6 +76,8 @@ fn tables_are_read_and_mistakes_are_named() {
     write("short.csv", &without("C01Q2"));
     write("ends.csv", &without("C08Q2"));
     let price = golden["few"]["products"]["prices"][0].to_string();
+    let share = golden["few"]["products"]["shares"][0].to_string();
+    write("zero.csv", &products.replacen(&share, "0", 1));
     write("text.csv", &products.replacen(&price, "zero", 1));
     for (args, part) in [
         (vec!["demand.people=none.csv"], "no file at"),
@@ -84,6 +86,9 @@ fn tables_are_read_and_mistakes_are_named() {
         (vec!["demand.products=text.csv"], "is no number"),
         (vec!["demand.share=share"], "did you mean `shares`?"),
         (vec!["demand.tastes=[]"], "people differ in nothing"),
+        (vec!["demand.tastes=[{of=\"1\",by=\"age\"},{of=\"1\",by=\"age\"}]"], "is there twice"),
+        (vec!["demand.products=zero.csv"], "market C01Q1, which begins here"),
+        (vec!["demand.firm=firms"], "say firm = \"\" if there is none"),
         (vec!["demand.instruments=[\"demand_instruments0\"]"], "1 instruments are too few"),
         (vec!["demand.nothing=1"], "unknown key `nothing`"),
     ] {
@@ -93,6 +98,12 @@ fn tables_are_read_and_mistakes_are_named() {
         assert_eq!(out.status.code(), Some(2), "{args:?}: {told}");
         assert!(told.contains(part), "{args:?}: {told}");
     }
+    let out = agon(dir.path(), &["price", "mixed-logit", "small.toml", "--export", "products.csv"]);
+    assert!(
+        out.status.code() == Some(2) && std::fs::read_to_string(dir.path().join("products.csv")).unwrap() == products
+    );
+    let out = agon(dir.path(), &["price", "mixed-logit", "small.toml", "--merge", "2=2"]);
+    assert!(out.status.code() == Some(2) && String::from_utf8_lossy(&out.stderr).contains("name two firms"));
     let out = agon(dir.path(), &["price", "mixed-logit", "small.toml", "--merge", "2=11"]);
     assert!(out.status.code() == Some(2) && String::from_utf8_lossy(&out.stderr).contains("no firm is called `11`"));
 }

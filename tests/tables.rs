@@ -397,6 +397,9 @@ fn a_folder_of_texts_is_a_table() {
         std::fs::create_dir_all(&class).unwrap();
         std::fs::write(class.join(format!("{row:03}.txt")), mail(row, spam) + "\n\"Ã¼\", she said\n").unwrap();
     }
+    // Those of this folder have no class.
+    std::fs::create_dir_all(place.path().join("mails/unlabelled")).unwrap();
+    std::fs::write(place.path().join("mails/unlabelled/1.txt"), mail(1, true)).unwrap();
     let trained = told(&agon(place.path(), &["train", "--data", "mails", "--ui", "plain"]), 0);
     assert!(trained.contains("target `class`: binary, 2 classes (ham 60, spam 60)"), "{trained}");
     assert!(trained.contains("better than the class shares"), "{trained}");

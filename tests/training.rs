@@ -97,6 +97,13 @@ fn a_run_forgets_rows_to_the_bit() {
         assert!(said.contains(why), "{rows}: {said}");
     }
     assert!(std::fs::read_to_string(at("run/data.csv")).unwrap() == table, "what cannot be done changes nothing");
+    // What was best before is no longer: the mark is of a checkpoint that never saw the rows.
+    train(place.path(), &[&["--model", "mlp", "--out", "judged", "--set", "eval.every=4"], &sets[..]].concat(), 0);
+    let said = told(&agon(place.path(), &["unlearn", "judged"]), 2);
+    assert!(said.contains("--rows names the rows to forget"), "{said}");
+    told(&agon(place.path(), &["unlearn", "judged", "--rows", "gone.csv"]), 0);
+    told(&agon(place.path(), &["eval", "judged/checkpoints/best"]), 0);
+    assert!(weights("judged").1 <= 2, "the newest and the best");
     train(place.path(), &["--out", "plain"], 0);
     let said = told(&agon(place.path(), &["unlearn", "plain", "--rows", "3"]), 2);
     assert!(said.contains("trained with train.shards"), "{said}");

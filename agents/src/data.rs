@@ -58,6 +58,13 @@ impl Raw {
         &self.text[if at == 0 { 0 } else { self.ends[at - 1] }..self.ends[at]]
     }
 
+    /// A cell as a plain number, with the table's decimal mark; none where it is none, or not finite.
+    pub fn number(&self, row: usize, column: usize) -> Option<f64> {
+        let cell = self.cell(row, column);
+        let plain = if self.decimal_comma { cell.replace(',', ".") } else { cell.to_owned() };
+        plain.parse().ok().filter(|x: &f64| x.is_finite())
+    }
+
     /// The cells of a column, missing ones as none.
     pub fn column(&self, column: usize) -> impl Iterator<Item = Option<&str>> + Clone {
         (0..self.rows()).map(move |row| Some(self.cell(row, column)).filter(|cell| !cells::is_missing(cell)))

@@ -8,7 +8,7 @@ use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::bandit::decisions::{Decisions, LogSettings};
-use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::registry::{Data, Model, find_model};
 use agon_agents::train::{Part, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::Metric;
@@ -105,10 +105,7 @@ impl BanditTask {
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Log(Box::new(self.data.clone()));
-        self.model.start(
-            &self.common.settings,
-            DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
-        )
+        self.common.start(self.model, data)
     }
 }
 

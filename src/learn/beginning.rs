@@ -21,9 +21,9 @@ const TOLD: usize = 6;
 pub fn begin(task: &dyn Task, training: &mut dyn Training, from: Option<&str>) -> Outcome<Option<PathBuf>> {
     let weights = task.common().settings.get("weights").and_then(Value::as_str).filter(|name| !name.is_empty());
     match (from, weights) {
-        (Some(_), Some(_)) => {
-            Err(Failure::Input("--from, and model.weights, are two beginnings: leave one of them out".into()))
-        }
+        (Some(_), Some(_)) => Err(Failure::Input(
+            "--from, and model.weights, are two beginnings: leave --from out, or say --set model.weights=".into(),
+        )),
         (Some(from), None) => warm(task, training, from).map(Some),
         (None, Some(file)) => adopt(task, training, file).map(|()| None),
         (None, None) => Ok(None),

@@ -13,9 +13,9 @@ const MARKS: [char; 4] = [',', ';', '\t', '|'];
 /// # Errors
 /// It cannot be read, is empty, has rows of different lengths, or columns without different names; with the line.
 pub fn read(path: &Path) -> Outcome<Raw> {
-    let text = agon::text::read_latin(path)?;
+    let (text, is_unicode) = agon::text::read_any(path)?;
     // A text of UTF-8 may say of itself what it likes.
-    let parsed = if agon::text::read(path).is_ok() { columns(&text) } else { parse(&text) };
+    let parsed = if is_unicode { columns(&text) } else { parse(&text) };
     parsed.map_err(|why| Failure::Input(format!("{}{why}", path.display())))
 }
 

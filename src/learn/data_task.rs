@@ -11,7 +11,7 @@ use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::demand::forecast;
 use agon_agents::demand::{Estimate, Method, Sales};
-use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::registry::{Data, Model, find_model};
 use agon_agents::train::{Examined, Part, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::Metric;
@@ -94,8 +94,7 @@ impl DataTask {
         let learner = (model.kind, model_settings);
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { lines, common, model, eval, data, sales: table.sales };
-        let start = task.start_with();
-        task.model.start(&task.common.settings, start).map_err(|error| match error {
+        task.training().map_err(|error| match error {
             AgentError::Settings(issues) => within("eval")(issues),
             AgentError::Data(why) => Failure::Input(format!("{}: {why}", task.data.display())),
             other => Failure::Input(other.to_string()),
@@ -103,9 +102,9 @@ impl DataTask {
         Ok(task)
     }
 
-    fn start_with(&self) -> DataStart {
+    fn training(&self) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Sales(Box::new(self.sales.clone()), [self.eval.validation, self.eval.test]);
-        DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed }
+        self.common.start(self.model, data)
     }
 
     /// What was found of the test part by whatever was learned.
@@ -152,7 +151,7 @@ impl Task for DataTask {
     }
 
     fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
-        self.model.start(&self.common.settings, self.start_with()).map_err(|e| Failure::Input(e.to_string()))
+        self.training().map_err(|e| Failure::Input(e.to_string()))
     }
 
     fn chart(&self, training: &dyn Training) -> Chart {

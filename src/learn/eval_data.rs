@@ -8,6 +8,7 @@ use crate::table_file;
 use crate::table_task::TableTask;
 use crate::task;
 use agon::cli;
+use agon::failure::quoted;
 use agon::report::model::{self, shown};
 use agon::run::Run;
 use agon::scenario::Source;
@@ -59,8 +60,9 @@ pub fn run(args: &cli::Eval, target: &Target, scenario: &Path) -> Outcome {
     training.load(&saved, Some(&state["trainer"])).map_err(unfit)?;
     if state["trainer"]["step"].as_u64().is_some_and(|step| step != training.step()) {
         return Err(Failure::Input(format!(
-            "{}: its table has changed since it was saved; `agon unlearn {0}` learns what that touched again",
-            args.what
+            "{}: its table has changed since it was saved; `agon unlearn {}` learns what that touched again",
+            args.what,
+            quoted(scenario.parent().unwrap_or(Path::new(".")))
         )));
     }
     agon::tell!("{}: its checkpoint of step {}", args.what, training.step());

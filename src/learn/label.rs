@@ -20,6 +20,7 @@ use agon_agents::registry::find_model;
 use agon_agents::supervised::acquisition::{bald, entropy, margin};
 use agon_agents::supervised::predictor::Predictor;
 use agon_core::settings::Settings;
+use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -139,11 +140,20 @@ fn table(args: &cli::Label, scenario: &Path, source: &Source) -> Outcome {
     write(&file, &table_file::written(&whole, 0..whole.rows(), Some((PART, &parts)))?)?;
     agon::tell!("{} of {} rows have a `{target}` now: {}", answers.len(), unknown.len(), file.display());
     agon::tell!("train with them; the test part stays as it was:");
-    agon::tell!(
-        "  agon train --data {} --target {} --model {kind} --set data.split=given --set data.split_by={PART}",
-        quoted(&file),
-        quoted(target)
+    let whole = std::path::absolute(&file).unwrap_or(file);
+    let mut command = format!(
+        "  agon train {} --set data.file={} --set data.split=given --set data.split_by={PART}",
+        quoted(scenario),
+        quoted(&whole)
     );
+    // The column that told the parts before is no input now either.
+    let data = source.section("data")?;
+    if let Some(by) = data.get("split_by").and_then(Value::as_str).filter(|by| !["", PART].contains(by)) {
+        let mut drop = data.get("drop").and_then(Value::as_array).cloned().unwrap_or_default();
+        drop.push(by.into());
+        command += &format!(" --set {}", quoted(format!("data.drop={}", Value::Array(drop))));
+    }
+    agon::tell!("{command}");
     ended
 }
 
@@ -197,8 +207,10 @@ fn pictures(args: &cli::Label, scenario: &Path, source: &Source) -> Outcome {
     // Labels that were given before go on with them.
     if let Some(before) = &own.labels_from {
         let before = table_file::read(Path::new(before))?;
-        for row in 0..before.rows() {
-            out.write_record([before.cell(row, 0), before.cell(row, 1)]).map_err(failed)?;
+        if let (Some(picture), Some(class)) = (before.find("picture"), before.find("class")) {
+            for row in 0..before.rows() {
+                out.write_record([before.cell(row, picture), before.cell(row, class)]).map_err(failed)?;
+            }
         }
     }
     for (asked, class) in &answers {
@@ -208,11 +220,14 @@ fn pictures(args: &cli::Label, scenario: &Path, source: &Source) -> Outcome {
     agon::tell!("{} of {} pictures have a class now: {}", answers.len(), unknown.len(), file.display());
     agon::tell!("train with them; the test part stays as it was:");
     let whole = std::path::absolute(&file).unwrap_or(file);
+    // What the run once began with would be a second beginning beside --from.
+    let begun = settings.get("weights").and_then(Value::as_str).is_some_and(|file| !file.is_empty());
     agon::tell!(
-        "  agon train {} --from {} --set pictures.labels_from={}",
+        "  agon train {} --from {} --set pictures.labels_from={}{}",
         quoted(scenario),
         quoted(&args.run),
-        quoted(&whole)
+        quoted(&whole),
+        if begun { " --set model.weights=" } else { "" }
     );
     ended
 }

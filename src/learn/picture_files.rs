@@ -332,6 +332,9 @@ pub fn take_labels(raw: &mut Raw, file: &Path) -> Outcome {
     let mut found = Vec::new();
     for row in 0..table.rows() {
         let (name, class) = (table.cell(row, picture), table.cell(row, class));
+        if class.is_empty() {
+            continue;
+        }
         let line = table.lines[row];
         let place = *places.get(name).ok_or_else(|| wrong(format!("line {line}: there is no picture `{name}`")))?;
         match &raw.labels[place] {

@@ -55,7 +55,8 @@ pub fn read(folder: &Path, side: Option<usize>) -> Outcome<Raw> {
     }
     if found.is_empty() {
         let why = "there are no pictures: a folder of pictures has a folder for each class, with PNG or JPEG files; x.npy with \
-                   y.npy, or train-images-idx3-ubyte with its labels, would do too";
+                   y.npy, or train-images-idx3-ubyte with its labels, would do too; so would texts, .txt files in a folder for \
+                   each class";
         return Err(Failure::Input(format!("{}: {why}", folder.display())));
     }
     let mut raw = Raw { file: format!("{}/", name(folder)), ..Raw::default() };
@@ -125,7 +126,8 @@ fn below(folder: &Path, file: &Path) -> String {
     file.strip_prefix(folder).unwrap_or(file).display().to_string()
 }
 
-fn is_without(folder: &Path) -> bool {
+/// Whether what is in this folder has no class.
+pub fn is_without(folder: &Path) -> bool {
     WITHOUT.contains(&name(folder).to_lowercase().as_str())
 }
 

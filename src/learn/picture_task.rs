@@ -12,7 +12,7 @@ use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::pictures::dataset::{PictureSet, PictureSettings};
 use agon_agents::pictures::training::steps;
-use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::registry::{Data, Model, find_model};
 use agon_agents::train::{Part, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::Metric;
@@ -127,10 +127,7 @@ impl PictureTask {
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Pictures(self.set.clone());
-        self.model.start(
-            &self.common.settings,
-            DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
-        )
+        self.common.start(self.model, data)
     }
 }
 

@@ -18,7 +18,6 @@ use agon_agents::registry::find_model;
 use agon_agents::supervised::predictor::{Predictions, Predictor};
 use agon_agents::unsupervised::reader::{Reader, Reading};
 use agon_core::settings::Settings;
-use std::path::Path;
 
 /// Reads the run, predicts, writes.
 pub fn run(args: &cli::Predict) -> Outcome {
@@ -65,8 +64,7 @@ pub fn run(args: &cli::Predict) -> Outcome {
 fn written(args: &cli::Predict, bytes: &[u8], what: &str) -> Outcome {
     match &args.out {
         Some(file) => {
-            let same = |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
-            if same(file, &args.data) {
+            if agon::files::same(file, &args.data) {
                 return Err(Failure::Input(format!("-o {}: this is the file that is read", file.display())));
             }
             std::fs::write(file, bytes).map_err(|e| Failure::write(file, &e))?;

@@ -14,7 +14,7 @@ use agon::{Failure, Outcome};
 use agon_agents::data::dataset::{DataSettings, Dataset, find_column};
 use agon_agents::data::split::Method;
 use agon_agents::data::{Column, Raw};
-use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::registry::{Data, Model, find_model};
 use agon_agents::supervised::regime::{Regime, RegimeSettings};
 use agon_agents::supervised::scores::Judged;
 use agon_agents::supervised::slices::{Rows, Sliced, sliced};
@@ -312,8 +312,7 @@ impl TableTask {
             Regime::Central => Data::Table(table),
             regime => Data::TableUnder(table, regime.clone()),
         };
-        let Common { settings, train, .. } = &self.common;
-        self.model.start(settings, DataStart { data, steps: train.steps, seed: train.seed })
+        self.common.start(self.model, data)
     }
 }
 

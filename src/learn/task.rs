@@ -4,8 +4,9 @@
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
-use agon_agents::Device;
+use agon_agents::registry::{Data, DataStart, Model};
 use agon_agents::train::Training;
+use agon_agents::{AgentError, Device};
 use agon_core::Metric;
 use agon_core::event::Chart;
 use agon_core::settings::{Issue, Setting};
@@ -88,6 +89,14 @@ impl Common {
         resolved: String,
     ) -> Self {
         Self { name, kind, settings, train, evaluated_every, stop_at, resolved, stop: Arc::default() }
+    }
+
+    /// A training of a model from its data.
+    ///
+    /// # Errors
+    /// As the model's own.
+    pub fn start(&self, model: &Model, data: Data) -> Result<Box<dyn Training>, AgentError> {
+        model.start(&self.settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
     }
 
     /// Whether a stop was requested.

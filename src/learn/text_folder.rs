@@ -1,5 +1,6 @@
 //! Folders of text files as tables: a folder for each class, or files alone where no class is known.
 
+use crate::picture_folder::is_without;
 use agon::{Failure, Outcome};
 use agon_agents::data::Raw;
 use std::path::{Path, PathBuf};
@@ -57,7 +58,8 @@ pub fn read(folder: &Path) -> Outcome<Raw> {
     let mut found: Vec<(PathBuf, String)> = Vec::new();
     for class in all.iter().filter(|path| path.is_dir()) {
         let texts = entries(class)?.into_iter().filter(|path| is_text(path));
-        found.extend(texts.map(|file| (file, name(class))));
+        let known = if is_without(class) { String::new() } else { name(class) };
+        found.extend(texts.map(|file| (file, known.clone())));
     }
     let of_classes = !found.is_empty();
     let alone: Vec<&PathBuf> = all.iter().filter(|path| is_text(path)).collect();

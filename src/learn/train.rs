@@ -268,7 +268,11 @@ impl Session {
         if trainer.step() == 0 {
             task.remarks().iter().for_each(|remark| agon::tell!("note: {remark}"));
         }
-        let best = Best::read(&run, &state["best"]);
+        let mut best = Best::read(&run, &state["best"]);
+        if state["trainer"]["step"].as_u64().is_some_and(|step| step != trainer.step()) {
+            // Rows were taken from it, and what it is is no longer what was evaluated.
+            best = Best { mean: None, checkpoint: None };
+        }
         if resumed {
             best.mark(&run)?;
         }

@@ -12,7 +12,7 @@ use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome, files};
 use agon_agents::data::Raw;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::Path;
@@ -30,6 +30,10 @@ pub fn run(args: &cli::Unlearn) -> Outcome {
         let why = "only a model of a table that was trained with train.shards can forget rows";
         return Err(Failure::Input(format!("{}: {why}", args.run.display())));
     }
+    if args.rows.is_none() && told(&run)["pending"] != true {
+        let why = "nothing is left to be learned again: --rows names the rows to forget";
+        return Err(Failure::Input(format!("{}: {why}", args.run.display())));
+    }
     if let Some(rows) = &args.rows {
         let lock = run.lock()?;
         if run.checkpoint("latest").is_none() {
@@ -39,12 +43,8 @@ pub fn run(args: &cli::Unlearn) -> Outcome {
         drop(lock);
     }
     let folder = args.run.display().to_string();
-    let ui = match args.ui {
-        cli::Ui::Auto => "auto",
-        cli::Ui::Tui => "tui",
-        cli::Ui::Plain => "plain",
-        cli::Ui::Json => "json",
-    };
+    let ui = args.ui.to_possible_value();
+    let ui = ui.as_ref().map_or("auto", |ui| ui.get_name());
     let resume = cli::Cli::try_parse_from(["agon", "train", "--resume", &folder, "--ui", ui]);
     let Ok(cli::Cli { command: Some(cli::Command::Train(train)) }) = resume else {
         return Err(Failure::Internal("the run cannot be gone on with".into()));
@@ -56,11 +56,12 @@ pub fn run(args: &cli::Unlearn) -> Outcome {
         )),
         other => other,
     })?;
-    let latest = run.checkpoint("latest");
-    for old in run.checkpoints().into_iter().filter(|folder| Some(folder) != latest.as_ref()) {
+    // The best one, too, was made after the rows were gone.
+    let kept = [run.checkpoint("latest"), run.checkpoint("best")];
+    for old in run.checkpoints().into_iter().filter(|folder| !kept.contains(&Some(folder.clone()))) {
         std::fs::remove_dir_all(&old).map_err(|e| Failure::write(&old, &e))?;
     }
-    Ok(())
+    noted(&run, requests(&run), false)
 }
 
 /// Takes rows out of the run's table, where enough is left.
@@ -78,17 +79,31 @@ fn forget(run: &Run, rows: &str) -> Outcome {
         let _ = std::fs::remove_file(run.path(LESS));
         return Err(Failure::Input(format!("the rows cannot be forgotten: {failure}")));
     }
-    let told = files::text(&run.path(FORGOTTEN)).and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    let mut requests = told.and_then(|told| told["requests"].as_array().cloned()).unwrap_or_default();
+    let mut requests = requests(run);
     requests.push(json!({"rows": gone.len()}));
     moved(COPY)?;
-    run.write(FORGOTTEN, &format!("{}\n", json!({"requests": requests})))?;
+    noted(run, requests, true)?;
     let task = TableTask::read(&run.path("scenario.toml"), &Source::read(&run.path("scenario.toml"), &[])?)?;
     for (name, bytes) in task.files()?.into_iter().filter(|(name, _)| *name != COPY) {
         run.write_bytes(name, &bytes)?;
     }
     agon::tell!("{} rows are out of {}", gone.len(), run.path(COPY).display());
     Ok(())
+}
+
+/// What was noted of what the run forgets.
+fn told(run: &Run) -> Value {
+    files::text(&run.path(FORGOTTEN)).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+/// What was asked for so far.
+fn requests(run: &Run) -> Vec<Value> {
+    told(run)["requests"].as_array().cloned().unwrap_or_default()
+}
+
+/// Notes what was asked for; `pending`: whether something is still to be learned again.
+fn noted(run: &Run, requests: Vec<Value>, pending: bool) -> Outcome {
+    run.write(FORGOTTEN, &format!("{}\n", json!({"requests": requests, "pending": pending})))
 }
 
 /// Rows that are equal to one of a file in all columns that it has.

@@ -7,7 +7,7 @@ use agon::report::model::shown;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome, beside};
-use agon_agents::registry::{Data, DataStart, Model, find_model};
+use agon_agents::registry::{Data, Model, find_model};
 use agon_agents::train::{Examined, Part, Training};
 use agon_agents::{AgentError, Device};
 use agon_core::event::Chart;
@@ -93,10 +93,7 @@ impl WorldTask {
 
     fn training(&self) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Episodes(self.spec.clone(), self.recorded.episodes.clone(), self.common.train.threads);
-        self.model.start(
-            &self.common.settings,
-            DataStart { data, steps: self.common.train.steps, seed: self.common.train.seed },
-        )
+        self.common.start(self.model, data)
     }
 }
 

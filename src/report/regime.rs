@@ -25,9 +25,10 @@ pub fn sentences(found: &Value) -> Vec<String> {
     if !forgotten.is_empty() {
         let rows: u64 = forgotten.iter().filter_map(|request| request["rows"].as_u64()).sum();
         all.push(format!(
-            "{rows} rows were forgotten, in {} requests: the models are, to the bit, those of a training that never saw them, and \
+            "{} forgotten, in {}: the models are, to the bit, those of a training that never saw them, and \
              the run's table and checkpoints hold them no more; predictions, logs and pages that were made before may",
-            forgotten.len()
+            if rows == 1 { "1 row was".into() } else { format!("{rows} rows were") },
+            if forgotten.len() == 1 { "1 request".into() } else { format!("{} requests", forgotten.len()) }
         ));
     }
     all
@@ -64,8 +65,8 @@ fn private(of: &Value, all: &mut Vec<String>) {
          the run's copy of the table, and settings that were tried"
     ));
     all.push(
-        "the noise follows from train.seed: who knows the seed can take it off, so share neither scenario.toml nor this run's \
-         folder, but `agon predict`'s answers"
+        "the noise follows from train.seed, and who knows the seed can take it off: share only what `agon predict` answers, \
+         not this run's folder or its scenario.toml"
             .into(),
     );
 }

@@ -55,6 +55,23 @@ pub struct Private {
     learns: bool,
 }
 
+impl PrivacySettings {
+    /// Checks what settings alone cannot. `rows`: those of the training part.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where they say too much or too little.
+    pub fn check(&self, rows: usize) -> Result<(), AgentError> {
+        let issue = |key: &str, why: String| Err(Issue::value(key, why).within("privacy").into());
+        if self.epsilon.is_some() == self.noise_multiplier.is_some() {
+            return issue("epsilon", "set either epsilon or noise_multiplier".into());
+        }
+        if rows > 0 && self.delta * rows as f64 >= 1.0 {
+            return issue("delta", format!("must be below 1 / rows, which is {:.1e}", 1.0 / rows as f64));
+        }
+        Ok(())
+    }
+}
+
 impl Private {
     /// Fresh weights. `rows`: those of the training part; 0 where it only predicts.
     ///
@@ -64,10 +81,7 @@ impl Private {
         let (params, net) = DenseNet::new(shape, &plan.hidden);
         let sample_rate = (settings.minibatch as f64 / rows.max(1) as f64).min(1.0);
         let issue = |key: &str, why: String| AgentError::Settings(vec![Issue::value(key, why).within("privacy")]);
-        if rows > 0 && settings.delta * rows as f64 >= 1.0 {
-            let why = format!("must be below 1 / rows, which is {:.1e}", 1.0 / rows as f64);
-            return Err(issue("delta", why));
-        }
+        settings.check(rows)?;
         let each = (1.0 / sample_rate).round().max(1.0) as u64;
         let sigma = match (settings.epsilon, settings.noise_multiplier) {
             (None, Some(sigma)) => sigma,

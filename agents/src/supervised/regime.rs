@@ -261,6 +261,7 @@ fn private(privacy: &PrivacySettings, family: &Family, data: &Dataset) -> Result
     if data.unlabelled.is_some() {
         return Err(Issue::value("privacy", "is not for data.pseudo_labels").into());
     }
+    privacy.check(data.split.train.len())?;
     Ok(Regime::Private(privacy.clone()))
 }
 

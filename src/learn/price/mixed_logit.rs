@@ -3,13 +3,15 @@
 use crate::table_file;
 use agon::cli::price::MixedLogit;
 use agon::scenario::Source;
-use agon::{Failure, Outcome};
+use agon::{Failure, Outcome, files};
 use agon_agents::data::Raw;
 use agon_agents::demand::Estimate;
-use agon_agents::demand::mixed::{Conduct, Fit, Markets, Parameter, Problem, elasticities};
+use agon_agents::demand::mixed::{Conduct, Fit, Markets, MixedError, Parameter, Problem, elasticities};
+use agon_core::scene::significant;
 use agon_core::settings::{Issue, Settings, hint, nearest};
 use serde_json::{Value, json};
 use std::ops::Range;
+use std::path::Path;
 
 agon_core::settings! {
     /// How people value a characteristic differently, by a node of integration or by a demographic.
@@ -58,8 +60,8 @@ struct Table {
 }
 
 impl Table {
-    fn read(scenario: &std::path::Path, key: &str, name: &str, source: &Source) -> Outcome<Self> {
-        let path = scenario.parent().unwrap_or(std::path::Path::new(".")).join(name);
+    fn read(scenario: &Path, key: &str, name: &str, source: &Source) -> Outcome<Self> {
+        let path = scenario.parent().unwrap_or(Path::new(".")).join(name);
         if name.is_empty() || !path.is_file() {
             let message = format!("no file at {}", path.display());
             return Err(source.wrong(&[Issue::value(key, message).within("demand")]));
@@ -87,9 +89,9 @@ impl Table {
         if column == "1" && self.raw.find(column).is_none() {
             return Ok(vec![1.0; self.raw.rows()]);
         }
+        let at = self.place(column)?;
         let number = |(row, cell): (usize, &str)| {
-            let plain = if self.raw.decimal_comma { cell.replace(',', ".") } else { cell.to_owned() };
-            plain.parse::<f64>().ok().filter(|x| x.is_finite()).ok_or_else(|| {
+            self.raw.number(row, at).ok_or_else(|| {
                 let line = self.raw.lines[row];
                 Failure::Input(format!("{}:{line}: `{cell}` in column `{column}` is no number", self.name))
             })
@@ -135,13 +137,14 @@ impl Table {
     }
 }
 
+/// The place of the price among characteristics.
+const PRICE: usize = 0;
+
 /// Both tables, understood.
 struct Input {
     settings: DemandSettings,
     problem: Problem,
     linear: Vec<String>,
-    /// The price among characteristics, if it is one.
-    price: usize,
     firms: Option<(Vec<String>, Vec<usize>)>,
     markets: Vec<String>,
 }
@@ -153,13 +156,23 @@ impl Input {
         let within =
             |issues: Vec<Issue>| source.wrong(&issues.into_iter().map(|i| i.within("demand")).collect::<Vec<_>>());
         let s = DemandSettings::read(&section).map_err(within)?;
+        let twice = |(i, t): &(usize, &Taste)| s.tastes[..*i].iter().any(|o| (&o.of, &o.by) == (&t.of, &t.by));
+        if let Some((_, t)) = s.tastes.iter().enumerate().find(twice) {
+            let message = format!("{{ of = \"{}\", by = \"{}\" }} is there twice: leave one out", t.of, t.by);
+            return Err(source.wrong(&[Issue::value("tastes", message).within("demand")]));
+        }
         if s.tastes.is_empty() {
             let message = "people differ in nothing: `tastes = [{ of = \"1\", by = \"nodes0\", start = 0.3 }, …]`";
             return Err(source.wrong(&[Issue::value("tastes", message).within("demand")]));
         }
         let products = Table::read(&args.file, "products", &s.products, &source)?;
         let people = Table::read(&args.file, "people", &s.people, &source)?;
+        let read = [args.file.as_path(), Path::new(&products.name), Path::new(&people.name)];
+        if let Some(file) = args.export.as_deref().filter(|file| read.iter().any(|own| files::same(file, own))) {
+            return Err(Failure::Input(format!("--export {}: this is a file that is read", file.display())));
+        }
         let (markets, ranges) = products.markets(&s.market)?;
+        let ranges_of: Vec<usize> = ranges.iter().map(|range| range.start).collect();
         let (theirs, drawn) = people.markets(&s.market)?;
         if let Some((own, other)) = markets.iter().zip(&theirs).find(|(a, b)| a != b) {
             let why = format!("markets are in another order than those of products: {other} where {own} is");
@@ -205,15 +218,25 @@ impl Input {
             weights: people.numbers(&s.weight)?,
             tastes: people.rows(&tastes)?,
         };
+        if !s.firm.is_empty() && products.raw.find(&s.firm).is_none() {
+            let why =
+                format!("no column is called `{}`: name that of firms, or say firm = \"\" if there is none", s.firm);
+            return Err(source.wrong(&[Issue::value("firm", why).within("demand")]));
+        }
         let firms = if s.firm.is_empty() { None } else { Some(products.codes(&s.firm)?) };
-        let problem =
-            Problem::new(tables, parameters).map_err(|e| Failure::Input(format!("{}: {e}", args.file.display())))?;
-        Ok(Self { settings: s, problem, linear, price: 0, firms, markets })
+        let problem = Problem::new(tables, parameters).map_err(|e| match e {
+            MixedError::Untrue { market, what } => {
+                let (line, name) = (products.raw.lines[ranges_of[market - 1]], &markets[market - 1]);
+                Failure::Input(format!("{}:{line}: market {name}, which begins here: {what}", products.name))
+            }
+            other => Failure::Input(format!("{}: {other}", args.file.display())),
+        })?;
+        Ok(Self { settings: s, problem, linear, firms, markets })
     }
 
     fn conduct<'a>(&self, market: usize, firms: &'a [usize], fit: &Fit) -> Conduct<'a> {
         let rows = self.problem.markets().products[market].clone();
-        Conduct { market, firms: &firms[rows], beta: fit.at.beta[0], price: self.price }
+        Conduct { market, firms: &firms[rows], beta: fit.at.beta[0], price: PRICE }
     }
 }
 
@@ -255,6 +278,9 @@ fn merged(input: &Input, merge: &str) -> Outcome<Vec<usize>> {
         names.iter().position(|n| n == name).ok_or_else(|| wrong(format!("no firm is called `{name}`{}", near())))
     };
     let (one, other) = (place(one.trim())?, place(other.trim())?);
+    if one == other {
+        return Err(wrong("name two firms".into()));
+    }
     Ok(firms.iter().map(|firm| if *firm == one { other } else { *firm }).collect())
 }
 
@@ -281,7 +307,7 @@ fn lines(input: &Input, fit: &Fit, merger: Option<&[usize]>) -> Outcome<Vec<Line
         all.extend(rows.clone().enumerate().map(|(j, row)| Line {
             market,
             row,
-            price: markets.characteristics[row][input.price],
+            price: markets.characteristics[row][PRICE],
             elasticity: table[j][j],
             cost: costs.as_ref().map(|costs| costs[j]),
             merged: prices.as_ref().map(|prices| prices[j]),
@@ -315,8 +341,14 @@ fn text(input: &Input, fit: &Fit, lines: &[Line]) -> String {
     let estimates = input.linear.iter().zip(fit.at.beta.iter().copied().zip(fit.beta_errors.iter().copied()));
     let tastes = names.iter().zip(fit.parameters.iter().map(|p| p.value).zip(fit.errors.iter().copied()));
     for (name, (value, error)) in estimates.chain(tastes) {
-        let error = if error.is_finite() { error } else { 0.0 };
-        out += &format!("    {name:<wide$}  {}\n", Estimate { value, error });
+        let shown = match error.is_finite() {
+            true => Estimate { value, error }.to_string(),
+            false => format!("{} ± unknown", significant(value, 3)),
+        };
+        out += &format!("    {name:<wide$}  {shown}\n");
+    }
+    if fit.errors.iter().chain(&fit.beta_errors).any(|error| !error.is_finite()) {
+        out += "WARNING: the data cannot tell these parameters apart: leave tastes out, or give more instruments\n";
     }
     let [mean, low, high] = spread(&lines.iter().map(|line| line.elasticity).collect::<Vec<_>>());
     out += &format!("  own-price elasticities: {mean:.2} on average, from {low:.2} to {high:.2}\n");

@@ -175,10 +175,7 @@ fn read_results(file: &Path, raw: &Raw) -> Outcome<Vec<(Slot, Option<f64>)>> {
         };
         let profit = match raw.cell(row, at[5]) {
             "" => None,
-            cell => {
-                let text = if raw.decimal_comma { cell.replace(',', ".") } else { cell.to_owned() };
-                Some(text.parse::<f64>().ok().filter(|x| x.is_finite()).ok_or_else(|| bad("profit", cell))?)
-            }
+            cell => Some(raw.number(row, at[5]).ok_or_else(|| bad("profit", cell))?),
         };
         let slot = Slot {
             week: number(0)?,
