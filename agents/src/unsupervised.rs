@@ -17,6 +17,7 @@ pub mod nearest;
 pub mod pca;
 pub mod reader;
 pub mod scores;
+mod screen;
 pub mod training;
 
 use crate::agent::{AgentError, Saved, Stop};

@@ -1,8 +1,9 @@
 //! k-means: greedy k-means++ (Arthur and Vassilvitskii 2007) and Lloyd's iteration with the bounds of Hamerly (2010): a row
-//! whose nearest centre cannot have changed is not looked at. Minibatches as of Sculley (2010).
+//! whose nearest centre cannot have changed is not looked at; which of them is nearest is decided in single precision where that is certain. Minibatches as of Sculley (2010).
 
 use super::clustering::Grouping;
 use super::nearest::{Centres, Two};
+use super::screen::Screen;
 use super::{Found, PARTS, numbers, rows_of_part, squared, tensor};
 use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::data::encode::{Matrix, Scaling};
@@ -65,6 +66,7 @@ struct Part<'a> {
     counts: Vec<f64>,
     open: Vec<u32>,
     two: Vec<Two>,
+    inertia: f64,
 }
 
 /// How far centres moved, and half of how far each is from the next one.
@@ -77,7 +79,7 @@ struct Moves<'a> {
 
 impl Part<'_> {
     /// Gives every row its nearest centre, and sums rows up.
-    fn assign(&mut self, x: &Matrix, centres: &[f64], packed: &Centres, moves: Option<&Moves<'_>>) {
+    fn assign(&mut self, x: &Matrix, centres: &[f64], screen: &Screen, moves: Option<&Moves<'_>>) {
         let d = x.width;
         self.open.clear();
         match moves {
@@ -98,7 +100,7 @@ impl Part<'_> {
                 }
             }
         }
-        packed.nearest(x, &self.open, &mut self.two);
+        screen.nearest(x, &self.open, &mut self.two);
         for (row, two) in self.open.iter().zip(&self.two) {
             let i = *row as usize - self.first;
             (self.own[i], self.upper[i], self.lower[i]) = (two.at, two.first.sqrt(), two.second.sqrt());
@@ -110,6 +112,18 @@ impl Part<'_> {
             let sums = self.sums[*own as usize * d..][..d].iter_mut();
             sums.zip(x.row(self.first + i)).for_each(|(sum, x)| *sum += x);
         }
+    }
+}
+
+impl Part<'_> {
+    /// The sum of squared distances to the nearest centres.
+    fn inertia(&mut self, x: &Matrix, centres: &[f64], screen: &Screen) {
+        self.open.clear();
+        self.open.extend((self.first as u32..).take(self.own.len()));
+        screen.nearest(x, &self.open, &mut self.two);
+        let far =
+            |(row, two): (&u32, &Two)| squared(x.row(*row as usize), &centres[two.at as usize * x.width..][..x.width]);
+        self.inertia = self.open.iter().zip(&self.two).map(far).sum();
     }
 }
 
@@ -149,22 +163,24 @@ pub fn lloyd(
         counts: vec![0.0; k],
         open: Vec::new(),
         two: Vec::new(),
+        inertia: 0.0,
     };
     let mut parts: Vec<Part<'_>> = shares.enumerate().map(part).collect();
-    let end = tolerance * variance(x);
+    let middle = super::means(x);
+    let end = tolerance * variance(x, &middle);
     let (mut moved, mut done) = (vec![0.0; k], 0);
     let mut first = true;
     while done < iterations {
         go_on(stop)?;
-        let packed = Centres::new(&centres, d);
+        let screen = Screen::new(&centres, &middle);
         if first {
-            pool.each(&mut parts, |_, part| part.assign(x, &centres, &packed, None));
+            pool.each(&mut parts, |_, part| part.assign(x, &centres, &screen, None));
         } else {
             let half = half_to_next(&centres, d);
             let far = (0..k).fold(0, |far, c| if moved[c] > moved[far] { c } else { far });
             let rest = (0..k).filter(|c| *c != far).map(|c| moved[c]).fold(0.0, f64::max);
             let moves = Moves { moved: &moved, most: (moved[far], far, rest), half: &half };
-            pool.each(&mut parts, |_, part| part.assign(x, &centres, &packed, Some(&moves)));
+            pool.each(&mut parts, |_, part| part.assign(x, &centres, &screen, Some(&moves)));
         }
         (first, done) = (false, done + 1);
         let mut next = vec![0.0; k * d];
@@ -187,11 +203,11 @@ pub fn lloyd(
             break;
         }
     }
+    let screen = Screen::new(&centres, &middle);
+    pool.each(&mut parts, |_, part| part.inertia(x, &centres, &screen));
+    let inertia = parts.iter().map(|part| part.inertia).sum::<f64>() / n as f64;
     drop(parts);
-    let mut own = KMeans { centres, width: d, inertia: 0.0, iterations: done };
-    let two = own.two(x, pool);
-    own.inertia = two.iter().map(|two| two.first).sum::<f64>() / n as f64;
-    Ok(own)
+    Ok(KMeans { centres, width: d, inertia, iterations: done })
 }
 
 /// Gives a centre that has no row the row that is farthest from its own.
@@ -218,9 +234,8 @@ fn fill_empty(x: &Matrix, parts: &[Part<'_>], sums: &mut [f64], counts: &mut [f6
 }
 
 /// The mean over columns of their variance.
-fn variance(x: &Matrix) -> f64 {
-    let means = super::means(x);
-    let all: f64 = x.x.chunks_exact(x.width).map(|row| squared(row, &means)).sum();
+fn variance(x: &Matrix, means: &[f64]) -> f64 {
+    let all: f64 = x.x.chunks_exact(x.width).map(|row| squared(row, means)).sum();
     all / x.x.len() as f64
 }
 
