@@ -8,6 +8,8 @@ use agon_agents::agent::NEVER;
 use agon_agents::data::encode::Matrix;
 use agon_agents::registry;
 use agon_agents::replay::{self, Batch, Priorities, Replay};
+use agon_agents::supervised::mlp::{self, Mlp};
+use agon_agents::supervised::{Examples, Learner};
 use agon_agents::train::{Start, Training};
 use agon_agents::unsupervised::kmeans;
 use agon_core::contract::Harness;
@@ -224,6 +226,28 @@ fn clustering() -> Outcome<f64> {
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }
 
+/// Milliseconds of an epoch of a perceptron with two hidden layers of 128 over a million rows of 16 numbers in two classes, in
+/// minibatches of so many, with dropout; all cores.
+fn perceptron(minibatch: usize) -> Outcome<f64> {
+    let (rows, width) = (1_000_000, 16);
+    let mut rng = Rng::new(1, Stream::Env, 0);
+    let x: Vec<f64> = (0..rows * width).map(|_| rng.normal()).collect();
+    let y = x.chunks_exact(width).map(|row| f64::from(u8::from(row[0] * row[1] + row[2] > 0.0))).collect();
+    let train = Examples { x: Matrix { x, width }, y, classes: 2, ..Examples::default() };
+    let few = Examples {
+        x: Matrix { x: train.x.x[..100 * width].to_vec(), width },
+        y: train.y[..100].to_vec(),
+        classes: 2,
+        ..Examples::default()
+    };
+    let failed = |e: agon_agents::AgentError| Failure::Internal(e.to_string());
+    let shape = agon_agents::supervised::Shape { inputs: width, classes: 2, steps: 1, seed: 1 };
+    let mut own = Mlp::new(mlp::Config { minibatch, ..mlp::Config::default() }, shape).map_err(failed)?;
+    let start = Instant::now();
+    own.advance(&train, &few, NEVER).map_err(failed)?;
+    Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
 type Measure = Box<dyn Fn() -> Outcome<f64>>;
 
 fn all() -> Vec<(String, &'static str, Measure)> {
@@ -253,6 +277,10 @@ fn all() -> Vec<(String, &'static str, Measure)> {
         all.push((format!("{kind}/pendulum x{threads}"), "gradient steps/s", Box::new(measure)));
     }
     all.push(("kmeans/1M x 16, 64 clusters".into(), "ms", Box::new(clustering)));
+    for minibatch in [256, 4096] {
+        let measure = move || perceptron(minibatch);
+        all.push((format!("mlp/1M x 16, epoch, batch {minibatch}"), "ms", Box::new(measure)));
+    }
     all.push(("replay/prioritized 256 of 1M".into(), "µs", Box::new(prioritized)));
     all
 }

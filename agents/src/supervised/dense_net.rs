@@ -1,17 +1,26 @@
 //! The network behind several ways of training: a perceptron on the host, with or without hidden layers, its scores and
 //! the gradient of its loss. Without a hidden layer it is linear or logistic regression.
 
-use super::{Examples, Shape, softmax};
+use super::{Examples, Shape, log_sum_exp};
 use crate::data::encode::Matrix;
-use crate::dense::{BLOCK, Dense, Seen, Tape};
+use crate::dense::{BLOCK, Dense, Dropout, Seen, Tape};
 use crate::net::{Activation, Builder, Last, Mlp as Layers, Params};
+use agon_core::thread_pool::ThreadPool;
 use std::ops::Range;
 use tch::Device;
+
+/// A minibatch is split into parts of so many rows at least, and into so many parts at most, whatever threads there are.
+const ROWS: usize = 32;
+const PARTS: usize = 16;
+/// Rows that a thread answers at a time.
+const TOGETHER: usize = 64 * BLOCK;
 
 /// A network apart from its weights.
 pub struct DenseNet {
     shape: Shape,
     dense: Dense,
+    /// Its threads.
+    pub pool: ThreadPool,
     /// Places of the weights, which decay; biases do not.
     pub decaying: Vec<Range<usize>>,
     /// The mean and the deviation of a regression's target in the training part.
@@ -29,6 +38,25 @@ pub struct Passes {
     at_outputs: Vec<f32>,
 }
 
+/// A part of a minibatch.
+#[derive(Default)]
+pub struct Part {
+    passes: Passes,
+    /// The gradient of its rows' losses; laid out as the weights.
+    pub gradient: Vec<f32>,
+    /// Its rows' summed loss.
+    pub loss: f64,
+}
+
+impl Part {
+    /// A part whose passes leave activations out.
+    pub fn new(dropout: Option<Dropout>) -> Self {
+        let mut own = Self::default();
+        own.passes.tape.dropout = dropout;
+        own
+    }
+}
+
 impl DenseNet {
     /// A network of rectified units, and its fresh weights. `hidden`: units of each hidden layer.
     pub fn new(shape: Shape, hidden: &[usize]) -> (Params, Self) {
@@ -40,7 +68,7 @@ impl DenseNet {
         let (below, head) = layers.layers().split_at(hidden.len());
         let dense = Dense::new(&params, below, head, Activation::Relu);
         let decaying = layers.layers().iter().map(|(weight, _)| params.place(*weight)).collect();
-        (params, Self { shape, dense, decaying, size: [0.0, 1.0] })
+        (params, Self { shape, dense, pool: crate::unsupervised::pool(), decaying, size: [0.0, 1.0] })
     }
 
     /// Takes the size of a regression's target from the training part.
@@ -56,50 +84,81 @@ impl DenseNet {
     /// Scores of rows, `[rows, outputs]`, by the weights `flat`.
     pub fn answer(&self, flat: &[f32], x: &Matrix) -> Vec<f64> {
         let k = self.shape.outputs();
-        let (mut out, mut tape, mut block) = (Vec::with_capacity(x.rows() * k), Tape::default(), Vec::new());
-        let mut scores = vec![0f32; BLOCK * k];
-        for rows in x.x.chunks(BLOCK * x.width) {
-            block.clear();
-            block.extend(rows.iter().map(|x| *x as f32));
-            let scores = &mut scores[..rows.len() / x.width * k];
-            self.dense.forward(flat, &block, scores, &mut tape);
-            out.extend(scores.iter().map(|s| f64::from(*s)));
-        }
+        let mut out = vec![0.0; x.rows() * k];
+        let mut parts: Vec<(&[f64], &mut [f64])> =
+            x.x.chunks(TOGETHER * x.width).zip(out.chunks_mut(TOGETHER * k)).collect();
+        self.pool.each(&mut parts, |_, (x_rows, out)| {
+            let (mut tape, mut block, mut scores) = (Tape::default(), Vec::new(), vec![0f32; BLOCK * k]);
+            for (rows, out) in x_rows.chunks(BLOCK * x.width).zip(out.chunks_mut(BLOCK * k)) {
+                block.clear();
+                block.extend(rows.iter().map(|x| *x as f32));
+                let scores = &mut scores[..out.len()];
+                self.dense.forward(flat, &block, scores, &mut tape);
+                out.iter_mut().zip(&*scores).for_each(|(out, s)| *out = f64::from(*s));
+            }
+        });
         if self.shape.classes == 0 {
             out.iter_mut().for_each(|y| *y = self.size[0] + self.size[1] * *y);
         }
         out
     }
 
-    /// Writes the gradient of the rows' summed loss, divided by `n`, at the outputs.
-    fn at_outputs(&self, train: &Examples, rows: &[usize], n: f64, passes: &mut Passes) {
-        let k = train.outputs();
+    /// Writes the gradient of the rows' summed loss, divided by `n`, at the outputs; the summed loss.
+    fn at_outputs(&self, train: &Examples, rows: &[usize], n: f64, passes: &mut Passes) -> f64 {
+        let (k, mut loss) = (train.outputs(), 0.0);
         let mut p = vec![0.0; k];
         let (scores, out) = (passes.scores.chunks_exact(k), passes.at_outputs.chunks_exact_mut(k));
         for ((scores, out), row) in scores.zip(out).zip(rows) {
             p.iter_mut().zip(scores).for_each(|(p, s)| *p = f64::from(*s));
-            let y = train.y[*row];
+            let (y, weight) = (train.y[*row], train.weight(*row));
             if train.classes == 0 {
                 p[0] -= (y - self.size[0]) / self.size[1];
+                loss += weight * (p[0] * self.size[1]).powi(2);
             } else {
-                softmax(&mut p);
+                let sum = log_sum_exp(&p);
+                loss += weight * (sum - p[y as usize]);
+                p.iter_mut().for_each(|p| *p = (*p - sum).exp());
                 p[y as usize] -= 1.0;
             }
-            let weight = train.weight(*row);
             out.iter_mut().zip(&p).for_each(|(out, p)| *out = (weight * p / n) as f32);
         }
+        loss
     }
 
     /// Both passes of some rows.
-    fn passes(&self, flat: &[f32], train: &Examples, rows: &[usize], n: f64, passes: &mut Passes) {
+    fn passes(&self, flat: &[f32], train: &Examples, rows: &[usize], n: f64, passes: &mut Passes) -> f64 {
         let k = self.shape.outputs();
         passes.x.clear();
         rows.iter().for_each(|row| passes.x.extend(train.x.row(*row).iter().map(|x| *x as f32)));
         passes.scores.resize(rows.len() * k, 0f32);
         passes.at_outputs.resize(rows.len() * k, 0f32);
         self.dense.forward(flat, &passes.x, &mut passes.scores, &mut passes.tape);
-        self.at_outputs(train, rows, n, passes);
+        let loss = self.at_outputs(train, rows, n, passes);
         self.dense.backward(flat, &passes.at_outputs, &mut passes.tape);
+        loss
+    }
+
+    /// The gradient of some rows' mean loss in parts, of which the first so many that are returned are in use: their
+    /// gradients add up to it. `make` makes the part of a number.
+    pub fn gradients(
+        &self,
+        flat: &[f32],
+        train: &Examples,
+        rows: &[usize],
+        parts: &mut Vec<Part>,
+        make: impl Fn(usize) -> Part,
+    ) -> usize {
+        let size = rows.len().div_ceil(PARTS).max(ROWS);
+        let used = rows.len().div_ceil(size);
+        parts.extend((parts.len()..used).map(make));
+        self.pool.each(&mut parts[..used], |i, part| {
+            let own = &rows[i * size..((i + 1) * size).min(rows.len())];
+            part.loss = self.passes(flat, train, own, rows.len() as f64, &mut part.passes);
+            part.gradient.clear();
+            part.gradient.resize(flat.len(), 0.0);
+            self.add_gradient(&part.passes, &mut part.gradient);
+        });
+        used
     }
 
     /// Writes the gradient of some rows' mean loss; laid out as the weights `flat`.
@@ -143,6 +202,29 @@ mod tests {
     use super::*;
     use crate::bridge::host_view;
     use agon_core::rng::{Rng, Stream};
+
+    /// The gradients of the parts of a minibatch add up to that of the whole.
+    #[test]
+    fn parts_add_up() {
+        let shape = Shape { inputs: 4, classes: 3, steps: 1, seed: 3 };
+        let (params, net) = DenseNet::new(shape, &[9, 5]);
+        let mut rng = Rng::new(3, Stream::Env, 0);
+        let x = (0..150 * 4).map(|_| rng.normal()).collect();
+        let y = (0..150).map(|i| f64::from(i % 3)).collect();
+        let train = Examples { x: Matrix { x, width: 4 }, y, classes: 3, ..Examples::default() };
+        let (flat, rows) = (host_view(&params.flat).unwrap(), (0..150).rev().collect::<Vec<_>>());
+        let mut whole = vec![0f32; flat.len()];
+        net.gradient(flat, &train, &rows, &mut Passes::default(), &mut whole);
+        let mut parts = Vec::new();
+        let used = net.gradients(flat, &train, &rows, &mut parts, |_| Part::default());
+        assert_eq!(used, 5);
+        let mut sum = vec![0f32; flat.len()];
+        parts.iter().for_each(|part| crate::optim::add(&mut sum, &part.gradient));
+        assert!(whole.iter().any(|g| g.abs() > 1e-3));
+        assert!(sum.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-6));
+        let loss = parts.iter().map(|part| part.loss).sum::<f64>() / 150.0;
+        assert!((loss - train.loss(&net.answer(flat, &train.x))).abs() < 1e-6);
+    }
 
     /// Clipped at once, and row by row.
     #[test]

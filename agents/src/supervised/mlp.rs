@@ -2,18 +2,17 @@
 //! dropout, early stopping. A step is an epoch; the weights that were best on the validation part answer.
 
 use super::class_weights::ClassWeights;
-use super::dense_net::{DenseNet, Passes};
-use super::{Examples, Learner, Patience, Predict, Shape};
+use super::dense_net::{DenseNet, Part};
+use super::{Examples, Learner, Patience, Predict, Shape, mixed};
 use crate::agent::{AgentError, Saved, Stop, all_finite};
 use crate::bridge::{host_slice, host_view};
 use crate::data::encode::{Matrix, Scaling};
 use crate::dense::Dropout;
 use crate::net::Params;
-use crate::optim::Adam;
+use crate::optim::{Adam, add, chunk_ends};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use serde_json::json;
-use tch::Tensor;
 
 agon_core::settings! {
     /// A multilayer perceptron.
@@ -39,9 +38,8 @@ agon_core::settings! {
     }
 }
 
-/// Lanes of random numbers: the order of rows, and what is dropped.
+/// The lane of random numbers that orders rows.
 const ORDER: u32 = u32::MAX;
-const DROPPED: u32 = u32::MAX - 1;
 
 /// The network and its optimizer.
 pub struct Mlp {
@@ -74,27 +72,38 @@ impl Mlp {
         Ok(self.net.answer(flat, x))
     }
 
-    /// A pass over the training part.
-    fn pass(&mut self, train: &Examples, stop: Stop<'_>) -> Result<(), AgentError> {
+    /// A pass over the training part; the mean loss of its minibatches' rows.
+    fn pass(&mut self, train: &Examples, stop: Stop<'_>) -> Result<f64, AgentError> {
         let nowhere = || AgentError::Data("its weights are on no host".into());
-        let (seed, epoch) = (self.shape.seed, self.epoch);
+        let (seed, epoch, rate) = (self.shape.seed, self.epoch, self.config.learning_rate);
         let order = train.order(self.config.balanced_sampling, &mut Rng::at_step(seed, Stream::Shuffle, ORDER, epoch));
-        let mut passes = Passes::default();
-        if self.config.dropout > 0.0 {
-            let rng = Rng::at_step(seed, Stream::Act, DROPPED, epoch);
-            passes.tape.dropout = Some(Dropout { rate: self.config.dropout as f32, rng });
-        }
-        let mut gradient = vec![0f32; self.params.count() as usize];
+        let chance = mixed(seed, &[epoch]);
+        let dropped = |part: usize| {
+            let rng = Rng::new(chance, Stream::Act, part as u32);
+            let rate = self.config.dropout as f32;
+            Part::new((rate > 0.0).then_some(Dropout { rate, rng }))
+        };
+        let ends = chunk_ends(self.params.count() as usize);
+        let kept = (1.0 - rate * self.config.weight_decay) as f32;
+        let (mut gradient, mut parts) = (vec![0f32; self.params.count() as usize], Vec::new());
+        let (mut loss, mut weight) = (0.0, 0.0);
         for rows in order.chunks(self.config.minibatch) {
             crate::agent::go_on(stop)?;
             let flat = host_slice(&mut self.params.flat).ok_or_else(nowhere)?;
-            self.net.gradient(flat, train, rows, &mut passes, &mut gradient);
-            let kept = (1.0 - self.config.learning_rate * self.config.weight_decay) as f32;
+            let used = self.net.gradients(flat, train, rows, &mut parts, dropped);
+            let parts = &parts[..used];
+            loss += parts.iter().map(|part| part.loss).sum::<f64>();
+            weight += rows.iter().map(|row| train.weight(*row)).sum::<f64>();
             self.net.decaying.iter().for_each(|place| flat[place.clone()].iter_mut().for_each(|w| *w *= kept));
-            let g = Tensor::from_slice(&gradient);
-            let _ = self.adam.step(&mut self.params, &g, self.config.learning_rate, f64::INFINITY);
+            let sum = |from: usize, gradient: &mut [f32]| {
+                gradient.fill(0.0);
+                parts.iter().for_each(|part| add(gradient, &part.gradient[from..from + gradient.len()]));
+            };
+            let rates = [rate, f64::INFINITY];
+            let step = self.adam.step_on_host(&mut self.params, &mut gradient, &ends, sum, rates, &self.net.pool);
+            step.ok_or_else(nowhere)?;
         }
-        Ok(())
+        Ok(loss / weight)
     }
 }
 
@@ -117,7 +126,7 @@ impl Learner for Mlp {
         self.net.measure(train);
         // A pass is only part of the state once it is whole.
         let (weights, m, v, steps) = (self.params.frozen(), self.adam.m.copy(), self.adam.v.copy(), self.adam.steps);
-        match self.pass(train, stop) {
+        let loss = match self.pass(train, stop) {
             Err(AgentError::Stopped) => {
                 self.params.copy(&weights);
                 self.adam.m.copy_(&m);
@@ -126,9 +135,8 @@ impl Learner for Mlp {
                 return Ok(None);
             }
             other => other?,
-        }
+        };
         self.epoch += 1;
-        let loss = train.loss(&self.answer(&self.params, &train.x)?);
         all_finite(&[("loss".into(), loss)])?;
         let held_out = validation.loss(&self.answer(&self.params, &validation.x)?);
         if self.patience.see(self.epoch, held_out) {
