@@ -1,17 +1,21 @@
-//! A simulator learned from recorded episodes (Chua et al. 2018; Janner et al. 2019): an ensemble of networks that give
-//! the change of the observation, the reward and the probability of an end, by maximum likelihood of normals whose
-//! variances are outputs too. What was learned is a [`World`], which `model/learned` simulates.
+//! A simulator learned from recorded episodes (Chua et al. 2018; Janner et al. 2019): an ensemble, each member of three
+//! networks, by maximum likelihood. The first gives the change of the observation: each number as a normal whose variance is
+//! an output too, or the probability of each change where few were ever recorded. The others give the reward and the
+//! probability of an end from the observation that follows: a stock that is sold out ends an episode, not one that is nearly
+//! so. What was learned is a [`World`], which `model/learned` simulates.
 //!
-//! A step is a pass of every network over the training part; each has an order of its own. The weights that are best on
-//! the validation part are kept.
+//! A step is a pass of every network over the training part; each member has an order of its own. Of each kind of network
+//! the weights that are best on the validation part are kept.
 
+mod loss;
 #[cfg(test)]
 mod tests;
+mod transitions;
 
 use crate::agent::{AgentError, Saved, Stop, all_finite};
 use crate::bridge::host_view;
 use crate::dense::{BLOCK, Seen, Tape};
-use crate::off_policy::perceptron::Perceptrons;
+use crate::off_policy::perceptron::{Now, Perceptrons};
 use crate::on_policy::clone::{Demonstration, split};
 use crate::optim::Schedule;
 use crate::train::{Examined, Part, Times, Training};
@@ -20,12 +24,13 @@ use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use agon_core::stats::block_bootstrap;
 use agon_core::thread_pool::ThreadPool;
-use agon_core::world::{FORMAT, LOG_VARIANCE, Layer, Standard, World, encode, encoded, fits};
+use agon_core::world::{FORMAT, Layer, Member, World, encoded, fits};
 use agon_core::{Metric, Spec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Instant;
 use tch::Tensor;
+use transitions::{Transitions, outcome_inputs, standard, values};
 
 agon_core::settings! {
     /// Networks and how they are fitted.
@@ -54,27 +59,17 @@ agon_core::settings! {
 
 /// Steps of the rollouts whose error is measured.
 const HORIZON: usize = 10;
-
-/// Transitions of some episodes, one after another.
-#[derive(Debug, Default)]
-struct Transitions {
-    /// `[n, inputs]`, standardised.
-    x: Vec<f32>,
-    /// `[n, obs_len + 1]`: the change of the observation and the reward, standardised.
-    y: Vec<f32>,
-    /// `[n]`: whether the rules ended the episode.
-    ended: Vec<bool>,
-    /// Where each episode ends.
-    ends: Vec<usize>,
-}
+/// Kinds of networks, and the names of their best weights in a checkpoint. Without an end there is no network of ends.
+const KINDS: [[&str; 2]; 3] =
+    [["change", "adam.best.change"], ["reward", "adam.best.reward"], ["end", "adam.best.end"]];
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Progress {
     /// Passes made.
     pass: u64,
-    /// The lowest log loss on the validation part.
-    best: Option<f64>,
-    /// Passes since then.
+    /// The lowest log loss of each kind of network on the validation part.
+    best: Vec<Option<f64>>,
+    /// Passes since any of them was lowered.
     since: u64,
 }
 
@@ -84,60 +79,15 @@ pub struct WorldModel {
     world: World,
     /// Learned from, validation, test.
     parts: [Transitions; 3],
-    nets: Perceptrons,
-    /// The weights with the lowest log loss so far.
-    best: Tensor,
+    /// Of each kind, one a member.
+    nets: Vec<Perceptrons>,
+    /// The weights of each kind with its lowest log loss so far.
+    best: Vec<Tensor>,
     pool: ThreadPool,
     progress: Progress,
     steps: u64,
     seed: u64,
     times: Times,
-}
-
-/// Means and deviations of rows of `width` numbers; what never changes has the deviation 1.
-fn standard(rows: &[f32], width: usize) -> Standard {
-    let n = (rows.len() / width).max(1) as f64;
-    let column = |k: usize| rows.iter().skip(k).step_by(width).map(|x| f64::from(*x));
-    let mean: Vec<f64> = (0..width).map(|k| column(k).sum::<f64>() / n).collect();
-    let deviation = (0..width).map(|k| (column(k).map(|x| (x - mean[k]).powi(2)).sum::<f64>() / n).sqrt() as f32);
-    let deviation = deviation.map(|d| if d > 1e-6 { d } else { 1.0 }).collect();
-    Standard { mean: mean.iter().map(|m| *m as f32).collect(), deviation }
-}
-
-/// Standardises rows.
-fn apply(standard: &Standard, rows: &mut [f32]) {
-    for row in rows.chunks_exact_mut(standard.mean.len()) {
-        let both = standard.mean.iter().zip(&standard.deviation);
-        row.iter_mut().zip(both).for_each(|(x, (mean, deviation))| *x = (*x - mean) / deviation);
-    }
-}
-
-impl Transitions {
-    /// Raw ones.
-    fn new(episodes: &[&Demonstration], spec: &Spec) -> Self {
-        let (seen, asked, width) = (spec.obs_len(), encoded(&spec.action), spec.action.len());
-        let (mut all, mut code) = (Self::default(), vec![0.0; asked]);
-        for episode in episodes {
-            let steps = episode.rewards.len();
-            for at in 0..steps {
-                let now = &episode.obs[at * seen..(at + 1) * seen];
-                let next =
-                    if at + 1 < steps { &episode.obs[(at + 1) * seen..(at + 2) * seen] } else { &episode.last[..] };
-                encode(&spec.action, episode.actions.all().part(at * width, width), &mut code);
-                all.x.extend_from_slice(now);
-                all.x.extend_from_slice(&code);
-                all.y.extend(next.iter().zip(now).map(|(next, now)| next - now));
-                all.y.push(episode.rewards[at]);
-                all.ended.push(episode.terminated && at + 1 == steps);
-            }
-            all.ends.push(all.ended.len());
-        }
-        all
-    }
-
-    fn len(&self) -> usize {
-        self.ended.len()
-    }
 }
 
 impl WorldModel {
@@ -171,30 +121,37 @@ impl WorldModel {
         let all = [learned.clone(), of(counts[0], counts[1]), of(counts[0] + counts[1], counts[2])];
         let mut parts = all.map(|episodes| Transitions::new(&episodes, spec));
         let (seen, inputs) = (spec.obs_len(), spec.obs_len() + encoded(&spec.action));
-        let [input, output] = [standard(&parts[0].x, inputs), standard(&parts[0].y, seen + 1)];
-        for part in &mut parts {
-            apply(&input, &mut part.x);
-            apply(&output, &mut part.y);
-        }
         let ranges = (0..seen).map(|k| {
             let column = learned.iter().flat_map(|e| e.obs.iter().chain(&e.last).skip(k).step_by(seen));
             column.fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], x| [low.min(*x), high.max(*x)])
         });
+        let ranges: Vec<[f32; 2]> = ranges.collect();
         let world = World {
             format: FORMAT.into(),
             spec: spec.clone(),
             starts: learned.iter().map(|e| e.obs[..seen].to_vec()).collect(),
-            seen: ranges.collect(),
-            input,
-            output,
+            values: values(&parts[0], &ranges),
+            seen: ranges,
+            input: standard(&parts[0].x, inputs),
+            output: standard(&parts[0].y, seen + 1),
             members: Vec::new(),
         };
-        let sizes = [&[inputs], &config.hidden[..], &[2 * (seen + 1) + 1]].concat();
-        let nets = Perceptrons::new(seed, "member", config.members, &sizes);
+        parts.iter_mut().for_each(|part| part.standardise(&world));
+        let outcome = world.outcome_inputs();
+        let sizes = [(inputs, world.outputs()), (outcome, 2), (outcome, 1)];
+        let kinds = if parts[0].ended.contains(&true) { 3 } else { 2 };
+        let nets: Vec<Perceptrons> = KINDS[..kinds]
+            .iter()
+            .zip(sizes)
+            .map(|([name, _], (inputs, outputs))| {
+                let sizes = [&[inputs], &config.hidden[..], &[outputs]].concat();
+                Perceptrons::new(seed, name, config.members, &sizes)
+            })
+            .collect();
         Ok(Self {
-            best: nets.params.flat.copy(),
+            best: nets.iter().map(|nets| nets.params.flat.copy()).collect(),
             pool: ThreadPool::new(threads.min(config.members).max(1)),
-            progress: Progress { pass: 0, best: None, since: 0 },
+            progress: Progress { pass: 0, best: vec![None; kinds], since: 0 },
             times: Times::default(),
             world,
             parts,
@@ -208,7 +165,8 @@ impl WorldModel {
     /// One pass; the mean loss.
     fn pass(&mut self) -> f64 {
         let (part, n, k) = (&self.parts[0], self.parts[0].len(), self.config.members);
-        let (inputs, outputs) = (part.x.len() / n, part.y.len() / n);
+        let world = &self.world;
+        let (inputs, seen) = (world.input.mean.len(), world.seen.len());
         let orders: Vec<Vec<usize>> = (0..k)
             .map(|member| {
                 let mut order: Vec<usize> = (0..n).collect();
@@ -218,130 +176,141 @@ impl WorldModel {
             .collect();
         let share = self.progress.pass as f64 / self.steps as f64;
         let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, share);
-        let (mut work, mut total) = ((0..k).map(|_| Work::default()).collect::<Vec<_>>(), 0.0);
+        let fresh = || (0..self.nets.len()).map(|_| Work::default()).collect::<Vec<_>>();
+        let (mut work, mut total) = ((0..k).map(|_| fresh()).collect::<Vec<_>>(), 0.0);
         for from in (0..n).step_by(self.config.minibatch) {
             let to = (from + self.config.minibatch).min(n);
-            let now = self.nets.now();
+            let now: Vec<Now<'_>> = self.nets.iter().map(Perceptrons::now).collect();
             self.pool.each(&mut work, |member, work| {
                 let rows = &orders[member][from..to];
-                work.x.clear();
-                rows.iter().for_each(|row| work.x.extend_from_slice(&part.x[row * inputs..(row + 1) * inputs]));
-                work.out.resize(rows.len() * (2 * outputs + 1), 0.0);
-                now.dense[member].forward(now.flat, &work.x, &mut work.out, &mut work.tape);
-                work.loss = 0.0;
-                work.at_out.resize(work.out.len(), 0.0);
-                let each = work.out.chunks_exact(2 * outputs + 1).zip(work.at_out.chunks_exact_mut(2 * outputs + 1));
-                for (row, (out, at_out)) in rows.iter().zip(each) {
-                    let y = &part.y[row * outputs..(row + 1) * outputs];
-                    work.loss += log_loss(out, y, part.ended[*row], Some((at_out, rows.len())));
+                work.iter_mut().for_each(|work| work.x.clear());
+                for row in rows {
+                    let x = &part.x[row * inputs..(row + 1) * inputs];
+                    work[0].x.extend_from_slice(x);
+                    let y = &part.y[row * (seen + 1)..(row + 1) * (seen + 1)];
+                    work[1..].iter_mut().for_each(|work| outcome_inputs(world, x, y, &mut work.x));
                 }
-                now.dense[member].backward(now.flat, &work.at_out, &mut work.tape);
-                work.gradient.clear();
-                work.gradient.resize(now.flat.len(), 0.0);
-                let seen = Seen { x: &work.x, at_outputs: &work.at_out, tape: &work.tape, front: &[] };
-                now.dense[member].gradient(seen, &mut work.gradient);
+                for (kind, (work, now)) in work.iter_mut().zip(&now).enumerate() {
+                    let share = 1.0 / rows.len() as f64;
+                    work.learn(*now, member, |i, out, at| part.loss(world, rows[i], kind, out, Some((at, share))));
+                }
             });
-            total += work.iter().map(|w| w.loss).sum::<f64>();
-            let gradients: Vec<&[f32]> = work.iter().map(|w| &w.gradient[..]).collect();
-            let _ = self.nets.step(&gradients, rate, &self.pool);
+            total += work.iter().flatten().map(|w| w.loss).sum::<f64>();
+            for (kind, nets) in self.nets.iter_mut().enumerate() {
+                let gradients: Vec<&[f32]> = work.iter().map(|w| &w[kind].gradient[..]).collect();
+                let _ = nets.step(&gradients, rate, &self.pool);
+            }
         }
         total / (n * k) as f64
     }
 
-    /// Outputs of one network for standardised inputs.
-    fn outputs(&self, flat: &Tensor, member: usize, x: &[f32]) -> Vec<f32> {
-        let (dense, flat) = (&self.nets.dense[member], host_view(flat).expect("it is on the host"));
-        let (inputs, outputs) = (dense.inputs(), dense.outputs());
-        let (mut out, mut tape) = (vec![0.0; x.len() / inputs * outputs], Tape::default());
-        for (x, out) in x.chunks(BLOCK * inputs).zip(out.chunks_mut(BLOCK * outputs)) {
-            dense.forward(flat, x, out, &mut tape);
-        }
-        out
+    /// Inputs of networks of rewards and ends for recorded transitions.
+    fn outcomes(&self, part: &Transitions) -> Vec<f32> {
+        let (inputs, width, mut next) = (self.world.input.mean.len(), self.world.seen.len() + 1, Vec::new());
+        let rows = part.x.chunks_exact(inputs).zip(part.y.chunks_exact(width));
+        rows.for_each(|(x, y)| outcome_inputs(&self.world, x, y, &mut next));
+        next
     }
 
-    /// The mean of the networks' log losses of every transition.
-    fn losses(&self, flat: &Tensor, part: &Transitions) -> Vec<f64> {
-        let (n, k) = (part.len(), self.config.members);
-        let (width, mut sums) = (part.y.len() / n, vec![0.0; n]);
+    /// The mean over the networks of a kind of their log losses of every transition.
+    fn losses(&self, kind: usize, flat: &Tensor, part: &Transitions) -> Vec<f64> {
+        let next = if kind == 0 { Vec::new() } else { self.outcomes(part) };
+        let (x, k, mut sums) = (if kind == 0 { &part.x } else { &next }, self.config.members, vec![0.0; part.len()]);
         for member in 0..k {
-            let out = self.outputs(flat, member, &part.x);
-            for (row, out) in out.chunks_exact(2 * width + 1).enumerate() {
-                sums[row] += log_loss(out, &part.y[row * width..(row + 1) * width], part.ended[row], None) / k as f64;
-            }
+            let out = outputs(&self.nets[kind], flat, member, x);
+            let rows = out.chunks_exact(self.nets[kind].dense[member].outputs()).enumerate();
+            rows.for_each(|(row, out)| sums[row] += part.loss(&self.world, row, kind, out, None) / k as f64);
         }
         sums
     }
 
-    /// The networks' mean change of the observation and reward, `[n, obs_len + 1]`, standardised.
+    /// The networks' mean change of the observation, `[n, obs_len]`, standardised.
     fn means(&self, x: &[f32]) -> Vec<f32> {
-        let (width, k) = (self.world.output.mean.len(), self.config.members);
-        let mut sums = vec![0.0; x.len() / self.world.input.mean.len() * width];
+        let World { input, output, seen, values, .. } = &self.world;
+        let (width, inputs, k) = (seen.len(), input.mean.len(), self.config.members);
+        let mut sums = vec![0.0; x.len() / inputs * width];
         for member in 0..k {
-            let out = self.outputs(&self.best, member, x);
-            for (sums, out) in sums.chunks_exact_mut(width).zip(out.chunks_exact(2 * width + 1)) {
-                sums.iter_mut().zip(out).for_each(|(s, o)| *s += o / k as f32);
+            let out = outputs(&self.nets[0], &self.best[0], member, x);
+            for (sums, out) in sums.chunks_exact_mut(width).zip(out.chunks_exact(self.world.outputs())) {
+                loss::mean_change(values, [&output.mean, &output.deviation], out, 1.0 / k as f32, sums);
             }
         }
         sums
     }
 
-    /// Squared errors of every transition's observation, in units where what is observed has the deviation 1: after one
-    /// step, and after [`HORIZON`] steps of means from a recorded observation on, with the recorded actions; none where
-    /// an episode ends before. And the squared error of the reward, in its own unit.
-    fn errors(&self, part: &Transitions) -> [Vec<Option<f64>>; 3] {
+    /// Squared errors of the mean reward that comes with every recorded change, in its own unit.
+    fn reward_errors(&self, part: &Transitions) -> Vec<Option<f64>> {
+        let (next, k, width) = (self.outcomes(part), self.config.members, self.world.seen.len() + 1);
+        let mut sums = vec![0.0; part.len()];
+        for member in 0..k {
+            let out = outputs(&self.nets[1], &self.best[1], member, &next);
+            sums.iter_mut().zip(out.iter().step_by(2)).for_each(|(sum, mean)| *sum += f64::from(*mean) / k as f64);
+        }
+        let unit = f64::from(self.world.output.deviation[width - 1]);
+        let truth = part.y.iter().skip(width - 1).step_by(width);
+        sums.iter().zip(truth).map(|(mean, y)| Some((unit * (mean - f64::from(*y))).powi(2))).collect()
+    }
+
+    /// Squared errors of every transition's observation, in units where what is observed has the deviation 1, after so many
+    /// steps of means from a recorded observation on, with the recorded actions; none where an episode ends before.
+    fn errors(&self, part: &Transitions, steps: usize) -> Vec<Option<f64>> {
         let World { input, output, seen, .. } = &self.world;
         let (n, width, inputs) = (part.len(), seen.len(), input.mean.len());
-        let first = self.means(&part.x);
-        let unit = f64::from(output.deviation[width]);
-        let reward = (0..n).map(|i| {
-            let at = i * (width + 1) + width;
-            Some((unit * f64::from(first[at] - part.y[at])).powi(2))
-        });
         // The observation's own deviation is the input's.
         let change = |change: f32, k: usize| (change * output.deviation[k] + output.mean[k]) / input.deviation[k];
-        let after = |steps: usize| -> Vec<Option<f64>> {
-            let within = |i: usize| part.ends.iter().find(|end| **end > i).is_some_and(|end| i + steps <= *end);
-            let rows: Vec<usize> = (0..n).filter(|i| within(*i)).collect();
-            let mut x: Vec<f32> = rows.iter().flat_map(|i| part.x[i * inputs..(i + 1) * inputs].to_vec()).collect();
-            for step in 0..steps {
-                let means = self.means(&x);
-                for ((row, x), means) in rows.iter().zip(x.chunks_exact_mut(inputs)).zip(means.chunks_exact(width + 1))
-                {
-                    for k in 0..width {
-                        let [low, high] = seen[k].map(|end| (end - input.mean[k]) / input.deviation[k]);
-                        x[k] = (x[k] + change(means[k], k)).clamp(low, high);
-                    }
-                    // The recorded action of the next step.
-                    if step + 1 < steps {
-                        let from = (row + step + 1) * inputs;
-                        x[width..].copy_from_slice(&part.x[from + width..from + inputs]);
-                    }
+        let left = part.left();
+        let rows: Vec<usize> = (0..n).filter(|i| steps <= left[*i]).collect();
+        let mut x: Vec<f32> = rows.iter().flat_map(|i| part.x[i * inputs..(i + 1) * inputs].to_vec()).collect();
+        for step in 0..steps {
+            let means = self.means(&x);
+            for ((row, x), means) in rows.iter().zip(x.chunks_exact_mut(inputs)).zip(means.chunks_exact(width)) {
+                for k in 0..width {
+                    let [low, high] = seen[k].map(|end| (end - input.mean[k]) / input.deviation[k]);
+                    x[k] = (x[k] + change(means[k], k)).clamp(low, high);
+                }
+                // The recorded action of the next step.
+                if step + 1 < steps {
+                    let from = (row + step + 1) * inputs;
+                    x[width..].copy_from_slice(&part.x[from + width..from + inputs]);
                 }
             }
-            let mut all = vec![None; n];
-            for (row, x) in rows.iter().zip(x.chunks_exact(inputs)) {
-                let last = row + steps - 1;
-                let error = (0..width).map(|k| {
-                    let right = part.x[last * inputs + k] + change(part.y[last * (width + 1) + k], k);
-                    f64::from(x[k] - right).powi(2)
-                });
-                all[*row] = Some(error.sum::<f64>() / width as f64);
-            }
-            all
-        };
-        [after(1), after(HORIZON), reward.collect()]
+        }
+        let mut all = vec![None; n];
+        for (row, x) in rows.iter().zip(x.chunks_exact(inputs)) {
+            let last = row + steps - 1;
+            let error = (0..width).map(|k| {
+                let right = part.x[last * inputs + k] + change(part.y[last * (width + 1) + k], k);
+                f64::from(x[k] - right).powi(2)
+            });
+            all[*row] = Some(error.sum::<f64>() / width as f64);
+        }
+        all
     }
 
     /// What was learned so far.
     pub fn world(&self) -> World {
-        let flat = host_view(&self.best).expect("it is on the host");
-        let place = |leaf: usize| flat[self.nets.params.place(leaf)].to_vec();
         let layers = 1 + self.config.hidden.len();
-        let member = |m: usize| (0..layers).map(move |l| 2 * (m * layers + l));
-        let members = (0..self.config.members)
-            .map(|m| member(m).map(|leaf| Layer { weight: place(leaf), bias: place(leaf + 1) }).collect());
+        let of = |kind: usize, member: usize| -> Vec<Layer> {
+            let Some(best) = self.best.get(kind) else { return Vec::new() };
+            let flat = host_view(best).expect("it is on the host");
+            let place = |leaf: usize| flat[self.nets[kind].params.place(leaf)].to_vec();
+            let leaves = (0..layers).map(|layer| 2 * (member * layers + layer));
+            leaves.map(|leaf| Layer { weight: place(leaf), bias: place(leaf + 1) }).collect()
+        };
+        let members = (0..self.config.members).map(|m| Member { change: of(0, m), reward: of(1, m), end: of(2, m) });
         World { members: members.collect(), ..self.world.clone() }
     }
+}
+
+/// Outputs of one network for standardised inputs.
+fn outputs(nets: &Perceptrons, flat: &Tensor, member: usize, x: &[f32]) -> Vec<f32> {
+    let (dense, flat) = (&nets.dense[member], host_view(flat).expect("it is on the host"));
+    let (inputs, outputs) = (dense.inputs(), dense.outputs());
+    let (mut out, mut tape) = (vec![0.0; x.len() / inputs * outputs], Tape::default());
+    for (x, out) in x.chunks(BLOCK * inputs).zip(out.chunks_mut(BLOCK * outputs)) {
+        dense.forward(flat, x, out, &mut tape);
+    }
+    out
 }
 
 /// Buffers of one network.
@@ -355,33 +324,23 @@ struct Work {
     loss: f64,
 }
 
-/// −log p of a transition up to a constant: normals of the numbers, and whether it ended. Writes the gradient of the mean
-/// over so many rows at the outputs.
-fn log_loss(out: &[f32], y: &[f32], ended: bool, gradient: Option<(&mut [f32], usize)>) -> f64 {
-    let n = y.len();
-    let (mut loss, mut at) = (0.0, gradient);
-    for k in 0..n {
-        let log_variance = out[n + k].clamp(LOG_VARIANCE[0], LOG_VARIANCE[1]);
-        let (error, precision) = (f64::from(out[k] - y[k]), f64::from(-log_variance).exp());
-        loss += 0.5 * (error * error * precision + f64::from(log_variance));
-        if let Some((at, rows)) = &mut at {
-            let share = 1.0 / *rows as f64;
-            let of_variance = 0.5 * (1.0 - error * error * precision) * share;
-            // Beyond the cut only what leads back counts.
-            let cut = out[n + k] != log_variance && (of_variance > 0.0) == (out[n + k] < log_variance);
-            at[k] = (error * precision * share) as f32;
-            at[n + k] = if cut { 0.0 } else { of_variance as f32 };
-        }
+impl Work {
+    /// The gradient of the losses of all rows of `x`, and their sum. `loss` takes a row's number and its outputs, and writes the
+    /// gradient at them.
+    fn learn(&mut self, nets: Now<'_>, member: usize, loss: impl Fn(usize, &[f32], &mut [f32]) -> f64) {
+        let dense = &nets.dense[member];
+        let outputs = dense.outputs();
+        self.out.resize(self.x.len() / dense.inputs() * outputs, 0.0);
+        self.at_out.resize(self.out.len(), 0.0);
+        dense.forward(nets.flat, &self.x, &mut self.out, &mut self.tape);
+        let rows = self.out.chunks_exact(outputs).zip(self.at_out.chunks_exact_mut(outputs)).enumerate();
+        self.loss = rows.map(|(i, (out, at))| loss(i, out, at)).sum();
+        dense.backward(nets.flat, &self.at_out, &mut self.tape);
+        self.gradient.clear();
+        self.gradient.resize(nets.flat.len(), 0.0);
+        let seen = Seen { x: &self.x, at_outputs: &self.at_out, tape: &self.tape, front: &[] };
+        dense.gradient(seen, &mut self.gradient);
     }
-    let logit = f64::from(out[2 * n]);
-    // ln(1 + e^−z), z the logit of what happened.
-    let z = if ended { logit } else { -logit };
-    loss += (-z).max(0.0) + (-z.abs()).exp().ln_1p();
-    if let Some((at, rows)) = &mut at {
-        let p = 1.0 / (1.0 + (-logit).exp());
-        at[2 * n] = ((p - f64::from(u8::from(ended))) / *rows as f64) as f32;
-    }
-    loss
 }
 
 impl Training for WorldModel {
@@ -412,22 +371,31 @@ impl Training for WorldModel {
         let begun = Instant::now();
         let loss = self.pass();
         self.progress.pass += 1;
-        let losses = self.losses(&self.nets.params.flat, &self.parts[1]);
-        let validation = losses.iter().sum::<f64>() / losses.len() as f64;
+        let validation: Vec<f64> = (0..self.nets.len())
+            .map(|kind| {
+                let losses = self.losses(kind, &self.nets[kind].params.flat, &self.parts[1]);
+                losses.iter().sum::<f64>() / losses.len() as f64
+            })
+            .collect();
         self.times.learn += begun.elapsed();
-        let report = vec![("loss".into(), loss), ("validation_log_loss".into(), validation)];
+        let report = vec![("loss".into(), loss), ("validation_log_loss".into(), validation.iter().sum())];
         all_finite(&report)?;
         self.progress.since += 1;
-        if self.progress.best.is_none_or(|best| validation < best) {
-            (self.progress.best, self.progress.since) = (Some(validation), 0);
-            self.best = self.nets.params.flat.copy();
+        // Rewards and ends are learned from recorded changes, whatever the other network says of these.
+        for (kind, loss) in validation.into_iter().enumerate() {
+            if self.progress.best[kind].is_none_or(|best| loss < best) {
+                (self.progress.best[kind], self.progress.since) = (Some(loss), 0);
+                self.best[kind] = self.nets[kind].params.flat.copy();
+            }
         }
         Ok(Some(report))
     }
 
     fn warm(&mut self, saved: &Saved) -> Result<(), AgentError> {
-        self.nets.params.load_weights(saved)?;
-        self.best = self.nets.params.flat.copy();
+        for (nets, best) in self.nets.iter_mut().zip(&mut self.best) {
+            nets.params.load_weights(saved)?;
+            *best = nets.params.flat.copy();
+        }
         Ok(())
     }
 
@@ -467,13 +435,18 @@ impl Training for WorldModel {
                 over: (part.len() as u64, "transitions".into()),
             }
         };
-        let losses: Vec<Option<f64>> = self.losses(&self.best, part).into_iter().map(Some).collect();
-        let [one, ten, reward] = self.errors(part);
+        let mut losses = vec![0.0; part.len()];
+        for kind in 0..self.nets.len() {
+            let of_kind = self.losses(kind, &self.best[kind], part);
+            losses.iter_mut().zip(of_kind).for_each(|(sum, loss)| *sum += loss);
+        }
+        let losses: Vec<Option<f64>> = losses.into_iter().map(Some).collect();
+        let (one, ten) = (self.errors(part, 1), self.errors(part, HORIZON));
         let mut metrics = vec![metric("log_loss", &losses, false), metric("step_error", &one, true)];
         if ten.iter().any(Option::is_some) {
             metrics.push(metric("ten_step_error", &ten, true));
         }
-        metrics.push(metric("reward_error", &reward, true));
+        metrics.push(metric("reward_error", &self.reward_errors(part), true));
         // The mean change and reward of the training part are zero in standardised units.
         let still: Vec<Option<f64>> = (0..part.len())
             .map(|i| {
@@ -496,15 +469,19 @@ impl Training for WorldModel {
 
     fn save(&self) -> (Saved, Value) {
         let mut tensors = Vec::new();
-        self.nets.save(&mut tensors);
-        tensors.push(("adam.best".into(), self.best.shallow_clone()));
+        for (nets, (best, name)) in self.nets.iter().zip(self.best.iter().zip(KINDS)) {
+            nets.save(&mut tensors);
+            tensors.push((name[1].into(), best.shallow_clone()));
+        }
         (Saved { tensors, state: json!({"progress": self.progress}) }, json!({"step": self.progress.pass}))
     }
 
     fn load(&mut self, saved: &Saved, _: Option<&Value>) -> Result<(), AgentError> {
-        let best = self.nets.params.fitting(saved, "adam.best", &self.nets.params.flat)?;
-        self.nets.load(saved)?;
-        self.best = best.copy();
+        for (nets, (best, name)) in self.nets.iter_mut().zip(self.best.iter_mut().zip(KINDS)) {
+            let there = nets.params.fitting(saved, name[1], &nets.params.flat)?.copy();
+            nets.load(saved)?;
+            *best = there;
+        }
         self.progress = saved.part("progress")?;
         Ok(())
     }

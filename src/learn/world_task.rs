@@ -182,6 +182,7 @@ impl Verdict for WorldReport {
             out += &format!("{:<26}{:>30}{beside:>30}\n", metric.name.replace('_', " "), shown(metric));
         }
         out += "errors are root mean squares: of observations in units of their deviation, of the reward in its own\n";
+        out += "the reward's error is that of the reward that comes with the change that was recorded\n";
         out += "95 % intervals in brackets, by resampled episodes; the mean change knows neither state nor action\n";
         out += &format!("agents train in it: env.id = \"model/learned\", env.model = \"{}\"\n", self.file);
         out

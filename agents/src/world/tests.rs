@@ -53,32 +53,100 @@ fn a_linear_system_is_learned_down_to_its_noise() {
     let input = [0.5, 0.5].iter().zip(&world.input.mean).zip(&world.input.deviation).map(|((x, m), d)| (x - m) / d);
     let input: Vec<f32> = input.collect();
     let means = own.means(&input);
-    let mut sum = [0.0; 2];
+    let mut sum = 0.0;
     for member in &world.members {
         let (mut x, mut y) = ([0f32; agon_core::world::WIDEST], [0f32; agon_core::world::WIDEST]);
         x[..2].copy_from_slice(&input);
-        World::forward(member, &mut x, &mut y);
-        sum.iter_mut().zip(y).for_each(|(s, y)| *s += y / 3.0);
+        World::forward(&member.change, &mut x, &mut y);
+        sum += y[0] / 3.0;
     }
-    assert!((sum[0] - means[0]).abs() + (sum[1] - means[1]).abs() < 1e-4, "{sum:?} {means:?}");
+    assert!((sum - means[0]).abs() < 1e-4, "{sum} {means:?}");
     let change = world.output.mean[0] + world.output.deviation[0] * means[0];
     assert!((change - 0.25).abs() < 0.05, "{change}");
 }
 
 #[test]
 fn gradients_are_those_of_differences() {
-    let (out, y) = ([0.3f32, -0.8, 0.5, -1.5, 0.7], [0.9f32, -0.2]);
-    for ended in [true, false] {
-        let mut at = [0f32; 5];
-        let _ = log_loss(&out, &y, ended, Some((&mut at, 1)));
-        for k in 0..5 {
+    let check = |out: &[f32], loss: &dyn Fn(&[f32], Option<(&mut [f32], f64)>) -> f64| {
+        let mut at = vec![0f32; out.len()];
+        let _ = loss(out, Some((&mut at, 1.0)));
+        for k in 0..out.len() {
             let moved = |by: f32| {
-                let mut out = out;
+                let mut out = out.to_vec();
                 out[k] += by;
-                log_loss(&out, &y, ended, None)
+                loss(&out, None)
             };
             let right = (moved(1e-2) - moved(-1e-2)) / 2e-2;
             assert!((f64::from(at[k]) - right).abs() < 1e-3, "{k}: {} {right}", at[k]);
+        }
+    };
+    let values = [vec![], vec![-2.0, -1.0, 0.0]];
+    check(&[0.3, -0.8, 0.5, -1.5, 0.7], &|out, at| loss::of_change(&values, out, &[0.9, -0.2], &[0, 2], at));
+    check(&[0.3, -0.8], &|out, at| loss::of_reward(out, 0.9, at));
+    for ended in [true, false] {
+        check(&[0.7], &|out, at| loss::of_end(out, ended, at));
+    }
+}
+
+/// A shop with three units sells one a period with probability 0.9 − 0.2 a at the price 1 + a. The episode ends when the
+/// stock does.
+#[test]
+fn a_shop_is_learned_unit_by_unit() {
+    let stock = vec![Field::new("stock", "", 0.0, 3.0)];
+    let spec = Spec::new(stock, ActionSpec::Discrete { labels: ["0", "1", "2", "3"].map(String::from).to_vec() }, 40);
+    let mut rng = Rng::new(3, Stream::Env, 0);
+    let episode = |_| {
+        let (mut one, mut left) = (Demonstration::new(&spec.action), 3u32);
+        while left > 0 && one.rewards.len() < 40 {
+            let a = rng.below(4);
+            one.obs.push(left as f32);
+            one.actions.extend(Actions::Discrete(&[a.into()]));
+            let sold = rng.f64() < 0.9 - 0.2 * f64::from(a);
+            left -= u32::from(sold);
+            one.rewards.push(if sold { 1.0 + a as f32 } else { 0.0 });
+        }
+        one.terminated = left == 0;
+        one.last.push(left as f32);
+        one
+    };
+    let episodes: Vec<Demonstration> = (0..600).map(episode).collect();
+    let config = Config { hidden: vec![32, 32], members: 2, minibatch: 32, ..Config::default() };
+    let mut own = WorldModel::new(config, &spec, &episodes, [40, 1], 2).unwrap();
+    while !own.done() {
+        own.advance().unwrap();
+    }
+    let world = WorldModel::world(&own);
+    world.check().unwrap();
+    assert_eq!(world.values, [vec![-1.0, 0.0]]);
+    // Expected changes are the probabilities; the reward is the price of what was sold, and the last unit ends it.
+    for member in &world.members {
+        for a in 0..4 {
+            for stock in 1..=3 {
+                let mut x = vec![stock as f32, 0.0, 0.0, 0.0, 0.0];
+                x[1 + a] = 1.0;
+                let both = world.input.mean.iter().zip(&world.input.deviation);
+                x.iter_mut().zip(both).for_each(|(x, (mean, deviation))| *x = (*x - mean) / deviation);
+                let outputs = |layers: &[Layer], from: &[f32]| {
+                    let (mut x, mut y) = ([0f32; agon_core::world::WIDEST], [0f32; agon_core::world::WIDEST]);
+                    x[..from.len()].copy_from_slice(from);
+                    World::forward(layers, &mut x, &mut y);
+                    y
+                };
+                let scores = outputs(&member.change, &x);
+                let sold = 1.0 / (1.0 + (scores[1] - scores[0]).exp());
+                assert!((sold - (0.9 - 0.2 * a as f32)).abs() < 0.1, "{stock} {a}: {sold}");
+                for (change, reward) in [(-1.0, 1.0 + a as f32), (0.0, 0.0)] {
+                    let mut next = Vec::new();
+                    let unit = (change - world.output.mean[0]) / world.output.deviation[0];
+                    outcome_inputs(&world, &x, &[unit], &mut next);
+                    let out = outputs(&member.reward, &next);
+                    let found = world.output.mean[1] + world.output.deviation[1] * out[0];
+                    assert!((found - reward).abs() < 0.1, "{stock} {a} {change}: {found}");
+                    let logit = outputs(&member.end, &next)[0];
+                    assert_eq!(logit > 0.0, stock == 1 && change < 0.0, "{stock} {a} {change}: {logit}");
+                    assert!(logit.abs() > 4.0, "{stock} {a} {change}: {logit}");
+                }
+            }
         }
     }
 }

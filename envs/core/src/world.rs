@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The name of the file in the run that learned it.
 pub const FILE: &str = "world-model.json";
 /// How the first lines of the file call its form.
-pub const FORMAT: &str = "agon-world-model-1";
+pub const FORMAT: &str = "agon-world-model-2";
 /// Units of a layer at most, and numbers of an input or output.
 pub const WIDEST: usize = 512;
 /// Where logarithms of variances are cut.
@@ -36,6 +36,19 @@ pub struct Standard {
     pub deviation: Vec<f32>,
 }
 
+/// Three networks: how the observation changes, and what comes with the observation that it changes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// From [`World::input`] to [`World::outputs`] numbers, for each observed number either the mean and the logarithm of
+    /// the variance of its change, in units of `output`, or a score of each of its `values`.
+    pub change: Vec<Layer>,
+    /// From [`World::outcome_inputs`] numbers to the reward's mean and the logarithm of its variance, in units of `output`.
+    pub reward: Vec<Layer>,
+    /// From the same numbers to the logit of an end; empty where the rules never ended an episode.
+    pub end: Vec<Layer>,
+}
+
 /// What was learned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,13 +61,15 @@ pub struct World {
     pub starts: Vec<Vec<f32>>,
     /// `[obs_len]` pairs: the least and the greatest number that was recorded.
     pub seen: Vec<[f32; 2]>,
+    /// `[obs_len]`: all changes of the observed number that were recorded, in its own unit, where they are few; empty where
+    /// its change is a normal.
+    pub values: Vec<Vec<f32>>,
     /// Of the observation, and of the action as [`encode`] writes it.
     pub input: Standard,
     /// Of the change of the observation, and of the reward.
     pub output: Standard,
-    /// The networks. Their outputs: means of the change and of the reward, in units of `output`; logarithms of the same
-    /// numbers' variances; the logit of an end.
-    pub members: Vec<Vec<Layer>>,
+    /// The ensemble.
+    pub members: Vec<Member>,
 }
 
 /// Numbers that an action becomes: one for each choice, or each number in units where its bounds are ±1.
@@ -97,18 +112,33 @@ pub fn fits(spec: &Spec) -> Result<(), String> {
         () if !matches!(spec.observation, Observation::Numbers(_)) => {
             Err("it observes no plain numbers: a world model is of numbers".into())
         }
-        () if wide > WIDEST || 2 * spec.obs_len() + 3 > WIDEST => {
-            Err(format!("{wide} numbers of observation and action; a world model has at most {WIDEST}"))
+        () if wide + spec.obs_len() > WIDEST => {
+            let all = wide + spec.obs_len();
+            Err(format!("{all} numbers of two observations and an action; a world model has at most {WIDEST}"))
         }
         () => Ok(()),
     }
 }
 
 impl World {
+    /// Outputs of a network of changes.
+    pub fn outputs(&self) -> usize {
+        self.values.iter().map(|values| if values.is_empty() { 2 } else { values.len() }).sum()
+    }
+
+    /// Inputs of a network of rewards, or of ends: the next observation and the action in units of `input`, the change in units of
+    /// `output`.
+    pub fn outcome_inputs(&self) -> usize {
+        self.input.mean.len() + self.seen.len()
+    }
+
     /// Whether its parts fit each other; if not, why.
     pub fn check(&self) -> Result<(), String> {
         let (seen, asked) = (self.spec.obs_len(), encoded(&self.spec.action));
-        ensure(self.format == FORMAT, &format!("its format is `{}`, not `{FORMAT}`", self.format))?;
+        ensure(
+            self.format == FORMAT,
+            &format!("its format is `{}`, not `{FORMAT}`: train the world model again", self.format),
+        )?;
         fits(&self.spec)?;
         let finite = |xs: &[f32]| xs.iter().all(|x| x.is_finite());
         let standard = |s: &Standard, n: usize| {
@@ -127,21 +157,32 @@ impl World {
             ensure(start.len() == seen, "a start does not fit its spec")?;
             self.spec.admits(start)?;
         }
+        let values = self.values.len() == seen && self.values.iter().all(|values| finite(values));
+        ensure(values && self.outputs() <= WIDEST, "`values` do not fit its spec")?;
         ensure(!self.members.is_empty() && self.members.len() <= 64, "it has no networks, or above 64")?;
-        for layers in &self.members {
-            let mut width = seen + asked;
-            for layer in layers {
-                let outputs = layer.bias.len();
-                let sized = (1..=WIDEST).contains(&outputs) && layer.weight.len() == width * outputs;
-                ensure(sized && finite(&layer.weight) && finite(&layer.bias), "a layer's sizes do not fit")?;
-                width = outputs;
+        for member in &self.members {
+            let sizes = [
+                (&member.change, seen + asked, self.outputs()),
+                (&member.reward, self.outcome_inputs(), 2),
+                (&member.end, self.outcome_inputs(), 1),
+            ];
+            for (i, (layers, mut width, wanted)) in sizes.into_iter().enumerate() {
+                if i == 2 && layers.is_empty() {
+                    continue;
+                }
+                for layer in layers {
+                    let outputs = layer.bias.len();
+                    let sized = (1..=WIDEST).contains(&outputs) && layer.weight.len() == width * outputs;
+                    ensure(sized && finite(&layer.weight) && finite(&layer.bias), "a layer's sizes do not fit")?;
+                    width = outputs;
+                }
+                ensure(width == wanted && !layers.is_empty(), "a network's outputs do not fit its spec")?;
             }
-            ensure(width == 2 * (seen + 1) + 1 && !layers.is_empty(), "a network's outputs do not fit its spec")?;
         }
         Ok(())
     }
 
-    /// A network's outputs for an input, `[obs_len + encoded]`, that is standardised: left in `y`; `x` is overwritten.
+    /// A network's outputs for inputs that are standardised: left in `y`; `x` is overwritten.
     pub fn forward(layers: &[Layer], x: &mut [f32; WIDEST], y: &mut [f32; WIDEST]) {
         for (i, layer) in layers.iter().enumerate() {
             let outputs = layer.bias.len();

@@ -1,14 +1,15 @@
-//! A simulator that was learned from recorded episodes: an ensemble of networks, each of which gives the change of the
-//! observation, the reward and the probability of an end, numbers as normals (Chua et al. 2018, "Deep reinforcement
-//! learning in a handful of trials using probabilistic dynamics models"; Janner et al. 2019, "When to trust your model").
-//! A step is drawn from one of them at random. Episodes start where recorded ones did, and observations stay within what
-//! was recorded.
+//! A simulator that was learned from recorded episodes: an ensemble of three networks each. The first gives the change of the
+//! observation: each number as a normal (Chua et al. 2018, "Deep reinforcement learning in a handful of trials using
+//! probabilistic dynamics models"; Janner et al. 2019, "When to trust your model"), or, where only a few changes were ever
+//! recorded, such as units sold, the probability of each. The others give the reward and the probability of an end that
+//! come with the observation that follows. A step is drawn from one member at random. Episodes start where recorded ones did,
+//! and observations stay within what was recorded.
 //!
 //! `[model] kind = "world"` learns it and writes its file.
 
 use agon_core::env::ensure;
 use agon_core::scene::Scene;
-use agon_core::world::{FILE, FORMAT, LOG_VARIANCE, Layer, Standard, WIDEST, World, encode};
+use agon_core::world::{FILE, FORMAT, LOG_VARIANCE, Layer, Member, Standard, WIDEST, World, encode};
 use agon_core::{ActionSpec, Actions, Env, EnvError, Field, Observation, Rng, Spec, Status, settings};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -67,22 +68,34 @@ fn read(settings: &LearnedSettings) -> Result<Vec<u8>, EnvError> {
 }
 
 /// A point of mass 1 on a line with friction, pushed by a force a, in steps of 0.1 s: Δx = 0.1 v, Δv = 0.1 (a − v), and
-/// each step costs |x|. Hidden units are the positive and the negative part of each of x, v and a.
+/// each step costs |x|.
 pub fn example() -> World {
     let line = |name: &str, unit: &str| Field::new(name, unit, -5.0, 5.0);
     let force = Field::new("force", "N", -1.0, 1.0);
     let action = ActionSpec::Continuous { fields: vec![force] };
-    let mut hidden = Layer { weight: vec![0.0; 3 * 6], bias: vec![0.0; 6] };
-    for k in 0..3 {
-        (hidden.weight[6 * k + 2 * k], hidden.weight[6 * k + 2 * k + 1]) = (1.0, -1.0);
+    // Positive and negative parts of some inputs.
+    let parts = |inputs: usize, weights: &[&[(usize, f32)]]| {
+        let mut hidden = Layer { weight: vec![0.0; inputs * 2 * weights.len()], bias: vec![0.0; 2 * weights.len()] };
+        for (k, of) in weights.iter().enumerate() {
+            for (input, weight) in *of {
+                let at = input * 2 * weights.len() + 2 * k;
+                (hidden.weight[at], hidden.weight[at + 1]) = (*weight, -*weight);
+            }
+        }
+        hidden
+    };
+    // Of each change the mean and the logarithm of the variance.
+    let mut change = Layer { weight: vec![0.0; 6 * 4], bias: vec![0.0, -12.0, 0.0, -12.0] };
+    for (unit, output, weight) in [(2, 0, 0.1), (3, 0, -0.1), (2, 2, -0.1), (3, 2, 0.1), (4, 2, 0.1), (5, 2, -0.1)] {
+        change.weight[4 * unit + output] = weight;
     }
-    // Means of Δx, Δv and the reward; logarithms of their variances; the logit of an end.
-    let mut last = Layer { weight: vec![0.0; 6 * 7], bias: vec![0.0, 0.0, 0.0, -12.0, -12.0, -12.0, -30.0] };
-    for (unit, output, weight) in
-        [(2, 0, 0.1), (3, 0, -0.1), (2, 1, -0.1), (3, 1, 0.1), (4, 1, 0.1), (5, 1, -0.1), (0, 2, -1.0), (1, 2, -1.0)]
-    {
-        last.weight[7 * unit + output] = weight;
-    }
+    // The position before the step is the next one less its change.
+    let reward = Layer { weight: vec![-1.0, 0.0, -1.0, 0.0], bias: vec![0.0, -12.0] };
+    let member = Member {
+        change: vec![parts(3, &[&[(0, 1.0)], &[(1, 1.0)], &[(2, 1.0)]]), change],
+        reward: vec![parts(5, &[&[(0, 1.0), (3, -1.0)]]), reward],
+        end: Vec::new(),
+    };
     World {
         format: FORMAT.into(),
         spec: Spec::new(vec![line("position", "m"), line("speed", "m/s")], action, 100),
@@ -90,14 +103,27 @@ pub fn example() -> World {
         seen: vec![[-5.0, 5.0]; 2],
         input: Standard { mean: vec![0.0; 3], deviation: vec![1.0; 3] },
         output: Standard { mean: vec![0.0; 3], deviation: vec![1.0; 3] },
-        members: vec![vec![hidden, last]],
+        values: vec![Vec::new(); 2],
+        members: vec![member],
     }
+}
+
+/// An index, drawn with probabilities that are the softmax of scores.
+fn chosen(scores: &[f32], rng: &mut Rng) -> usize {
+    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |score: &f32| f64::from(score - most).exp();
+    let mut left = rng.f64() * scores.iter().map(weight).sum::<f64>();
+    let drawn = scores.iter().position(|score| {
+        left -= weight(score);
+        left < 0.0
+    });
+    drawn.unwrap_or(scores.len() - 1)
 }
 
 impl Env for Learned {
     type Settings = LearnedSettings;
     type State = LearnedState;
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const FILES: &'static [(&'static str, &'static str)] = &[("model", FILE)];
 
     fn new(settings: LearnedSettings) -> Result<Self, EnvError> {
@@ -130,25 +156,37 @@ impl Env for Learned {
     }
 
     fn step(&self, state: &mut LearnedState, actions: Actions<'_>, reward: &mut [f32], rng: &mut Rng) -> Status {
-        let World { input, output, members, seen, .. } = &*self.world;
+        let World { input, output, members, seen, values, .. } = &*self.world;
         let (mut x, mut y, n) = ([0f32; WIDEST], [0f32; WIDEST], state.obs.len());
-        x[..n].copy_from_slice(&state.obs);
-        encode(&self.spec.action, actions, &mut x[n..input.mean.len()]);
-        for (x, (mean, deviation)) in x.iter_mut().zip(input.mean.iter().zip(&input.deviation)) {
-            *x = (*x - mean) / deviation;
-        }
-        World::forward(&members[rng.below(members.len() as u32) as usize], &mut x, &mut y);
-        let mut draw = |k: usize| {
-            let log_variance = y[n + 1 + k].clamp(LOG_VARIANCE[0], LOG_VARIANCE[1]);
-            let z = rng.normal() as f32;
-            output.mean[k] + output.deviation[k] * (y[k] + (0.5 * log_variance).exp() * z)
+        let (asked, member) = (input.mean.len() - n, &members[rng.below(members.len() as u32) as usize]);
+        let standard = |x: f32, k: usize| (x - input.mean[k]) / input.deviation[k];
+        let normal = |mean: f32, log_variance: f32, k: usize, rng: &mut Rng| {
+            let log_variance = log_variance.clamp(LOG_VARIANCE[0], LOG_VARIANCE[1]);
+            output.mean[k] + output.deviation[k] * (mean + (0.5 * log_variance).exp() * rng.normal() as f32)
         };
-        for (k, obs) in state.obs.iter_mut().enumerate() {
-            *obs = (*obs + draw(k)).clamp(seen[k][0], seen[k][1]);
+        x[..n].copy_from_slice(&state.obs);
+        encode(&self.spec.action, actions, &mut x[n..n + asked]);
+        x[..n + asked].iter_mut().enumerate().for_each(|(k, x)| *x = standard(*x, k));
+        let mut outcome = [0f32; WIDEST];
+        outcome[n..n + asked].copy_from_slice(&x[n..n + asked]);
+        World::forward(&member.change, &mut x, &mut y);
+        let mut from = 0;
+        for (k, (obs, values)) in state.obs.iter_mut().zip(values).enumerate() {
+            let width = if values.is_empty() { 2 } else { values.len() };
+            let y = &y[from..from + width];
+            let change = if values.is_empty() { normal(y[0], y[1], k, rng) } else { values[chosen(y, rng)] };
+            *obs = (*obs + change).clamp(seen[k][0], seen[k][1]);
+            outcome[k] = standard(*obs, k);
+            outcome[n + asked + k] = (change - output.mean[k]) / output.deviation[k];
+            from += width;
         }
-        reward[0] = draw(n);
-        let end = 1.0 / (1.0 + f64::from(-y[2 * n + 2]).exp());
-        state.over = rng.f64() < end;
+        let mut again = outcome;
+        World::forward(&member.reward, &mut outcome, &mut y);
+        reward[0] = normal(y[0], y[1], n, rng);
+        if !member.end.is_empty() {
+            World::forward(&member.end, &mut again, &mut y);
+            state.over = rng.f64() < 1.0 / (1.0 + f64::from(-y[0]).exp());
+        }
         if state.over { Status::Terminated } else { Status::Running }
     }
 
@@ -212,14 +250,15 @@ mod tests {
         assert!(build(&path, Some(1)).err().unwrap().to_string().contains("another world model"));
         assert!(build(&folder.path().join("none"), None).err().unwrap().to_string().contains("none"));
         type Change = fn(&mut World);
-        let changes: [(Change, &str); 7] = [
+        let changes: [(Change, &str); 8] = [
             (|w| w.format = "x".into(), "format"),
             (|w| w.input.mean.truncate(1), "`input`"),
             (|w| w.output.deviation[0] = 0.0, "`output`"),
             (|w| w.seen[0] = [1.0, -1.0], "`seen`"),
             (|w| w.starts[0] = vec![9.0, 0.0], "position"),
-            (|w| w.members[0][0].weight.truncate(5), "sizes"),
-            (|w| w.members[0].truncate(1), "outputs"),
+            (|w| w.members[0].change[0].weight.truncate(5), "sizes"),
+            (|w| w.members[0].change.truncate(1), "outputs"),
+            (|w| w.values.truncate(1), "`values`"),
         ];
         for (change, part) in changes {
             let mut world = example();
