@@ -234,3 +234,20 @@ fn what_is_doubtful_is_refused() {
         assert!(!dir.path().join(name).with_extension("toml").exists(), "{name}: nothing is written");
     }
 }
+
+/// A Parquet file is the table that its writer says (`tests/golden/parquet.py`): midnights of Chicago, products whose numbers
+/// became fractions, billionths of a second.
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_is_the_same_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet");
+    let [parquet, csv] = ["weeks.parquet", "weeks.csv"].map(|name| {
+        let (code, told) = init(dir.path(), name, &std::fs::read(golden.join(name)).unwrap(), &[]);
+        assert_eq!(code, Some(0), "{told}");
+        told
+    });
+    assert_eq!(estimates(&parquet), estimates(&csv));
+    assert_eq!(estimates(&csv).len(), 2, "{csv}");
+    assert!(parquet.contains("`week` holds midnights of a time zone"), "{parquet}");
+}

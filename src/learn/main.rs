@@ -24,6 +24,8 @@ mod lift;
 mod market;
 mod model_files;
 mod networks;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 mod picture_files;
 mod picture_folder;
 mod picture_task;

@@ -1,6 +1,8 @@
-//! What tables come in: CSV (see [`csv_table`]), Excel's files and, if it was built in, Parquet, whose content decides and
+//! What tables come in: CSV (see [`csv_table`]), Excel's files and, if it is built in, Parquet, whose content decides and
 //! not their name; and folders of text files (see [`text_folder`]).
 
+#[cfg(feature = "parquet")]
+use crate::parquet_file::read as parquet;
 use crate::{csv_table, text_folder};
 use agon::{Failure, Outcome};
 use agon_agents::data::Raw;
@@ -43,7 +45,7 @@ fn load(path: &Path, told: bool) -> Outcome<Raw> {
     match kind_of(path)? {
         Kind::Text => csv_table::read(path),
         Kind::Excel => excel(path, told),
-        Kind::Parquet => parquet(path),
+        Kind::Parquet => parquet(path, told),
         Kind::Folder => text_folder::read(path),
     }
 }
@@ -132,42 +134,7 @@ fn text(cell: &Data) -> String {
 }
 
 #[cfg(not(feature = "parquet"))]
-fn parquet(path: &Path) -> Outcome<Raw> {
-    let how = "this build of Agon does not read them: build it with `--features parquet`, or save the table as CSV";
+fn parquet(path: &Path, _told: bool) -> Outcome<Raw> {
+    let how = "this build of Agon has no reader of them: build it with the feature `parquet`, or save the table as CSV";
     Err(Failure::Input(format!("{}: a Parquet file; {how}", path.display())))
-}
-
-#[cfg(feature = "parquet")]
-fn parquet(path: &Path) -> Outcome<Raw> {
-    use parquet::file::reader::{FileReader, SerializedFileReader};
-    use parquet::record::Field;
-    let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
-    let failed = |e: parquet::errors::ParquetError| wrong(format!("this Parquet file cannot be read: {e}"));
-    let file = agon::files::open(path)?;
-    let reader = SerializedFileReader::new(file).map_err(failed)?;
-    let fields = reader.metadata().file_metadata().schema().get_fields();
-    let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
-    let width = names.len();
-    let mut raw = csv_table::of_header(names, false).map_err(wrong)?;
-    // Days since 1899-12-30, as Excel counts them.
-    let moment = |millis: i64| {
-        let serial = 25_569.0 + millis as f64 / 86_400_000.0;
-        calamine::ExcelDateTime::new(serial, calamine::ExcelDateTimeType::DateTime, false)
-    };
-    for (row, line) in reader.get_row_iter(None).map_err(failed)?.zip(2..) {
-        let row = row.map_err(failed)?;
-        let mut cells = Vec::with_capacity(width);
-        for (_, field) in row.get_column_iter() {
-            cells.push(match field {
-                Field::Null => String::new(),
-                Field::Str(text) => text.clone(),
-                Field::Date(day) => text(&Data::DateTime(moment(i64::from(*day) * 86_400_000))),
-                Field::TimestampMillis(at) => text(&Data::DateTime(moment(*at))),
-                Field::TimestampMicros(at) => text(&Data::DateTime(moment(at / 1000))),
-                other => other.to_string().trim_matches('"').to_owned(),
-            });
-        }
-        raw.push(line, cells.iter().map(String::as_str));
-    }
-    Ok(raw)
 }

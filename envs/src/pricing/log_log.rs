@@ -3,6 +3,7 @@
 //! ln(units of product k a customer) = a_k + Σ_j B_kj ln p_j + g_k d_k, and nobody takes more than one unit of a product.
 
 use super::logit::Week;
+use super::rules::{Difference, narrow};
 
 /// The demand of some products. All lists have one entry a product.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +101,7 @@ impl LogLog {
 
     /// What no prices within bounds can exceed a customer, given the best prices known; infinite where it cannot be told.
     pub fn bound(&self, week: Week<'_>, low: &[f64], high: &[f64], known: &[f64]) -> f64 {
-        self.bound_among(week, low, high, &vec![Vec::new(); known.len()], known)
+        self.bound_among(week, low, high, &vec![Vec::new(); known.len()], &[], known)
     }
 
     /// Prices among those on menus (rising; an empty one has all within bounds) that earn the most of what is found product
@@ -134,10 +135,18 @@ impl LogLog {
         prices
     }
 
-    /// What no prices on menus (rising; an empty one has all within bounds) can exceed a customer, given the best prices known;
-    /// infinite where it cannot be told. Branch and bound: ranges that may hold something better are narrowed, and halved
-    /// where that no longer helps.
-    pub fn bound_among(&self, week: Week<'_>, low: &[f64], high: &[f64], menus: &[Vec<f64>], known: &[f64]) -> f64 {
+    /// What no prices on menus (rising; an empty one has all within bounds) that keep gaps can exceed a customer, given the best
+    /// prices known; infinite where it cannot be told. Branch and bound: ranges that may hold something better are narrowed,
+    /// and halved where that no longer helps.
+    pub fn bound_among(
+        &self,
+        week: Week<'_>,
+        low: &[f64],
+        high: &[f64],
+        menus: &[Vec<f64>],
+        gaps: &[Difference],
+        known: &[f64],
+    ) -> f64 {
         let n = known.len();
         let menus: Vec<Vec<f64>> = menus.iter().map(|menu| menu.iter().map(|p| p.ln()).collect()).collect();
         let levels: Vec<f64> = (0..n).map(|k| self.level(week, k)).collect();
@@ -157,8 +166,13 @@ impl LogLog {
         }
         let best = self.profit(week, known);
         let enough = good_enough(best);
-        let narrowed = |ranges| self.narrowed(&levels, week.costs, ranges, &menus, &known_logs, best);
-        let mut open = vec![narrowed(whole)];
+        let consider = |mut ranges: Vec<[f64; 2]>, open: &mut Vec<(Vec<[f64; 2]>, f64)>| {
+            if narrow(gaps, &menus, true, &mut ranges) {
+                open.push(self.narrowed(&levels, week.costs, ranges, &menus, &known_logs, best));
+            }
+        };
+        let mut open = Vec::new();
+        consider(whole, &mut open);
         for _ in 0..SPLITS {
             let Some(at) = (0..open.len()).max_by(|a, b| open[*a].1.total_cmp(&open[*b].1)) else { break };
             if open[at].1 <= enough {
@@ -182,7 +196,7 @@ impl LogLog {
             for half in [[ranges[k][0], below], [above, ranges[k][1]]] {
                 let mut ranges = ranges.clone();
                 ranges[k] = half;
-                open.push(narrowed(ranges));
+                consider(ranges, &mut open);
             }
         }
         open.iter().map(|(_, bound)| *bound).fold(best, f64::max)
@@ -433,11 +447,11 @@ mod tests {
             most = most.max(demand.profit(WEEK, &[menus[0][a], menus[1][b], menus[2][c]]));
         }
         let found = demand.best_among(WEEK, &low, &high, &menus);
-        let bound = demand.bound_among(WEEK, &low, &high, &menus, &found);
+        let bound = demand.bound_among(WEEK, &low, &high, &menus, &[], &found);
         assert!(most <= bound * (1.0 + 1e-12) && bound / most < 1.0 + 1e-9, "{most} {bound}");
         let one = [menus[0].clone(), Vec::new(), Vec::new()];
         let found = demand.best_among(WEEK, &low, &high, &one);
-        let bound = demand.bound_among(WEEK, &low, &high, &one, &found);
+        let bound = demand.bound_among(WEEK, &low, &high, &one, &[], &found);
         let mut most: f64 = 0.0;
         for i in 0..3 * 60 * 60 {
             let at = |place: usize| 0.6 + 1.9 * (i / 60usize.pow(place as u32) % 60) as f64 / 59.0;

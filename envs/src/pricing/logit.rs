@@ -2,6 +2,12 @@
 //!
 //! Utility u_k = a_k − b_k p_k + g_k d_k, share s_k = e^{u_k} / (1 + Σ e^{u_j}), profit a customer Σ s_k (p_k − c_k).
 
+use super::rules::{Difference, ROUNDING, narrow};
+
+/// How often ranges are divided for the bound under gaps, and the share of a price up to which a gap counts as kept.
+const SPLITS: usize = 400;
+const KEPT: f64 = 1e-8;
+
 /// The demand of some products. All lists have one entry a product; `price_effects` are positive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logit {
@@ -77,23 +83,76 @@ impl Logit {
         }
     }
 
-    /// The most that prices on menus (an empty one has all within bounds) earn of a week's expected profit a customer; exact,
-    /// by the same iteration.
-    pub fn best_among(&self, week: Week<'_>, low: &[f64], high: &[f64], menus: &[Vec<f64>]) -> f64 {
-        let (mut value, mut prices) = (f64::NEG_INFINITY, low.to_vec());
-        prices.iter_mut().zip(menus).for_each(|(price, menu)| *price = menu.first().copied().unwrap_or(*price));
+    /// The prices in ranges, and on menus where those are not empty, that earn the most of a week's expected profit, and that
+    /// profit a customer; exact, by the same iteration.
+    fn best_within(&self, week: Week<'_>, ranges: &[[f64; 2]], menus: &[Vec<f64>]) -> (Vec<f64>, f64) {
+        let within = |k: usize, p: &f64| *p >= ranges[k][0] && *p <= ranges[k][1];
+        let (mut value, mut prices) = (f64::NEG_INFINITY, Vec::with_capacity(ranges.len()));
+        prices
+            .extend((0..ranges.len()).map(|k| menus[k].iter().copied().find(|p| within(k, p)).unwrap_or(ranges[k][0])));
+        let mut best = prices.clone();
         loop {
             let next = self.profit(week, &prices);
             if next <= value + 1e-15 * value.abs() {
-                return next.max(value);
+                return (best, next.max(value));
             }
             value = next;
+            best.copy_from_slice(&prices);
             for (k, price) in prices.iter_mut().enumerate() {
                 let worth = |p: &f64| self.weight(week, k, *p) * (p - week.costs[k] - value);
-                let any = (week.costs[k] + 1.0 / self.price_effects[k] + value).clamp(low[k], high[k]);
-                *price = menus[k].iter().copied().max_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(any);
+                let any = (week.costs[k] + 1.0 / self.price_effects[k] + value).clamp(ranges[k][0], ranges[k][1]);
+                let listed = menus[k].iter().copied().filter(|p| within(k, p));
+                *price = listed.max_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(any);
             }
         }
+    }
+
+    /// What no prices within bounds, on menus (rising; an empty one has all within bounds) and that keep gaps can exceed of a
+    /// week's expected profit a customer. Exact without gaps. With them by branch and bound: where the best prices of some
+    /// ranges break a gap, either the cheaper product is cheaper or the dearer one dearer than they have it.
+    pub fn bound_among(
+        &self,
+        week: Week<'_>,
+        low: &[f64],
+        high: &[f64],
+        menus: &[Vec<f64>],
+        gaps: &[Difference],
+    ) -> f64 {
+        let ends = |k: usize| match menus[k][..] {
+            [] => [low[k], high[k]],
+            [first, .., last] => [first, last],
+            [one] => [one, one],
+        };
+        let mut open = Vec::new();
+        let consider = |mut ranges: Vec<[f64; 2]>, open: &mut Vec<(Vec<[f64; 2]>, Vec<f64>, f64)>| {
+            let some = |(range, menu): (&[f64; 2], &Vec<f64>)| {
+                menu.is_empty() || menu.iter().any(|p| *p >= range[0] && *p <= range[1])
+            };
+            if narrow(gaps, menus, false, &mut ranges) && ranges.iter().zip(menus).all(some) {
+                let (prices, value) = self.best_within(week, &ranges, menus);
+                open.push((ranges, prices, value));
+            }
+        };
+        consider((0..self.len()).map(ends).collect(), &mut open);
+        for _ in 0..SPLITS {
+            let Some(at) = (0..open.len()).max_by(|a, b| open[*a].2.total_cmp(&open[*b].2)) else { break };
+            let prices = &open[at].1;
+            let broken = |(dearer, cheaper, gap): &Difference| prices[*cheaper] + gap - prices[*dearer];
+            let Some(worst) = gaps.iter().max_by(|a, b| broken(a).total_cmp(&broken(b))) else { break };
+            let (&(dearer, cheaper, gap), much) = (worst, broken(worst));
+            if much <= KEPT * prices[cheaper].abs() {
+                break;
+            }
+            let middle = prices[cheaper] - 0.5 * much;
+            let ranges = open.swap_remove(at).0;
+            let (mut below, mut above) = (ranges.clone(), ranges);
+            below[cheaper][1] = middle;
+            above[cheaper][0] = middle;
+            above[dearer][0] = above[dearer][0].max(middle + gap - ROUNDING * (middle + gap).abs());
+            consider(below, &mut open);
+            consider(above, &mut open);
+        }
+        open.iter().map(|(_, _, bound)| *bound).fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// The prices within bounds that, held fixed over all weeks, earn the most; a stationary point of the total profit,
@@ -176,11 +235,11 @@ mod tests {
         for (a, b, c) in (0..36).map(|i| (i % 3, i / 3 % 4, i / 12)) {
             most = most.max(demand.profit(week, &[menus[0][a], menus[1][b], menus[2][c]]));
         }
-        let found = demand.best_among(week, &[0.0; 3], &[9.0; 3], &menus);
+        let found = demand.bound_among(week, &[0.0; 3], &[9.0; 3], &menus, &[]);
         assert!((found - most).abs() < 1e-12, "{found} {most}");
         let mut prices = [0.0; 3];
         let free = demand.optimum(week, &[0.0; 3], &[9.0; 3], &mut prices);
-        let found = demand.best_among(week, &[0.0; 3], &[9.0; 3], &[vec![], vec![], vec![]]);
+        let found = demand.bound_among(week, &[0.0; 3], &[9.0; 3], &[vec![], vec![], vec![]], &[]);
         assert!((found - free).abs() < 1e-12, "{found} {free}");
     }
 }

@@ -8,6 +8,7 @@
 
 mod allowed;
 pub mod carry;
+mod linked;
 mod market;
 pub mod plan;
 mod settings;
@@ -149,7 +150,9 @@ impl Retail {
         let demand = tilted.as_ref().map_or(&self.demand, |(demand, _)| demand);
         let week = self.week(state.week as usize, demand);
         if let Some(menus) = self.menus(state) {
-            return [best, demand.form.bound_among(week, &low, &high, &menus)];
+            let gaps = self.rules.as_ref().map_or(&[][..], Rules::gaps);
+            let obey = |prices: &mut [f64]| self.obey(state, prices);
+            return [best, demand.form.bound_among(week, &[low, high], &menus, gaps, obey)];
         }
         [best, if demand.form.is_searched() { demand.form.bound(week, &low, &high, &prices) } else { best }]
     }
@@ -170,7 +173,8 @@ impl Retail {
             let found = self.best_and_bound(&State { week: i as u32, ..State::default() });
             (0..2).for_each(|j| total[j] += customers * found[j]);
         }
-        Some(total.map(|x| x / weeks as f64 * f64::from(self.periods())))
+        let [best, bound] = total.map(|x| x / weeks as f64 * f64::from(self.periods()));
+        Some([best, self.linked_bound().map_or(bound, |linked| bound.min(linked))])
     }
 
     /// The same where all that carries over is a calendar: the mean over the weeks in which an episode can begin.
@@ -375,10 +379,7 @@ impl Env for Retail {
         self.now(row, carried, &state.prices, &state.since, &mut state.now);
         state.prices.iter_mut().zip(actions.continuous()).for_each(|(price, a)| *price = f64::from(*a));
         self.project(row, &mut state.now, &mut state.prices, &mut state.room);
-        let most = self.cooldown();
-        for ((since, now), price) in state.since.iter_mut().zip(&state.now).zip(&state.prices) {
-            *since = if now.last == Some(*price) { (*since + 1).min(most) } else { 1 };
-        }
+        self.age(&mut state.since, &state.now, &state.prices);
         match &market.form {
             Form::Logit(demand) => self.choose(demand, week, state, rng),
             Form::LogLog(demand) => self.count(demand, week, state, rng),
@@ -545,7 +546,7 @@ impl Env for Retail {
 
     fn optimum(&self) -> Option<f64> {
         if self.rules.is_some() {
-            return None; // of prices that obey only a bound is known: that of those that need not
+            return None; // of prices that obey only a bound is known
         }
         let [best, bound] = (*self.optima.get_or_init(|| self.optima()))?;
         (bound - best <= PROVEN * bound.abs()).then_some(best)

@@ -105,19 +105,21 @@ pub enum Conflict {
     Gap(usize, usize, f64),
 }
 
+/// A product that is dearer, one that is cheaper, and by how much at least.
+pub type Difference = (usize, usize, f64);
+
 /// Rules of some products, checked.
 #[derive(Clone, Debug)]
 pub struct Rules {
     names: Vec<String>,
     set: RuleSettings,
-    /// Dearer, cheaper, by how much.
-    gaps: Vec<(usize, usize, f64)>,
+    gaps: Vec<Difference>,
     /// Ladders in rising order.
     ladders: Vec<Vec<f64>>,
 }
 
 /// Money is compared up to rounding of this share.
-const ROUNDING: f64 = 1e-9;
+pub const ROUNDING: f64 = 1e-9;
 /// Prices of one product that are listed at most.
 const MOST_LISTED: usize = 1000;
 /// Passes over all gaps after which prices that must be equal are taken to meet on no ladders.
@@ -204,6 +206,26 @@ impl Rules {
     /// Weeks that a price stays once it was changed.
     pub fn cooldown(&self) -> u32 {
         self.set.cooldown
+    }
+
+    /// The largest change from last week's price, as a share of it.
+    pub fn max_change(&self) -> Option<f64> {
+        self.set.max_change
+    }
+
+    /// Whether every price is the one charged.
+    pub fn stopped(&self) -> bool {
+        self.set.stop
+    }
+
+    /// Dearer product, cheaper product, by how much at least; none where every price is the one charged.
+    pub fn gaps(&self) -> &[Difference] {
+        if self.set.stop { &[] } else { &self.gaps }
+    }
+
+    /// Whether only some prices of a product's interval are allowed.
+    pub fn listed(&self, k: usize) -> bool {
+        !self.ladders[k].is_empty() || !self.set.endings.is_empty()
     }
 
     /// From where to where a product's price may be by its own rules, but for ladders and endings.
@@ -417,6 +439,43 @@ impl Rules {
         room.ends.iter_mut().zip(&room.most).for_each(|(ends, most)| ends[1] = *most);
         self.raise(now, &room.ends, wanted)
     }
+}
+
+/// Narrows ranges to what gaps leave of them, and to prices on menus (rising; an empty one has all); whether they leave
+/// anything. `logs`: ranges and menus are of ln prices.
+pub fn narrow(gaps: &[Difference], menus: &[Vec<f64>], logs: bool, ranges: &mut [[f64; 2]]) -> bool {
+    let price = |x: f64| if logs { x.exp() } else { x };
+    let number = |p: f64| if logs { p.max(0.0).ln() } else { p };
+    for _ in 0..PASSES {
+        let mut settled = true;
+        for &(dearer, cheaper, gap) in gaps {
+            let least = price(ranges[cheaper][0]) + gap;
+            let low = number(least - ROUNDING * least.abs());
+            if low > ranges[dearer][0] {
+                let menu = &menus[dearer];
+                let next = menu.partition_point(|x| *x < low);
+                ranges[dearer][0] =
+                    if menu.is_empty() { low } else { menu.get(next).copied().unwrap_or(f64::INFINITY) };
+                settled = false;
+            }
+            let most = price(ranges[dearer][1]) - gap;
+            let high = number(most + ROUNDING * most.abs());
+            if high < ranges[cheaper][1] {
+                let menu = &menus[cheaper];
+                let next = menu.partition_point(|x| *x <= high).checked_sub(1);
+                let below = next.map_or(f64::NEG_INFINITY, |i| menu[i]);
+                ranges[cheaper][1] = if menu.is_empty() { high } else { below };
+                settled = false;
+            }
+            if [dearer, cheaper].iter().any(|k| ranges[*k][0] > ranges[*k][1]) {
+                return false;
+            }
+        }
+        if settled {
+            break;
+        }
+    }
+    true
 }
 
 #[cfg(test)]

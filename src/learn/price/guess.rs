@@ -2,6 +2,7 @@
 
 use super::words::{COST, CUSTOMERS, DISPLAY, PRICE, PRODUCT, Role, SHOP, STOCK, UNITS, WEEK, words};
 use crate::sales::calendar::{Dates, Weeks};
+use crate::sales::dialect::yes_or_no;
 use crate::sales::median;
 use agon_agents::data::Raw;
 use agon_agents::data::cells::is_missing;
@@ -98,8 +99,10 @@ impl<'a> Guess<'a> {
             }
             let id = |c: &&usize| words(&self.raw.names[**c]).iter().any(|w| w == "id" || w == "ids");
             let ids: Vec<&usize> = alike.iter().filter(id).collect();
-            if let [id] = ids[..] {
-                return Ok(Some(*id));
+            let whole = |c: &&usize| words(&self.raw.names[**c]).len() == 1;
+            let wholes: Vec<&usize> = alike.iter().filter(whole).collect();
+            if let ([one], _) | (_, [one]) = (&ids[..], &wholes[..]) {
+                return Ok(Some(**one));
             }
             let names: Vec<String> = alike.iter().map(|c| format!("`{}`", self.raw.names[*c])).collect();
             let (key, first) = (role.key, &self.raw.names[column]);
@@ -134,7 +137,26 @@ impl<'a> Guess<'a> {
             read(c, Dates::Auto)
                 .map_or_else(|why| why.contains("month-first"), |w| w.numbers.iter().flatten().count() > 0)
         };
-        self.take(&WEEK, like)?;
+        if !self.take(&WEEK, like)? && !self.fit.contains_key("week") {
+            // Whatever it is called, a column of dates is one; numbers may be anything.
+            let dates: Vec<usize> = (0..raw.names.len()).filter(|c| !self.numbers[*c] && like(*c)).collect();
+            match dates[..] {
+                [] => {}
+                [only] => {
+                    self.used.insert(only);
+                    self.set("week", raw.names[only].clone());
+                    self.notes.push(format!("`{}` is the only column of dates: it tells the week", raw.names[only]));
+                }
+                _ => {
+                    let names: Vec<String> = dates.iter().map(|c| format!("`{}`", raw.names[*c])).collect();
+                    let first = &raw.names[dates[0]];
+                    return Err(format!(
+                        "{} each hold dates: say which tells the week, as in --map week={first}",
+                        names.join(" and ")
+                    ));
+                }
+            }
+        }
         let Some(column) = self.at("week").filter(|_| !self.fit.contains_key("dates")) else { return Ok(()) };
         let serial = |cell: &str| rough(cell).is_some_and(|x| (20_000.0..=80_000.0).contains(&x));
         let named =
@@ -224,8 +246,12 @@ impl<'a> Guess<'a> {
         self.take(&COST, number)?;
         self.set("cost", "");
         let share = |c: usize| {
-            numbers[c] && some.column(c).flatten().all(|cell| rough(cell).is_some_and(|x| (0.0..=1.0).contains(&x)))
+            let part = |cell| rough(cell).is_some_and(|x| (0.0..=1.0).contains(&x));
+            let mut cells = some.column(c).flatten().peekable();
+            cells.peek().is_some_and(|cell| numbers[c] || yes_or_no(cell).is_some())
+                && cells.all(|cell| part(cell) || yes_or_no(cell).is_some())
         };
+        self.displays_of_products(&share);
         // Of several marks of promotions the first is taken: their effects would not be told apart.
         if !self.fit.contains_key("display") {
             let free = (0..self.raw.names.len()).filter(|c| !self.used.contains(c) && share(*c));
@@ -249,6 +275,21 @@ impl<'a> Guess<'a> {
         self.sizes(some);
         self.rows(week)?;
         self.what_money_is(some)
+    }
+
+    /// Where rows tell the prices of all products, displays may have a column for each as well.
+    fn displays_of_products(&mut self, share: &dyn Fn(usize) -> bool) {
+        let Some(product) = self.at("product").filter(|_| self.text("price").contains("{}")) else { return };
+        let raw = self.raw;
+        let all: BTreeSet<&str> = raw.column(product).flatten().collect();
+        let starts = raw.names.iter().filter_map(|name| all.iter().find_map(|value| name.strip_suffix(*value)));
+        let mut each = starts
+            .filter(|start| DISPLAY.fits(start).is_some())
+            .filter(|start| all.iter().all(|value| raw.find(&format!("{start}{value}")).is_some_and(share)));
+        if let Some(start) = each.next() {
+            let start = start.to_owned();
+            self.set("display", format!("{start}{{}}"));
+        }
     }
 
     /// Without a column of weeks, rows of a shop may be its weeks; single purchases are not.

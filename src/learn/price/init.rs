@@ -22,6 +22,8 @@ const FEW_PRODUCTS: usize = 12;
 const MOST_COLUMNS: usize = 30;
 /// Products that are looked at to find those.
 const CANDIDATES: usize = 40;
+/// A product of which this many times the usual units are sold at a time is counted in another measure.
+const OTHER_MEASURE: f64 = 50.0;
 /// Rows of a market from which on an episode is long.
 const LONG: usize = 1000;
 
@@ -46,7 +48,7 @@ pub fn run(args: &PriceInit) -> Outcome {
         )));
     }
     let table = sales::of(&raw, &settings).map_err(wrong)?;
-    for line in lines(file, &raw, &settings, &table, found) {
+    for line in lines(file, &raw, &settings, &table, &found) {
         agon::tell!("{line}");
     }
     guess.notes.iter().for_each(|note| agon::tell!("  note: {note}"));
@@ -97,20 +99,21 @@ fn read_settings(fit: &Map<String, Value>) -> Outcome<FitSettings> {
 }
 
 /// The products that are used: all where they are few; else those with the most rows of which prices move, so many that
-/// there are several weeks for each coefficient. How many there are.
+/// there are several weeks for each coefficient. And all there are.
 fn choose_products(
     raw: &Raw,
     settings: &FitSettings,
     fit: &mut Map<String, Value>,
-) -> Result<(FitSettings, usize), String> {
+) -> Result<(FitSettings, Vec<String>), String> {
+    let counts = if settings.product.is_empty() { Vec::new() } else { long::products(raw, settings)? };
     let all: Vec<String> = match (settings.product.is_empty(), settings.products.is_empty()) {
-        (true, false) => return Ok((settings.clone(), settings.products.len())),
+        (true, false) => return Ok((settings.clone(), settings.products.clone())),
         (true, true) => by_sales(&sales::of(raw, settings)?),
-        (false, _) => long::products(raw, settings)?.into_iter().map(|(name, _)| name).collect(),
+        (false, _) => counts.iter().map(|(name, _)| name.clone()).collect(),
     };
     // Few columns of products are all meant; of many as many are taken as of many products of rows.
     if !settings.products.is_empty() || settings.product.is_empty() && all.len() <= MOST_COLUMNS {
-        return Ok((settings.clone(), all.len()));
+        return Ok((settings.clone(), all));
     }
     let candidates: Vec<String> = all.iter().take(CANDIDATES).cloned().collect();
     let wide = FitSettings { products: candidates.clone(), ..settings.clone() };
@@ -127,7 +130,22 @@ fn choose_products(
     if !given_away.is_empty() && all.len() > FEW_PRODUCTS {
         agon::tell!("left out, as they are sold below cost in most weeks: {}", given_away.join(", "));
     }
-    let kept = |k: usize| all.len() <= FEW_PRODUCTS || !loses(k);
+    // Fuel by the drop among loaves by the piece: customers who buy one or the other cannot be counted together.
+    let measure = |k: usize| {
+        let units: f64 = table.sales.units.iter().map(|week| week[k]).sum();
+        counts.get(k).map_or(f64::NAN, |(_, rows)| units / *rows as f64)
+    };
+    let usual = sales::median((0..candidates.len()).map(measure).filter(|units| *units > 0.0));
+    let strange =
+        |k: usize| settings.rows == Rows::Sales && !settings.units.is_empty() && measure(k) > OTHER_MEASURE * usual;
+    for k in (0..candidates.len()).filter(|k| all.len() > FEW_PRODUCTS && strange(*k)) {
+        agon::tell!(
+            "left out, as its units are of another measure: {} ({:.0} a sale, where others have {usual:.1})",
+            candidates[k],
+            measure(k)
+        );
+    }
+    let kept = |k: usize| all.len() <= FEW_PRODUCTS || !(loses(k) || strange(k));
     let moves = |k: &usize| !table.sales.price_stands_still(*k) && present(*k) > 2 && kept(*k);
     let moving: Vec<usize> = (0..candidates.len()).filter(moves).collect();
     let Some(best) = moving.iter().map(|k| present(*k)).max() else {
@@ -146,7 +164,7 @@ fn choose_products(
     order.sort_unstable();
     let products: Vec<String> = order.into_iter().map(|k| candidates[k].clone()).collect();
     fit.insert("products".into(), products.clone().into());
-    Ok((FitSettings { products, ..settings.clone() }, all.len()))
+    Ok((FitSettings { products, ..settings.clone() }, all))
 }
 
 /// Whether somebody knows the market's best prices, so that the player `optimal` can be compared with.
@@ -174,7 +192,7 @@ fn data_beside(file: &Path, out: &Path) -> String {
 }
 
 /// What was understood.
-fn lines(file: &Path, raw: &Raw, s: &FitSettings, table: &SalesTable, found: usize) -> Vec<String> {
+fn lines(file: &Path, raw: &Raw, s: &FitSettings, table: &SalesTable, found: &[String]) -> Vec<String> {
     let wide = s.product.is_empty() && s.shop.is_empty() && s.rows == Rows::Weeks;
     let row = match (wide, s.rows) {
         (true, _) => "a row is a week, with columns for each product",
@@ -212,14 +230,24 @@ fn lines(file: &Path, raw: &Raw, s: &FitSettings, table: &SalesTable, found: usi
         }
     };
     let display = if s.display.is_empty() { "no displays".into() } else { format!("displays in `{}`", s.display) };
-    vec![
+    let mut told = vec![
         format!("{}: {} rows of {} columns; {row}", file.display(), raw.rows(), raw.names.len()),
         format!("  weeks in {weeks}, {shops}: {}", table.summary),
-        format!("  {found} products{product}, {} used: {short}{dots}", table.products.len())
+        format!("  {} products{product}, {} used: {short}{dots}", found.len(), table.products.len())
             .replace("weeks in rows", "weeks: rows"),
         format!("  {units}, prices in `{}`{}, {display}", s.price, money(s.price_as)),
         format!("  {costs}; {customers}"),
-    ]
+    ];
+    let others: Vec<&str> = found.iter().filter(|p| !table.products.contains(p)).take(4).map(String::as_str).collect();
+    if let [first, ..] = others[..] {
+        told.push(format!(
+            "  others: --products {first},… takes those you list (most rows first: {}{}); --map product=COLUMN, such as a \
+             category, makes them fewer",
+            others.join(", "),
+            if found.len() > table.products.len() + others.len() { ", …" } else { "" }
+        ));
+    }
+    told
 }
 
 /// The scenario's text.
@@ -230,15 +258,16 @@ fn scenario(file: &Path, fit: &Map<String, Value>, rows: usize, optimum: bool) -
     let mut keys: Vec<(&String, &Value)> = fit.iter().collect();
     keys.sort_by_key(|(key, _)| order.iter().position(|o| o == key));
     let of_fit: String = keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
-    // An episode is the whole table: of a long one few are enough.
-    let (episodes, last, steps) = if rows > LONG { (1, 4, 200_000) } else { (10, 50, 400_000) };
+    // An episode is the whole table: of a long one few are enough. But what is right for many shops takes longer to learn.
+    let (episodes, last, steps, every) =
+        if rows > LONG { (1, 4, 1_200_000, 300_000) } else { (10, 50, 400_000, 50_000) };
     let optimal = if optimum { ", \"optimal\"" } else { "" };
     format!(
         "about = {}\n\n# Written by `agon price init`; docs/pricing.md says what is estimated and checked.\n[fit]\n{of_fit}\n\
          [env]\nid = \"pricing/retail\"\n# Customers buy the expected amounts: nothing has to be learned through chance.\nsales = \"expected\"\n\n# Nothing carries over from week to week, so the agent need not look ahead.\n\
          [agent]\nkind = \"ppo\"\nhidden = [64, 64]\ngamma = 0.0\nrollout_steps = 64\nminibatch = 256\nepochs = 10\n\
          learning_rate = 1e-3\nlog_std = -0.5\nnormalize_observation = true\nnormalize_reward = true\n\n\
-         [train]\nsteps = {steps}\nenvs = 16\nseed = 1\n\n[eval]\nevery = 50000\nepisodes = {episodes}\n\
+         [train]\nsteps = {steps}\nenvs = 16\nseed = 1\n\n[eval]\nevery = {every}\nepisodes = {episodes}\n\
          final_episodes = {last}\nbaselines = [\"random\", \"charged\", \"best-fixed-prices\", \"myopic\"{optimal}]\n",
         quoted(&format!("Prices for the sales in {name}")),
     )

@@ -46,7 +46,9 @@ pub const WEEK: Role = Role {
         "fecha",
         "day",
         "timestamp",
+        "datetime",
         "dt",
+        "ts",
         "tag",
         "period",
         "quarter",
@@ -100,7 +102,11 @@ pub const DISPLAY: Role = Role {
     yes: &["display", "disp", "feat", "feature", "deal", "promo", "promotion", "aktion"],
     no: &["id", "ids", "disc"],
 };
-pub const STOCK: Role = Role { key: "stock", yes: &["stock", "inventory", "onhand", "bestand", "lager"], no: &["id"] };
+pub const STOCK: Role = Role {
+    key: "stock",
+    yes: &["stock", "inventory", "onhand", "bestand", "lager"],
+    no: &["id", "code", "number", "nr", "no"],
+};
 pub const PRODUCT: Role = Role {
     key: "product",
     yes: &[
@@ -119,6 +125,7 @@ pub const PRODUCT: Role = Role {
         "purchase",
         "name",
         "description",
+        "stockcode",
     ],
     no: &["category", "subclass", "class", "type", "group", "subgroup", "firm", "week", "weekof", "count"],
 };
@@ -176,6 +183,7 @@ mod tests {
             assert!(role.fits(name).is_some(), "{} {name}", role.key);
         }
         for (role, name) in [
+            (&STOCK, "StockCode"),
             (&UNITS, "unit_price"),
             (&CUSTOMERS, "CUSTOMER_ID"),
             (&PRODUCT, "PRODUCT_SUBCLASS"),

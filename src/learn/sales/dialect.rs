@@ -62,6 +62,11 @@ fn bare(cell: &str) -> Cow<'_, str> {
     format!("{}{plain}", if open { "-" } else { minus }).into()
 }
 
+/// What a column of true and false says.
+pub fn yes_or_no(cell: &str) -> Option<bool> {
+    [("true", true), ("false", false)].into_iter().find(|(word, _)| cell.eq_ignore_ascii_case(word)).map(|(_, yes)| yes)
+}
+
 fn sign_of(cell: &str) -> Sign {
     let text = bare(cell);
     let digits = text.trim_start_matches(['-', '+']);
@@ -161,6 +166,10 @@ impl<'a> Numbers<'a> {
         let cell = self.raw.cell(row, column);
         if agon_agents::data::cells::is_missing(cell) || ["-", "–", "n.a.", "#DIV/0!"].contains(&cell) {
             return Ok(None);
+        }
+        // Displays and promotions may be yes or no.
+        if let Some(yes) = yes_or_no(cell) {
+            return Ok(Some(f64::from(u8::from(yes))));
         }
         let number = self.ways[column].unwrap_or(Written::Point).read(&bare(cell));
         number.map(Some).ok_or_else(|| {

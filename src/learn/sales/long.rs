@@ -25,7 +25,8 @@ struct Places {
     prices: Vec<usize>,
     each: bool,
     cost: Option<usize>,
-    display: Option<usize>,
+    /// As prices; none where there are no displays.
+    displays: Vec<usize>,
     customers: Option<usize>,
     stock: Option<usize>,
 }
@@ -54,7 +55,15 @@ impl Places {
         if settings.units.is_empty() && settings.rows == Rows::Weeks {
             return Err("[fit] units names no column; only rows = \"sales\" counts each row as one unit".into());
         }
-        let display = if settings.display.contains("{}") { "" } else { settings.display.as_str() };
+        let own = |product: &String| settings.display.replace("{}", product);
+        let displays = match settings.display.contains("{}") {
+            false => some("display", &settings.display)?.into_iter().collect(),
+            // Only rows that tell all prices can tell all displays.
+            true if each && products.iter().any(|p| raw.find(&own(p)).is_some()) => {
+                products.iter().map(|p| find(raw, "display", &own(p))).collect::<Result<_, _>>()?
+            }
+            true => Vec::new(),
+        };
         Ok(Self {
             week: if settings.dates == Dates::Rows { None } else { some("week", &settings.week)? },
             shop: some("shop", &settings.shop)?,
@@ -63,7 +72,7 @@ impl Places {
             prices,
             each,
             cost: some("cost", &settings.cost)?,
-            display: some("display", display)?,
+            displays,
             customers: some("customers", &settings.customers)?,
             stock: some("stock", &settings.stock)?,
         })
@@ -124,7 +133,15 @@ struct Cell {
     /// Of rows that tell a price whatever was sold.
     prices: [f64; 2],
     costs: [f64; 2],
-    display: f64,
+    /// The sum of those that rows tell, and how many do.
+    displays: [f64; 2],
+}
+
+impl Cell {
+    /// Counts a row's display; a missing one is none.
+    fn show(&mut self, display: Option<f64>) {
+        self.displays = [self.displays[0] + display.unwrap_or(0.0).clamp(0.0, 1.0), self.displays[1] + 1.0];
+    }
 }
 
 /// A shop's week.
@@ -170,10 +187,13 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
             return Err(format!("[fit] products: no row is of `{product}`{near}"));
         }
     }
-    let used = [places.units, places.cost, places.display, places.customers, places.stock];
-    let used: Vec<usize> = used.into_iter().flatten().chain(places.prices.iter().copied()).collect();
+    let used = [places.units, places.cost, places.customers, places.stock];
+    let of_products = places.prices.iter().chain(&places.displays).copied();
+    let used: Vec<usize> = used.into_iter().flatten().chain(of_products).collect();
     let numbers = Numbers::new(raw, &used, settings.decimal)?;
 
+    // Whether a row tells the displays of all products.
+    let displayed = places.displays.len() > 1;
     let shop_of = |row: usize| places.shop.map_or("", |c| raw.cell(row, c));
     let mut shops: Vec<&str> = kept_rows.iter().map(|(row, _)| shop_of(*row)).collect();
     shops.sort_unstable();
@@ -221,6 +241,11 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
             for (cell, column) in cells.iter_mut().zip(&places.prices) {
                 if let Some(price) = numbers.read(row, *column)?.filter(|p| *p > 0.0) {
                     cell.prices = [cell.prices[0] + price, cell.prices[1] + 1.0];
+                }
+            }
+            if displayed {
+                for (cell, column) in cells.iter_mut().zip(&places.displays) {
+                    cell.show(numbers.read(row, *column)?);
                 }
             }
         }
@@ -272,7 +297,9 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
             let weight = units.max(1e-9);
             cell.costs = [cell.costs[0] + cost * weight, cell.costs[1] + weight];
         }
-        cell.display += read(places.display)?.unwrap_or(0.0).clamp(0.0, 1.0);
+        if !displayed {
+            cell.show(read(places.displays.first().copied())?);
+        }
     }
     let daily = customers_of_days(&mut table);
     if places.week.is_some() {
@@ -449,7 +476,7 @@ impl Build<'_> {
             let prices: Vec<f64> = (0..n).map(|k| if gone[k] { medians[k] } else { price_of(&all[k]) }).collect();
             costs.push((0..n).map(cost).collect::<Vec<f64>>());
             losses += (0..n).filter(|k| !gone[*k] && prices[*k] < costs[row][*k]).count();
-            let shown = |k: usize| if gone[k] { 0.0 } else { all[k].display / all[k].rows.max(1.0) };
+            let shown = |k: usize| if gone[k] { 0.0 } else { all[k].displays[0] / all[k].displays[1].max(1.0) };
             sales.displays.push((0..n).map(shown).collect());
             sales.units.push(units);
             sales.prices.push(prices);

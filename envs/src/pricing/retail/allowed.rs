@@ -38,8 +38,16 @@ impl Retail {
         Some(now.iter().enumerate().map(|(k, now)| rules.menu(self.number(row), k, now)).collect())
     }
 
+    /// Moves prices to some that obey in a state's week, whatever was charged before.
+    pub(super) fn obey(&self, state: &State, prices: &mut [f64]) {
+        let (row, carried) = (state.week as usize, self.carry.as_ref().zip(state.carried.as_ref()));
+        let (mut now, mut room) = (Vec::new(), Room::default());
+        self.now(row, carried, &[], &[], &mut now);
+        self.project(row, &mut now, prices, &mut room);
+    }
+
     /// The calendar's week of a row.
-    fn number(&self, row: usize) -> usize {
+    pub(super) fn number(&self, row: usize) -> usize {
         self.settings.week_numbers.get(row).map_or(row, |week| *week as usize)
     }
 
@@ -75,6 +83,14 @@ impl Retail {
             if rules.project(self.number(row), now, prices, room).is_err() {
                 prices.iter_mut().zip(now).for_each(|(price, now)| *price = price.clamp(now.range[0], now.range[1]));
             }
+        }
+    }
+
+    /// Counts on for how many weeks prices have stayed; `now`: what rules asked of them.
+    pub(super) fn age(&self, since: &mut [u32], now: &[Now], prices: &[f64]) {
+        let most = self.cooldown();
+        for ((since, now), price) in since.iter_mut().zip(now).zip(prices) {
+            *since = if now.last == Some(*price) { (*since + 1).min(most) } else { 1 };
         }
     }
 

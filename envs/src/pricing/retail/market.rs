@@ -3,6 +3,7 @@
 use super::{Demand, RetailSettings};
 use crate::pricing::log_log::LogLog;
 use crate::pricing::logit::{Logit, Week};
+use crate::pricing::rules::Difference;
 use agon_core::calendar::trend_and_season;
 use agon_core::{EnvError, Rng};
 use rand_distr::{Distribution, Gamma, Poisson};
@@ -50,13 +51,24 @@ impl Form {
         }
     }
 
-    /// What no prices on menus (an empty one has all within bounds) can exceed a customer.
-    pub fn bound_among(&self, week: Week<'_>, low: &[f64], high: &[f64], menus: &[Vec<f64>]) -> f64 {
+    /// What no prices on menus (an empty one has all within bounds) that keep gaps can exceed a customer. `obey` moves prices to
+    /// some that keep them.
+    pub fn bound_among(
+        &self,
+        week: Week<'_>,
+        [low, high]: &[Vec<f64>; 2],
+        menus: &[Vec<f64>],
+        gaps: &[Difference],
+        obey: impl Fn(&mut [f64]),
+    ) -> f64 {
         match self {
-            Self::Logit(demand) => demand.best_among(week, low, high, menus),
+            Self::Logit(demand) => demand.bound_among(week, low, high, menus, gaps),
             Self::LogLog(demand) => {
-                let found = demand.best_among(week, low, high, menus);
-                demand.bound_among(week, low, high, menus, &found)
+                let mut found = demand.best_among(week, low, high, menus);
+                if !gaps.is_empty() {
+                    obey(&mut found);
+                }
+                demand.bound_among(week, low, high, menus, gaps, &found)
             }
         }
     }
