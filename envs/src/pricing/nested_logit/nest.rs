@@ -214,10 +214,10 @@ impl Search<'_> {
         let mut mean = f64::NEG_INFINITY;
         loop {
             let (mut sum, mut earned) = (0.0, 0.0);
-            for k in 0..margins.len() {
-                let e = if margins[k] > mean { most[k] } else { least[k] };
+            for ((margin, most), least) in margins.iter().zip(&most).zip(&least) {
+                let e = if *margin > mean { most } else { least };
                 sum += e;
-                earned += e * margins[k];
+                earned += e * margin;
             }
             if sum <= 0.0 || earned / sum <= mean + 1e-15 * mean.abs() {
                 break;

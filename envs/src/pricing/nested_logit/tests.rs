@@ -55,7 +55,10 @@ fn without_correlation_it_is_the_logit() {
         assert!((nested - plain).abs() < 1e-14, "{nested} {plain}");
         if known > 0.0 {
             assert!((profit / known - 1.0).abs() < 1e-12, "{seed}: {profit} {known}");
-            (0..4).for_each(|k| assert!((own[k] - wanted[k]).abs() < 1e-6, "{seed}: {own:?} {wanted:?}"));
+            // Where next to nobody buys, a price is known less well, and matters less.
+            let weights = demand.weights(week(&costs), &wanted);
+            let near = |k: usize| (own[k] - wanted[k]).abs() < 1e-6 / weights[k].min(1.0);
+            (0..4).for_each(|k| assert!(near(k), "{seed}: {own:?} {wanted:?}"));
         }
     }
 }
