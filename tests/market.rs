@@ -296,3 +296,62 @@ fn the_market_plays_the_model_that_forecasts_best() {
     });
     assert!(best <= bound && best > 0.9 * bound && retail.optimum().is_none(), "{best} {bound}");
 }
+
+/// Nested logit: coefficients, the correlation within nests, and best prices are those that numpy and scipy find
+/// (tests/golden/nested_logit.py).
+#[test]
+fn nested_logit_agrees_with_an_independent_solution() {
+    use agon_core::Env;
+    use agon_core::settings::Settings;
+    use agon_envs::pricing::retail::{Retail, RetailSettings};
+    let text = std::fs::read_to_string(root().join("tests/golden/nested_logit.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    let two = ", nests = [['1', '2', '4', '7'], ['3', '5']]";
+    for (name, nests, effect) in [
+        ("one nest, by-product", "", "by-product"),
+        ("two nests, common", two, "common"),
+        ("two nests, by-product", two, "by-product"),
+    ] {
+        let (fit, mut env) =
+            fitted_as(&format!(", form = 'nested-logit', calendar = false, price_effect = '{effect}'{nests}"));
+        let wanted = &golden[name];
+        let first = |key: &str| -> Vec<f64> {
+            fit[key].as_array().unwrap().iter().map(|pair| pair[0].as_f64().unwrap()).collect()
+        };
+        close(name, &first("intercepts"), &numbers(&wanted["a"]), 1e-6);
+        close(name, &first("price_effects"), &numbers(&wanted["b"]), 1e-6);
+        close(name, &[fit["display_effect"][0].as_f64().unwrap()], &numbers(&wanted["g"]), 1e-6);
+        close(name, &[fit["nest_correlation"][0].as_f64().unwrap()], &numbers(&wanted["sigma"]), 1e-6);
+        let env = env.as_object_mut().unwrap();
+        env.remove("id");
+        assert_eq!(env["demand"], "nested-logit");
+        assert_eq!(env["nest_correlations"].as_array().unwrap().len(), if nests.is_empty() { 1 } else { 2 });
+        let mut settings = RetailSettings::read(env).unwrap();
+        settings.held.clear();
+        let retail = Retail::new(settings).unwrap();
+        let mut prices = vec![0.0; 7];
+        for sample in wanted["optimum"].as_array().unwrap() {
+            let found = retail.best(sample["row"].as_u64().unwrap() as usize, &mut prices);
+            close(name, &[found], &[sample["profit_per_customer"].as_f64().unwrap()], 1e-7);
+        }
+        assert!(retail.optimum().is_some(), "the bound is not met");
+    }
+}
+
+/// Nests that cannot be are errors at their place.
+#[test]
+fn nests_that_cannot_be_are_refused() {
+    let table = table(&UNITS, &PRICES, Some(&PRICES.map(|p| 5.0 - p)));
+    for (nests, wanted) in [
+        ("nests = [['a', 'c']]", "names `c`, which is no product here: they are a, b"),
+        ("nests = [['a', 'b'], ['a']]", "holds `a` twice; a product is in one nest at most"),
+        ("nests = [['a', 'b'], []]", "holds no product in nest 2"),
+        ("nests = [['a'], ['b']]", "has one product in each, which is the logit"),
+        ("form = 'logit', nests = [['a', 'b']]", "are for form = \"nested-logit\""),
+        ("form = 'nested-logit', method = 'least-squares'", "nested logit is fitted by maximum likelihood"),
+    ] {
+        let (code, told, _) = train(&table, &format!(", {nests}"), "");
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(wanted), "{told}");
+    }
+}

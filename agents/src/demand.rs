@@ -54,6 +54,8 @@ pub struct Sales {
     pub shops: Vec<u32>,
     /// Where the rows of each week begin, where there are several shops; else empty.
     pub begins: Vec<usize>,
+    /// The nest of each product, from 0 on, for nested logit; empty where nobody asked for nests.
+    pub nests: Vec<usize>,
 }
 
 /// Added to the utility of what is not on the shelf: its share is exactly 0.

@@ -4,6 +4,7 @@ pub mod duopoly;
 pub mod learn_and_earn;
 pub mod log_log;
 pub mod logit;
+pub mod nested_logit;
 pub mod perishable;
 pub mod retail;
 pub mod rules;

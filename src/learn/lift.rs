@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 
 /// The player whose prices are the shop's own.
 pub const CHARGED: &str = "charged";
-const DRAWN: [&str; 5] = [
+const DRAWN: [&str; 6] = [
     "drawn_intercepts",
     "drawn_price_effects",
+    "drawn_nest_correlations",
     "drawn_display_effects",
     "drawn_elasticities",
     "drawn_calendar_effects",
@@ -46,7 +47,7 @@ pub struct Lift {
 pub struct FormLift {
     /// What reports call it.
     pub name: String,
-    /// Whether it is a log-log demand, and not a logit.
+    /// Whether it is a log-log demand, and not a logit, nested or not.
     pub log_log: bool,
     /// Its share of the draws.
     pub weight: f64,
@@ -230,6 +231,7 @@ impl Lift {
             for (key, long) in [
                 ("intercepts", 1),
                 ("price_effects", 1),
+                ("nest_correlations", 1),
                 ("display_effects", 1),
                 ("elasticities", n),
                 ("calendar_effects", 3),

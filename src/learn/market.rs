@@ -11,10 +11,11 @@ use crate::sales::{self, FitSettings, SalesTable, UnitsAs};
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::demand::forecast::{self, Comparison};
-use agon_agents::demand::models::Form;
-use agon_agents::demand::{self, PriceEffect};
+use agon_agents::demand::models::{Drawn, Form};
+use agon_agents::demand::{self, Estimate, PriceEffect, Sales};
 use agon_core::settings::Issue;
 use agon_envs::pricing::logit::{Logit, Week};
+use agon_envs::pricing::nested_logit::{Nest, NestedLogit};
 use choice::Chosen;
 use refusals::{at_a_loss, below_cost, still, swapped, too_large};
 use serde_json::{Map, Value, json};
@@ -36,6 +37,14 @@ pub fn data_of(scenario: &Path, source: &Source, settings: &FitSettings) -> Outc
         let message = format!("no file at {}", data.display());
         return Err(source.wrong(&[Issue::value("data", message).within("fit")]));
     }
+    // Before the table is read its products are known if they are named.
+    let mut known = if settings.names.is_empty() { settings.products.clone() } else { settings.names.clone() };
+    if known.is_empty() {
+        known = settings.nests.concat();
+        known.sort();
+        known.dedup();
+    }
+    sales::nests(settings, &known).map_err(|why| source.wrong(&[Issue::value("nests", why).within("fit")]))?;
     Ok(data)
 }
 
@@ -116,13 +125,11 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
         return Vec::new();
     }
     let guess = settings.market_size;
-    // Pooling is left out here: only the size of the market matters.
-    let unpooled = |effect| if effect == PriceEffect::Pooled { PriceEffect::ByProduct } else { effect };
-    let Form::Logit(method, effect) = form else {
+    if form.is_log_log() {
         return vec![format!(
             "  customers are a guess, {guess} times the largest week; the prices of log-log demand do not depend on it"
         )];
-    };
+    }
     let n = table.products.len();
     let rows = table.sales.customers.len();
     let bound = |pick: fn(f64, f64) -> f64| -> Vec<f64> {
@@ -135,28 +142,19 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
     for size in [1.2, 2.0, 5.0, 20.0] {
         let mut sales = table.sales.clone();
         sales.customers.iter_mut().for_each(|c| *c *= size / guess);
-        let found = demand::fit(&sales, method, unpooled(effect))
-            .ok()
-            .filter(|f| f.wrong_prices(&sales.names).next().is_none());
-        let Some(fit) = found else {
+        let Some((demand, elasticities)) = refitted(&sales, form) else {
             lines.push(format!("    {size:>4} times: demand cannot be estimated"));
             continue;
-        };
-        let values = |all: &[demand::Estimate]| all.iter().map(|e| e.value).collect::<Vec<f64>>();
-        let logit = Logit {
-            intercepts: values(&fit.intercepts),
-            price_effects: values(&fit.price_effects),
-            display_effects: vec![fit.display_effect.value; n],
         };
         let (mut best, mut charged, mut dearer, mut prices) = (0.0, 0.0, 0.0, vec![0.0; n]);
         for t in 0..rows {
             let (costs, displays) = (&table.costs[t][..], &sales.displays[t][..]);
             let week = Week { costs, displays, customers: sales.customers[t], outside: 1.0, added: &[] };
-            best += week.customers * logit.optimum(week, &low, &high, &mut prices);
-            charged += week.customers * logit.profit(week, &sales.prices[t]);
+            best += week.customers * demand.optimum(week, &low, &high, &mut prices);
+            charged += week.customers * demand.profit(week, &sales.prices[t]);
             dearer += prices.iter().zip(&sales.prices[t]).map(|(p, c)| p / c - 1.0).sum::<f64>() / (n * rows) as f64;
         }
-        let elasticity = values(&fit.elasticities).iter().sum::<f64>() / n as f64;
+        let elasticity = elasticities.iter().sum::<f64>() / n as f64;
         let lift =
             if charged > 0.0 { format!("{:+.1} %", 100.0 * (best / charged - 1.0)) } else { "from a loss".into() };
         lines.push(format!(
@@ -165,6 +163,36 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
         ));
     }
     lines
+}
+
+/// A logit, nested or not, of other numbers of customers, and its own-price elasticities; none where it cannot be estimated.
+/// Pooling and the calendar are left out: only the size of the market matters.
+fn refitted(sales: &Sales, form: Form) -> Option<(NestedLogit, Vec<f64>)> {
+    let unpooled = |effect| if effect == PriceEffect::Pooled { PriceEffect::ByProduct } else { effect };
+    let (drawn, elasticities) = match form {
+        Form::Logit(method, effect) => {
+            let fit = demand::fit(sales, method, unpooled(effect)).ok()?;
+            let values = |all: &[Estimate]| all.iter().map(|e| e.value).collect::<Vec<f64>>();
+            let (intercepts, price_effects) = (values(&fit.intercepts), values(&fit.price_effects));
+            let display_effects = vec![fit.display_effect.value; intercepts.len()];
+            (Drawn { intercepts, price_effects, display_effects, ..Drawn::default() }, values(&fit.elasticities))
+        }
+        Form::NestedLogit(effect) => {
+            let rows = sales.customers.len();
+            let model = Form::NestedLogit(unpooled(effect)).fit(sales, &vec![0.0; rows], rows, false)?;
+            let own = (0..sales.names.len()).map(|k| model.elasticity(sales, k, k).value);
+            (model.coefficients(), own.collect())
+        }
+        Form::LogLog | Form::PooledLogLog => return None,
+    };
+    let nests = drawn.nest_correlation.map_or(Vec::new(), |correlation| {
+        let nest = |products| Nest { products, correlation };
+        sales.nests_of_several().into_iter().map(nest).collect()
+    });
+    let Drawn { intercepts, price_effects, display_effects, .. } = drawn;
+    let falls = price_effects.iter().all(|b| *b > 0.0);
+    let logit = Logit { intercepts, price_effects, display_effects };
+    falls.then(|| (NestedLogit::new(logit, nests), elasticities))
 }
 
 /// What was read, and what of it was left out.

@@ -7,6 +7,7 @@
 use crate::table_file;
 use agon::{Failure, Outcome};
 use agon_agents::demand::{Method, PriceEffect, Sales};
+use agon_envs::pricing::retail::nests_of;
 use calendar::Dates;
 use columns::twice;
 use dialect::Decimal;
@@ -53,7 +54,7 @@ agon_core::choices! {
 
 agon_core::choices! {
     /// The form of demand.
-    pub enum Shape { Logit = "logit", LogLog = "log-log" }
+    pub enum Shape { Logit = "logit", NestedLogit = "nested-logit", LogLog = "log-log" }
 }
 
 agon_core::settings! {
@@ -77,9 +78,12 @@ agon_core::settings! {
         cost: String = "wholesale_{}".into();
         /// Columns of the displays, 0 to 1; empty if there are none.
         display: String = "display_{}".into();
-        /// The form of demand: logit, or log-log with cross effects; if left out, as it forecasts best, or logit where `method`
-        /// or `price_effect` is given.
+        /// The form of demand: logit, nested logit, or log-log with cross effects; if left out, as it forecasts best, or logit
+        /// where `method` or `price_effect` is given.
         form: Option<Shape> = None;
+        /// Names of the products of each nest, for nested logit, which then is a candidate where `form` is left out; all products
+        /// in one nest if left out.
+        nests: Vec<Vec<String>> = Vec::new();
         /// Whether demand has a trend and a yearly season; if left out, as it forecasts best, or not where `method` or
         /// `price_effect` is given.
         calendar: Option<bool> = None;
@@ -155,10 +159,29 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<SalesTable> {
 
 /// The same from a table that was read.
 pub fn of(raw: &agon_agents::data::Raw, settings: &FitSettings) -> Result<SalesTable, String> {
-    if settings.product.is_empty() && settings.shop.is_empty() && settings.rows == Rows::Weeks {
-        return wide::read(raw, settings);
+    let wide = settings.product.is_empty() && settings.shop.is_empty() && settings.rows == Rows::Weeks;
+    let mut table = if wide { wide::read(raw, settings)? } else { long::read(raw, settings)? };
+    table.sales.nests = nests(settings, &table.sales.names).map_err(|why| format!("[fit] nests {why}"))?;
+    Ok(table)
+}
+
+/// The nest of each product; nothing where nobody asks for nests.
+pub fn nests(settings: &FitSettings, names: &[String]) -> Result<Vec<usize>, String> {
+    let nested = settings.form == Some(Shape::NestedLogit);
+    if settings.nests.is_empty() {
+        return match names.len() {
+            1 if nested => Err("are of two products or more: demand for one is a logit".into()),
+            n => Ok(vec![0; if nested { n } else { 0 }]),
+        };
     }
-    long::read(raw, settings)
+    if settings.form.is_some() && !nested {
+        return Err("are for form = \"nested-logit\": leave one of the two out".into());
+    }
+    let found = nests_of(names, &settings.nests)?;
+    match settings.nests.iter().all(|nest| nest.len() < 2) {
+        true => Err("has one product in each, which is the logit: name two or more in one".into()),
+        false => Ok(found),
+    }
 }
 
 /// The display names of products.

@@ -143,13 +143,15 @@ impl Tally {
 
 /// What people call a model; `calendar`: with trend and season.
 pub fn name(form: Form, calendar: bool) -> String {
+    let effect_name = |effect: PriceEffect| effect.to_value().as_str().unwrap_or_default().to_owned();
     let plain = match form {
         Form::LogLog => "log-log, cross effects".to_owned(),
         Form::PooledLogLog => "log-log, cross effects, pooled".to_owned(),
         Form::Logit(method, effect) => {
             let method = if method == Method::Likelihood { "maximum-likelihood" } else { "least-squares" };
-            format!("{method}, {}", effect.to_value().as_str().unwrap_or_default())
+            format!("{method}, {}", effect_name(effect))
         }
+        Form::NestedLogit(effect) => format!("nested logit, {}", effect_name(effect)),
     };
     if calendar { format!("{plain}, trend and season") } else { plain }
 }
@@ -186,10 +188,11 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
         .collect();
     let lagged = |t: usize, lag: usize| (0..lag).try_fold(t, |t, _| before[t]);
     let mut rows = Vec::new();
-    let logits = [Method::Likelihood, Method::LeastSquares]
-        .into_iter()
-        .flat_map(|m| [PriceEffect::Common, PriceEffect::ByProduct, PriceEffect::Pooled].map(|e| Form::Logit(m, e)));
-    for form in logits.chain([Form::LogLog, Form::PooledLogLog]) {
+    const EFFECTS: [PriceEffect; 3] = [PriceEffect::Common, PriceEffect::ByProduct, PriceEffect::Pooled];
+    let logits =
+        [Method::Likelihood, Method::LeastSquares].into_iter().flat_map(|m| EFFECTS.map(|e| Form::Logit(m, e)));
+    let nested = EFFECTS.map(Form::NestedLogit).into_iter().filter(|_| !sales.nests.is_empty());
+    for form in logits.chain(nested).chain([Form::LogLog, Form::PooledLogLog]) {
         for calendar in [false, true] {
             if calendar && half < 2 * YEAR {
                 continue;

@@ -2,7 +2,7 @@
 //! uncertainty is resampled with.
 //!
 //! Logit with an outside option (by maximum likelihood or by least squares of log shares), and log-log demand with cross
-//! effects. Each may have a trend and a yearly season, by the week's number in the calendar where dates are known.
+//! effects; nested logit. Each may have a trend and a yearly season, by the week's number in the calendar where dates are known.
 
 use super::{Method, NEVER, PriceEffect, Sales, checks};
 use agon_core::calendar::trend_and_season;
@@ -10,12 +10,15 @@ use agon_core::calendar::trend_and_season;
 mod draws;
 mod errors;
 mod log_log;
+mod nested;
 mod pooling;
 
 pub use draws::{Drawn, draws};
 use errors::Equation;
 pub use errors::{Errors, Interval};
 use log_log::LogLog;
+pub use nested::MOST_CORRELATED;
+use nested::NestedLogit;
 pub use pooling::Pool;
 use pooling::Pooled;
 
@@ -55,6 +58,27 @@ impl<'a> Week<'a> {
     }
 }
 
+/// A number that follows from coefficients, and its derivative by each of those that it follows from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linear {
+    /// The number.
+    pub value: f64,
+    /// Coefficients, all of one equation, each with the derivative.
+    pub slopes: Vec<(usize, f64)>,
+}
+
+impl Linear {
+    /// So many times a coefficient.
+    fn multiple(model: &dyn Model, index: usize, factor: f64) -> Self {
+        Self { value: factor * model.coefficient(index), slopes: vec![(index, factor)] }
+    }
+
+    /// A coefficient itself.
+    pub fn coefficient(model: &dyn Model, index: usize) -> Self {
+        Self::multiple(model, index, 1.0)
+    }
+}
+
 /// A demand that was fitted.
 pub trait Model {
     /// Expected units of each product.
@@ -75,9 +99,17 @@ pub trait Model {
     /// of all equations, one after the other, are those of [`Model::moved`]. None where the information has no inverse.
     fn equations(&self, sales: &Sales, numbers: &[f64], groups: &[Vec<usize>]) -> Option<Vec<Equation>>;
 
-    /// By how many percent sales of product k change when the price of j rises by one, as a coefficient's index and a factor
-    /// of it; of a logit at the mean price of j and its share of all customers.
-    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> (usize, f64);
+    /// By how many percent sales of product k change when the price of j rises by one; of a logit at the mean price of j and
+    /// its share of all customers (and of its nest's).
+    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> Linear;
+
+    /// The index of the coefficient by which a product's own price works.
+    fn own_effect(&self, k: usize) -> usize;
+
+    /// σ of a nested logit and its index; no index where σ is at an end of its range, and taken for known.
+    fn nest_correlation(&self) -> Option<(f64, Option<usize>)> {
+        None
+    }
 
     /// A fitted coefficient.
     fn coefficient(&self, index: usize) -> f64;
@@ -100,12 +132,17 @@ pub enum Form {
     LogLog,
     /// The same with pooled own-price effects.
     PooledLogLog,
+    /// Nested logit by maximum likelihood, with the nests of [`Sales::nests`].
+    NestedLogit(PriceEffect),
 }
 
 impl Form {
     /// Whether own-price effects are pooled.
     pub fn is_pooled(self) -> bool {
-        matches!(self, Self::PooledLogLog | Self::Logit(_, PriceEffect::Pooled))
+        matches!(
+            self,
+            Self::PooledLogLog | Self::Logit(_, PriceEffect::Pooled) | Self::NestedLogit(PriceEffect::Pooled)
+        )
     }
 
     /// Whether it is log-log demand.
@@ -120,6 +157,11 @@ impl Form {
                 let own = Self::Logit(method, PriceEffect::ByProduct).fit(sales, numbers, weeks, calendar)?;
                 Some(Box::new(Pooled::of(own, sales, numbers, weeks)?))
             }
+            Self::NestedLogit(PriceEffect::Pooled) => {
+                let own = Self::NestedLogit(PriceEffect::ByProduct).fit(sales, numbers, weeks, calendar)?;
+                Some(Box::new(Pooled::of(own, sales, numbers, weeks)?))
+            }
+            Self::NestedLogit(effect) => Some(Box::new(NestedLogit::fit(sales, numbers, weeks, effect, calendar)?)),
             Self::PooledLogLog => {
                 let own = Self::LogLog.fit(sales, numbers, weeks, calendar)?;
                 Some(Box::new(Pooled::of(own, sales, numbers, weeks)?))
@@ -228,19 +270,26 @@ impl Logit {
         self.method = method;
         let rows = self.rows(sales, numbers, weeks);
         let settled = match method {
-            Method::LeastSquares => self.least_squares(&rows, sales, weeks),
+            Method::LeastSquares => self.least_squares(&rows, sales, weeks, &|_, _| 0.0),
             Method::Likelihood => self.likelihood(&rows, sales, weeks),
         };
         (settled.is_some() && finite(&self.theta)).then_some(self)
     }
 
-    fn least_squares(&mut self, rows: &[Row], sales: &Sales, weeks: usize) -> Option<()> {
+    /// Least squares of ln s_k − ln s_0 less `known` of the week and the product.
+    fn least_squares(
+        &mut self,
+        rows: &[Row],
+        sales: &Sales,
+        weeks: usize,
+        known: &dyn Fn(usize, usize) -> f64,
+    ) -> Option<()> {
         let (n, count) = (self.price.len(), self.theta.len());
         let (mut gram, mut right) = (vec![vec![0.0; count]; count], vec![0.0; count]);
         for t in 0..weeks {
             let outside = (sales.customers[t] - sales.units[t].iter().sum::<f64>()).ln();
-            for (row, units) in rows[t * n..][..n].iter().zip(&sales.units[t]) {
-                let y = units.max(FEWEST).ln() - outside;
+            for (k, (row, units)) in rows[t * n..][..n].iter().zip(&sales.units[t]).enumerate() {
+                let y = units.max(FEWEST).ln() - outside - known(t, k);
                 for (i, x) in row.entries() {
                     right[*i] += x * y;
                     row.entries().iter().for_each(|(j, z)| gram[*i][*j] += x * z);
@@ -310,7 +359,7 @@ impl Logit {
     fn likelihood(&mut self, rows: &[Row], sales: &Sales, weeks: usize) -> Option<()> {
         let (n, count) = (self.price.len(), self.theta.len());
         if self.theta.iter().all(|x| *x == 0.0) {
-            self.least_squares(rows, sales, weeks)?; // a start that is near
+            self.least_squares(rows, sales, weeks, &|_, _| 0.0)?; // a start that is near
         }
         let mut value = Self::log_likelihood(rows, sales, weeks, &self.theta);
         for _ in 0..MOST_STEPS {
@@ -403,11 +452,15 @@ impl Model for Logit {
         Some(vec![Equation { bread: checks::inverse(&total).ok()?, scores, information, luck, pull: Vec::new() }])
     }
 
-    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> (usize, f64) {
+    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> Linear {
         let share = sales.units.iter().map(|week| week[j]).sum::<f64>() / sales.customers.iter().sum::<f64>();
         let price = sales.mean(&sales.prices, j);
-        let at = self.price.len() + if self.one_effect { 0 } else { j };
-        (at, if j == k { -price * (1.0 - share) } else { price * share })
+        let factor = if j == k { -price * (1.0 - share) } else { price * share };
+        Linear::multiple(self, self.own_effect(j), factor)
+    }
+
+    fn own_effect(&self, k: usize) -> usize {
+        self.price.len() + if self.one_effect { 0 } else { k }
     }
 
     fn coefficient(&self, index: usize) -> f64 {

@@ -54,6 +54,7 @@ impl Sales {
             absent: rows.iter().filter_map(|t| self.absent.get(*t).cloned()).collect(),
             shops: rows.iter().filter_map(|t| self.shops.get(*t).copied()).collect(),
             begins: begins.collect(),
+            nests: self.nests.clone(),
         }
     }
 }

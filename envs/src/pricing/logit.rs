@@ -45,11 +45,17 @@ impl Logit {
         self.intercepts.is_empty()
     }
 
+    /// u_k at a price.
+    #[inline]
+    pub fn utility(&self, week: Week<'_>, k: usize, price: f64) -> f64 {
+        let utility = self.intercepts[k] - self.price_effects[k] * price + self.display_effects[k] * week.displays[k];
+        week.added.get(k).map_or(utility, |x| utility + x)
+    }
+
     /// e^{u_k} at a price.
     #[inline]
     pub fn weight(&self, week: Week<'_>, k: usize, price: f64) -> f64 {
-        let utility = self.intercepts[k] - self.price_effects[k] * price + self.display_effects[k] * week.displays[k];
-        week.added.get(k).map_or(utility, |x| utility + x).exp()
+        self.utility(week, k, price).exp()
     }
 
     /// Expected profit a customer.

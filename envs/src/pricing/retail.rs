@@ -1,4 +1,5 @@
-//! A shelf of products priced week by week. Demand is multinomial logit with an outside option (see [`super::logit`]);
+//! A shelf of products priced week by week. Demand is multinomial logit with an outside option (see [`super::logit`]), nested
+//! logit ([`super::nested_logit`]) or log-log ([`super::log_log`]);
 //! unit costs, displays and customers come from a table of weeks, replayed in order or drawn at random.
 //!
 //! The agent sees a week's costs, displays and customers, sets every price, and earns the week's profit. Nothing
@@ -8,13 +9,13 @@
 
 mod allowed;
 pub mod carry;
+mod customers;
 mod linked;
 mod market;
 pub mod plan;
 mod settings;
 
-use super::log_log::LogLog;
-use super::logit::{Logit, Week};
+use super::logit::Week;
 use super::rules::{Now, Room, Rules};
 use agon_core::env::{Fold, Measure, Player, ensure, within};
 use agon_core::rng::Stream;
@@ -25,9 +26,8 @@ use carry::{Carried, Carry};
 pub use market::Demands;
 use market::{Form, Market};
 use plan::RetailPlan;
-use rand_distr::{Binomial, Distribution};
 use serde::{Deserialize, Serialize};
-pub use settings::{Demand, RetailSettings, Sales, Weeks};
+pub use settings::{Demand, RetailSettings, Sales, Weeks, nests_of};
 use std::sync::OnceLock;
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -212,6 +212,7 @@ impl Retail {
         let held = |week: usize, k: usize| self.held[k].then(|| s.charged[week][k]);
         self.fixed.get_or_init(|| match &self.demand.form {
             Form::Logit(demand) => demand.best_fixed(&self.all(), &s.low, &s.high, &held),
+            Form::Nested(demand) => demand.best_fixed(&self.all(), &s.low, &s.high, &held),
             Form::LogLog(demand) => demand.best_fixed(self.all(), &s.low, &s.high, &held),
         })
     }
@@ -224,51 +225,6 @@ impl Retail {
     /// The demand of an episode.
     fn market(&self, draw: Option<u32>) -> &Market {
         draw.and_then(|i| self.drawn.get(i as usize)).unwrap_or(&self.demand)
-    }
-
-    /// A product's weight in customers' choice.
-    fn weight(demand: &Logit, week: Week<'_>, carried: Option<(&Carry, &Carried)>, k: usize, price: f64) -> f64 {
-        let weight = demand.weight(week, k, price);
-        let (added, lost) = carried.map_or((0.0, 0.0), |(carry, c)| carry.tilt(c, k));
-        if carried.is_some() { weight * (added - lost * price).exp() } else { weight }
-    }
-
-    /// Sells to customers who choose one product or none: one after the other, each product takes its share of those who
-    /// are left.
-    fn choose(&self, demand: &Logit, week: Week<'_>, state: &mut State, rng: &mut Rng) {
-        let carried = self.carry.as_ref().zip(state.carried.as_ref());
-        let mut sum = carried.map_or(1.0, |(carry, carried)| carry.outside(carried));
-        for (k, price) in state.prices.iter().enumerate() {
-            state.units[k] = Self::weight(demand, week, carried, k, *price);
-            sum += state.units[k];
-        }
-        let (mut left, mut rest) = (week.customers.round(), sum);
-        for units in &mut state.units {
-            let weight = *units;
-            *units = match self.settings.sales {
-                Sales::Expected => week.customers * weight / sum,
-                Sales::Sampled => {
-                    let chance = (weight / rest).clamp(0.0, 1.0);
-                    Binomial::new(left as u64, chance).map_or(0.0, |d| d.sample(rng) as f64)
-                }
-            };
-            left -= *units;
-            rest -= weight;
-        }
-    }
-
-    /// Sells around the expected units of each product.
-    fn count(&self, demand: &LogLog, week: Week<'_>, state: &mut State, rng: &mut Rng) {
-        let carried = self.carry.as_ref().zip(state.carried.as_ref());
-        for k in 0..state.units.len() {
-            let added = carried.map_or(0.0, |(carry, c)| carry.tilt(c, k).0);
-            let mean = week.customers * demand.share(week, k, &state.prices, added);
-            let spread = self.settings.dispersion.get(k).copied().unwrap_or(0.0);
-            state.units[k] = match self.settings.sales {
-                Sales::Expected => mean,
-                Sales::Sampled => market::count(mean, spread, rng),
-            };
-        }
     }
 
     /// The highest prices allowed.
@@ -380,10 +336,7 @@ impl Env for Retail {
         state.prices.iter_mut().zip(actions.continuous()).for_each(|(price, a)| *price = f64::from(*a));
         self.project(row, &mut state.now, &mut state.prices, &mut state.room);
         self.age(&mut state.since, &state.now, &state.prices);
-        match &market.form {
-            Form::Logit(demand) => self.choose(demand, week, state, rng),
-            Form::LogLog(demand) => self.count(demand, week, state, rng),
-        }
+        self.sell(&market.form, week, state, rng);
         let mut carried = self.carry.as_ref().zip(state.carried.as_mut());
         let mut profit = 0.0;
         for k in 0..state.units.len() {

@@ -74,6 +74,10 @@ pub fn variants(id: &str) -> Vec<Value> {
                 "calendar_effects": [[0.1, 0.2, 0], [0, 0, 0], [0, 0.1, 0.1]], "dispersion": [0.2, 0, 0.1],
                 "charged": [[1, 1, 1], [1.5, 1.5, 1.5]], "held": ["fine"],
             }),
+            json!({
+                "demand": "nested-logit", "nests": [["plain", "best"]], "nest_correlations": [0.6], "rival": 1.0,
+                "stock": [300, 200, 100], "periods": 6,
+            }),
             json!({"rules": {
                 "endings": [0.95, 0.99], "max_change": 0.6, "cooldown": 2, "min_margin": 0.1,
                 "gaps": [{"dearer": "fine", "cheaper": "plain", "gap": 0.2}],

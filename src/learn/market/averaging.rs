@@ -13,20 +13,27 @@ pub(super) struct Draws {
     all: Vec<(usize, Drawn)>,
     /// What reports call the forms.
     names: Vec<String>,
+    /// Names of the products of each nest.
+    nests: Vec<Vec<String>>,
 }
 
 /// Where a form takes the logarithm of sales: the first row and product that sold none.
 pub(super) fn sold_none(sales: &Sales, form: Form) -> Option<(usize, usize)> {
-    let logarithms = !matches!(form, Form::Logit(Method::Likelihood, _));
+    let logarithms = !matches!(form, Form::Logit(Method::Likelihood, _) | Form::NestedLogit(_));
     let products = || 0..sales.names.len();
     let of = |t: usize| products().find(|k| sales.present(t, *k) && sales.units[t][*k] <= 0.0).map(|k| (t, k));
     (0..sales.units.len()).find_map(of).filter(|_| logarithms)
 }
 
+/// σ of each nest; nothing where there are no nests.
+pub(super) fn correlations(demand: &Drawn, nests: usize) -> Vec<f64> {
+    demand.nest_correlation.map_or(Vec::new(), |correlation| vec![correlation; nests])
+}
+
 /// The least weight of the form that was chosen: by its draws it is seen how much prices that it chose only seem to earn.
 const CHOSEN: f64 = 0.2;
 
-/// Each kind of demand (logit, log-log) has the same weight, which its models share: most of them differ in little. The first,
+/// Each kind of demand (logit, nested or not, and log-log) has the same weight, which its models share: most of them differ in little. The first,
 /// which was chosen, has [`CHOSEN`] at least.
 fn weights(models: &[(Form, bool)]) -> Vec<f64> {
     let of_kind = |log_log: bool| models.iter().filter(|(form, _)| form.is_log_log() == log_log).count();
@@ -86,7 +93,9 @@ impl Draws {
         if all.first().is_none_or(|(form, _)| *form != 0) {
             all.clear();
         }
-        Self { all, names: forms.iter().map(|(form, calendar)| forecast::name(*form, *calendar)).collect() }
+        let name = |k: usize| sales.names[k].clone();
+        let nests = sales.nests_of_several().into_iter().map(|nest| nest.into_iter().map(name).collect()).collect();
+        Self { all, nests, names: forms.iter().map(|(form, calendar)| forecast::name(*form, *calendar)).collect() }
     }
 
     /// Those of the chosen form.
@@ -102,12 +111,16 @@ impl Draws {
             ("drawn_intercepts", column(&|d| d.intercepts.clone()), true),
             ("drawn_display_effects", column(&|d| d.display_effects.clone()), true),
             ("drawn_price_effects", column(&|d| d.price_effects.clone()), false),
+            ("drawn_nest_correlations", column(&|d| correlations(d, self.nests.len())), false),
             ("drawn_elasticities", column(&|d| d.elasticities.concat()), false),
             ("drawn_calendar_effects", column(&|d| d.calendar.concat()), false),
         ] {
             if always || rows.iter().any(|row| !row.is_empty()) {
                 found.push((key, json!(rows)));
             }
+        }
+        if self.all.iter().any(|(_, d)| d.nest_correlation.is_some()) {
+            found.push(("nests", json!(self.nests)));
         }
         if self.all.iter().any(|(form, _)| *form > 0) {
             let names: Vec<Value> = self.all.iter().map(|(form, _)| self.names[*form].to_value()).collect();

@@ -1,7 +1,7 @@
 //! Which demand a market is made of, what is known of it, and which products are not priced because too little is.
 
-use super::averaging::{Draws, sold_none};
-use super::elasticities::{Effects, spreads};
+use super::averaging::{Draws, correlations, sold_none};
+use super::elasticities::{self, Effects, spreads};
 use crate::sales::{FitSettings, SalesTable, Shape};
 use agon_agents::demand::forecast::{self, Comparison};
 use agon_agents::demand::models::{Drawn, Form};
@@ -25,6 +25,8 @@ pub(super) struct Chosen {
     /// Of a logit without a calendar.
     fit: Option<Fit>,
     draws: Draws,
+    /// Names of the products of each nest of several.
+    nests: Vec<Vec<String>>,
     /// Products that are held at their charged prices, and why.
     held: Vec<(String, String)>,
     /// Whether all products would have to be held.
@@ -50,9 +52,14 @@ impl Asked {
         let own = part.iter().any(|key| env.contains_key(*key));
         let shape = match env.get("demand").and_then(Value::as_str) {
             Some("log-log") => Some(Shape::LogLog),
+            Some("nested-logit") => Some(Shape::NestedLogit),
             Some(_) => Some(Shape::Logit),
-            None => settings.form.or((logit || own).then_some(Shape::Logit)),
+            None if settings.nests.is_empty() => settings.form.or((logit || own).then_some(Shape::Logit)),
+            None => settings.form.or((logit || own).then_some(Shape::NestedLogit)),
         };
+        if shape == Some(Shape::NestedLogit) && settings.method.is_some() {
+            return Err("[fit] method is of a logit: nested logit is fitted by maximum likelihood, leave it out".into());
+        }
         let without = logit || own || env.contains_key("seasons") || env.contains_key("calendar_effects");
         Ok(Self {
             shape,
@@ -64,9 +71,13 @@ impl Asked {
 
     fn takes(&self, form: Form, calendar: bool) -> bool {
         let fits = match form {
-            Form::LogLog | Form::PooledLogLog => self.shape != Some(Shape::Logit),
+            Form::LogLog | Form::PooledLogLog => self.shape.is_none_or(|shape| shape == Shape::LogLog),
+            Form::NestedLogit(effect) => {
+                self.shape.is_none_or(|shape| shape == Shape::NestedLogit)
+                    && self.effect.is_none_or(|wanted| wanted == effect)
+            }
             Form::Logit(method, effect) => {
-                self.shape != Some(Shape::LogLog)
+                self.shape.is_none_or(|shape| shape == Shape::Logit)
                     && self.method.is_none_or(|wanted| wanted == method)
                     && self.effect.is_none_or(|wanted| wanted == effect)
             }
@@ -78,7 +89,11 @@ impl Asked {
     fn first(&self) -> (Form, bool) {
         let (method, effect) =
             (self.method.unwrap_or(Method::Likelihood), self.effect.unwrap_or(PriceEffect::ByProduct));
-        let form = if self.shape == Some(Shape::LogLog) { Form::LogLog } else { Form::Logit(method, effect) };
+        let form = match self.shape {
+            Some(Shape::LogLog) => Form::LogLog,
+            Some(Shape::NestedLogit) => Form::NestedLogit(effect),
+            Some(Shape::Logit) | None => Form::Logit(method, effect),
+        };
         (form, self.calendar.unwrap_or(false))
     }
 }
@@ -172,7 +187,9 @@ impl Chosen {
         if unknown {
             held.clear();
         }
-        Ok(Self { form, calendar, price_effects, effects, coefficients, fit, draws, held, unknown })
+        let nests =
+            sales.nests_of_several().iter().map(|nest| nest.iter().map(|k| names[*k].clone()).collect()).collect();
+        Ok(Self { form, calendar, price_effects, effects, coefficients, fit, draws, nests, held, unknown })
     }
 
     /// Why there are too few weeks for the cross effects of log-log demand, where there are: the penalty on them alone
@@ -196,6 +213,12 @@ impl Chosen {
         let mut found = vec![("intercepts", json!(c.intercepts)), ("display_effects", json!(c.display_effects))];
         match self.form {
             Form::Logit(..) => found.push(("price_effects", json!(c.price_effects))),
+            Form::NestedLogit(_) => found.extend([
+                ("demand", Shape::NestedLogit.to_value()),
+                ("price_effects", json!(c.price_effects)),
+                ("nests", json!(self.nests)),
+                ("nest_correlations", json!(correlations(c, self.nests.len()))),
+            ]),
             Form::LogLog | Form::PooledLogLog => found.extend([
                 ("demand", Shape::LogLog.to_value()),
                 ("elasticities", json!(c.elasticities)),
@@ -209,7 +232,10 @@ impl Chosen {
             found.push(("held", self.held.iter().map(|(name, _)| name.as_str()).collect()));
         }
         // Draws are of the whole fit, and say nothing of coefficients of one's own.
-        if !["intercepts", "price_effects", "display_effects"].iter().any(|key| env.contains_key(*key)) {
+        if !["intercepts", "price_effects", "display_effects", "nest_correlations"]
+            .iter()
+            .any(|key| env.contains_key(*key))
+        {
             let fresh: Vec<_> = self
                 .draws
                 .settings()
@@ -238,6 +264,7 @@ impl Chosen {
             let own = self.effects.own(k);
             lines.push(format!("    {name:<wide$}  {b}elasticity {} {}", own.estimate, own.range()));
         }
+        lines.extend(self.effects.nests(&self.nests));
         lines.extend(self.effects.lines(names));
         lines.extend(self.effects.pooled(names));
         let remarks = match &self.fit {
@@ -264,6 +291,7 @@ impl Chosen {
     pub fn json(&self, settings: &FitSettings, table: &SalesTable) -> Value {
         let (method, effect) = match self.form {
             Form::Logit(method, effect) => (Some(method), Some(effect)),
+            Form::NestedLogit(effect) => (None, Some(effect)),
             Form::LogLog | Form::PooledLogLog => (None, None),
         };
         let of = FitSettings { method, price_effect: effect, ..settings.clone() };
@@ -296,6 +324,8 @@ impl Chosen {
             "elasticities": all(&self.effects.own_estimates()),
             "elasticity_table": table_of_elasticities,
             "price_effect_intervals": price_effect_intervals,
+            "nests": self.effects.nest_correlation.map(|_| &self.nests),
+            "nest_correlation": self.effects.nest_correlation.as_ref().map(elasticities::numbers),
             "display_effect": display,
             "cross_elasticities": c.elasticities,
             "calendar": c.calendar,

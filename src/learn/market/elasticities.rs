@@ -1,6 +1,6 @@
 //! The table of elasticities: by how many percent the sales of each product change when each price rises by one.
 
-use agon_agents::demand::models::{Drawn, Errors, Interval, Model, Pool};
+use agon_agents::demand::models::{Drawn, Errors, Interval, Linear, Model, Pool};
 use agon_agents::demand::{Estimate, Sales};
 use serde_json::{Value, json};
 
@@ -13,6 +13,8 @@ pub(super) struct Effects {
     pub elasticities: Vec<Vec<Interval>>,
     /// Utility lost a unit of money, a product each; of log-log demand none.
     pub price_effects: Vec<Interval>,
+    /// σ of a nested logit; without an error where it is at an end of its range.
+    pub nest_correlation: Option<Interval>,
     /// How own-price effects were drawn towards their mean, and whether that is a price effect; none if they were not.
     pool: Option<(Pool, bool)>,
     /// Whether the market's cross effects are shrunk, where intervals are of the effects without that.
@@ -26,17 +28,22 @@ impl Effects {
         let errors = Errors::unshrunk(alone, sales, numbers)?;
         let n = sales.names.len();
         let logit = !model.coefficients().price_effects.is_empty();
-        let interval = |k: usize, j: usize, factor: Option<f64>| {
-            let (index, own) = model.elasticity(sales, k, j);
-            let factor = factor.unwrap_or(own);
-            // Intervals are of each product's own data: those hold the truth, whatever products have in common.
-            let mut found = errors.interval(index, alone.coefficient(index), factor);
-            found.estimate.value = factor * model.coefficient(index);
+        // Intervals are of each product's own data: those hold the truth, whatever products have in common.
+        let interval = |of: &dyn Fn(&dyn Model) -> Linear| {
+            let mut found = errors.interval(&of(alone));
+            found.estimate.value = of(model).value;
             found
         };
+        let elasticity = |k: usize, j: usize| interval(&|model| model.elasticity(sales, k, j));
+        let effect = |k: usize| interval(&|model| Linear::coefficient(model, model.own_effect(k)));
+        let correlation = |(value, at): (f64, Option<usize>)| match at {
+            Some(at) => interval(&|model| Linear::coefficient(model, at)),
+            None => Interval { estimate: Estimate { value, error: 0.0 }, ends: [value; 2] },
+        };
         Some(Self {
-            elasticities: (0..n).map(|k| (0..n).map(|j| interval(k, j, None)).collect()).collect(),
-            price_effects: (0..if logit { n } else { 0 }).map(|k| interval(k, k, Some(1.0))).collect(),
+            elasticities: (0..n).map(|k| (0..n).map(|j| elasticity(k, j)).collect()).collect(),
+            price_effects: (0..if logit { n } else { 0 }).map(effect).collect(),
+            nest_correlation: alone.nest_correlation().map(correlation),
             pool: pool.map(|pool| (pool, logit)),
             shrunk: !logit && n > 1,
         })
@@ -72,6 +79,30 @@ impl Effects {
             lines.push(format!(
                 "  note: the data of {} alone tell nothing: it gets what products have in common",
                 those.join(", ")
+            ));
+        }
+        lines
+    }
+
+    /// What is said of nests: the correlation within them, and what it means where it is at an end of its range.
+    pub fn nests(&self, nests: &[Vec<String>]) -> Vec<String> {
+        let Some(found) = self.nest_correlation else { return Vec::new() };
+        let those: Vec<String> = nests.iter().map(|nest| nest.join(", ")).collect();
+        let those = those.join("; ");
+        let mut lines = Vec::new();
+        if found.estimate.error > 0.0 {
+            let range = Interval { ends: found.ends.map(|end| end.clamp(0.0, 1.0)), ..found }.range();
+            lines.push(format!("    correlation within nests ({those}): {} {range}", found.estimate));
+        } else {
+            let value = found.estimate.value;
+            let why = if value < 0.5 {
+                "products of a nest are no closer to each other than to others, as in a logit without nests"
+            } else {
+                "products of a nest are all but the same"
+            };
+            lines.push(format!("    correlation within nests ({those}): {value}"));
+            lines.push(format!(
+                "  note: the correlation within nests is at the end of its range: {why}; intervals take it for known"
             ));
         }
         lines
@@ -115,10 +146,14 @@ impl Effects {
 
     /// The same as data: `[elasticity, standard error, low, high]`, and price effects alike.
     pub fn json(&self) -> [Value; 2] {
-        let one = |x: &Interval| json!([x.estimate.value, x.estimate.error, x.ends[0], x.ends[1]]);
-        let list = |row: &Vec<Interval>| row.iter().map(one).collect::<Vec<Value>>();
+        let list = |row: &Vec<Interval>| row.iter().map(numbers).collect::<Vec<Value>>();
         [self.elasticities.iter().map(list).collect::<Vec<_>>().into(), list(&self.price_effects).into()]
     }
+}
+
+/// An interval as data.
+pub(super) fn numbers(x: &Interval) -> Value {
+    json!([x.estimate.value, x.estimate.error, x.ends[0], x.ends[1]])
 }
 
 /// The table as CSV, from the report that a run keeps; none of a report without one.
@@ -154,6 +189,38 @@ pub(super) fn spreads(values: &[f64], draws: &[Drawn], of: &dyn Fn(&Drawn, usize
 mod tests {
     use super::*;
 
+    /// Coefficients and standard errors, without the correction for small samples, of numpy (tests/golden/nested_logit.py).
+    #[test]
+    fn nested_logit_has_numpys_standard_errors() {
+        use crate::sales::{self, FitSettings, Shape};
+        use agon_agents::demand::PriceEffect;
+        use agon_agents::demand::models::Form;
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let golden: Value =
+            serde_json::from_slice(&std::fs::read(root.join("tests/golden/nested_logit.json")).unwrap()).unwrap();
+        let nests = [vec!["1", "2", "4", "7"], vec!["3", "5"]].map(|nest| nest.into_iter().map(String::from).collect());
+        let settings = FitSettings { form: Some(Shape::NestedLogit), nests: nests.to_vec(), ..FitSettings::default() };
+        let table = sales::read(&root.join("scenarios/data/tuna.csv"), &settings).unwrap();
+        let weeks = table.weeks.len();
+        for (name, effect) in
+            [("two nests, common", PriceEffect::Common), ("two nests, by-product", PriceEffect::ByProduct)]
+        {
+            let numbers = vec![0.0; weeks];
+            let model = Form::NestedLogit(effect).fit(&table.sales, &numbers, weeks, false).unwrap();
+            let groups: Vec<Vec<usize>> = (0..weeks).map(|t| vec![t]).collect();
+            let equation = &model.equations(&table.sales, &numbers, &groups).unwrap()[0];
+            let wanted = golden[name]["errors"].as_array().unwrap();
+            let (count, block) = (wanted.len(), (weeks as f64).cbrt().ceil() as usize);
+            assert_eq!(equation.bread.len(), count);
+            // Intercepts are those of centred columns here.
+            for (i, wanted) in wanted.iter().enumerate().skip(7) {
+                let found = equation.error(i, block) * ((weeks - count) as f64 / weeks as f64).sqrt();
+                let wanted = wanted.as_f64().unwrap();
+                assert!((found / wanted - 1.0).abs() < 1e-6, "{name}, {i}: {found} {wanted}");
+            }
+        }
+    }
+
     #[test]
     fn a_table_is_read_whatever_the_size_of_its_numbers() {
         let cell = |value: f64, error: f64| Interval {
@@ -166,6 +233,7 @@ mod tests {
                 vec![cell(1.5e-6, 2e-7), cell(-130.0, 9.0)],
             ],
             price_effects: Vec::new(),
+            nest_correlation: None,
             pool: None,
             shrunk: true,
         };

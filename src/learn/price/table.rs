@@ -72,6 +72,7 @@ impl RunTable {
         let known = table.sales.labels.iter().map(|label| labels.contains(&short(label))).collect();
         let form = match own.demand {
             Demand::LogLog => Form::LogLog,
+            Demand::NestedLogit => Form::NestedLogit(settings.price_effect.unwrap_or(PriceEffect::ByProduct)),
             Demand::Logit => Form::Logit(
                 settings.method.unwrap_or(Method::Likelihood),
                 settings.price_effect.unwrap_or(PriceEffect::ByProduct),

@@ -21,19 +21,8 @@ pub struct Drawn {
     pub middle: f64,
     /// Of log-log demand: the variance of sales beyond Poisson's, beside their squared mean.
     pub dispersion: Vec<f64>,
-}
-
-impl Drawn {
-    /// By how many percent sales of product k change when the price of j rises by one; of a logit, at the mean price of j and
-    /// its share of all customers.
-    pub fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> f64 {
-        if let Some(row) = self.elasticities.get(k) {
-            return row[j];
-        }
-        let share = sales.units.iter().map(|week| week[j]).sum::<f64>() / sales.customers.iter().sum::<f64>();
-        let effect = self.price_effects[j] * sales.mean(&sales.prices, j);
-        if j == k { -effect * (1.0 - share) } else { effect * share }
-    }
+    /// σ of a nested logit.
+    pub nest_correlation: Option<f64>,
 }
 
 /// Draws of a fitted demand, as far from it as its coefficients may be from the truth ([`Errors`]): none where the table says

@@ -6,7 +6,7 @@
 //! Satterthwaite's, both from the design (Bell and McCaffrey 2002, with the kernel in the quadratic form). No interval is
 //! narrower than that of the sampling error of so many customers.
 
-use super::Model;
+use super::{Linear, Model};
 use crate::demand::{Estimate, Sales, checks};
 use agon_core::rng::Rng;
 use agon_core::stats::student_975;
@@ -68,6 +68,21 @@ pub struct Errors {
     error: Vec<f64>,
     /// 97.5 % points of Student's t, beside the normal distribution's.
     wider: Vec<f64>,
+    /// What was estimated together, beside the index of its first coefficient.
+    equations: Vec<(usize, Equation)>,
+}
+
+/// How far an equation's coefficients, or a sum of them, may be from the truth.
+struct Measured {
+    /// By how much each group moved it.
+    own: Vec<f64>,
+    /// By how much the variance was raised.
+    raised: f64,
+    /// The standard error of what groups moved, and the larger of that and luck's.
+    weekly: f64,
+    error: f64,
+    /// The 97.5 % point of Student's t beside the normal distribution's.
+    wider: f64,
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -104,6 +119,16 @@ fn variance(own: &[f64], block: usize) -> f64 {
 }
 
 impl Equation {
+    /// Of customers' choices: their information is the variance that luck gives the scores. None where it has no inverse.
+    pub fn of_choices(scores: Vec<Vec<f64>>, information: Vec<Vec<Vec<f64>>>) -> Option<Self> {
+        let count = scores.first()?.len();
+        let bread = vec![vec![0.0; count]; count];
+        let mut made = Self { bread, scores, information, luck: Vec::new(), pull: Vec::new() };
+        made.luck = made.total();
+        made.bread = checks::inverse(&made.luck).ok()?;
+        Some(made)
+    }
+
     /// A coefficient's standard error, raised for as many coefficients as there are: quicker than [`Errors`], and rougher.
     pub fn error(&self, coefficient: usize, block: usize) -> f64 {
         let own: Vec<f64> = self.scores.iter().map(|score| dot(&self.bread[coefficient], score)).collect();
@@ -174,6 +199,18 @@ impl Equation {
     }
 }
 
+impl Equation {
+    /// Of a coefficient, whose row of the bread is `contrast`, or of a sum of them.
+    fn measured(&self, contrast: &[f64], block: usize) -> Measured {
+        let own: Vec<f64> = self.scores.iter().map(|score| dot(contrast, score)).collect();
+        let (raised, freedom) = self.small_sample(contrast, block);
+        let weekly = (raised * variance(&own, block)).sqrt();
+        let error = weekly.max(dot(contrast, &times(&self.luck, contrast)).max(0.0).sqrt());
+        let half = (student(freedom) * weekly).max(NORMAL_975 * error);
+        Measured { own, raised, weekly, error, wider: if error > 0.0 { half / (NORMAL_975 * error) } else { 1.0 } }
+    }
+}
+
 impl Errors {
     /// Of a model as it was fitted to these sales. `numbers`: the calendar's week of each row. None where the information has
     /// no inverse.
@@ -199,21 +236,20 @@ impl Errors {
         let groups = sales.clusters();
         let block = sales.block(groups.len());
         let influence = vec![Vec::new(); groups.len()];
-        let mut found = Self { shift: Vec::new(), influence, block, error: Vec::new(), wider: Vec::new() };
+        let (shift, error, wider, equations) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut found = Self { shift, influence, block, error, wider, equations };
         for (equation, shift) in model.equations(sales, numbers, &groups)?.into_iter().map(estimated) {
+            let first = found.error.len();
             found.shift.extend(shift);
             for contrast in &equation.bread {
-                let own: Vec<f64> = equation.scores.iter().map(|score| dot(contrast, score)).collect();
-                let (raised, freedom) = equation.small_sample(contrast, block);
-                let weekly = (raised * variance(&own, block)).sqrt();
-                let error = weekly.max(dot(contrast, &times(&equation.luck, contrast)).max(0.0).sqrt());
-                let half = (student(freedom) * weekly).max(NORMAL_975 * error);
+                let Measured { own, raised, weekly, error, wider } = equation.measured(contrast, block);
                 found.error.push(error);
-                found.wider.push(if error > 0.0 { half / (NORMAL_975 * error) } else { 1.0 });
+                found.wider.push(wider);
                 // Where luck is all there is, coefficients err together as weeks have them.
                 let scale = raised.sqrt() * (error / weekly.max(1e-9 * error).max(f64::MIN_POSITIVE)).max(1.0);
                 found.influence.iter_mut().zip(&own).for_each(|(all, x)| all.push(scale * x));
             }
+            found.equations.push((first, equation));
         }
         Some(found)
     }
@@ -232,13 +268,28 @@ impl Errors {
         moved
     }
 
-    /// The 95 % interval of `factor` times a coefficient that was estimated as `value`, which stands beside it.
-    pub fn interval(&self, coefficient: usize, value: f64, factor: f64) -> Interval {
-        let error = factor.abs() * self.error[coefficient];
-        let half = NORMAL_975 * self.wider[coefficient] * error;
-        let middle = factor * (value + self.shift[coefficient]);
-        let estimate = Estimate { value: factor * value, error };
-        Interval { estimate, ends: [middle - half, middle + half] }
+    /// The 95 % interval of a number that follows from coefficients (by the delta method), which stands beside it.
+    pub fn interval(&self, of: &Linear) -> Interval {
+        let (error, wider) = match of.slopes[..] {
+            [(coefficient, slope)] => (slope.abs() * self.error[coefficient], self.wider[coefficient]),
+            _ => self.combined(&of.slopes),
+        };
+        let half = NORMAL_975 * wider * error;
+        let middle = of.value + of.slopes.iter().map(|(i, slope)| slope * self.shift[*i]).sum::<f64>();
+        Interval { estimate: Estimate { value: of.value, error }, ends: [middle - half, middle + half] }
+    }
+
+    /// The standard error of a sum of one equation's coefficients, and how much wider than the normal distribution it is.
+    fn combined(&self, slopes: &[(usize, f64)]) -> (f64, f64) {
+        let own =
+            |(first, e): &&(usize, Equation)| slopes.iter().all(|(i, _)| (*first..first + e.bread.len()).contains(i));
+        let Some((first, equation)) = self.equations.iter().find(own) else { return (f64::INFINITY, 1.0) };
+        let mut contrast = vec![0.0; equation.bread.len()];
+        for (i, slope) in slopes {
+            contrast.iter_mut().zip(&equation.bread[i - first]).for_each(|(c, b)| *c += slope * b);
+        }
+        let Measured { error, wider, .. } = equation.measured(&contrast, self.block);
+        (error, wider)
     }
 }
 

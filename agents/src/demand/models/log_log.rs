@@ -1,7 +1,7 @@
 //! Log-log demand with cross effects.
 
 use super::errors::Equation;
-use super::{Drawn, FEWEST, Model, Week, finite, times};
+use super::{Drawn, FEWEST, Linear, Model, Week, finite, times};
 use crate::demand::{Sales, checks};
 use agon_core::calendar::trend_and_season;
 
@@ -189,8 +189,12 @@ impl Model for LogLog {
         (0..self.products.len()).map(one).collect()
     }
 
-    fn elasticity(&self, _: &Sales, k: usize, j: usize) -> (usize, f64) {
-        (k * self.each() + 1 + j, 1.0)
+    fn elasticity(&self, _: &Sales, k: usize, j: usize) -> Linear {
+        Linear::coefficient(self, k * self.each() + 1 + j)
+    }
+
+    fn own_effect(&self, k: usize) -> usize {
+        k * self.each() + 1 + k
     }
 
     fn coefficient(&self, index: usize) -> f64 {

@@ -5,7 +5,7 @@
 //! been given.
 
 use super::errors::Equation;
-use super::{Drawn, Model, Week, times};
+use super::{Drawn, Linear, Model, Week, times};
 use crate::demand::{Sales, checks};
 
 /// The common effect and what products get of it.
@@ -69,7 +69,7 @@ impl Pooled {
             .collect();
         // Of each product: its equation, and its coefficient therein.
         let place = |k: usize| {
-            let index = own.elasticity(sales, k, k).0;
+            let index = own.own_effect(k);
             let e = starts.iter().rposition(|start| *start <= index).unwrap_or(0);
             (e, index - starts[e])
         };
@@ -123,8 +123,16 @@ impl Model for Pooled {
         self.own.equations(sales, numbers, groups)
     }
 
-    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> (usize, f64) {
+    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> Linear {
         self.model.elasticity(sales, k, j)
+    }
+
+    fn own_effect(&self, k: usize) -> usize {
+        self.model.own_effect(k)
+    }
+
+    fn nest_correlation(&self) -> Option<(f64, Option<usize>)> {
+        self.model.nest_correlation()
     }
 
     fn coefficient(&self, index: usize) -> f64 {

@@ -146,3 +146,108 @@ fn pooled_effects_are_nearer_where_data_are_few() {
     let [own, pooled] = [PriceEffect::ByProduct, PriceEffect::Pooled].map(|effect| off(&apart, 200, effect));
     assert!((pooled / own - 1.0).abs() < 0.1, "{pooled} {own}");
 }
+
+/// Sales of a known nested logit, without noise: products 0 and 1 in one nest, others alone.
+fn nested_market(weeks: usize, effects: &[f64], correlation: f64, seed: u64) -> Sales {
+    let mut sales = market(weeks, effects, 0.0, seed);
+    sales.nests = (0..effects.len()).map(|k| k.saturating_sub(1)).collect();
+    for t in 0..weeks {
+        let worth = |k: &usize| (0.5 - effects[*k] * sales.prices[t][*k] + 0.8 * sales.displays[t][*k]).exp();
+        let mut weights: Vec<f64> = (0..effects.len()).map(|k| worth(&k)).collect();
+        let scale = 1.0 - correlation;
+        let within = [0, 1].map(|k| weights[k].powf(1.0 / scale));
+        (0..2).for_each(|k| weights[k] = within[k] * (within[0] + within[1]).powf(scale - 1.0));
+        let sum = 1.0 + weights.iter().sum::<f64>();
+        sales.units[t] = weights.iter().map(|w| 20_000.0 * w / sum).collect();
+    }
+    sales
+}
+
+/// Coefficients of a nested logit come back, and so do they where a product is absent in some weeks; elasticities are the
+/// differences of its expected sales.
+#[test]
+fn nested_logit_finds_a_nested_demand() {
+    let truth = [1.0, 1.5, 0.7, 1.2];
+    let mut sales = nested_market(60, &truth, 0.6, 3);
+    let numbers: Vec<f64> = (0..60).map(f64::from).collect();
+    for effect in [PriceEffect::ByProduct, PriceEffect::Pooled] {
+        let model = Form::NestedLogit(effect).fit(&sales, &numbers, 60, false).unwrap();
+        let found = model.coefficients();
+        let pooled = effect == PriceEffect::Pooled;
+        let close = |a: f64, b: f64| (a - b).abs() < if pooled { 0.1 } else { 1e-5 };
+        assert!(close(found.nest_correlation.unwrap(), 0.6), "{found:?}");
+        (0..4).for_each(|k| assert!(close(found.price_effects[k], truth[k]), "{found:?}"));
+        (0..4).for_each(|k| assert!(close(found.intercepts[k], 0.5) || pooled, "{found:?}"));
+        assert!(Errors::of(&*model, &sales, &numbers).is_some());
+    }
+    // At a constant week, whose shares are those of the whole table.
+    let mut still = Sales { names: sales.names.clone(), nests: sales.nests.clone(), ..Sales::default() };
+    let model = Form::NestedLogit(PriceEffect::ByProduct).fit(&sales, &numbers, 60, true).unwrap();
+    let prices = vec![2.0, 2.2, 2.5, 2.6];
+    let week = |prices: &[f64]| {
+        let displays = [0.0; 4];
+        model.expected(Week { absent: &[], prices, displays: &displays, customers: 1.0, number: 9.0 })
+    };
+    still.units.push(week(&prices));
+    still.prices.push(prices.clone());
+    still.customers.push(1.0);
+    for k in 0..4 {
+        for j in 0..4 {
+            let moved = |by: f64| {
+                let mut moved = prices.clone();
+                moved[j] *= 1.0 + by;
+                week(&moved)[k].ln()
+            };
+            let wanted = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            let found = model.elasticity(&still, k, j);
+            assert!((found.value - wanted).abs() < 1e-6, "{k} {j}: {found:?} {wanted}");
+            for (index, slope) in found.slopes {
+                let mut by = vec![0.0; model.effects()];
+                by[index] = 1e-5;
+                let other = model.shifted(&by, &sales, &numbers, 60).elasticity(&still, k, j).value;
+                assert!(((other - found.value) / 1e-5 - slope).abs() < 1e-3 * slope.abs().max(1.0), "{k} {j} {index}");
+            }
+        }
+    }
+    // As it is where product 1 is not there.
+    sales.absent = (0..60).map(|t| (0..4).map(|k| k == 1 && t % 3 == 0).collect()).collect();
+    for t in (0..60).step_by(3) {
+        let worth = |k: usize| (0.5 - truth[k] * sales.prices[t][k] + 0.8 * sales.displays[t][k]).exp();
+        let sum = 1.0 + worth(0) + worth(2) + worth(3);
+        sales.units[t] = [0, 1, 2, 3].map(|k| if k == 1 { 0.0 } else { 20_000.0 * worth(k) / sum }).to_vec();
+        sales.displays[t][1] = 0.0;
+    }
+    let found = Form::NestedLogit(PriceEffect::ByProduct).fit(&sales, &numbers, 60, false).unwrap().coefficients();
+    assert!((found.nest_correlation.unwrap() - 0.6).abs() < 1e-5, "{found:?}");
+}
+
+/// Where products of a nest are no closer than others, σ is 0, and the rest is the logit's; nests of one product have no σ.
+#[test]
+fn nested_logit_without_correlation_is_the_logit() {
+    let mut at_the_end = 0;
+    for seed in 0..8 {
+        let mut sales = market(80, &[1.0, 1.5, 0.7], 0.3, 40 + seed);
+        sales.nests = vec![0, 0, 1];
+        let fit = |form: Form| form.fit(&sales, &[0.0; 80], 80, false).unwrap();
+        let model = fit(Form::NestedLogit(PriceEffect::ByProduct));
+        if let Some((_, Some(_))) = model.nest_correlation() {
+            continue;
+        }
+        at_the_end += 1;
+        let logit = fit(Form::Logit(Method::Likelihood, PriceEffect::ByProduct));
+        let [own, wanted] = [&model, &logit].map(|model| model.coefficients());
+        assert_eq!(own.nest_correlation, Some(0.0));
+        for k in 0..3 {
+            assert!((own.intercepts[k] - wanted.intercepts[k]).abs() < 1e-4, "{own:?} {wanted:?}");
+            assert!((own.price_effects[k] - wanted.price_effects[k]).abs() < 1e-4, "{own:?} {wanted:?}");
+        }
+        let [own, wanted] = [&model, &logit].map(|m| Errors::of(&**m, &sales, &[0.0; 80]).unwrap());
+        let error = |errors: &Errors| errors.interval(&Linear { value: 0.0, slopes: vec![(3, 1.0)] }).estimate.error;
+        assert!((error(&own) / error(&wanted) - 1.0).abs() < 1e-4, "{} {}", error(&own), error(&wanted));
+        let drawn = draws(&sales, &[0.0; 80], (Form::NestedLogit(PriceEffect::ByProduct), false), 5, 1);
+        assert!(drawn.iter().all(|d| d.nest_correlation == Some(0.0)));
+    }
+    assert!(at_the_end > 0);
+    let alone = Sales { nests: vec![0, 1, 2], ..market(80, &[1.0, 1.5, 0.7], 0.3, 1) };
+    assert!(Form::NestedLogit(PriceEffect::Common).fit(&alone, &[0.0; 80], 80, false).is_none());
+}

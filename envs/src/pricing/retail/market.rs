@@ -4,27 +4,30 @@ use super::{Demand, RetailSettings};
 use crate::pricing::log_log::LogLog;
 use crate::pricing::logit::{Logit, Week};
 use crate::pricing::rules::Difference;
+use crate::pricing::nested_logit::{Nest, NestedLogit};
 use agon_core::calendar::trend_and_season;
 use agon_core::{EnvError, Rng};
 use rand_distr::{Distribution, Gamma, Poisson};
 
-/// A demand of either form.
+/// A demand of any form.
 #[derive(Clone)]
 pub(super) enum Form {
     Logit(Logit),
+    Nested(NestedLogit),
     LogLog(LogLog),
 }
 
 impl Form {
     /// Whether best prices are searched for, rather than known in closed form.
     pub fn is_searched(&self) -> bool {
-        matches!(self, Self::LogLog(_))
+        matches!(self, Self::LogLog(_) | Self::Nested(_))
     }
 
     /// Expected profit a customer.
     pub fn profit(&self, week: Week<'_>, prices: &[f64]) -> f64 {
         match self {
             Self::Logit(demand) => demand.profit(week, prices),
+            Self::Nested(demand) => demand.profit(week, prices),
             Self::LogLog(demand) => demand.profit(week, prices),
         }
     }
@@ -33,10 +36,11 @@ impl Form {
     fn units(&self, week: Week<'_>, prices: &[f64]) -> Vec<f64> {
         let mut units: Vec<f64> = match self {
             Self::Logit(demand) => prices.iter().enumerate().map(|(k, p)| demand.weight(week, k, *p)).collect(),
+            Self::Nested(demand) => demand.weights(week, prices),
             Self::LogLog(demand) => (0..prices.len()).map(|k| demand.share(week, k, prices, 0.0)).collect(),
         };
         let rest = match self {
-            Self::Logit(_) => week.outside + units.iter().sum::<f64>(),
+            Self::Logit(_) | Self::Nested(_) => week.outside + units.iter().sum::<f64>(),
             Self::LogLog(_) => 1.0,
         };
         units.iter_mut().for_each(|u| *u *= week.customers / rest);
@@ -47,6 +51,7 @@ impl Form {
     pub fn optimum(&self, week: Week<'_>, low: &[f64], high: &[f64], prices: &mut [f64]) -> f64 {
         match self {
             Self::Logit(demand) => demand.optimum(week, low, high, prices),
+            Self::Nested(demand) => demand.optimum(week, low, high, prices),
             Self::LogLog(demand) => demand.optimum(week, low, high, prices),
         }
     }
@@ -63,6 +68,8 @@ impl Form {
     ) -> f64 {
         match self {
             Self::Logit(demand) => demand.bound_among(week, low, high, menus, gaps),
+            // Gaps are left out, which only raises it.
+            Self::Nested(demand) => demand.bound_among(week, low, high, menus),
             Self::LogLog(demand) => {
                 let mut found = demand.best_among(week, low, high, menus);
                 if !gaps.is_empty() {
@@ -77,20 +84,40 @@ impl Form {
     pub fn bound(&self, week: Week<'_>, low: &[f64], high: &[f64], found: &[f64]) -> f64 {
         match self {
             Self::Logit(demand) => demand.profit(week, found),
+            Self::Nested(demand) => demand.bound_among(week, low, high, &vec![Vec::new(); low.len()]),
             Self::LogLog(demand) => demand.bound(week, low, high, found),
+        }
+    }
+
+    /// Utilities, where customers have them.
+    pub fn logit(&self) -> Option<&Logit> {
+        match self {
+            Self::Logit(demand) => Some(demand),
+            Self::Nested(demand) => Some(&demand.logit),
+            Self::LogLog(_) => None,
         }
     }
 
     /// Adds to a product's utility at price zero, and to what it loses a dollar.
     pub fn tilt(&mut self, k: usize, (added, lost): (f64, f64)) {
         match self {
-            Self::Logit(demand) => {
+            Self::Logit(demand) | Self::Nested(NestedLogit { logit: demand, .. }) => {
                 demand.intercepts[k] += added;
                 demand.price_effects[k] += lost;
             }
             Self::LogLog(demand) => demand.intercepts[k] += added,
         }
     }
+}
+
+/// A logit, or a nested one if there is a correlation of each nest.
+fn nested(s: &RetailSettings, logit: Logit, correlations: &[f64]) -> Form {
+    if correlations.is_empty() {
+        return Form::Logit(logit);
+    }
+    let nests = s.members().into_iter().zip(correlations);
+    let nests = nests.map(|(products, correlation)| Nest { products, correlation: *correlation });
+    Form::Nested(NestedLogit::new(logit, nests.collect()))
 }
 
 /// A demand and what the calendar adds to it.
@@ -121,7 +148,10 @@ impl Market {
     pub fn fitted(s: &RetailSettings) -> Self {
         let (intercepts, display_effects) = (s.intercepts.clone(), s.display_effects.clone());
         let form = match s.demand {
-            Demand::Logit => Form::Logit(Logit { intercepts, price_effects: s.price_effects.clone(), display_effects }),
+            Demand::Logit | Demand::NestedLogit => {
+                let logit = Logit { intercepts, price_effects: s.price_effects.clone(), display_effects };
+                nested(s, logit, &s.nest_correlations)
+            }
             Demand::LogLog => {
                 Form::LogLog(LogLog { intercepts, elasticities: s.elasticities.clone(), display_effects })
             }
@@ -133,6 +163,7 @@ impl Market {
     pub fn len(&self) -> usize {
         match &self.form {
             Form::Logit(demand) => demand.intercepts.len(),
+            Form::Nested(demand) => demand.logit.intercepts.len(),
             Form::LogLog(demand) => demand.intercepts.len(),
         }
     }
@@ -144,7 +175,7 @@ impl Market {
 
     /// The most utility that a product can have between two prices; of log-log demand, whose units are capped, 0.
     pub fn most_utility(&self, k: usize, prices: [f64; 2]) -> f64 {
-        let Form::Logit(d) = &self.form else { return 0.0 };
+        let Some(d) = self.form.logit() else { return 0.0 };
         // A drawn price effect may have the wrong sign.
         let lost = prices.map(|p| d.price_effects[k] * p).into_iter().fold(f64::INFINITY, f64::min);
         let season = self.calendar.iter().map(|row| row[k]).fold(0.0, f64::max);
@@ -178,20 +209,23 @@ impl Demands {
 }
 
 /// The demands that episodes are drawn from; checks all that were given. The form of a draw is that which its row has effects
-/// of: price effects of a logit, elasticities of log-log demand.
+/// of: price effects of a logit (nested if it has correlations), elasticities of log-log demand.
 pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
     let (n, rows, draws) = (s.intercepts.len(), s.drawn_intercepts.len(), s.draws as usize);
     let wrong = |name: &str, long: usize| {
-        let message =
-            format!("needs {rows} rows of {long} entries, {} a product, as `drawn_intercepts` has rows", long / n);
+        let each =
+            if name == "drawn_nest_correlations" { "one a nest".into() } else { format!("{} a product", long / n) };
+        let message = format!("needs {rows} rows of {long} entries, {each}, as `drawn_intercepts` has rows");
         Err(EnvError::setting(name, message))
     };
     // Effects of the other form, or of no calendar, may be missing: of all draws, or of some.
-    let (logit, calendar) = (s.demand == Demand::Logit, !s.calendar_effects.is_empty());
+    let (logit, calendar) = (s.demand != Demand::LogLog, !s.calendar_effects.is_empty());
+    let nests = s.members().len();
     for (name, table, long, needed) in [
         ("drawn_intercepts", &s.drawn_intercepts, n, true),
         ("drawn_price_effects", &s.drawn_price_effects, n, logit),
         ("drawn_display_effects", &s.drawn_display_effects, n, true),
+        ("drawn_nest_correlations", &s.drawn_nest_correlations, nests, s.demand == Demand::NestedLogit),
         ("drawn_elasticities", &s.drawn_elasticities, n * n, !logit),
         ("drawn_calendar_effects", &s.drawn_calendar_effects, 3 * n, calendar),
     ] {
@@ -208,6 +242,10 @@ pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
         if logit == log_log {
             let message = format!("row {} must have price effects or elasticities, and not both", i + 1);
             return Err(EnvError::setting(if logit { "drawn_elasticities" } else { "drawn_price_effects" }, message));
+        }
+        if log_log && s.drawn_nest_correlations.get(i).is_some_and(|row| !row.is_empty()) {
+            let message = format!("row {} must be empty: the draw is of log-log demand, which has no nests", i + 1);
+            return Err(EnvError::setting("drawn_nest_correlations", message));
         }
         if log_log && (s.reference_effect > 0.0 || s.rival.is_some() || s.low.iter().any(|low| *low <= 0.0)) {
             let message = "log-log demand has no utility for a rival or a usual price, and is endless at price 0";
@@ -226,7 +264,8 @@ pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
         let (intercepts, display_effects) = (s.drawn_intercepts[i].clone(), s.drawn_display_effects[i].clone());
         let form = match s.drawn_price_effects.get(i).filter(|row| !row.is_empty()) {
             Some(price_effects) => {
-                Form::Logit(Logit { intercepts, price_effects: price_effects.clone(), display_effects })
+                let logit = Logit { intercepts, price_effects: price_effects.clone(), display_effects };
+                nested(s, logit, s.drawn_nest_correlations.get(i).map_or(&[], Vec::as_slice))
             }
             None => {
                 let elasticities = s.drawn_elasticities[i].chunks(n).map(<[f64]>::to_vec).collect();

@@ -28,21 +28,53 @@ agon_core::choices! {
     pub enum Demand {
         /// Customers choose one product or none.
         Logit = "logit",
+        /// The same, where products of a nest are closer to each other than to others.
+        NestedLogit = "nested-logit",
         /// Units of each product follow the logs of all prices.
         LogLog = "log-log",
     }
+}
+
+/// The nest of each product, if products are in one each at most; products that are in none come last, each a nest of its own.
+pub fn nests_of(products: &[String], nests: &[Vec<String>]) -> Result<Vec<usize>, String> {
+    let mut found = vec![None; products.len()];
+    for (i, nest) in nests.iter().enumerate() {
+        if nest.is_empty() {
+            return Err(format!("holds no product in nest {}: leave that nest out", i + 1));
+        }
+        for name in nest {
+            let Some(k) = products.iter().position(|product| product == name) else {
+                return Err(format!("names `{name}`, which is no product here: they are {}", products.join(", ")));
+            };
+            if found[k].replace(i).is_some() {
+                return Err(format!("holds `{name}` twice; a product is in one nest at most"));
+            }
+        }
+    }
+    let mut next = nests.len();
+    let own = |nest: Option<usize>| {
+        nest.unwrap_or_else(|| {
+            next += 1;
+            next - 1
+        })
+    };
+    Ok(found.into_iter().map(own).collect())
 }
 
 agon_core::settings! {
     pub struct RetailSettings {
         /// Names of the products.
         names: Vec<String> = ["plain", "fine", "best"].map(String::from).to_vec();
-        /// The form of demand: logit, or log-log with cross effects.
+        /// The form of demand: logit, nested logit, or log-log with cross effects.
         demand: Demand = Demand::Logit;
         /// Utility at price zero, a product each; of log-log demand ln units a customer where all prices are 1.
         intercepts: Vec<f64> = vec![2.0, 1.5, 1.0];
         /// Utility lost a dollar, a product each; positive.
         price_effects: Vec<f64> = vec![1.0; 3], in [1e-9, 1e9];
+        /// Nested logit alone: names of the products of each nest; all products in one if left out.
+        nests: Vec<Vec<String>> = Vec::new();
+        /// Nested logit alone: how close products of a nest are (σ), a nest each; 0 is the logit.
+        nest_correlations: Vec<f64> = Vec::new(), in [0.0, 0.99];
         /// Log-log demand alone: by how many percent sales of each product (a row) change with each price (a column).
         elasticities: Vec<Vec<f64>> = Vec::new(), in [-100.0, 100.0];
         /// Log-log demand alone: the variance of sales beyond Poisson's, beside their squared mean (negative binomial); none if left out.
@@ -103,6 +135,8 @@ agon_core::settings! {
         drawn_intercepts: Vec<Vec<f64>> = Vec::new();
         /// The same of utility lost a dollar; an empty row is a draw of log-log demand.
         drawn_price_effects: Vec<Vec<f64>> = Vec::new();
+        /// The same of the correlations of nests; an empty row is a draw of another form.
+        drawn_nest_correlations: Vec<Vec<f64>> = Vec::new(), in [0.0, 0.99];
         /// The same of utility of a full display.
         drawn_display_effects: Vec<Vec<f64>> = Vec::new();
         /// The same of elasticities: all rows of them, one after the other; an empty row is a draw of a logit.
@@ -118,6 +152,32 @@ impl RetailSettings {
     /// Whether a product's price is always the one charged.
     pub fn is_held(&self, k: usize) -> bool {
         self.held.contains(&self.names[k])
+    }
+
+    /// The products of each nest, counted from 0; all are in one where no nests are named.
+    pub(super) fn members(&self) -> Vec<Vec<usize>> {
+        if self.nests.is_empty() {
+            return vec![(0..self.names.len()).collect()];
+        }
+        let place = |name: &String| self.names.iter().position(|known| known == name);
+        self.nests.iter().map(|nest| nest.iter().filter_map(place).collect()).collect()
+    }
+
+    /// Refuses nests that cannot be, or that nothing is said of. Any demand may have nests: drawn ones may be of them.
+    fn check_nests(&self) -> Result<(), EnvError> {
+        let nested = self.demand == Demand::NestedLogit;
+        if !nested && !self.nest_correlations.is_empty() {
+            return Err(EnvError::setting("nest_correlations", "is for demand = \"nested-logit\""));
+        }
+        if let Err(message) = nests_of(&self.names, &self.nests) {
+            return Err(EnvError::setting("nests", message));
+        }
+        let (found, wanted) = (self.nest_correlations.len(), self.members().len());
+        if nested && found != wanted {
+            let message = format!("has {found} entries where {wanted} are needed, one a nest");
+            return Err(EnvError::setting("nest_correlations", message));
+        }
+        Ok(())
     }
 
     /// Refuses what cannot be, or does not fit together.
@@ -165,6 +225,7 @@ impl RetailSettings {
             length(name, table.len(), if rows { n } else { 0 }, "product")?;
             table.iter().try_for_each(|row| length(name, row.len(), columns, of))?;
         }
+        s.check_nests()?;
         if !log_log && !s.dispersion.is_empty() {
             return Err(EnvError::setting(
                 "dispersion",

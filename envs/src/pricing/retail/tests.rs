@@ -274,6 +274,63 @@ fn draws_may_be_of_another_form() {
     }
 }
 
+/// Customers of nested logit buy what its formula says, one by one and on average, and draws of it stand beside draws of a
+/// logit; nests that cannot be are refused.
+#[test]
+fn nests_sell_as_their_formula_says() {
+    let nests = vec![vec!["plain".to_owned(), "best".to_owned()]];
+    let nested = RetailSettings {
+        demand: Demand::NestedLogit,
+        nests: nests.clone(),
+        nest_correlations: vec![0.6],
+        customers: vec![100_000.0, 100_000.0],
+        displays: vec![vec![0.0; 3]; 2],
+        ..RetailSettings::default()
+    };
+    // e^(V / λ) of plain and best at prices 1.5, 2, 1; D^λ of both.
+    let within = [0.5f64, 0.0].map(|v| (v / 0.4).exp());
+    let both = (within[0] + within[1]).powf(0.4);
+    let sum = 1.0 + both + (-0.5f64).exp();
+    let of_both = |i: usize| 1e5 * both / sum * within[i] / (within[0] + within[1]);
+    let wanted = [of_both(0), 1e5 * (-0.5f64).exp() / sum, of_both(1)];
+    for sales in [Sales::Expected, Sales::Sampled] {
+        let market = shop(RetailSettings { sales, ..nested.clone() });
+        let mut state = start(&market);
+        week(&market, &mut state, [1.5, 2.0, 1.0]);
+        let near = if sales == Sales::Expected { 1e-6 } else { 4.0 * 1e5f64.sqrt() / 2.0 };
+        (0..3).for_each(|k| assert!((state.units[k] - wanted[k]).abs() < near, "{:?} {wanted:?}", state.units));
+        assert!(market.optimum().is_some());
+    }
+    let draws = RetailSettings {
+        sales: Sales::Expected,
+        draws: 2,
+        drawn_intercepts: vec![vec![2.0, 1.5, 1.0]; 2],
+        drawn_price_effects: vec![vec![1.0; 3]; 2],
+        drawn_display_effects: vec![vec![0.0; 3]; 2],
+        drawn_nest_correlations: vec![vec![0.6], Vec::new()],
+        nests,
+        customers: vec![100_000.0, 100_000.0],
+        displays: vec![vec![0.0; 3]; 2],
+        ..RetailSettings::default()
+    };
+    let market = shop(draws.clone());
+    let mut state = start(&market);
+    state.draw = Some(0);
+    week(&market, &mut state, [1.5, 2.0, 1.0]);
+    (0..3).for_each(|k| assert!((state.units[k] - wanted[k]).abs() < 1e-6, "{:?} {wanted:?}", state.units));
+    for (key, wrong) in [
+        ("nest_correlations", RetailSettings { nest_correlations: Vec::new(), ..nested.clone() }),
+        ("nest_correlations", RetailSettings { demand: Demand::Logit, ..nested.clone() }),
+        ("nests", RetailSettings { nests: vec![vec!["other".into()]], ..nested.clone() }),
+        ("nests", RetailSettings { nests: vec![vec!["best".into(), "best".into()]], ..nested.clone() }),
+        ("nests", RetailSettings { nests: vec![vec!["best".into()], Vec::new()], ..nested }),
+        ("drawn_nest_correlations", RetailSettings { drawn_nest_correlations: vec![vec![0.6, 0.1]; 2], ..draws }),
+    ] {
+        let Err(error) = Retail::new(wrong) else { panic!("{key}") };
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
 /// Episodes sell as drawn demands have it, each as often; players know the fitted one; a state names its draw.
 #[test]
 fn episodes_have_drawn_demands() {
