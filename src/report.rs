@@ -21,6 +21,7 @@ use crate::search::record::Folder;
 use crate::tui::pane::number;
 use agon_core::Metric;
 use agon_core::event::Event;
+use agon_core::plot::{Body, Plot};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -104,6 +105,7 @@ pub fn page(story: &Story) -> String {
             }
         }
     }
+    map(&mut page, story);
     curves(&mut page, story);
     if !story.data.is_null() {
         page.heading("Data");
@@ -143,6 +145,23 @@ fn facts(page: &mut Page, story: &Story) {
     let mut table = Table::new([]);
     rows.into_iter().for_each(|(name, value)| table.row([Cell::text(name), Cell::text(value)]));
     page.table(&table);
+}
+
+/// Rows as points, where the run has drawn them; what predictions look like is told of the test part instead.
+fn map(page: &mut Page, story: &Story) {
+    let Some(Plot { title, body: Body::Points(points) }) = story.run.plot() else { return };
+    if points.diagonal {
+        return;
+    }
+    page.heading("Map");
+    let mut chart = Chart::new(&title, &points.axes[0], &points.axes[1]);
+    let names = if points.groups.is_empty() { vec![String::new()] } else { points.groups.clone() };
+    for (group, name) in names.iter().enumerate() {
+        let is = |i: usize| points.group.get(i).is_none_or(|own| usize::from(*own) == group);
+        let own = points.at.iter().enumerate().filter(|(i, _)| is(*i));
+        chart.dots(name, own.map(|(_, [x, y])| (f64::from(*x), f64::from(*y))).collect());
+    }
+    page.chart(&chart);
 }
 
 /// Learning curves: returns and evaluations, or the losses.

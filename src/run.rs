@@ -6,6 +6,7 @@ use crate::tensorboard;
 use agon_core::disk;
 use agon_core::episode::{Episode, Header, Step};
 use agon_core::event::Event;
+use agon_core::plot::Plot;
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -203,6 +204,11 @@ impl Run {
         serde_json::from_str(&files::text(&self.path("status.json"))?).ok()
     }
 
+    /// The newest picture of what it has learned of its data, where there is one.
+    pub fn plot(&self) -> Option<Plot> {
+        serde_json::from_str(&files::text(&self.path(PLOT))?).ok()
+    }
+
     /// Saves an episode.
     pub fn save_episode(&self, name: &str, episode: &Episode) -> Outcome<PathBuf> {
         // They may have been cleared away. Where the run itself is gone, this fails too, and the next line says so.
@@ -276,6 +282,7 @@ pub struct Logs {
 const BOARD: &str = "events.out.tfevents.0000000001.agon";
 const METRICS: &str = "metrics.jsonl";
 const SPEED: &str = "speed.jsonl";
+const PLOT: &str = "plot.json";
 
 fn open_at(path: &Path, length: u64) -> Outcome<BufWriter<File>> {
     let open = || -> std::io::Result<File> {
@@ -439,6 +446,12 @@ fn name_of_length(file: &str) -> &'static str {
 
 impl agon_core::Sink for Logs {
     fn emit(&mut self, event: &Event) {
+        if let Event::Plot(plot) = event {
+            // It is drawn anew from what was learned: one that is lost stands in nobody's way.
+            let draft = self.run.path(&format!("{PLOT}.draft"));
+            let _ = fs::write(&draft, json!(plot).to_string()).and_then(|()| fs::rename(&draft, self.run.path(PLOT)));
+            return;
+        }
         if matches!(event, Event::Frame(_) | Event::Note(_)) || self.failed.is_some() {
             return;
         }

@@ -7,15 +7,19 @@ use crate::group::{Group, Spread};
 use crate::replay::Film;
 use crate::run::{Run, Tail, root};
 use crate::screen::{self, Screen};
+use crate::search::record::Folder;
+use crate::search::{Tried, objective, ranked};
 use crate::signals;
 use crate::tournament::film;
 use crate::tui::app::{self, Key, Next, Page};
 use crate::tui::model::Model;
 use crate::tui::pane::{Theme, number};
-use crate::tui::{together, view};
+use crate::tui::together::{self, Of, Row};
+use crate::tui::view;
 use agon_core::event::Event;
 use ratatui::Frame;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A run that is being looked at.
 struct Watched {
@@ -26,6 +30,12 @@ struct Watched {
     /// The newest saved episode, played over and over in place of the live view.
     film: Option<(PathBuf, Film)>,
     at: usize,
+    /// Its seed, or the number of its trial, where it is one of several.
+    label: String,
+    /// Of a trial that has ended: what decided about it.
+    result: Option<f64>,
+    /// The settings of a trial.
+    note: String,
 }
 
 impl Watched {
@@ -39,6 +49,9 @@ impl Watched {
             model,
             film: None,
             at: 0,
+            label: String::new(),
+            result: None,
+            note: String::new(),
         }
     }
 
@@ -70,8 +83,8 @@ impl Watched {
         }
         let (again, events) = self.metrics.poll();
         if again {
-            let Model { run, device, frame_of, orbit, .. } = std::mem::take(&mut self.model);
-            self.model = Model { run, device, frame_of, orbit, watching: true, ..Model::default() };
+            let Model { run, device, frame_of, orbit, plot, .. } = std::mem::take(&mut self.model);
+            self.model = Model { run, device, frame_of, orbit, plot, watching: true, ..Model::default() };
         }
         for event in &events {
             // A resumed run's file goes on after the line that ended it before.
@@ -80,8 +93,13 @@ impl Watched {
             }
             self.model.apply(event);
         }
-        for event in &self.speed.poll().1 {
+        let speed = self.speed.poll().1;
+        for event in &speed {
             self.model.apply(event);
+        }
+        // Whoever draws it tells its speed too.
+        if again || !events.is_empty() || !speed.is_empty() {
+            self.model.plot = self.run.plot().or(self.model.plot.take());
         }
         // What died without a word left no last line; but its lock is free.
         let begun = self.run.path("scenario.toml").is_file();
@@ -101,7 +119,8 @@ pub fn run(args: &cli::Watch) -> Outcome {
         let none =
             || Failure::Input(format!("no run below {} yet: `agon train classic/cartpole` makes one", quoted(&root)));
         let newest = crate::runs::all(&root).pop().ok_or_else(none)?.1;
-        vec![Group::of(&newest).map_or(newest, |group| group.folder)]
+        let search = newest.parent().filter(|folder| Folder::is_one(folder)).map(Path::to_owned);
+        vec![search.or_else(|| Group::of(&newest).map(|group| group.folder)).unwrap_or(newest)]
     } else {
         args.runs.clone()
     };
@@ -109,6 +128,11 @@ pub fn run(args: &cli::Watch) -> Outcome {
         && Group::is_one(folder)
     {
         return watch_group(&Group::open(folder)?);
+    }
+    if let [folder] = &folders[..]
+        && Folder::is_one(folder)
+    {
+        return watch_search(Folder::open(folder)?);
     }
     if let Some(tournament) = folders.iter().find(|f| film::is_tournament(f)) {
         if folders.len() > 1 {
@@ -129,7 +153,7 @@ pub fn run(args: &cli::Watch) -> Outcome {
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
     let title = format!("{} runs", watched.len());
-    let mut page = Runs { title, watched, shown: Some(0), help: false, asking: false };
+    let mut page = Runs { watched, shown: Some(0), ..Runs::new(title) };
     app::run(&mut screen, &mut page)
 }
 
@@ -154,9 +178,36 @@ fn watch_group(group: &Group) -> Outcome {
     Ok(())
 }
 
+fn watch_search(search: Folder) -> Outcome {
+    let mut page = Runs::of_search(search);
+    if screen::is_terminal() {
+        signals::for_view()?;
+        return app::run(&mut Screen::without_log()?, &mut page);
+    }
+    let Some((search, _)) = &page.search else { return Ok(()) };
+    let done = search.tried();
+    let name = objective(&done).map_or("result", |(name, _)| name).replace('_', " ");
+    crate::say!("{} of {} trials have ended", ranked(&done).len(), search.search.settings.trials);
+    crate::say!("{:>5}{:>7}{name:>24}{:>12}  settings", "rank", "trial", "steps");
+    for (rank, tried) in (1..).zip(ranked(&done)) {
+        let value = tried.value.map_or("failed".into(), number);
+        let (trial, settings) = (tried.job.trial + 1, search.shown(&tried.job.at));
+        crate::say!("{rank:>5}{trial:>7}{value:>24}{:>12}  {settings}", tried.job.steps);
+    }
+    page.watched.iter().filter(|w| w.model.outcome.is_none()).for_each(summary);
+    Ok(())
+}
+
+/// Trials of a search on one page at most: the best, and those that go on.
+const TRIALS: usize = 40;
+/// How often it is looked whether trials have begun or ended.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Several runs: all on one page, or one at a time.
 pub struct Runs {
     title: String,
+    /// The search that they are trials of, and when its folder is looked at again.
+    search: Option<(Folder, Instant)>,
     watched: Vec<Watched>,
     /// The one on the page; none for all together.
     shown: Option<usize>,
@@ -165,6 +216,54 @@ pub struct Runs {
 }
 
 impl Runs {
+    /// Of nothing yet.
+    fn new(title: String) -> Self {
+        Self { title, search: None, watched: Vec::new(), shown: None, help: false, asking: false }
+    }
+
+    /// The trials of a search, all on one page first.
+    fn of_search(search: Folder) -> Self {
+        let title = search.folder.display().to_string();
+        let mut page = Self { search: Some((search, Instant::now())), ..Self::new(title) };
+        page.look();
+        page
+    }
+
+    /// Takes in trials that have begun or ended: the best first, then those that go on.
+    fn look(&mut self) {
+        let Some((search, next)) = &mut self.search else { return };
+        if Instant::now() < *next || self.shown.is_some() {
+            return;
+        }
+        *next = Instant::now() + LOOK_EVERY;
+        let done = search.tried();
+        let best: Vec<&Tried> = ranked(&done).into_iter().take(TRIALS).collect();
+        let ended = |trial: &usize| done.iter().any(|tried| tried.job.trial == *trial);
+        let begun = |trial: &usize| search.trial(*trial).is_dir();
+        let open = (0..search.search.settings.trials).filter(|trial| !ended(trial) && begun(trial));
+        let trials = best.iter().map(|tried| tried.job.trial).chain(open.take(TRIALS));
+        let seeds = &search.record.seeds;
+        let mut known = std::mem::take(&mut self.watched);
+        for (trial, seed) in trials.flat_map(|trial| seeds.iter().map(move |seed| (trial, *seed))) {
+            let run = search.run(trial, seed);
+            let place = known.iter().position(|w| w.run.folder == run.folder);
+            let Some(mut watched) =
+                place.map(|at| known.swap_remove(at)).or_else(|| Run::open(&run.folder).ok().map(Watched::new))
+            else {
+                continue;
+            };
+            let several = if seeds.len() > 1 { format!("·{seed}") } else { String::new() };
+            watched.label = format!("{}{several}", trial + 1);
+            let tried = best.iter().find(|tried| tried.job.trial == trial);
+            watched.result = tried.and_then(|tried| tried.value);
+            watched.note = tried.map_or_else(String::new, |tried| search.shown(&tried.job.at));
+            watched.poll();
+            self.watched.push(watched);
+        }
+        let (ended, of) = (ranked(&done).len(), search.search.settings.trials);
+        self.title = format!("{} · {ended} of {of} trials", search.folder.display());
+    }
+
     /// Those of a group, all on one page first.
     pub fn of_group(group: &Group) -> Self {
         let one = |(seed, run): (u64, Run)| {
@@ -173,7 +272,7 @@ impl Runs {
             watched
         };
         let title = group.folder.display().to_string();
-        Self { title, watched: group.runs().map(one).collect(), shown: None, help: false, asking: false }
+        Self { watched: group.runs().map(one).collect(), ..Self::new(title) }
     }
 
     /// Whether it is asked what becomes of them.
@@ -184,6 +283,7 @@ impl Runs {
 
 impl Page for Runs {
     fn update(&mut self) -> Outcome {
+        self.look();
         self.watched.iter_mut().for_each(Watched::poll);
         if let Some(shown) = self.shown {
             self.watched[shown].play();
@@ -193,8 +293,15 @@ impl Page for Runs {
 
     fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
         let Some(shown) = self.shown else {
-            let models: Vec<&Model> = self.watched.iter().map(|w| &w.model).collect();
-            return together::draw(frame, &self.title, &models, theme, "q quit   Tab one run at a time", self.asking);
+            let of = if self.search.is_some() { Of::Trials } else { Of::Seeds };
+            let row = |w| {
+                let Watched { model, label, result, note, .. }: &Watched = w;
+                let label = if of == Of::Seeds { model.seed.to_string() } else { label.clone() };
+                Row { label, model, result: *result, note }
+            };
+            let rows: Vec<Row<'_>> = self.watched.iter().map(row).collect();
+            let keys = "q quit   Tab one run at a time";
+            return together::draw(frame, (&self.title, of), &rows, theme, keys, self.asking);
         };
         let several = self.watched.len() > 1;
         let keys = if several { "q quit   Tab next run   ? help" } else { "q quit   ? help" };

@@ -57,6 +57,17 @@ fn the_right_setting_is_found_and_a_search_goes_on() {
     std::fs::remove_dir_all(place.path().join("one/trial-007")).unwrap();
     told(&agon(place.path(), &["train", "--resume", "one", "--ui", "plain"]), 0);
     assert_eq!(read(&place.path().join("one/leaderboard.csv")), board);
+    // Whoever looks on sees the same, the best first.
+    let watched = agon(place.path(), &["watch", "one"]);
+    told(&watched, 0);
+    let shown = String::from_utf8(watched.stdout).unwrap();
+    let trial = |line: &str| line.split_whitespace().nth(1).map(String::from);
+    let order: Vec<_> = shown.lines().skip(2).filter_map(trial).collect();
+    assert_eq!(order, rows.iter().map(|row| row[1].to_owned()).collect::<Vec<_>>(), "{shown}");
+    assert!(shown.contains("8 of 8 trials have ended") && shown.contains("l2="), "{shown}");
+    let more = ["--set", "search.trials=3"];
+    let said = told(&agon(place.path(), &[&["train", "--data", "line.csv", "--target", "y"], &more[..]].concat()), 2);
+    assert!(said.contains("a search takes a scenario") && !place.path().join("runs").exists(), "{said}");
     told(&agon(place.path(), &["report", "one"]), 0);
     let page = read(&place.path().join("one/report.html"));
     assert!(page.contains("Leaderboard") && page.contains("model.l2") && !page.contains("<script"), "{page}");

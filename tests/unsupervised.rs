@@ -85,6 +85,41 @@ fn every_model_goes_through_the_program() {
     }
 }
 
+/// Every row has a place on the map by its line, the run has a picture of it, and nothing else can be asked of it.
+#[test]
+fn a_map_has_every_row_and_no_other() {
+    let place = place();
+    let folder = place.path().join("map");
+    let more = ["--set", "model.perplexity=10", "--set", "train.steps=300", "--target", "city", "--out", "map"];
+    let said = told(&train(place.path(), "tsne", &more), 0);
+    for wanted in ["a map of the 200 rows of customers.csv", "kl divergence", "trustworthiness", "coordinates.csv"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap();
+    let coordinates = read("coordinates.csv");
+    let lines: Vec<Vec<f64>> =
+        coordinates.lines().skip(1).map(|line| line.split(',').map(|x| x.parse().unwrap()).collect()).collect();
+    assert!(coordinates.starts_with("line,x,y\n") && lines.len() == 200);
+    assert!(lines.iter().zip(2..).all(|(line, number)| line[0] == f64::from(number) && line[1].is_finite()));
+    let plot: Value = serde_json::from_str(&read("plot.json")).unwrap();
+    assert_eq!(plot["title"], "rows by class");
+    assert_eq!((plot["body"]["kind"].as_str(), plot["body"]["at"].as_array().unwrap().len()), (Some("points"), 200));
+    assert_eq!(plot["body"]["groups"], serde_json::json!(["north", "south"]));
+    let near = |x: &Value, wanted: f64| (x.as_f64().unwrap() - wanted).abs() < 1e-4 * wanted.abs().max(1.0);
+    assert!(near(&plot["body"]["at"][7][0], lines[7][1]) && near(&plot["body"]["at"][7][1], lines[7][2]));
+    told(&agon(place.path(), &["report", "map"]), 0);
+    assert!(read("report.html").matches("<circle").count() >= 200);
+    let eval = agon(place.path(), &["eval", "map", "--json"]);
+    told(&eval, 0);
+    let found: Value = serde_json::from_slice(&eval.stdout).unwrap();
+    let saved: Value = serde_json::from_str(&read("evaluation.json")).unwrap();
+    assert_eq!(saved["metrics"], found["metrics"]);
+    let said = told(&agon(place.path(), &["predict", "map", "--data", "customers.csv"]), 2);
+    assert!(said.contains("has no map for others") && said.contains("pca or autoencoder"), "{said}");
+    let said = told(&train(place.path(), "tsne", &["--set", "model.perplexity=199"]), 2);
+    assert!(said.contains("perplexity"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_is_refused_with_its_reason() {
     let place = place();

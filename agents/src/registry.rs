@@ -22,7 +22,7 @@ use crate::supervised::{automl, boosting, forest, ft_transformer, mlp, realmlp, 
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
 use crate::unsupervised::training::Unsupervised;
-use crate::unsupervised::{self, autoencoder, gmm, hdbscan, isolation_forest, kmeans, mahalanobis, pca};
+use crate::unsupervised::{self, autoencoder, gmm, hdbscan, isolation_forest, kmeans, mahalanobis, pca, tsne};
 use crate::world::{self, WorldModel};
 use agon_core::settings::{Declared, Issue, Settings};
 use serde_json::{Map, Value};
@@ -407,6 +407,15 @@ pub const MODELS: &[Model] = &[
         declared: autoencoder::Config::declared,
         resolve: |table| Ok(read::<autoencoder::Config>(table)?.write()),
         start: |table, start| without_target("vae", table, start),
+        family: None,
+    },
+    Model {
+        kind: "tsne",
+        about: "t-SNE: a map of a table's rows on which near rows are near, by Barnes and Hut's tree",
+        verified: "numpy's affinities and gradients, scikit-learn's maps (tests/golden/tsne.py)",
+        declared: tsne::Config::declared,
+        resolve: |table| Ok(read::<tsne::Config>(table)?.write()),
+        start: |table, start| without_target("tsne", table, start),
         family: None,
     },
 ];

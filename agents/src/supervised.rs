@@ -19,6 +19,7 @@ pub mod ft_transformer;
 pub mod linear;
 pub mod mlp;
 pub mod neural;
+pub mod picture;
 pub mod predictor;
 pub mod private;
 pub mod pseudo;
@@ -38,6 +39,7 @@ pub mod two_sample;
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
 use crate::pretrained::{Mapping, Taken};
+use agon_core::plot::Plot;
 use agon_core::rng::Rng;
 use agon_core::settings::Issue;
 use serde_json::Value;
@@ -182,6 +184,11 @@ pub trait Learner: Predict {
     /// What predictions need of what is saved; [`Learner::load`] reads it too.
     fn answer(&self) -> Saved {
         self.save()
+    }
+
+    /// What it draws of itself in the place of its predictions.
+    fn plot(&self) -> Option<Plot> {
+        None
     }
 
     /// What else it has to tell, for `evaluation.json`: an object, or nothing.

@@ -4,6 +4,7 @@ use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use crate::demand::Estimate;
 use crate::pretrained::{Mapping, Taken};
 use crate::supervised::dependence::Dependence;
+use agon_core::plot::Plot;
 use agon_core::policy::Policy;
 use agon_core::rng::Stream;
 use agon_core::settings::Issue;
@@ -187,6 +188,17 @@ pub trait Training {
     /// What it predicts of every row of a part, beside the truth; none where nothing is predicted row by row.
     fn predicted(&self, _part: Part) -> Option<Predicted> {
         None
+    }
+
+    /// A picture of what it has learned of its data so far, no larger than [`agon_core::plot`] says; none where there is
+    /// nothing to see yet.
+    fn plot(&self) -> Option<Plot> {
+        None
+    }
+
+    /// The places of a table's rows on a map, each with its line in the file; nothing where no map is made.
+    fn coordinates(&self) -> Vec<(u64, [f64; 2])> {
+        Vec::new()
     }
 
     /// How predictions depend on these columns of a table, of those that it reads.

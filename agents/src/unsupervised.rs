@@ -14,14 +14,19 @@ pub mod isolation_forest;
 pub mod kmeans;
 pub mod mahalanobis;
 pub mod nearest;
+pub mod neighbours;
 pub mod pca;
+pub mod picture;
+pub mod quad_tree;
 pub mod reader;
 pub mod scores;
 mod screen;
 pub mod training;
+pub mod tsne;
 
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
+use agon_core::Metric;
 use agon_core::thread_pool::ThreadPool;
 use serde_json::Value;
 use tch::Tensor;
@@ -72,6 +77,16 @@ pub trait Learner {
     /// How unusual rows are by each half of the model, where it has halves: what they do not agree about is chance.
     fn halves(&self, _x: &Matrix) -> Option<[Vec<f64>; 2]> {
         None
+    }
+
+    /// The place of every training row in a plane, `[rows, 2]`, of models that make a map.
+    fn map(&self) -> Option<Matrix> {
+        None
+    }
+
+    /// What it says of itself on the training rows, where that is all that it can be judged by.
+    fn metrics(&self, _train: &Matrix) -> Vec<Metric> {
+        Vec::new()
     }
 
     /// What else is worth telling: numbers of clusters that were tried, shares of variance.

@@ -7,8 +7,9 @@ const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 260.0;
 /// Room for the numbers of the axes: left, right, above, below.
 const ROOM: [f64; 4] = [62.0, 24.0, 40.0, 42.0];
-/// Blue, orange, green, red, violet, brown: told apart by people who see few colours too (Okabe and Ito).
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00"];
+/// Blue, orange, green, red, light blue, brown, amber, black, violet, grey: told apart by people who see few colours too (Okabe and Ito).
+const COLOURS: [&str; 10] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8a6d00", "#e69f00", "#222222", "#7b3f99", "#999999"];
 /// Points of a line at most; of longer ones every n-th is drawn, and the last.
 const POINTS: usize = 600;
 
@@ -18,6 +19,8 @@ enum Mark {
     Band(Vec<(f64, f64, f64)>),
     /// x, y, low, high.
     Points(Vec<(f64, f64, f64, f64)>),
+    /// Many points, without intervals.
+    Dots(Vec<(f64, f64)>),
     /// A straight line across the chart at this height.
     Level(f64),
     /// The line on which both axes are equal.
@@ -74,6 +77,11 @@ impl Chart {
         self.add(name, Mark::Points(thinned(points)));
     }
 
+    /// Many points, all of which are drawn.
+    pub fn dots(&mut self, name: &str, points: Vec<(f64, f64)>) {
+        self.add(name, Mark::Dots(points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()).collect()));
+    }
+
     /// A level, such as an optimum.
     pub fn level(&mut self, name: &str, y: f64) {
         if y.is_finite() {
@@ -89,7 +97,7 @@ impl Chart {
     /// Whether there is nothing to see.
     pub fn is_empty(&self) -> bool {
         let some = |mark: &Mark| match mark {
-            Mark::Line(all) => !all.is_empty(),
+            Mark::Line(all) | Mark::Dots(all) => !all.is_empty(),
             Mark::Points(all) => !all.is_empty(),
             _ => false,
         };
@@ -116,7 +124,7 @@ impl Chart {
         };
         for (_, _, mark) in &self.marks {
             match mark {
-                Mark::Line(all) => all.iter().for_each(|(x, y)| see(Some(*x), *y)),
+                Mark::Line(all) | Mark::Dots(all) => all.iter().for_each(|(x, y)| see(Some(*x), *y)),
                 Mark::Band(all) => all.iter().for_each(|(x, a, b)| [a, b].iter().for_each(|y| see(Some(*x), **y))),
                 Mark::Points(all) => {
                     all.iter().for_each(|(x, y, a, b)| [y, a, b].iter().for_each(|y| see(Some(*x), **y)));
@@ -261,6 +269,11 @@ fn drawn(mark: &Mark, colour: &str, at: impl Fn(f64, f64) -> (f64, f64), ends: [
                 format!("{bar}<circle cx={px:.1} cy={py:.1} r=3 fill={colour} fill-opacity=0.75 />")
             };
             all.iter().map(one).collect()
+        }
+        Mark::Dots(all) => {
+            let one = |(px, py): (f64, f64)| format!("<circle cx={px:.1} cy={py:.1} r=1.8 />");
+            let dots: String = all.iter().map(|(x, y)| one(at(*x, *y))).collect();
+            format!("<g fill={colour} fill-opacity=0.7>{dots}</g>")
         }
         Mark::Level(y) => {
             let ((a, py), (b, _)) = (at(ends[0], *y), at(ends[1], *y));

@@ -33,6 +33,7 @@ mod plan;
 mod predict;
 mod price;
 mod processes;
+mod provenance;
 mod sales;
 mod scenarios;
 mod search;

@@ -41,7 +41,10 @@ pub fn run(args: &cli::Predict) -> Outcome {
     let (folder, saved, _) = checkpoints::read(&args.run)?;
     let unfit = |e: AgentError| Failure::Input(format!("{}: {e}", folder.display()));
     if let Some(family) = model.unsupervised() {
-        let reader = Reader::load(family, &settings, &saved).map_err(unfit)?;
+        let reader = Reader::load(family, &settings, &saved).map_err(|e| match e {
+            AgentError::Data(why) => Failure::Input(format!("{}: {why}", args.run)),
+            other => unfit(other),
+        })?;
         let raw = table_file::read(&args.data)?;
         let reading = reader.read(&raw).map_err(|e| Failure::Input(format!("{}: {e}", args.data.display())))?;
         reading.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));

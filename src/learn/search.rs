@@ -54,6 +54,21 @@ pub fn asked(path: &Path, args: &cli::Train) -> Outcome<Option<(SearchSettings, 
     Ok(Some((settings, space)))
 }
 
+/// Says how a table is searched, where `--data` was given `--set search.…`: trials begin with a scenario's file.
+pub fn refuse_flags(args: &cli::Train) -> Outcome {
+    let is_search = |set: &&String| set.split(['.', '=']).next().is_some_and(|table| table.trim() == "search");
+    let (Some(set), Some(data)) = (args.set.iter().find(is_search), &args.data) else { return Ok(()) };
+    let sets: Vec<String> =
+        args.set.iter().filter(|set| is_search(set)).map(|set| format!("--set {}", quoted(set))).collect();
+    Err(Failure::Input(format!(
+        "--set {set}: a search takes a scenario, and --data has none yet: train once without it, and search from the \
+         scenario that this writes:\n  agon train --data {} … --out FIRST\n  agon train FIRST/scenario.toml {}\nor have models \
+         of every kind tried, with --minutes",
+        quoted(data),
+        sets.join(" ")
+    )))
+}
+
 /// The checksum of the resolved scenario without what is varied, its name, its steps, and the threads of a run.
 fn resolved(scenario: &Path, sets: &[String], seed: u64) -> Outcome<(u32, String, u64, usize)> {
     let task = scenarios::read(scenario, sets, Some(seed))?;
@@ -306,7 +321,7 @@ impl Stage<'_> {
     }
 
     fn tell(&mut self, tried: &Tried) {
-        let settings = shown(&self.folder.search.space, &tried.job.at);
+        let settings = self.folder.shown(&tried.job.at);
         let trial = tried.job.trial + 1;
         if self.args.ui == Ui::Json {
             agon::say!(
@@ -360,16 +375,6 @@ fn decides(run: &Run) -> Option<Metric> {
     Metric::deserialize(&found["validation"][0]).ok().or_else(|| group::result(run))
 }
 
-/// `learning_rate=0.00031, hidden=[64,64]`
-fn shown(space: &Space, at: &[f64]) -> String {
-    let one = |(name, value): (String, Value)| {
-        let short = name.split_once('.').map_or(name.as_str(), |(_, key)| key).to_owned();
-        let value = value.as_f64().filter(|_| value.is_f64()).map_or_else(|| value.to_string(), number);
-        format!("{short}={value}")
-    };
-    space.settings(at).into_iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
 /// The leaderboard, and what to do next.
 fn finish(folder: &Folder, done: &[Tried], args: &cli::Train) -> Outcome {
     let (all, space) = (ranked(done), &folder.search.space);
@@ -393,7 +398,7 @@ fn finish(folder: &Folder, done: &[Tried], args: &cli::Train) -> Outcome {
     for (rank, tried) in (1..).zip(all.iter().take(SHOWN)) {
         let value = tried.value.map_or("failed".into(), number);
         let steps = if steps.is_empty() { String::new() } else { tried.job.steps.to_string() };
-        agon::say!("{rank:>5}{:>7}{value:>22}{steps:>12}  {}", tried.job.trial + 1, shown(space, &tried.job.at));
+        agon::say!("{rank:>5}{:>7}{value:>22}{steps:>12}  {}", tried.job.trial + 1, folder.shown(&tried.job.at));
     }
     if all.len() > SHOWN {
         agon::say!("and {} more in {}", all.len() - SHOWN, quoted(folder.folder.join("leaderboard.csv")));

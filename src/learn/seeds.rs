@@ -53,6 +53,9 @@ pub fn run(args: &cli::Train) -> Outcome {
     {
         return search::begin(scenario, found, args, &stop);
     }
+    if args.scenario.is_none() && args.resume.is_none() {
+        search::refuse_flags(args)?;
+    }
     let group = match (&args.resume, &args.scenario, &args.seeds) {
         (Some(folder), ..) if Group::is_one(folder) => resume(folder, args)?,
         (None, Some(scenario), Some(seeds)) => begin(scenario, &seeds.0, args)?,

@@ -6,10 +6,12 @@ use crate::checkpoints;
 use crate::device;
 use crate::picture_files;
 use crate::picture_task::PictureTask;
+use crate::provenance;
 use crate::scenarios;
 use crate::sinks::Sinks;
 use crate::table_task::TableTask;
 use crate::task::{Task, Verdict};
+use crate::unsupervised_report::UnsupervisedReport;
 use agon::cli;
 use agon::failure::quoted;
 use agon::report::{Story, card};
@@ -19,11 +21,11 @@ use agon::{Failure, Outcome};
 use agon::{screen, signals};
 use agon_agents::agent::Saved;
 use agon_agents::train::Training;
-use agon_agents::{AgentError, Device, checkpoint};
+use agon_agents::{AgentError, checkpoint};
 use agon_core::event::{self, Event};
 use agon_core::{Metric, Scene, Sink};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -31,6 +33,9 @@ use std::time::{Duration, Instant};
 /// Reports a run makes at most: more would slow it down and nobody could tell them apart.
 const REPORTS: u64 = 2000;
 const SPEED_EVERY: Duration = Duration::from_millis(250);
+/// A picture of what was learned of data: so often, and no more than this share of the time.
+const PLOT_EVERY: Duration = Duration::from_millis(500);
+const PLOT_SHARE: u32 = 20;
 
 /// The best evaluation so far, and the checkpoint that was made of it.
 struct Best {
@@ -83,6 +88,8 @@ struct Session {
     before: f64,
     started: Instant,
     told: (Instant, u64),
+    /// When the next picture of what was learned of data is due.
+    plot_at: Instant,
 }
 
 /// One run, from where it begins to its table.
@@ -225,7 +232,7 @@ impl Session {
                 let learned = beginning::begin(&*task, &mut *trainer, args.from.as_deref())?;
                 let run = Run::create(&task.common().name, args.out.as_deref())?;
                 let lock = run.lock()?;
-                describe(&run, &*task, device, learned.as_deref())?;
+                provenance::describe(&run, &*task, device, learned.as_deref())?;
                 (run, lock, Value::Null, Value::Null)
             }
             Begin::Anew(run, lock) => {
@@ -308,6 +315,7 @@ impl Session {
         let goal_moved = args.set.iter().any(|set| set.contains("eval.stop_at") || set.contains("train.steps"));
         let mut session = Self {
             told: (now, trainer.step()),
+            plot_at: now,
             settled: state["settled"].as_u64().unwrap_or(trainer.step()),
             evaluating: state["judging"] == true,
             reached: state["reached"] == true && !goal_moved,
@@ -350,6 +358,7 @@ impl Session {
     fn train(&mut self) -> Outcome<event::RunOutcome> {
         let steps = self.task.common().train.steps;
         let report_every = (steps / REPORTS).max(1);
+        self.plot();
         let save_every = self.task.common().train.save_every.unwrap_or((steps / 10).max(1));
         loop {
             if !self.evaluating {
@@ -383,7 +392,17 @@ impl Session {
             self.tell_speed();
         }
         self.save()?;
+        self.plot();
         Ok(event::RunOutcome::Done)
+    }
+
+    /// Draws what was learned of data, where there is something to see.
+    fn plot(&mut self) {
+        let begun = Instant::now();
+        if let Some(plot) = self.trainer.plot() {
+            self.sinks.emit(&Event::Plot(Box::new(plot)));
+        }
+        self.plot_at = begun + PLOT_EVERY.max(PLOT_SHARE * begun.elapsed());
     }
 
     /// Whether somebody asked for a stop. It is asked so often that it also says that something goes on, where an update
@@ -417,6 +436,9 @@ impl Session {
     }
 
     fn tell_speed(&mut self) {
+        if Instant::now() >= self.plot_at {
+            self.plot();
+        }
         if self.sinks.wants_frame() {
             let mut scene = Box::<Scene>::default();
             self.trainer.draw(&mut scene);
@@ -511,6 +533,7 @@ impl Session {
         let (task, trainer, sinks) = (&self.task, &*self.trainer, &mut self.sinks);
         let mut tell = |note| sinks.emit(&Event::Note(note));
         let verdict = task.final_evaluation(trainer, &self.run, &mut tell).map_err(said)?;
+        UnsupervisedReport::write_coordinates(trainer, &self.run)?;
         self.run.write("evaluation.json", &format!("{}\n", verdict.json()))?;
         if let Some(card) = card::text(&Story::read(&self.run.folder)?) {
             self.run.write("card.md", &card)?;
@@ -539,34 +562,6 @@ impl Session {
         agon::tell!("  agon eval {folder}");
         Ok(())
     }
-}
-
-/// The files that say what this run is.
-fn describe(run: &Run, task: &dyn Task, device: Device, from: Option<&Path>) -> Outcome {
-    for (name, bytes) in task.files()? {
-        run.write_bytes(name, &bytes)?;
-    }
-    let (source, what) = task.provenance();
-    let train = &task.common().train;
-    let command: Vec<String> = std::env::args().collect();
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or_default();
-    let provenance = json!({
-        "agon": env!("CARGO_PKG_VERSION"),
-        "commit": env!("AGON_COMMIT"),
-        "libtorch": "2.11.0",
-        source: what,
-        "cpu": cpu.trim_start_matches(['\t', ' ', ':']),
-        "device": device::name(device),
-        "threads": train.threads,
-        "env_threads": train.env_threads,
-        "seed": train.seed,
-        "from": from,
-        "command": command[1..],
-    });
-    run.write("provenance.json", &format!("{provenance:#}\n"))?;
-    // The last one: where it is, there is a run.
-    run.write_scenario(&task.common().resolved)
 }
 
 /// Says which rates a change of the run's length moves.

@@ -2,6 +2,7 @@
 //! components, and the most unusual rows by line.
 
 use crate::task::Verdict;
+use agon::Outcome;
 use agon::failure::quoted;
 use agon::report::clusters::{differences, short};
 use agon::report::model::shown;
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 pub struct UnsupervisedReport {
     file: String,
     run: String,
+    /// Where the places of rows are, if they have any.
+    coordinates: String,
     /// The model, then what knows nothing of how columns hang together, where there is a loss.
     examined: Vec<Examined>,
     /// What the validation part says of the model: searches choose by it.
@@ -21,6 +24,8 @@ pub struct UnsupervisedReport {
     details: Value,
 }
 
+/// The places of rows on a map, in a run's folder.
+const COORDINATES: &str = "coordinates.csv";
 /// Clusters and components that are shown.
 const SHOWN: usize = 12;
 
@@ -43,6 +48,7 @@ impl UnsupervisedReport {
         Self {
             file: file.to_owned(),
             run: quoted(&run.folder),
+            coordinates: quoted(run.path(COORDINATES)),
             examined: training.examine(Part::Test, seed),
             validation: training
                 .examine(Part::Validation, seed)
@@ -51,6 +57,19 @@ impl UnsupervisedReport {
                 .map_or(Vec::new(), |own| own.metrics),
             details: training.details(),
         }
+    }
+
+    /// Writes the places of rows on a map, where there is one: `line`, of the file, `x` and `y`.
+    ///
+    /// # Errors
+    /// Where the run's folder cannot be written to.
+    pub fn write_coordinates(training: &dyn Training, run: &Run) -> Outcome {
+        let all = training.coordinates();
+        if all.is_empty() {
+            return Ok(());
+        }
+        let line = |(line, [x, y]): &(u64, [f64; 2])| format!("{line},{x},{y}\n");
+        run.write(COORDINATES, &("line,x,y\n".to_owned() + &all.iter().map(line).collect::<String>()))
     }
 
     fn is_better(&self) -> Option<bool> {
@@ -62,6 +81,12 @@ impl UnsupervisedReport {
         let own = &self.examined[0].name;
         let clusters = list(&self.details["clusters"]).len();
         let none = count(&self.details["rows_of_no_cluster"]);
+        if self.is_map() {
+            let rows = count(&self.details["rows"]);
+            return [vec![format!("{own}: a map of the {rows} rows of {}", self.file)], self.map_warnings()]
+                .concat()
+                .join("\n");
+        }
         let what = match (clusters, list(&self.details["model"]["explained"]).len()) {
             (0, 0) if none > 0 && none == count(&self.details["rows"]) => {
                 format!("{own}: no clusters in {}: no rows lie closer together than the others", self.file)
@@ -81,6 +106,25 @@ impl UnsupervisedReport {
         }
         lines.extend(self.warnings());
         lines.join("\n")
+    }
+
+    /// Whether every row has a place on a map, and nothing was held out.
+    fn is_map(&self) -> bool {
+        self.details["map"] == true
+    }
+
+    /// What makes the map doubtful.
+    fn map_warnings(&self) -> Vec<String> {
+        // Below it the neighbours on the map are hardly neighbours.
+        const WEAK: f64 = 0.8;
+        let found = self.examined[0].metrics.iter().find(|m| m.name == "trustworthiness" && m.value < WEAK);
+        let why = |m: &Metric| {
+            format!(
+                "WARNING: rows that are near on the map need not be alike (trustworthiness {:.2}; 1 is the best)",
+                m.value
+            )
+        };
+        found.map(why).into_iter().collect()
     }
 
     /// What makes the clusters doubtful.
@@ -241,7 +285,8 @@ impl Verdict for UnsupervisedReport {
     fn table(&self) -> String {
         let own = &self.examined[0];
         let rows = own.metrics.first().map_or(0, |m| m.over.0);
-        let first = format!("{rows} test rows");
+        let first =
+            if self.is_map() { format!("{} rows", count(&self.details["rows"])) } else { format!("{rows} test rows") };
         let mut out = format!("{}\n\n{first:<26}{:>30}", self.headline(), own.name);
         out += &self.examined.get(1).map_or(String::new(), |other| format!("{:>30}", other.name));
         out += "\n";
@@ -258,6 +303,11 @@ impl Verdict for UnsupervisedReport {
         out += &self.clusters();
         out += &self.components();
         out += &self.unusual();
+        if self.is_map() {
+            return out
+                + "distances between far groups, and their sizes, mean little: near is alike, far is only not near\n"
+                + &format!("\nthe place of every row, by its line in the file, is in\n  {}\n", self.coordinates);
+        }
         out + &format!("\nread new rows with\n  agon predict {} --data NEW.csv -o found.csv\n", self.run)
     }
 

@@ -68,8 +68,18 @@ pub fn text(story: &Story) -> Option<String> {
     out += &limits(story);
     let new = if report["pictures"].is_string() { "FOLDER" } else { "NEW.csv" };
     let run = quoted(&story.run.folder);
-    out += &format!("## Use\n\n```sh\nagon predict {run} --data {new} -o predictions.csv\n```\n");
+    out += &if is_map(found) {
+        "## Use\n\n`coordinates.csv` has the place of every row, by its line in the file. New rows have none.\n"
+            .to_owned()
+    } else {
+        format!("## Use\n\n```sh\nagon predict {run} --data {new} -o predictions.csv\n```\n")
+    };
     Some(out)
+}
+
+/// Whether it is a map of rows, which reads no others.
+fn is_map(found: &Value) -> bool {
+    found["details"]["map"] == true
 }
 
 fn measured(found: &Value) -> String {
@@ -77,9 +87,13 @@ fn measured(found: &Value) -> String {
     let mut out = "## Metrics\n\n".to_owned();
     let Some(first) = own.first() else { return out + "Nothing was measured on rows that it did not learn from.\n\n" };
     let (n, what) = &first.over;
-    out += &format!(
-        "Of {n} test {what} that nothing was learned from and no decision was made by; 95 % intervals in brackets.\n\n"
-    );
+    out += &if is_map(found) {
+        "Of the rows that the map was made of: nothing was held out.\n\n".to_owned()
+    } else {
+        format!(
+            "Of {n} test {what} that nothing was learned from and no decision was made by; 95 % intervals in brackets.\n\n"
+        )
+    };
     let names = baselines.iter().map(|baseline| plain(&baseline["name"]));
     let head: Vec<String> = ["metric".into(), plain(&found["agent"])].into_iter().chain(names).collect();
     out += &row(head.clone());
@@ -145,6 +159,9 @@ fn groups(found: &Value) -> String {
 fn limits(story: &Story) -> String {
     let (found, report) = (&story.evaluation, &story.data);
     let split = plain(&report["split"]);
+    if is_map(found) {
+        return "## Limits\n\n- Near rows are alike; distances between far groups, and sizes of groups, mean little.\n\n".into();
+    }
     let mut all = vec![
         "The metrics hold for rows that come about as those of the test part did. `agon predict` says whether new rows have drifted; \
          `agon eval RUN --data FILE` measures rows whose truth is known."

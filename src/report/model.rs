@@ -62,9 +62,13 @@ pub fn sections(page: &mut Page, story: &Story) {
     page.table(&table);
     if let Some(metric) = own.first() {
         let (n, what) = &metric.over;
-        page.text(&format!(
-            "Of {n} test {what} that nothing was learned from; 95 % intervals in brackets, by resampled ones."
-        ));
+        if found["details"]["map"] == true {
+            page.text("Of the rows that the map was made of. Near is alike; far is only not near.");
+        } else {
+            page.text(&format!(
+                "Of {n} test {what} that nothing was learned from; 95 % intervals in brackets, by resampled ones."
+            ));
+        }
     }
     let details = &found["details"];
     if let Some(held) = details["interval"]["held"].as_f64() {

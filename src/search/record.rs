@@ -7,6 +7,7 @@ use crate::failure::{Failure, Outcome};
 use crate::files;
 use crate::group::Group;
 use crate::run::{self, Run};
+use crate::tui::pane::number;
 use agon_core::disk;
 use agon_core::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -111,6 +112,16 @@ impl Folder {
         let (scenario, set) = (record.scenario.clone(), [&record.set[..], sets].concat());
         let own = crate::group::Record::new(scenario, record.sum, record.seeds.clone(), set, record.from.clone());
         Group { folder, record: own }.write()
+    }
+
+    /// The settings of a trial in words: `learning_rate=0.00031, hidden=[64,64]`.
+    pub fn shown(&self, at: &[f64]) -> String {
+        let one = |(name, value): (String, Value)| {
+            let short = name.split_once('.').map_or(name.as_str(), |(_, key)| key).to_owned();
+            let value = value.as_f64().filter(|_| value.is_f64()).map_or_else(|| value.to_string(), number);
+            format!("{short}={value}")
+        };
+        self.search.space.settings(at).into_iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
     /// How trials have ended so far, in the order in which they did; a line that a power cut left half is left out.

@@ -2,6 +2,7 @@
 
 use crate::raster::Orbit;
 use agon_core::event::{Chart, Event, RunOutcome};
+use agon_core::plot::Plot;
 use agon_core::scene::Scene;
 use std::collections::BTreeMap;
 
@@ -99,6 +100,8 @@ pub struct Model {
     pub scalars: BTreeMap<String, Curve>,
     pub speed: Option<Speed>,
     pub frame: Option<Scene>,
+    /// What it has learned of its data: in the place of `frame`.
+    pub plot: Option<Plot>,
     /// Where the camera of a picture in three dimensions was turned to.
     pub orbit: Orbit,
     /// What `frame` shows.
@@ -155,9 +158,16 @@ impl Model {
                 });
             }
             Event::Note(note) => self.note.clone_from(note),
-            Event::Frame(scene) => self.frame = Some((**scene).clone()),
+            // What has nothing to draw sends an empty one.
+            Event::Frame(scene) => self.frame = (**scene != Scene::default()).then(|| (**scene).clone()),
+            Event::Plot(plot) => self.plot = Some((**plot).clone()),
             Event::Finished { outcome, .. } => self.outcome = Some(*outcome),
         }
+    }
+
+    /// Whether it learns from data, and acts nowhere.
+    pub fn is_of_data(&self) -> bool {
+        self.episodes == 0 && self.frame.is_none() && matches!(self.chart, Chart::Scalars(_))
     }
 
     /// The keys that turn the camera, where there is one.

@@ -2,6 +2,7 @@
 
 pub mod curves;
 pub mod losses;
+pub mod plot;
 pub mod scene;
 pub mod speed;
 

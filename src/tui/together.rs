@@ -10,6 +10,26 @@ use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
+/// A run on the page.
+pub struct Row<'a> {
+    /// Its seed, or the number of its trial.
+    pub label: String,
+    pub model: &'a Model,
+    /// What decided about it, where it was one of several trials and has ended.
+    pub result: Option<f64>,
+    /// What else is to be said of it: its settings.
+    pub note: &'a str,
+}
+
+/// What the runs of a page are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// One for each seed.
+    Seeds,
+    /// Trials of a search, the best first.
+    Trials,
+}
+
 /// Colours of runs, from the first on and then again.
 const COLOURS: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::White];
 
@@ -38,28 +58,30 @@ fn mean(all: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
 }
 
 /// Draws all. `keys` is the line at the bottom.
-pub fn draw(frame: &mut Frame<'_>, title: &str, models: &[&Model], theme: Theme, keys: &str, asking: bool) {
+pub fn draw(frame: &mut Frame<'_>, (title, of): (&str, Of), rows: &[Row<'_>], theme: Theme, keys: &str, asking: bool) {
+    let models: Vec<&Model> = rows.iter().map(|row| row.model).collect();
     let [top, body, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(frame.area());
     let [name, gauge] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(top);
     frame.render_widget(Paragraph::new(format!(" agon · {title}")).style(theme.strong()), name);
     let share = models.iter().map(|m| m.progress()).sum::<f64>() / models.len().max(1) as f64;
     frame.render_widget(theme.bar(share, format!("{:>3.0} %", share * 100.0)), gauge);
-    let rows = (models.len() as u16 + 3).min(body.height / 2);
-    let [chart, table] = Layout::vertical([Constraint::Min(0), Constraint::Length(rows)]).areas(body);
-    draw_chart(frame, chart, models, theme);
-    draw_table(frame, table, models, theme);
+    let height = (models.len() as u16 + 3).min(body.height / 2);
+    let [chart, table] = Layout::vertical([Constraint::Min(0), Constraint::Length(height)]).areas(body);
+    draw_chart(frame, chart, &models, of, theme);
+    draw_table(frame, table, rows, of, theme);
     frame.render_widget(Paragraph::new(keys).style(theme.faint()), bottom);
     if asking {
         view::ask(frame, "These runs are still going. What now?");
     }
 }
 
-fn draw_chart(frame: &mut Frame<'_>, area: Rect, models: &[&Model], theme: Theme) {
+fn draw_chart(frame: &mut Frame<'_>, area: Rect, models: &[&Model], of: Of, theme: Theme) {
     let mut begun = models.iter().filter(|m| m.step > 0 || !m.evaluations.is_empty()).peekable();
     let evaluated = begun.peek().is_some() && begun.all(|m| m.evaluations.len() > 1);
     let all: Vec<_> = models.iter().map(|m| curve(m, evaluated)).collect();
-    let middle = mean(&all);
+    // A mean over seeds says something; one over settings does not.
+    let middle = if of == Of::Seeds { mean(&all) } else { Vec::new() };
     let what = if evaluated { "evaluations" } else { "training" };
     let mut title = vec![Span::raw(format!(" {what} of {} runs ", models.len()))];
     if let Some((_, last)) = middle.last() {
@@ -73,20 +95,30 @@ fn draw_chart(frame: &mut Frame<'_>, area: Rect, models: &[&Model], theme: Theme
     curves::plot(frame, area, &drawn, Line::from(title), right as f64, theme);
 }
 
-fn draw_table(frame: &mut Frame<'_>, area: Rect, models: &[&Model], theme: Theme) {
-    let head = format!("{:>10}{:>8}{:>14}{:>14}{:>12}  state", "seed", "done", "training", "evaluation", "steps/s");
-    let row = |(place, m): (usize, &&Model)| {
+fn draw_table(frame: &mut Frame<'_>, area: Rect, rows: &[Row<'_>], of: Of, theme: Theme) {
+    let trials = of == Of::Trials;
+    let label = if trials { "trial" } else { "seed" };
+    let result = if trials { format!("{:>12}", "result") } else { String::new() };
+    let note = if trials { "   settings" } else { "" };
+    let head =
+        format!("{label:>10}{result}{:>8}{:>14}{:>14}{:>12}  state{note}", "done", "training", "evaluation", "steps/s");
+    let line = |(place, row): (usize, &Row<'_>)| {
+        let m = row.model;
         let shown = |x: Option<f64>| x.map_or("-".into(), number);
         let training = shown(curves::main_curve(m).last().map(|p| p.1));
         let evaluation = shown(m.evaluations.last().map(|p| p.mean));
         let speed = shown(m.speed.as_ref().filter(|_| m.outcome.is_none() && !m.dead).map(|s| s.steps_per_second));
         let done = format!("{:.0} %", 100.0 * m.progress());
-        let text = format!("{:>8}{done:>8}{training:>14}{evaluation:>14}{speed:>12}  {}", m.seed, view::state(m));
+        let result = if trials { format!("{:>12}", shown(row.result)) } else { String::new() };
+        let (label, state) = (&row.label, view::state(m));
+        let note = if trials { format!("  {}", row.note) } else { String::new() };
+        let text = format!("{label:>8}{result}{done:>8}{training:>14}{evaluation:>14}{speed:>12}  {state}{note}");
         Line::from(vec![Span::styled("─ ", theme.ink(colour(place))), Span::raw(text)])
     };
     let lines: Vec<Line<'_>> =
-        std::iter::once(Line::styled(head, theme.faint())).chain(models.iter().enumerate().map(row)).collect();
-    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" runs ")), area);
+        std::iter::once(Line::styled(head, theme.faint())).chain(rows.iter().enumerate().map(line)).collect();
+    let title = if trials { " leaderboard " } else { " runs " };
+    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), area);
 }
 
 #[cfg(test)]
@@ -111,9 +143,12 @@ mod tests {
         model
     }
 
-    fn screen(models: &[&Model], width: u16, height: u16) -> String {
+    fn screen(models: &[&Model], of: Of, width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(frame, "group", models, Theme { colour: false }, "q quit", false)).unwrap();
+        let result = (of == Of::Trials).then_some(0.25);
+        let rows: Vec<Row<'_>> =
+            models.iter().map(|model| Row { label: model.seed.to_string(), model, result, note: "depth=3" }).collect();
+        terminal.draw(|frame| draw(frame, ("group", of), &rows, Theme { colour: false }, "q quit", false)).unwrap();
         let buffer = terminal.backend().buffer().clone();
         let rows = buffer.content().chunks(width as usize);
         rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n").collect()
@@ -122,13 +157,16 @@ mod tests {
     #[test]
     fn all_runs_are_on_one_page() {
         let (one, other) = (model(7, &[1.0, 3.0, 5.0]), model(12, &[3.0, 5.0]));
-        let text = screen(&[&one, &other], 100, 30);
+        let text = screen(&[&one, &other], Of::Seeds, 100, 30);
         for part in ["evaluations of 2 runs", "mean 4.00", " 7 ", " 12 ", "5.00"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         for (width, height) in [(1, 1), (10, 3), (40, 10), (300, 80)] {
-            screen(&[&one, &other], width, height);
+            screen(&[&one, &other], Of::Seeds, width, height);
         }
-        screen(&[], 80, 24);
+        screen(&[], Of::Seeds, 80, 24);
+        let text = screen(&[&one, &other], Of::Trials, 120, 30);
+        assert!(text.contains("leaderboard") && text.contains("0.2500") && text.contains("depth=3"), "{text}");
+        assert!(!text.contains("mean 4.00"), "{text}");
     }
 }

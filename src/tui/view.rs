@@ -7,6 +7,7 @@
 //! ├ learning ────────────────────────┤├ speed ────────────────────┤
 //! │ losses with their curves         ││ steps/s, shares, memory   │
 //! └──────────────────────────────────┘└───────────────────────────┘
+//! Of data the picture is of rows or predictions, and half as wide as the screen.
 //! q quit   ? help
 //! ```
 
@@ -24,18 +25,27 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(frame.area());
     head(frame, top, model, theme);
     let narrow = body.width < 80;
+    // What was learned of data says more than a curve does.
+    let share = if model.plot.is_some() { 50 } else { 62 };
     let [left, right] = if narrow {
-        Layout::vertical([Constraint::Percentage(60), Constraint::Percentage(40)]).areas(body)
+        Layout::vertical([Constraint::Percentage(share), Constraint::Percentage(100 - share)]).areas(body)
     } else {
-        Layout::horizontal([Constraint::Percentage(62), Constraint::Percentage(38)]).areas(body)
+        Layout::horizontal([Constraint::Percentage(share), Constraint::Percentage(100 - share)]).areas(body)
     };
     let losses = (model.scalars.len() as u16 + 2).clamp(3, 12).min(left.height / 2);
     let [curves, learning] = Layout::vertical([Constraint::Min(0), Constraint::Length(losses)]).areas(left);
     pane::curves::draw(frame, curves, model, theme);
     pane::losses::draw(frame, learning, model, theme);
+    let lines = if model.is_of_data() { 8 } else { 13 };
     let [scene, speed] =
-        Layout::vertical([Constraint::Min(0), Constraint::Length(13.min(right.height * 6 / 10))]).areas(right);
-    pane::scene::draw(frame, scene, &model.frame_of, model.frame.as_ref(), model.orbit, theme);
+        Layout::vertical([Constraint::Min(0), Constraint::Length(lines.min(right.height * 6 / 10))]).areas(right);
+    match &model.plot {
+        Some(plot) => pane::plot::draw(frame, scene, plot, theme),
+        None => {
+            let of = if model.is_of_data() { "data" } else { model.frame_of.as_str() };
+            pane::scene::draw(frame, scene, of, model.frame.as_ref(), model.orbit, theme);
+        }
+    }
     pane::speed::draw(frame, speed, model, theme);
     // An update may take long; whoever looks on sees that it goes on.
     let slow = (model.quiet > 2).then(|| format!("{keys}   the update under way takes {} s so far", model.quiet));
@@ -155,7 +165,7 @@ mod tests {
         });
         let text = screen(120, 36, &model);
         for part in
-            ["classic/cartpole", "seed 7", "50 %", "5 s left", "value_loss", "steps/s", "150 MB", "episodes  100"]
+            ["classic/cartpole", "seed 7", "50 %", "5 s left", "value loss", "steps/s", "150 MB", "episodes  100"]
         {
             assert!(text.contains(part), "{part} in\n{text}");
         }

@@ -13,8 +13,10 @@ use crate::pretrained::{Mapping, Taken, adopt};
 use crate::supervised::Examples;
 use crate::supervised::calibration::Calibration;
 use crate::supervised::class_weights::ClassWeights;
+use crate::supervised::picture;
 use crate::supervised::scores::Judged;
 use crate::train::{Examined, Part, Times, Training};
+use agon_core::plot::Plot;
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use serde_json::{Value, json};
@@ -374,6 +376,11 @@ impl Training for Classifier {
 
     fn take_times(&mut self) -> Times {
         std::mem::take(&mut self.times)
+    }
+
+    fn plot(&self) -> Option<Plot> {
+        let seen = self.pass > 0 && !self.y[1].is_empty();
+        seen.then(|| picture::of(&self.judged(1), &self.set.classes, "class"))
     }
 
     fn examine(&self, part: Part, seed: u64) -> Vec<Examined> {

@@ -16,6 +16,8 @@ use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::{Encoder, Matrix, Scaling, Slot};
 use crate::data::split;
 use crate::data::{Column, Kind, Values};
+use agon_core::plot::{Body, Plot};
+use agon_core::scene::significant;
 use agon_core::settings::Settings;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
@@ -333,6 +335,22 @@ impl AutoMl {
         sum
     }
 
+    /// Trials that have been judged, the best first; those with all folds before the others, whose losses are not comparable.
+    fn ranked(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.trials.len()).filter(|i| !self.trials[*i].fits.is_empty()).collect();
+        let key = |i: &usize| {
+            (self.config.folds - self.trials[*i].fits.len(), self.trials[*i].loss(self.trials[*i].fits.len()))
+        };
+        order.sort_by(|a, b| key(a).0.cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)));
+        order
+    }
+
+    /// The weight of a trial in the answer.
+    fn weight(&self, trial: usize) -> f64 {
+        let (all, picked) = (self.picked.iter().sum::<usize>(), self.picked.get(trial).copied().unwrap_or(0));
+        if all > 0 { picked as f64 / all as f64 } else { 0.0 }
+    }
+
     /// When its minutes are over, if now is `now`; never before there is an ensemble.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         let limit = Duration::from_secs_f64(60.0 * self.config.minutes);
@@ -358,6 +376,8 @@ fn probabilities(mut scores: Vec<f64>, classes: usize) -> Vec<f64> {
     scores
 }
 
+/// Trials that are shown while it goes on, at most.
+const PLOTTED: usize = 50;
 /// Of so many rows one decides when a model ends.
 const ENDS: usize = 8;
 
@@ -436,21 +456,26 @@ impl Learner for AutoMl {
         self.picked.iter().filter(|count| **count > 0).count() * self.config.folds
     }
 
-    fn report(&self) -> Value {
-        let all: usize = self.picked.iter().sum();
-        let mut order: Vec<usize> = (0..self.trials.len()).filter(|i| !self.trials[*i].fits.is_empty()).collect();
-        // Those with all folds first: losses of fewer folds are not comparable.
-        let key = |i: &usize| {
-            (self.config.folds - self.trials[*i].fits.len(), self.trials[*i].loss(self.trials[*i].fits.len()))
+    fn plot(&self) -> Option<Plot> {
+        let cells = |i: usize| {
+            let (trial, weight) = (&self.trials[i], self.weight(i));
+            let folds = trial.fits.len();
+            let weight = if weight > 0.0 { format!("{:.0} %", 100.0 * weight) } else { String::new() };
+            vec![trial.kind.to_owned(), significant(trial.loss(folds), 4), folds.to_string(), weight]
         };
-        order.sort_by(|a, b| key(a).0.cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)));
+        let rows: Vec<Vec<String>> = self.ranked().into_iter().take(PLOTTED).map(cells).collect();
+        let head = ["model", "loss", "folds", "weight"].map(String::from).to_vec();
+        let title = format!("{} models so far", self.step);
+        (!rows.is_empty()).then(|| Plot { title, body: Body::Leaderboard { head, rows } })
+    }
+
+    fn report(&self) -> Value {
         let one = |i: usize| {
-            let (trial, picked) = (&self.trials[i], self.picked.get(i).copied().unwrap_or(0));
-            let weight = if all > 0 { picked as f64 / all as f64 } else { 0.0 };
+            let (trial, weight) = (&self.trials[i], self.weight(i));
             let folds = trial.fits.len();
             json!({"kind": trial.kind, "settings": trial.settings, "folds": folds, "loss": trial.loss(folds), "weight": weight})
         };
-        let trials: Vec<Value> = order.into_iter().map(one).collect();
+        let trials: Vec<Value> = self.ranked().into_iter().map(one).collect();
         json!({"search": {"models": self.step, "folds": self.config.folds, "loss": self.loss, "leaderboard": trials}})
     }
 

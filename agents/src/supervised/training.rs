@@ -5,6 +5,7 @@ use super::calibration::{COVERAGE, Calibration, reliability};
 use super::class_weights::ClassWeights;
 use super::dependence::{self, Dependence};
 use super::family::Family;
+use super::picture;
 use super::predictor::{Answer, columns_of, learners_part};
 use super::pseudo::Pseudo;
 use super::regime::Regime;
@@ -17,6 +18,7 @@ use crate::data::encode::Encoder;
 use crate::demand::Estimate;
 use crate::pretrained::{Mapping, Taken};
 use crate::train::{Examined, Part, Predicted, Times, Training};
+use agon_core::plot::Plot;
 use agon_core::rng::{Rng, Stream};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -251,6 +253,18 @@ impl Training for Supervised {
         let part = &self.parts[at];
         let own = self.judged(part, self.scores(at), self.calibration());
         Some(Predicted { classes: part.classes, y: part.y.clone(), p: own.p })
+    }
+
+    fn plot(&self) -> Option<Plot> {
+        let part = &self.parts[1];
+        if self.step() == 0 || part.y.is_empty() {
+            return None;
+        }
+        let predictions = || {
+            let own = self.judged(part, self.scores(1), self.calibration());
+            picture::of(&own, &self.answer.classes, &self.answer.name)
+        };
+        Some(self.learner.plot().unwrap_or_else(predictions))
     }
 
     fn dependence(&self, columns: &[String]) -> Vec<Dependence> {

@@ -8,6 +8,7 @@ use super::isolation_forest::{self, Forest};
 use super::kmeans::{self, KMeans};
 use super::mahalanobis::{self, Mahalanobis};
 use super::pca::{self, Pca};
+use super::tsne::{self, Tsne};
 use super::{Learner, Shape};
 use crate::agent::AgentError;
 use crate::data::encode::Scaling;
@@ -27,6 +28,8 @@ pub struct Family {
     pub reports: &'static str,
     /// What knows nothing of how columns hang together, and must be beaten.
     pub beside: &'static str,
+    /// Whether it is of all rows of a table alone: nothing is held out, and new rows cannot be read.
+    pub whole: bool,
     /// Steps where a scenario does not say: what the whole training takes, or epochs at most.
     pub steps: fn(&Map<String, Value>) -> Result<u64, AgentError>,
     /// How numbers are brought to a common size.
@@ -55,6 +58,7 @@ pub const FAMILIES: &[Family] = &[
         loss: SQUARED,
         reports: "squared_error",
         beside: "overall mean",
+        whole: false,
         steps: |table| {
             let config: kmeans::Config = read(table)?;
             Ok(config.numbers().count() as u64 * config.starts)
@@ -72,6 +76,7 @@ pub const FAMILIES: &[Family] = &[
         loss: DENSITY,
         reports: "negative_log_likelihood",
         beside: "independent columns",
+        whole: false,
         steps: |table| {
             let config: gmm::Config = read(table)?;
             Ok(config.numbers().count() as u64 * config.starts)
@@ -90,6 +95,7 @@ pub const FAMILIES: &[Family] = &[
         loss: None,
         reports: "share_of_no_cluster",
         beside: "",
+        whole: false,
         steps: |_| Ok(1),
         scaling: |table| Ok(read::<hdbscan::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Hdbscan::new(read(table)?, shape))),
@@ -100,6 +106,7 @@ pub const FAMILIES: &[Family] = &[
         loss: SQUARED,
         reports: "squared_error",
         beside: "overall mean",
+        whole: false,
         steps: |_| Ok(1),
         scaling: |table| Ok(read::<pca::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Pca::new(read(table)?, shape))),
@@ -110,6 +117,7 @@ pub const FAMILIES: &[Family] = &[
         loss: None,
         reports: "mean_depth",
         beside: "",
+        whole: false,
         steps: |table| Ok(read::<isolation_forest::Config>(table)?.trees),
         scaling: |table| Ok(read::<isolation_forest::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Forest::new(read(table)?, shape))),
@@ -120,6 +128,7 @@ pub const FAMILIES: &[Family] = &[
         loss: DENSITY,
         reports: "negative_log_likelihood",
         beside: "independent columns",
+        whole: false,
         steps: |_| Ok(1),
         scaling: |table| Ok(read::<mahalanobis::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Mahalanobis::new(read(table)?, shape)?)),
@@ -130,6 +139,7 @@ pub const FAMILIES: &[Family] = &[
         loss: SQUARED,
         reports: "squared_error",
         beside: "overall mean",
+        whole: false,
         steps: |_| Ok(EPOCHS),
         scaling: |table| Ok(read::<autoencoder::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Autoencoder::new(read(table)?, shape, false)?)),
@@ -140,9 +150,21 @@ pub const FAMILIES: &[Family] = &[
         loss: SQUARED,
         reports: "loss",
         beside: "overall mean",
+        whole: false,
         steps: |_| Ok(EPOCHS),
         scaling: |table| Ok(read::<autoencoder::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Autoencoder::new(read(table)?, shape, true)?)),
+    },
+    Family {
+        kind: "tsne",
+        name: "t-SNE",
+        loss: None,
+        reports: "kl_divergence",
+        beside: "",
+        whole: true,
+        steps: |_| Ok(tsne::STEPS),
+        scaling: |table| Ok(read::<tsne::Config>(table)?.scaling),
+        learner: |table, shape| Ok(Box::new(Tsne::new(read(table)?, shape))),
     },
 ];
 

@@ -2,7 +2,7 @@
 //! Martinsson and Tropp 2011, algorithm 4.4).
 
 use super::{Found, Learner, Shape, means, numbers, so_many, squared, tensor};
-use crate::agent::{AgentError, Saved, Stop};
+use crate::agent::{AgentError, NEVER, Saved, Stop};
 use crate::data::encode::{Matrix, Scaling};
 use agon_core::rng::{Rng, Stream};
 use serde_json::{Value, json};
@@ -104,6 +104,19 @@ impl Pca {
     }
 }
 
+/// The first two components of rows, as those of a table are; 0 where there is no second one.
+///
+/// # Errors
+/// [`AgentError::Data`] where they cannot be found.
+pub fn first_two(table: &Matrix, rows: &Matrix) -> Result<Vec<[f64; 2]>, AgentError> {
+    let config = Config { components: Some(2), ..Config::default() };
+    let mut own = Pca::new(config, Shape { inputs: table.width, seed: 0 });
+    own.advance(table, table, NEVER)?;
+    let found = own.read(rows).components;
+    let two = |row: &[f64]| [row[0], row.get(1).copied().unwrap_or(0.0)];
+    Ok(found.x.chunks_exact(found.width).map(two).collect())
+}
+
 impl Learner for Pca {
     fn step(&self) -> u64 {
         self.step
@@ -196,7 +209,6 @@ impl Learner for Pca {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::NEVER;
 
     fn table(rows: usize, width: usize) -> Matrix {
         let mut rng = Rng::new(1, Stream::Env, 0);

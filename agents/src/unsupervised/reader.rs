@@ -50,8 +50,16 @@ impl Reader {
     /// From a save.
     ///
     /// # Errors
-    /// [`AgentError::Checkpoint`] where the save is of another model, or damaged.
+    /// [`AgentError::Checkpoint`] where the save is of another model, or damaged; [`AgentError::Data`] where a model of its
+    /// family reads no new rows.
     pub fn load(family: &Family, settings: &Map<String, Value>, saved: &Saved) -> Result<Self, AgentError> {
+        if family.whole {
+            return Err(AgentError::Data(format!(
+                "{} places the rows that it is made of, and has no map for others: coordinates.csv in the run's folder has \
+                 their places; for new rows train pca or autoencoder, or train {} again with the new rows in the table",
+                family.name, family.kind
+            )));
+        }
         let inputs: Inputs = saved.part("inputs")?;
         if !inputs.is_sound() {
             return Err(AgentError::Checkpoint("its `inputs` cannot be".into()));

@@ -6,9 +6,11 @@ use super::describe::differences;
 use super::family::Family;
 use super::gaussian::{Gaussian, covariance};
 use super::inputs::Inputs;
+use super::neighbours::{kept as kept_neighbours, same_label};
+use super::picture::Picture;
 use super::reader::{kept, share_below};
 use super::scores::{auc, mean, metric, spearman};
-use super::{Found, Learner, Shape, means, squared};
+use super::{Found, Learner, Shape, means, pool, squared};
 use crate::agent::{AgentError, Saved, Stop, all_finite};
 use crate::data::dataset::Dataset;
 use crate::data::encode::Matrix;
@@ -16,6 +18,7 @@ use crate::supervised::predictor::learners_part;
 use crate::train::{Examined, Part, Times, Training};
 use agon_core::Metric;
 use agon_core::metric::Goal;
+use agon_core::plot::Plot;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
@@ -25,8 +28,9 @@ pub struct Unsupervised {
     learner: Box<dyn Learner>,
     inputs: Inputs,
     data: Dataset,
-    /// Training, validation, test.
+    /// Training, validation, test; of a model of the whole table all rows are for training.
     parts: [Matrix; 3],
+    picture: Picture,
     steps: u64,
     /// A sum that tells these data from others.
     sum: u32,
@@ -35,6 +39,8 @@ pub struct Unsupervised {
 
 /// Rows whose silhouette is worked out at most.
 const SAMPLE: usize = 2000;
+/// Neighbours by which a map is judged.
+const NEIGHBOURS: usize = 5;
 /// Differences of a cluster, unusual rows, and loadings of a component that are told.
 const TOLD: usize = 5;
 const UNUSUAL: usize = 10;
@@ -54,7 +60,10 @@ impl Unsupervised {
         seed: u64,
     ) -> Result<Self, AgentError> {
         let (columns, split) = (data.inputs(), &data.split);
-        let inputs = Inputs::fit(&columns, &split.train, (family.scaling)(settings)?);
+        let all: Vec<usize> = (0..data.lines.len()).collect();
+        let of_parts: [&[usize]; 3] =
+            if family.whole { [&all, &[], &[]] } else { [&split.train, &split.validation, &split.test] };
+        let inputs = Inputs::fit(&columns, of_parts[0], (family.scaling)(settings)?);
         if inputs.width() == 0 {
             return Err(AgentError::Data("no column varies in the training part".into()));
         }
@@ -65,12 +74,13 @@ impl Unsupervised {
                 "training {why}; leave columns out with data.drop, or use fewer rows"
             )));
         }
-        let parts = [&split.train, &split.validation, &split.test].map(|rows| inputs.encode(&columns, rows).0);
+        let parts = of_parts.map(|rows| inputs.encode(&columns, rows).0);
         let learner = (family.learner)(settings, Shape { inputs: inputs.width(), seed })?;
         learner.check(parts[0].rows())?;
         let numbers = parts.iter().flat_map(|part| &part.x);
         let sum = numbers.fold(0, |sum, x| crc32c::crc32c_append(sum, &x.to_le_bytes()));
-        Ok(Self { family, learner, inputs, data, parts, steps, sum, times: Times::default() })
+        let picture = Picture::new(&data, &inputs, seed);
+        Ok(Self { family, learner, inputs, data, parts, picture, steps, sum, times: Times::default() })
     }
 
     /// The loss of rows by what knows nothing of how columns hang together: the training part's mean, or its mean and
@@ -132,6 +142,23 @@ impl Unsupervised {
             all.push(metric("adjusted_rand", adjusted_rand(&own, &labels), Goal::Highest, rows.len()));
             let shared = normalised_mutual_information(&own, &labels);
             all.push(metric("mutual_information", shared, Goal::Highest, rows.len()));
+        }
+        all
+    }
+
+    /// How well a map keeps the rows' neighbours, and whether neighbours on it have the same label.
+    fn map_metrics(&self) -> Vec<Metric> {
+        let (x, mut all) = (&self.parts[0], self.learner.metrics(&self.parts[0]));
+        let Some(map) = self.learner.map() else { return all };
+        let k = NEIGHBOURS.min((x.rows() - 1) / 2);
+        if let Some(kept) = kept_neighbours(x, &map, k, SAMPLE, &pool()) {
+            all.push(metric("trustworthiness", kept.trustworthiness, Goal::Highest, kept.rows));
+            all.push(metric("neighbours_kept", kept.shared, Goal::Highest, kept.rows));
+        }
+        let rows: Vec<usize> = (0..x.rows()).collect();
+        if let Some(labels) = self.labels(&rows) {
+            let (same, rows) = same_label(&map, &labels, SAMPLE);
+            all.push(metric("nearest_of_same_class", same, Goal::Highest, rows));
         }
         all
     }
@@ -231,7 +258,21 @@ impl Training for Unsupervised {
         std::mem::take(&mut self.times)
     }
 
+    fn plot(&self) -> Option<Plot> {
+        self.picture.plot(&*self.learner, &self.parts[0], self.family.whole)
+    }
+
+    fn coordinates(&self) -> Vec<(u64, [f64; 2])> {
+        let map = self.learner.map().unwrap_or_default();
+        let places = map.x.as_chunks::<2>().0;
+        self.data.lines.iter().copied().zip(places.iter().copied()).collect()
+    }
+
     fn examine(&self, part: Part, seed: u64) -> Vec<Examined> {
+        if self.family.whole {
+            let name = self.family.name.to_owned();
+            return vec![Examined { name, metrics: self.map_metrics(), better_by: None }];
+        }
         let (x, rows) = self.part(part);
         let found = self.learner.read(x);
         let more = self.metrics(x, &found, rows);
@@ -260,6 +301,9 @@ impl Training for Unsupervised {
     }
 
     fn details(&self) -> Value {
+        if self.family.whole {
+            return json!({"rows": self.data.lines.len(), "map": true, "model": self.learner.details()});
+        }
         let rows: Vec<usize> = (0..self.data.lines.len()).collect();
         let all = self.inputs.encode(&self.data.inputs(), &rows).0;
         let found = self.learner.read(&all);

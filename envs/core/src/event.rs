@@ -1,6 +1,7 @@
 //! The events of a run. A trainer emits them and does not know the sinks.
 
 use crate::metric::Metric;
+use crate::plot::Plot;
 use crate::scene::Scene;
 use serde::{Deserialize, Serialize};
 
@@ -114,6 +115,9 @@ pub enum Event {
     /// (not stored) A live view of one environment.
     #[serde(skip)]
     Frame(Box<Scene>),
+    /// (not stored here: the newest is the run's `plot.json`) What it has learned of its data.
+    #[serde(skip)]
+    Plot(Box<Plot>),
     /// The last line.
     Finished {
         /// Environment steps so far.

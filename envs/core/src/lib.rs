@@ -15,6 +15,7 @@
 //! | how much memory there is | [`memory`] |
 //! | saved episodes | [`episode`] |
 //! | metrics of evaluations, and intervals | [`metric`], [`stats`] |
+//! | pictures of states, and of what was learned of data | [`scene`], [`mod@plot`] |
 //! | the events of a run, and their sinks | [`event`] |
 //! | the checks that every environment passes | [`contract`], with [`damage`] |
 //!
@@ -38,6 +39,7 @@ pub mod memory;
 pub mod metric;
 pub mod model;
 pub mod observation;
+pub mod plot;
 pub mod policy;
 pub mod real;
 pub mod registry;

@@ -85,10 +85,10 @@ fn curves(model: &Model, theme: Theme) -> (Vec<Drawn>, Line<'static>) {
             {
                 all.push(line(colour, at(&curve.points, |p| p.mean)));
                 let last = curve.last().map_or(String::new(), number);
-                words.push(Span::styled(format!("{name} {last} "), theme.ink(colour)));
+                words.push(Span::styled(format!("{} {last} ", name.replace('_', " ")), theme.ink(colour)));
             }
             if let (Some(metric), Some(last)) = (&model.metric, model.evaluations.last()) {
-                let text = format!("• {metric} of evaluations {} ", number(last.mean));
+                let text = format!("• {} of evaluations {} ", metric.replace('_', " "), number(last.mean));
                 words.push(Span::styled(text, theme.ink(Color::Yellow)));
                 all.push(evaluations);
             }

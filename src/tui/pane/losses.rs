@@ -7,15 +7,24 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Color;
 use ratatui::widgets::{Block, Paragraph, Sparkline};
 
+/// Characters of a value, and of a curve at least.
+const VALUE: u16 = 10;
+const CURVE: u16 = 8;
+
 pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
     let block = Block::bordered().title(" learning ");
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    for (i, (name, curve)) in model.scalars.iter().enumerate().take(inside.height as usize) {
+    let shown = || model.scalars.iter().take(inside.height as usize);
+    // Names are whole as long as a value and some of its curve fit beside them.
+    let longest = shown().map(|(name, _)| name.chars().count() as u16).max().unwrap_or(0).max(18);
+    let width = longest.min(inside.width.saturating_sub(VALUE + CURVE)) + 2;
+    for (i, (name, curve)) in shown().enumerate() {
         let row = Rect { y: inside.y + i as u16, height: 1, ..inside };
         let [label, value, line] =
-            Layout::horizontal([Constraint::Length(20), Constraint::Length(10), Constraint::Min(0)]).areas(row);
-        frame.render_widget(Paragraph::new(name.as_str()), label);
+            Layout::horizontal([Constraint::Length(width), Constraint::Length(VALUE), Constraint::Min(0)]).areas(row);
+        let name: String = name.replace('_', " ").chars().take(usize::from(width) - 1).collect();
+        frame.render_widget(Paragraph::new(name), label);
         let text = curve.last().map_or(String::new(), number);
         frame.render_widget(Paragraph::new(text).style(theme.strong()), value);
         let shown = &curve.points[curve.points.len().saturating_sub(line.width as usize)..];

@@ -26,7 +26,9 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         let parts =
             [("simulate", Color::Green), ("infer", Color::Cyan), ("learn", Color::Magenta), ("rest", Color::Gray)];
         let width = f64::from(area.width.saturating_sub(22));
-        for ((name, colour), share) in parts.into_iter().zip(speed.shares) {
+        // Where nothing is simulated, all time is learning.
+        let of_data = model.is_of_data();
+        for ((name, colour), share) in parts.into_iter().zip(speed.shares).filter(|_| !of_data) {
             let bar = "█".repeat((share * width).round().max(0.0) as usize);
             lines.push(Line::from(vec![
                 Span::raw(format!("{name:<10}")),
@@ -36,7 +38,9 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
         }
     }
     lines.push(Line::from(format!("device    {}", model.device)));
-    lines.push(Line::from(format!("episodes  {}", model.episodes)));
+    if !model.is_of_data() {
+        lines.push(Line::from(format!("episodes  {}", model.episodes)));
+    }
     if let Some(step) = model.saved {
         lines.push(Line::from(format!("saved at  {step}")));
     }

@@ -3,8 +3,8 @@
 use super::{Demand, RetailSettings};
 use crate::pricing::log_log::LogLog;
 use crate::pricing::logit::{Logit, Week};
-use crate::pricing::rules::Difference;
 use crate::pricing::nested_logit::{Nest, NestedLogit};
+use crate::pricing::rules::Difference;
 use agon_core::calendar::trend_and_season;
 use agon_core::{EnvError, Rng};
 use rand_distr::{Distribution, Gamma, Poisson};
