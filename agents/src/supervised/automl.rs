@@ -466,7 +466,7 @@ impl Learner for AutoMl {
         let rows: Vec<Vec<String>> = self.ranked().into_iter().take(PLOTTED).map(cells).collect();
         let head = ["model", "loss", "folds", "weight"].map(String::from).to_vec();
         let title = format!("{} models so far", self.step);
-        (!rows.is_empty()).then(|| Plot { title, body: Body::Leaderboard { head, rows } })
+        (!rows.is_empty()).then_some(Plot { title, body: Body::Leaderboard { head, rows } })
     }
 
     fn report(&self) -> Value {

@@ -258,12 +258,12 @@ impl Learner for Tsne {
         let rate = self.learning_rate();
         let (gradient, divergence) = affinities.gradient(&self.y, exaggeration, self.config.angle, &self.pool);
         for (i, slope) in gradient.iter().enumerate() {
-            for k in 0..2 {
-                let (velocity, gain) = (&mut self.velocity[i][k], &mut self.gain[i][k]);
-                let onwards = *velocity * slope[k] < 0.0;
+            let states = self.velocity[i].iter_mut().zip(&mut self.gain[i]).zip(&mut self.y[i]);
+            for (((velocity, gain), y), slope) in states.zip(slope) {
+                let onwards = *velocity * slope < 0.0;
                 *gain = if onwards { *gain + 0.2 } else { *gain * 0.8 }.max(LEAST_GAIN);
-                *velocity = momentum * *velocity - rate * *gain * slope[k];
-                self.y[i][k] += *velocity;
+                *velocity = momentum * *velocity - rate * *gain * slope;
+                *y += *velocity;
             }
         }
         self.step += 1;

@@ -18,10 +18,10 @@ fn case(seed: u64) -> Case {
     let high = low.iter().zip(&wide).map(|(l, w)| l + w).collect();
     let price_effects = effects.iter().map(|x| x.exp()).collect();
     let logit = Logit { intercepts, price_effects, display_effects: vec![0.0; 4] };
-    let second = if seed % 2 == 0 { vec![2, 3] } else { vec![3] };
+    let second = if seed.is_multiple_of(2) { vec![2, 3] } else { vec![3] };
     let nests = vec![
-        Nest { products: if seed % 3 == 0 { vec![0, 2, 1] } else { vec![0, 1] }, correlation: sigma[0] },
-        Nest { products: if seed % 3 == 0 { vec![3] } else { second }, correlation: sigma[1] },
+        Nest { products: if seed.is_multiple_of(3) { vec![0, 2, 1] } else { vec![0, 1] }, correlation: sigma[0] },
+        Nest { products: if seed.is_multiple_of(3) { vec![3] } else { second }, correlation: sigma[1] },
     ];
     Case { demand: NestedLogit::new(logit, nests), costs, low, high }
 }
