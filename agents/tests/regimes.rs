@@ -206,7 +206,10 @@ fn privacy_settings_are_checked() {
         let data = DataSettings { target: "y".into(), ..DataSettings::default() };
         let data = Dataset::new(&raw, &data).unwrap();
         let model = find_model("logistic").unwrap();
-        let regime = regime.regime(&model.family.unwrap(), &raw, &data, 1).unwrap();
+        let regime = match regime.regime(&model.family.unwrap(), &raw, &data, 1) {
+            Ok(regime) => regime,
+            Err(why) => return why.to_string(),
+        };
         let start = DataStart { data: Data::TableUnder(Box::new(data), regime), steps: 5, seed: 1 };
         model.start(&model.resolve(&Map::new()).unwrap(), start).err().unwrap().to_string()
     };

@@ -88,13 +88,13 @@ impl DenseNet {
         let mut parts: Vec<(&[f64], &mut [f64])> =
             x.x.chunks(TOGETHER * x.width).zip(out.chunks_mut(TOGETHER * k)).collect();
         self.pool.each(&mut parts, |_, (x_rows, out)| {
-            let (mut tape, mut block, mut scores) = (Tape::default(), Vec::new(), vec![0f32; BLOCK * k]);
+            // Always as many at once: a row's sums must not depend on how many others there are.
+            let (mut tape, mut block, mut scores) =
+                (Tape::default(), vec![0f32; BLOCK * x.width], vec![0f32; BLOCK * k]);
             for (rows, out) in x_rows.chunks(BLOCK * x.width).zip(out.chunks_mut(BLOCK * k)) {
-                block.clear();
-                block.extend(rows.iter().map(|x| *x as f32));
-                let scores = &mut scores[..out.len()];
-                self.dense.forward(flat, &block, scores, &mut tape);
-                out.iter_mut().zip(&*scores).for_each(|(out, s)| *out = f64::from(*s));
+                block.iter_mut().zip(rows).for_each(|(to, x)| *to = *x as f32);
+                self.dense.forward(flat, &block, &mut scores, &mut tape);
+                out.iter_mut().zip(&scores).for_each(|(out, s)| *out = f64::from(*s));
             }
         });
         if self.shape.classes == 0 {

@@ -131,7 +131,7 @@ mod tests {
             let (all, all_sum) = tree.repulsion(&points, place, 0.0);
             assert!((all_sum / sum - 1.0).abs() < 1e-9 && (all[0] - force[0]).abs() + (all[1] - force[1]).abs() < 1e-9);
             let (some, some_sum) = tree.repulsion(&points, place, 0.5);
-            assert!((some_sum / sum - 1.0).abs() < 0.01, "{some_sum} {sum}");
+            assert!((some_sum / sum - 1.0).abs() < 0.05, "{some_sum} {sum}");
             off += (some[0] - force[0]).powi(2) + (some[1] - force[1]).powi(2);
             size += force[0].powi(2) + force[1].powi(2);
         }
