@@ -186,14 +186,9 @@ fn watch_search(search: Folder) -> Outcome {
     }
     let Some((search, _)) = &page.search else { return Ok(()) };
     let done = search.tried();
-    let name = objective(&done).map_or("result", |(name, _)| name).replace('_', " ");
+    let name = objective(&done).map_or("result", |(name, _)| name);
     crate::say!("{} of {} trials have ended", ranked(&done).len(), search.search.settings.trials);
-    crate::say!("{:>5}{:>7}{name:>24}{:>12}  settings", "rank", "trial", "steps");
-    for (rank, tried) in (1..).zip(ranked(&done)) {
-        let value = tried.value.map_or("failed".into(), number);
-        let (trial, settings) = (tried.job.trial + 1, search.shown(&tried.job.at));
-        crate::say!("{rank:>5}{trial:>7}{value:>24}{:>12}  {settings}", tried.job.steps);
-    }
+    crate::say!("{}", search.leaderboard(&done, name, usize::MAX).trim_end());
     page.watched.iter().filter(|w| w.model.outcome.is_none()).for_each(summary);
     Ok(())
 }

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Instant;
 use tch::Tensor;
-use transitions::{Transitions, outcome_inputs, standard, values};
+use transitions::{Transitions, standard, values};
 
 agon_core::settings! {
     /// Networks and how they are fitted.
@@ -166,7 +166,6 @@ impl WorldModel {
     fn pass(&mut self) -> f64 {
         let (part, n, k) = (&self.parts[0], self.parts[0].len(), self.config.members);
         let world = &self.world;
-        let (inputs, seen) = (world.input.mean.len(), world.seen.len());
         let orders: Vec<Vec<usize>> = (0..k)
             .map(|member| {
                 let mut order: Vec<usize> = (0..n).collect();
@@ -183,14 +182,10 @@ impl WorldModel {
             let now: Vec<Now<'_>> = self.nets.iter().map(Perceptrons::now).collect();
             self.pool.each(&mut work, |member, work| {
                 let rows = &orders[member][from..to];
-                work.iter_mut().for_each(|work| work.x.clear());
-                for row in rows {
-                    let x = &part.x[row * inputs..(row + 1) * inputs];
-                    work[0].x.extend_from_slice(x);
-                    let y = &part.y[row * (seen + 1)..(row + 1) * (seen + 1)];
-                    work[1..].iter_mut().for_each(|work| outcome_inputs(world, x, y, &mut work.x));
-                }
                 for (kind, (work, now)) in work.iter_mut().zip(&now).enumerate() {
+                    let (x, width) = (part.inputs(kind), now.dense[member].inputs());
+                    work.x.clear();
+                    rows.iter().for_each(|row| work.x.extend_from_slice(&x[row * width..(row + 1) * width]));
                     let share = 1.0 / rows.len() as f64;
                     work.learn(*now, member, |i, out, at| part.loss(world, rows[i], kind, out, Some((at, share))));
                 }
@@ -204,20 +199,11 @@ impl WorldModel {
         total / (n * k) as f64
     }
 
-    /// Inputs of networks of rewards and ends for recorded transitions.
-    fn outcomes(&self, part: &Transitions) -> Vec<f32> {
-        let (inputs, width, mut next) = (self.world.input.mean.len(), self.world.seen.len() + 1, Vec::new());
-        let rows = part.x.chunks_exact(inputs).zip(part.y.chunks_exact(width));
-        rows.for_each(|(x, y)| outcome_inputs(&self.world, x, y, &mut next));
-        next
-    }
-
     /// The mean over the networks of a kind of their log losses of every transition.
     fn losses(&self, kind: usize, flat: &Tensor, part: &Transitions) -> Vec<f64> {
-        let next = if kind == 0 { Vec::new() } else { self.outcomes(part) };
-        let (x, k, mut sums) = (if kind == 0 { &part.x } else { &next }, self.config.members, vec![0.0; part.len()]);
+        let (k, mut sums) = (self.config.members, vec![0.0; part.len()]);
         for member in 0..k {
-            let out = outputs(&self.nets[kind], flat, member, x);
+            let out = outputs(&self.nets[kind], flat, member, part.inputs(kind));
             let rows = out.chunks_exact(self.nets[kind].dense[member].outputs()).enumerate();
             rows.for_each(|(row, out)| sums[row] += part.loss(&self.world, row, kind, out, None) / k as f64);
         }
@@ -240,10 +226,10 @@ impl WorldModel {
 
     /// Squared errors of the mean reward that comes with every recorded change, in its own unit.
     fn reward_errors(&self, part: &Transitions) -> Vec<Option<f64>> {
-        let (next, k, width) = (self.outcomes(part), self.config.members, self.world.seen.len() + 1);
+        let (k, width) = (self.config.members, self.world.seen.len() + 1);
         let mut sums = vec![0.0; part.len()];
         for member in 0..k {
-            let out = outputs(&self.nets[1], &self.best[1], member, &next);
+            let out = outputs(&self.nets[1], &self.best[1], member, part.inputs(1));
             sums.iter_mut().zip(out.iter().step_by(2)).for_each(|(sum, mean)| *sum += f64::from(*mean) / k as f64);
         }
         let unit = f64::from(self.world.output.deviation[width - 1]);

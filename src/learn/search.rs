@@ -391,15 +391,9 @@ fn finish(folder: &Folder, done: &[Tried], args: &cli::Train) -> Outcome {
         );
         return Ok(());
     }
-    let steps = if all.iter().any(|tried| tried.job.steps != best.job.steps) { "steps" } else { "" };
     let validated = decides(&run).is_some_and(|_| is_validated(&run));
-    let named = format!("{}{}", if validated { "validation " } else { "" }, name.replace('_', " "));
-    agon::say!("\n{:>5}{:>7}{:>22}{steps:>12}  settings", "rank", "trial", named);
-    for (rank, tried) in (1..).zip(all.iter().take(SHOWN)) {
-        let value = tried.value.map_or("failed".into(), number);
-        let steps = if steps.is_empty() { String::new() } else { tried.job.steps.to_string() };
-        agon::say!("{rank:>5}{:>7}{value:>22}{steps:>12}  {}", tried.job.trial + 1, folder.shown(&tried.job.at));
-    }
+    let named = format!("{}{name}", if validated { "validation " } else { "" });
+    agon::say!("\n{}", folder.leaderboard(done, &named, SHOWN).trim_end());
     if all.len() > SHOWN {
         agon::say!("and {} more in {}", all.len() - SHOWN, quoted(folder.folder.join("leaderboard.csv")));
     }

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 /// Reports a run makes at most: more would slow it down and nobody could tell them apart.
 const REPORTS: u64 = 2000;
 const SPEED_EVERY: Duration = Duration::from_millis(250);
-/// A picture of what was learned of data: so often, and no more than this share of the time.
+/// Pictures of what was learned of data are this far apart at least, and so many times as far as drawing one takes.
 const PLOT_EVERY: Duration = Duration::from_millis(500);
 const PLOT_SHARE: u32 = 20;
 

@@ -124,6 +124,23 @@ impl Folder {
         self.search.space.settings(at).into_iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
+    /// The best trials as lines, with steps where they differ; `name` is what decides.
+    pub fn leaderboard(&self, done: &[Tried], name: &str, most: usize) -> String {
+        let all = ranked(done);
+        let differ = all.iter().any(|tried| tried.job.steps != all[0].job.steps);
+        let steps = |text: String| if differ { text } else { String::new() };
+        let line = |rank: &str, trial: String, value: String, steps: String, settings: &str| {
+            format!("{rank:>5}{trial:>7}{value:>24}{steps:>12}  {settings}\n")
+        };
+        let mut out = line("rank", "trial".into(), name.replace('_', " "), steps("steps".into()), "settings");
+        for (rank, tried) in (1..).zip(all.iter().take(most)) {
+            let value = tried.value.map_or("failed".into(), number);
+            let (trial, steps) = ((tried.job.trial + 1).to_string(), steps(tried.job.steps.to_string()));
+            out += &line(&format!("{rank}"), trial, value, steps, &self.shown(&tried.job.at));
+        }
+        out
+    }
+
     /// How trials have ended so far, in the order in which they did; a line that a power cut left half is left out.
     pub fn tried(&self) -> Vec<Tried> {
         let text = files::text(&self.folder.join(TRIALS)).unwrap_or_default();

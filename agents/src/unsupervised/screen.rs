@@ -9,7 +9,7 @@ use crate::data::encode::Matrix;
 /// Rows side by side.
 const LANES: usize = 16;
 /// Centres whose sums are kept in registers.
-const BLOCK: usize = 8;
+const BLOCK: usize = 4;
 
 /// What products of numbers below the smallest normal one lose, and the numbers themselves.
 const UNDERFLOW: f64 = 4.0 * f32::MIN_POSITIVE as f64;

@@ -1,5 +1,6 @@
 //! A linear system in closed form, gradients, exact resume, what is refused.
 
+use super::transitions::outcome_inputs;
 use super::*;
 use agon_core::{ActionSpec, Actions, Field};
 

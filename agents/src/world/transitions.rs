@@ -19,6 +19,8 @@ pub struct Transitions {
     pub x: Vec<f32>,
     /// `[n, obs_len + 1]`: the change of the observation and the reward, standardised.
     pub y: Vec<f32>,
+    /// `[n, outcome_inputs]`: what networks of rewards and ends read, see [`outcome_inputs`].
+    pub next: Vec<f32>,
     /// `[n, obs_len]`: which of the few changes of each number it was; 0 where there are many.
     pub which: Vec<usize>,
     /// `[n]`: whether the rules ended the episode.
@@ -105,6 +107,13 @@ impl Transitions {
         }
         apply(&world.input, &mut self.x);
         apply(&world.output, &mut self.y);
+        let rows = self.x.chunks_exact(world.input.mean.len()).zip(self.y.chunks_exact(seen + 1));
+        rows.for_each(|(x, y)| outcome_inputs(world, x, y, &mut self.next));
+    }
+
+    /// What networks of this kind (changes, rewards, ends) read of all transitions.
+    pub fn inputs(&self, kind: usize) -> &[f32] {
+        if kind == 0 { &self.x } else { &self.next }
     }
 
     /// The log loss of what a network of this kind (changes, rewards, ends) says of a transition; writes the gradient times a

@@ -173,13 +173,7 @@ impl Logit {
         held: &dyn Fn(usize, usize) -> Option<f64>,
     ) -> Vec<f64> {
         let n = self.len();
-        let (mut prices, mut one, mut count) = (vec![0.0; n], vec![0.0; n], 0.0);
-        for week in weeks.clone() {
-            self.optimum(week, low, high, &mut one);
-            prices.iter_mut().zip(&one).for_each(|(p, o)| *p += o);
-            count += 1.0;
-        }
-        prices.iter_mut().for_each(|p| *p /= count);
+        let mut prices = mean_prices(weeks.clone(), n, |week, best| _ = self.optimum(week, low, high, best));
         let mut share = vec![0.0; n];
         for _ in 0..10_000 {
             let (mut sold, mut earned) = (vec![0.0; n], vec![0.0; n]);
@@ -209,6 +203,22 @@ impl Logit {
         }
         prices
     }
+}
+
+/// The mean over weeks of each week's own best prices.
+pub(super) fn mean_prices<'a>(
+    weeks: impl Iterator<Item = Week<'a>>,
+    products: usize,
+    best: impl Fn(Week<'a>, &mut [f64]),
+) -> Vec<f64> {
+    let (mut mean, mut one, mut count) = (vec![0.0; products], vec![0.0; products], 0.0);
+    for week in weeks {
+        best(week, &mut one);
+        mean.iter_mut().zip(&one).for_each(|(p, o)| *p += o);
+        count += 1.0;
+    }
+    mean.iter_mut().for_each(|p| *p /= count);
+    mean
 }
 
 #[cfg(test)]

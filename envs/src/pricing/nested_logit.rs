@@ -3,7 +3,7 @@
 //! Utility as in [`super::logit`], V_k; products of a nest g are closer to each other than to others, by a correlation σ_g. With
 //! λ = 1 − σ_g and D_g = Σ_{j in g} e^{V_j / λ}, share s_k = e^{V_k / λ} D_g^{λ − 1} / (1 + Σ_h D_h^λ); σ_g = 0 is the logit.
 
-use super::logit::{Logit, Week};
+use super::logit::{Logit, Week, mean_prices};
 
 mod nest;
 
@@ -137,14 +137,8 @@ impl NestedLogit {
         high: &[f64],
         held: &dyn Fn(usize, usize) -> Option<f64>,
     ) -> Vec<f64> {
-        let n = self.logit.len();
-        let (mut mean, mut one, mut count) = (vec![0.0; n], vec![0.0; n], 0.0);
-        for week in weeks.clone() {
-            self.optimum(week, low, high, &mut one);
-            mean.iter_mut().zip(&one).for_each(|(p, o)| *p += o);
-            count += 1.0;
-        }
-        mean.iter_mut().for_each(|p| *p /= count);
+        let best = |week: Week<'a>, best: &mut [f64]| _ = self.optimum(week, low, high, best);
+        let mean = mean_prices(weeks.clone(), self.logit.len(), best);
         let ends = [mean, low.to_vec(), high.to_vec()].map(|start| self.ascend_fixed(weeks, low, high, held, start));
         ends.into_iter().max_by(|(a, _), (b, _)| a.total_cmp(b)).map_or(Vec::new(), |(_, prices)| prices)
     }
