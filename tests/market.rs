@@ -356,3 +356,78 @@ fn nests_that_cannot_be_are_refused() {
         assert!(told.contains(wanted), "{told}");
     }
 }
+
+/// Covariates, a rival's price, prices that customers are used to and two-stage least squares: coefficients are those of numpy
+/// (tests/golden/covariates.py).
+#[test]
+fn whatever_moves_demand_is_estimated_as_numpy_does() {
+    let text = std::fs::read_to_string(root().join("tests/golden/covariates.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    let common =
+        ", products = ['1', '2', '3', '4', '5'], display = '', covariates = ['display_{}'], rivals = ['price_7']";
+    let (used, instruments) = (", reference_memory = 0.5", ", instruments = ['wholesale_{}']");
+    let least = ", method = 'least-squares'";
+    for (name, fit) in [
+        ("least-squares", format!("{least}, price_effect = 'common', calendar = false")),
+        ("maximum-likelihood", format!("{used}, method = 'maximum-likelihood', price_effect = 'by-product'")),
+        ("two-stage", format!("{used}{instruments}{least}, price_effect = 'by-product', calendar = true")),
+    ] {
+        let (fit, env) = fitted_as(&format!("{common}{fit}"));
+        let wanted = &golden[name];
+        close(name, &numbers(&env["intercepts"]), &numbers(&wanted["a"]), 1e-7);
+        close(name, &numbers(&env["price_effects"]), &numbers(&wanted["b"]), 1e-7);
+        assert_eq!(env["covariate_names"], serde_json::json!(["display", "ln price_7"]));
+        for k in 0..5 {
+            close(name, &numbers(&env["covariate_effects"][k]), &numbers(&wanted["covariates"]), 1e-7);
+            if !wanted["reference"].is_null() {
+                close(name, &[env["reference_effects"][k].as_f64().unwrap()], &numbers(&wanted["reference"]), 1e-7);
+            }
+            if !wanted["calendar"].is_null() {
+                close(name, &numbers(&env["calendar_effects"][k]), &numbers(&wanted["calendar"]), 1e-7);
+            }
+        }
+        // Standard errors have a correction for small samples here.
+        if let Some(errors) = wanted["errors"].as_array().filter(|_| name == "two-stage") {
+            let own: Vec<f64> =
+                fit["price_effects"].as_array().unwrap().iter().map(|e| e[1].as_f64().unwrap()).collect();
+            for (k, error) in own.iter().enumerate() {
+                let ratio = error / errors[5 + k].as_f64().unwrap();
+                assert!((1.0..1.1).contains(&ratio), "{k}: {ratio}");
+            }
+        }
+    }
+}
+
+/// What cannot be a covariate or an instrument is refused by name.
+#[test]
+fn covariates_that_say_nothing_are_refused() {
+    let same: Vec<f64> = PRICES.iter().map(|p| 2.0 * p).collect();
+    let held = table(&UNITS, &PRICES, Some(&[2.5; 8]));
+    for (table, fit, part) in [
+        (held.clone(), "covariates = ['price_b'], products = ['a']", "`price_b` is the same in all weeks"),
+        (held.clone(), "covariates = ['price_a'], products = ['a']", "`price_a` is made up by prices"),
+        (held.clone(), "covariates = ['weather']", "no column is called `weather`"),
+        (held.clone(), "holidays = ['easter']", "need weeks that are dates"),
+        (held.clone(), "holidays = ['eastern']", "did you mean `easter`"),
+        (
+            held.clone(),
+            "products = ['a'], instruments = ['price_{}']",
+            "the price of a: the [fit] instruments tell all of it",
+        ),
+        (held.clone(), "products = ['a'], instruments = ['price_b']", "instruments never changes"),
+        (
+            table(&UNITS, &PRICES, None),
+            "instruments = ['units_{}'], method = 'maximum-likelihood'",
+            "are for least squares",
+        ),
+        (
+            table(&UNITS, &PRICES, Some(&same)),
+            "covariates = ['price_b'], rivals = ['price_b'], products = ['a']",
+            "made up",
+        ),
+    ] {
+        let (code, told, _) = train(&table, &format!(", {fit}"), "");
+        assert_eq!(code, Some(2), "{fit}: {told}");
+        assert!(told.contains(part), "{part} in {told}");
+    }
+}

@@ -9,9 +9,11 @@ pub mod forecast;
 mod likelihood;
 pub mod mixed;
 pub mod models;
+mod sales;
 pub mod training;
 
 use checks::still;
+pub use sales::Sales;
 use std::fmt;
 use tch::{Device, Kind, Tensor};
 
@@ -32,106 +34,8 @@ agon_core::choices! {
     }
 }
 
-/// Weeks of sales. Every list of lists is `[weeks][products]`.
-#[derive(Clone, Debug, Default)]
-pub struct Sales {
-    /// Products.
-    pub names: Vec<String>,
-    /// What messages call the weeks, such as `line 3, week 102`; counted from 1 if there are none.
-    pub labels: Vec<String>,
-    /// Units sold.
-    pub units: Vec<Vec<f64>>,
-    /// Shelf prices.
-    pub prices: Vec<Vec<f64>>,
-    /// Displays.
-    pub displays: Vec<Vec<f64>>,
-    /// Customers, one number a week; more than units sold.
-    pub customers: Vec<f64>,
-    /// Which products were not on the shelf, or not recorded; empty if all always were. Their prices are then the mean of
-    /// the others, their units and displays 0, and no estimate depends on them.
-    pub absent: Vec<Vec<bool>>,
-    /// The shop of each row, where rows are the weeks of several shops, by week and then by shop; else empty.
-    pub shops: Vec<u32>,
-    /// Where the rows of each week begin, where there are several shops; else empty.
-    pub begins: Vec<usize>,
-    /// The nest of each product, from 0 on, for nested logit; empty where nobody asked for nests.
-    pub nests: Vec<usize>,
-}
-
 /// Added to the utility of what is not on the shelf: its share is exactly 0.
 const NEVER: f64 = -1e4;
-
-impl Sales {
-    fn label(&self, week: usize) -> String {
-        self.labels.get(week).cloned().unwrap_or_else(|| format!("week {}", week + 1))
-    }
-
-    fn weeks(&self) -> f64 {
-        self.customers.len() as f64
-    }
-
-    /// Whether a product could be bought in a week, as far as is known.
-    pub fn present(&self, week: usize, product: usize) -> bool {
-        self.absent.is_empty() || !self.absent[week][product]
-    }
-
-    /// The rows in groups within which errors are not independent: weeks, and shops where there are many.
-    fn clusters(&self) -> Vec<Vec<usize>> {
-        self.clusters_within(self.customers.len())
-    }
-
-    /// The same of the first rows.
-    fn clusters_within(&self, rows: usize) -> Vec<Vec<usize>> {
-        let mut all = self.all_clusters();
-        all.iter_mut().for_each(|cluster| cluster.retain(|t| *t < rows));
-        all.retain(|cluster| !cluster.is_empty());
-        all
-    }
-
-    /// Over how many of so many clusters shocks are taken to last: shops do not follow each other as weeks do.
-    fn block(&self, clusters: usize) -> usize {
-        let shops = self.shops.iter().max().map_or(0, |most| *most as usize + 1);
-        if shops >= self.parts().len() { 1 } else { (clusters as f64).cbrt().ceil() as usize }
-    }
-
-    fn all_clusters(&self) -> Vec<Vec<usize>> {
-        let rows = self.customers.len();
-        if self.shops.is_empty() {
-            return (0..rows).map(|t| vec![t]).collect();
-        }
-        let count = self.shops.iter().max().map_or(0, |most| *most as usize + 1);
-        let weeks = self.parts();
-        if count >= weeks.len() {
-            let of = |shop: usize| (0..rows).filter(|t| self.shops[*t] as usize == shop).collect::<Vec<_>>();
-            return (0..count).map(of).filter(|rows| !rows.is_empty()).collect();
-        }
-        weeks.into_iter().map(Iterator::collect).collect()
-    }
-
-    /// The rows of each week.
-    fn parts(&self) -> Vec<std::ops::Range<usize>> {
-        let rows = self.customers.len();
-        if self.begins.is_empty() {
-            return (0..rows).map(|t| t..t + 1).collect();
-        }
-        let ends = self.begins[1..].iter().copied().chain([rows]);
-        self.begins.iter().copied().zip(ends).map(|(a, b)| a..b).collect()
-    }
-
-    /// The week of a row, counted from 0.
-    fn week(&self, row: usize) -> usize {
-        if self.begins.is_empty() { row } else { self.begins.partition_point(|begin| *begin <= row) - 1 }
-    }
-
-    fn mean(&self, list: &[Vec<f64>], k: usize) -> f64 {
-        list.iter().map(|week| week[k]).sum::<f64>() / self.weeks()
-    }
-
-    /// Whether a product's price never moves: then nothing is known of its effect.
-    pub fn price_stands_still(&self, product: usize) -> bool {
-        still(self.prices.iter().map(|week| week[product]))
-    }
-}
 
 /// An estimate and its standard error. As text it has two significant digits of the error and at least three of the
 /// value: `0.01234 ± 0.00056`.

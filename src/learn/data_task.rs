@@ -79,6 +79,18 @@ impl DataTask {
         let train = TrainSettings::read(&source.section("train")?).map_err(within("train"))?;
         let eval = DataEvalSettings::read(&source.section("eval")?).map_err(within("eval"))?;
         let fit = FitSettings::read(&source.section("fit")?).map_err(within("fit"))?;
+        for (key, more) in [
+            ("covariates", !fit.covariates.is_empty()),
+            ("holidays", !fit.holidays.is_empty()),
+            ("rivals", !fit.rivals.is_empty()),
+            ("instruments", !fit.instruments.is_empty()),
+            ("reference_memory", fit.reference_memory.is_some()),
+        ] {
+            if more {
+                let message = "is for markets ([env] id = \"pricing/retail\"): leave it out beside [model]";
+                return Err(within("fit")(vec![Issue::value(key, message)]));
+            }
+        }
         let data = market::data_of(path, source, &fit)?;
         if fit.method == Some(Method::LeastSquares) {
             let message = "least squares are solved at once: there is nothing to train; use maximum-likelihood";

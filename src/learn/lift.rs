@@ -10,13 +10,15 @@ use serde_json::{Map, Value, json};
 
 /// The player whose prices are the shop's own.
 pub const CHARGED: &str = "charged";
-const DRAWN: [&str; 6] = [
+const DRAWN: [&str; 8] = [
     "drawn_intercepts",
     "drawn_price_effects",
     "drawn_nest_correlations",
     "drawn_display_effects",
     "drawn_elasticities",
     "drawn_calendar_effects",
+    "drawn_covariate_effects",
+    "drawn_reference_effects",
 ];
 /// With fewer draws the ends of a 95 % interval are no more than their extremes.
 const FEWEST: usize = 40;
@@ -228,16 +230,19 @@ impl Lift {
         for i in (0..count).map(|i| own[i * own.len() / count]) {
             let (mut seeming, n) = (plain.clone(), flat("names").len());
             let drawn = |key: &str| rows(key).get(i)?.as_array().filter(|row| !row.is_empty()).cloned();
-            for (key, long) in [
-                ("intercepts", 1),
-                ("price_effects", 1),
-                ("nest_correlations", 1),
-                ("display_effects", 1),
-                ("elasticities", n),
-                ("calendar_effects", 3),
+            for (key, rows_of) in [
+                ("intercepts", None),
+                ("price_effects", None),
+                ("nest_correlations", None),
+                ("display_effects", None),
+                ("elasticities", Some(n)),
+                ("calendar_effects", Some(3)),
+                ("covariate_effects", Some(flat("covariate_names").len())),
+                ("reference_effects", None),
             ] {
                 let Some(list) = drawn(&format!("drawn_{key}")) else { continue };
-                let value = if long == 1 { json!(list) } else { json!(list.chunks(long).collect::<Vec<_>>()) };
+                let value =
+                    rows_of.map_or_else(|| json!(list), |long| json!(list.chunks(long.max(1)).collect::<Vec<_>>()));
                 seeming.insert(key.into(), value);
             }
             let mut in_truth = seeming.clone();

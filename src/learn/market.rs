@@ -11,13 +11,14 @@ use crate::sales::{self, FitSettings, SalesTable, UnitsAs};
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::demand::forecast::{self, Comparison};
-use agon_agents::demand::models::{Drawn, Form};
+use agon_agents::demand::models::{self, Drawn, Form};
 use agon_agents::demand::{self, Estimate, PriceEffect, Sales};
 use agon_core::settings::Issue;
 use agon_envs::pricing::logit::{Logit, Week};
 use agon_envs::pricing::nested_logit::{Nest, NestedLogit};
 use choice::Chosen;
-use refusals::{at_a_loss, below_cost, still, swapped, too_large};
+pub use refusals::idle;
+use refusals::{at_a_loss, below_cost, still, swapped, too_large, useless};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,8 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         .or_else(|| still(&table, settings, env))
         .or_else(|| at_a_loss(&table, settings, env))
         .or_else(|| below_cost(&table, settings))
+        .or_else(|| idle(&table))
+        .or_else(|| useless(&table))
     {
         return Err(wrong(why));
     }
@@ -89,8 +92,16 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         ("charged", json!(table.sales.prices)),
         ("week_numbers", json!(table.weeks)),
     ];
+    let s = &table.sales;
+    let others = [
+        ("covariate_names", json!(s.covariate_names), s.covariate_names.is_empty()),
+        ("covariates", json!(s.covariates.iter().map(|row| row.concat()).collect::<Vec<_>>()), s.covariates.is_empty()),
+        ("usual_prices", json!(s.usual_prices), s.usual_prices.is_empty()),
+        ("reference_memory", json!(settings.reference_memory), s.usual_prices.is_empty()),
+    ];
+    let others = others.into_iter().filter(|(_, _, none)| !none).map(|(key, value, _)| (key, value));
     let sizes = market_sizes(&table, settings, chosen.form);
-    for (key, value) in chosen.settings(env).into_iter().chain(found) {
+    for (key, value) in chosen.settings(env).into_iter().chain(found).chain(others) {
         env.entry(key).or_insert(value);
     }
     let unbeaten = comparison.as_ref().and_then(|c| {
@@ -108,6 +119,7 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
     json["absent"] = absent.filter(|(t, k)| !table.sales.present(*t, *k)).map(|(t, k)| json!([t, k])).collect();
     let mut lines = lines_of_table(path, &table);
     lines.extend(chosen.lines(names));
+    lines.extend(first_stage(&table, chosen.calendar));
     lines.splice(..0, doubt);
     match &comparison {
         Some(comparison) => lines.extend(comparison.lines(names)),
@@ -117,6 +129,32 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
     }
     lines.extend(sizes);
     Ok(Report { lines, json })
+}
+
+/// How much instruments say of prices.
+fn first_stage(table: &SalesTable, calendar: bool) -> Vec<String> {
+    if table.sales.instruments.is_empty() {
+        return Vec::new();
+    }
+    let numbers: Vec<f64> = table.weeks.iter().map(|week| f64::from(*week)).collect();
+    let found = models::strengths(&table.sales, &numbers, calendar);
+    let each = table.sales.names.iter().zip(&found).map(|(name, f)| match f {
+        Some(f) => format!("{name} {f:.1}"),
+        None => format!("{name} nothing"),
+    });
+    let each: Vec<String> = each.collect();
+    let mut lines = vec![format!("  first stage, F of the instruments beside all else: {}", each.join(", "))];
+    let weak = table.sales.names.iter().zip(&found).filter(|(_, f)| f.is_none_or(|f| f < models::WEAK));
+    let weak: Vec<&str> = weak.map(|(name, _)| name.as_str()).collect();
+    if !weak.is_empty() {
+        lines.push(format!(
+            "  note: below {} instruments are weak: the effects of {} are biased towards those without instruments, and \
+             their intervals too narrow",
+            models::WEAK,
+            weak.join(", ")
+        ));
+    }
+    lines
 }
 
 /// Where nobody counted customers: what other guesses of their number would say.

@@ -16,6 +16,7 @@ use std::path::Path;
 pub mod calendar;
 mod clean;
 mod columns;
+mod covariates;
 pub mod dialect;
 pub mod long;
 mod order;
@@ -78,6 +79,20 @@ agon_core::settings! {
         cost: String = "wholesale_{}".into();
         /// Columns of the displays, 0 to 1; empty if there are none.
         display: String = "display_{}".into();
+        /// Columns of what else moves demand, such as promotions, coupons, holidays or the weather; `{}` is the product. A column of
+        /// words is a covariate a word.
+        covariates: Vec<String> = Vec::new();
+        /// Holidays whose weeks are told from others, where weeks are dates: easter, thanksgiving, christmas, christmas-1 (the week
+        /// before) and others.
+        holidays: Vec<String> = Vec::new();
+        /// Columns of rivals' prices, whose logs move demand.
+        rivals: Vec<String> = Vec::new();
+        /// If given, demand depends on the price that customers are used to: so much of it stays each week, and the rest is the
+        /// price they see; 0: last week's price.
+        reference_memory: Option<f64> = None, in [0.0, 0.99];
+        /// Columns of what moves prices and not demand, such as costs: prices are then taken for answers to demand, and effects are
+        /// estimated by two-stage least squares.
+        instruments: Vec<String> = Vec::new();
         /// The form of demand: logit, nested logit, or log-log with cross effects; if left out, as it forecasts best, or logit
         /// where `method` or `price_effect` is given.
         form: Option<Shape> = None;
@@ -135,6 +150,10 @@ pub struct SalesTable {
     pub costs: Vec<Vec<f64>>,
     /// The weeks that were kept, counted from week 1, or from the file's first date: what seasons follow. A row each.
     pub weeks: Vec<u32>,
+    /// The rows of the file that each observation is of, `[rows][products]`.
+    pub rows: Vec<Vec<Vec<usize>>>,
+    /// The week from which `weeks` are counted, in weeks since the first Monday of 1970; none where weeks are no dates.
+    pub first_week: Option<i64>,
     /// What was left out and why.
     pub left_out: Vec<String>,
     /// What looks odd but was kept.
@@ -161,6 +180,7 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<SalesTable> {
 pub fn of(raw: &agon_agents::data::Raw, settings: &FitSettings) -> Result<SalesTable, String> {
     let wide = settings.product.is_empty() && settings.shop.is_empty() && settings.rows == Rows::Weeks;
     let mut table = if wide { wide::read(raw, settings)? } else { long::read(raw, settings)? };
+    covariates::add(&mut table, raw, settings)?;
     table.sales.nests = nests(settings, &table.sales.names).map_err(|why| format!("[fit] nests {why}"))?;
     Ok(table)
 }

@@ -9,6 +9,7 @@ use agon_core::calendar::trend_and_season;
 
 mod draws;
 mod errors;
+mod instruments;
 mod log_log;
 mod nested;
 mod pooling;
@@ -16,6 +17,7 @@ mod pooling;
 pub use draws::{Drawn, draws};
 use errors::Equation;
 pub use errors::{Errors, Interval};
+pub use instruments::{WEAK, strengths};
 use log_log::LogLog;
 pub use nested::MOST_CORRELATED;
 use nested::NestedLogit;
@@ -35,6 +37,10 @@ pub struct Week<'a> {
     pub prices: &'a [f64],
     /// Displays, 0 to 1.
     pub displays: &'a [f64],
+    /// Covariates of each product; empty if there are none.
+    pub covariates: &'a [Vec<f64>],
+    /// The prices that customers are used to; empty if demand does not depend on them.
+    pub usual_prices: &'a [f64],
     /// Potential customers.
     pub customers: f64,
     /// The week's number, in weeks.
@@ -48,9 +54,15 @@ impl<'a> Week<'a> {
             absent: sales.absent.get(t).map_or(&[], |absent| &absent[..]),
             prices: &sales.prices[t],
             displays: &sales.displays[t],
+            covariates: sales.covariates.get(t).map_or(&[], Vec::as_slice),
+            usual_prices: sales.usual_prices.get(t).map_or(&[], Vec::as_slice),
             customers: sales.customers[t],
             number: numbers[t],
         }
+    }
+
+    fn log_price(&self, product: usize) -> f64 {
+        self.prices[product].max(1e-9).ln()
     }
 
     fn lacks(&self, product: usize) -> bool {
@@ -111,6 +123,10 @@ pub trait Model {
         None
     }
 
+    /// The index of the coefficient by which a covariate works on a product; of the price that customers are used to, where
+    /// demand depends on it, the index after the last covariate.
+    fn covariate(&self, k: usize, covariate: usize) -> usize;
+
     /// A fitted coefficient.
     fn coefficient(&self, index: usize) -> f64;
 
@@ -152,6 +168,10 @@ impl Form {
 
     /// Fits the first weeks of a table; none where they say too little. `calendar`: with trend and season.
     pub fn fit(self, sales: &Sales, numbers: &[f64], weeks: usize, calendar: bool) -> Option<Box<dyn Model>> {
+        let instrumented = self.is_log_log() || matches!(self, Self::Logit(Method::LeastSquares, _));
+        if !(sales.instruments.is_empty() || instrumented) {
+            return None; // a likelihood has no second stage
+        }
         match self {
             Self::Logit(method, PriceEffect::Pooled) => {
                 let own = Self::Logit(method, PriceEffect::ByProduct).fit(sales, numbers, weeks, calendar)?;
@@ -175,17 +195,59 @@ impl Form {
     }
 }
 
+/// A covariate of a product, or after the last of them the price that customers are used to.
+fn other(week: &Week<'_>, k: usize, c: usize) -> f64 {
+    let covariates = week.covariates.get(k).map_or(&[][..], Vec::as_slice);
+    covariates.get(c).or(week.usual_prices.get(k)).copied().unwrap_or(0.0)
+}
+
+/// The first covariate that is made up by prices, displays and the covariates before it, each less its product's mean.
+pub fn made_up(sales: &Sales) -> Option<&str> {
+    let (n, rows, each) = (sales.names.len(), sales.customers.len(), sales.covariate_names.len());
+    let there = |k: usize| (0..rows).filter(move |t| sales.present(*t, k));
+    // A column a covariate, after one of displays and one of each price.
+    let column = |c: usize, t: usize, k: usize| match c.checked_sub(n + 1) {
+        Some(c) => sales.covariates[t][k][c],
+        None if c == n => sales.displays[t][k],
+        None => {
+            if c == k {
+                sales.prices[t][k]
+            } else {
+                0.0
+            }
+        }
+    };
+    let mean = |c: usize, k: usize| there(k).map(|t| column(c, t, k)).sum::<f64>() / there(k).count().max(1) as f64;
+    let means: Vec<Vec<f64>> = (0..n + 1 + each).map(|c| (0..n).map(|k| mean(c, k)).collect()).collect();
+    let mut gram = vec![vec![0.0; n + 1 + each]; n + 1 + each];
+    for (k, t) in (0..n).flat_map(|k| there(k).map(move |t| (k, t))) {
+        let row: Vec<f64> = (0..n + 1 + each).map(|c| column(c, t, k) - means[c][k]).collect();
+        gram.iter_mut().zip(&row).for_each(|(line, a)| line.iter_mut().zip(&row).for_each(|(g, b)| *g += a * b));
+    }
+    // What stands still says nothing of others.
+    let kept: Vec<usize> = (0..n + 1 + each).filter(|c| *c > n || gram[*c][*c] > 1e-18).collect();
+    let among: Vec<Vec<f64>> = kept.iter().map(|i| kept.iter().map(|j| gram[*i][*j]).collect()).collect();
+    let at = kept[checks::inverse(&among).err()?];
+    Some(&sales.covariate_names[at.checked_sub(n + 1)?])
+}
+
 fn finite(all: &[f64]) -> bool {
     all.iter().all(|x| x.is_finite())
 }
 
-/// Logit demand. Coefficients: a utility a product, price effects, a display effect if there are displays, and the
-/// calendar's three; prices and displays have mean 0 for each product.
+/// Logit demand. Coefficients: a utility a product, price effects, a display effect if there are displays, one a covariate, one
+/// of usual prices, and the calendar's three; prices, displays and covariates have mean 0 for each product.
 #[derive(Clone)]
 pub(super) struct Logit {
     theta: Vec<f64>,
     price: Vec<f64>,
     display: Vec<f64>,
+    /// Means of covariates and then of usual prices, a list a product.
+    others: Vec<Vec<f64>>,
+    /// Whether demand depends on usual prices.
+    used_to: bool,
+    /// What instruments say of the prices it was fitted to, `[weeks][products]`; empty if there are none.
+    projected: Vec<Vec<f64>>,
     one_effect: bool,
     shown: bool,
     method: Method,
@@ -193,20 +255,29 @@ pub(super) struct Logit {
     calendar: Option<f64>,
 }
 
-/// The entries of a row that are not zero; of an absent product there are none.
+/// The entries of a row that are not zero, the product's own and its price's first; of an absent product there are none.
 struct Row {
-    entries: [(usize, f64); 6],
-    len: usize,
-    absent: bool,
+    entries: Vec<(usize, f64)>,
+    /// How far the price's entry is from what instruments say of it, which then stands in its place.
+    off: f64,
 }
 
 impl Row {
     fn entries(&self) -> &[(usize, f64)] {
-        &self.entries[..self.len]
+        &self.entries
     }
 
+    fn absent(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The utility, at the price itself.
     fn dot(&self, theta: &[f64]) -> f64 {
-        if self.absent { NEVER } else { self.entries().iter().map(|(i, x)| theta[*i] * x).sum() }
+        if self.absent() {
+            return NEVER;
+        }
+        let utility: f64 = self.entries.iter().map(|(i, x)| theta[*i] * x).sum();
+        if self.off == 0.0 { utility } else { utility + self.off * theta[self.entries[1].0] }
     }
 }
 
@@ -217,11 +288,19 @@ impl Logit {
         let mean = |list: &[Vec<f64>], k: usize| list[..weeks].iter().map(|x| x[k]).sum::<f64>() / weeks as f64;
         let one_effect = effect == PriceEffect::Common;
         let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
-        let count = n + if one_effect { 1 } else { n } + usize::from(shown) + if calendar { 3 } else { 0 };
+        let used_to = !sales.usual_prices.is_empty();
+        let more = sales.covariate_names.len() + usize::from(used_to);
+        let other = |k: usize, c: usize| {
+            (0..weeks).map(|t| other(&Week::of(sales, numbers, t), k, c)).sum::<f64>() / weeks as f64
+        };
+        let count = n + if one_effect { 1 } else { n } + usize::from(shown) + more + if calendar { 3 } else { 0 };
         Self {
             theta: vec![0.0; count],
             price: (0..n).map(|k| mean(&sales.prices, k)).collect(),
             display: (0..n).map(|k| mean(&sales.displays, k)).collect(),
+            others: (0..n).map(|k| (0..more).map(|c| other(k, c)).collect()).collect(),
+            used_to,
+            projected: Vec::new(),
             one_effect,
             shown,
             method: Method::LeastSquares,
@@ -234,32 +313,38 @@ impl Logit {
     }
 
     fn row(&self, week: Week<'_>, k: usize) -> Row {
-        let n = self.price.len();
-        let mut row = Row { entries: [(0, 0.0); 6], len: 0, absent: week.lacks(k) };
-        if row.absent {
-            return row;
+        if week.lacks(k) {
+            return Row { entries: Vec::new(), off: 0.0 };
         }
-        let mut push = |i: usize, x: f64| {
-            row.entries[row.len] = (i, x);
-            row.len += 1;
-        };
-        push(k, 1.0);
-        push(n + if self.one_effect { 0 } else { k }, self.price[k] - week.prices[k]);
-        let mut next = n + self.price_columns();
-        if self.shown {
-            push(next, week.displays[k] - self.display[k]);
+        let mut entries = Vec::with_capacity(3 + self.others[k].len() + if self.calendar.is_some() { 3 } else { 0 });
+        entries.extend([(k, 1.0), (self.own_effect(k), self.price[k] - week.prices[k])]);
+        let mut next = self.price.len() + self.price_columns();
+        let mut push = |x: f64| {
+            entries.push((next, x));
             next += 1;
+        };
+        if self.shown {
+            push(week.displays[k] - self.display[k]);
         }
+        self.others[k].iter().enumerate().for_each(|(c, mean)| push(other(&week, k, c) - mean));
         if let Some(middle) = self.calendar {
-            trend_and_season(week.number, middle).into_iter().enumerate().for_each(|(i, x)| push(next + i, x));
+            trend_and_season(week.number, middle).into_iter().for_each(push);
         }
-        row
+        Row { entries, off: 0.0 }
     }
 
     /// Rows of the weeks, product after product.
     fn rows(&self, sales: &Sales, numbers: &[f64], weeks: usize) -> Vec<Row> {
         let n = self.price.len();
-        (0..weeks * n).map(|i| self.row(Week::of(sales, numbers, i / n), i % n)).collect()
+        let row = |(t, k): (usize, usize)| {
+            let mut row = self.row(Week::of(sales, numbers, t), k);
+            if let (Some(projected), Some((_, x))) = (self.projected.get(t), row.entries.get_mut(1)) {
+                row.off = projected[k] - sales.prices[t][k];
+                *x -= row.off;
+            }
+            row
+        };
+        (0..weeks * n).map(|i| row((i / n, i % n))).collect()
     }
 
     /// Fits the first weeks of a table; none where they say too little, or Newton's method does not settle.
@@ -268,6 +353,9 @@ impl Logit {
             return None;
         }
         self.method = method;
+        if !sales.instruments.is_empty() {
+            self.projected = instruments::prices(sales, numbers, weeks, self.calendar)?;
+        }
         let rows = self.rows(sales, numbers, weeks);
         let settled = match method {
             Method::LeastSquares => self.least_squares(&rows, sales, weeks, &|_, _| 0.0),
@@ -318,7 +406,7 @@ impl Logit {
         let (units, customers) = (&sales.units[t], sales.customers[t]);
         if self.method == Method::LeastSquares {
             let outside = (customers - units.iter().sum::<f64>()).ln();
-            for (row, units) in rows.iter().zip(units).filter(|(row, _)| !row.absent) {
+            for (row, units) in rows.iter().zip(units).filter(|(row, _)| !row.absent()) {
                 let residual = units.max(FEWEST).ln() - outside - row.dot(&self.theta);
                 for (i, x) in row.entries() {
                     score[*i] += x * residual;
@@ -345,7 +433,7 @@ impl Logit {
     fn week_luck(&self, rows: &[Row], sales: &Sales, t: usize, luck: &mut [Vec<f64>]) {
         let outside = sales.customers[t] - sales.units[t].iter().sum::<f64>();
         let mut sum = vec![0.0; luck.len()];
-        for (row, units) in rows.iter().zip(&sales.units[t]).filter(|(row, _)| !row.absent) {
+        for (row, units) in rows.iter().zip(&sales.units[t]).filter(|(row, _)| !row.absent()) {
             for (i, x) in row.entries() {
                 sum[*i] += x;
                 row.entries().iter().for_each(|(j, z)| luck[*i][*j] += x * z / units.max(FEWEST));
@@ -419,13 +507,21 @@ impl Model for Logit {
         let theta = |i: usize| self.theta[i] + by.get(i).unwrap_or(&0.0);
         let effect = |k: usize| theta(n + if self.one_effect { 0 } else { k });
         let display = if self.shown { theta(n + self.price_columns()) } else { 0.0 };
-        let level = |k: usize| theta(k) + effect(k) * self.price[k] - display * self.display[k];
+        let (others, first) = (self.others[0].len(), self.covariate(0, 0));
+        let other = |c: usize| theta(first + c);
+        let moved = |k: usize| self.others[k].iter().enumerate().map(|(c, mean)| other(c) * mean).sum::<f64>();
+        let level = |k: usize| theta(k) + effect(k) * self.price[k] - display * self.display[k] - moved(k);
+        let covariates = others - usize::from(self.used_to);
+        // r (usual − price): what is felt of it is not in the price's own effect.
+        let reference = if self.used_to { other(covariates) } else { 0.0 };
         let last = self.theta.len();
         let calendar = self.calendar.map(|_| (last - 3..last).map(theta).collect());
         Drawn {
             intercepts: (0..n).map(level).collect(),
-            price_effects: (0..n).map(effect).collect(),
+            price_effects: (0..n).map(|k| effect(k) - reference).collect(),
             display_effects: vec![display; n],
+            covariate_effects: vec![(0..covariates).map(other).collect(); n],
+            reference_effects: if self.used_to { vec![reference; n] } else { Vec::new() },
             calendar: calendar.map_or(Vec::new(), |effects| vec![effects; n]),
             middle: self.calendar.unwrap_or(0.0),
             ..Drawn::default()
@@ -461,6 +557,10 @@ impl Model for Logit {
 
     fn own_effect(&self, k: usize) -> usize {
         self.price.len() + if self.one_effect { 0 } else { k }
+    }
+
+    fn covariate(&self, _: usize, covariate: usize) -> usize {
+        self.price.len() + self.price_columns() + usize::from(self.shown) + covariate
     }
 
     fn coefficient(&self, index: usize) -> f64 {

@@ -39,26 +39,6 @@ pub struct Demand {
     times: Times,
 }
 
-impl Sales {
-    /// Some of the rows, whole weeks in their order.
-    pub fn of_rows(&self, rows: &[usize]) -> Self {
-        let pick = |list: &[Vec<f64>]| rows.iter().filter_map(|t| list.get(*t).cloned()).collect();
-        let begins = (0..rows.len()).filter(|i| self.begins.contains(&rows[*i]));
-        Self {
-            names: self.names.clone(),
-            labels: rows.iter().filter_map(|t| self.labels.get(*t).cloned()).collect(),
-            units: pick(&self.units),
-            prices: pick(&self.prices),
-            displays: pick(&self.displays),
-            customers: rows.iter().map(|t| self.customers[*t]).collect(),
-            absent: rows.iter().filter_map(|t| self.absent.get(*t).cloned()).collect(),
-            shops: rows.iter().filter_map(|t| self.shops.get(*t).copied()).collect(),
-            begins: begins.collect(),
-            nests: self.nests.clone(),
-        }
-    }
-}
-
 impl Demand {
     /// A fresh learner of all but the last weeks; of those the shares `validation` and `test` are kept back.
     ///

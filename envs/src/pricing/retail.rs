@@ -65,6 +65,8 @@ pub struct Retail {
     /// What episodes have, if they are drawn.
     drawn: Vec<Market>,
     held: Vec<bool>,
+    /// Covariates that are observed.
+    covariates: Vec<(String, usize)>,
     rules: Option<Rules>,
     spec: Spec,
     mean_customers: f64,
@@ -109,9 +111,7 @@ impl Retail {
     /// The demand of a state's week with all that is carried over, but what is in [`Retail::week`].
     fn tilted(&self, state: &State) -> Option<(Market, f64)> {
         let (carry, carried) = self.carry.as_ref().zip(state.carried.as_ref())?;
-        let mut demand = self.demand.clone();
-        (0..demand.len()).for_each(|k| demand.form.tilt(k, carry.tilt(carried, k)));
-        Some((demand, carry.outside(carried)))
+        Some((self.demand.tilted(carry, carried), carry.outside(carried)))
     }
 
     /// The best prices of the week that a state is in, whatever comes after it and as if stock had no end; what a
@@ -276,6 +276,8 @@ impl Env for Retail {
             fields.push(Field::new("trend", "years", -f32::INFINITY, f32::INFINITY));
             fields.extend(["sine", "cosine"].map(|of| Field::new(format!("{of} of the year"), "", -1.0, 1.0)));
         }
+        let covariates = s.observed_covariates();
+        fields.extend(covariates.iter().map(|(name, _)| Field::new(name.clone(), "", -f32::INFINITY, f32::INFINITY)));
         let wrong = |issues: Vec<Issue>| EnvError::Settings(issues.into_iter().map(|i| i.within("rules")).collect());
         let rules = s.rules.clone().map(|set| Rules::new(&s.names, set).map_err(wrong)).transpose()?;
         fields.extend(Self::remembered(rules.as_ref(), &s.names));
@@ -298,8 +300,21 @@ impl Env for Retail {
         let mean_customers = s.customers.iter().sum::<f64>() / weeks as f64;
         let held = (0..n).map(|k| s.is_held(k)).collect();
         let (fixed, searched, optima, plan) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let made =
-            Self { demand, drawn, held, rules, spec, mean_customers, fixed, searched, optima, plan, carry, settings };
+        let made = Self {
+            demand,
+            drawn,
+            held,
+            covariates,
+            rules,
+            spec,
+            mean_customers,
+            fixed,
+            searched,
+            optima,
+            plan,
+            carry,
+            settings,
+        };
         made.rules_leave_prices()?;
         Ok(made)
     }
@@ -336,7 +351,7 @@ impl Env for Retail {
         state.prices.iter_mut().zip(actions.continuous()).for_each(|(price, a)| *price = f64::from(*a));
         self.project(row, &mut state.now, &mut state.prices, &mut state.room);
         self.age(&mut state.since, &state.now, &state.prices);
-        self.sell(&market.form, week, state, rng);
+        self.sell(market, week, state, rng);
         let mut carried = self.carry.as_ref().zip(state.carried.as_mut());
         let mut profit = 0.0;
         for k in 0..state.units.len() {
@@ -440,6 +455,10 @@ impl Env for Retail {
             let now = market::moment(&self.settings, state.week as usize);
             obs[next..next + 3].iter_mut().zip(now).for_each(|(o, x)| *o = x as f32);
             next += 3;
+        }
+        for (_, place) in &self.covariates {
+            obs[next] = self.settings.covariates[state.week as usize][*place] as f32;
+            next += 1;
         }
         next += self.remember(state, &mut obs[next..]);
         if let Some((carry, carried)) = self.carry.as_ref().zip(state.carried.as_ref()) {

@@ -114,6 +114,8 @@ impl Draws {
             ("drawn_nest_correlations", column(&|d| correlations(d, self.nests.len())), false),
             ("drawn_elasticities", column(&|d| d.elasticities.concat()), false),
             ("drawn_calendar_effects", column(&|d| d.calendar.concat()), false),
+            ("drawn_covariate_effects", column(&|d| d.covariate_effects.concat()), false),
+            ("drawn_reference_effects", column(&|d| d.reference_effects.clone()), false),
         ] {
             if always || rows.iter().any(|row| !row.is_empty()) {
                 found.push((key, json!(rows)));

@@ -48,7 +48,7 @@ impl Asked {
             return Err("[fit] method and price_effect are of a logit: leave them out with form = \"log-log\"".into());
         }
         // Parts of the market that only a logit has, or that are a calendar of its own.
-        let part = ["price_effects", "intercepts", "display_effects", "rival", "reference_effect"];
+        let part = ["price_effects", "intercepts", "display_effects", "rival", "reference_effect", "reference_effects"];
         let own = part.iter().any(|key| env.contains_key(*key));
         let shape = match env.get("demand").and_then(Value::as_str) {
             Some("log-log") => Some(Shape::LogLog),
@@ -60,10 +60,18 @@ impl Asked {
         if shape == Some(Shape::NestedLogit) && settings.method.is_some() {
             return Err("[fit] method is of a logit: nested logit is fitted by maximum likelihood, leave it out".into());
         }
+        let likelihood = settings.method == Some(Method::Likelihood) || shape == Some(Shape::NestedLogit);
+        if likelihood && !settings.instruments.is_empty() {
+            return Err(
+                "[fit] instruments are for least squares: use method = \"least-squares\" or form = \"log-log\", or \
+                        leave them out"
+                    .into(),
+            );
+        }
         let without = logit || own || env.contains_key("seasons") || env.contains_key("calendar_effects");
         Ok(Self {
             shape,
-            method: settings.method,
+            method: settings.method.or((!settings.instruments.is_empty()).then_some(Method::LeastSquares)),
             effect: settings.price_effect,
             calendar: settings.calendar.or(without.then_some(false)),
         })
@@ -109,7 +117,7 @@ impl Chosen {
         let asked = Asked::of(settings, env)?;
         let count = env.get("draws").and_then(Value::as_u64).filter(|n| (1..=10_000).contains(n)).unwrap_or(DRAWS);
         let mut best = None;
-        if asked.method.is_none() {
+        if settings.method.is_none() {
             let models = comparison.into_iter().flat_map(Comparison::models);
             for (form, calendar) in models.filter(|(form, calendar)| asked.takes(*form, *calendar)) {
                 let takes = |form: Form, calendar: bool| asked.takes(form, calendar);
@@ -138,7 +146,9 @@ impl Chosen {
         let (sales, names) = (&table.sales, &table.sales.names);
         let numbers: Vec<f64> = table.weeks.iter().map(|week| f64::from(*week)).collect();
         // Forecasts take half a unit for none; a market is not made of that.
-        if let Some((t, k)) = sold_none(sales, form).filter(|_| calendar || form.is_log_log()) {
+        // The tensor backend's fit knows nothing of covariates and second stages.
+        let plain = sales.covariate_names.is_empty() && sales.usual_prices.is_empty() && sales.instruments.is_empty();
+        if let Some((t, k)) = sold_none(sales, form).filter(|_| calendar || form.is_log_log() || !plain) {
             let (week, name) = (&sales.labels[t], &names[k]);
             return Err(format!(
                 "{week}: no sales of {name}, and {} needs the logarithm",
@@ -146,7 +156,7 @@ impl Chosen {
             ));
         }
         let fit = match form {
-            Form::Logit(method, effect) if !calendar && effect != PriceEffect::Pooled => {
+            Form::Logit(method, effect) if !calendar && plain && effect != PriceEffect::Pooled => {
                 let fit = demand::fit(sales, method, effect).map_err(|e| e.to_string())?;
                 upward(fit.wrong_prices(names).map(|(name, b)| format!("{name} ({b})")))?;
                 Some(fit)
@@ -199,7 +209,7 @@ impl Chosen {
         let present = |k: usize| (0..table.weeks.len()).filter(|t| table.sales.present(*t, k)).count();
         let weeks = (0..n).map(present).min().unwrap_or(0);
         let calendar = if self.calendar { 3 } else { 0 };
-        let effects = n + 1 + calendar;
+        let effects = n + 1 + calendar + self.effects.covariates.len();
         (self.form.is_log_log() && effects >= weeks).then(|| {
             format!(
                 "the sales of a product are explained by {effects} effects and there are {weeks} weeks to tell them by"
@@ -227,6 +237,12 @@ impl Chosen {
         }
         if self.calendar {
             found.extend([("calendar_effects", json!(c.calendar)), ("calendar_middle", json!(c.middle))]);
+        }
+        if c.covariate_effects.iter().any(|row| !row.is_empty()) {
+            found.push(("covariate_effects", json!(c.covariate_effects)));
+        }
+        if !c.reference_effects.is_empty() {
+            found.push(("reference_effects", json!(c.reference_effects)));
         }
         if !self.held.is_empty() {
             found.push(("held", self.held.iter().map(|(name, _)| name.as_str()).collect()));
@@ -267,6 +283,7 @@ impl Chosen {
         lines.extend(self.effects.nests(&self.nests));
         lines.extend(self.effects.lines(names));
         lines.extend(self.effects.pooled(names));
+        lines.extend(self.effects.others(names));
         let remarks = match &self.fit {
             Some(fit) => {
                 if fit.display_effect.error > 0.0 {
@@ -278,6 +295,13 @@ impl Chosen {
         };
         lines.extend(remarks.iter().map(|r| format!("  note: {r}")));
         lines.extend(sentences(&self.held).into_iter().map(|sentence| format!("  held: {sentence}")));
+        if !self.coefficients.reference_effects.is_empty() {
+            lines.push(
+                "  note: this week's prices move what customers are used to: give the agent a gamma above 0, so that it looks \
+                 ahead; elasticities are of the week in which a price changes"
+                    .into(),
+            );
+        }
         if self.form.is_log_log() {
             lines.push(
                 "  note: log-log demand is believed between the lowest and the highest price charged, no further"
@@ -327,6 +351,9 @@ impl Chosen {
             "nests": self.effects.nest_correlation.map(|_| &self.nests),
             "nest_correlation": self.effects.nest_correlation.as_ref().map(elasticities::numbers),
             "display_effect": display,
+            "covariates": self.effects.covariates.iter().map(|(name, effects)| {
+                json!({"name": name, "effects": effects.iter().map(elasticities::numbers).collect::<Vec<_>>()})
+            }).collect::<Vec<_>>(),
             "cross_elasticities": c.elasticities,
             "calendar": c.calendar,
             "dispersion": c.dispersion,

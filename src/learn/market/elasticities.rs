@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 /// With more products a table is no longer read in a terminal: it is in files alone.
 const MOST_SHOWN: usize = 8;
 
+/// What the effect of the price that customers are used to is called.
+const USUAL_PRICE: &str = "usual price";
+
 /// What is known of a demand's effects.
 pub(super) struct Effects {
     /// Rows: whose sales; columns: whose price.
@@ -15,6 +18,9 @@ pub(super) struct Effects {
     pub price_effects: Vec<Interval>,
     /// σ of a nested logit; without an error where it is at an end of its range.
     pub nest_correlation: Option<Interval>,
+    /// What one of each covariate adds to utility, or to ln units, and after them what a unit of the usual price (or of its log)
+    /// does: by name, one for all products or one each.
+    pub covariates: Vec<(String, Vec<Interval>)>,
     /// How own-price effects were drawn towards their mean, and whether that is a price effect; none if they were not.
     pool: Option<(Pool, bool)>,
     /// Whether the market's cross effects are shrunk, where intervals are of the effects without that.
@@ -40,7 +46,14 @@ impl Effects {
             Some(at) => interval(&|model| Linear::coefficient(model, at)),
             None => Interval { estimate: Estimate { value, error: 0.0 }, ends: [value; 2] },
         };
+        let names = sales.covariate_names.iter().cloned();
+        let names = names.chain((!sales.usual_prices.is_empty()).then(|| USUAL_PRICE.into()));
+        let covariate = |(c, name): (usize, String)| {
+            let of = |k: usize| interval(&|model| Linear::coefficient(model, model.covariate(k, c)));
+            (name, (0..if logit { 1 } else { n }).map(of).collect())
+        };
         Some(Self {
+            covariates: names.enumerate().map(covariate).collect(),
             elasticities: (0..n).map(|k| (0..n).map(|j| elasticity(k, j)).collect()).collect(),
             price_effects: (0..if logit { n } else { 0 }).map(effect).collect(),
             nest_correlation: alone.nest_correlation().map(correlation),
@@ -104,6 +117,29 @@ impl Effects {
             lines.push(format!(
                 "  note: the correlation within nests is at the end of its range: {why}; intervals take it for known"
             ));
+        }
+        lines
+    }
+
+    /// What is said of covariates.
+    pub fn others(&self, names: &[String]) -> Vec<String> {
+        let Some((_, first)) = self.covariates.first() else { return Vec::new() };
+        let of = if self.price_effects.is_empty() { "ln units" } else { "utility, the same for all products" };
+        let mut lines = vec![format!("  effects of what else moves demand ({of}; ± standard errors, 95 % intervals):")];
+        if first.len() > MOST_SHOWN {
+            return vec![format!(
+                "  effects of what else moves demand are in fit.json: {} products are many",
+                first.len()
+            )];
+        }
+        for (name, effects) in &self.covariates {
+            for (k, effect) in effects.iter().enumerate() {
+                let product = if effects.len() > 1 { format!(" on {}", names[k]) } else { String::new() };
+                let (estimate, range) = (effect.estimate, effect.range());
+                let nothing =
+                    if effect.ends[0] < 0.0 && effect.ends[1] > 0.0 { "  (may as well be nothing)" } else { "" };
+                lines.push(format!("    {name}{product}: {estimate} {range}{nothing}"));
+            }
         }
         lines
     }
@@ -221,6 +257,48 @@ mod tests {
         }
     }
 
+    /// Log-log demand with covariates, usual prices and instruments has numpy's coefficients (tests/golden/covariates.py).
+    #[test]
+    fn log_log_demand_has_numpys_coefficients() {
+        use crate::sales::{self, FitSettings};
+        use agon_agents::demand::models::Form;
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let golden: Value =
+            serde_json::from_slice(&std::fs::read(root.join("tests/golden/covariates.json")).unwrap()).unwrap();
+        let list = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<String>>();
+        let plain = FitSettings {
+            products: list(&["1", "2", "3", "4", "5"]),
+            display: String::new(),
+            covariates: list(&["display_{}"]),
+            rivals: list(&["price_7"]),
+            ..FitSettings::default()
+        };
+        for (name, settings) in [
+            ("log-log", FitSettings { reference_memory: Some(0.5), ..plain.clone() }),
+            ("log-log two-stage", FitSettings { instruments: list(&["wholesale_{}"]), ..plain.clone() }),
+        ] {
+            let table = sales::read(&root.join("scenarios/data/tuna.csv"), &settings).unwrap();
+            let numbers: Vec<f64> = table.weeks.iter().map(|week| f64::from(*week)).collect();
+            let found = Form::LogLog.fit(&table.sales, &numbers, numbers.len(), true).unwrap().coefficients();
+            let wanted = &golden[name];
+            let close = |what: &str, found: &[f64], wanted: &Value| {
+                for (i, x) in found.iter().enumerate() {
+                    let wanted = wanted[i].as_f64().unwrap();
+                    assert!((x - wanted).abs() <= 1e-7 * wanted.abs().max(1.0), "{name}, {what} {i}: {x} {wanted}");
+                }
+            };
+            close("intercept", &found.intercepts, &wanted["a"]);
+            for k in 0..5 {
+                close("elasticity", &found.elasticities[k], &wanted["B"][k]);
+                close("covariate", &found.covariate_effects[k], &wanted["covariates"][k]);
+                close("calendar", &found.calendar[k], &wanted["calendar"][k]);
+            }
+            assert_eq!((found.covariate_effects[0].len(), found.calendar[0].len()), (2, 3));
+            close("usual price", &found.reference_effects, &wanted["reference"]);
+            assert_eq!(found.reference_effects.len(), if name == "log-log" { 5 } else { 0 });
+        }
+    }
+
     #[test]
     fn a_table_is_read_whatever_the_size_of_its_numbers() {
         let cell = |value: f64, error: f64| Interval {
@@ -234,6 +312,7 @@ mod tests {
             ],
             price_effects: Vec::new(),
             nest_correlation: None,
+            covariates: Vec::new(),
             pool: None,
             shrunk: true,
         };

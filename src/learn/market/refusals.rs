@@ -1,8 +1,52 @@
 //! Tables of which no market can be made, and columns that seem to be mixed up: why, in words.
 
 use crate::sales::{FitSettings, MoneyAs, SalesTable, UnitsAs, median};
-use agon_agents::demand::{Estimate, PriceEffect};
+use agon_agents::demand::{Estimate, PriceEffect, models};
 use serde_json::{Map, Value};
+
+/// Which covariate or instrument never changes, or is made up by what stands beside it.
+pub fn idle(table: &SalesTable) -> Option<String> {
+    let (s, n, rows) = (&table.sales, table.sales.names.len(), table.weeks.len());
+    let still = |of: &dyn Fn(usize, usize) -> f64| {
+        (0..n).all(|k| {
+            let mut there = (0..rows).filter(|t| s.present(*t, k)).map(|t| of(t, k));
+            let first = there.next();
+            there.all(|x| Some(x) == first)
+        })
+    };
+    if let Some(c) = (0..s.covariate_names.len()).find(|c| still(&|t, k| s.covariates[t][k][*c])) {
+        let name = &s.covariate_names[c];
+        return Some(format!(
+            "`{name}` is the same in all weeks that were kept, so that nothing is known of its effect: leave it out of [fit]"
+        ));
+    }
+    let count = s.instruments.first().map_or(0, |row| row[0].len());
+    if (0..count).any(|i| still(&|t, k| s.instruments[t][k][i])) {
+        return Some("one of the [fit] instruments never changes: it says nothing of prices, leave it out".into());
+    }
+    models::made_up(s).map(|name| {
+        format!(
+            "`{name}` is made up by prices, displays and the covariates before it, so that their effects cannot be told \
+             apart: leave it out of [fit]"
+        )
+    })
+}
+
+/// Whose price instruments say nothing of, or all.
+pub(super) fn useless(table: &SalesTable) -> Option<String> {
+    let s = &table.sales;
+    if s.instruments.is_empty() {
+        return None;
+    }
+    let found = models::strengths(s, &vec![0.0; table.weeks.len()], false);
+    let why = |k: usize| match found[k] {
+        None => Some("say nothing of it: displays and covariates make them up, or they are more than the weeks allow"),
+        Some(f) if f.is_finite() && f < 1e10 => None,
+        Some(_) => Some("tell all of it, as the price itself would: name what moves it, such as costs"),
+    };
+    let (k, why) = (0..found.len()).find_map(|k| Some((k, why(k)?)))?;
+    Some(format!("the price of {}: the [fit] instruments {why}", s.names[k]))
+}
 
 /// Why units and prices seem to be in each other's columns: numbers under `units` would be prices at such costs, and
 /// those under `price` would not, or are whole where everything else about money is not.

@@ -70,6 +70,11 @@ pub fn sheet_of(args: &PriceRun) -> Outcome<Sheet> {
             sheet.notes.push(format!("{price} for {name} breaks the market's rules, which would make it {other}"));
         }
     }
+    if !settings.usual_prices.is_empty() {
+        sheet
+            .notes
+            .push("customers get used to these prices: what that does to later weeks is not in these numbers".into());
+    }
     sheet.notes.splice(..0, report["doubt"].as_str().map(String::from));
     let absent = report["absent"].as_array().map_or(&[][..], Vec::as_slice);
     sheet.without((0..prices.len()).filter(|k| absent.contains(&serde_json::json!([row, k]))).collect());
@@ -95,7 +100,7 @@ pub fn market(plan: &Plan, run: &str) -> Outcome<RetailSettings> {
     let carries = !s.stock.is_empty()
         || !s.seasons.is_empty()
         || !s.promotions.is_empty()
-        || s.reference_effect != 0.0
+        || ((s.reference_effect != 0.0 || !s.reference_effects.is_empty()) && s.usual_prices.is_empty())
         || s.rival.is_some();
     if carries {
         return Err(wrong(
@@ -177,6 +182,12 @@ impl<'a> Pricer<'a> {
                 let since = |k: usize| stood(&s.charged, row, k).min(rules.cooldown);
                 saved["state"]["since"] = (0..charged.len()).map(since).collect::<Vec<u32>>().into();
             }
+        }
+        // What customers are used to in that week.
+        if let Some(usual) = s.usual_prices.get(row).filter(|_| !saved["state"]["carried"].is_null()) {
+            let carried = &mut saved["state"]["carried"];
+            (carried["reference"], carried["time"], carried["age"]) =
+                (Value::from(usual.clone()), row.into(), 0.into());
         }
         env.restore(0, &saved).map_err(|e| Failure::Internal(format!("the week cannot be shown: {e}")))?;
         env.observe(FirstBuf { obs: &mut obs, mask: &mut [] });

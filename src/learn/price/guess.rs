@@ -1,6 +1,6 @@
 //! Which column of a sales table is what: guessed from names and contents, told, and refused where two columns may be meant.
 
-use super::words::{COST, CUSTOMERS, DISPLAY, PRICE, PRODUCT, Role, SHOP, STOCK, UNITS, WEEK, words};
+use super::words::{COST, CUSTOMERS, DISPLAY, HOLIDAY, PRICE, PRODUCT, Role, SHOP, STOCK, UNITS, WEEK, words};
 use crate::sales::calendar::{Dates, Weeks};
 use crate::sales::dialect::yes_or_no;
 use crate::sales::median;
@@ -21,6 +21,8 @@ pub struct Guess<'a> {
     pub fit: Map<String, Value>,
     /// What was decided by more than a name, for people.
     pub notes: Vec<String>,
+    /// Columns, or patterns of them, that may be covariates.
+    pub more: Vec<String>,
     used: HashSet<usize>,
     numbers: Vec<bool>,
 }
@@ -59,7 +61,8 @@ impl<'a> Guess<'a> {
             cells.peek().is_some() && cells.all(|cell| rough(cell).is_some() && !cell.contains([':', '/']))
         };
         let numbers = (0..raw.names.len()).map(like_number).collect();
-        let mut guess = Self { raw, fit: given.clone(), notes: Vec::new(), used: HashSet::new(), numbers };
+        let (fit, notes, more) = (given.clone(), Vec::new(), Vec::new());
+        let mut guess = Self { raw, fit, notes, more, used: HashSet::new(), numbers };
         for value in given.values().filter_map(Value::as_str) {
             guess.used.extend(raw.find(value));
         }
@@ -220,6 +223,13 @@ impl<'a> Guess<'a> {
             }
             String::new()
         };
+        let whole = |role: &Role| -> Vec<String> {
+            let each = patterns(role).into_iter().filter(|(_, found)| found.is_superset(&inners));
+            each.map(|(pattern, _)| pattern).filter(|pattern| *pattern != display).collect()
+        };
+        self.more = whole(&DISPLAY);
+        let holiday = |name: &&String| HOLIDAY.fits(name).is_some();
+        self.more.extend(self.raw.names.iter().filter(holiday).cloned());
         let customers = self.column(&CUSTOMERS, |c| self.numbers[c]).ok().flatten();
         let customers = customers.map(|c| self.raw.names[c].clone()).unwrap_or_default();
         for (key, value) in
@@ -252,12 +262,15 @@ impl<'a> Guess<'a> {
                 && cells.all(|cell| part(cell) || yes_or_no(cell).is_some())
         };
         self.displays_of_products(&share);
-        // Of several marks of promotions the first is taken: their effects would not be told apart.
         if !self.fit.contains_key("display") {
             let free = (0..self.raw.names.len()).filter(|c| !self.used.contains(c) && share(*c));
             let best = free.filter_map(|c| DISPLAY.fits(&self.raw.names[c]).map(|score| (score, c))).min();
             self.set("display", best.map_or(String::new(), |(_, c)| self.raw.names[c].clone()));
         }
+        // What else is a promotion or a holiday.
+        let rest = (0..self.raw.names.len()).filter(|c| !self.used.contains(c) && share(*c));
+        let more = rest.map(|c| &self.raw.names[c]).filter(|name| **name != self.text("display"));
+        self.more = more.filter(|n| DISPLAY.fits(n).or(HOLIDAY.fits(n)).is_some()).cloned().collect();
         self.take(&STOCK, number)?;
         let Some(week) = self.at("week") else { return self.without_weeks() };
         if self.text("units").is_empty() && self.text("product").is_empty() {

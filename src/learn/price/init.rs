@@ -36,10 +36,15 @@ pub fn run(args: &PriceInit) -> Outcome {
         return Err(wrong("it has a header but no rows".into()));
     }
     let given = given(args)?;
-    let guess = Guess::of(&raw, &given).map_err(wrong)?;
-    let mut fit = guess.fit;
+    let mut guess = Guess::of(&raw, &given).map_err(wrong)?;
+    let mut fit = std::mem::take(&mut guess.fit);
     let settings = read_settings(&fit)?;
     let (settings, found) = choose_products(&raw, &settings, &mut fit).map_err(wrong)?;
+    let settings =
+        if given.contains_key("covariates") { settings } else { with_covariates(&raw, settings, &mut guess) };
+    if !settings.covariates.is_empty() {
+        fit.insert("covariates".into(), settings.covariates.clone().into());
+    }
     let out = args.out.clone().unwrap_or_else(|| file.with_extension("toml"));
     if out.exists() && !args.force {
         return Err(Failure::Input(format!(
@@ -167,6 +172,21 @@ fn choose_products(
     Ok((FitSettings { products, ..settings.clone() }, all))
 }
 
+/// With those of the columns that may be covariates whose effects can be told apart.
+fn with_covariates(raw: &Raw, mut settings: FitSettings, guess: &mut Guess<'_>) -> FitSettings {
+    for pattern in std::mem::take(&mut guess.more) {
+        let mut more = settings.clone();
+        more.covariates.push(pattern.clone());
+        let tells = sales::of(raw, &more).map(|table| market::idle(&table).is_none());
+        match tells {
+            Ok(true) => settings = more,
+            Ok(false) => guess.notes.push(format!("`{pattern}` tells nothing beside prices and displays: not used")),
+            Err(_) => {} // words or numbers that are no covariate
+        }
+    }
+    settings
+}
+
 /// Whether somebody knows the market's best prices, so that the player `optimal` can be compared with.
 fn has_optimum(mut env: Map<String, Value>) -> bool {
     let Ok(market) = agon_envs::find("pricing/retail") else { return false };
@@ -229,13 +249,18 @@ fn lines(file: &Path, raw: &Raw, s: &FitSettings, table: &SalesTable, found: &[S
             format!("customers are in no column: {} times a shop's largest week is taken (market_size)", s.market_size)
         }
     };
+    let more: Vec<&String> = s.covariates.iter().chain(&s.holidays).chain(&s.rivals).collect();
+    let more = match more.is_empty() {
+        true => String::new(),
+        false => format!(", covariates {}", more.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ")),
+    };
     let display = if s.display.is_empty() { "no displays".into() } else { format!("displays in `{}`", s.display) };
     let mut told = vec![
         format!("{}: {} rows of {} columns; {row}", file.display(), raw.rows(), raw.names.len()),
         format!("  weeks in {weeks}, {shops}: {}", table.summary),
         format!("  {} products{product}, {} used: {short}{dots}", found.len(), table.products.len())
             .replace("weeks in rows", "weeks: rows"),
-        format!("  {units}, prices in `{}`{}, {display}", s.price, money(s.price_as)),
+        format!("  {units}, prices in `{}`{}, {display}{more}", s.price, money(s.price_as)),
         format!("  {costs}; {customers}"),
     ];
     let others: Vec<&str> = found.iter().filter(|p| !table.products.contains(p)).take(4).map(String::as_str).collect();
@@ -261,14 +286,20 @@ fn scenario(file: &Path, fit: &Map<String, Value>, rows: usize, optimum: bool) -
     // An episode is the whole table: of a long one few are enough. But what is right for many shops takes longer to learn.
     let (episodes, last, steps, every) =
         if rows > LONG { (1, 4, 1_200_000, 300_000) } else { (10, 50, 400_000, 50_000) };
-    let optimal = if optimum { ", \"optimal\"" } else { "" };
+    let ahead = fit.contains_key("reference_memory");
+    let fixed = if ahead { "" } else { ", \"best-fixed-prices\"" };
+    let optimal = if optimum && !ahead { ", \"optimal\"" } else { "" };
+    let (gamma, why) = match ahead {
+        true => ("0.9", "Customers get used to prices, so the agent looks some weeks ahead."),
+        false => ("0.0", "Nothing carries over from week to week, so the agent need not look ahead."),
+    };
     format!(
         "about = {}\n\n# Written by `agon price init`; docs/pricing.md says what is estimated and checked.\n[fit]\n{of_fit}\n\
-         [env]\nid = \"pricing/retail\"\n# Customers buy the expected amounts: nothing has to be learned through chance.\nsales = \"expected\"\n\n# Nothing carries over from week to week, so the agent need not look ahead.\n\
-         [agent]\nkind = \"ppo\"\nhidden = [64, 64]\ngamma = 0.0\nrollout_steps = 64\nminibatch = 256\nepochs = 10\n\
+         [env]\nid = \"pricing/retail\"\n# Customers buy the expected amounts: nothing has to be learned through chance.\nsales = \"expected\"\n\n# {why}\n\
+         [agent]\nkind = \"ppo\"\nhidden = [64, 64]\ngamma = {gamma}\nrollout_steps = 64\nminibatch = 256\nepochs = 10\n\
          learning_rate = 1e-3\nlog_std = -0.5\nnormalize_observation = true\nnormalize_reward = true\n\n\
          [train]\nsteps = {steps}\nenvs = 16\nseed = 1\n\n[eval]\nevery = {every}\nepisodes = {episodes}\n\
-         final_episodes = {last}\nbaselines = [\"random\", \"charged\", \"best-fixed-prices\", \"myopic\"{optimal}]\n",
+         final_episodes = {last}\nbaselines = [\"random\", \"charged\"{fixed}, \"myopic\"{optimal}]\n",
         quoted(&format!("Prices for the sales in {name}")),
     )
 }

@@ -66,7 +66,8 @@ impl RunTable {
             let message = format!("{}: its products are {theirs}; the run prices {own}", data.display());
             return Err(Failure::Input(message));
         }
-        let notes = as_guessed(&mut table, &settings, &own);
+        let mut notes = as_guessed(&mut table, &settings, &own);
+        notes.extend(as_named(&mut table, &own));
         let labels: Vec<&str> =
             fit["rows"].as_array().into_iter().flatten().filter_map(Value::as_str).map(short).collect();
         let known = table.sales.labels.iter().map(|label| labels.contains(&short(label))).collect();
@@ -86,6 +87,8 @@ impl RunTable {
             customers: table.sales.customers.clone(),
             charged: table.sales.prices.clone(),
             week_numbers: table.weeks.clone(),
+            covariates: table.sales.covariates.iter().map(|row| row.concat()).collect(),
+            usual_prices: table.sales.usual_prices.clone(),
             ..own
         };
         let form = (form, calendar);
@@ -112,6 +115,8 @@ impl RunTable {
             ("customers", json!(m.customers)),
             ("charged", json!(m.charged)),
             ("week_numbers", json!(m.week_numbers)),
+            ("covariates", json!(m.covariates)),
+            ("usual_prices", json!(m.usual_prices)),
             ("periods", Value::Null),
         ] {
             settings.insert(key.into(), value);
@@ -154,6 +159,27 @@ impl RunTable {
         let of = |k: usize| if sales.present(row, k) { units[k] * (sales.prices[row][k] - costs[k]) } else { 0.0 };
         (0..units.len()).map(of).sum()
     }
+}
+
+/// Covariates of a newer table in the order of the run's, by name: words that it does not hold are nowhere, new ones are unknown.
+fn as_named(table: &mut SalesTable, own: &RetailSettings) -> Vec<String> {
+    let names = std::mem::replace(&mut table.sales.covariate_names, own.covariate_names.clone());
+    let place: Vec<Option<usize>> =
+        own.covariate_names.iter().map(|name| names.iter().position(|other| other == name)).collect();
+    if !own.covariate_names.is_empty() && table.sales.covariates.is_empty() {
+        table.sales.covariates = vec![vec![Vec::new(); own.names.len()]; table.weeks.len()];
+    }
+    for product in table.sales.covariates.iter_mut().flatten() {
+        *product = place.iter().map(|at| at.map_or(0.0, |at| product[at])).collect();
+    }
+    let fresh: Vec<&str> = names.iter().filter(|n| !own.covariate_names.contains(n)).map(String::as_str).collect();
+    if fresh.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "nothing is known of the effect of {}, which the fitted weeks do not have: it is taken for none",
+        fresh.join(", ")
+    )]
 }
 
 /// What no column says is guessed from a table; a newer one must be understood by the guesses of the run.

@@ -102,6 +102,11 @@ pub const DISPLAY: Role = Role {
     yes: &["display", "disp", "feat", "feature", "deal", "promo", "promotion", "aktion"],
     no: &["id", "ids", "disc"],
 };
+pub const HOLIDAY: Role = Role {
+    key: "covariates",
+    yes: &["holiday", "holidays", "feiertag", "feiertage", "feast", "festivo", "event"],
+    no: &["id", "ids"],
+};
 pub const STOCK: Role = Role {
     key: "stock",
     yes: &["stock", "inventory", "onhand", "bestand", "lager"],

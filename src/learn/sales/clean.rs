@@ -65,6 +65,8 @@ pub fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, settings: &FitSe
     let mut table = SalesTable {
         sales: Sales { names, ..Sales::default() },
         products: Vec::new(),
+        rows: Vec::new(),
+        first_week: dates.then_some(first),
         costs: Vec::new(),
         weeks: kept.iter().map(|i| u32::try_from(numbers[*i] - first).unwrap_or(0)).collect(),
         left_out,
@@ -84,6 +86,7 @@ pub fn clean(weeks: Vec<Week>, dates: bool, names: Vec<String>, settings: &FitSe
             first_loss = week.place();
         }
         losses += below;
+        table.rows.push(vec![vec![week.row]; n]);
         table.sales.labels.push(week.place());
         table.costs.push(week.costs);
         table.sales.customers.push(week.customers);

@@ -127,6 +127,8 @@ impl Lost {
 #[derive(Clone, Default)]
 struct Cell {
     line: u64,
+    /// Its rows of the file.
+    of: Vec<usize>,
     rows: f64,
     units: f64,
     paid: f64,
@@ -284,6 +286,7 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
         }
         cell.line = if cell.rows > 0.0 { cell.line } else { line };
         cell.rows += 1.0;
+        cell.of.push(row);
         cell.units += units;
         cell.paid += price * units.max(f64::MIN_POSITIVE);
         if !places.each {
@@ -430,7 +433,7 @@ impl Build<'_> {
             false => given_cost(self.settings, k, medians[k]),
         };
         let mut sales = Sales { names: self.names.clone(), ..Sales::default() };
-        let (mut costs, mut weeks, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut costs, mut weeks, mut absent, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut kept, mut without_cost, mut losses) = (0, 0, 0);
         let first = cells.keys().next().map_or(0, |(week, _)| *week);
         let first = if self.dates { first } else { i64::from(first > 0) };
@@ -479,6 +482,7 @@ impl Build<'_> {
             let shown = |k: usize| if gone[k] { 0.0 } else { all[k].displays[0] / all[k].displays[1].max(1.0) };
             sales.displays.push((0..n).map(shown).collect());
             sales.units.push(units);
+            rows.push(all.iter().map(|cell| cell.of.clone()).collect());
             sales.prices.push(prices);
             sales.customers.push(*customers);
             let line = all.iter().filter(|cell| cell.line > 0).map(|cell| cell.line).min().unwrap_or(0);
@@ -541,6 +545,8 @@ impl Build<'_> {
             ),
             sales,
             products: self.products.clone(),
+            rows,
+            first_week: self.dates.then_some(first),
             costs,
             weeks,
             left_out: self.reasons(),

@@ -117,6 +117,7 @@ mod tests {
         let order = |numbers: &[i64]| {
             let week = |(i, week): (usize, &i64)| Week {
                 line: i as u64 + 2,
+                row: i,
                 label: week.to_string(),
                 week: *week,
                 customers: 1.0,

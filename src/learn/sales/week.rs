@@ -3,6 +3,8 @@
 /// One week before cleaning; what is missing is NaN.
 pub struct Week {
     pub line: u64,
+    /// Its row of the file.
+    pub row: usize,
     pub label: String,
     /// Its number, or the number of weeks before its date.
     pub week: i64,

@@ -51,6 +51,7 @@ pub fn read(raw: &Raw, settings: &FitSettings) -> Result<SalesTable, String> {
         let line = raw.lines[row];
         let mut week = Week {
             line,
+            row,
             label: columns.week.map_or(format!("{}", weeks.len() + 1), |week| raw.cell(row, week).to_owned()),
             week: 0,
             customers: columns.customers.map_or(Ok(f64::NAN), |c| number(row, c))?,

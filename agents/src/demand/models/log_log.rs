@@ -1,6 +1,7 @@
 //! Log-log demand with cross effects.
 
 use super::errors::Equation;
+use super::instruments;
 use super::{Drawn, FEWEST, Linear, Model, Week, finite, times};
 use crate::demand::{Sales, checks};
 use agon_core::calendar::trend_and_season;
@@ -20,6 +21,11 @@ pub(super) struct LogLog {
     means: Vec<Vec<f64>>,
     calendar: Option<f64>,
     shown: bool,
+    /// Columns before those of covariates, and whether after them there is one of usual prices.
+    first: usize,
+    used_to: bool,
+    /// What instruments say of the logs of all prices, of each product `[weeks][products]`; empty if there are none.
+    projected: Vec<Vec<Vec<f64>>>,
     /// Penalties of the columns, each product's.
     penalties: Vec<Vec<f64>>,
     /// ln (units sold / units expected), a product each: what turns the median sales of a week into the mean ones.
@@ -35,11 +41,22 @@ impl LogLog {
     }
 
     fn columns(&self, week: Week<'_>, k: usize) -> Vec<f64> {
-        let mut columns: Vec<f64> = week.prices.iter().map(|p| p.max(1e-9).ln()).collect();
+        let mut columns: Vec<f64> = (0..week.prices.len()).map(|j| week.log_price(j)).collect();
         if self.shown {
             columns.push(week.displays[k]);
         }
         columns.extend(self.calendar.iter().flat_map(|middle| trend_and_season(week.number, *middle)));
+        columns.extend(week.covariates.get(k).into_iter().flatten());
+        columns.extend(week.usual_prices.get(k).map(|price| price.max(1e-9).ln()));
+        columns
+    }
+
+    /// The same with what instruments say of prices.
+    fn instrumented(&self, sales: &Sales, numbers: &[f64], t: usize, k: usize) -> Vec<f64> {
+        let mut columns = self.columns(Week::of(sales, numbers, t), k);
+        if let Some(projected) = self.projected.get(k) {
+            columns.iter_mut().zip(&projected[t]).for_each(|(x, p)| *x = *p);
+        }
         columns
     }
 
@@ -54,11 +71,17 @@ impl LogLog {
         let calendar = calendar.then(|| numbers[..weeks].iter().sum::<f64>() / weeks as f64);
         let (products, means, penalties) = (Vec::new(), Vec::new(), Vec::new());
         let (smearing, dispersion) = (Vec::new(), Vec::new());
-        let mut model = Self { products, means, calendar, shown, penalties, smearing, dispersion };
+        let (used_to, projected) = (!sales.usual_prices.is_empty(), Vec::new());
+        let first = n + usize::from(shown) + if calendar.is_some() { 3 } else { 0 };
+        let mut model =
+            Self { products, means, calendar, shown, first, used_to, projected, penalties, smearing, dispersion };
         for k in 0..n {
+            if !sales.instruments.is_empty() {
+                model.projected.push(instruments::log_prices(sales, numbers, weeks, calendar, k)?);
+            }
             let weights = Self::present(sales, weeks, k);
             let total: f64 = weights.iter().sum();
-            let rows: Vec<Vec<f64>> = (0..weeks).map(|t| model.columns(Week::of(sales, numbers, t), k)).collect();
+            let rows: Vec<Vec<f64>> = (0..weeks).map(|t| model.instrumented(sales, numbers, t, k)).collect();
             let y: Vec<f64> = (0..weeks).map(|t| (sales.units[t][k].max(FEWEST) / sales.customers[t]).ln()).collect();
             let count = rows[0].len();
             // Own level, price, display and calendar are hardly penalised: they must be fewer than the weeks.
@@ -141,11 +164,20 @@ impl Model for LogLog {
             let means = self.means[k].iter().enumerate().map(|(i, mean)| effect(k, i) * mean).sum::<f64>();
             self.products[k].0 + by.get(k * each).unwrap_or(&0.0) + self.smearing[k] - means
         };
-        let of = |from: usize, to: usize| (0..n).map(|k| (from..to).map(|i| effect(k, i)).collect()).collect();
+        let of = |from: usize, to: usize| -> Vec<Vec<f64>> {
+            (0..n).map(|k| (from..to).map(|i| effect(k, i)).collect()).collect()
+        };
         let calendar = n + usize::from(self.shown);
+        let last = self.each() - 1 - usize::from(self.used_to);
+        let reference = |k: usize| if self.used_to { effect(k, last) } else { 0.0 };
+        let mut elasticities = of(0, n);
+        // r (ln usual − ln price): what is felt of it is not in the price's own effect.
+        elasticities.iter_mut().enumerate().for_each(|(k, row)| row[k] += reference(k));
         Drawn {
             intercepts: (0..n).map(level).collect(),
-            elasticities: of(0, n),
+            elasticities,
+            covariate_effects: of(self.first, last),
+            reference_effects: if self.used_to { (0..n).map(reference).collect() } else { Vec::new() },
             display_effects: (0..n).map(|k| if self.shown { effect(k, n) } else { 0.0 }).collect(),
             calendar: self.calendar.map_or(Vec::new(), |_| of(calendar, calendar + 3)),
             middle: self.calendar.unwrap_or(0.0),
@@ -163,10 +195,12 @@ impl Model for LogLog {
             for group in groups {
                 let (mut score, mut own) = (vec![0.0; count], vec![vec![0.0; count]; count]);
                 for t in group.iter().filter(|t| sales.present(**t, k)) {
-                    let columns = self.columns(Week::of(sales, numbers, *t), k);
-                    let x: Vec<f64> =
-                        [1.0].into_iter().chain(columns.iter().zip(&self.means[k]).map(|(c, m)| c - m)).collect();
-                    let moved: f64 = effects.iter().zip(&x[1..]).map(|(b, x)| b * x).sum();
+                    let centred = |columns: Vec<f64>| -> Vec<f64> {
+                        [1.0].into_iter().chain(columns.iter().zip(&self.means[k]).map(|(c, m)| c - m)).collect()
+                    };
+                    let x = centred(self.instrumented(sales, numbers, *t, k));
+                    let real = centred(self.columns(Week::of(sales, numbers, *t), k));
+                    let moved: f64 = effects.iter().zip(&real[1..]).map(|(b, x)| b * x).sum();
                     let units = sales.units[*t][k].max(FEWEST);
                     let residual = (units / sales.customers[*t]).ln() - level - moved;
                     for i in 0..count {
@@ -195,6 +229,10 @@ impl Model for LogLog {
 
     fn own_effect(&self, k: usize) -> usize {
         k * self.each() + 1 + k
+    }
+
+    fn covariate(&self, k: usize, covariate: usize) -> usize {
+        k * self.each() + 1 + self.first + covariate
     }
 
     fn coefficient(&self, index: usize) -> f64 {

@@ -302,6 +302,10 @@ impl Model for NestedLogit {
         Some((self.correlation, self.inside.then_some(self.logit.theta.len())))
     }
 
+    fn covariate(&self, k: usize, covariate: usize) -> usize {
+        self.logit.covariate(k, covariate)
+    }
+
     fn coefficient(&self, index: usize) -> f64 {
         self.logit.theta.get(index).copied().unwrap_or(self.correlation)
     }

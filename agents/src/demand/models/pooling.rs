@@ -135,6 +135,10 @@ impl Model for Pooled {
         self.model.nest_correlation()
     }
 
+    fn covariate(&self, k: usize, covariate: usize) -> usize {
+        self.model.covariate(k, covariate)
+    }
+
     fn coefficient(&self, index: usize) -> f64 {
         self.model.coefficient(index)
     }

@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 pub struct Carry {
     stock: Vec<f64>,
     seasons: Vec<f64>,
+    /// The largest there is, whatever its sign.
     reference_effect: f64,
     reference_memory: f64,
-    reference_start: Vec<f64>,
+    /// A row a week in which an episode may begin, or one for all.
+    reference_start: Vec<Vec<f64>>,
     rival: Option<Rival>,
     promotions: Vec<bool>,
     regular_low: Vec<f64>,
@@ -56,6 +58,16 @@ impl Carried {
     /// Weeks since the episode began.
     pub fn age(&self) -> usize {
         self.age as usize
+    }
+
+    /// Nothing but prices that customers are used to.
+    pub(super) fn used_to(prices: &[f64]) -> Self {
+        Self { reference: prices.to_vec(), ..Self::default() }
+    }
+
+    /// The price of a product that customers are used to.
+    pub fn usual_price(&self, k: usize) -> f64 {
+        self.reference[k]
     }
 
     /// Of a shop of one product: stock, the usual price, the rival's price; 0 for what there is none of.
@@ -105,16 +117,19 @@ impl Carry {
         };
         let nothing = s.stock.is_empty()
             && s.seasons.is_empty()
-            && s.reference_effect == 0.0
+            && s.most_used_to() == 0.0
             && rival.is_none()
             && s.promotions.is_empty();
         let middle = |k: usize| 0.5 * (s.low[k] + s.high[k]);
         Ok((!nothing).then(|| Self {
             stock: s.stock.clone(),
             seasons: s.seasons.clone(),
-            reference_effect: s.reference_effect,
+            reference_effect: s.most_used_to(),
             reference_memory: s.reference_memory,
-            reference_start: (0..n).map(middle).collect(),
+            reference_start: match s.usual_prices.is_empty() {
+                true => vec![(0..n).map(middle).collect()],
+                false => s.usual_prices.clone(),
+            },
             rival,
             promotions: s.promotions.clone(),
             regular_low: s.regular_low.clone(),
@@ -174,7 +189,8 @@ impl Carry {
     pub fn reset(&self, carried: &mut Carried, week: u32) {
         (carried.time, carried.age) = (week, 0);
         carried.stock.clone_from(&self.stock);
-        carried.reference.clone_from(&self.reference_start);
+        let start = if self.reference_start.len() == 1 { 0 } else { week as usize };
+        carried.reference.clone_from(&self.reference_start[start]);
         carried.rival = self.rival.as_ref().map_or(0.0, |r| 0.5 * (r.prices[0] + r.prices[1]));
     }
 
@@ -193,7 +209,8 @@ impl Carry {
         Self { week_numbers: Vec::new(), ..self.clone() }
     }
 
-    fn season(&self, carried: &Carried) -> f64 {
+    /// What the season adds to the utility of every product.
+    pub fn season(&self, carried: &Carried) -> f64 {
         let now = self.moment(carried.first(), carried.age());
         if self.seasons.is_empty() { 0.0 } else { self.seasons[now % self.seasons.len()] }
     }
@@ -206,12 +223,6 @@ impl Carry {
     /// The lowest price of a product this week.
     pub fn low(&self, carried: &Carried, k: usize, low: f64) -> f64 {
         if self.promotes(carried) { low } else { self.regular_low[k] }
-    }
-
-    /// Utility at price zero that is added, and utility that is lost a dollar beside the product's own: a season, and
-    /// what customers feel of r (reference − price).
-    pub fn tilt(&self, carried: &Carried, k: usize) -> (f64, f64) {
-        (self.season(carried) + self.reference_effect * carried.reference[k], self.reference_effect)
     }
 
     /// The weight of whatever is not ours: buying nothing, and the rival's product.
@@ -265,7 +276,7 @@ impl Carry {
     pub fn ranges(&self, low: f64, high: f64) -> [[f64; 2]; 3] {
         let stock = self.stock.first().map_or([0.0; 2], |stock| [0.0, *stock]);
         let used_to = self.reference_effect > 0.0 && self.reference_memory < 1.0;
-        let reference = if used_to { [low, high] } else { [self.reference_start[0]; 2] };
+        let reference = if used_to { [low, high] } else { [self.reference_start[0][0]; 2] };
         let rival = |r: &Rival| if r.follows > 0.0 { r.prices } else { [0.5 * (r.prices[0] + r.prices[1]); 2] };
         [stock, reference, self.rival.as_ref().map_or([0.0; 2], rival)]
     }

@@ -1,5 +1,6 @@
 //! The demand of an episode: the fitted one, or one of those that it may be, given the error of its estimation.
 
+use super::carry::{Carried, Carry};
 use super::{Demand, RetailSettings};
 use crate::pricing::log_log::LogLog;
 use crate::pricing::logit::{Logit, Week};
@@ -98,14 +99,18 @@ impl Form {
         }
     }
 
-    /// Adds to a product's utility at price zero, and to what it loses a dollar.
+    /// Adds to a product's utility at price zero, and to what it loses a dollar; to ln units at price one, and to what they
+    /// lose by the log of the price.
     pub fn tilt(&mut self, k: usize, (added, lost): (f64, f64)) {
         match self {
             Self::Logit(demand) | Self::Nested(NestedLogit { logit: demand, .. }) => {
                 demand.intercepts[k] += added;
                 demand.price_effects[k] += lost;
             }
-            Self::LogLog(demand) => demand.intercepts[k] += added,
+            Self::LogLog(demand) => {
+                demand.intercepts[k] += added;
+                demand.elasticities[k][k] -= lost;
+            }
         }
     }
 }
@@ -120,12 +125,21 @@ fn nested(s: &RetailSettings, logit: Logit, correlations: &[f64]) -> Form {
     Form::Nested(NestedLogit::new(logit, nests.collect()))
 }
 
-/// A demand and what the calendar adds to it.
+/// A demand, what the week adds to it, and what usual prices do.
 #[derive(Clone)]
 pub(super) struct Market {
     pub form: Form,
-    /// A row a week of the table, an entry a product; empty if nothing is added.
-    calendar: Vec<Vec<f64>>,
+    /// By the calendar and by covariates: a row a week of the table, an entry a product; empty if nothing is added.
+    added: Vec<Vec<f64>>,
+    /// A product each; empty if demand does not depend on them.
+    reference_effects: Vec<f64>,
+}
+
+/// Effects of the calendar and of covariates, a row a product, and of usual prices; empty where there are none.
+struct Effects<'a> {
+    calendar: Vec<&'a [f64]>,
+    covariates: Vec<&'a [f64]>,
+    reference: Vec<f64>,
 }
 
 /// Trend, sine and cosine of a row's week.
@@ -135,13 +149,36 @@ pub(super) fn moment(s: &RetailSettings, row: usize) -> [f64; 3] {
 }
 
 impl Market {
-    fn of(s: &RetailSettings, form: Form, effects: &[&[f64]]) -> Self {
+    fn of(s: &RetailSettings, form: Form, effects: Effects<'_>) -> Self {
+        let dot = |effects: &[f64], x: &[f64]| effects.iter().zip(x).map(|(e, x)| e * x).sum::<f64>();
+        let Effects { calendar, covariates, reference } = effects;
+        let each = s.covariate_names.len();
         let added = |row: usize| {
             let now = moment(s, row);
-            effects.iter().map(|e| e.iter().zip(now).map(|(e, x)| e * x).sum()).collect()
+            let of = |k: usize| {
+                let by_time = calendar.get(k).map_or(0.0, |effects| dot(effects, &now));
+                by_time + covariates.get(k).map_or(0.0, |effects| dot(effects, &s.covariates[row][k * each..]))
+            };
+            (0..s.names.len()).map(of).collect()
         };
-        let rows = if effects.is_empty() { 0 } else { s.customers.len() };
-        Self { form, calendar: (0..rows).map(added).collect() }
+        let rows = if calendar.is_empty() && covariates.is_empty() { 0 } else { s.customers.len() };
+        Self { form, added: (0..rows).map(added).collect(), reference_effects: reference }
+    }
+
+    /// Utility (or ln units) at price zero (or one) that is added, and what is lost a dollar (or a unit of the price's log)
+    /// beside the product's own: a season, and what customers feel of r (usual price − price).
+    pub fn tilt(&self, carry: &Carry, carried: &Carried, k: usize) -> (f64, f64) {
+        let effect = self.reference_effects.get(k).copied().unwrap_or(0.0);
+        let usual = carried.usual_price(k);
+        let usual = if self.form.logit().is_some() || effect == 0.0 { usual } else { usual.ln() };
+        (carry.season(carried) + effect * usual, effect)
+    }
+
+    /// The demand with all that is carried over to a week, but for what is not ours.
+    pub fn tilted(&self, carry: &Carry, carried: &Carried) -> Self {
+        let mut market = self.clone();
+        (0..market.len()).for_each(|k| market.form.tilt(k, self.tilt(carry, carried, k)));
+        market
     }
 
     /// The one that players know of.
@@ -156,7 +193,13 @@ impl Market {
                 Form::LogLog(LogLog { intercepts, elasticities: s.elasticities.clone(), display_effects })
             }
         };
-        Self::of(s, form, &s.calendar_effects.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        let reference = if s.reference_effect > 0.0 { vec![s.reference_effect; s.names.len()] } else { Vec::new() };
+        let effects = Effects {
+            calendar: s.calendar_effects.iter().map(Vec::as_slice).collect(),
+            covariates: s.covariate_effects.iter().map(Vec::as_slice).collect(),
+            reference: if s.reference_effects.is_empty() { reference } else { s.reference_effects.clone() },
+        };
+        Self::of(s, form, effects)
     }
 
     /// Products.
@@ -168,9 +211,9 @@ impl Market {
         }
     }
 
-    /// What the calendar adds in a row's week.
+    /// What a row's week adds.
     pub fn added(&self, row: usize) -> &[f64] {
-        self.calendar.get(row).map_or(&[], Vec::as_slice)
+        self.added.get(row).map_or(&[], Vec::as_slice)
     }
 
     /// The most utility that a product can have between two prices; of log-log demand, whose units are capped, 0.
@@ -178,13 +221,14 @@ impl Market {
         let Some(d) = self.form.logit() else { return 0.0 };
         // A drawn price effect may have the wrong sign.
         let lost = prices.map(|p| d.price_effects[k] * p).into_iter().fold(f64::INFINITY, f64::min);
-        let season = self.calendar.iter().map(|row| row[k]).fold(0.0, f64::max);
+        let season = self.added.iter().map(|row| row[k]).fold(0.0, f64::max);
         d.intercepts[k] - lost + d.display_effects[k].max(0.0) + season
     }
 }
 
 /// What a table's demand says outside episodes: the fitted one, and all that were drawn.
 pub struct Demands {
+    carry: Option<Carry>,
     fitted: Market,
     drawn: Vec<Market>,
 }
@@ -193,13 +237,16 @@ impl Demands {
     /// Of checked settings.
     pub fn of(s: &RetailSettings) -> Result<Self, EnvError> {
         let all = RetailSettings { draws: s.drawn_intercepts.len() as u32, ..s.clone() };
-        Ok(Self { fitted: Market::fitted(s), drawn: drawn(&all)? })
+        Ok(Self { carry: Carry::new(s)?, fitted: Market::fitted(s), drawn: drawn(&all)? })
     }
 
-    /// Expected units of each product in a row's week at these prices, where nothing carries over from other weeks: by
-    /// the fitted demand, and by each drawn one.
+    /// Expected units of each product in a row's week at these prices, where nothing carries over from other weeks but the
+    /// prices that customers are used to: by the fitted demand, and by each drawn one.
     pub fn units(&self, s: &RetailSettings, row: usize, prices: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
+        let usual = s.usual_prices.get(row).map(|usual| Carried::used_to(usual));
         let of = |market: &Market| {
+            let tilted = self.carry.as_ref().zip(usual.as_ref()).map(|(carry, usual)| market.tilted(carry, usual));
+            let market = tilted.as_ref().unwrap_or(market);
             let (costs, displays) = (&s.costs[row][..], &s.displays[row][..]);
             let week = Week { costs, displays, customers: s.customers[row], outside: 1.0, added: market.added(row) };
             market.form.units(week, prices)
@@ -228,6 +275,13 @@ pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
         ("drawn_nest_correlations", &s.drawn_nest_correlations, nests, s.demand == Demand::NestedLogit),
         ("drawn_elasticities", &s.drawn_elasticities, n * n, !logit),
         ("drawn_calendar_effects", &s.drawn_calendar_effects, 3 * n, calendar),
+        (
+            "drawn_covariate_effects",
+            &s.drawn_covariate_effects,
+            s.covariate_names.len() * n,
+            !s.covariate_names.is_empty(),
+        ),
+        ("drawn_reference_effects", &s.drawn_reference_effects, n, s.most_used_to() > 0.0),
     ] {
         let missing = table.is_empty() && !needed;
         let whole = ["drawn_intercepts", "drawn_display_effects"].contains(&name);
@@ -272,8 +326,17 @@ pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
                 Form::LogLog(LogLog { intercepts, elasticities, display_effects })
             }
         };
-        let effects: Vec<&[f64]> = s.drawn_calendar_effects.get(i).map_or(Vec::new(), |all| all.chunks(3).collect());
-        Market::of(s, form, &effects)
+        let rows = |table: &'_ [Vec<f64>], long: usize| -> Vec<Vec<f64>> {
+            table.get(i).map_or(Vec::new(), |all| all.chunks(long.max(1)).map(<[f64]>::to_vec).collect())
+        };
+        let [calendar, covariates] =
+            [rows(&s.drawn_calendar_effects, 3), rows(&s.drawn_covariate_effects, s.covariate_names.len())];
+        let effects = Effects {
+            calendar: calendar.iter().map(Vec::as_slice).collect(),
+            covariates: covariates.iter().map(Vec::as_slice).collect(),
+            reference: s.drawn_reference_effects.get(i).cloned().unwrap_or_default(),
+        };
+        Market::of(s, form, effects)
     };
     Ok((0..draws).map(one).collect())
 }

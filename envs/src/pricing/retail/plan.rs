@@ -59,8 +59,9 @@ fn grid(shop: &Retail) -> Result<[Axis; 3], String> {
     let (s, Some(carry)) = (&shop.settings, &shop.carry) else {
         return Err("nothing carries over from week to week: `optimal` is exact".into());
     };
-    if s.demand != Demand::Logit || !s.calendar_effects.is_empty() || !s.held.is_empty() {
-        return Err("a plan is made for logit demand without a calendar of its own or held prices".into());
+    let more = !s.calendar_effects.is_empty() || !s.covariate_names.is_empty();
+    if s.demand != Demand::Logit || more || !s.held.is_empty() {
+        return Err("a plan is made for logit demand without a calendar of its own, covariates or held prices".into());
     }
     if s.names.len() != 1 {
         return Err(format!("a plan is made for one product; here are {}", s.names.len()));
@@ -140,6 +141,7 @@ impl RetailPlan {
         let week = shop.week(row, &shop.demand);
         let (low, high) = (carry.low(carried, 0, shop.settings.low[0]), shop.settings.high[0]);
         let outside = carry.outside(carried);
+        let tilt = Some(shop.demand.tilt(carry, carried, 0));
         let customers = match shop.settings.sales {
             Sales::Sampled => week.customers.round(),
             Sales::Expected => week.customers,
@@ -147,7 +149,7 @@ impl RetailPlan {
         let mut next = carried.clone();
         let mut worth = |price: f64| {
             let price = shop.charged(row, Some((carry, carried)), 0, price);
-            let weight = Retail::weight(demand, week, Some((carry, carried)), 0, price);
+            let weight = Retail::weight(demand, week, tilt, 0, price);
             let chance = weight / (outside + weight);
             let mean = customers * chance;
             // Three points that have the mean and, unless few are sold, the deviation of what customers do.

@@ -83,6 +83,12 @@ agon_core::settings! {
         calendar_effects: Vec<Vec<f64>> = Vec::new(), in [-100.0, 100.0];
         /// The week in which the trend is zero.
         calendar_middle: f64 = 0.0, in [-1e10, 1e10];
+        /// What else moves demand, by name, such as a holiday; nothing if left out.
+        covariate_names: Vec<String> = Vec::new();
+        /// The same as numbers: a row a week, those of one product after the other.
+        covariates: Vec<Vec<f64>> = Vec::new(), in [-1e12, 1e12];
+        /// What one of each adds to utility, or to ln units: a row a product.
+        covariate_effects: Vec<Vec<f64>> = Vec::new(), in [-1e12, 1e12];
         /// Products whose price is always the one charged: too little is known of their demand.
         held: Vec<String> = Vec::new();
         /// Rules that every price obeys, whoever sets it; none if left out.
@@ -115,6 +121,10 @@ agon_core::settings! {
         seasons: Vec<f64> = Vec::new(), in [-100.0, 100.0];
         /// Utility lost a dollar above the price that customers are used to, and won below it (Kopalle et al. 1996).
         reference_effect: f64 = 0.0, in [0.0, 1e6];
+        /// The same, a product each, of either sign; of log-log demand ln units of the logs of both prices.
+        reference_effects: Vec<f64> = Vec::new(), in [-1e6, 1e6];
+        /// The prices that customers are used to where an episode begins: a row a week; the middle between `low` and `high` if left out.
+        usual_prices: Vec<Vec<f64>> = Vec::new(), in [0.0, 1e9];
         /// How much of the price that customers are used to stays; the rest is the price they see.
         reference_memory: f64 = 0.7, in [0.0, 1.0];
         /// A rival's product: its utility at price zero; no rival if left out.
@@ -143,6 +153,10 @@ agon_core::settings! {
         drawn_elasticities: Vec<Vec<f64>> = Vec::new();
         /// The same of the calendar: three numbers a product, one product after the other; an empty row has none.
         drawn_calendar_effects: Vec<Vec<f64>> = Vec::new();
+        /// The same of covariates: the effects of one product after the other; an empty row has none.
+        drawn_covariate_effects: Vec<Vec<f64>> = Vec::new();
+        /// The same of the prices that customers are used to.
+        drawn_reference_effects: Vec<Vec<f64>> = Vec::new();
         /// What reports call the form of each draw, where they have several; all are of one form if left out.
         drawn_forms: Vec<String> = Vec::new();
     }
@@ -152,6 +166,26 @@ impl RetailSettings {
     /// Whether a product's price is always the one charged.
     pub fn is_held(&self, k: usize) -> bool {
         self.held.contains(&self.names[k])
+    }
+
+    /// The covariates that an agent observes, each with its place in a row: one for all products where it is the same for them.
+    pub(super) fn observed_covariates(&self) -> Vec<(String, usize)> {
+        let (n, each) = (self.names.len(), self.covariate_names.len());
+        let mut found = Vec::new();
+        for (c, covariate) in self.covariate_names.iter().enumerate() {
+            let same = self.covariates.iter().all(|row| (1..n).all(|k| row[k * each + c] == row[c]));
+            match same {
+                true => found.push((covariate.clone(), c)),
+                false => found.extend((0..n).map(|k| (format!("{covariate} {}", self.names[k]), k * each + c))),
+            }
+        }
+        found
+    }
+
+    /// How much the prices that customers are used to matter at most, in the fitted demand or a drawn one.
+    pub(super) fn most_used_to(&self) -> f64 {
+        let all = self.reference_effects.iter().chain(self.drawn_reference_effects.iter().flatten());
+        all.fold(self.reference_effect, |most, effect| most.max(effect.abs()))
     }
 
     /// The products of each nest, counted from 0; all are in one where no nests are named.
@@ -213,6 +247,7 @@ impl RetailSettings {
             ("low", &s.low, true),
             ("high", &s.high, true),
             ("dispersion", &s.dispersion, !s.dispersion.is_empty()),
+            ("reference_effects", &s.reference_effects, !s.reference_effects.is_empty()),
         ] {
             if needed {
                 length(name, list.len(), n, "product")?;
@@ -221,6 +256,13 @@ impl RetailSettings {
         for (name, table, rows, columns, of) in [
             ("elasticities", &s.elasticities, log_log, n, "product"),
             ("calendar_effects", &s.calendar_effects, !s.calendar_effects.is_empty(), 3, "trend, a sine, a cosine"),
+            (
+                "covariate_effects",
+                &s.covariate_effects,
+                !s.covariate_names.is_empty(),
+                s.covariate_names.len(),
+                "covariate",
+            ),
         ] {
             length(name, table.len(), if rows { n } else { 0 }, "product")?;
             table.iter().try_for_each(|row| length(name, row.len(), columns, of))?;
@@ -232,11 +274,14 @@ impl RetailSettings {
                 "is for log-log demand: customers of a logit choose one by one",
             ));
         }
+        if s.reference_effect > 0.0 && !s.reference_effects.is_empty() {
+            return Err(EnvError::setting("reference_effect", "and `reference_effects` are the same: leave one out"));
+        }
         if log_log && (s.reference_effect > 0.0 || s.rival.is_some()) {
             let key = if s.rival.is_some() { "rival" } else { "reference_effect" };
             return Err(EnvError::setting(
                 key,
-                "is a utility, which log-log demand has none of: use demand = \"logit\"",
+                "is a utility, which log-log demand has none of: use demand = \"logit\" (or `reference_effects`)",
             ));
         }
         if let Some(k) = (0..n).find(|k| log_log && s.low[*k] <= 0.0) {
@@ -250,21 +295,29 @@ impl RetailSettings {
             return Err(EnvError::setting("held", "needs the `charged` prices, at which products are held"));
         }
         let charged = if s.charged.is_empty() { &s.costs } else { &s.charged };
-        for (name, table) in [("costs", &s.costs), ("displays", &s.displays), ("charged", charged)] {
+        let usual = if s.usual_prices.is_empty() { &s.costs } else { &s.usual_prices };
+        let tables = [("costs", &s.costs), ("displays", &s.displays), ("charged", charged), ("usual_prices", usual)];
+        for (name, table) in tables {
             length(name, table.len(), weeks, "week")?;
             table.iter().try_for_each(|row| length(name, row.len(), n, "product"))?;
         }
+        let each = s.covariate_names.len();
+        length("covariates", s.covariates.len(), if each > 0 { weeks } else { 0 }, "week")?;
+        let row = |row: &Vec<f64>| length("covariates", row.len(), n * each, "covariate of each product");
+        s.covariates.iter().try_for_each(row)?;
         for k in 0..n {
             if s.low[k] >= s.high[k] {
                 return Err(EnvError::setting("low", format!("of {} must be below its `high`", s.names[k])));
             }
             let [low, high] = [s.low[k], s.high[k]];
-            let outside = s.charged.iter().enumerate().find(|(_, row)| row[k] < low || row[k] > high);
-            if let Some((week, row)) = outside {
-                let (name, price) = (&s.names[k], row[k]);
-                let message =
-                    format!("{name} at {price} in row {} is not between `low` {low} and `high` {high}", week + 1);
-                return Err(EnvError::setting("charged", message));
+            for (key, table) in [("charged", &s.charged), ("usual_prices", &s.usual_prices)] {
+                let outside = table.iter().enumerate().find(|(_, row)| row[k] < low || row[k] > high);
+                if let Some((week, row)) = outside {
+                    let (name, price) = (&s.names[k], row[k]);
+                    let message =
+                        format!("{name} at {price} in row {} is not between `low` {low} and `high` {high}", week + 1);
+                    return Err(EnvError::setting(key, message));
+                }
             }
             if s.costs.iter().all(|row| row[k] >= s.high[k]) {
                 let message = format!("of {} is never above its cost: nothing can be earned", s.names[k]);

@@ -1,5 +1,7 @@
 use super::*;
 
+mod covariates;
+
 fn shop(settings: RetailSettings) -> Retail {
     Retail::new(RetailSettings { sales: Sales::Expected, ..settings }).unwrap()
 }
@@ -201,7 +203,7 @@ fn seasons_follow_the_calendar() {
     for lap in [0, 1] {
         for (i, number) in numbers.iter().enumerate() {
             let carried = state.carried.as_ref().unwrap();
-            let added = missing.carry.as_ref().unwrap().tilt(carried, 0).0;
+            let added = missing.carry.as_ref().unwrap().season(carried);
             assert_eq!(added, seasons[*number as usize % 4], "row {i} of lap {lap}");
             week(&missing, &mut state, [1.0; 3]);
         }
