@@ -301,7 +301,6 @@ fn instruments_find_effects_that_prices_hide() {
         hidden += usize::from(found.ends[1] < 1.8);
         assert!(strengths(&sales, &numbers, false).iter().all(|f| f.unwrap() > 50.0));
     }
-    println!("{held} of 100 held, bias {bias}, {hidden} hidden");
     assert!((89..=100).contains(&held) && bias.abs() < 0.03, "{held} of 100, bias {bias}");
     assert!(hidden > 95, "{hidden} of 100 intervals without instruments lie below the truth");
     // A likelihood has no second stage.
