@@ -387,6 +387,9 @@ pub enum PriceWhat {
     /// Whether new weeks are as a run promised: forecasts, prices, units, and the lift
     #[command(after_help = "Example:\n  agon price monitor runs/pricing/tuna/001 --data tuna-2027.csv")]
     Monitor(price::Monitor),
+    /// Group the customers of receipts by their baskets, so that each group can have prices of its own
+    #[command(after_help = "Example:\n  agon price segments transactions.parquet --customer household_id")]
+    Segments(price::Segments),
     /// Estimate the demand of many markets in which people differ (mixed logit), with costs and prices after a merger
     #[command(after_help = "Example:\n  agon price mixed-logit cereals.toml --merge 2=1 --export cereals.csv")]
     MixedLogit(price::MixedLogit),

@@ -1,4 +1,4 @@
-//! What `agon price evaluate`, `switchback`, `monitor` and `mixed-logit` take.
+//! What `agon price evaluate`, `switchback`, `monitor`, `segments` and `mixed-logit` take.
 
 use super::Json;
 use clap::Args;
@@ -74,6 +74,35 @@ fn within(least: usize, most: usize) -> impl Fn(&str) -> Result<usize, String> +
 
 fn probability(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|p| *p > 0.0 && *p < 1.0).ok_or_else(|| "a probability is above 0 and below 1".into())
+}
+
+#[derive(Args, Debug)]
+pub struct Segments {
+    /// Receipts, a row a sale: CSV, Excel (.xlsx) or Parquet
+    pub file: PathBuf,
+    /// The column that says whose sale it is
+    #[arg(long, value_name = "COLUMN")]
+    pub customer: String,
+    /// The column that baskets are told apart by, such as a department [default: that of the products]
+    #[arg(long, value_name = "COLUMN")]
+    pub baskets: Option<String>,
+    /// How many segments [default: 2 to 8, by the silhouette]
+    #[arg(short, long, value_name = "N", value_parser = within(2, 50))]
+    pub segments: Option<usize>,
+    /// Say what is what: a setting of `[fit]` and its value, such as price=paid (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub map: Vec<String>,
+    /// The seed of k-means' starts
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..1 << 62))]
+    pub seed: u64,
+    /// Where the receipts with their segments go [default: FILE.segments.csv, beside them]
+    #[arg(short, long, value_name = "FILE.csv")]
+    pub out: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub json: Json,
 }
 
 #[derive(Args, Debug)]

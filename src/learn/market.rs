@@ -180,14 +180,16 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
     for size in [1.2, 2.0, 5.0, 20.0] {
         let mut sales = table.sales.clone();
         sales.customers.iter_mut().for_each(|c| *c *= size / guess);
-        let Some((demand, elasticities)) = refitted(&sales, form) else {
+        let Some((demand, covariates, elasticities)) = refitted(&sales, form) else {
             lines.push(format!("    {size:>4} times: demand cannot be estimated"));
             continue;
         };
         let (mut best, mut charged, mut dearer, mut prices) = (0.0, 0.0, 0.0, vec![0.0; n]);
         for t in 0..rows {
             let (costs, displays) = (&table.costs[t][..], &sales.displays[t][..]);
-            let week = Week { costs, displays, customers: sales.customers[t], outside: 1.0, added: &[] };
+            let dot = |x: &Vec<f64>| x.iter().zip(&covariates).map(|(x, effect)| x * effect).sum::<f64>();
+            let added: Vec<f64> = sales.covariates.get(t).map_or(Vec::new(), |row| row.iter().map(dot).collect());
+            let week = Week { costs, displays, customers: sales.customers[t], outside: 1.0, added: &added };
             best += week.customers * demand.optimum(week, &low, &high, &mut prices);
             charged += week.customers * demand.profit(week, &sales.prices[t]);
             dearer += prices.iter().zip(&sales.prices[t]).map(|(p, c)| p / c - 1.0).sum::<f64>() / (n * rows) as f64;
@@ -203,21 +205,26 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
     lines
 }
 
-/// A logit, nested or not, of other numbers of customers, and its own-price elasticities; none where it cannot be estimated.
-/// Pooling and the calendar are left out: only the size of the market matters.
-fn refitted(sales: &Sales, form: Form) -> Option<(NestedLogit, Vec<f64>)> {
+/// A logit, nested or not, of other numbers of customers, effects of covariates, and its own-price elasticities; none where it
+/// cannot be estimated. Pooling, the calendar and usual prices are left out: only the size of the market matters.
+fn refitted(sales: &Sales, form: Form) -> Option<(NestedLogit, Vec<f64>, Vec<f64>)> {
     let unpooled = |effect| if effect == PriceEffect::Pooled { PriceEffect::ByProduct } else { effect };
     let (drawn, elasticities) = match form {
-        Form::Logit(method, effect) => {
+        Form::Logit(method, effect) if sales.covariates.is_empty() && sales.instruments.is_empty() => {
             let fit = demand::fit(sales, method, unpooled(effect)).ok()?;
             let values = |all: &[Estimate]| all.iter().map(|e| e.value).collect::<Vec<f64>>();
             let (intercepts, price_effects) = (values(&fit.intercepts), values(&fit.price_effects));
             let display_effects = vec![fit.display_effect.value; intercepts.len()];
             (Drawn { intercepts, price_effects, display_effects, ..Drawn::default() }, values(&fit.elasticities))
         }
-        Form::NestedLogit(effect) => {
-            let rows = sales.customers.len();
-            let model = Form::NestedLogit(unpooled(effect)).fit(sales, &vec![0.0; rows], rows, false)?;
+        Form::Logit(..) | Form::NestedLogit(_) => {
+            let (rows, plain) = (sales.customers.len(), Sales { usual_prices: Vec::new(), ..sales.clone() });
+            let unpooled = match form {
+                Form::Logit(method, effect) => Form::Logit(method, unpooled(effect)),
+                Form::NestedLogit(effect) => Form::NestedLogit(unpooled(effect)),
+                other => other,
+            };
+            let model = unpooled.fit(&plain, &vec![0.0; rows], rows, false)?;
             let own = (0..sales.names.len()).map(|k| model.elasticity(sales, k, k).value);
             (model.coefficients(), own.collect())
         }
@@ -227,10 +234,11 @@ fn refitted(sales: &Sales, form: Form) -> Option<(NestedLogit, Vec<f64>)> {
         let nest = |products| Nest { products, correlation };
         sales.nests_of_several().into_iter().map(nest).collect()
     });
+    let covariates = drawn.covariate_effects.first().cloned().unwrap_or_default();
     let Drawn { intercepts, price_effects, display_effects, .. } = drawn;
     let falls = price_effects.iter().all(|b| *b > 0.0);
     let logit = Logit { intercepts, price_effects, display_effects };
-    falls.then(|| (NestedLogit::new(logit, nests), elasticities))
+    falls.then(|| (NestedLogit::new(logit, nests), covariates, elasticities))
 }
 
 /// What was read, and what of it was left out.

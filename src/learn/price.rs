@@ -7,6 +7,7 @@ mod init;
 pub mod mixed_logit;
 mod monitor;
 mod page;
+mod segments;
 mod switchback;
 mod table;
 mod words;
@@ -21,6 +22,7 @@ pub fn run(args: &Price) -> Outcome {
         (Some(PriceWhat::Evaluate(args)), _) => evaluate::run(args),
         (Some(PriceWhat::Switchback(args)), _) => switchback::run(args),
         (Some(PriceWhat::Monitor(args)), _) => monitor::run(args),
+        (Some(PriceWhat::Segments(args)), _) => segments::run(args),
         (Some(PriceWhat::MixedLogit(args)), _) => mixed_logit::run(args),
         (None, Some(args)) => advise(args),
         (None, None) => Err(Failure::Input("name a run, or say `agon price init FILE`".into())),

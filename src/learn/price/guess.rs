@@ -286,7 +286,7 @@ impl<'a> Guess<'a> {
             self.set("products", Value::from(vec!["product"]));
         }
         self.sizes(some);
-        self.rows(week)?;
+        self.rows(week, given.contains_key("shop"))?;
         self.what_money_is(some)
     }
 
@@ -401,7 +401,7 @@ impl<'a> Guess<'a> {
     }
 
     /// Whether rows are weeks of products, or single sales; whether shops are told apart.
-    fn rows(&mut self, week: usize) -> Result<(), String> {
+    fn rows(&mut self, week: usize, shops_are_asked_for: bool) -> Result<(), String> {
         let raw = self.raw;
         if self.fit.contains_key("rows") {
             return Ok(());
@@ -460,6 +460,7 @@ impl<'a> Guess<'a> {
         let each = rows.len() as f64 / count.max(1) as f64;
         if let Some(shop) = shop
             && each < SPARSE
+            && !shops_are_asked_for
         {
             let name = raw.names[shop].clone();
             self.fit.insert("shop".into(), "".into());

@@ -73,10 +73,10 @@ pub fn run(args: &PriceInit) -> Outcome {
     Ok(())
 }
 
-/// What `--map` and `--products` say.
-fn given(args: &PriceInit) -> Outcome<Map<String, Value>> {
+/// What `--map` says.
+pub fn mapped(maps: &[String]) -> Outcome<Map<String, Value>> {
     let mut given = Map::new();
-    for map in &args.map {
+    for map in maps {
         let wrong = |why: &str| Failure::Input(format!("--map {map}: {why}"));
         let (key, value) = map.split_once('=').ok_or_else(|| wrong("write it as KEY=VALUE, such as units=Menge"))?;
         let (key, value) = (key.trim(), value.trim());
@@ -89,6 +89,13 @@ fn given(args: &PriceInit) -> Outcome<Map<String, Value>> {
         let parsed: Value = serde_json::from_str(value).unwrap_or_else(|_| text.clone());
         given.insert(key.into(), if setting.default.is_string() { text } else { parsed });
     }
+    read_settings(&given)?;
+    Ok(given)
+}
+
+/// What `--map` and `--products` say.
+fn given(args: &PriceInit) -> Outcome<Map<String, Value>> {
+    let mut given = mapped(&args.map)?;
     if !args.products.is_empty() {
         given.insert("products".into(), args.products.clone().into());
     }

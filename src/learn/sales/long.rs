@@ -93,11 +93,13 @@ fn product_of(raw: &Raw, columns: &[usize], row: usize) -> Option<String> {
     (!cells.iter().any(|cell| is_missing(cell))).then(|| cells.join(" "))
 }
 
-/// All products of a table, each with the number of its rows, the most frequent first.
+/// All products of a table (in the shops that the settings list), each with the number of its rows, the most frequent first.
 pub fn products(raw: &Raw, settings: &FitSettings) -> Result<Vec<(String, usize)>, String> {
     let columns = columns_of_product(raw, settings)?;
+    let shop = if settings.shops.is_empty() { None } else { raw.find(&settings.shop) };
+    let wanted = |row: usize| shop.is_none_or(|c| settings.shops.iter().any(|shop| shop == raw.cell(row, c)));
     let mut counts: HashMap<String, usize> = HashMap::new();
-    for row in 0..raw.rows() {
+    for row in (0..raw.rows()).filter(|row| wanted(*row)) {
         if let Some(product) = product_of(raw, &columns, row).filter(|p| !is_total_name(p)) {
             *counts.entry(product).or_default() += 1;
         }
