@@ -28,6 +28,8 @@ pub struct Report {
     pub lines: Vec<String>,
     /// For `fit.json`.
     pub json: Value,
+    /// What it was fitted to.
+    pub sales: Sales,
 }
 
 /// The table that a scenario's `[fit]` names, beside the scenario.
@@ -116,7 +118,7 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         }
     }
     lines.extend(sizes);
-    Ok(Report { lines, json })
+    Ok(Report { lines, json, sales: table.sales })
 }
 
 /// Where nobody counted customers: what other guesses of their number would say.
