@@ -1,7 +1,8 @@
 //! Episodes as animated pictures (GIF89a): what is drawn, without words and numbers.
 
 use crate::raster::{Orbit, Picture};
-use crate::tui::pane::{self, Theme};
+use crate::tui::pane::Theme;
+use crate::tui::pictures::Choice;
 use agon_core::Scene;
 use agon_core::scene::Ink;
 use gif::{Encoder, Frame, Repeat};
@@ -50,7 +51,7 @@ fn colour(ink: Ink, tone: f64) -> u8 {
 
 /// The animation, as the bytes of a file. An error if these scenes are boards of characters, or if nothing is drawn.
 pub fn of(scenes: &[Scene]) -> Result<Vec<u8>, String> {
-    if scenes.iter().any(|scene| scene.space.is_none() && scene.shapes.is_empty()) {
+    if scenes.iter().any(|scene| scene.space.is_none() && scene.shapes.is_empty() && scene.graphs.is_empty()) {
         return Err("its pictures are text: write a .cast instead".into());
     }
     let [width, height] = SIZE;
@@ -83,7 +84,8 @@ fn flat(scene: &Scene) -> Vec<u8> {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(columns as u16 + 2, rows as u16 + 2));
     let theme = Theme { colour: true };
     let Ok(_) = terminal.draw(|frame| {
-        pane::scene::draw(frame, frame.area(), "", Some(&scene), Orbit::default(), theme);
+        let choice = Choice::default();
+        choice.draw(frame, frame.area(), "", choice.of(Some(&scene), &[]), Orbit::default(), theme);
     });
     let screen = terminal.backend().buffer();
     /// The bit of each dot of a braille character, by row and column (Unicode's order).
@@ -93,7 +95,7 @@ fn flat(scene: &Scene) -> Vec<u8> {
         let cell = &screen[((x / 2) as u16 + 1, (y / 4) as u16 + 1)];
         let bits = cell.symbol().chars().next().map_or(0, u32::from).wrapping_sub(0x2800);
         let ink = match cell.fg {
-            Color::Blue => Ink::Body,
+            Color::Blue | Color::Cyan => Ink::Body,
             Color::Yellow => Ink::Agent,
             Color::Green => Ink::Goal,
             Color::Red => Ink::Danger,

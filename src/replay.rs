@@ -10,9 +10,11 @@ use crate::screen::{self, Screen};
 use crate::signals;
 use crate::tournament::{film, notation};
 use crate::tui::app::{self, Key, Next, Page};
-use crate::tui::pane::{self, Theme};
+use crate::tui::pane::Theme;
+use crate::tui::pictures::Choice;
 use agon_core::episode::{Action, Episode, ReplayError, Solo, Step, replay};
 use agon_core::game::{Position, Turn};
+use agon_core::graph::Graph;
 use agon_core::scene::digits;
 use agon_core::{ActionSpec, Scene, Spec};
 use ratatui::backend::TestBackend;
@@ -100,11 +102,32 @@ fn locate(path: &Path) -> Outcome<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// Simulates a saved episode again; an error names the first thing that is not as recorded.
-pub fn simulate(path: &Path) -> Outcome<Film> {
+/// What led through a saved episode, from its beginning to its end, where its pictures have curves of that.
+pub fn graphs(path: &Path) -> Vec<Graph> {
+    let drawn = |(_, solo): &(Episode, Solo)| {
+        let mut scene = Scene::default();
+        solo.env().draw(0, solo.view(), &mut scene);
+        !scene.graphs.is_empty()
+    };
+    // Most episodes have none; to see that, they need not be simulated.
+    let Some(film) = opened(path).ok().filter(drawn).and_then(|_| simulate(path).ok()) else { return Vec::new() };
+    let mut scenes = film.scenes.into_iter();
+    let mut whole = scenes.next().map_or(Vec::new(), |scene| scene.graphs);
+    for scene in scenes {
+        whole.iter_mut().zip(&scene.graphs).for_each(|(own, later)| own.go_on(later));
+    }
+    whole
+}
+
+fn unfit(path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::Input(format!("{}: {why}", path.display()))
+}
+
+/// A saved episode, and its environment before it.
+fn opened(path: &Path) -> Outcome<(Episode, Solo)> {
     let episode = read_episode(path)?;
     let header = &episode.header;
-    let wrong = |e: &dyn std::fmt::Display| Failure::Input(format!("{}: {e}", path.display()));
+    let wrong = |e: &dyn std::fmt::Display| unfit(path, e);
     let entry = agon_envs::find(&header.env).map_err(|e| wrong(&e))?;
     if entry.version != header.version {
         let version = ReplayError::Version { env: header.env.clone(), recorded: header.version, here: entry.version };
@@ -114,6 +137,12 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
     beside::find(entry.files, &mut settings, path.parent().unwrap_or(Path::new("")));
     let mut solo = Solo::new(entry.build(&settings, 1, 1).map_err(|e| wrong(&e))?);
     solo.reset(header.seed, agon_core::rng::Stream::Env);
+    Ok((episode, solo))
+}
+
+/// Simulates a saved episode again; an error names the first thing that is not as recorded.
+pub fn simulate(path: &Path) -> Outcome<Film> {
+    let (episode, mut solo) = opened(path)?;
     let mut scenes = Vec::with_capacity(episode.steps.len() + 1);
     let mut before = None;
     let checked = replay(&episode, &mut solo, |at, solo| {
@@ -130,7 +159,7 @@ pub fn simulate(path: &Path) -> Outcome<Film> {
         scenes.push(scene);
     });
     checked.map_err(|e| match e {
-        ReplayError::Unfit(_) => wrong(&e),
+        ReplayError::Unfit(_) => unfit(path, &e),
         differs => Failure::Check(format!("{}: {differs}", path.display())),
     })?;
     let discount = solo.env().spec().discount;
@@ -164,15 +193,17 @@ struct Shot<'a> {
     title: &'a str,
     keys: &'a str,
     orbit: Orbit,
+    choice: Choice,
 }
 
 fn draw(frame: &mut Frame<'_>, film: &Film, shot: Shot<'_>, theme: Theme) {
-    let Shot { at, title, keys, orbit } = shot;
+    let Shot { at, title, keys, orbit, choice } = shot;
     let [top, body, bar, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(2)])
             .areas(frame.area());
     frame.render_widget(Paragraph::new(title).style(theme.strong()), top);
-    pane::scene::draw(frame, body, &film.episode.header.env, film.scenes.get(at), orbit, theme);
+    let picture = choice.of(film.scenes.get(at), &[]);
+    choice.draw(frame, body, &film.episode.header.env, picture, orbit, theme);
     let last = film.scenes.len() - 1;
     let share = if last == 0 { 1.0 } else { at as f64 / last as f64 };
     frame.render_widget(theme.bar(share, format!("step {at:>5} of {last}")), bar);
@@ -196,8 +227,8 @@ fn draw(frame: &mut Frame<'_>, film: &Film, shot: Shot<'_>, theme: Theme) {
 fn show(film: &Film, title: &str) -> Outcome {
     signals::for_view()?;
     let mut screen = Screen::without_log()?;
-    let orbit = Orbit::default();
-    let mut page = Shown { film, title, at: 0, playing: true, speed: 20.0, due: Instant::now(), orbit };
+    let (orbit, choice) = (Orbit::default(), Choice::default());
+    let mut page = Shown { film, title, at: 0, playing: true, speed: 20.0, due: Instant::now(), orbit, choice };
     app::run(&mut screen, &mut page)
 }
 
@@ -212,6 +243,7 @@ struct Shown<'a> {
     /// When the next step is shown.
     due: Instant,
     orbit: Orbit,
+    choice: Choice,
 }
 
 impl Shown<'_> {
@@ -236,8 +268,10 @@ impl Page for Shown<'_> {
     fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
         let deep = self.film.scenes.first().is_some_and(|scene| scene.space.is_some());
         let camera = if deep { Orbit::KEYS } else { "" };
-        let keys = format!("[{:.0}/s] space ← → home end + - q   {camera}", self.speed);
-        let shot = Shot { at: self.at, title: self.title, keys: keys.trim_end(), orbit: self.orbit };
+        let pictures = self.choice.keys(self.film.scenes.get(self.at), &[], "Tab");
+        let keys = format!("[{:.0}/s] space ← → home end + - q   {pictures}{camera}", self.speed);
+        let (keys, orbit, choice) = (keys.trim_end(), self.orbit, self.choice);
+        let shot = Shot { at: self.at, title: self.title, keys, orbit, choice };
         draw(frame, self.film, shot, theme);
     }
 
@@ -260,7 +294,7 @@ impl Page for Shown<'_> {
             Key::Char('+' | '=') => self.speed = (self.speed * 1.5).min(2000.0),
             Key::Char('-') => self.speed = (self.speed / 1.5).max(1.0),
             Key::Char(c) => drop(self.orbit.key(c)),
-            _ => {}
+            other => drop(self.choice.key(other)),
         }
         Next::Stay
     }
@@ -314,7 +348,8 @@ fn cast(film: &Film) -> String {
     for at in 0..film.scenes.len() {
         let title = format!("{} by {}", film.episode.header.env, film.episode.header.actor);
         let Ok(_) = terminal.draw(|frame| {
-            draw(frame, film, Shot { at, title: &title, keys: "", orbit: Orbit::default() }, Theme { colour: false });
+            let (orbit, choice) = (Orbit::default(), Choice::default());
+            draw(frame, film, Shot { at, title: &title, keys: "", orbit, choice }, Theme { colour: false });
         });
         let cells = terminal.backend().buffer().content();
         let rows =

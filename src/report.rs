@@ -6,6 +6,7 @@ pub mod card;
 pub mod clusters;
 pub mod data;
 pub mod model;
+pub mod pictures;
 pub mod regime;
 pub mod search;
 
@@ -21,7 +22,6 @@ use crate::search::record::Folder;
 use crate::tui::pane::number;
 use agon_core::Metric;
 use agon_core::event::Event;
-use agon_core::plot::{Body, Plot};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -105,7 +105,7 @@ pub fn page(story: &Story) -> String {
             }
         }
     }
-    map(&mut page, story);
+    pictures::sections(&mut page, story);
     curves(&mut page, story);
     if !story.data.is_null() {
         page.heading("Data");
@@ -147,32 +147,16 @@ fn facts(page: &mut Page, story: &Story) {
     page.table(&table);
 }
 
-/// Rows as points, where the run has drawn them; what predictions look like is told of the test part instead.
-fn map(page: &mut Page, story: &Story) {
-    let Some(Plot { title, body: Body::Points(points) }) = story.run.plot() else { return };
-    if points.diagonal {
-        return;
-    }
-    page.heading("Map");
-    let mut chart = Chart::new(&title, &points.axes[0], &points.axes[1]);
-    let names = if points.groups.is_empty() { vec![String::new()] } else { points.groups.clone() };
-    for (group, name) in names.iter().enumerate() {
-        let is = |i: usize| points.group.get(i).is_none_or(|own| usize::from(*own) == group);
-        let own = points.at.iter().enumerate().filter(|(i, _)| is(*i));
-        chart.dots(name, own.map(|(_, [x, y])| (f64::from(*x), f64::from(*y))).collect());
-    }
-    page.chart(&chart);
-}
-
 /// Learning curves: returns and evaluations, or the losses.
 fn curves(page: &mut Page, story: &Story) {
     let events = Tail::new(story.run.path("metrics.jsonl")).poll().1;
     let (mut means, mut ends, mut evaluated) = (Vec::new(), Vec::new(), Vec::new());
     let mut scalars: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
-    let (mut decides, mut optimum) = (None, None);
+    let (mut decides, mut optimum, mut levels) = (None, None, Vec::new());
     for event in &events {
         match event {
             Event::Started { optimum: known, .. } => optimum = *known,
+            Event::Levels { values } => levels.clone_from(values),
             Event::Episodes { step, mean, low, high, .. } => {
                 means.push((*step as f64, *mean));
                 ends.push((*step as f64, *low, *high));
@@ -210,7 +194,14 @@ fn curves(page: &mut Page, story: &Story) {
     if !evaluated.is_empty() {
         let mut chart = Chart::new("Evaluations on the way", "step", &what);
         chart.points("with 95 % intervals", evaluated);
-        agent::levels(&mut chart, &story.evaluation);
+        if levels.is_empty() {
+            agent::levels(&mut chart, &story.evaluation);
+        } else {
+            // On the same episodes as the evaluations.
+            let optimum = optimum.map(|value| ("exact optimum".to_owned(), value));
+            let named = |(name, value): (String, f64)| (format!("{name} {}", number(value)), value);
+            levels.into_iter().chain(optimum).map(named).for_each(|(name, value)| chart.level(&name, value));
+        }
         page.chart(&chart);
     }
     for (name, all) in scalars.into_iter().take(LOSSES) {

@@ -6,11 +6,12 @@ use crate::tensorboard;
 use agon_core::disk;
 use agon_core::episode::{Episode, Header, Step};
 use agon_core::event::Event;
-use agon_core::plot::Plot;
+use agon_core::plot::{self, Plot};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A run's folder.
 #[derive(Clone, Debug)]
@@ -204,9 +205,16 @@ impl Run {
         serde_json::from_str(&files::text(&self.path("status.json"))?).ok()
     }
 
-    /// The newest picture of what it has learned of its data, where there is one.
-    pub fn plot(&self) -> Option<Plot> {
-        serde_json::from_str(&files::text(&self.path(PLOT))?).ok()
+    /// The newest pictures of what it has learned of its data. Older versions kept one alone.
+    pub fn plots(&self) -> Vec<Plot> {
+        let Some(text) = files::text(&self.path(PLOT)) else { return Vec::new() };
+        let one = |text: &str| serde_json::from_str(text).map(|plot| vec![plot]);
+        serde_json::from_str(&text).or_else(|_| one(&text)).unwrap_or_default()
+    }
+
+    /// When those were written; none where there are none.
+    pub fn plots_at(&self) -> Option<SystemTime> {
+        fs::metadata(self.path(PLOT)).and_then(|m| m.modified()).ok()
     }
 
     /// Saves an episode.
@@ -276,6 +284,7 @@ pub struct Logs {
     speed: BufWriter<File>,
     board: tensorboard::Writer<BufWriter<File>>,
     board_path: PathBuf,
+    plots: Vec<Plot>,
     failed: Option<Failure>,
 }
 
@@ -348,6 +357,7 @@ impl Logs {
             speed: open_at(&run.path(SPEED), speed_length)?,
             board: tensorboard::Writer::new(open_at(&board_path, if whole { length("board") } else { 0 })?),
             board_path,
+            plots: run.plots(),
             run: run.clone(),
             failed: None,
         };
@@ -446,10 +456,11 @@ fn name_of_length(file: &str) -> &'static str {
 
 impl agon_core::Sink for Logs {
     fn emit(&mut self, event: &Event) {
-        if let Event::Plot(plot) = event {
-            // It is drawn anew from what was learned: one that is lost stands in nobody's way.
-            let draft = self.run.path(&format!("{PLOT}.draft"));
-            let _ = fs::write(&draft, json!(plot).to_string()).and_then(|()| fs::rename(&draft, self.run.path(PLOT)));
+        if let Event::Plots(new) = event {
+            plot::renew(&mut self.plots, new);
+            // They show what other files say: those that are lost stand in nobody's way.
+            let (draft, text) = (self.run.path(&format!("{PLOT}.draft")), json!(self.plots).to_string());
+            let _ = fs::write(&draft, text).and_then(|()| fs::rename(&draft, self.run.path(PLOT)));
             return;
         }
         if matches!(event, Event::Frame(_) | Event::Note(_)) || self.failed.is_some() {

@@ -6,5 +6,6 @@ pub mod app;
 pub mod live;
 pub mod model;
 pub mod pane;
+pub mod pictures;
 pub mod together;
 pub mod view;

@@ -19,7 +19,7 @@ use crate::tui::view;
 use agon_core::event::Event;
 use ratatui::Frame;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A run that is being looked at.
 struct Watched {
@@ -30,6 +30,8 @@ struct Watched {
     /// The newest saved episode, played over and over in place of the live view.
     film: Option<(PathBuf, Film)>,
     at: usize,
+    /// When the pictures were written that `model` has.
+    plots_at: Option<SystemTime>,
     /// Its seed, or the number of its trial, where it is one of several.
     label: String,
     /// Of a trial that has ended: what decided about it.
@@ -49,6 +51,7 @@ impl Watched {
             model,
             film: None,
             at: 0,
+            plots_at: None,
             label: String::new(),
             result: None,
             note: String::new(),
@@ -83,8 +86,8 @@ impl Watched {
         }
         let (again, events) = self.metrics.poll();
         if again {
-            let Model { run, device, frame_of, orbit, plot, .. } = std::mem::take(&mut self.model);
-            self.model = Model { run, device, frame_of, orbit, plot, watching: true, ..Model::default() };
+            let Model { run, device, frame_of, orbit, choice, plots, .. } = std::mem::take(&mut self.model);
+            self.model = Model { run, device, frame_of, orbit, choice, plots, watching: true, ..Model::default() };
         }
         for event in &events {
             // A resumed run's file goes on after the line that ended it before.
@@ -97,9 +100,9 @@ impl Watched {
         for event in &speed {
             self.model.apply(event);
         }
-        // Whoever draws it tells its speed too.
-        if again || !events.is_empty() || !speed.is_empty() {
-            self.model.plot = self.run.plot().or(self.model.plot.take());
+        let plots_at = self.run.plots_at();
+        if plots_at != self.plots_at {
+            (self.plots_at, self.model.plots) = (plots_at, self.run.plots());
         }
         // What died without a word left no last line; but its lock is free.
         let begun = self.run.path("scenario.toml").is_file();
@@ -302,7 +305,7 @@ impl Page for Runs {
         let keys = if several { "q quit   Tab next run   ? help" } else { "q quit   ? help" };
         let model = &mut self.watched[shown].model;
         (model.help, model.asking) = (self.help, self.asking);
-        let keys = format!("{keys}   {}", model.camera_keys());
+        let keys = format!("{keys}   {}", model.picture_keys());
         view::draw(frame, model, theme, keys.trim_end());
     }
 
@@ -317,6 +320,9 @@ impl Page for Runs {
             }
             Key::Char('?') => self.help = !self.help,
             Key::Char(c) if self.shown.is_some_and(|shown| self.watched[shown].model.orbit.key(c)) => {}
+            other
+                if other != Key::Tab && self.shown.is_some_and(|shown| self.watched[shown].model.choice.key(other)) => {
+            }
             _ => self.help = false,
         }
         Next::Stay

@@ -1,5 +1,6 @@
 //! An agent that learns in an environment, as a task.
 
+use crate::demand_plots;
 use crate::demonstrations;
 use crate::duel;
 use crate::eval::{Candidate, Counted, Scores, save_episodes};
@@ -12,8 +13,9 @@ use agon_agents::Device;
 use agon_agents::evaluate::mean_ci95;
 use agon_agents::train::{Part, Training};
 use agon_core::Metric;
-use agon_core::event::Chart;
+use agon_core::event::{Chart, UPPER_BOUND};
 use agon_core::metric::Goal;
+use agon_core::plot::Plot;
 use serde_json::{Value, json};
 
 /// A mean return as the metric that it is.
@@ -103,6 +105,34 @@ impl Task for Plan {
         let mut metrics = vec![mean_return(mean, ci95, returns.len())];
         metrics.extend(held_out.into_iter().flat_map(|own| own.metrics));
         Ok(Some(metrics))
+    }
+
+    fn plots(&self) -> Vec<Plot> {
+        self.report.as_ref().map_or_else(Vec::new, |report| demand_plots::of(report, &self.env_settings))
+    }
+
+    fn levels(&self) -> Outcome<Option<Vec<(String, f64)>>> {
+        let mut levels = Vec::new();
+        if duel::applies(self) {
+            return Ok(Some(levels));
+        }
+        // Where training begins at random there is no need of a line for it.
+        for name in self.eval.baselines.iter().filter(|name| *name != "random") {
+            let eval = &self.eval;
+            let meetings =
+                Candidate::player(self, name, eval.seed)?.meet(self, eval.episodes, eval.seed, 0, &mut |_| {});
+            let meetings = match meetings {
+                Err(Failure::Interrupted(_)) => return Ok(None),
+                other => other?,
+            };
+            let returns: Vec<f64> = meetings.iter().flat_map(|(_, e)| e.returns.iter().copied()).collect();
+            levels.push((name.clone(), mean_ci95(&returns).0));
+        }
+        let env = self.eval_env(1)?;
+        if env.optimum().is_none() {
+            levels.extend(env.bound().map(|bound| (UPPER_BOUND.to_owned(), bound)));
+        }
+        Ok(Some(levels))
     }
 
     fn final_evaluation(

@@ -128,7 +128,7 @@ impl Candidate {
     }
 
     /// A scripted player of the environment, or of its game, by name.
-    fn player(plan: &Plan, name: &str, seed: u64) -> Outcome<Self> {
+    pub fn player(plan: &Plan, name: &str, seed: u64) -> Outcome<Self> {
         if duel::applies(plan) {
             return duel::contender(plan, Who::Words(name)).map(Self::Contender);
         }

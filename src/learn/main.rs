@@ -11,6 +11,7 @@ mod bench;
 mod checkpoints;
 mod csv_table;
 mod data_task;
+mod demand_plots;
 mod demonstrations;
 mod device;
 mod doctor;

@@ -29,6 +29,8 @@ pub struct Report {
     pub lines: Vec<String>,
     /// For `fit.json`.
     pub json: Value,
+    /// What it was fitted to.
+    pub sales: Sales,
 }
 
 /// The table that a scenario's `[fit]` names, beside the scenario.
@@ -128,7 +130,7 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         }
     }
     lines.extend(sizes);
-    Ok(Report { lines, json })
+    Ok(Report { lines, json, sales: table.sales })
 }
 
 /// How much instruments say of prices.

@@ -126,7 +126,7 @@ impl Sink for Sinks {
                 self.model.apply(event);
                 plain.say(&self.model, event);
             }
-            Some(Display::Json) if !matches!(event, Event::Frame(_) | Event::Plot(_) | Event::Note(_)) => {
+            Some(Display::Json) if !matches!(event, Event::Frame(_) | Event::Plots(_) | Event::Note(_)) => {
                 // A reader that went away does not end the run.
                 let _ = write_plain(&mut std::io::stdout().lock(), &format!("{}\n", serde_json::json!(event)));
             }

@@ -9,6 +9,7 @@ use agon_agents::train::Training;
 use agon_agents::{AgentError, Device};
 use agon_core::Metric;
 use agon_core::event::Chart;
+use agon_core::plot::Plot;
 use agon_core::settings::{Issue, Setting};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -167,6 +168,17 @@ pub trait Task {
 
     /// Evaluates what was learned so far: metrics, the one that decides first. None where it was asked to stop.
     fn evaluate(&self, training: &dyn Training, run: &Run) -> Outcome<Option<Vec<Metric>>>;
+
+    /// Pictures of what it begins with, such as a demand that was fitted.
+    fn plots(&self) -> Vec<Plot> {
+        Vec::new()
+    }
+
+    /// What evaluations on the way are compared with: mean returns on the same episodes, by name. None where it was asked to
+    /// stop.
+    fn levels(&self) -> Outcome<Option<Vec<(String, f64)>>> {
+        Ok(Some(Vec::new()))
+    }
 
     /// The final evaluation, beside baselines.
     fn final_evaluation(

@@ -81,6 +81,8 @@ struct Session {
     evaluating: bool,
     /// Whether it reached the goal of its evaluations.
     reached: bool,
+    /// Whether it was told what evaluations are compared with.
+    compared: bool,
     best: Best,
     /// The step of the newest checkpoint of this process.
     saved: Option<u64>,
@@ -293,11 +295,14 @@ impl Session {
             step: trainer.step(),
             optimum: trainer.optimum(),
             frame_of: "environment 0".into(),
+            plots: run.plots(),
             ..Model::default()
         };
         // A resumed run's curves go on where they were.
         Tail::new(run.path("metrics.jsonl")).poll().1.iter().for_each(|event| model.apply(event));
         model.outcome = None;
+        // Levels are told once; other baselines have others.
+        let compared = !model.levels.is_empty() && !args.set.iter().any(|set| set.contains("eval."));
         task.tell();
         signals::set_up(false); // from here on there is somebody who saves
         agon::tell!("run {} on {}", run.folder.display(), device::name(device));
@@ -319,6 +324,7 @@ impl Session {
             settled: state["settled"].as_u64().unwrap_or(trainer.step()),
             evaluating: state["judging"] == true,
             reached: state["reached"] == true && !goal_moved,
+            compared,
             task,
             run,
             _lock: lock,
@@ -341,6 +347,10 @@ impl Session {
                 optimum: trainer.optimum(),
             };
             session.sinks.emit(&started);
+            let plots = session.task.plots();
+            if !plots.is_empty() {
+                session.sinks.emit(&Event::Plots(plots));
+            }
         }
         session.run.status("running", session.trainer.step(), train.steps)?;
         if args.from.is_some() {
@@ -400,7 +410,7 @@ impl Session {
     fn plot(&mut self) {
         let begun = Instant::now();
         if let Some(plot) = self.trainer.plot() {
-            self.sinks.emit(&Event::Plot(Box::new(plot)));
+            self.sinks.emit(&Event::Plots(vec![plot]));
         }
         self.plot_at = begun + PLOT_EVERY.max(PLOT_SHARE * begun.elapsed());
     }
@@ -472,6 +482,13 @@ impl Session {
     /// Evaluates the policy as it is now; false if it was asked to stop, and then nothing came of it.
     fn evaluate(&mut self) -> Outcome<bool> {
         let step = self.trainer.step();
+        if !self.compared {
+            let Some(values) = self.task.levels()? else { return Ok(false) };
+            if !values.is_empty() {
+                self.sinks.emit(&Event::Levels { values });
+            }
+            self.compared = true;
+        }
         let Some(metrics) = self.task.evaluate(&*self.trainer, &self.run)? else { return Ok(false) };
         let decides = metrics.first().cloned();
         let decides = decides.ok_or_else(|| Failure::Internal("an evaluation found nothing".into()))?;

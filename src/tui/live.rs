@@ -112,7 +112,7 @@ impl Page for Live<'_> {
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
-        let keys = format!("q quit   ? help   {}", self.model.camera_keys());
+        let keys = format!("q quit   ? help   {}", self.model.picture_keys());
         view::draw(frame, self.model, theme, keys.trim_end());
         self.wants.store(true, Ordering::Relaxed);
     }
@@ -131,6 +131,7 @@ impl Page for Live<'_> {
             Key::Char('?') => model.help = !model.help,
             Key::Stop => {}
             Key::Char(c) if !model.asking && model.orbit.key(c) => {}
+            other if other != Key::Tab && !model.asking && model.choice.key(other) => {}
             _ => (model.asking, model.help) = (false, false),
         }
         if stop.load(Ordering::Relaxed) {

@@ -1,8 +1,9 @@
 //! All that the dashboard knows. No input, no output: events and keys in, a picture out.
 
+use super::pictures::Choice;
 use crate::raster::Orbit;
-use agon_core::event::{Chart, Event, RunOutcome};
-use agon_core::plot::Plot;
+use agon_core::event::{Chart, Event, RunOutcome, UPPER_BOUND};
+use agon_core::plot::{self, Plot};
 use agon_core::scene::Scene;
 use std::collections::BTreeMap;
 
@@ -100,8 +101,10 @@ pub struct Model {
     pub scalars: BTreeMap<String, Curve>,
     pub speed: Option<Speed>,
     pub frame: Option<Scene>,
-    /// What it has learned of its data: in the place of `frame`.
-    pub plot: Option<Plot>,
+    /// What it has learned of its data.
+    pub plots: Vec<Plot>,
+    /// Which of the pictures is shown.
+    pub choice: Choice,
     /// Where the camera of a picture in three dimensions was turned to.
     pub orbit: Orbit,
     /// What `frame` shows.
@@ -113,6 +116,8 @@ pub struct Model {
     pub saved: Option<u64>,
     pub outcome: Option<RunOutcome>,
     pub optimum: Option<f64>,
+    /// What else evaluations are compared with.
+    pub levels: Vec<(String, f64)>,
     pub help: bool,
     pub asking: bool,
     pub note: String,
@@ -160,7 +165,8 @@ impl Model {
             Event::Note(note) => self.note.clone_from(note),
             // What has nothing to draw sends an empty one.
             Event::Frame(scene) => self.frame = (**scene != Scene::default()).then(|| (**scene).clone()),
-            Event::Plot(plot) => self.plot = Some((**plot).clone()),
+            Event::Plots(new) => plot::renew(&mut self.plots, new),
+            Event::Levels { values } => self.levels.clone_from(values),
             Event::Finished { outcome, .. } => self.outcome = Some(*outcome),
         }
     }
@@ -170,9 +176,16 @@ impl Model {
         self.episodes == 0 && self.frame.is_none() && matches!(self.chart, Chart::Scalars(_))
     }
 
-    /// The keys that turn the camera, where there is one.
-    pub fn camera_keys(&self) -> &'static str {
-        if self.frame.as_ref().is_some_and(|frame| frame.space.is_some()) { Orbit::KEYS } else { "" }
+    /// The keys that turn the camera, where there is one, and those that choose a picture.
+    pub fn picture_keys(&self) -> String {
+        let camera = if self.frame.as_ref().is_some_and(|frame| frame.space.is_some()) { Orbit::KEYS } else { "" };
+        let choice = self.choice.keys(self.frame.as_ref(), &self.plots, "← →");
+        [choice.as_str(), camera].into_iter().filter(|keys| !keys.is_empty()).collect::<Vec<_>>().join("   ")
+    }
+
+    /// What no policy can exceed, where that is known.
+    pub fn bound(&self) -> Option<f64> {
+        self.levels.iter().find(|(name, _)| name == UPPER_BOUND).map(|(_, value)| *value)
     }
 
     /// Seconds to the end at the present speed, of a run that goes on.

@@ -1,12 +1,15 @@
 //! The panes of the dashboard, one file each.
 
+pub mod chart;
 pub mod curves;
+pub mod graph;
 pub mod losses;
 pub mod plot;
 pub mod scene;
 pub mod speed;
 
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
 use ratatui::widgets::LineGauge;
 
 /// What a thing looks like, with and without colours.
@@ -38,6 +41,28 @@ impl Theme {
     pub fn paint(self, colour: Color) -> Color {
         if self.colour { colour } else { Color::Reset }
     }
+}
+
+/// A text in so many characters, its end left out where it is longer.
+pub fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).take(width).collect()
+}
+
+/// Names in their colours, as many in a line as it holds.
+pub fn in_lines(names: impl IntoIterator<Item = (String, Color)>, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let (mut lines, mut line) = (Vec::new(), Line::default());
+    for (name, colour) in names {
+        let word = Span::styled(format!("{}  ", fit(&name, width.saturating_sub(2))), theme.ink(colour));
+        if line.width() + word.width() > width + 2 && !line.spans.is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        line.push_span(word);
+    }
+    lines.extend((!line.spans.is_empty()).then_some(line));
+    lines
 }
 
 /// A number as people read it.

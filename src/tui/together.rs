@@ -1,7 +1,8 @@
 //! Several runs on one page: a curve of each in one chart, and a line of each beside it.
 
 use super::model::Model;
-use super::pane::curves::{self, Drawn};
+use super::pane::chart::{Drawn, Sheet, line};
+use super::pane::curves;
 use super::pane::{Theme, number};
 use super::view;
 use ratatui::Frame;
@@ -88,11 +89,12 @@ fn draw_chart(frame: &mut Frame<'_>, area: Rect, models: &[&Model], of: Of, them
         title.push(Span::styled(format!("─ mean {} ", number(*last)), theme.strong()));
     }
     let mut drawn: Vec<Drawn> =
-        all.into_iter().enumerate().map(|(place, points)| curves::line(colour(place), points)).collect();
+        all.into_iter().enumerate().map(|(place, points)| line(colour(place), points)).collect();
     // The mean lies on top, in the colour of text.
-    drawn.push(curves::line(Color::Reset, middle));
+    drawn.push(line(Color::Reset, middle));
     let right = models.iter().map(|m| m.steps.max(m.step)).max().unwrap_or(0);
-    curves::plot(frame, area, &drawn, Line::from(title), right as f64, theme);
+    let sheet = Sheet { drawn, x: [0.0, right as f64], ..Sheet::default() };
+    curves::plot(frame, area, sheet, Line::from(title), theme);
 }
 
 fn draw_table(frame: &mut Frame<'_>, area: Rect, rows: &[Row<'_>], of: Of, theme: Theme) {

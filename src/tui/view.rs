@@ -7,12 +7,14 @@
 //! ├ learning ────────────────────────┤├ speed ────────────────────┤
 //! │ losses with their curves         ││ steps/s, shares, memory   │
 //! └──────────────────────────────────┘└───────────────────────────┘
-//! Of data the picture is of rows or predictions, and half as wide as the screen.
+//! There may be several pictures, which keys choose: of the state, of prices by week, of what was learned of data. All but the
+//! first kind are half as wide as the screen.
 //! q quit   ? help
 //! ```
 
 use super::model::Model;
 use super::pane::{self, Theme};
+use super::pictures::Picture;
 use agon_core::event::RunOutcome;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -25,8 +27,9 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(frame.area());
     head(frame, top, model, theme);
     let narrow = body.width < 80;
-    // What was learned of data says more than a curve does.
-    let share = if model.plot.is_some() { 50 } else { 62 };
+    let picture = model.choice.of(model.frame.as_ref(), &model.plots);
+    // Curves and what was learned of data say more than a state does.
+    let share = if matches!(picture, Picture::Scene(_)) { 62 } else { 50 };
     let [left, right] = if narrow {
         Layout::vertical([Constraint::Percentage(share), Constraint::Percentage(100 - share)]).areas(body)
     } else {
@@ -39,13 +42,8 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
     let lines = if model.is_of_data() { 8 } else { 13 };
     let [scene, speed] =
         Layout::vertical([Constraint::Min(0), Constraint::Length(lines.min(right.height * 6 / 10))]).areas(right);
-    match &model.plot {
-        Some(plot) => pane::plot::draw(frame, scene, plot, theme),
-        None => {
-            let of = if model.is_of_data() { "data" } else { model.frame_of.as_str() };
-            pane::scene::draw(frame, scene, of, model.frame.as_ref(), model.orbit, theme);
-        }
-    }
+    let of = if model.is_of_data() { "data" } else { model.frame_of.as_str() };
+    model.choice.draw(frame, scene, of, picture, model.orbit, theme);
     pane::speed::draw(frame, speed, model, theme);
     // An update may take long; whoever looks on sees that it goes on.
     let slow = (model.quiet > 2).then(|| format!("{keys}   the update under way takes {} s so far", model.quiet));
@@ -56,7 +54,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
     } else if model.help {
         let text = vec![
             Line::from("episode return: · raw means, ─ smoothed, grey: worst and best,"),
-            Line::from("                • evaluations, green line: the exact optimum"),
+            Line::from("                • evaluations; lines: baselines, the exact optimum or an upper bound"),
             Line::from(""),
             Line::from(if model.watching {
                 "q        quit; the run is not touched"
@@ -64,6 +62,8 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
                 "q        quit (asks what becomes of the run)"
             }),
             Line::from(if model.watching { "Tab      the next run" } else { "Ctrl-C   save and stop" }),
+            Line::from("← →      the next picture: the state, price paths, what was learned of data"),
+            Line::from("↑ ↓      its next part, such as a product"),
             Line::from("h j k l  turn the camera, where the picture has three dimensions; [ ] zoom; 0 as it was"),
             Line::from("?        this help"),
         ];

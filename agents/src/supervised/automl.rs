@@ -16,7 +16,7 @@ use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::{Encoder, Matrix, Scaling, Slot};
 use crate::data::split;
 use crate::data::{Column, Kind, Values};
-use agon_core::plot::{Body, Plot};
+use agon_core::plot::{Body, Plot, Table};
 use agon_core::scene::significant;
 use agon_core::settings::Settings;
 use serde_json::{Map, Value, json};
@@ -464,9 +464,10 @@ impl Learner for AutoMl {
             vec![trial.kind.to_owned(), significant(trial.loss(folds), 4), folds.to_string(), weight]
         };
         let rows: Vec<Vec<String>> = self.ranked().into_iter().take(PLOTTED).map(cells).collect();
-        let head = ["model", "loss", "folds", "weight"].map(String::from).to_vec();
-        let title = format!("{} models so far", self.step);
-        (!rows.is_empty()).then_some(Plot { title, body: Body::Leaderboard { head, rows } })
+        let (any, models) = (!rows.is_empty(), format!("{} models", self.step));
+        let head = vec![models, "loss".into(), "folds".into(), "weight".into()];
+        let body = Body::Table(Table { head, rows, ..Table::default() });
+        any.then_some(Plot { title: "models so far".into(), body })
     }
 
     fn report(&self) -> Value {

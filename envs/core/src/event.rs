@@ -30,6 +30,9 @@ pub enum Chart {
     Scalars(Vec<String>),
 }
 
+/// What no policy can exceed, among [`Event::Levels`].
+pub const UPPER_BOUND: &str = "upper bound";
+
 /// One line of `metrics.jsonl`, or (where marked) of `speed.jsonl`, which holds what depends on the clock: metrics are
 /// bit-identical when a run is repeated or resumed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +92,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         metrics: Vec<Metric>,
     },
+    /// What evaluations are compared with: baselines on the same episodes, and what no policy can exceed.
+    Levels {
+        /// `(name, mean return)`
+        values: Vec<(String, f64)>,
+    },
     /// (speed) A checkpoint was written.
     Saved {
         /// Environment steps so far.
@@ -115,9 +123,10 @@ pub enum Event {
     /// (not stored) A live view of one environment.
     #[serde(skip)]
     Frame(Box<Scene>),
-    /// (not stored here: the newest is the run's `plot.json`) What it has learned of its data.
+    /// (not stored here: the newest ones are the run's `plot.json`) What it has learned of its data: in the place of pictures
+    /// with the same titles.
     #[serde(skip)]
-    Plot(Box<Plot>),
+    Plots(Vec<Plot>),
     /// The last line.
     Finished {
         /// Environment steps so far.

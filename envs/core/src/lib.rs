@@ -15,7 +15,7 @@
 //! | how much memory there is | [`memory`] |
 //! | saved episodes | [`episode`] |
 //! | metrics of evaluations, and intervals | [`metric`], [`stats`] |
-//! | pictures of states, and of what was learned of data | [`scene`], [`mod@plot`] |
+//! | pictures of states, and of what was learned of data; curves in both | [`scene`], [`mod@plot`], [`graph`] |
 //! | the events of a run, and their sinks | [`event`] |
 //! | the checks that every environment passes | [`contract`], with [`damage`] |
 //!
@@ -33,6 +33,7 @@ pub mod error;
 pub mod event;
 pub mod game;
 pub mod game_env;
+pub mod graph;
 pub mod inspect;
 pub mod kernel;
 pub mod memory;

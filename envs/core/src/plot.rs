@@ -1,6 +1,7 @@
 //! A picture of what a run has learned of its data, for any front end to draw; independent of drawing libraries, and small
 //! enough to be sent while it trains.
 
+use crate::graph::{Graph, around, widened};
 use serde::{Deserialize, Serialize};
 
 /// Points of a picture at most: whoever has more sends a sample.
@@ -30,13 +31,52 @@ pub enum Body {
         /// `[true class][predicted class]`
         counts: Vec<Vec<u64>>,
     },
-    /// What was tried so far, the best first.
-    Leaderboard {
-        /// The names of the columns.
-        head: Vec<String>,
-        /// A cell a column.
-        rows: Vec<Vec<String>>,
+    /// Words and numbers in rows, such as what was tried so far, the best first.
+    #[serde(alias = "leaderboard")]
+    Table(Table),
+    /// Such tables, one at a time: of a product each, say.
+    Tables {
+        /// Each with a name of its own.
+        tables: Vec<Table>,
     },
+    /// Curves, one graph at a time.
+    Graphs {
+        /// Each with a name of its own.
+        graphs: Vec<Graph>,
+    },
+}
+
+/// A table; its first column is of words, the others are of numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// What it is of, where there are several.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The names of the columns.
+    pub head: Vec<String>,
+    /// A cell a column.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Plot {
+    /// The names of what it shows one at a time; none where it shows everything at once.
+    pub fn parts(&self) -> Vec<&str> {
+        match &self.body {
+            Body::Graphs { graphs } => graphs.iter().map(|graph| graph.name.as_str()).collect(),
+            Body::Tables { tables } => tables.iter().map(|table| table.name.as_str()).collect(),
+            Body::Points(_) | Body::Confusion { .. } | Body::Table(_) => Vec::new(),
+        }
+    }
+}
+
+/// Puts new pictures in the place of those with their titles, or behind all others.
+pub fn renew(pictures: &mut Vec<Plot>, new: &[Plot]) {
+    for plot in new {
+        match pictures.iter_mut().find(|known| known.title == plot.title) {
+            Some(known) => known.clone_from(plot),
+            None => pictures.push(plot.clone()),
+        }
+    }
 }
 
 /// Points in a plane, in groups or not.
@@ -78,23 +118,12 @@ impl Points {
 
     /// Left, right, bottom, top of all points; both axes alike where they have one unit.
     pub fn bounds(&self) -> [f64; 4] {
-        let mut ends = [f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY, f64::NEG_INFINITY];
-        for [x, y] in self.at.iter().map(|at| at.map(f64::from)) {
-            ends = [ends[0].min(x), ends[1].max(x), ends[2].min(y), ends[3].max(y)];
-        }
+        let mut ends = around(self.at.iter().copied());
         if self.diagonal {
             let (low, high) = (ends[0].min(ends[2]), ends[1].max(ends[3]));
             ends = [low, high, low, high];
         }
-        for pair in [0, 2] {
-            if ends[pair] > ends[pair + 1] {
-                (ends[pair], ends[pair + 1]) = (0.0, 1.0);
-            }
-            // All on one line are in its middle.
-            let margin = ((ends[pair + 1] - ends[pair]) * 0.02).max(1e-6 + ends[pair].abs() * 1e-6);
-            (ends[pair], ends[pair + 1]) = (ends[pair] - margin, ends[pair + 1] + margin);
-        }
-        ends
+        widened(ends)
     }
 }
 
@@ -124,5 +153,28 @@ mod tests {
         let [left, right, bottom, top] = Points { diagonal: true, ..points }.bounds();
         assert_eq!([left, right], [bottom, top]);
         assert!(Points::default().bounds().iter().all(|end| end.is_finite()));
+    }
+
+    /// What older versions wrote is still read.
+    #[test]
+    fn a_leaderboard_is_a_table() {
+        let old = r#"{"title": "2 models", "body": {"kind": "leaderboard", "head": ["model"], "rows": [["linear"]]}}"#;
+        let plot: Plot = serde_json::from_str(old).unwrap();
+        let table = Table { head: vec!["model".into()], rows: vec![vec!["linear".into()]], ..Table::default() };
+        assert_eq!(plot.body, Body::Table(table));
+        let again = serde_json::to_string(&plot).unwrap();
+        assert!(again.contains(r#""kind":"table""#), "{again}");
+        assert_eq!(serde_json::from_str::<Plot>(&again).unwrap(), plot);
+    }
+
+    #[test]
+    fn pictures_are_renewed_by_title() {
+        let plot = |title: &str, rows: usize| {
+            let table = Table { rows: vec![Vec::new(); rows], ..Table::default() };
+            Plot { title: title.into(), body: Body::Table(table) }
+        };
+        let mut all = vec![plot("a", 1), plot("b", 1)];
+        renew(&mut all, &[plot("b", 2), plot("c", 3)]);
+        assert_eq!(all, [plot("a", 1), plot("b", 2), plot("c", 3)]);
     }
 }

@@ -1,6 +1,7 @@
 //! A picture of a state in world units, flat or in three dimensions, for any front end to draw; independent of drawing
 //! libraries.
 
+use crate::graph::Graph;
 use crate::observation::Field;
 
 /// Decimals to print of a number: `usual`, or more where it is too small for them.
@@ -167,6 +168,8 @@ pub struct Scene {
     pub space: Option<Space>,
     /// Bars beside a picture in three dimensions.
     pub bars: Vec<Bar>,
+    /// What led here, as curves: of each product its prices, say. Shown one at a time, beside the picture or in its place.
+    pub graphs: Vec<Graph>,
 }
 
 /// One character of a board.
@@ -184,6 +187,11 @@ impl Scene {
     /// Empties it and sets the window.
     pub fn window(&mut self, x: [f64; 2], y: [f64; 2]) {
         *self = Self { x, y, ..Self::default() };
+    }
+
+    /// Whether there is a picture of the state itself, beside graphs of what led to it.
+    pub fn has_picture(&self) -> bool {
+        !self.shapes.is_empty() || !self.board.is_empty() || self.space.is_some() || self.graphs.is_empty()
     }
 
     /// Adds a line.

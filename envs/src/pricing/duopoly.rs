@@ -10,7 +10,8 @@
 
 use agon_core::env::Each;
 use agon_core::env::{Fold, Measure, Player, ensure};
-use agon_core::scene::{Ink, Scene};
+use agon_core::graph::{Curve, Graph};
+use agon_core::scene::Scene;
 use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec, Status};
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
@@ -400,19 +401,23 @@ impl Env for Duopoly {
 
     /// Prices of the last periods, between the lines of Nash and monopoly.
     fn draw(&self, state: &State, scene: &mut Scene) {
-        let (n, m) = (self.sellers, self.menu.len());
-        scene.window([0.0, f64::from(self.settings.shown)], [self.menu[0], self.menu[m - 1]]);
-        for (price, name) in self.symmetric.into_iter().zip(["Nash", "monopoly"]) {
-            scene.line(0.0, price, f64::from(self.settings.shown), price, Ink::Frame);
-            scene.text(0.0, price, name, Ink::Frame);
-        }
-        let at = |t: usize, seller: usize| self.menu[usize::from(state.trail[t * n + seller])];
+        let (n, [nash, monopoly]) = (self.sellers, self.symmetric);
+        let first = state.period as usize + 1 - state.trail.len() / n;
+        let price = |place: u16| self.menu[usize::from(place)];
+        let curve = |seller: usize| {
+            let own = state.trail.iter().skip(seller).step_by(n).enumerate();
+            let at = own.map(|(t, place)| [(first + t) as f32, price(*place) as f32]).collect();
+            Curve { name: format!("seller {}", seller + 1), at }
+        };
+        let graph = Graph {
+            axes: ["period", "price"].map(String::from),
+            lines: (0..n).map(curve).collect(),
+            levels: vec![("Nash".into(), nash as f32), ("monopoly".into(), monopoly as f32)],
+            ..Graph::default()
+        };
+        *scene = Scene { graphs: vec![graph], ..Scene::default() };
         for seller in 0..n {
-            let ink = if seller == 0 { Ink::Agent } else { Ink::Body };
-            for t in 1..state.trail.len() / n {
-                scene.line(t as f64 - 1.0, at(t - 1, seller), t as f64, at(t, seller), ink);
-            }
-            scene.note(format!("seller {}", seller + 1), format!("{:.3}", self.menu[usize::from(state.last[seller])]));
+            scene.note(format!("seller {}", seller + 1), format!("{:.3}", price(state.last[seller])));
         }
         scene.note("period", state.period.to_string());
     }

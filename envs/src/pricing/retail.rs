@@ -9,9 +9,11 @@
 
 mod allowed;
 pub mod carry;
+mod curve;
 mod customers;
 mod linked;
 mod market;
+mod paths;
 pub mod plan;
 mod settings;
 
@@ -25,6 +27,7 @@ use agon_core::{ActionSpec, Actions, ActionsMut, Env, EnvError, Field, Rng, Spec
 use carry::{Carried, Carry};
 pub use market::Demands;
 use market::{Form, Market};
+use paths::Trail;
 use plan::RetailPlan;
 use serde::{Deserialize, Serialize};
 pub use settings::{Demand, RetailSettings, Sales, Weeks, nests_of};
@@ -49,6 +52,9 @@ pub struct State {
     now: Vec<Now>,
     #[serde(skip)]
     room: Room,
+    /// The last weeks, for the picture alone: whoever restores a state begins a new one.
+    #[serde(skip)]
+    trail: Trail,
     /// Which drawn demand the episode has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     draw: Option<u32>,
@@ -338,6 +344,7 @@ impl Env for Retail {
         state.now.clear();
         state.now.reserve(n);
         state.room.grow(n);
+        state.trail.begin(n, cooldown > 0);
         state.since.clear();
         state.since.resize(if cooldown > 0 { n } else { 0 }, cooldown);
         state.draw = (!self.drawn.is_empty()).then(|| rng.below(self.drawn.len() as u32));
@@ -350,6 +357,7 @@ impl Env for Retail {
         self.now(row, carried, &state.prices, &state.since, &mut state.now);
         state.prices.iter_mut().zip(actions.continuous()).for_each(|(price, a)| *price = f64::from(*a));
         self.project(row, &mut state.now, &mut state.prices, &mut state.room);
+        state.trail.push(row, carried.map_or(0.0, |(_, carried)| carried.rival()), &state.prices, &state.since);
         self.age(&mut state.since, &state.now, &state.prices);
         self.sell(market, week, state, rng);
         let mut carried = self.carry.as_ref().zip(state.carried.as_mut());
@@ -540,6 +548,7 @@ impl Env for Retail {
         let (n, s) = (self.demand.len() as f64, &self.settings);
         let week = self.week(state.week as usize, &self.demand);
         scene.window([0.0, n], [-0.12, 1.0]);
+        scene.graphs = self.paths(state);
         for (k, p) in state.prices.iter().enumerate() {
             let x = k as f64;
             let at = |price: f64| ((price - s.low[k]) / (s.high[k] - s.low[k])).clamp(0.0, 1.0);

@@ -1,40 +1,20 @@
 //! The task's own curve over steps: episode returns, scores of evaluations, or what else the run says it is.
 
+use super::chart::{self, Drawn, Level, Sheet, dots, line};
 use super::{Theme, number};
 use crate::tui::model::{Model, Point};
-use agon_core::event::Chart as Shown;
+use agon_core::event::{Chart as Shown, UPPER_BOUND};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType};
-
-/// Points of one curve, and how they are drawn.
-pub struct Drawn {
-    points: Vec<(f64, f64)>,
-    colour: Color,
-    kind: GraphType,
-    marker: Marker,
-}
-
-impl Drawn {
-    fn set(&self, theme: Theme) -> Dataset<'_> {
-        Dataset::default().data(&self.points).graph_type(self.kind).marker(self.marker).style(theme.ink(self.colour))
-    }
-}
+use ratatui::widgets::Block;
 
 /// Colours of the curves where there are several.
 const SEVERAL: [Color; 5] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Blue, Color::White];
-
-/// A line through these points.
-pub fn line(colour: Color, points: impl IntoIterator<Item = (f64, f64)>) -> Drawn {
-    Drawn { points: points.into_iter().collect(), colour, kind: GraphType::Line, marker: Marker::Braille }
-}
-
-fn dots(colour: Color, marker: Marker, points: impl IntoIterator<Item = (f64, f64)>) -> Drawn {
-    Drawn { points: points.into_iter().collect(), colour, kind: GraphType::Scatter, marker }
-}
+/// Colours of what evaluations are compared with.
+const LEVELS: [Color; 4] = [Color::Magenta, Color::Blue, Color::LightRed, Color::White];
 
 fn at(points: &[Point], y: fn(&Point) -> f64) -> impl Iterator<Item = (f64, f64)> {
     points.iter().map(move |p| (p.step, y(p)))
@@ -105,42 +85,43 @@ fn title(name: &str, last: Option<f64>, model: &Model, theme: Theme) -> Line<'st
     ];
     // An evaluation has no exploration in it: where there is one, it is what the optimum is compared with.
     let latest = model.evaluations.last().map(|p| p.mean).or(last);
-    if let (Some(latest), Some(optimum)) = (latest, model.optimum.filter(|o| *o > 0.0)) {
-        words.push(Span::styled(format!("{:.2} % of optimum ", 100.0 * latest / optimum), theme.ink(Color::Green)));
+    let best = model.optimum.map(|optimum| (optimum, "optimum")).or(model.bound().map(|bound| (bound, "bound")));
+    if let (Some(latest), Some((best, name))) = (latest, best.filter(|(best, _)| *best > 0.0)) {
+        words.push(Span::styled(format!("{:.2} % of {name} ", 100.0 * latest / best), theme.ink(Color::Green)));
     }
     Line::from(words)
 }
 
-pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
-    let (mut all, title) = curves(model, theme);
-    let right = (model.steps.max(model.step) as f64).max(1.0);
-    let task = !matches!(model.chart, Shown::Scalars(_));
-    if let Some(optimum) = model.optimum.filter(|_| task) {
-        // Below the others: the agent's own curve must never be hidden by the line it strives for.
-        all.insert(0, line(Color::Green, [(0.0, optimum), (right, optimum)]));
-    }
-    plot(frame, area, &all, title, right, theme);
+/// The optimum and what else evaluations are compared with.
+fn levels(model: &Model) -> Vec<Level> {
+    let optimum = model.optimum.map(|value| Level { name: "exact optimum".into(), value, colour: Color::Green });
+    let mut colours = LEVELS.into_iter().cycle();
+    let other = |(name, value): &(String, f64)| {
+        let colour = if name == UPPER_BOUND { Some(Color::Green) } else { colours.next() };
+        Level { name: name.clone(), value: *value, colour: colour.unwrap_or(Color::White) }
+    };
+    optimum.into_iter().chain(model.levels.iter().map(other)).collect()
 }
 
-/// Draws curves over steps from 0 to `right`.
-pub fn plot(frame: &mut Frame<'_>, area: Rect, all: &[Drawn], title: Line<'static>, right: f64, theme: Theme) {
-    let right = right.max(1.0);
-    let ys = all.iter().flat_map(|d| &d.points).map(|p| p.1).filter(|y| y.is_finite());
-    let (mut bottom, mut top) = ys.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), y| (a.min(y), b.max(y)));
-    if bottom > top {
-        (bottom, top) = (0.0, 1.0);
-    }
-    let margin = ((top - bottom) * 0.05).max(1e-9 + top.abs() * 1e-3);
-    (bottom, top) = (bottom - margin, top + margin);
+pub fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme) {
+    let (drawn, title) = curves(model, theme);
+    let task = !matches!(model.chart, Shown::Scalars(_));
+    let levels = if task { levels(model) } else { Vec::new() };
+    let right = model.steps.max(model.step) as f64;
+    plot(frame, area, Sheet { drawn, levels, x: [0.0, right] }, title, theme);
+}
+
+/// Draws curves over steps from 0 on, in a frame with a title.
+pub fn plot(frame: &mut Frame<'_>, area: Rect, mut sheet: Sheet, title: Line<'static>, theme: Theme) {
+    sheet.x[1] = sheet.x[1].max(1.0);
     // What the line above does not hold is in the one below.
     let (mut above, mut below) = (Line::default(), Line::default());
     for word in title.spans {
         let fits = below.spans.is_empty() && above.width() + word.width() + 2 <= usize::from(area.width);
         if fits { &mut above } else { &mut below }.push_span(word);
     }
-    let chart = Chart::new(all.iter().map(|d| d.set(theme)).collect())
-        .block(Block::bordered().title(above).title_bottom(below))
-        .x_axis(Axis::default().bounds([0.0, right]).labels(["0".into(), number(right / 2.0), number(right)]))
-        .y_axis(Axis::default().bounds([bottom, top]).labels([bottom, (bottom + top) / 2.0, top].map(number)));
-    frame.render_widget(chart, area);
+    let block = Block::bordered().title(above).title_bottom(below);
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    chart::draw(frame, inside, &sheet, theme);
 }

@@ -1,7 +1,7 @@
-//! What a run has learned of its data: rows as points, predictions beside the truth, a leaderboard.
+//! What a run has learned of its data: rows as points, predictions beside the truth, tables, curves.
 
-use super::Theme;
-use agon_core::plot::{Body, Plot, Points};
+use super::{Theme, fit, graph, in_lines};
+use agon_core::plot::{Body, Plot, Points, Table};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Color;
@@ -25,23 +25,27 @@ const COLOURS: [Color; 10] = [
 ];
 const LETTERS: [char; 10] = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
 
-/// A text in so many characters, its end left out where it is longer.
-fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
+/// Draws a picture, or the part of it that was chosen.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, plot: &Plot, part: usize, theme: Theme) {
+    let title = match plot.parts().get(part).filter(|name| !name.is_empty()) {
+        Some(name) => format!("{}: {name}", plot.title),
+        None => plot.title.clone(),
+    };
+    if let Body::Graphs { graphs } = &plot.body {
+        return graphs.get(part).into_iter().for_each(|own| graph::draw(frame, area, &title, own, &[], theme));
     }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).take(width).collect()
-}
-
-pub fn draw(frame: &mut Frame<'_>, area: Rect, plot: &Plot, theme: Theme) {
-    let title = fit(&plot.title, usize::from(area.width.saturating_sub(4)));
+    let title = fit(&title, usize::from(area.width.saturating_sub(4)));
     let block = Block::bordered().title(format!(" {title} "));
     let inside = block.inner(area);
     frame.render_widget(block, area);
     match &plot.body {
         Body::Points(points) => draw_points(frame, inside, points, theme),
         Body::Confusion { classes, counts } => draw_confusion(frame, inside, classes, counts, theme),
-        Body::Leaderboard { head, rows } => draw_table(frame, inside, head, rows, theme),
+        Body::Table(table) => draw_table(frame, inside, table, theme),
+        Body::Tables { tables } => {
+            tables.get(part).into_iter().for_each(|table| draw_table(frame, inside, table, theme));
+        }
+        Body::Graphs { .. } => {}
     }
 }
 
@@ -100,19 +104,11 @@ fn legend(points: &Points, width: usize, theme: Theme) -> Vec<Line<'static>> {
     if !points.axes[0].is_empty() {
         lines.push(Line::styled(fit(&format!("→ {}  ↑ {}", points.axes[0], points.axes[1]), width), theme.faint()));
     }
-    let mut line = Line::default();
-    for (group, name) in points.groups.iter().enumerate() {
+    let word = |(group, name): (usize, &String)| {
         let (colour, letter) = (COLOURS[group % COLOURS.len()], LETTERS[group % LETTERS.len()]);
-        let mark = if theme.colour { '●' } else { letter };
-        let word = Span::styled(format!("{mark} {}  ", fit(name, width.saturating_sub(4))), theme.ink(colour));
-        if line.width() + word.width() > width + 2 && !line.spans.is_empty() {
-            lines.push(std::mem::take(&mut line));
-        }
-        line.push_span(word);
-    }
-    if !line.spans.is_empty() {
-        lines.push(line);
-    }
+        (format!("{} {name}", if theme.colour { '●' } else { letter }), colour)
+    };
+    lines.extend(in_lines(points.groups.iter().enumerate().map(word), width, theme));
     lines
 }
 
@@ -152,7 +148,7 @@ fn draw_confusion(frame: &mut Frame<'_>, area: Rect, classes: &[String], counts:
 }
 
 /// As many columns as there is room for; the first is of text, the others of numbers.
-fn draw_table(frame: &mut Frame<'_>, area: Rect, head: &[String], rows: &[Vec<String>], theme: Theme) {
+fn draw_table(frame: &mut Frame<'_>, area: Rect, Table { head, rows, .. }: &Table, theme: Theme) {
     let mut left = usize::from(area.width);
     let mut widths = Vec::new();
     for (k, name) in head.iter().enumerate() {
@@ -188,7 +184,7 @@ mod tests {
 
     fn screen(plot: &Plot, colour: bool, width: u16, height: u16) -> Vec<String> {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(frame, frame.area(), plot, Theme { colour })).unwrap();
+        terminal.draw(|frame| draw(frame, frame.area(), plot, 0, Theme { colour })).unwrap();
         let rows = terminal.backend().buffer().content().chunks(width as usize);
         rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect()).collect()
     }
@@ -212,7 +208,7 @@ mod tests {
         assert!(plain[0].contains("3 rows by class") && plain[10].contains("a left  b right"), "{plain:#?}");
         assert!(plain[9].starts_with("│a") && plain[1].trim_end_matches('│').ends_with('b'), "{plain:#?}");
         let mut terminal = Terminal::new(TestBackend::new(40, 12)).unwrap();
-        terminal.draw(|frame| draw(frame, frame.area(), &points(), Theme { colour: true })).unwrap();
+        terminal.draw(|frame| draw(frame, frame.area(), &points(), 0, Theme { colour: true })).unwrap();
         let buffer = terminal.backend().buffer();
         let has = |columns: std::ops::Range<u16>, colour| {
             columns.into_iter().any(|x| (1..10).any(|y| buffer[(x, y)].fg == colour))
@@ -233,7 +229,7 @@ mod tests {
     fn the_best_is_on_top() {
         let head = ["model", "loss"].map(String::from).to_vec();
         let rows = vec![vec!["boosting".into(), "0.1".into()], vec!["linear".into(), "0.25".into()]];
-        let plot = Plot { title: "2 models".into(), body: Body::Leaderboard { head, rows } };
+        let plot = Plot { title: "2 models".into(), body: Body::Table(Table { head, rows, ..Table::default() }) };
         let rows = screen(&plot, true, 30, 6);
         assert!(rows[1].contains("model") && rows[2].contains("boosting     0.1"), "{rows:#?}");
         for plot in [plot, points(), confusion(20), confusion(1)] {

@@ -75,6 +75,17 @@ impl Carried {
         [self.stock.first(), self.reference.first(), Some(&self.rival)].map(|x| x.copied().unwrap_or(0.0))
     }
 
+    /// The price of the rival's product.
+    pub fn rival(&self) -> f64 {
+        self.rival
+    }
+
+    /// The same so many weeks ago, as far as the calendar goes.
+    pub fn earlier(&self, weeks: usize) -> Self {
+        let weeks = (weeks as u32).min(self.age);
+        Self { time: self.time - weeks, age: self.age - weeks, ..self.clone() }
+    }
+
     /// Becomes the same, in its own memory.
     pub fn copy(&mut self, other: &Self) {
         self.stock.clone_from(&other.stock);
@@ -183,6 +194,11 @@ impl Carry {
     /// The most that the rival's product can be worth.
     pub fn most_outside(&self) -> f64 {
         self.rival.as_ref().map_or(0.0, |r| r.intercept - r.price_effect * r.prices[0])
+    }
+
+    /// Whether there is a rival.
+    pub fn has_rival(&self) -> bool {
+        self.rival.is_some()
     }
 
     /// An episode's beginning, in a week of the table.

@@ -34,7 +34,7 @@ impl Form {
     }
 
     /// Expected units of each product.
-    fn units(&self, week: Week<'_>, prices: &[f64]) -> Vec<f64> {
+    pub fn units(&self, week: Week<'_>, prices: &[f64]) -> Vec<f64> {
         let mut units: Vec<f64> = match self {
             Self::Logit(demand) => prices.iter().enumerate().map(|(k, p)| demand.weight(week, k, *p)).collect(),
             Self::Nested(demand) => demand.weights(week, prices),
@@ -228,9 +228,9 @@ impl Market {
 
 /// What a table's demand says outside episodes: the fitted one, and all that were drawn.
 pub struct Demands {
-    carry: Option<Carry>,
-    fitted: Market,
-    drawn: Vec<Market>,
+    pub(super) carry: Option<Carry>,
+    pub(super) fitted: Market,
+    pub(super) drawn: Vec<Market>,
 }
 
 impl Demands {
