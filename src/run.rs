@@ -505,3 +505,29 @@ impl Tail {
         (again, lines.filter_map(|l| serde_json::from_slice(l).ok()).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agon_core::Sink;
+
+    /// A picture takes the place of the one with its title; what older versions kept is one of them.
+    #[test]
+    fn pictures_are_kept_by_title() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run { folder: folder.path().to_owned() };
+        let old = r#"{"title":"models","body":{"kind":"leaderboard","head":["model"],"rows":[["linear"]]}}"#;
+        fs::write(run.path(PLOT), old).unwrap();
+        assert_eq!(run.plots()[0].title, "models");
+        let mut logs = Logs::open(&run, &Value::Null, &Value::Null).unwrap();
+        let mut models = run.plots();
+        let plot::Body::Table(table) = &mut models[0].body else { panic!("a leaderboard is a table") };
+        table.rows.push(vec!["forest".into()]);
+        let map = Plot { title: "map".into(), body: plot::Body::Points(plot::Points::default()) };
+        logs.emit(&Event::Plots(vec![map.clone()]));
+        logs.emit(&Event::Plots(models.clone()));
+        assert_eq!(run.plots(), [models[0].clone(), map]);
+        fs::write(run.path(PLOT), "cut sho").unwrap();
+        assert!(run.plots().is_empty());
+    }
+}

@@ -81,7 +81,7 @@ struct Session {
     evaluating: bool,
     /// Whether it reached the goal of its evaluations.
     reached: bool,
-    /// Whether it was told what evaluations are compared with.
+    /// Whether it was told what evaluations are compared with: once, unless other baselines are asked for.
     compared: bool,
     best: Best,
     /// The step of the newest checkpoint of this process.
@@ -301,7 +301,6 @@ impl Session {
         // A resumed run's curves go on where they were.
         Tail::new(run.path("metrics.jsonl")).poll().1.iter().for_each(|event| model.apply(event));
         model.outcome = None;
-        // Levels are told once; other baselines have others.
         let compared = !model.levels.is_empty() && !args.set.iter().any(|set| set.contains("eval."));
         task.tell();
         signals::set_up(false); // from here on there is somebody who saves
@@ -347,9 +346,8 @@ impl Session {
                 optimum: trainer.optimum(),
             };
             session.sinks.emit(&started);
-            let plots = session.task.plots();
-            if !plots.is_empty() {
-                session.sinks.emit(&Event::Plots(plots));
+            for plot in session.task.plots() {
+                session.sinks.emit(&Event::Plots(vec![plot]));
             }
         }
         session.run.status("running", session.trainer.step(), train.steps)?;

@@ -29,7 +29,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
     let narrow = body.width < 80;
     let picture = model.choice.of(model.frame.as_ref(), &model.plots);
     // Curves and what was learned of data say more than a state does.
-    let share = if matches!(picture, Picture::Scene(_)) { 62 } else { 50 };
+    let [share, of_ten] = if matches!(picture, Picture::Scene(_)) { [62, 6] } else { [50, 3] };
     let [left, right] = if narrow {
         Layout::vertical([Constraint::Percentage(share), Constraint::Percentage(100 - share)]).areas(body)
     } else {
@@ -41,7 +41,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
     pane::losses::draw(frame, learning, model, theme);
     let lines = if model.is_of_data() { 8 } else { 13 };
     let [scene, speed] =
-        Layout::vertical([Constraint::Min(0), Constraint::Length(lines.min(right.height * 6 / 10))]).areas(right);
+        Layout::vertical([Constraint::Min(0), Constraint::Length(lines.min(right.height * of_ten / 10))]).areas(right);
     let of = if model.is_of_data() { "data" } else { model.frame_of.as_str() };
     model.choice.draw(frame, scene, of, picture, model.orbit, theme);
     pane::speed::draw(frame, speed, model, theme);
@@ -54,7 +54,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
     } else if model.help {
         let text = vec![
             Line::from("episode return: · raw means, ─ smoothed, grey: worst and best,"),
-            Line::from("                • evaluations; lines: baselines, the exact optimum or an upper bound"),
+            Line::from("                • evaluations; lines: baselines, the optimum or an upper bound"),
             Line::from(""),
             Line::from(if model.watching {
                 "q        quit; the run is not touched"
@@ -62,9 +62,9 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme, keys: &str) {
                 "q        quit (asks what becomes of the run)"
             }),
             Line::from(if model.watching { "Tab      the next run" } else { "Ctrl-C   save and stop" }),
-            Line::from("← →      the next picture: the state, price paths, what was learned of data"),
+            Line::from("← →      the next picture: the state, price paths, what was learned"),
             Line::from("↑ ↓      its next part, such as a product"),
-            Line::from("h j k l  turn the camera, where the picture has three dimensions; [ ] zoom; 0 as it was"),
+            Line::from("h j k l  turn the camera, in three dimensions; [ ] zoom; 0 as it was"),
             Line::from("?        this help"),
         ];
         popup(frame, " help ", text);
@@ -121,7 +121,8 @@ fn popup(frame: &mut Frame<'_>, title: &str, text: Vec<Line<'_>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agon_core::event::{Chart, Event};
+    use agon_core::event::{Chart, Event, UPPER_BOUND};
+    use agon_core::plot::{Body, Plot, Table};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -169,6 +170,30 @@ mod tests {
         {
             assert!(text.contains(part), "{part} in\n{text}");
         }
+    }
+
+    /// What evaluations are compared with is named with its value, in the smallest usual terminal too; keys are told.
+    #[test]
+    fn levels_are_named_with_their_values() {
+        let mut model = Model { steps: 100, ..Model::default() };
+        let values = [("charged", 1.25e6), ("myopic", 1.5e6), (UPPER_BOUND, 1.6e6)];
+        model.apply(&Event::Levels { values: values.map(|(name, value)| (name.to_owned(), value)).to_vec() });
+        for (step, mean) in [(10, 0.5e6), (20, 1.2e6)] {
+            model.apply(&Event::Evaluated { step, mean, ci95: None, episodes: 5, metrics: Vec::new() });
+        }
+        let table = |title: &str| Plot { title: title.into(), body: Body::Table(Table::default()) };
+        model.apply(&Event::Plots(vec![table("demand"), table("elasticities")]));
+        for (width, height) in [(80, 24), (120, 36)] {
+            let text = screen(width, height, &model);
+            for part in ["charged 1.25M", "myopic 1.50M", "upper bound 1.60M", "75.00 % of bound", "demand"] {
+                assert!(text.contains(part), "{part} in\n{text}");
+            }
+        }
+        assert_eq!(model.picture_keys(), "← → picture 1 of 2");
+        // An exact optimum is what counts, where it is known.
+        model.optimum = Some(2.4e6);
+        let text = screen(120, 36, &model);
+        assert!(text.contains("exact optimum 2.40M") && text.contains("50.00 % of optimum"), "{text}");
     }
 
     #[test]

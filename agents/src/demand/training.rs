@@ -7,6 +7,7 @@ use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::train::{Examined, Part, Times, Training};
 use agon_core::Metric;
 use agon_core::metric::Goal;
+use agon_core::plot::{Body, MOST_POINTS, Plot, Points};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use agon_core::stats::block_bootstrap;
@@ -245,6 +246,24 @@ impl Training for Demand {
         examined
     }
 
+    fn plot(&self) -> Option<Plot> {
+        let theta = list(&self.design.back.matmul(&self.descent.theta));
+        let (mut at, mut products) = (Vec::new(), Vec::new());
+        for week in self.parts[1].clone() {
+            let expected = self.shares(&theta, week);
+            for k in (0..expected.len()).filter(|k| self.sales.present(week, *k)) {
+                at.push([self.sales.units[week][k], expected[k] * self.sales.customers[week]].map(|x| x as f32));
+                products.push(k as u32);
+            }
+        }
+        let every = at.len().div_ceil(MOST_POINTS).max(1);
+        let at = at.into_iter().step_by(every).collect();
+        let products: Vec<u32> = products.into_iter().step_by(every).collect();
+        let axes = ["units sold", "units expected"].map(String::from);
+        let points = Points { axes, at, diagonal: true, ..Points::default() }.in_groups(&self.sales.names, &products);
+        Some(Plot { title: "validation: units sold and expected".into(), body: Body::Points(points) })
+    }
+
     fn learned(&self) -> Vec<(String, Estimate)> {
         let Some(fit) = self.fit() else { return Vec::new() };
         let names = &self.sales.names;
@@ -326,6 +345,9 @@ mod tests {
         );
         assert_eq!(own.fit().unwrap().price_effects, direct.unwrap().price_effects);
         assert_eq!(own.parts().clone().map(|p| p.len()), [84, 18, 18]);
+        let Some(Plot { body: Body::Points(points), .. }) = own.plot() else { panic!("it has points") };
+        assert_eq!((points.at.len(), points.groups.len(), points.at[1][0]), (36, 2, sales.units[84][1] as f32));
+        assert!(points.at.iter().all(|[sold, expected]| (sold - expected).abs() < 0.3 * sold), "{points:?}");
         for part in [Part::Validation, Part::Test] {
             let examined = own.examine(part, 1);
             let [log_loss, wape, bias] = &examined[0].metrics[..] else { panic!() };

@@ -1,6 +1,7 @@
 //! Axes, and what is drawn between them: lines, points, and levels with their names.
 
 use super::{Theme, number};
+use agon_core::scene::significant;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
@@ -76,8 +77,9 @@ impl Sheet {
 /// Draws a sheet with its axes.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, sheet: &Sheet, theme: Theme) {
     let ([left, right], [bottom, top]) = (sheet.x, sheet.y());
-    let x_labels = [left, (left + right) / 2.0, right].map(number);
-    let y_labels = [bottom, (bottom + top) / 2.0, top].map(number);
+    let label = |x: f64| if x.abs() < 1e4 { significant(x, 4) } else { number(x) };
+    let x_labels = [left, (left + right) / 2.0, right].map(label);
+    let y_labels = [bottom, (bottom + top) / 2.0, top].map(label);
     let inside = between_axes(area, &x_labels, &y_labels);
     let across = |level: &Level| line(level.colour, [(left, level.value), (right, level.value)]);
     let levels: Vec<Drawn> = sheet.levels.iter().map(across).collect();

@@ -1,6 +1,6 @@
 //! Prices week by week, for the picture of a shop: beside where they may be, what was really charged, and a rival's price.
 
-use super::{Carried, Retail, State};
+use super::{Carried, Carry, Retail, State};
 use agon_core::graph::{Band, Curve, Graph};
 
 /// Prices that a state keeps for its picture, over weeks and products; of few weeks at most, and of others at least.
@@ -82,7 +82,7 @@ impl Retail {
             if !s.charged.is_empty() {
                 lines.push(curve("the shop's", &|i| s.charged[trail.rows[i] as usize][k] as f32));
             }
-            if self.carry.as_ref().is_some_and(|carry| carry.has_rival()) {
+            if self.carry.as_ref().is_some_and(Carry::has_rival) {
                 lines.push(curve("the rival's", &|i| trail.rival[i]));
             }
             let at = weeks.clone().zip(&ends).map(|(week, ends)| {
