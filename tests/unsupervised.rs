@@ -120,6 +120,48 @@ fn a_map_has_every_row_and_no_other() {
     assert!(said.contains("perplexity"), "{said}");
 }
 
+/// Rows of the table are read back at their places, and a new row has one amid those that are like it.
+#[test]
+fn a_umap_has_places_for_new_rows() {
+    let place = place();
+    let said = told(&train(place.path(), "umap", &["--set", "train.steps=100", "--target", "city", "--out", "map"]), 0);
+    for wanted in ["UMAP: a map of the 200 rows", "cross entropy", "trustworthiness", "agon predict map"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    let numbers = |text: &str| -> Vec<[f64; 2]> {
+        let pair = |line: &str| {
+            let mut cells = line.rsplit(',').map(|x| x.parse().unwrap());
+            let y = cells.next().unwrap();
+            [cells.next().unwrap(), y]
+        };
+        text.lines().skip(1).map(pair).collect()
+    };
+    let places = numbers(&std::fs::read_to_string(place.path().join("map/coordinates.csv")).unwrap());
+    let placed = |file: &str| {
+        let out = agon(place.path(), &["predict", "map", "--data", file]);
+        told(&out, 0);
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let text = placed("customers.csv");
+    assert!(text.starts_with("age,income,city,x,y\n"), "{text}");
+    // Of equal rows the first says the place.
+    let (lines, found): (Vec<&str>, _) = (text.lines().skip(1).collect(), numbers(&text));
+    let equal = |a: &str, b: &str| a.split(',').take(2).eq(b.split(',').take(2));
+    let first = |row: usize| lines.iter().position(|&line| equal(line, lines[row])).unwrap();
+    assert_eq!((0..200).filter(|row| found[*row] == places[first(*row)]).count(), 200);
+    std::fs::write(place.path().join("new.csv"), "income,city,age\n94.21,north,62.37\n24.03,south,27.86\n").unwrap();
+    let found = numbers(&placed("new.csv"));
+    let group = |at: &[f64; 2]| {
+        let far = |row: &usize| (places[*row][0] - at[0]).hypot(places[*row][1] - at[1]);
+        (0..200).min_by(|a, b| far(a).total_cmp(&far(b))).unwrap() % 4 == 0
+    };
+    assert_eq!((group(&found[0]), group(&found[1])), (true, false), "{found:?}");
+    let said = told(&train(place.path(), "umap", &["--set", "model.neighbours=201"]), 2);
+    assert!(said.contains("neighbours"), "{said}");
+    let said = told(&train(place.path(), "umap", &["--set", "model.min_dist=0.2"]), 2);
+    assert!(said.contains("did you mean `min_distance`?"), "{said}");
+}
+
 #[test]
 fn what_cannot_be_is_refused_with_its_reason() {
     let place = place();

@@ -22,7 +22,7 @@ use crate::supervised::{automl, boosting, forest, ft_transformer, mlp, realmlp, 
 use crate::tabular::{self, Tabular};
 use crate::train::{Start, Trainer, Training};
 use crate::unsupervised::training::Unsupervised;
-use crate::unsupervised::{self, autoencoder, gmm, hdbscan, isolation_forest, kmeans, mahalanobis, pca, tsne};
+use crate::unsupervised::{self, autoencoder, gmm, hdbscan, isolation_forest, kmeans, mahalanobis, pca, tsne, umap};
 use crate::world::{self, WorldModel};
 use agon_core::settings::{Declared, Issue, Settings};
 use serde_json::{Map, Value};
@@ -416,6 +416,15 @@ pub const MODELS: &[Model] = &[
         declared: tsne::Config::declared,
         resolve: |table| Ok(read::<tsne::Config>(table)?.write()),
         start: |table, start| without_target("tsne", table, start),
+        family: None,
+    },
+    Model {
+        kind: "umap",
+        about: "UMAP: a map of a table's rows on which near rows are near, with places for new rows",
+        verified: "umap-learn's graph, curve and maps (tests/golden/umap_learn.py)",
+        declared: umap::Config::declared,
+        resolve: |table| Ok(read::<umap::Config>(table)?.write()),
+        start: |table, start| without_target("umap", table, start),
         family: None,
     },
 ];

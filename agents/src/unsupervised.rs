@@ -8,6 +8,7 @@ pub mod describe;
 pub mod family;
 pub mod gaussian;
 pub mod gmm;
+pub mod graph;
 pub mod hdbscan;
 pub mod inputs;
 pub mod isolation_forest;
@@ -23,6 +24,7 @@ pub mod scores;
 mod screen;
 pub mod training;
 pub mod tsne;
+pub mod umap;
 
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
@@ -106,6 +108,8 @@ pub trait Learner {
 pub struct Shape {
     /// Numbers in a row.
     pub inputs: usize,
+    /// Steps of the run.
+    pub steps: u64,
     /// The seed of the run.
     pub seed: u64,
 }

@@ -49,7 +49,7 @@ pub fn run(args: &cli::Predict) -> Outcome {
         let reading = reader.read(&raw).map_err(|e| Failure::Input(format!("{}: {e}", args.data.display())))?;
         reading.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));
         drift_report::tell(&scenario, &source, &raw);
-        let bytes = found_table(&raw, &reading).map_err(|e| Failure::Internal(e.to_string()))?;
+        let bytes = found_table(&raw, &reading, family.whole).map_err(|e| Failure::Internal(e.to_string()))?;
         return written(args, &bytes, &format!("{} rows read", raw.rows()));
     }
     let family = model.family.ok_or_else(no_table)?;
@@ -142,16 +142,20 @@ fn choices_table(chooser: &Chooser, raw: &Raw, p: &[f64]) -> Result<Vec<u8>, csv
 }
 
 /// The table with what a model without a target says behind its columns: the cluster (from 1 on, none of rows that belong to
-/// none) with its probability, components, and how unusual the row is.
-fn found_table(raw: &Raw, reading: &Reading) -> Result<Vec<u8>, csv::Error> {
+/// none) with its probability, components, and how unusual the row is; or its place on a map.
+fn found_table(raw: &Raw, reading: &Reading, is_map: bool) -> Result<Vec<u8>, csv::Error> {
     let found = &reading.found;
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut head: Vec<String> = raw.names.clone();
     if !found.cluster.is_empty() {
         head.extend(["cluster", "p(cluster)"].map(String::from));
     }
-    head.extend((1..=found.components.width).map(|k| format!("component {k}")));
-    head.extend(["anomaly score", "share of training rows below"].map(String::from));
+    if is_map {
+        head.extend(["x", "y"].map(String::from));
+    } else {
+        head.extend((1..=found.components.width).map(|k| format!("component {k}")));
+        head.extend(["anomaly score", "share of training rows below"].map(String::from));
+    }
     out.write_record(&head)?;
     for row in 0..raw.rows() {
         let mut cells: Vec<String> = (0..raw.names.len()).map(|column| raw.cell(row, column).to_owned()).collect();
@@ -166,7 +170,9 @@ fn found_table(raw: &Raw, reading: &Reading) -> Result<Vec<u8>, csv::Error> {
         if found.components.width > 0 {
             cells.extend(found.components.row(row).iter().map(f64::to_string));
         }
-        cells.extend([found.anomaly[row].to_string(), format!("{:.4}", reading.below[row])]);
+        if !is_map {
+            cells.extend([found.anomaly[row].to_string(), format!("{:.4}", reading.below[row])]);
+        }
         out.write_record(&cells)?;
     }
     out.into_inner().map_err(|e| csv::Error::from(std::io::Error::other(e.to_string())))

@@ -215,7 +215,7 @@ impl TableTask {
                 table.entry("save_every").or_insert(SEARCH_SAVES.into());
             }
         } else if let Some(family) = model.unsupervised() {
-            let steps = (family.steps)(&model_settings).map_err(wrong("model"))?;
+            let steps = (family.steps)(&model_settings, data.lines.len()).map_err(wrong("model"))?;
             table.entry("steps").or_insert(steps.into());
         }
         let train = TrainSettings::read(&table).map_err(within("train"))?;

@@ -304,9 +304,11 @@ impl Verdict for UnsupervisedReport {
         out += &self.components();
         out += &self.unusual();
         if self.is_map() {
-            return out
-                + "distances between far groups, and their sizes, mean little: near is alike, far is only not near\n"
-                + &format!("\nthe place of every row, by its line in the file, is in\n  {}\n", self.coordinates);
+            out += "distances between far groups, and their sizes, mean little: near is alike, far is only not near\n";
+            out += &format!("\nthe place of every row, by its line in the file, is in\n  {}\n", self.coordinates);
+            if self.details["places_new_rows"] != true {
+                return out;
+            }
         }
         out + &format!("\nread new rows with\n  agon predict {} --data NEW.csv -o found.csv\n", self.run)
     }

@@ -232,7 +232,7 @@ mod tests {
         for variational in [false, true] {
             // Beside a unit prior the rows' own spread is small: the divergence must weigh less.
             let config = Config { latent: 1, divergence: 0.01, learning_rate: 3e-3, patience: 0, ..Config::default() };
-            let mut own = Autoencoder::new(config, Shape { inputs: 6, seed: 1 }, variational).unwrap();
+            let mut own = Autoencoder::new(config, Shape { inputs: 6, steps: 1, seed: 1 }, variational).unwrap();
             for _ in 0..60 {
                 own.advance(&x, &x, NEVER).unwrap();
             }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_variational_loss_by_hand() {
         let config = Config { latent: 1, hidden: vec![], divergence: 1.0, ..Config::default() };
-        let mut own = Autoencoder::new(config, Shape { inputs: 1, seed: 1 }, true).unwrap();
+        let mut own = Autoencoder::new(config, Shape { inputs: 1, steps: 1, seed: 1 }, true).unwrap();
         // Mean 2x, ln variance ln 4; the decoder gives 3z + 1.
         let weights: [f32; 6] = [2.0, 0.0, 0.0, 4f32.ln(), 3.0, 1.0];
         no_grad(|| own.params.flat.copy_(&Tensor::from_slice(&weights)));

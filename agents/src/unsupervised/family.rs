@@ -9,6 +9,7 @@ use super::kmeans::{self, KMeans};
 use super::mahalanobis::{self, Mahalanobis};
 use super::pca::{self, Pca};
 use super::tsne::{self, Tsne};
+use super::umap::{self, Umap};
 use super::{Learner, Shape};
 use crate::agent::AgentError;
 use crate::data::encode::Scaling;
@@ -28,10 +29,12 @@ pub struct Family {
     pub reports: &'static str,
     /// What knows nothing of how columns hang together, and must be beaten.
     pub beside: &'static str,
-    /// Whether it is of all rows of a table alone: nothing is held out, and new rows cannot be read.
+    /// Whether it is a map of all rows of a table: nothing is held out.
     pub whole: bool,
-    /// Steps where a scenario does not say: what the whole training takes, or epochs at most.
-    pub steps: fn(&Map<String, Value>) -> Result<u64, AgentError>,
+    /// Whether it says something of new rows.
+    pub reads: bool,
+    /// Steps where a scenario does not say, of so many rows: what the whole training takes, or epochs at most.
+    pub steps: fn(&Map<String, Value>, usize) -> Result<u64, AgentError>,
     /// How numbers are brought to a common size.
     pub scaling: fn(&Map<String, Value>) -> Result<Scaling, AgentError>,
     /// A fresh learner.
@@ -59,7 +62,8 @@ pub const FAMILIES: &[Family] = &[
         reports: "squared_error",
         beside: "overall mean",
         whole: false,
-        steps: |table| {
+        reads: true,
+        steps: |table, _| {
             let config: kmeans::Config = read(table)?;
             Ok(config.numbers().count() as u64 * config.starts)
         },
@@ -77,7 +81,8 @@ pub const FAMILIES: &[Family] = &[
         reports: "negative_log_likelihood",
         beside: "independent columns",
         whole: false,
-        steps: |table| {
+        reads: true,
+        steps: |table, _| {
             let config: gmm::Config = read(table)?;
             Ok(config.numbers().count() as u64 * config.starts)
         },
@@ -96,7 +101,8 @@ pub const FAMILIES: &[Family] = &[
         reports: "share_of_no_cluster",
         beside: "",
         whole: false,
-        steps: |_| Ok(1),
+        reads: true,
+        steps: |_, _| Ok(1),
         scaling: |table| Ok(read::<hdbscan::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Hdbscan::new(read(table)?, shape))),
     },
@@ -107,7 +113,8 @@ pub const FAMILIES: &[Family] = &[
         reports: "squared_error",
         beside: "overall mean",
         whole: false,
-        steps: |_| Ok(1),
+        reads: true,
+        steps: |_, _| Ok(1),
         scaling: |table| Ok(read::<pca::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Pca::new(read(table)?, shape))),
     },
@@ -118,7 +125,8 @@ pub const FAMILIES: &[Family] = &[
         reports: "mean_depth",
         beside: "",
         whole: false,
-        steps: |table| Ok(read::<isolation_forest::Config>(table)?.trees),
+        reads: true,
+        steps: |table, _| Ok(read::<isolation_forest::Config>(table)?.trees),
         scaling: |table| Ok(read::<isolation_forest::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Forest::new(read(table)?, shape))),
     },
@@ -129,7 +137,8 @@ pub const FAMILIES: &[Family] = &[
         reports: "negative_log_likelihood",
         beside: "independent columns",
         whole: false,
-        steps: |_| Ok(1),
+        reads: true,
+        steps: |_, _| Ok(1),
         scaling: |table| Ok(read::<mahalanobis::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Mahalanobis::new(read(table)?, shape)?)),
     },
@@ -140,7 +149,8 @@ pub const FAMILIES: &[Family] = &[
         reports: "squared_error",
         beside: "overall mean",
         whole: false,
-        steps: |_| Ok(EPOCHS),
+        reads: true,
+        steps: |_, _| Ok(EPOCHS),
         scaling: |table| Ok(read::<autoencoder::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Autoencoder::new(read(table)?, shape, false)?)),
     },
@@ -151,7 +161,8 @@ pub const FAMILIES: &[Family] = &[
         reports: "loss",
         beside: "overall mean",
         whole: false,
-        steps: |_| Ok(EPOCHS),
+        reads: true,
+        steps: |_, _| Ok(EPOCHS),
         scaling: |table| Ok(read::<autoencoder::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Autoencoder::new(read(table)?, shape, true)?)),
     },
@@ -162,9 +173,22 @@ pub const FAMILIES: &[Family] = &[
         reports: "kl_divergence",
         beside: "",
         whole: true,
-        steps: |_| Ok(tsne::STEPS),
+        reads: false,
+        steps: |_, _| Ok(tsne::STEPS),
         scaling: |table| Ok(read::<tsne::Config>(table)?.scaling),
         learner: |table, shape| Ok(Box::new(Tsne::new(read(table)?, shape))),
+    },
+    Family {
+        kind: "umap",
+        name: "UMAP",
+        loss: None,
+        reports: "cross_entropy_of_drawn_pairs",
+        beside: "",
+        whole: true,
+        reads: true,
+        steps: |_, rows| Ok(umap::steps(rows)),
+        scaling: |table| Ok(read::<umap::Config>(table)?.scaling),
+        learner: |table, shape| Ok(Box::new(Umap::new(read(table)?, shape)?)),
     },
 ];
 

@@ -381,7 +381,8 @@ mod tests {
             [far * angle.cos(), far * angle.sin()]
         });
         let x = Matrix { x: x.collect(), width: 2 };
-        let mut own = Hdbscan::new(Config { least_rows: 10, ..Config::default() }, Shape { inputs: 2, seed: 1 });
+        let mut own =
+            Hdbscan::new(Config { least_rows: 10, ..Config::default() }, Shape { inputs: 2, steps: 1, seed: 1 });
         own.advance(&x, &x, NEVER).unwrap();
         let found = own.read(&x);
         assert_eq!(found.clusters, 2);

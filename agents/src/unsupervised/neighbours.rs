@@ -13,14 +13,78 @@ fn order(a: &Far, b: &Far) -> std::cmp::Ordering {
     a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
 
-/// The nearest others of one row, the nearest first; of equally near ones the first row. `far` is memory to work in.
-fn nearest_of(x: &Matrix, row: usize, far: &mut Vec<Far>, out: &mut [Far]) {
-    far.clear();
-    far.extend((0..x.rows()).filter(|o| *o != row).map(|o| (squared(x.row(row), x.row(o)), o as u32)));
-    let count = out.len();
-    far.select_nth_unstable_by(count - 1, order);
-    far[..count].sort_unstable_by(order);
-    out.copy_from_slice(&far[..count]);
+/// Rows whose neighbours are looked for side by side: the others are read once for all of them.
+const SIDE_BY_SIDE: usize = 4;
+/// Candidates that are kept before all but the nearest are let go, as a multiple of what is wanted.
+const KEPT: usize = 4;
+
+/// The squared distance of two rows, summed in eight lanes.
+#[inline(always)]
+fn squared_in_lanes(a: &[f64], b: &[f64]) -> f64 {
+    let (a, rest_a) = a.as_chunks::<8>();
+    let (b, rest_b) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for l in 0..8 {
+            let off = a[l] - b[l];
+            sums[l] = off.mul_add(off, sums[l]);
+        }
+    }
+    let rest = rest_a.iter().zip(rest_b).fold(0.0, |sum, (a, b)| (a - b).mul_add(a - b, sum));
+    let [a, b, c, d, e, f, g, h] = sums;
+    (((a + b) + (c + d)) + ((e + f) + (g + h))) + rest
+}
+
+/// Rows, up to [`SIDE_BY_SIDE`], of which the nearest in a table are looked for: numbers, and their own place in the table
+/// where they have one. No closure: with closures `dispatch` called generic code.
+struct Search<'a> {
+    x: &'a Matrix,
+    rows: &'a [(&'a [f64], Option<usize>)],
+    far: &'a mut [Vec<Far>; SIDE_BY_SIDE],
+    /// The nearest of each, the nearest first; of equally near ones the first row.
+    out: &'a mut [Far],
+}
+
+impl pulp::NullaryFnOnce for Search<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let count = self.out.len() / self.rows.len();
+        let mut bounds = [f64::INFINITY; SIDE_BY_SIDE];
+        self.far.iter_mut().for_each(Vec::clear);
+        for (o, other) in self.x.x.chunks_exact(self.x.width).enumerate() {
+            for (((row, own), far), bound) in self.rows.iter().zip(self.far.iter_mut()).zip(&mut bounds) {
+                let d = squared_in_lanes(row, other);
+                if d > *bound || *own == Some(o) {
+                    continue;
+                }
+                far.push((d, o as u32));
+                if far.len() > KEPT * count {
+                    far.select_nth_unstable_by(count - 1, order);
+                    far.truncate(count);
+                    *bound = far[count - 1].0;
+                }
+            }
+        }
+        for (far, out) in self.far.iter_mut().zip(self.out.chunks_exact_mut(count)) {
+            far.select_nth_unstable_by(count - 1, order);
+            far[..count].sort_unstable_by(order);
+            out.copy_from_slice(&far[..count]);
+        }
+    }
+}
+
+/// The nearest others of one row of a table, the nearest first; of equally near ones the first row.
+fn nearest_of(x: &Matrix, row: usize, out: &mut [Far]) {
+    let rows = [(x.row(row), Some(row))];
+    pulp::Arch::new().dispatch(Search { x, rows: &rows, far: &mut Default::default(), out });
+}
+
+/// The rows of a table that are nearest to one that is not of it, the nearest first. `out` has from 1 to as many places as
+/// the table has rows.
+pub fn nearest_of_new(x: &Matrix, row: &[f64], out: &mut [Far]) {
+    pulp::Arch::new().dispatch(Search { x, rows: &[(row, None)], far: &mut Default::default(), out });
 }
 
 /// The `count` nearest others of each row, `[rows, count]`, the nearest first. `count` is at least 1 and below the number of
@@ -34,12 +98,14 @@ pub fn nearest(x: &Matrix, count: usize, pool: &ThreadPool, stop: Stop<'_>) -> R
     let size = rows_of_part(n);
     let mut parts: Vec<&mut [Far]> = found.chunks_mut(size * count).collect();
     pool.each(&mut parts, |i, part| {
-        let mut far = Vec::with_capacity(n);
-        for (row, out) in (i * size..).zip(part.chunks_exact_mut(count)) {
-            if row.is_multiple_of(64) && stop() {
+        let mut far = <[Vec<Far>; SIDE_BY_SIDE]>::default();
+        for (some, out) in part.chunks_mut(SIDE_BY_SIDE * count).enumerate() {
+            let first = i * size + some * SIDE_BY_SIDE;
+            if some.is_multiple_of(16) && stop() {
                 return;
             }
-            nearest_of(x, row, &mut far, out);
+            let rows: Vec<_> = (first..first + out.len() / count).map(|row| (x.row(row), Some(row))).collect();
+            pulp::Arch::new().dispatch(Search { x, rows: &rows, far: &mut far, out });
         }
     });
     go_on(stop)?;
@@ -73,7 +139,7 @@ pub fn kept(x: &Matrix, map: &Matrix, k: usize, most: usize, pool: &ThreadPool) 
     pool.each(&mut parts, |_, (found, rows)| {
         let (mut far, mut near) = (Vec::with_capacity(n), vec![(0.0, 0); k]);
         for (found, row) in found.iter_mut().zip(rows.iter()) {
-            nearest_of(map, *row, &mut far, &mut near);
+            nearest_of(map, *row, &mut near);
             far.clear();
             far.extend((0..n).filter(|o| o != row).map(|o| (squared(x.row(*row), x.row(o)), o as u32)));
             for (_, other) in &near {
@@ -97,9 +163,9 @@ pub fn kept(x: &Matrix, map: &Matrix, k: usize, most: usize, pool: &ThreadPool) 
 /// The share of rows whose nearest neighbour on a map has the same label, of at most `most` rows; and how many these are.
 pub fn same_label(map: &Matrix, labels: &[u32], most: usize) -> (f64, usize) {
     let rows = sample(map.rows(), most);
-    let (mut far, mut near) = (Vec::new(), [(0.0, 0)]);
+    let mut near = [(0.0, 0)];
     let mut same = |row: &&usize| {
-        nearest_of(map, **row, &mut far, &mut near);
+        nearest_of(map, **row, &mut near);
         labels[near[0].1 as usize] == labels[**row]
     };
     (rows.iter().filter(&mut same).count() as f64 / rows.len() as f64, rows.len())

@@ -110,7 +110,7 @@ impl Pca {
 /// [`AgentError::Data`] where they cannot be found.
 pub fn first_two(table: &Matrix, rows: &Matrix) -> Result<Vec<[f64; 2]>, AgentError> {
     let config = Config { components: Some(2), ..Config::default() };
-    let mut own = Pca::new(config, Shape { inputs: table.width, seed: 0 });
+    let mut own = Pca::new(config, Shape { inputs: table.width, steps: 1, seed: 0 });
     own.advance(table, table, NEVER)?;
     let found = own.read(rows).components;
     let two = |row: &[f64]| [row[0], row.get(1).copied().unwrap_or(0.0)];
@@ -222,7 +222,7 @@ mod tests {
 
     fn fitted(solver: Solver, components: Option<usize>, x: &Matrix) -> Pca {
         let config = Config { solver, components, ..Config::default() };
-        let mut own = Pca::new(config, Shape { inputs: x.width, seed: 1 });
+        let mut own = Pca::new(config, Shape { inputs: x.width, steps: 1, seed: 1 });
         own.advance(x, x, NEVER).unwrap();
         own
     }

@@ -53,10 +53,10 @@ impl Reader {
     /// [`AgentError::Checkpoint`] where the save is of another model, or damaged; [`AgentError::Data`] where a model of its
     /// family reads no new rows.
     pub fn load(family: &Family, settings: &Map<String, Value>, saved: &Saved) -> Result<Self, AgentError> {
-        if family.whole {
+        if !family.reads {
             return Err(AgentError::Data(format!(
                 "{} places the rows that it is made of, and has no map for others: coordinates.csv in the run's folder has \
-                 their places; for new rows train pca or autoencoder, or train {} again with the new rows in the table",
+                 their places; for new rows train umap, pca or autoencoder, or train {} again with the new rows in the table",
                 family.name, family.kind
             )));
         }
@@ -64,7 +64,7 @@ impl Reader {
         if !inputs.is_sound() {
             return Err(AgentError::Checkpoint("its `inputs` cannot be".into()));
         }
-        let mut learner = (family.learner)(settings, Shape { inputs: inputs.width(), seed: 0 })?;
+        let mut learner = (family.learner)(settings, Shape { inputs: inputs.width(), steps: 0, seed: 0 })?;
         learner.load(&learners_part(saved))?;
         Ok(Self { inputs, learner, labels: saved.part("labels")?, usual: saved.part("usual")? })
     }

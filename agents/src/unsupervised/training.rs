@@ -75,7 +75,7 @@ impl Unsupervised {
             )));
         }
         let parts = of_parts.map(|rows| inputs.encode(&columns, rows).0);
-        let learner = (family.learner)(settings, Shape { inputs: inputs.width(), seed })?;
+        let learner = (family.learner)(settings, Shape { inputs: inputs.width(), steps, seed })?;
         learner.check(parts[0].rows())?;
         let numbers = parts.iter().flat_map(|part| &part.x);
         let sum = numbers.fold(0, |sum, x| crc32c::crc32c_append(sum, &x.to_le_bytes()));
@@ -302,7 +302,12 @@ impl Training for Unsupervised {
 
     fn details(&self) -> Value {
         if self.family.whole {
-            return json!({"rows": self.data.lines.len(), "map": true, "model": self.learner.details()});
+            return json!({
+                "rows": self.data.lines.len(),
+                "map": true,
+                "places_new_rows": self.family.reads,
+                "model": self.learner.details(),
+            });
         }
         let rows: Vec<usize> = (0..self.data.lines.len()).collect();
         let all = self.inputs.encode(&self.data.inputs(), &rows).0;
@@ -326,11 +331,12 @@ impl Training for Unsupervised {
 
     fn save(&self) -> (Saved, Value) {
         let Saved { tensors, state } = self.learner.save();
+        let anomaly = if self.family.whole { Vec::new() } else { self.learner.read(&self.parts[0]).anomaly };
         let state = json!({
             "model": state,
             "inputs": self.inputs,
             "labels": self.data.target.name,
-            "usual": kept(self.learner.read(&self.parts[0]).anomaly),
+            "usual": kept(anomaly),
         });
         (Saved { tensors, state }, json!({"step": self.step(), "data": self.sum}))
     }

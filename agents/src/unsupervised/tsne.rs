@@ -3,6 +3,7 @@
 //!
 //! The map is of the rows that it is made of: there is none for new rows.
 
+use super::graph::Graph;
 use super::neighbours::{Far, nearest};
 use super::pca::first_two;
 use super::quad_tree::QuadTree;
@@ -55,13 +56,8 @@ const NEAR: f64 = 1e-10;
 const HALVINGS: usize = 200;
 
 /// How near rows are to each other: pᵢⱼ = pⱼᵢ of rows that are neighbours, all together 1.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Affinities {
-    /// Where the neighbours of each row begin, and the end.
-    begin: Vec<usize>,
-    row: Vec<u32>,
-    p: Vec<f64>,
-}
+#[derive(Clone, Debug, PartialEq)]
+pub struct Affinities(Graph);
 
 /// Of the distances to neighbours, the nearest first: their shares pⱼ|ᵢ, in proportion to exp(−β d²), with β so that they
 /// have this perplexity.
@@ -97,35 +93,17 @@ impl Affinities {
         let n = x.rows();
         let count = ((3.0 * perplexity) as usize + 1).min(n - 1);
         let near = nearest(x, count, pool, stop)?;
-        let mut all = Vec::with_capacity(2 * n * count);
-        for (i, near) in near.chunks_exact(count).enumerate() {
-            for ((_, j), p) in near.iter().zip(shares(near, perplexity)) {
-                let half = p / (2.0 * n as f64);
-                all.extend([(i as u32, *j, half), (*j, i as u32, half)]);
-            }
-        }
-        // Both halves of a pair are beside each other, and their order does not matter to the sum.
-        all.sort_unstable_by_key(|(i, j, _)| (*i, *j));
-        let mut own = Self { begin: vec![0], ..Self::default() };
-        for (i, j, p) in all {
-            while own.begin.len() <= i as usize {
-                own.begin.push(own.row.len());
-            }
-            if own.row.len() > own.begin[i as usize] && own.row.last() == Some(&j) {
-                *own.p.last_mut().expect("it has a row") += p;
-            } else {
-                own.row.push(j);
-                own.p.push(p);
-            }
-        }
-        own.begin.push(own.row.len());
-        Ok(own)
+        let of_row = |(i, near): (usize, &[Far])| {
+            let edges = near.iter().zip(shares(near, perplexity));
+            edges.map(|((_, j), p)| (i as u32, *j, p / (2.0 * n as f64))).collect::<Vec<_>>()
+        };
+        let edges = near.chunks_exact(count).enumerate().flat_map(of_row);
+        Ok(Self(Graph::symmetric(n, edges, |a, b| a + b)))
     }
 
     /// The neighbours of a row, and how near they are.
     pub fn of(&self, row: usize) -> impl Iterator<Item = (usize, f64)> {
-        let place = self.begin[row]..self.begin[row + 1];
-        self.row[place.clone()].iter().map(|j| *j as usize).zip(self.p[place].iter().copied())
+        self.0.of(row)
     }
 
     /// The gradient of the divergence Σ pᵢⱼ ln (pᵢⱼ / qᵢⱼ) at these places, with every pᵢⱼ `exaggeration` times as large; and
