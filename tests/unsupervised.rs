@@ -101,7 +101,8 @@ fn a_map_has_every_row_and_no_other() {
         coordinates.lines().skip(1).map(|line| line.split(',').map(|x| x.parse().unwrap()).collect()).collect();
     assert!(coordinates.starts_with("line,x,y\n") && lines.len() == 200);
     assert!(lines.iter().zip(2..).all(|(line, number)| line[0] == f64::from(number) && line[1].is_finite()));
-    let plot: Value = serde_json::from_str(&read("plot.json")).unwrap();
+    let plots: Value = serde_json::from_str(&read("plot.json")).unwrap();
+    let plot = &plots[0];
     assert_eq!(plot["title"], "rows by class");
     assert_eq!((plot["body"]["kind"].as_str(), plot["body"]["at"].as_array().unwrap().len()), (Some("points"), 200));
     assert_eq!(plot["body"]["groups"], serde_json::json!(["north", "south"]));

@@ -93,7 +93,7 @@ mod tests {
             axes: ["price [$]", "units a week"].map(String::from),
             band: Some(Band { name: "95 %".into(), at: at.iter().map(|[x, y]| [*x, y - 5.0, y + 5.0]).collect() }),
             lines: vec![curve("fitted", 0.0), curve("other", 30.0)],
-            points: Some(Curve { name: "weeks".into(), at: vec![[2.0, 20.0], [17.0, 44.0]] }),
+            points: Some(Curve { name: "weeks".into(), at: vec![[12.0, 45.0], [17.0, 44.0]] }),
             levels: vec![("Nash".into(), 20.0)],
             ..Graph::default()
         }
