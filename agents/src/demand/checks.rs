@@ -13,6 +13,13 @@ pub(super) fn still(numbers: impl Iterator<Item = f64> + Clone) -> bool {
     high - low <= STILL * numbers.map(f64::abs).fold(0.0, f64::max)
 }
 
+impl Sales {
+    /// Whether a product's price never moves: then nothing is known of its effect.
+    pub fn price_stands_still(&self, product: usize) -> bool {
+        still(self.prices.iter().map(|week| week[product]))
+    }
+}
+
 /// Numbers that are finite and can be: nothing negative, fewer units than customers, and every product bought.
 pub(super) fn true_numbers(sales: &Sales) -> Result<(), DemandError> {
     let (weeks, n) = (sales.customers.len(), sales.names.len());

@@ -1,7 +1,5 @@
 //! Sales that demand is estimated from.
 
-use super::checks::still;
-
 /// Weeks of sales. Every list of lists is `[weeks][products]`.
 #[derive(Clone, Debug, Default)]
 pub struct Sales {
@@ -100,11 +98,6 @@ impl Sales {
 
     pub(super) fn mean(&self, list: &[Vec<f64>], k: usize) -> f64 {
         list.iter().map(|week| week[k]).sum::<f64>() / self.weeks()
-    }
-
-    /// Whether a product's price never moves: then nothing is known of its effect.
-    pub fn price_stands_still(&self, product: usize) -> bool {
-        still(self.prices.iter().map(|week| week[product]))
     }
 
     /// Some of the rows, whole weeks in their order.

@@ -223,11 +223,8 @@ impl<'a> Guess<'a> {
             }
             String::new()
         };
-        let whole = |role: &Role| -> Vec<String> {
-            let each = patterns(role).into_iter().filter(|(_, found)| found.is_superset(&inners));
-            each.map(|(pattern, _)| pattern).filter(|pattern| *pattern != display).collect()
-        };
-        self.more = whole(&DISPLAY);
+        let marks = patterns(&DISPLAY).into_iter().filter(|(_, found)| found.is_superset(&inners));
+        self.more = marks.map(|(pattern, _)| pattern).filter(|pattern| *pattern != display).collect();
         let holiday = |name: &&String| HOLIDAY.fits(name).is_some();
         self.more.extend(self.raw.names.iter().filter(holiday).cloned());
         let customers = self.column(&CUSTOMERS, |c| self.numbers[c]).ok().flatten();

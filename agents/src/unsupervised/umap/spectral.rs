@@ -84,7 +84,7 @@ pub fn places(graph: &Graph, rng: &mut Rng, pool: &ThreadPool) -> Option<Vec<[f6
         take_out(&basis, &mut w, pool);
         let length = unit(&mut w);
         let m = diagonal.len();
-        let over = m > 0 && !(length > 1e-10) || m == MOST || m + 1 == n;
+        let over = m > 0 && (length.is_nan() || length <= 1e-10) || m == MOST || m + 1 == n;
         if over || m == look {
             let [first, second] = if m > 1 { top_two(&diagonal, &beside)? } else { return None };
             let off = [&first, &second].map(|s| length * s[m - 1].abs());
@@ -95,7 +95,7 @@ pub fn places(graph: &Graph, rng: &mut Rng, pool: &ThreadPool) -> Option<Vec<[f6
                 }
                 return Some(y);
             }
-            look = 2 * look;
+            look *= 2;
         }
         if m > 0 {
             beside.push(length);
