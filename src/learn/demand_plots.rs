@@ -24,17 +24,18 @@ pub fn of(report: &Report, env: &Map<String, Value>) -> Vec<Plot> {
 fn curves(market: &RetailSettings, sales: &Sales) -> Option<Plot> {
     let demands = Demands::of(market).ok()?;
     let drawn = !market.drawn_intercepts.is_empty();
-    let graph = |(k, name): (usize, &String)| {
-        let rows = || (0..sales.units.len()).filter(|t| sales.present(*t, k));
-        let (low, high) = rows().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), t| {
+    let rows = |k: usize| (0..sales.units.len()).filter(move |t| sales.present(*t, k));
+    let between = |k: usize| -> Vec<f64> {
+        let (low, high) = rows(k).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), t| {
             (low.min(sales.prices[t][k]), high.max(sales.prices[t][k]))
         });
-        let prices: Vec<f64> = (0..PRICES)
-            .map(|i| low + (high - low) * i as f64 / (PRICES - 1) as f64)
-            .filter(|p| p.is_finite())
-            .collect();
-        let units = demands.curve(market, k, &prices);
-        let by_price = || prices.iter().map(|price| *price as f32).zip(&units);
+        let price = |i: usize| low + (high - low) * i as f64 / (PRICES - 1) as f64;
+        (0..PRICES).map(price).filter(|price| price.is_finite()).collect()
+    };
+    let prices: Vec<Vec<f64>> = (0..sales.names.len()).map(between).collect();
+    let units = demands.curves(market, &prices);
+    let graph = |(k, name): (usize, &String)| {
+        let by_price = || prices[k].iter().map(|price| *price as f32).zip(&units[k]);
         let every = sales.units.len().div_ceil(MOST_POINTS).max(1);
         let point = |t: usize| [sales.prices[t][k] as f32, sales.units[t][k] as f32];
         let band = by_price().map(|(price, [_, low, high])| [price, *low as f32, *high as f32]);
@@ -46,7 +47,7 @@ fn curves(market: &RetailSettings, sales: &Sales) -> Option<Plot> {
                 name: "fitted, the rest at its mean".into(),
                 at: by_price().map(|(price, [mean, ..])| [price, *mean as f32]).collect(),
             }],
-            points: Some(Curve { name: "weeks".into(), at: rows().step_by(every).map(point).collect() }),
+            points: Some(Curve { name: "weeks".into(), at: rows(k).step_by(every).map(point).collect() }),
             ..Graph::default()
         }
     };

@@ -12,7 +12,7 @@ use agon::scenario::Source;
 use agon::{Failure, Outcome};
 use agon_agents::demand::forecast::{self, Comparison};
 use agon_agents::demand::models::{self, Drawn, Form};
-use agon_agents::demand::{self, Estimate, PriceEffect, Sales};
+use agon_agents::demand::{self, Estimate, Sales};
 use agon_core::settings::Issue;
 use agon_envs::pricing::logit::{Logit, Week};
 use agon_envs::pricing::nested_logit::{Nest, NestedLogit};
@@ -210,22 +210,16 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
 /// A logit, nested or not, of other numbers of customers, effects of covariates, and its own-price elasticities; none where it
 /// cannot be estimated. Pooling, the calendar and usual prices are left out: only the size of the market matters.
 fn refitted(sales: &Sales, form: Form) -> Option<(NestedLogit, Vec<f64>, Vec<f64>)> {
-    let unpooled = |effect| if effect == PriceEffect::Pooled { PriceEffect::ByProduct } else { effect };
-    let (drawn, elasticities) = match form {
+    let (drawn, elasticities) = match form.unpooled() {
         Form::Logit(method, effect) if sales.covariates.is_empty() && sales.instruments.is_empty() => {
-            let fit = demand::fit(sales, method, unpooled(effect)).ok()?;
+            let fit = demand::fit(sales, method, effect).ok()?;
             let values = |all: &[Estimate]| all.iter().map(|e| e.value).collect::<Vec<f64>>();
             let (intercepts, price_effects) = (values(&fit.intercepts), values(&fit.price_effects));
             let display_effects = vec![fit.display_effect.value; intercepts.len()];
             (Drawn { intercepts, price_effects, display_effects, ..Drawn::default() }, values(&fit.elasticities))
         }
-        Form::Logit(..) | Form::NestedLogit(_) => {
+        unpooled @ (Form::Logit(..) | Form::NestedLogit(_)) => {
             let (rows, plain) = (sales.customers.len(), Sales { usual_prices: Vec::new(), ..sales.clone() });
-            let unpooled = match form {
-                Form::Logit(method, effect) => Form::Logit(method, unpooled(effect)),
-                Form::NestedLogit(effect) => Form::NestedLogit(unpooled(effect)),
-                other => other,
-            };
             let model = unpooled.fit(&plain, &vec![0.0; rows], rows, false)?;
             let own = (0..sales.names.len()).map(|k| model.elasticity(sales, k, k).value);
             (model.coefficients(), own.collect())

@@ -161,6 +161,16 @@ impl Form {
         )
     }
 
+    /// The same without pooling.
+    pub fn unpooled(self) -> Self {
+        match self {
+            Self::Logit(method, PriceEffect::Pooled) => Self::Logit(method, PriceEffect::ByProduct),
+            Self::NestedLogit(PriceEffect::Pooled) => Self::NestedLogit(PriceEffect::ByProduct),
+            Self::PooledLogLog => Self::LogLog,
+            other => other,
+        }
+    }
+
     /// Whether it is log-log demand.
     pub fn is_log_log(self) -> bool {
         matches!(self, Self::LogLog | Self::PooledLogLog)
@@ -172,25 +182,17 @@ impl Form {
         if !(sales.instruments.is_empty() || instrumented) {
             return None; // a likelihood has no second stage
         }
+        if self.is_pooled() {
+            let own = self.unpooled().fit(sales, numbers, weeks, calendar)?;
+            return Some(Box::new(Pooled::of(own, sales, numbers, weeks)?));
+        }
         match self {
-            Self::Logit(method, PriceEffect::Pooled) => {
-                let own = Self::Logit(method, PriceEffect::ByProduct).fit(sales, numbers, weeks, calendar)?;
-                Some(Box::new(Pooled::of(own, sales, numbers, weeks)?))
-            }
-            Self::NestedLogit(PriceEffect::Pooled) => {
-                let own = Self::NestedLogit(PriceEffect::ByProduct).fit(sales, numbers, weeks, calendar)?;
-                Some(Box::new(Pooled::of(own, sales, numbers, weeks)?))
-            }
             Self::NestedLogit(effect) => Some(Box::new(NestedLogit::fit(sales, numbers, weeks, effect, calendar)?)),
-            Self::PooledLogLog => {
-                let own = Self::LogLog.fit(sales, numbers, weeks, calendar)?;
-                Some(Box::new(Pooled::of(own, sales, numbers, weeks)?))
-            }
             Self::Logit(method, effect) => {
                 let logit = Logit::new(sales, numbers, weeks, effect, calendar).fit(sales, numbers, weeks, method)?;
                 Some(Box::new(logit))
             }
-            Self::LogLog => Some(Box::new(LogLog::fit(sales, numbers, weeks, calendar)?)),
+            Self::LogLog | Self::PooledLogLog => Some(Box::new(LogLog::fit(sales, numbers, weeks, calendar)?)),
         }
     }
 }

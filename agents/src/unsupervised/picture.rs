@@ -5,6 +5,7 @@ use super::agreement::{rows_of, sample};
 use super::inputs::Inputs;
 use super::pca::first_two;
 use super::{Found, Learner};
+use crate::agent::AgentError;
 use crate::data::dataset::Dataset;
 use crate::data::encode::Matrix;
 use agon_core::plot::{Body, MOST_POINTS, Plot, Points};
@@ -16,6 +17,17 @@ const NUMBERS: usize = 20_000_000;
 const LEAST: usize = 1000;
 /// The share of rows that are shown as unusual.
 const UNUSUAL: f64 = 0.01;
+
+/// Refuses a map of so few rows that there is nothing to be seen.
+///
+/// # Errors
+/// [`AgentError::Data`].
+pub fn enough_rows(rows: usize) -> Result<(), AgentError> {
+    match rows {
+        0..4 => Err(AgentError::Data(format!("a map takes at least 4 rows, and here are {rows}"))),
+        _ => Ok(()),
+    }
+}
 
 /// The rows that are shown.
 pub struct Picture {

@@ -208,9 +208,7 @@ impl Learner for Tsne {
     }
 
     fn check(&self, rows: usize) -> Result<(), AgentError> {
-        if rows < 4 {
-            return Err(AgentError::Data(format!("a map takes at least 4 rows, and here are {rows}")));
-        }
+        super::picture::enough_rows(rows)?;
         let most = (rows - 1) as f64;
         if self.config.perplexity >= most {
             let why = format!("a row has {most} neighbours in a table of {rows} rows: fewer are needed");

@@ -174,9 +174,7 @@ impl Learner for Umap {
     }
 
     fn check(&self, rows: usize) -> Result<(), AgentError> {
-        if rows < 4 {
-            return Err(AgentError::Data(format!("a map takes at least 4 rows, and here are {rows}")));
-        }
+        super::picture::enough_rows(rows)?;
         if self.config.neighbours > rows {
             let why = format!("must be at most the number of rows, {rows}: a row is its own first neighbour");
             return Err(Issue::value("neighbours", why).into());

@@ -114,8 +114,9 @@ impl Retail {
         self.myopic(&State { week: week as u32, ..State::default() }, out)
     }
 
-    /// The demand of a state's week with all that is carried over, but what is in [`Retail::week`].
-    fn tilted(&self, state: &State) -> Option<(Market, f64)> {
+    /// The form of demand of a state's week with all that is carried over, but what is in [`Retail::week`]; and the weight of
+    /// what is not ours.
+    fn tilted(&self, state: &State) -> Option<(Form, f64)> {
         let (carry, carried) = self.carry.as_ref().zip(state.carried.as_ref())?;
         Some((self.demand.tilted(carry, carried), carry.outside(carried)))
     }
@@ -126,9 +127,7 @@ impl Retail {
         let row = state.week as usize;
         let [low, high] = self.range(state);
         match self.tilted(state) {
-            Some((demand, outside)) => {
-                demand.form.optimum(Week { outside, ..self.week(row, &demand) }, &low, &high, out)
-            }
+            Some((form, outside)) => form.optimum(Week { outside, ..self.week(row, &self.demand) }, &low, &high, out),
             None if self.demand.form.is_searched() => {
                 let all =
                     self.searched.get_or_init(|| (0..self.settings.customers.len()).map(|i| self.search(i)).collect());
@@ -153,14 +152,14 @@ impl Retail {
         let best = self.myopic(state, &mut prices);
         let [low, high] = self.range(state);
         let tilted = self.tilted(state);
-        let demand = tilted.as_ref().map_or(&self.demand, |(demand, _)| demand);
-        let week = self.week(state.week as usize, demand);
+        let form = tilted.as_ref().map_or(&self.demand.form, |(form, _)| form);
+        let week = self.week(state.week as usize, &self.demand);
         if let Some(menus) = self.menus(state) {
             let gaps = self.rules.as_ref().map_or(&[][..], Rules::gaps);
             let obey = |prices: &mut [f64]| self.obey(state, prices);
-            return [best, demand.form.bound_among(week, &[low, high], &menus, gaps, obey)];
+            return [best, form.bound_among(week, &[low, high], &menus, gaps, obey)];
         }
-        [best, if demand.form.is_searched() { demand.form.bound(week, &low, &high, &prices) } else { best }]
+        [best, if form.is_searched() { form.bound(week, &low, &high, &prices) } else { best }]
     }
 
     /// What the best prices earn in an episode, and what none can exceed; none where they depend on what the shop does.

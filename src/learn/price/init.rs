@@ -103,7 +103,7 @@ fn given(args: &PriceInit) -> Outcome<Map<String, Value>> {
     Ok(given)
 }
 
-fn read_settings(fit: &Map<String, Value>) -> Outcome<FitSettings> {
+pub fn read_settings(fit: &Map<String, Value>) -> Outcome<FitSettings> {
     FitSettings::read(fit).map_err(|issues| {
         let all: Vec<String> = issues.iter().map(|i| format!("--map {}: {}", i.path.join("."), i.message)).collect();
         Failure::Input(all.join("; "))

@@ -17,7 +17,6 @@ use agon_agents::data::encode::Matrix;
 use agon_agents::unsupervised::agreement::{sample, silhouette};
 use agon_agents::unsupervised::kmeans::{KMeans, lloyd, plus_plus};
 use agon_core::rng::{Rng, Stream};
-use agon_core::settings::Settings;
 use agon_core::thread_pool::ThreadPool;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -201,7 +200,7 @@ pub fn run(args: &Segments) -> Outcome {
     let mut given: Map<String, Value> = super::init::mapped(&args.map)?;
     given.entry("rows").or_insert(json!("sales"));
     let guess = Guess::of(&raw, &given).map_err(wrong)?;
-    let settings = FitSettings::read(&guess.fit).map_err(|issues| wrong(format!("{issues:?}")))?;
+    let settings = super::init::read_settings(&guess.fit)?;
     if settings.rows != Rows::Sales || settings.price.contains("{}") {
         return Err(wrong("segments are made of receipts: a row is a sale, with one price".into()));
     }

@@ -1,50 +1,47 @@
-//! What customers buy at other prices: the curve of demand of one product.
+//! What customers buy at other prices: the curve of demand of each product.
 
 use super::carry::Carried;
+use super::market::{Market, means};
 use super::{Demands, RetailSettings};
 use crate::pricing::logit::Week;
 
 /// The shares of draws below and above the band.
 const OUTSIDE: f64 = 0.025;
 
-/// A list's mean by column.
-fn means(table: &[Vec<f64>], columns: usize) -> Vec<f64> {
-    (0..columns).map(|k| table.iter().map(|row| row[k]).sum::<f64>() / table.len().max(1) as f64).collect()
-}
-
 impl Demands {
-    /// Expected units of a product in a week, at each of some prices of it, by the fitted demand; and from where to where 95 %
-    /// of the drawn demands expect them, which is the same where there are no draws. The prices of other products are the mean
-    /// ones charged; displays, customers, usual
-    /// prices and what the calendar and covariates add are at their means. Nothing else carries over.
-    pub fn curve(&self, s: &RetailSettings, product: usize, prices: &[f64]) -> Vec<[f64; 3]> {
+    /// Expected units of each product in a week, at each of some prices of it (`prices`: a list a product), by the fitted
+    /// demand; and from where to where 95 % of the drawn demands expect them, which is the same where there are no draws. The
+    /// prices of other products are the mean ones charged; displays, customers, usual prices and what the calendar and
+    /// covariates add are at their means. Nothing else carries over.
+    pub fn curves(&self, s: &RetailSettings, prices: &[Vec<f64>]) -> Vec<Vec<[f64; 3]>> {
         let (n, weeks) = (s.names.len(), s.customers.len());
         let (costs, displays) = (vec![0.0; n], means(&s.displays, n));
         let customers = s.customers.iter().sum::<f64>() / weeks.max(1) as f64;
-        let usual = means(&s.charged, n);
+        let charged = means(&s.charged, n);
         let used_to = (!s.usual_prices.is_empty()).then(|| Carried::used_to(&means(&s.usual_prices, n)));
-        let of = |market: &super::Market| -> Vec<f64> {
-            let tilted = self.carry.as_ref().zip(used_to.as_ref()).map(|(carry, usual)| market.tilted(carry, usual));
-            let market = tilted.as_ref().unwrap_or(market);
-            let rows: Vec<Vec<f64>> = (0..weeks).map(|row| market.added(row).to_vec()).collect();
-            let added = if rows.iter().all(Vec::is_empty) { Vec::new() } else { means(&rows, n) };
+        // By product and price.
+        let of = |market: &Market| -> Vec<Vec<f64>> {
+            let (form, added) = (self.form(market, used_to.as_ref()), market.mean_added());
             let week = Week { costs: &costs, displays: &displays, customers, outside: 1.0, added: &added };
-            let mut all = usual.clone();
-            let units = |price: &f64| {
-                all[product] = *price;
-                market.form.units(week, &all)[product]
+            let mut all = charged.clone();
+            let mut units = |k: usize, price: f64| {
+                all[k] = price;
+                let units = form.units(week, &all)[k];
+                all[k] = charged[k];
+                units
             };
-            prices.iter().map(units).collect()
+            prices.iter().enumerate().map(|(k, own)| own.iter().map(|price| units(k, *price)).collect()).collect()
         };
         let fitted = of(&self.fitted);
-        let drawn: Vec<Vec<f64>> = self.drawn.iter().map(of).collect();
-        let point = |i: usize| {
-            let mut all: Vec<f64> = drawn.iter().map(|units| units[i]).filter(|units| units.is_finite()).collect();
+        let drawn: Vec<Vec<Vec<f64>>> = self.drawn.iter().map(of).collect();
+        let point = |k: usize, i: usize| {
+            let mut all: Vec<f64> = drawn.iter().map(|units| units[k][i]).filter(|units| units.is_finite()).collect();
             all.sort_by(f64::total_cmp);
-            let end = |share: f64| quantile(&all, share).unwrap_or(fitted[i]);
-            [fitted[i], end(OUTSIDE), end(1.0 - OUTSIDE)]
+            let end = |share: f64| quantile(&all, share).unwrap_or(fitted[k][i]);
+            [fitted[k][i], end(OUTSIDE), end(1.0 - OUTSIDE)]
         };
-        (0..prices.len()).map(point).collect()
+        let curve = |k: usize| (0..fitted[k].len()).map(|i| point(k, i)).collect();
+        (0..fitted.len()).map(curve).collect()
     }
 }
 
@@ -76,7 +73,8 @@ mod tests {
             let own = (intercept - price + 0.5 * 0.5).exp();
             1100.0 * own / (1.0 + own + (1.5f64 - 2.25).exp() + (1.0f64 - 2.5).exp())
         };
-        let curve = Demands::of(&s).unwrap().curve(&s, 0, &prices);
+        let of_first = [prices.to_vec(), Vec::new(), Vec::new()];
+        let curve = Demands::of(&s).unwrap().curves(&s, &of_first).swap_remove(0);
         for (price, [mean, low, high]) in prices.iter().zip(&curve) {
             let [least, most] = [1.0, 3.0].map(|intercept| units(intercept, *price));
             assert!((mean / units(2.0, *price) - 1.0).abs() < 1e-12, "{price}");
@@ -86,7 +84,7 @@ mod tests {
         [&mut s.drawn_intercepts, &mut s.drawn_price_effects, &mut s.drawn_display_effects]
             .into_iter()
             .for_each(Vec::clear);
-        let alone = Demands::of(&s).unwrap().curve(&s, 0, &prices);
+        let alone = Demands::of(&s).unwrap().curves(&s, &of_first).swap_remove(0);
         assert!(
             alone.iter().zip(&curve).all(|(a, b)| a[0] == b[0] && a[1] == a[0] && a[2] == a[0]),
             "no draws, no band"

@@ -9,6 +9,7 @@ use crate::pricing::rules::Difference;
 use agon_core::calendar::trend_and_season;
 use agon_core::{EnvError, Rng};
 use rand_distr::{Distribution, Gamma, Poisson};
+use std::borrow::Cow;
 
 /// A demand of any form.
 #[derive(Clone)]
@@ -148,6 +149,19 @@ pub(super) fn moment(s: &RetailSettings, row: usize) -> [f64; 3] {
     trend_and_season(week, s.calendar_middle)
 }
 
+/// Those of the fitted demand.
+fn reference_effects(s: &RetailSettings) -> Vec<f64> {
+    match s.reference_effect > 0.0 {
+        true => vec![s.reference_effect; s.names.len()],
+        false => s.reference_effects.clone(),
+    }
+}
+
+/// A list's mean by column.
+pub(super) fn means(table: &[Vec<f64>], columns: usize) -> Vec<f64> {
+    (0..columns).map(|k| table.iter().map(|row| row[k]).sum::<f64>() / table.len().max(1) as f64).collect()
+}
+
 impl Market {
     fn of(s: &RetailSettings, form: Form, effects: Effects<'_>) -> Self {
         let dot = |effects: &[f64], x: &[f64]| effects.iter().zip(x).map(|(e, x)| e * x).sum::<f64>();
@@ -174,11 +188,11 @@ impl Market {
         (carry.season(carried) + effect * usual, effect)
     }
 
-    /// The demand with all that is carried over to a week, but for what is not ours.
-    pub fn tilted(&self, carry: &Carry, carried: &Carried) -> Self {
-        let mut market = self.clone();
-        (0..market.len()).for_each(|k| market.form.tilt(k, self.tilt(carry, carried, k)));
-        market
+    /// The form of demand with all that is carried over to a week, but for what is not ours.
+    pub fn tilted(&self, carry: &Carry, carried: &Carried) -> Form {
+        let mut form = self.form.clone();
+        (0..self.len()).for_each(|k| form.tilt(k, self.tilt(carry, carried, k)));
+        form
     }
 
     /// The one that players know of.
@@ -193,11 +207,10 @@ impl Market {
                 Form::LogLog(LogLog { intercepts, elasticities: s.elasticities.clone(), display_effects })
             }
         };
-        let reference = if s.reference_effect > 0.0 { vec![s.reference_effect; s.names.len()] } else { Vec::new() };
         let effects = Effects {
             calendar: s.calendar_effects.iter().map(Vec::as_slice).collect(),
             covariates: s.covariate_effects.iter().map(Vec::as_slice).collect(),
-            reference: if s.reference_effects.is_empty() { reference } else { s.reference_effects.clone() },
+            reference: reference_effects(s),
         };
         Self::of(s, form, effects)
     }
@@ -216,6 +229,11 @@ impl Market {
         self.added.get(row).map_or(&[], Vec::as_slice)
     }
 
+    /// The mean of that over all weeks; empty if nothing is added.
+    pub fn mean_added(&self) -> Vec<f64> {
+        means(&self.added, self.added.first().map_or(0, Vec::len))
+    }
+
     /// The most utility that a product can have between two prices; of log-log demand, whose units are capped, 0.
     pub fn most_utility(&self, k: usize, prices: [f64; 2]) -> f64 {
         let Some(d) = self.form.logit() else { return 0.0 };
@@ -228,7 +246,7 @@ impl Market {
 
 /// What a table's demand says outside episodes: the fitted one, and all that were drawn.
 pub struct Demands {
-    pub(super) carry: Option<Carry>,
+    carry: Option<Carry>,
     pub(super) fitted: Market,
     pub(super) drawn: Vec<Market>,
 }
@@ -240,16 +258,22 @@ impl Demands {
         Ok(Self { carry: Carry::new(s)?, fitted: Market::fitted(s), drawn: drawn(&all)? })
     }
 
+    /// The form of a market's demand where customers are used to some prices, if demand depends on them.
+    pub(super) fn form<'a>(&self, market: &'a Market, usual: Option<&Carried>) -> Cow<'a, Form> {
+        match self.carry.as_ref().zip(usual) {
+            Some((carry, usual)) => Cow::Owned(market.tilted(carry, usual)),
+            None => Cow::Borrowed(&market.form),
+        }
+    }
+
     /// Expected units of each product in a row's week at these prices, where nothing carries over from other weeks but the
     /// prices that customers are used to: by the fitted demand, and by each drawn one.
     pub fn units(&self, s: &RetailSettings, row: usize, prices: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
         let usual = s.usual_prices.get(row).map(|usual| Carried::used_to(usual));
         let of = |market: &Market| {
-            let tilted = self.carry.as_ref().zip(usual.as_ref()).map(|(carry, usual)| market.tilted(carry, usual));
-            let market = tilted.as_ref().unwrap_or(market);
             let (costs, displays) = (&s.costs[row][..], &s.displays[row][..]);
             let week = Week { costs, displays, customers: s.customers[row], outside: 1.0, added: market.added(row) };
-            market.form.units(week, prices)
+            self.form(market, usual.as_ref()).units(week, prices)
         };
         (of(&self.fitted), self.drawn.iter().map(of).collect())
     }
@@ -281,7 +305,7 @@ pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
             s.covariate_names.len() * n,
             !s.covariate_names.is_empty(),
         ),
-        ("drawn_reference_effects", &s.drawn_reference_effects, n, s.most_used_to() > 0.0),
+        ("drawn_reference_effects", &s.drawn_reference_effects, n, !s.reference_effects.is_empty()),
     ] {
         let missing = table.is_empty() && !needed;
         let whole = ["drawn_intercepts", "drawn_display_effects"].contains(&name);
@@ -334,7 +358,7 @@ pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
         let effects = Effects {
             calendar: calendar.iter().map(Vec::as_slice).collect(),
             covariates: covariates.iter().map(Vec::as_slice).collect(),
-            reference: s.drawn_reference_effects.get(i).cloned().unwrap_or_default(),
+            reference: s.drawn_reference_effects.get(i).cloned().unwrap_or_else(|| reference_effects(s)),
         };
         Market::of(s, form, effects)
     };

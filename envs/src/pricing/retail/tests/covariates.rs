@@ -30,7 +30,7 @@ fn covariates_move_demand_in_their_week() {
         ("covariates", RetailSettings { covariates: vec![vec![1.0; 6]], ..with.settings.clone() }),
         ("covariates", RetailSettings { covariates: vec![vec![1.0; 5]; 2], ..with.settings.clone() }),
         ("covariate_effects", RetailSettings { covariate_effects: vec![vec![0.3]; 3], ..with.settings.clone() }),
-        ("covariates", RetailSettings { covariate_names: Vec::new(), ..with.settings.clone() }),
+        ("covariate_effects", RetailSettings { covariate_names: Vec::new(), ..with.settings.clone() }),
     ] {
         let told = Retail::new(wrong).err().unwrap().to_string();
         assert!(told.contains(key), "{key} in {told}");
@@ -69,8 +69,8 @@ fn log_log_demand_may_depend_on_usual_prices() {
     let mut best = vec![0.0; 3];
     let earned = shop.myopic(&state, &mut best);
     let profit = |prices: &[f64]| {
-        let (market, _) = shop.tilted(&state).unwrap();
-        market.form.profit(shop.week(state.week as usize, &market), prices)
+        let (form, _) = shop.tilted(&state).unwrap();
+        form.profit(shop.week(state.week as usize, &shop.demand), prices)
     };
     assert!((earned - profit(&best)).abs() < 1e-12);
     for k in 0..3 {
@@ -79,5 +79,25 @@ fn log_log_demand_may_depend_on_usual_prices() {
             near[k] = (near[k] * by).clamp(used.low[k], used.high[k]);
             assert!(profit(&near) <= earned + 1e-12);
         }
+    }
+}
+
+/// Draws without effects of their own of usual prices have the fitted one.
+#[test]
+fn drawn_demands_keep_the_fitted_effect_of_usual_prices() {
+    let s = RetailSettings {
+        reference_effect: 0.4,
+        draws: 1,
+        drawn_intercepts: vec![vec![2.0, 1.5, 1.0]],
+        drawn_price_effects: vec![vec![1.0; 3]],
+        drawn_display_effects: vec![vec![0.5; 3]],
+        ..RetailSettings::default()
+    };
+    let fitted = shop(RetailSettings { draws: 0, ..s.clone() });
+    let drawn = shop(s);
+    let (mut one, mut other) = (start(&fitted), start(&drawn));
+    (one.week, other.week) = (0, 0);
+    for prices in [[1.0, 1.5, 2.0], [2.0, 1.0, 1.5]] {
+        assert_eq!(week(&fitted, &mut one, prices), week(&drawn, &mut other, prices));
     }
 }
