@@ -405,7 +405,7 @@ fn covariates_that_say_nothing_are_refused() {
     let held = table(&UNITS, &PRICES, Some(&[2.5; 8]));
     for (table, fit, part) in [
         (held.clone(), "covariates = ['price_b'], products = ['a']", "`price_b` is the same in all weeks"),
-        (held.clone(), "covariates = ['price_a'], products = ['a']", "`price_a` is made up by prices"),
+        (held.clone(), "covariates = ['price_a'], products = ['a']", "`price_a` is collinear with prices"),
         (held.clone(), "covariates = ['weather']", "no column is called `weather`"),
         (held.clone(), "holidays = ['easter']", "need weeks that are dates"),
         (held.clone(), "holidays = ['eastern']", "did you mean `easter`"),
@@ -423,7 +423,7 @@ fn covariates_that_say_nothing_are_refused() {
         (
             table(&UNITS, &PRICES, Some(&same)),
             "covariates = ['price_b'], rivals = ['price_b'], products = ['a']",
-            "made up",
+            "is collinear with",
         ),
     ] {
         let (code, told, _) = train(&table, &format!(", {fit}"), "");

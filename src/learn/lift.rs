@@ -66,6 +66,9 @@ const EPISODES: usize = 20;
 /// Draws by which optimism is estimated: each takes a search of best prices.
 const CHOSEN_BY: usize = 40;
 
+/// Weeks by which optimism is estimated where each stands for itself: so many are drawn of a longer table.
+const WEEKS: usize = 250;
+
 /// The environment in which prices are compared.
 pub struct Shop<'a> {
     /// Its registry row.
@@ -85,6 +88,20 @@ struct UnderDraws {
     draws: usize,
     rules: bool,
     chance: f64,
+}
+
+/// Whether rules limit a price by the ones before it.
+fn rules_remember(rules: &Value) -> bool {
+    !rules["max_change"].is_null() || rules["cooldown"].as_u64().is_some_and(|weeks| weeks > 0)
+}
+
+/// Whether nothing carries over from one week of the shop to the next, so that its weeks can be in any order.
+fn weeks_stand_alone(settings: &Map<String, Value>) -> bool {
+    let carries = ["stock", "seasons", "reference_effect", "reference_effects", "promotions"];
+    let absent = |value: &Value| value.is_null() || *value == json!([]) || value.as_f64() == Some(0.0);
+    carries.iter().all(|key| settings.get(*key).is_none_or(absent))
+        && settings.get("rival").is_none_or(Value::is_null)
+        && !settings.get("rules").is_some_and(rules_remember)
 }
 
 impl Lift {
@@ -142,10 +159,7 @@ impl Lift {
         one.insert("sales".into(), "expected".into());
         one.remove("drawn_forms");
         let rules = settings.get("rules").filter(|rules| !rules.is_null());
-        let remember = rules.is_some_and(|rules| {
-            !rules["max_change"].is_null() || rules["cooldown"].as_u64().is_some_and(|weeks| weeks > 0)
-        });
-        let episodes = if remember { EPISODES } else { 1 };
+        let episodes = if rules.is_some_and(rules_remember) { EPISODES } else { 1 };
         // What each episode earns by the policy, and at the prices that the shop really charged: by no rules.
         let mut earned = |draw: Option<usize>| -> Outcome<Option<[Vec<f64>; 2]>> {
             for (key, rows) in DRAWN.iter().zip(drawn) {
@@ -225,6 +239,11 @@ impl Lift {
         plain.insert("draws".into(), 0.into());
         plain.remove("drawn_forms");
         DRAWN.iter().for_each(|key| drop(plain.insert((*key).into(), json!([]))));
+        // The mean over weeks is estimated by fewer; all demands see the same ones.
+        if rows("customers").len() > WEEKS && weeks_stand_alone(settings) {
+            plain.insert("weeks".into(), "resample".into());
+            plain.insert("periods".into(), WEEKS.into());
+        }
         let Some(best) = lift(&plain)? else { return Ok(None) };
         let (mut sum, mut found) = (0.0, 0);
         for i in (0..count).map(|i| own[i * own.len() / count]) {

@@ -17,8 +17,8 @@ use agon_core::settings::Issue;
 use agon_envs::pricing::logit::{Logit, Week};
 use agon_envs::pricing::nested_logit::{Nest, NestedLogit};
 use choice::Chosen;
-pub use refusals::idle;
-use refusals::{at_a_loss, below_cost, still, swapped, too_large, useless};
+pub use refusals::uninformative;
+use refusals::{at_a_loss, below_cost, still, swapped, too_large, unusable_instruments};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -68,8 +68,8 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
         .or_else(|| still(&table, settings, env))
         .or_else(|| at_a_loss(&table, settings, env))
         .or_else(|| below_cost(&table, settings))
-        .or_else(|| idle(&table))
-        .or_else(|| useless(&table))
+        .or_else(|| uninformative(&table))
+        .or_else(|| unusable_instruments(&table))
     {
         return Err(wrong(why));
     }
@@ -98,8 +98,8 @@ pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -
     let others = [
         ("covariate_names", json!(s.covariate_names), s.covariate_names.is_empty()),
         ("covariates", json!(s.covariates.iter().map(|row| row.concat()).collect::<Vec<_>>()), s.covariates.is_empty()),
-        ("usual_prices", json!(s.usual_prices), s.usual_prices.is_empty()),
-        ("reference_memory", json!(settings.reference_memory), s.usual_prices.is_empty()),
+        ("reference_prices", json!(s.reference_prices), s.reference_prices.is_empty()),
+        ("reference_memory", json!(settings.reference_memory), s.reference_prices.is_empty()),
     ];
     let others = others.into_iter().filter(|(_, _, none)| !none).map(|(key, value, _)| (key, value));
     let sizes = market_sizes(&table, settings, chosen.form);
@@ -208,7 +208,7 @@ fn market_sizes(table: &SalesTable, settings: &FitSettings, form: Form) -> Vec<S
 }
 
 /// A logit, nested or not, of other numbers of customers, effects of covariates, and its own-price elasticities; none where it
-/// cannot be estimated. Pooling, the calendar and usual prices are left out: only the size of the market matters.
+/// cannot be estimated. Pooling, the calendar and reference prices are left out: only the size of the market matters.
 fn refitted(sales: &Sales, form: Form) -> Option<(NestedLogit, Vec<f64>, Vec<f64>)> {
     let (drawn, elasticities) = match form.unpooled() {
         Form::Logit(method, effect) if sales.covariates.is_empty() && sales.instruments.is_empty() => {
@@ -219,7 +219,7 @@ fn refitted(sales: &Sales, form: Form) -> Option<(NestedLogit, Vec<f64>, Vec<f64
             (Drawn { intercepts, price_effects, display_effects, ..Drawn::default() }, values(&fit.elasticities))
         }
         unpooled @ (Form::Logit(..) | Form::NestedLogit(_)) => {
-            let (rows, plain) = (sales.customers.len(), Sales { usual_prices: Vec::new(), ..sales.clone() });
+            let (rows, plain) = (sales.customers.len(), Sales { reference_prices: Vec::new(), ..sales.clone() });
             let model = unpooled.fit(&plain, &vec![0.0; rows], rows, false)?;
             let own = (0..sales.names.len()).map(|k| model.elasticity(sales, k, k).value);
             (model.coefficients(), own.collect())

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Fit demand with covariates, usual prices and instruments: an independent check.
+"""Fit demand with covariates, reference prices and instruments: an independent check.
 
 Needs numpy (and scipy, for tuna.py). From the repository root:
 
     python3 tests/golden/covariates.py [-o OUTPUT.json]
 
 The tuna table as a shop of its first five cans. Covariates are the displays and
-the log of the price of can 7 (a rival's); the usual price w of a can is the
+the log of the price of can 7 (a rival's); the reference price w of a can is the
 first week's price, and then w_t+1 = m w_t + (1 - m) price_t. Instruments are
 the cans' wholesale costs.
 

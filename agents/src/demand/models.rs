@@ -40,7 +40,7 @@ pub struct Week<'a> {
     /// Covariates of each product; empty if there are none.
     pub covariates: &'a [Vec<f64>],
     /// The prices that customers are used to; empty if demand does not depend on them.
-    pub usual_prices: &'a [f64],
+    pub reference_prices: &'a [f64],
     /// Potential customers.
     pub customers: f64,
     /// The week's number, in weeks.
@@ -55,7 +55,7 @@ impl<'a> Week<'a> {
             prices: &sales.prices[t],
             displays: &sales.displays[t],
             covariates: sales.covariates.get(t).map_or(&[], Vec::as_slice),
-            usual_prices: sales.usual_prices.get(t).map_or(&[], Vec::as_slice),
+            reference_prices: sales.reference_prices.get(t).map_or(&[], Vec::as_slice),
             customers: sales.customers[t],
             number: numbers[t],
         }
@@ -200,11 +200,11 @@ impl Form {
 /// A covariate of a product, or after the last of them the price that customers are used to.
 fn other(week: &Week<'_>, k: usize, c: usize) -> f64 {
     let covariates = week.covariates.get(k).map_or(&[][..], Vec::as_slice);
-    covariates.get(c).or(week.usual_prices.get(k)).copied().unwrap_or(0.0)
+    covariates.get(c).or(week.reference_prices.get(k)).copied().unwrap_or(0.0)
 }
 
 /// The first covariate that is made up by prices, displays and the covariates before it, each less its product's mean.
-pub fn made_up(sales: &Sales) -> Option<&str> {
+pub fn collinear(sales: &Sales) -> Option<&str> {
     let (n, rows, each) = (sales.names.len(), sales.customers.len(), sales.covariate_names.len());
     let there = |k: usize| (0..rows).filter(move |t| sales.present(*t, k));
     // A column a covariate, after one of displays and one of each price.
@@ -238,15 +238,15 @@ fn finite(all: &[f64]) -> bool {
 }
 
 /// Logit demand. Coefficients: a utility a product, price effects, a display effect if there are displays, one a covariate, one
-/// of usual prices, and the calendar's three; prices, displays and covariates have mean 0 for each product.
+/// of reference prices, and the calendar's three; prices, displays and covariates have mean 0 for each product.
 #[derive(Clone)]
 pub(super) struct Logit {
     theta: Vec<f64>,
     price: Vec<f64>,
     display: Vec<f64>,
-    /// Means of covariates and then of usual prices, a list a product.
+    /// Means of covariates and then of reference prices, a list a product.
     others: Vec<Vec<f64>>,
-    /// Whether demand depends on usual prices.
+    /// Whether demand depends on reference prices.
     used_to: bool,
     /// What instruments say of the prices it was fitted to, `[weeks][products]`; empty if there are none.
     projected: Vec<Vec<f64>>,
@@ -290,7 +290,7 @@ impl Logit {
         let mean = |list: &[Vec<f64>], k: usize| list[..weeks].iter().map(|x| x[k]).sum::<f64>() / weeks as f64;
         let one_effect = effect == PriceEffect::Common;
         let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
-        let used_to = !sales.usual_prices.is_empty();
+        let used_to = !sales.reference_prices.is_empty();
         let more = sales.covariate_names.len() + usize::from(used_to);
         let other = |k: usize, c: usize| {
             (0..weeks).map(|t| other(&Week::of(sales, numbers, t), k, c)).sum::<f64>() / weeks as f64

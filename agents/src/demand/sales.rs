@@ -29,7 +29,7 @@ pub struct Sales {
     /// The same as numbers, `[weeks][products][covariates]`; empty if there are none.
     pub covariates: Vec<Vec<Vec<f64>>>,
     /// The prices that customers are used to; empty if demand does not depend on them.
-    pub usual_prices: Vec<Vec<f64>>,
+    pub reference_prices: Vec<Vec<f64>>,
     /// What moves prices and not demand, `[weeks][products][instruments]`; empty if prices are taken for exogenous.
     pub instruments: Vec<Vec<Vec<f64>>>,
 }
@@ -118,7 +118,7 @@ impl Sales {
             nests: self.nests.clone(),
             covariate_names: self.covariate_names.clone(),
             covariates: pick_each(&self.covariates),
-            usual_prices: pick(&self.usual_prices),
+            reference_prices: pick(&self.reference_prices),
             instruments: pick_each(&self.instruments),
         }
     }

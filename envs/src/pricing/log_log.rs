@@ -78,12 +78,12 @@ impl LogLog {
             let mut l = units(logs);
             let mut earned = value;
             for k in 0..n {
+                let from = logs[k];
+                let margins: Vec<f64> = (0..n).map(|j| logs[j].exp() - costs[j]).collect();
                 let profit = |x: f64| -> f64 {
-                    let one = |j: usize| {
-                        let price = if j == k { x.exp() } else { logs[j].exp() };
-                        (l[j] + self.elasticities[j][k] * (x - logs[k])).min(0.0).exp() * (price - costs[j])
-                    };
-                    (0..n).map(one).sum()
+                    let units = |j: usize| (l[j] + self.elasticities[j][k] * (x - from)).min(0.0).exp();
+                    let others: f64 = (0..n).filter(|j| *j != k).map(|j| units(j) * margins[j]).sum();
+                    others + units(k) * (x.exp() - costs[k])
                 };
                 let (x, found) = highest(&profit, low[k].ln(), high[k].ln(), logs[k]);
                 l.iter_mut().enumerate().for_each(|(j, l)| *l += self.elasticities[j][k] * (x - logs[k]));

@@ -78,7 +78,7 @@ pub struct Retail {
     mean_customers: f64,
     fixed: OnceLock<Vec<f64>>,
     /// Each row's own best prices, where they take a search.
-    searched: OnceLock<Vec<Vec<f64>>>,
+    searched: Vec<OnceLock<Vec<f64>>>,
     optima: OnceLock<Option<[f64; 2]>>,
     carry: Option<Carry>,
     plan: OnceLock<RetailPlan>,
@@ -129,9 +129,7 @@ impl Retail {
         match self.tilted(state) {
             Some((form, outside)) => form.optimum(Week { outside, ..self.week(row, &self.demand) }, &low, &high, out),
             None if self.demand.form.is_searched() => {
-                let all =
-                    self.searched.get_or_init(|| (0..self.settings.customers.len()).map(|i| self.search(i)).collect());
-                out.copy_from_slice(&all[row]);
+                out.copy_from_slice(self.searched[row].get_or_init(|| self.search(row)));
                 self.demand.form.profit(self.week(row, &self.demand), out)
             }
             None => self.demand.form.optimum(self.week(row, &self.demand), &low, &high, out),
@@ -304,7 +302,8 @@ impl Env for Retail {
         let spec = Spec::new(fields, action, s.periods.unwrap_or(weeks as u32));
         let mean_customers = s.customers.iter().sum::<f64>() / weeks as f64;
         let held = (0..n).map(|k| s.is_held(k)).collect();
-        let (fixed, searched, optima, plan) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let (fixed, optima, plan) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let searched = vec![OnceLock::new(); weeks];
         let made = Self {
             demand,
             drawn,
@@ -491,10 +490,10 @@ impl Env for Retail {
                 Err("with `draws` nobody knows the demand of an episode: `myopic` takes the fitted one for true".into())
             }
             ("optimal", Some(carry)) if !carry.is_a_calendar() => Err(
-                "with a stock, usual prices or a rival who follows nobody knows it (`planned` comes near for one product)".into(),
+                "with a stock, reference prices or a rival who follows nobody knows it (`planned` comes near for one product)".into(),
             ),
             ("best-fixed-prices", Some(_)) => {
-                Err("with stock, seasons, usual prices, a rival or promotions nobody knows them".into())
+                Err("with stock, seasons, reference prices, a rival or promotions nobody knows them".into())
             }
             ("optimal", None) if self.optimum().is_none() => {
                 Err("nobody knows it: leave it out of `baselines` in [eval]; `myopic` has the best prices that were found, \

@@ -147,7 +147,8 @@ impl Chosen {
         let numbers: Vec<f64> = table.weeks.iter().map(|week| f64::from(*week)).collect();
         // Forecasts take half a unit for none; a market is not made of that.
         // The tensor backend's fit knows nothing of covariates and second stages.
-        let plain = sales.covariate_names.is_empty() && sales.usual_prices.is_empty() && sales.instruments.is_empty();
+        let plain =
+            sales.covariate_names.is_empty() && sales.reference_prices.is_empty() && sales.instruments.is_empty();
         if let Some((t, k)) = sold_none(sales, form).filter(|_| calendar || form.is_log_log() || !plain) {
             let (week, name) = (&sales.labels[t], &names[k]);
             return Err(format!(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const MOST_SHOWN: usize = 8;
 
 /// What the effect of the price that customers are used to is called.
-const USUAL_PRICE: &str = "usual price";
+const REFERENCE_PRICE: &str = "reference price";
 
 /// What is known of a demand's effects.
 pub(super) struct Effects {
@@ -18,7 +18,7 @@ pub(super) struct Effects {
     pub price_effects: Vec<Interval>,
     /// σ of a nested logit; without an error where it is at an end of its range.
     pub nest_correlation: Option<Interval>,
-    /// What one of each covariate adds to utility, or to ln units, and after them what a unit of the usual price (or of its log)
+    /// What one of each covariate adds to utility, or to ln units, and after them what a unit of the reference price (or of its log)
     /// does: by name, one for all products or one each.
     pub covariates: Vec<(String, Vec<Interval>)>,
     /// How own-price effects were drawn towards their mean, and whether that is a price effect; none if they were not.
@@ -47,7 +47,7 @@ impl Effects {
             None => Interval { estimate: Estimate { value, error: 0.0 }, ends: [value; 2] },
         };
         let names = sales.covariate_names.iter().cloned();
-        let names = names.chain((!sales.usual_prices.is_empty()).then(|| USUAL_PRICE.into()));
+        let names = names.chain((!sales.reference_prices.is_empty()).then(|| REFERENCE_PRICE.into()));
         let covariate = |(c, name): (usize, String)| {
             let of = |k: usize| interval(&|model| Linear::coefficient(model, model.covariate(k, c)));
             (name, (0..if logit { 1 } else { n }).map(of).collect())
@@ -257,7 +257,7 @@ mod tests {
         }
     }
 
-    /// Log-log demand with covariates, usual prices and instruments has numpy's coefficients (tests/golden/covariates.py).
+    /// Log-log demand with covariates, reference prices and instruments has numpy's coefficients (tests/golden/covariates.py).
     #[test]
     fn log_log_demand_has_numpys_coefficients() {
         use crate::sales::{self, FitSettings};
@@ -294,7 +294,7 @@ mod tests {
                 close("calendar", &found.calendar[k], &wanted["calendar"][k]);
             }
             assert_eq!((found.covariate_effects[0].len(), found.calendar[0].len()), (2, 3));
-            close("usual price", &found.reference_effects, &wanted["reference"]);
+            close("reference price", &found.reference_effects, &wanted["reference"]);
             assert_eq!(found.reference_effects.len(), if name == "log-log" { 5 } else { 0 });
         }
     }

@@ -4,8 +4,8 @@ use crate::sales::{FitSettings, MoneyAs, SalesTable, UnitsAs, median};
 use agon_agents::demand::{Estimate, PriceEffect, models};
 use serde_json::{Map, Value};
 
-/// Which covariate or instrument never changes, or is made up by what stands beside it.
-pub fn idle(table: &SalesTable) -> Option<String> {
+/// Which covariate or instrument never changes, or is collinear with what stands beside it.
+pub fn uninformative(table: &SalesTable) -> Option<String> {
     let (s, n, rows) = (&table.sales, table.sales.names.len(), table.weeks.len());
     let still = |of: &dyn Fn(usize, usize) -> f64| {
         (0..n).all(|k| {
@@ -24,23 +24,25 @@ pub fn idle(table: &SalesTable) -> Option<String> {
     if (0..count).any(|i| still(&|t, k| s.instruments[t][k][i])) {
         return Some("one of the [fit] instruments never changes: it says nothing of prices, leave it out".into());
     }
-    models::made_up(s).map(|name| {
+    models::collinear(s).map(|name| {
         format!(
-            "`{name}` is made up by prices, displays and the covariates before it, so that their effects cannot be told \
-             apart: leave it out of [fit]"
+            "`{name}` is collinear with prices, displays and the covariates before it, so that their effects cannot be \
+             told apart: leave it out of [fit]"
         )
     })
 }
 
 /// Whose price instruments say nothing of, or all.
-pub(super) fn useless(table: &SalesTable) -> Option<String> {
+pub(super) fn unusable_instruments(table: &SalesTable) -> Option<String> {
     let s = &table.sales;
     if s.instruments.is_empty() {
         return None;
     }
     let found = models::strengths(s, &vec![0.0; table.weeks.len()], false);
     let why = |k: usize| match found[k] {
-        None => Some("say nothing of it: displays and covariates make them up, or they are more than the weeks allow"),
+        None => {
+            Some("say nothing of it: they are collinear with displays and covariates, or more than the weeks allow")
+        }
         Some(f) if f.is_finite() && f < 1e10 => None,
         Some(_) => Some("tell all of it, as the price itself would: name what moves it, such as costs"),
     };

@@ -70,7 +70,7 @@ pub fn sheet_of(args: &PriceRun) -> Outcome<Sheet> {
             sheet.notes.push(format!("{price} for {name} breaks the market's rules, which would make it {other}"));
         }
     }
-    if !settings.usual_prices.is_empty() {
+    if !settings.reference_prices.is_empty() {
         sheet
             .notes
             .push("customers get used to these prices: what that does to later weeks is not in these numbers".into());
@@ -100,11 +100,11 @@ pub fn market(plan: &Plan, run: &str) -> Outcome<RetailSettings> {
     let carries = !s.stock.is_empty()
         || !s.seasons.is_empty()
         || !s.promotions.is_empty()
-        || ((s.reference_effect != 0.0 || !s.reference_effects.is_empty()) && s.usual_prices.is_empty())
+        || ((s.reference_effect != 0.0 || !s.reference_effects.is_empty()) && s.reference_prices.is_empty())
         || s.rival.is_some();
     if carries {
         return Err(wrong(
-            "in its market something carries over from week to week (stock, seasons, usual prices, a rival, promotions): \
+            "in its market something carries over from week to week (stock, seasons, reference prices, a rival, promotions): \
              a week cannot be priced alone; `agon eval RUN --export prices.csv` writes the policy",
         ));
     }
@@ -184,7 +184,7 @@ impl<'a> Pricer<'a> {
             }
         }
         // What customers are used to in that week.
-        if let Some(usual) = s.usual_prices.get(row).filter(|_| !saved["state"]["carried"].is_null()) {
+        if let Some(usual) = s.reference_prices.get(row).filter(|_| !saved["state"]["carried"].is_null()) {
             let carried = &mut saved["state"]["carried"];
             (carried["reference"], carried["time"], carried["age"]) =
                 (Value::from(usual.clone()), row.into(), 0.into());

@@ -184,7 +184,7 @@ fn with_covariates(raw: &Raw, mut settings: FitSettings, guess: &mut Guess<'_>) 
     for pattern in std::mem::take(&mut guess.more) {
         let mut more = settings.clone();
         more.covariates.push(pattern.clone());
-        let tells = sales::of(raw, &more).map(|table| market::idle(&table).is_none());
+        let tells = sales::of(raw, &more).map(|table| market::uninformative(&table).is_none());
         match tells {
             Ok(true) => settings = more,
             Ok(false) => guess.notes.push(format!("`{pattern}` tells nothing beside prices and displays: not used")),

@@ -88,7 +88,7 @@ impl RunTable {
             charged: table.sales.prices.clone(),
             week_numbers: table.weeks.clone(),
             covariates: table.sales.covariates.iter().map(|row| row.concat()).collect(),
-            usual_prices: table.sales.usual_prices.clone(),
+            reference_prices: table.sales.reference_prices.clone(),
             ..own
         };
         let form = (form, calendar);
@@ -116,7 +116,7 @@ impl RunTable {
             ("charged", json!(m.charged)),
             ("week_numbers", json!(m.week_numbers)),
             ("covariates", json!(m.covariates)),
-            ("usual_prices", json!(m.usual_prices)),
+            ("reference_prices", json!(m.reference_prices)),
             ("periods", Value::Null),
         ] {
             settings.insert(key.into(), value);

@@ -60,14 +60,14 @@ pub fn add(table: &mut SalesTable, raw: &Raw, settings: &FitSettings) -> Result<
         if !table.sales.shops.is_empty() {
             return Err("[fit] reference_memory needs the weeks of one shop: name it with `shops`".into());
         }
-        table.sales.usual_prices = usual_prices(table, memory);
+        table.sales.reference_prices = reference_prices(table, memory);
     }
     Ok(())
 }
 
 /// What customers were used to in each week: the first week's price, and then so much of it stays and the rest is the price
 /// they saw.
-fn usual_prices(table: &SalesTable, memory: f64) -> Vec<Vec<f64>> {
+fn reference_prices(table: &SalesTable, memory: f64) -> Vec<Vec<f64>> {
     let (sales, n) = (&table.sales, table.sales.names.len());
     let first = |k: usize| (0..sales.prices.len()).find(|t| sales.present(*t, k)).map_or(0.0, |t| sales.prices[t][k]);
     let mut usual: Vec<f64> = (0..n).map(first).collect();
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(s.covariates[0][1], [0.0, 0.0, 0.0, 5.0, two_fifty, 0.0, 1.0]);
         assert_eq!(s.covariates[1][1], [0.0, 1.0, 0.0, 7.0, two_fifty, 1.0, 0.0], "the sun is the mean of those told");
         assert_eq!(s.covariates[2], [[0.0, 0.0, 1.0, 9.0, two, 0.0, 0.0], [1.0, 0.0, 1.0, 9.0, two, 0.0, 0.0]]);
-        assert_eq!(s.usual_prices, [[2.0, 3.0], [2.0, 3.0], [2.1, 3.0]]);
+        assert_eq!(s.reference_prices, [[2.0, 3.0], [2.0, 3.0], [2.1, 3.0]]);
     }
 
     /// Sales of a week are added up, and their promotion is the mean; who sold nothing has what is the same for all.

@@ -17,7 +17,7 @@ pub struct Drawn {
     pub display_effects: Vec<f64>,
     /// Of each covariate, a row a product.
     pub covariate_effects: Vec<Vec<f64>>,
-    /// Of usual prices (of their logs in log-log demand), beside those of prices themselves; empty if there is none.
+    /// Of reference prices (of their logs in log-log demand), beside those of prices themselves; empty if there is none.
     pub reference_effects: Vec<f64>,
     /// A trend a year, a sine and a cosine of the year, a row a product; empty if there is no calendar.
     pub calendar: Vec<Vec<f64>>,

@@ -46,8 +46,8 @@ impl Stage {
         for c in 0..sales.covariate_names.len() {
             columns.push(at(&|t| sales.covariates[t][k][c]));
         }
-        if !sales.usual_prices.is_empty() {
-            columns.push(at(&|t| if all { sales.usual_prices[t][k].ln() } else { sales.usual_prices[t][k] }));
+        if !sales.reference_prices.is_empty() {
+            columns.push(at(&|t| if all { sales.reference_prices[t][k].ln() } else { sales.reference_prices[t][k] }));
         }
         if let Some(middle) = calendar {
             (0..3).for_each(|i| columns.push(at(&|t| trend_and_season(numbers[t], middle)[i])));

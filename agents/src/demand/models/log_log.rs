@@ -21,7 +21,7 @@ pub(super) struct LogLog {
     means: Vec<Vec<f64>>,
     calendar: Option<f64>,
     shown: bool,
-    /// Columns before those of covariates, and whether after them there is one of usual prices.
+    /// Columns before those of covariates, and whether after them there is one of reference prices.
     first: usize,
     used_to: bool,
     /// What instruments say of the logs of all prices, of each product `[weeks][products]`; empty if there are none.
@@ -47,7 +47,7 @@ impl LogLog {
         }
         columns.extend(self.calendar.iter().flat_map(|middle| trend_and_season(week.number, *middle)));
         columns.extend(week.covariates.get(k).into_iter().flatten());
-        columns.extend(week.usual_prices.get(k).map(|price| price.max(1e-9).ln()));
+        columns.extend(week.reference_prices.get(k).map(|price| price.max(1e-9).ln()));
         columns
     }
 
@@ -71,7 +71,7 @@ impl LogLog {
         let calendar = calendar.then(|| numbers[..weeks].iter().sum::<f64>() / weeks as f64);
         let (products, means, penalties) = (Vec::new(), Vec::new(), Vec::new());
         let (smearing, dispersion) = (Vec::new(), Vec::new());
-        let (used_to, projected) = (!sales.usual_prices.is_empty(), Vec::new());
+        let (used_to, projected) = (!sales.reference_prices.is_empty(), Vec::new());
         let first = n + usize::from(shown) + if calendar.is_some() { 3 } else { 0 };
         let mut model =
             Self { products, means, calendar, shown, first, used_to, projected, penalties, smearing, dispersion };

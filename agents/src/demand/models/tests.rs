@@ -191,7 +191,7 @@ fn nested_logit_finds_a_nested_demand() {
             prices,
             displays: &displays,
             covariates: &[],
-            usual_prices: &[],
+            reference_prices: &[],
             customers: 1.0,
             number: 9.0,
         })

@@ -66,11 +66,11 @@ impl Carried {
     }
 
     /// The price of a product that customers are used to.
-    pub fn usual_price(&self, k: usize) -> f64 {
+    pub fn reference_price(&self, k: usize) -> f64 {
         self.reference[k]
     }
 
-    /// Of a shop of one product: stock, the usual price, the rival's price; 0 for what there is none of.
+    /// Of a shop of one product: stock, the reference price, the rival's price; 0 for what there is none of.
     pub fn get(&self) -> [f64; 3] {
         [self.stock.first(), self.reference.first(), Some(&self.rival)].map(|x| x.copied().unwrap_or(0.0))
     }
@@ -137,9 +137,9 @@ impl Carry {
             seasons: s.seasons.clone(),
             reference_effect: s.most_used_to(),
             reference_memory: s.reference_memory,
-            reference_start: match s.usual_prices.is_empty() {
+            reference_start: match s.reference_prices.is_empty() {
                 true => vec![(0..n).map(middle).collect()],
-                false => s.usual_prices.clone(),
+                false => s.reference_prices.clone(),
             },
             rival,
             promotions: s.promotions.clone(),
@@ -159,7 +159,7 @@ impl Carry {
             fields.push(Field::share("weeks left", f64::from(self.periods), "weeks"));
         }
         if self.reference_effect > 0.0 {
-            let field = |name: &String| Field::new(format!("usual price {name}"), "$", 0.0, f32::INFINITY);
+            let field = |name: &String| Field::new(format!("reference price {name}"), "$", 0.0, f32::INFINITY);
             fields.extend(names.iter().map(field));
         }
         if self.rival.is_some() {
@@ -274,7 +274,7 @@ impl Carry {
         ensure(carried.reference.len() == n, "`reference` must hold a price for each product")?;
         for (k, price) in carried.reference.iter().enumerate() {
             let rest = 1e-9 * s.high[k]; // a mean is rounded
-            within("a usual price", *price, s.low[k] - rest, s.high[k] + rest)?;
+            within("a reference price", *price, s.low[k] - rest, s.high[k] + rest)?;
         }
         let [low, high] = self.rival.as_ref().map_or([0.0; 2], |r| r.prices);
         within("`rival`", carried.rival, low, high)?;

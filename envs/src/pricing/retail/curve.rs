@@ -11,14 +11,14 @@ const OUTSIDE: f64 = 0.025;
 impl Demands {
     /// Expected units of each product in a week, at each of some prices of it (`prices`: a list a product), by the fitted
     /// demand; and from where to where 95 % of the drawn demands expect them, which is the same where there are no draws. The
-    /// prices of other products are the mean ones charged; displays, customers, usual prices and what the calendar and
+    /// prices of other products are the mean ones charged; displays, customers, reference prices and what the calendar and
     /// covariates add are at their means. Nothing else carries over.
     pub fn curves(&self, s: &RetailSettings, prices: &[Vec<f64>]) -> Vec<Vec<[f64; 3]>> {
         let (n, weeks) = (s.names.len(), s.customers.len());
         let (costs, displays) = (vec![0.0; n], means(&s.displays, n));
         let customers = s.customers.iter().sum::<f64>() / weeks.max(1) as f64;
         let charged = means(&s.charged, n);
-        let used_to = (!s.usual_prices.is_empty()).then(|| Carried::used_to(&means(&s.usual_prices, n)));
+        let used_to = (!s.reference_prices.is_empty()).then(|| Carried::used_to(&means(&s.reference_prices, n)));
         // By product and price.
         let of = |market: &Market| -> Vec<Vec<f64>> {
             let (form, added) = (self.form(market, used_to.as_ref()), market.mean_added());

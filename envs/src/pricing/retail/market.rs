@@ -126,7 +126,7 @@ fn nested(s: &RetailSettings, logit: Logit, correlations: &[f64]) -> Form {
     Form::Nested(NestedLogit::new(logit, nests.collect()))
 }
 
-/// A demand, what the week adds to it, and what usual prices do.
+/// A demand, what the week adds to it, and what reference prices do.
 #[derive(Clone)]
 pub(super) struct Market {
     pub form: Form,
@@ -136,7 +136,7 @@ pub(super) struct Market {
     reference_effects: Vec<f64>,
 }
 
-/// Effects of the calendar and of covariates, a row a product, and of usual prices; empty where there are none.
+/// Effects of the calendar and of covariates, a row a product, and of reference prices; empty where there are none.
 struct Effects<'a> {
     calendar: Vec<&'a [f64]>,
     covariates: Vec<&'a [f64]>,
@@ -180,10 +180,10 @@ impl Market {
     }
 
     /// Utility (or ln units) at price zero (or one) that is added, and what is lost a dollar (or a unit of the price's log)
-    /// beside the product's own: a season, and what customers feel of r (usual price − price).
+    /// beside the product's own: a season, and what customers feel of r (reference price − price).
     pub fn tilt(&self, carry: &Carry, carried: &Carried, k: usize) -> (f64, f64) {
         let effect = self.reference_effects.get(k).copied().unwrap_or(0.0);
-        let usual = carried.usual_price(k);
+        let usual = carried.reference_price(k);
         let usual = if self.form.logit().is_some() || effect == 0.0 { usual } else { usual.ln() };
         (carry.season(carried) + effect * usual, effect)
     }
@@ -269,7 +269,7 @@ impl Demands {
     /// Expected units of each product in a row's week at these prices, where nothing carries over from other weeks but the
     /// prices that customers are used to: by the fitted demand, and by each drawn one.
     pub fn units(&self, s: &RetailSettings, row: usize, prices: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let usual = s.usual_prices.get(row).map(|usual| Carried::used_to(usual));
+        let usual = s.reference_prices.get(row).map(|usual| Carried::used_to(usual));
         let of = |market: &Market| {
             let (costs, displays) = (&s.costs[row][..], &s.displays[row][..]);
             let week = Week { costs, displays, customers: s.customers[row], outside: 1.0, added: market.added(row) };
@@ -326,7 +326,7 @@ pub(super) fn drawn(s: &RetailSettings) -> Result<Vec<Market>, EnvError> {
             return Err(EnvError::setting("drawn_nest_correlations", message));
         }
         if log_log && (s.reference_effect > 0.0 || s.rival.is_some() || s.low.iter().any(|low| *low <= 0.0)) {
-            let message = "log-log demand has no utility for a rival or a usual price, and is endless at price 0";
+            let message = "log-log demand has no utility for a rival or a reference price, and is endless at price 0";
             return Err(EnvError::setting("drawn_elasticities", message));
         }
     }

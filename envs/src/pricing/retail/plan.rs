@@ -1,5 +1,5 @@
 //! Prices for a shop of one product in which something carries over: value iteration, backwards from the last week, on a
-//! discretised model. What carries over (stock, the usual price, the rival's price) is a grid, values between its points
+//! discretised model. What carries over (stock, the reference price, the rival's price) is a grid, values between its points
 //! are interpolated, and the chance of sales is three points of a normal distribution. Nothing here is exact; how near
 //! it comes is tested against closed forms and exhaustive search.
 
@@ -48,7 +48,7 @@ impl Axis {
 /// What is still to be earned from every point of the grid, for every first week and every week since.
 #[derive(Clone, Debug)]
 pub struct RetailPlan {
-    /// Stock, usual price, rival's price.
+    /// Stock, reference price, rival's price.
     axes: [Axis; 3],
     /// `[first week][weeks since][point]`.
     values: Vec<Vec<Vec<f32>>>,

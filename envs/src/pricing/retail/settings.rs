@@ -124,7 +124,7 @@ agon_core::settings! {
         /// The same, a product each, of either sign; of log-log demand ln units of the logs of both prices.
         reference_effects: Vec<f64> = Vec::new(), in [-1e6, 1e6];
         /// The prices that customers are used to where an episode begins: a row a week; the middle between `low` and `high` if left out.
-        usual_prices: Vec<Vec<f64>> = Vec::new(), in [0.0, 1e9];
+        reference_prices: Vec<Vec<f64>> = Vec::new(), in [0.0, 1e9];
         /// How much of the price that customers are used to stays; the rest is the price they see.
         reference_memory: f64 = 0.7, in [0.0, 1.0];
         /// A rival's product: its utility at price zero; no rival if left out.
@@ -295,8 +295,9 @@ impl RetailSettings {
             return Err(EnvError::setting("held", "needs the `charged` prices, at which products are held"));
         }
         let charged = if s.charged.is_empty() { &s.costs } else { &s.charged };
-        let usual = if s.usual_prices.is_empty() { &s.costs } else { &s.usual_prices };
-        let tables = [("costs", &s.costs), ("displays", &s.displays), ("charged", charged), ("usual_prices", usual)];
+        let usual = if s.reference_prices.is_empty() { &s.costs } else { &s.reference_prices };
+        let tables =
+            [("costs", &s.costs), ("displays", &s.displays), ("charged", charged), ("reference_prices", usual)];
         for (name, table) in tables {
             length(name, table.len(), weeks, "week")?;
             table.iter().try_for_each(|row| length(name, row.len(), n, "product"))?;
@@ -310,7 +311,7 @@ impl RetailSettings {
                 return Err(EnvError::setting("low", format!("of {} must be below its `high`", s.names[k])));
             }
             let [low, high] = [s.low[k], s.high[k]];
-            for (key, table) in [("charged", &s.charged), ("usual_prices", &s.usual_prices)] {
+            for (key, table) in [("charged", &s.charged), ("reference_prices", &s.reference_prices)] {
                 let outside = table.iter().enumerate().find(|(_, row)| row[k] < low || row[k] > high);
                 if let Some((week, row)) = outside {
                     let (name, price) = (&s.names[k], row[k]);

@@ -37,21 +37,21 @@ fn covariates_move_demand_in_their_week() {
     }
 }
 
-/// r (ln usual − ln price) of log-log demand, by hand; an episode begins with the usual price of its row.
+/// r (ln usual − ln price) of log-log demand, by hand; an episode begins with the reference price of its row.
 #[test]
-fn log_log_demand_may_depend_on_usual_prices() {
+fn log_log_demand_may_depend_on_reference_prices() {
     let used = RetailSettings {
         sales: Sales::Expected,
         calendar_effects: Vec::new(),
         reference_effects: vec![0.5, -0.2, 0.0],
         reference_memory: 0.25,
-        usual_prices: vec![vec![1.0, 2.0, 1.5], vec![3.0, 1.0, 1.5]],
+        reference_prices: vec![vec![1.0, 2.0, 1.5], vec![3.0, 1.0, 1.5]],
         ..log_log()
     };
     let shop = shop(used.clone());
     let mut state = start(&shop);
     let first = state.week as usize;
-    let mut usual = used.usual_prices[first].clone();
+    let mut usual = used.reference_prices[first].clone();
     for prices in [[1.2f32, 1.4, 2.0], [2.0, 1.0, 1.0]] {
         let row = state.week as usize;
         week(&shop, &mut state, prices);
@@ -82,9 +82,9 @@ fn log_log_demand_may_depend_on_usual_prices() {
     }
 }
 
-/// Draws without effects of their own of usual prices have the fitted one.
+/// Draws without effects of their own of reference prices have the fitted one.
 #[test]
-fn drawn_demands_keep_the_fitted_effect_of_usual_prices() {
+fn drawn_demands_keep_the_fitted_effect_of_reference_prices() {
     let s = RetailSettings {
         reference_effect: 0.4,
         draws: 1,
