@@ -187,6 +187,10 @@ pub struct Train {
     /// (train.steps), what it saves, its threads, and how it is evaluated
     #[arg(long, value_name = "TABLE.KEY=VALUE")]
     pub set: Vec<String>,
+    /// Instead of training, test learning rates of a network of data: 200 gradient steps at rates that grow; says at which
+    /// one the loss falls fastest
+    #[arg(long, conflicts_with_all = ["resume", "seeds", "minutes", "out"])]
+    pub find_rate: bool,
     /// The seed; the same as --set train.seed=N
     #[arg(long, conflicts_with = "resume")]
     pub seed: Option<u64>,

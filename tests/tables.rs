@@ -410,3 +410,33 @@ fn a_folder_of_texts_is_a_table() {
     let stray = told(&agon(place.path(), &["train", "--data", "mails", "--ui", "plain"]), 2);
     assert!(stray.contains("stray.txt is in no folder of a class"), "{stray}");
 }
+
+/// A rate is found where a network learns, is the same again, and trains well; nothing is written.
+#[test]
+fn rates_are_found() {
+    let place = place();
+    for (target, model) in [("kind", "mlp"), ("weight", "mlp"), ("kind", "tabm")] {
+        let find = ["train", "--data", "flowers.csv", "--target", target, "--model", model, "--find-rate"];
+        let said = told(&agon(place.path(), &find), 0);
+        let set = said.lines().find_map(|line| line.trim().strip_prefix("--set ")).unwrap();
+        let rate: f64 = set.strip_prefix("model.learning_rate=").unwrap().parse().unwrap();
+        assert!((1e-4..0.3).contains(&rate), "{model} of {target}: {said}");
+        assert_eq!(said, told(&agon(place.path(), &find), 0));
+        assert!(!place.path().join("runs").exists());
+        let json = agon(place.path(), &[&find[..], &["--ui", "json"]].concat());
+        told(&json, 0);
+        let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+        let (rates, losses) = (json["rates"].as_array().unwrap(), json["losses"].as_array().unwrap());
+        assert!(json["fastest"] == rate && rates.len() == losses.len() && rates.len() > 100, "{json}");
+    }
+    for (more, why) in [
+        (
+            &["--target", "kind", "--model", "boosting"][..],
+            "--find-rate: kind: has no learning rate that can be tested",
+        ),
+        (&["--target", "kind", "--minutes", "1"], "cannot be used with"),
+    ] {
+        let said = told(&agon(place.path(), &[&["train", "--data", "flowers.csv", "--find-rate"], more].concat()), 2);
+        assert!(said.contains(why), "{why}: {said}");
+    }
+}

@@ -2,6 +2,7 @@
 //! ([`split`]), a target and its task are found ([`dataset`]), what is odd is reported ([`report`]), and columns become
 //! numbers by what the training part says of them ([`encode`]).
 
+pub mod blocks;
 pub mod cells;
 pub mod dataset;
 pub mod drift;

@@ -52,6 +52,7 @@ pub mod pretrained;
 pub mod q_loss;
 pub mod q_net;
 pub mod q_task;
+pub mod rate_test;
 pub mod registry;
 pub mod replay;
 mod rivals;

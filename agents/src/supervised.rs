@@ -39,6 +39,7 @@ pub mod two_sample;
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
 use crate::pretrained::{Mapping, Taken};
+use crate::rate_test::{RateTest, no_rate};
 use agon_core::plot::Plot;
 use agon_core::rng::Rng;
 use agon_core::settings::Issue;
@@ -141,6 +142,14 @@ pub trait Learner: Predict {
     /// One step on the training part; the validation part may only decide when to end. None if it was asked to stop, and
     /// then nothing has changed.
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError>;
+
+    /// Tests learning rates on the training part; its weights are then good for nothing else.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where it is no network.
+    fn test_rates(&mut self, _train: &Examples, _stop: Stop<'_>) -> Result<RateTest, AgentError> {
+        Err(no_rate())
+    }
 
     /// Another model that was trained beside it to compare it with, and what that is called.
     fn beside(&self) -> Option<(&'static str, &dyn Learner)> {

@@ -3,6 +3,7 @@
 use crate::agent::{Agent, AgentError, MOST_STEPS, NEVER, Saved, Stop, go_on};
 use crate::demand::Estimate;
 use crate::pretrained::{Mapping, Taken};
+use crate::rate_test::{RateTest, no_rate};
 use crate::supervised::dependence::Dependence;
 use agon_core::plot::Plot;
 use agon_core::policy::Policy;
@@ -138,6 +139,22 @@ pub trait Training {
     /// read.
     fn adopt(&mut self, _file: &Path, _mapping: &Mapping) -> Result<Taken, AgentError> {
         Err(Issue::value("weights", "are for networks that name theirs: text-encoder and cnn").into())
+    }
+
+    /// Tests learning rates; what was learned is then good for nothing else.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where it is no network of data.
+    fn test_rates(&mut self, _stop: Stop<'_>) -> Result<RateTest, AgentError> {
+        Err(no_rate())
+    }
+
+    /// Opens what it learns from where that lies in its run's folder.
+    ///
+    /// # Errors
+    /// [`AgentError::Data`] where it is gone.
+    fn open(&mut self, _run: &Path) -> Result<(), AgentError> {
+        Ok(())
     }
 
     /// The episodes that ended since this was called last.

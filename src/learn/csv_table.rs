@@ -3,6 +3,7 @@
 
 use agon::{Failure, Outcome};
 use agon_agents::data::Raw;
+use std::io::{BufRead, BufReader, Chain, Cursor, Read};
 use std::path::Path;
 
 /// What may part fields.
@@ -19,6 +20,25 @@ pub fn read(path: &Path) -> Outcome<Raw> {
     parsed.map_err(|why| Failure::Input(format!("{}{why}", path.display())))
 }
 
+/// Reads a table in parts of so many rows, the last of which may have fewer; there is at least one. It must be UTF-8.
+///
+/// # Errors
+/// As [`read`], and those of `take`.
+pub fn blocks(path: &Path, rows: usize, take: &mut dyn FnMut(Raw) -> Outcome) -> Outcome {
+    let wrong = |why: String| Failure::Input(format!("{}{why}", path.display()));
+    let mut table = Rows::new(BufReader::with_capacity(1 << 20, agon::files::open(path)?)).map_err(wrong)?;
+    let mut is_first = true;
+    loop {
+        let mut raw = table.empty.clone();
+        table.fill(&mut raw, rows).map_err(wrong)?;
+        if raw.rows() == 0 && !is_first {
+            return Ok(());
+        }
+        is_first = false;
+        take(raw)?;
+    }
+}
+
 /// A table that may be a mixture of UTF-8 and Latin-1.
 fn parse(text: &str) -> Result<Raw, String> {
     if let Some(at) = mixed(text) {
@@ -29,37 +49,83 @@ fn parse(text: &str) -> Result<Raw, String> {
 }
 
 fn columns(text: &str) -> Result<Raw, String> {
-    if text.trim().is_empty() {
-        return Err(": the file is empty".into());
-    }
-    let first = text.trim_start().lines().next().unwrap_or_default();
-    // Excel's own note of what parts fields. Its line stays, so that later ones keep their numbers.
-    let noted = first.strip_prefix("sep=").and_then(|rest| rest.chars().next()).filter(|c| MARKS.contains(c));
-    let blank = noted.map(|_| text.replacen(first, "", 1));
-    let text = blank.as_deref().unwrap_or(text);
-    let mark = noted.unwrap_or_else(|| mark_of(first));
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(mark as u8)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
-    let header: Vec<String> = reader.headers().map_err(|e| format!(": {e}"))?.iter().map(String::from).collect();
-    let name = |(i, name): (usize, &String)| if name.is_empty() { format!("column {}", i + 1) } else { name.clone() };
-    let names: Vec<String> = header.iter().enumerate().map(name).collect();
-    let width = names.len();
-    let mut raw = of_header(names, mark != ',').map_err(|why| format!(":1{why}"))?;
-    for record in reader.records() {
-        let record = record.map_err(|e| format!(": {e}"))?;
-        if record.iter().all(str::is_empty) && width > 1 {
-            continue;
-        }
-        let line = record.position().map_or(0, csv::Position::line);
-        if record.len() != width {
-            return Err(format!(":{line}: {} fields, where the header has {width}", record.len()));
-        }
-        raw.push(line, record.iter());
-    }
+    let mut rows = Rows::new(text.as_bytes())?;
+    let mut raw = rows.empty.clone();
+    rows.fill(&mut raw, usize::MAX)?;
     Ok(raw)
+}
+
+/// The rows of a text, one after the other.
+struct Rows<R> {
+    reader: csv::Reader<Chain<Cursor<Vec<u8>>, R>>,
+    record: csv::StringRecord,
+    /// Its columns, and no rows.
+    empty: Raw,
+}
+
+impl<R: BufRead> Rows<R> {
+    /// Reads as far as the header.
+    fn new(mut source: R) -> Result<Self, String> {
+        let (mut head, mut start) = (Vec::new(), 0);
+        while head[start..].trim_ascii().is_empty() {
+            start = head.len();
+            if source.read_until(b'\n', &mut head).map_err(|e| format!(": {e}"))? == 0 {
+                return Err(": the file is empty".into());
+            }
+            if start == 0 && head.starts_with(&[0xef, 0xbb, 0xbf]) {
+                head.drain(..3);
+            }
+        }
+        let first = std::str::from_utf8(&head[start..]).map_err(|_| no_unicode(1))?.trim();
+        // Excel's own note of what parts fields. Its line stays, so that later ones keep their numbers.
+        let noted = first.strip_prefix("sep=").and_then(|rest| rest.chars().next()).filter(|c| MARKS.contains(c));
+        let mark = noted.unwrap_or_else(|| mark_of(first));
+        if noted.is_some() {
+            head.truncate(start);
+            head.push(b'\n');
+        }
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(mark as u8)
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_reader(Cursor::new(head).chain(source));
+        let header: Vec<String> = reader.headers().map_err(|e| told(&e))?.iter().map(String::from).collect();
+        let name =
+            |(i, name): (usize, &String)| if name.is_empty() { format!("column {}", i + 1) } else { name.clone() };
+        let names: Vec<String> = header.iter().enumerate().map(name).collect();
+        let empty = of_header(names, mark != ',').map_err(|why| format!(":1{why}"))?;
+        Ok(Self { reader, record: csv::StringRecord::new(), empty })
+    }
+
+    /// Adds so many rows, or all that are left.
+    fn fill(&mut self, raw: &mut Raw, most: usize) -> Result<(), String> {
+        let (record, width) = (&mut self.record, raw.names.len());
+        while raw.rows() < most && self.reader.read_record(record).map_err(|e| told(&e))? {
+            if record.iter().all(str::is_empty) && width > 1 {
+                continue;
+            }
+            let line = record.position().map_or(0, csv::Position::line);
+            if record.len() != width {
+                return Err(format!(":{line}: {} fields, where the header has {width}", record.len()));
+            }
+            if record.as_slice().contains('\0') {
+                return Err(format!(":{line}: there are zero bytes: this is no text"));
+            }
+            raw.push(line, record.iter());
+        }
+        Ok(())
+    }
+}
+
+fn no_unicode(line: u64) -> String {
+    format!(":{line}: this is not UTF-8; save it as UTF-8")
+}
+
+fn told(e: &csv::Error) -> String {
+    match e.kind() {
+        csv::ErrorKind::Utf8 { pos, .. } => no_unicode(pos.as_ref().map_or(1, csv::Position::line)),
+        _ => format!(": {e}"),
+    }
 }
 
 /// A table of these columns without rows.

@@ -100,7 +100,8 @@ fn new_rows(args: &cli::Eval, file: &Path, scenario: &Path) -> Outcome {
     let (truth, found) = (predictor.truth(&raw).map_err(wrong)?, predictor.predict(&raw).map_err(wrong)?);
     let step = &state["trainer"]["step"];
     agon::tell!("{}: its checkpoint of step {step}, on {} rows of {}", args.what, truth.rows.len(), file.display());
-    found.findings.iter().chain(&truth.findings).for_each(|finding| agon::tell!("note: {finding}"));
+    let findings = predictor.findings(&found).into_iter().chain(truth.findings(&predictor.answer));
+    findings.for_each(|finding| agon::tell!("note: {finding}"));
     drift_report::tell(scenario, &source, &raw);
     let classes = predictor.answer.classes.len();
     let p = truth.rows.iter().flat_map(|row| &found.p[row * classes.max(1)..][..classes.max(1)]).copied().collect();

@@ -33,6 +33,19 @@ struct Clock {
 /// # Errors
 /// The file cannot be read, or holds what no cell can show.
 pub fn read(path: &Path, told: bool) -> Outcome<Raw> {
+    let mut whole = Raw::default();
+    blocks(path, usize::MAX, told, &mut |raw| {
+        whole = raw;
+        Ok(())
+    })?;
+    Ok(whole)
+}
+
+/// Reads a table in parts of so many rows, the last of which may have fewer; there is at least one.
+///
+/// # Errors
+/// As [`read`], and those of `take`.
+pub fn blocks(path: &Path, rows: usize, told: bool, take: &mut dyn FnMut(Raw) -> Outcome) -> Outcome {
     let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
     let failed = |e: ParquetError| match e.to_string() {
         // What the reader can do, but was built without.
@@ -61,7 +74,8 @@ pub fn read(path: &Path, told: bool) -> Outcome<Raw> {
         name => name.to_owned(),
     };
     let names = names.into_iter().enumerate().map(named).collect();
-    let mut raw = csv_table::of_header(names, false).map_err(|why| wrong(why.trim_start_matches(": ").to_owned()))?;
+    let empty = csv_table::of_header(names, false).map_err(|why| wrong(why.trim_start_matches(": ").to_owned()))?;
+    let mut raw = empty.clone();
     let mut cells = vec![String::new(); clocks.len()];
     for (row, line) in reader.get_row_iter(None).map_err(failed)?.zip(2..) {
         let row = row.map_err(failed)?;
@@ -69,9 +83,12 @@ pub fn read(path: &Path, told: bool) -> Outcome<Raw> {
             cell.clear();
             write_cell(field, *clock, cell);
         }
+        if raw.rows() == rows {
+            take(std::mem::replace(&mut raw, empty.clone()))?;
+        }
         raw.push(line, cells.iter().map(String::as_str));
     }
-    Ok(raw)
+    take(raw)
 }
 
 /// The reader has no value for these, and would panic.

@@ -6,6 +6,7 @@ use crate::drift_report;
 use crate::picture_files;
 use crate::picture_task::PictureTask;
 use crate::table_file;
+use crate::table_stream;
 use crate::table_task::TableTask;
 use agon::cli;
 use agon::scenario::Source;
@@ -18,6 +19,11 @@ use agon_agents::registry::find_model;
 use agon_agents::supervised::predictor::{Predictions, Predictor};
 use agon_agents::unsupervised::reader::{Reader, Reading};
 use agon_core::settings::Settings;
+use std::io::Write;
+use std::path::Path;
+
+/// Rows that are predicted at a time, of a table that may not fit into memory.
+const AT_ONCE: usize = 50_000;
 
 /// Reads the run, predicts, writes.
 pub fn run(args: &cli::Predict) -> Outcome {
@@ -54,22 +60,76 @@ pub fn run(args: &cli::Predict) -> Outcome {
     }
     let family = model.family.ok_or_else(no_table)?;
     let predictor = Predictor::load(&family, &settings, &saved).map_err(unfit)?;
+    if source.section("data")?.get("stream").is_some_and(|rows| !rows.is_null()) || table_stream::is_needed(&args.data)
+    {
+        return in_blocks(args, &predictor, &scenario, &source);
+    }
     let raw = table_file::read(&args.data)?;
     let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", args.data.display()));
     let found = predictor.predict(&raw).map_err(wrong)?;
-    found.findings.iter().for_each(|finding| agon::tell!("note: {finding}"));
+    predictor.findings(&found).iter().for_each(|finding| agon::tell!("note: {finding}"));
     drift_report::tell(&scenario, &source, &raw);
-    let bytes = table(&predictor, &raw, &found).map_err(|e| Failure::Internal(e.to_string()))?;
+    let bytes = table(&predictor, &raw, &found, true).map_err(|e| Failure::Internal(e.to_string()))?;
     written(args, &bytes, &format!("{} predictions of `{}`", raw.rows(), predictor.answer.name))
+}
+
+/// Predicts a table that need not fit into memory, some rows at a time. A file has its name once it is whole.
+fn in_blocks(args: &cli::Predict, predictor: &Predictor, scenario: &Path, source: &Source) -> Outcome {
+    refuse_same(args)?;
+    let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", args.data.display()));
+    let part = args.out.as_ref().map(|file| file.with_extension("part"));
+    let mut out = match &part {
+        Some(part) => Some(std::fs::File::create(part).map_err(|e| Failure::write(part, &e))?),
+        None => None,
+    };
+    let (mut rows, mut all): (usize, Option<Predictions>) = (0, None);
+    let made = table_file::blocks(&args.data, AT_ONCE, &mut |raw| {
+        let mut found = predictor.predict(&raw).map_err(wrong)?;
+        let bytes = table(predictor, &raw, &found, all.is_none()).map_err(|e| Failure::Internal(e.to_string()))?;
+        match (&mut out, &part) {
+            (Some(out), Some(part)) => out.write_all(&bytes).map_err(|e| Failure::write(part, &e))?,
+            _ => agon::failure::say(format_args!("{}", String::from_utf8_lossy(&bytes))),
+        }
+        rows += raw.rows();
+        found.p.clear();
+        match &mut all {
+            Some(all) => all.unseen.iter_mut().zip(&found.unseen).for_each(|(sum, more)| *sum += more),
+            None => all = Some(found),
+        }
+        Ok(())
+    });
+    if let (Err(_), Some(part)) = (&made, &part) {
+        // Half of a table is not to be taken for all of it.
+        let _ = std::fs::remove_file(part);
+    }
+    made?;
+    if let Some(all) = &all {
+        predictor.findings(all).iter().for_each(|finding| agon::tell!("note: {finding}"));
+    }
+    let (sample, _) = table_stream::sample(&args.data, table_stream::SAMPLE, 1)?;
+    drift_report::tell(scenario, source, &sample);
+    if let (Some(part), Some(file)) = (&part, &args.out) {
+        std::fs::rename(part, file).map_err(|e| Failure::write(file, &e))?;
+        agon::tell!("{rows} predictions of `{}` in {}", predictor.answer.name, file.display());
+    }
+    Ok(())
+}
+
+/// Refuses to write into the file that is read.
+fn refuse_same(args: &cli::Predict) -> Outcome {
+    match &args.out {
+        Some(file) if agon::files::same(file, &args.data) => {
+            Err(Failure::Input(format!("-o {}: this is the file that is read", file.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// To the file that was asked for, or to standard output.
 fn written(args: &cli::Predict, bytes: &[u8], what: &str) -> Outcome {
     match &args.out {
         Some(file) => {
-            if agon::files::same(file, &args.data) {
-                return Err(Failure::Input(format!("-o {}: this is the file that is read", file.display())));
-            }
+            refuse_same(args)?;
             std::fs::write(file, bytes).map_err(|e| Failure::write(file, &e))?;
             agon::tell!("{what} in {}", file.display());
         }
@@ -179,8 +239,8 @@ fn found_table(raw: &Raw, reading: &Reading, is_map: bool) -> Result<Vec<u8>, cs
 }
 
 /// The table with the predictions behind its columns: the class and every class's probability, or the number and the ends
-/// of its 90 % interval.
-fn table(predictor: &Predictor, raw: &Raw, found: &Predictions) -> Result<Vec<u8>, csv::Error> {
+/// of its 90 % interval; with the names of columns above them or not.
+fn table(predictor: &Predictor, raw: &Raw, found: &Predictions, named: bool) -> Result<Vec<u8>, csv::Error> {
     let (classes, target) = (&predictor.answer.classes, &predictor.answer.name);
     let mut out = csv::Writer::from_writer(Vec::new());
     let mut head: Vec<String> = raw.names.clone();
@@ -190,7 +250,9 @@ fn table(predictor: &Predictor, raw: &Raw, found: &Predictions) -> Result<Vec<u8
         (true, Some(_)) => head.extend(["low 90 %", "high 90 %"].map(String::from)),
         (true, None) => {}
     }
-    out.write_record(&head)?;
+    if named {
+        out.write_record(&head)?;
+    }
     let width = classes.len().max(1);
     for (row, p) in found.p.chunks_exact(width).enumerate() {
         let mut cells: Vec<String> = (0..raw.names.len()).map(|column| raw.cell(row, column).to_owned()).collect();

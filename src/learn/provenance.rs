@@ -13,6 +13,7 @@ pub fn describe(run: &Run, task: &dyn Task, device: Device, from: Option<&Path>)
     for (name, bytes) in task.files()? {
         run.write_bytes(name, &bytes)?;
     }
+    task.fill(run)?;
     let (source, what) = task.provenance();
     let train = &task.common().train;
     let command: Vec<String> = std::env::args().collect();

@@ -3,13 +3,15 @@
 use crate::bandit_task::BanditTask;
 use crate::data_task::DataTask;
 use crate::duel;
+use crate::picture_files;
 use crate::picture_task::PictureTask;
 use crate::plan::Plan;
 use crate::table_task::TableTask;
 use crate::task::{Task, TrainSettings};
 use crate::world_task::WorldTask;
-use agon::Outcome;
+use agon::cli;
 use agon::scenario::Source;
+use agon::{Failure, Outcome};
 use agon_core::settings::{Issue, Settings};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -25,6 +27,33 @@ pub fn read(path: &Path, sets: &[String], seed: Option<u64>) -> Outcome<Box<dyn 
         Some(task) => Ok(task),
         None => Ok(Box::new(duel::read(path, &source)?)),
     }
+}
+
+/// What `--minutes` asks for.
+const AUTOML: &str = "model.kind=automl";
+
+/// What a command line asks to be trained anew: a scenario, or one that is made of `--data`.
+pub fn asked(args: &cli::Train) -> Outcome<Box<dyn Task>> {
+    if let Some(scenario) = &args.scenario {
+        return read(scenario, &args.set, args.seed);
+    }
+    let none = || Failure::Input("name a scenario, --data a table or pictures, or --resume a run".into());
+    let file = args.data.as_ref().ok_or_else(none)?;
+    let mut sets = args.set.clone();
+    sets.extend(args.seed.map(|s| format!("train.seed={s}")));
+    sets.extend(args.model.as_ref().map(|kind| format!("model.kind={}", Value::from(kind.as_str()))));
+    sets.extend(args.minutes.iter().flat_map(|m| [AUTOML.to_owned(), format!("model.minutes={m}")]));
+    Ok(match args.target.as_deref() {
+        _ if args.reward.is_some() || args.action.is_some() => {
+            let columns = [&args.action, &args.reward, &args.propensity].map(|c| c.as_deref().unwrap_or(""));
+            Box::new(BanditTask::of_flags(file, columns, &sets)?)
+        }
+        Some(_) if picture_files::is_meant(file) => {
+            return Err(Failure::Input("--target is the column of a table: pictures have none".into()));
+        }
+        None if picture_files::is_meant(file) => Box::new(PictureTask::of_flags(file, &sets)?),
+        target => Box::new(TableTask::of_flags(file, target, &sets)?),
+    })
 }
 
 /// Whether a scenario is one of data.

@@ -4,10 +4,12 @@
 //! process, and so a run is the same bits whatever runs beside it. A process saves and stops once its stdin ends. That
 //! is how it is asked to stop, and how it learns that whoever started it has died.
 
+use crate::beginning::may_change;
 use crate::processes::{Line, Process};
+use crate::rates;
 use crate::scenarios;
 use crate::search;
-use crate::train::{may_change, train};
+use crate::train::train;
 use agon::cli::{self, Ui};
 use agon::failure::quoted;
 use agon::group::{Group, Record, Spread};
@@ -44,6 +46,9 @@ pub fn run(args: &cli::Train) -> Outcome {
     let stop = signals::for_run()?;
     if args.until_stdin_ends {
         signals::stop_at_end_of_stdin(&stop)?;
+    }
+    if args.find_rate {
+        return rates::find(args, &stop);
     }
     if let Some(folder) = args.resume.as_deref().filter(|folder| Folder::is_one(folder)) {
         return search::resume(folder, args, &stop);

@@ -2,7 +2,7 @@
 //! not their name; and folders of text files (see [`text_folder`]).
 
 #[cfg(feature = "parquet")]
-use crate::parquet_file::read as parquet;
+use crate::parquet_file;
 use crate::{csv_table, text_folder};
 use agon::{Failure, Outcome};
 use agon_agents::data::Raw;
@@ -45,8 +45,26 @@ fn load(path: &Path, told: bool) -> Outcome<Raw> {
     match kind_of(path)? {
         Kind::Text => csv_table::read(path),
         Kind::Excel => excel(path, told),
-        Kind::Parquet => parquet(path, told),
+        Kind::Parquet => parquet_file::read(path, told),
         Kind::Folder => text_folder::read(path),
+    }
+}
+
+/// Whether a file holds a table in Parquet.
+pub fn is_parquet(path: &Path) -> bool {
+    kind_of(path).is_ok_and(|kind| kind == Kind::Parquet)
+}
+
+/// Reads a table in parts of so many rows, the last of which may have fewer; there is at least one. A workbook, or a folder of
+/// texts, is one part.
+///
+/// # Errors
+/// As [`read`], and those of `take`.
+pub fn blocks(path: &Path, rows: usize, take: &mut dyn FnMut(Raw) -> Outcome) -> Outcome {
+    match kind_of(path)? {
+        Kind::Text => csv_table::blocks(path, rows, take),
+        Kind::Parquet => parquet_file::blocks(path, rows, false, take),
+        Kind::Excel | Kind::Folder => take(load(path, false)?),
     }
 }
 
@@ -134,7 +152,20 @@ fn text(cell: &Data) -> String {
 }
 
 #[cfg(not(feature = "parquet"))]
-fn parquet(path: &Path, _told: bool) -> Outcome<Raw> {
-    let how = "this build of Agon has no reader of them: build it with the feature `parquet`, or save the table as CSV";
-    Err(Failure::Input(format!("{}: a Parquet file; {how}", path.display())))
+mod parquet_file {
+    //! In a build without a reader of Parquet.
+
+    use agon::{Failure, Outcome};
+    use agon_agents::data::Raw;
+    use std::path::Path;
+
+    pub fn read(path: &Path, _told: bool) -> Outcome<Raw> {
+        let how =
+            "this build of Agon has no reader of them: build it with the feature `parquet`, or save the table as CSV";
+        Err(Failure::Input(format!("{}: a Parquet file; {how}", path.display())))
+    }
+
+    pub fn blocks(path: &Path, _rows: usize, told: bool, take: &mut dyn FnMut(Raw) -> Outcome) -> Outcome {
+        take(read(path, told)?)
+    }
 }

@@ -4,6 +4,7 @@ use crate::model_files;
 use crate::picture_files::places;
 use crate::table_file;
 use crate::table_report::TableReport;
+use crate::table_stream;
 use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
 use crate::text_folder;
 use crate::unsupervised_report::UnsupervisedReport;
@@ -11,6 +12,7 @@ use agon::report::data;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
+use agon_agents::data::blocks::{Blocks, FOLDER};
 use agon_agents::data::dataset::{DataSettings, Dataset, find_column};
 use agon_agents::data::split::Method;
 use agon_agents::data::{Column, Raw};
@@ -70,8 +72,18 @@ pub struct TableTask {
     regime: Regime,
     /// Whether the run's copy has a column of parts that the table has not.
     parted: bool,
+    /// Where a new run's rows come from, if they are dealt to blocks.
+    stream: Option<Stream>,
     /// Columns whose groups are judged, of the rows of `data`.
     slices: Vec<Column>,
+}
+
+/// A table of which a sample was read.
+struct Stream {
+    from: table_stream::Source,
+    sample: Raw,
+    /// As the scenario has them.
+    settings: DataSettings,
 }
 
 impl TableTask {
@@ -167,7 +179,20 @@ impl TableTask {
                 other => Failure::Input(other.to_string()),
             }
         };
-        let raw = table_file::read(&file)?;
+        let dealt = Blocks::open(&path.with_file_name(FOLDER)).map_err(|e| Failure::Input(e.to_string()))?;
+        if settings.stream.is_none() && without_target(source)?.is_none() && table_stream::is_needed(&file) {
+            agon::tell!("note: {} may not fit into memory: it is read in blocks (data.stream)", file.display());
+            settings.stream = Some(table_stream::SAMPLE);
+        }
+        let (raw, rows) = match settings.stream {
+            // A run's own copy is the sample.
+            Some(count) if dealt.is_none() => table_stream::sample(&file, count, settings.seed)?,
+            _ => {
+                let raw = table_file::read(&file)?;
+                let rows = raw.rows() as u64;
+                (raw, rows)
+            }
+        };
         if let Some(name) = regime.column() {
             find_column("clients", name, &raw).map_err(wrong("train"))?;
         }
@@ -175,10 +200,26 @@ impl TableTask {
             Some(_) if settings.target.is_empty() => Dataset::unlabelled(&raw, &settings),
             _ => Dataset::new(&raw, &settings),
         };
-        let data = data.map_err(wrong("data"))?;
+        let mut data = data.map_err(wrong("data"))?;
+        let mut stream = None;
+        if settings.stream.is_some() {
+            if let Some(why) = unfit_for_blocks(without_target(source)?.is_some(), &regime) {
+                return Err(within("data")(vec![Issue::value("stream", why)]));
+            }
+            data.blocks = dealt.as_ref().map_or(0, |blocks| blocks.rows.len());
+            if dealt.is_none() {
+                let issue = |issue| within("data")(vec![issue]);
+                let from = table_stream::Source::new(&file, rows, &data, &settings).map_err(issue)?;
+                data.blocks = from.blocks;
+                let what = format!("{} of its {rows} rows, drawn at random, are what this report is about", raw.rows());
+                data.report.find(None, what, "all that are not in the validation or the test part teach (data.stream)");
+                stream = Some(from);
+            }
+        }
         let mut of_model = source.section("model")?;
         if !of_model.contains_key("kind") {
             let first = match (data.target.y.len() >= MANY_ROWS, data.target.classes.is_empty()) {
+                _ if data.blocks > 0 => "mlp",
                 (true, _) => "boosting",
                 (false, true) => "linear",
                 (false, false) => "logistic",
@@ -210,7 +251,11 @@ impl TableTask {
         if let Some(family) = &model.family {
             // A teacher and a student take as many each.
             let learners = if data.unlabelled.is_some() { 2 } else { 1 };
-            table.entry("steps").or_insert((learners * regime.steps(family.steps)).into());
+            let steps = match data.blocks as u64 {
+                0 => learners * regime.steps(family.steps),
+                blocks => table_stream::PASSES * blocks,
+            };
+            table.entry("steps").or_insert(steps.into());
             if is_search {
                 table.entry("save_every").or_insert(SEARCH_SAVES.into());
             }
@@ -238,11 +283,13 @@ impl TableTask {
         let name = source.name(path)?;
         let mut of_train = train.write();
         of_train.extend(regime.written());
-        let parted = regime.forgets() && settings.split_by != PART;
+        let parted = (regime.forgets() || stream.is_some()) && settings.split_by != PART;
+        let found = settings.clone();
         if parted {
             if raw.find(PART).is_some() {
                 let why = format!("needs a column `{PART}` of its own, and the table has one: rename that");
-                return Err(within("train")(vec![Issue::value("shards", why)]));
+                let (section, key) = if stream.is_some() { ("data", "stream") } else { ("train", "shards") };
+                return Err(within(section)(vec![Issue::value(key, why)]));
             }
             settings.drop.extend((!settings.split_by.is_empty()).then(|| settings.split_by.clone()));
             (settings.split, settings.split_by) = (Method::Given, PART.into());
@@ -263,7 +310,8 @@ impl TableTask {
         let regime = regime.map_err(wrong("train"))?;
         let learner = (model.kind, model_settings);
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
-        let task = Self { common, model, eval, file: file.clone(), data, regime, parted, slices };
+        let stream = stream.map(|from| Stream { from, sample: raw, settings: found });
+        let task = Self { common, model, eval, file: file.clone(), data, regime, parted, stream, slices };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
@@ -331,6 +379,15 @@ fn tokenizer(settings: &Map<String, Value>) -> Option<&Path> {
     settings.get("tokenizer").and_then(Value::as_str).filter(|name| !name.is_empty()).map(Path::new)
 }
 
+/// Why a table cannot be read in blocks, if it cannot.
+fn unfit_for_blocks(without_target: bool, regime: &RegimeSettings) -> Option<&'static str> {
+    if without_target {
+        return Some("is for models that predict a target");
+    }
+    (!regime.is_central())
+        .then_some("is not for train.clients, train.shards or train.privacy: they need all rows in memory")
+}
+
 /// The kind of the scenario's model, where it is one that needs no target.
 fn without_target(source: &Source) -> Outcome<Option<&'static Family>> {
     let table = source.section("model")?;
@@ -376,11 +433,11 @@ impl Task for TableTask {
     fn files(&self) -> Outcome<Vec<(&'static str, Vec<u8>)>> {
         let report = &self.data.report;
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
-        let copy = if self.parted {
-            let raw = table_file::read(&self.file)?;
-            table_file::written(&raw, 0..raw.rows(), Some((PART, &self.parts(&raw))))?
-        } else {
-            table_file::as_csv(&self.file)?
+        let parted = |raw: &Raw| table_file::written(raw, 0..raw.rows(), Some((PART, &self.parts(raw))));
+        let copy = match &self.stream {
+            Some(stream) => parted(&stream.sample)?,
+            None if self.parted => parted(&table_file::read(&self.file)?)?,
+            None => table_file::as_csv(&self.file)?,
         };
         let mut files = vec![
             (COPY, copy),
@@ -391,6 +448,21 @@ impl Task for TableTask {
             files.push((TOKENIZER, agon::files::all(agon::files::open(file)?, file)?));
         }
         Ok(files)
+    }
+
+    fn fill(&self, run: &Run) -> Outcome {
+        let (Some(stream), Some(family)) = (&self.stream, &self.model.family) else { return Ok(()) };
+        agon::tell!("dealing {} rows to {} blocks on disk", stream.from.rows, stream.from.blocks);
+        let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", self.file.display()));
+        let encoding = (family.encoding)(&self.common.settings).map_err(wrong)?;
+        let encoder = encoding.fit(&self.data.inputs(), &self.data.split.train).map_err(wrong)?;
+        let folder = run.path(FOLDER);
+        let dealt = stream.from.deal(&folder, &encoder, &self.data, &stream.settings);
+        if dealt.is_err() {
+            // Nothing else can be done about a folder that cannot be removed.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+        dealt.map(|_| ())
     }
 
     fn tell(&self) {

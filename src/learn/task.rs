@@ -149,6 +149,11 @@ pub trait Task {
         Ok(Vec::new())
     }
 
+    /// Fills a new run's folder with what its training reads from there.
+    fn fill(&self, _run: &Run) -> Outcome {
+        Ok(())
+    }
+
     /// What is odd about it, though it can be done.
     fn remarks(&self) -> Vec<String> {
         self.common().remarks()

@@ -1,15 +1,11 @@
 //! `agon train`: a new run or the rest of one, its checkpoints, its evaluations, its end.
 
-use crate::bandit_task::BanditTask;
 use crate::beginning;
 use crate::checkpoints;
 use crate::device;
-use crate::picture_files;
-use crate::picture_task::PictureTask;
 use crate::provenance;
 use crate::scenarios;
 use crate::sinks::Sinks;
-use crate::table_task::TableTask;
 use crate::task::{Task, Verdict};
 use crate::unsupervised_report::UnsupervisedReport;
 use agon::cli;
@@ -127,41 +123,6 @@ pub fn train(args: &cli::Train, stop: &Arc<AtomicBool>) -> Outcome {
     session.finish(&*scores, args)
 }
 
-/// What `--minutes` asks for.
-const AUTOML: &str = "model.kind=automl";
-
-/// What `--set` may change of a run that has begun; everything else would make it another run.
-const CHANGEABLE: [&str; 14] = [
-    "train.steps",
-    "train.save_every",
-    "train.keep",
-    "train.threads",
-    "train.env_threads",
-    "eval.every",
-    "eval.episodes",
-    "eval.final_episodes",
-    "eval.baselines",
-    "eval.opponents",
-    "eval.simulations",
-    "eval.stop_at",
-    "eval.record",
-    "model.minutes",
-];
-
-pub fn may_change(sets: &[String]) -> Outcome {
-    for set in sets {
-        let key: String = set.split('=').next().unwrap_or_default().split_whitespace().collect();
-        if !CHANGEABLE.contains(&key.as_str()) {
-            let all = CHANGEABLE.join(", ");
-            return Err(Failure::Input(format!(
-                "--set {set}: a run that has begun cannot change `{key}`, only {all}; for a new run with its weights \
-                 there is `agon train SCENARIO --from RUN`"
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// Where a session begins.
 enum Begin {
     /// With a new run.
@@ -174,12 +135,12 @@ enum Begin {
 
 impl Session {
     fn open(args: &cli::Train, stop: Arc<AtomicBool>) -> Outcome<Self> {
-        let (mut task, begin) = match (&args.resume, &args.scenario) {
-            (Some(path), _) => {
+        let (mut task, begin) = match &args.resume {
+            Some(path) => {
                 let (run, asked) = checkpoints::named(path)?;
                 // Before anything is read that another process might replace.
                 let lock = run.lock()?;
-                may_change(&args.set)?;
+                beginning::may_change(&args.set)?;
                 run.check_scenario()?;
                 let task = scenarios::read(&run.path("scenario.toml"), &args.set, None)?;
                 let begin = match checkpoints::to_resume(&run, asked)? {
@@ -188,30 +149,7 @@ impl Session {
                 };
                 (task, begin)
             }
-            (None, Some(scenario)) => (scenarios::read(scenario, &args.set, args.seed)?, Begin::New),
-            (None, None) => {
-                let none = || Failure::Input("name a scenario, --data a table or pictures, or --resume a run".into());
-                let file = args.data.as_ref().ok_or_else(none)?;
-                let mut sets = args.set.clone();
-                sets.extend(args.seed.map(|s| format!("train.seed={s}")));
-                sets.extend(
-                    args.model.as_ref().map(|kind| format!("model.kind={}", serde_json::Value::from(kind.as_str()))),
-                );
-                sets.extend(args.minutes.iter().flat_map(|m| [AUTOML.to_owned(), format!("model.minutes={m}")]));
-                let task: Box<dyn Task> = match args.target.as_deref() {
-                    _ if args.reward.is_some() || args.action.is_some() => {
-                        let columns =
-                            [&args.action, &args.reward, &args.propensity].map(|c| c.as_deref().unwrap_or(""));
-                        Box::new(BanditTask::of_flags(file, columns, &sets)?)
-                    }
-                    Some(_) if picture_files::is_meant(file) => {
-                        return Err(Failure::Input("--target is the column of a table: pictures have none".into()));
-                    }
-                    None if picture_files::is_meant(file) => Box::new(PictureTask::of_flags(file, &sets)?),
-                    target => Box::new(TableTask::of_flags(file, target, &sets)?),
-                };
-                (task, Begin::New)
-            }
+            None => (scenarios::asked(args)?, Begin::New),
         };
         task.common_mut().stop = stop.clone();
         let train = task.common().train.clone();
@@ -274,6 +212,9 @@ impl Session {
                 (run, lock, state, clock)
             }
         };
+        if !trainer.done() {
+            trainer.open(&run.folder).map_err(|e| Failure::Input(e.to_string()))?;
+        }
         if trainer.step() == 0 {
             task.remarks().iter().for_each(|remark| agon::tell!("note: {remark}"));
         }
@@ -375,7 +316,11 @@ impl Session {
                 }
                 let stop = self.patience();
                 let advanced = if stop() { Ok(None) } else { self.trainer.advance_until(&stop) };
-                let Some(report) = advanced.map_err(|e| Failure::Internal(e.to_string()))? else {
+                let failed = |e| match e {
+                    AgentError::Data(why) => Failure::Input(why),
+                    other => Failure::Internal(other.to_string()),
+                };
+                let Some(report) = advanced.map_err(failed)? else {
                     self.save()?;
                     return Ok(event::RunOutcome::Interrupted);
                 };

@@ -49,6 +49,11 @@ agon_core::settings! {
         pseudo_labels: Option<f64> = None, in [0.5, 1.0];
         /// The seed of the division into parts.
         seed: u64 = 1, in [0.0, 9e18];
+        /// Reads the table in blocks of rows, for one that does not fit into memory: so many rows, drawn at random, say what
+        /// its columns are, and validation and test are parts of them; all others teach, a block a step.
+        stream: Option<usize> = None, in [100.0, 1e8];
+        /// Rows of a block.
+        block_rows: usize = 65_536, in [100.0, 1e8];
     }
 }
 
@@ -80,6 +85,8 @@ pub struct Dataset {
     pub report: Report,
     /// Rows without a target that are to be learned from, and how sure a model must be of their class.
     pub unlabelled: Option<(Raw, f64)>,
+    /// Blocks that the rows that teach lie in, where these rows are a sample (see [`super::blocks`]); else 0.
+    pub blocks: usize,
 }
 
 /// Classes at most.
@@ -180,7 +187,8 @@ impl Dataset {
             return data(format!("no column is left to predict `{}` from: {}", target.name, all.join(", ")));
         }
         let unlabelled = settings.pseudo_labels.filter(|_| unlabelled.rows() > 0).map(|sure| (unlabelled, sure));
-        Ok(Self { columns, target, split, units, lines: raw.lines.clone(), report, unlabelled })
+        let lines = raw.lines.clone();
+        Ok(Self { columns, target, split, units, lines, report, unlabelled, blocks: 0 })
     }
 
     /// The inputs, by reference.

@@ -58,6 +58,6 @@ impl Dataset {
                 report.columns.iter().map(|c| format!("`{}` is {}", c.name, c.used)).take(6).collect();
             return Err(AgentError::Data(format!("no column is left: {}", all.join(", "))));
         }
-        Ok(Self { columns, target, split, units, lines: raw.lines.clone(), report, unlabelled: None })
+        Ok(Self { columns, target, split, units, lines: raw.lines.clone(), report, unlabelled: None, blocks: 0 })
     }
 }

@@ -10,6 +10,7 @@ use crate::agent::{AgentError, Saved, Stop, go_on};
 use crate::bridge::{host_slice, read_f32};
 use crate::optim::{Adam, Schedule};
 use crate::pretrained::{Mapping, Taken, adopt};
+use crate::rate_test::{Minibatches, RateTest};
 use crate::supervised::Examples;
 use crate::supervised::calibration::Calibration;
 use crate::supervised::class_weights::ClassWeights;
@@ -218,7 +219,7 @@ impl Classifier {
     }
 
     /// One gradient step; the loss of the pictures with a class, summed.
-    fn descend(&mut self, labelled: &[usize], others: &[usize], progress: f64) -> Result<f64, AgentError> {
+    fn descend(&mut self, labelled: &[usize], others: &[usize], rate: f64) -> Result<f64, AgentError> {
         let k = self.set.classes.len() as i64;
         let (mut x, (mut targets, mut counts)) = (self.drawn(labelled, Change::Labelled), self.targets(labelled));
         counts.iter_mut().for_each(|count| *count /= labelled.len() as f32);
@@ -241,7 +242,6 @@ impl Classifier {
         let gradient = self.net.params.gradient(&(&each * &counts).sum(Kind::Float));
         let known = labelled.len() as i64;
         let loss = each.narrow(0, 0, known).dot(&counts.narrow(0, 0, known)).double_value(&[]) * known as f64;
-        let rate = self.config.rate(progress);
         let kept = (1.0 - rate * self.config.weight_decay) as f32;
         let decaying = if self.config.freeze { vec![self.net.head()] } else { self.net.decaying() };
         let nowhere = || AgentError::Data("its weights are on no host".into());
@@ -284,7 +284,7 @@ impl Classifier {
             while used && labelled.len() < others.len().div_ceil(2) {
                 labelled.push(train[rng.below(train.len() as u32) as usize]);
             }
-            loss += self.descend(&labelled, others, progress)?;
+            loss += self.descend(&labelled, others, self.config.rate(progress))?;
             n += labelled.len();
         }
         Ok(loss / n as f64)
@@ -322,6 +322,20 @@ impl Training for Classifier {
 
     fn task_scalars(&self) -> Vec<String> {
         vec!["loss".into()]
+    }
+
+    fn test_rates(&mut self, stop: Stop<'_>) -> Result<RateTest, AgentError> {
+        let mut minibatches = Minibatches::new(self.config.minibatch);
+        RateTest::run(&mut |rate| {
+            go_on(stop)?;
+            let order = |pass| {
+                let mut order = self.set.split.train.clone();
+                Rng::at_step(self.seed, Stream::Shuffle, ORDER, pass).shuffle(&mut order);
+                order
+            };
+            let rows = minibatches.next(order).to_vec();
+            Ok(self.descend(&rows, &[], rate)? / rows.len() as f64)
+        })
     }
 
     fn advance_until(&mut self, stop: Stop<'_>) -> Result<Option<Vec<(String, f64)>>, AgentError> {

@@ -52,6 +52,7 @@ pub const AUTOML: Family = Family {
     },
     network: None,
     is_search: true,
+    by_minibatches: false,
 };
 
 /// A model of one fold.

@@ -31,6 +31,30 @@ pub struct Family {
     pub network: Option<fn(&Map<String, Value>) -> Result<NetPlan, AgentError>>,
     /// Whether it searches among the others.
     pub is_search: bool,
+    /// Whether its steps may each be on other rows: it learns by gradients of minibatches.
+    pub by_minibatches: bool,
+}
+
+impl Family {
+    /// The settings of a model that learns from so many blocks: it does not end before a pass over all of them brings nothing.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where it cannot.
+    pub fn within_blocks(
+        &self,
+        settings: &Map<String, Value>,
+        blocks: usize,
+    ) -> Result<Map<String, Value>, AgentError> {
+        let mut settings = settings.clone();
+        if blocks > 0 && !self.by_minibatches {
+            let why = "needs all rows in memory: mlp, tabm, realmlp, ft-transformer and text-encoder learn from blocks (data.stream)";
+            return Err(Issue::value("kind", format!("{} {why}", self.name)).into());
+        }
+        if let Some(patience) = settings.get_mut("patience").filter(|patience| patience.as_u64() > Some(0)) {
+            *patience = patience.as_u64().unwrap_or(0).max(blocks as u64).into();
+        }
+        Ok(settings)
+    }
 }
 
 /// A model as a network.
@@ -108,6 +132,7 @@ pub const LINEAR: Family = Family {
         Ok(NetPlan { hidden: Vec::new(), l2: read::<LinearConfig>(table)?.l2, weight_decay: 0.0, patience: 0 })
     }),
     is_search: false,
+    by_minibatches: false,
 };
 
 /// Logistic regression.
@@ -127,6 +152,7 @@ pub const LOGISTIC: Family = Family {
         Ok(NetPlan { hidden: Vec::new(), l2: read::<LogisticConfig>(table)?.l2, weight_decay: 0.0, patience: 0 })
     }),
     is_search: false,
+    by_minibatches: false,
 };
 
 /// Multilayer perceptrons.
@@ -140,6 +166,7 @@ pub const MLP: Family = Family {
         Ok(NetPlan { hidden, l2: 0.0, weight_decay, patience })
     }),
     is_search: false,
+    by_minibatches: true,
 };
 
 /// Gradient boosting.
@@ -150,6 +177,7 @@ pub const BOOSTING: Family = Family {
     learner: |table, shape, slots| Ok(Box::new(Boosting::new(read(table)?, shape, slots))),
     network: None,
     is_search: false,
+    by_minibatches: false,
 };
 
 /// Random forests.
@@ -160,6 +188,7 @@ pub const FOREST: Family = Family {
     learner: |table, shape, slots| Ok(Box::new(Forest::new(read(table)?, shape, slots))),
     network: None,
     is_search: false,
+    by_minibatches: false,
 };
 
 /// Ensembles of perceptrons in one network.
@@ -172,6 +201,7 @@ pub const TABM: Family = Family {
     learner: |table, shape, slots| Ok(Box::new(tabm::learner(&read(table)?, shape, slots)?)),
     network: None,
     is_search: false,
+    by_minibatches: true,
 };
 
 /// Perceptrons with tuned defaults; they scale their inputs themselves.
@@ -185,6 +215,7 @@ pub const REALMLP: Family = Family {
     learner: |table, shape, slots| Ok(Box::new(realmlp::learner(&read(table)?, shape, slots)?)),
     network: None,
     is_search: false,
+    by_minibatches: true,
 };
 
 /// Transformer encoders of texts.
@@ -199,6 +230,7 @@ pub const TEXT_ENCODER: Family = Family {
     learner: |table, shape, slots| Ok(Box::new(text_encoder::learner(&read(table)?, shape, slots)?)),
     network: None,
     is_search: false,
+    by_minibatches: true,
 };
 
 /// Transformers of tables.
@@ -211,4 +243,5 @@ pub const FT_TRANSFORMER: Family = Family {
     learner: |table, shape, slots| Ok(Box::new(ft_transformer::learner(&read(table)?, shape, slots)?)),
     network: None,
     is_search: false,
+    by_minibatches: true,
 };

@@ -4,12 +4,13 @@
 use super::class_weights::ClassWeights;
 use super::dense_net::{DenseNet, Part};
 use super::{Examples, Learner, Patience, Predict, Shape, mixed};
-use crate::agent::{AgentError, Saved, Stop, all_finite};
+use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
 use crate::data::encode::{Matrix, Scaling};
 use crate::dense::Dropout;
 use crate::net::Params;
 use crate::optim::{Adam, add, chunk_ends};
+use crate::rate_test::{Minibatches, RateTest};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use serde_json::json;
@@ -72,39 +73,73 @@ impl Mlp {
         Ok(self.net.answer(flat, x))
     }
 
+    /// What drops hidden activations of a part of a minibatch; `pass` tells passes apart.
+    fn part(&self, pass: u64, part: usize) -> Part {
+        let rng = Rng::new(mixed(self.shape.seed, &[pass]), Stream::Act, part as u32);
+        let rate = self.config.dropout as f32;
+        Part::new((rate > 0.0).then_some(Dropout { rate, rng }))
+    }
+
+    /// A gradient step; the summed loss of its rows before it, and what they count.
+    fn descend(
+        &mut self,
+        train: &Examples,
+        rows: &[usize],
+        rate: f64,
+        room: &mut Room,
+    ) -> Result<[f64; 2], AgentError> {
+        let nowhere = || AgentError::Data("its weights are on no host".into());
+        let kept = (1.0 - rate * self.config.weight_decay) as f32;
+        let mut parts = std::mem::take(&mut room.parts);
+        let flat = host_view(&self.params.flat).ok_or_else(nowhere)?;
+        let used = self.net.gradients(flat, train, rows, &mut parts, |part| self.part(room.pass, part));
+        let of = &parts[..used];
+        let loss = of.iter().map(|part| part.loss).sum::<f64>();
+        let weight = rows.iter().map(|row| train.weight(*row)).sum::<f64>();
+        let flat = host_slice(&mut self.params.flat).ok_or_else(nowhere)?;
+        self.net.decaying.iter().for_each(|place| flat[place.clone()].iter_mut().for_each(|w| *w *= kept));
+        let sum = |from: usize, gradient: &mut [f32]| {
+            gradient.fill(0.0);
+            of.iter().for_each(|part| add(gradient, &part.gradient[from..from + gradient.len()]));
+        };
+        let (rates, pool) = ([rate, f64::INFINITY], &self.net.pool);
+        let step = self.adam.step_on_host(&mut self.params, &mut room.gradient, &room.ends, sum, rates, pool);
+        step.ok_or_else(nowhere)?;
+        room.parts = parts;
+        Ok([loss, weight])
+    }
+
+    fn room(&self, pass: u64) -> Room {
+        let count = self.params.count() as usize;
+        Room { pass, gradient: vec![0f32; count], parts: Vec::new(), ends: chunk_ends(count) }
+    }
+
+    /// The rows of a pass in their order.
+    fn order(&self, train: &Examples, pass: u64) -> Vec<usize> {
+        let mut rng = Rng::at_step(self.shape.seed, Stream::Shuffle, ORDER, pass);
+        train.order(self.config.balanced_sampling, &mut rng)
+    }
+
     /// A pass over the training part; the mean loss of its minibatches' rows.
     fn pass(&mut self, train: &Examples, stop: Stop<'_>) -> Result<f64, AgentError> {
-        let nowhere = || AgentError::Data("its weights are on no host".into());
-        let (seed, epoch, rate) = (self.shape.seed, self.epoch, self.config.learning_rate);
-        let order = train.order(self.config.balanced_sampling, &mut Rng::at_step(seed, Stream::Shuffle, ORDER, epoch));
-        let chance = mixed(seed, &[epoch]);
-        let dropped = |part: usize| {
-            let rng = Rng::new(chance, Stream::Act, part as u32);
-            let rate = self.config.dropout as f32;
-            Part::new((rate > 0.0).then_some(Dropout { rate, rng }))
-        };
-        let ends = chunk_ends(self.params.count() as usize);
-        let kept = (1.0 - rate * self.config.weight_decay) as f32;
-        let (mut gradient, mut parts) = (vec![0f32; self.params.count() as usize], Vec::new());
+        let (order, mut room) = (self.order(train, self.epoch), self.room(self.epoch));
         let (mut loss, mut weight) = (0.0, 0.0);
         for rows in order.chunks(self.config.minibatch) {
-            crate::agent::go_on(stop)?;
-            let flat = host_slice(&mut self.params.flat).ok_or_else(nowhere)?;
-            let used = self.net.gradients(flat, train, rows, &mut parts, dropped);
-            let parts = &parts[..used];
-            loss += parts.iter().map(|part| part.loss).sum::<f64>();
-            weight += rows.iter().map(|row| train.weight(*row)).sum::<f64>();
-            self.net.decaying.iter().for_each(|place| flat[place.clone()].iter_mut().for_each(|w| *w *= kept));
-            let sum = |from: usize, gradient: &mut [f32]| {
-                gradient.fill(0.0);
-                parts.iter().for_each(|part| add(gradient, &part.gradient[from..from + gradient.len()]));
-            };
-            let rates = [rate, f64::INFINITY];
-            let step = self.adam.step_on_host(&mut self.params, &mut gradient, &ends, sum, rates, &self.net.pool);
-            step.ok_or_else(nowhere)?;
+            go_on(stop)?;
+            let [one, counted] = self.descend(train, rows, self.config.learning_rate, &mut room)?;
+            loss += one;
+            weight += counted;
         }
         Ok(loss / weight)
     }
+}
+
+/// Room for the steps of a pass.
+struct Room {
+    pass: u64,
+    gradient: Vec<f32>,
+    parts: Vec<Part>,
+    ends: Vec<usize>,
 }
 
 impl Predict for Mlp {
@@ -123,7 +158,9 @@ impl Learner for Mlp {
     }
 
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError> {
-        self.net.measure(train);
+        if self.epoch == 0 {
+            self.net.measure(train);
+        }
         // A pass is only part of the state once it is whole.
         let (weights, m, v, steps) = (self.params.frozen(), self.adam.m.copy(), self.adam.v.copy(), self.adam.steps);
         let loss = match self.pass(train, stop) {
@@ -143,6 +180,18 @@ impl Learner for Mlp {
             self.best.copy(&self.params);
         }
         Ok(Some(loss))
+    }
+
+    fn test_rates(&mut self, train: &Examples, stop: Stop<'_>) -> Result<RateTest, AgentError> {
+        self.net.measure(train);
+        let mut minibatches = Minibatches::new(self.config.minibatch);
+        let mut room = self.room(0);
+        RateTest::run(&mut |rate| {
+            go_on(stop)?;
+            let rows = minibatches.next(|pass| self.order(train, pass)).to_vec();
+            let [loss, weight] = self.descend(train, &rows, rate, &mut room)?;
+            Ok(loss / weight)
+        })
     }
 
     fn save(&self) -> Saved {

@@ -8,6 +8,7 @@ use crate::bridge::read_f32;
 use crate::data::encode::{Matrix, Slot};
 use crate::net::{Builder, Params};
 use crate::pretrained::{self, Mapping, Taken, Wanted};
+use crate::rate_test::{Minibatches, RateTest};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use serde_json::json;
@@ -257,21 +258,65 @@ impl<N: Network> Neural<N> {
         });
     }
 
+    /// What the first epoch takes from the training part.
+    fn begin(&mut self, x: &Tensor) {
+        let mut rng = Rng::new(self.shape.seed, Stream::Weights, 1);
+        self.network.begin(&mut self.params, x, &mut rng);
+    }
+
+    /// The size of the target and of inputs in the training part.
+    fn measure(&mut self, train: &Examples) {
+        self.scaling = self.network.scaling(&train.x);
+        if self.shape.classes == 0 {
+            let n = train.y.len() as f64;
+            let mean = train.y.iter().sum::<f64>() / n;
+            let deviation = (train.y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / n).sqrt();
+            let low = train.y.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = train.y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            self.size = [mean, if deviation > 0.0 { deviation } else { 1.0 }, low, high];
+        }
+    }
+
+    /// The rows of a pass in their order.
+    fn order(&self, train: &Examples, pass: u64) -> Vec<usize> {
+        let mut rng = Rng::at_step(self.shape.seed, Stream::Shuffle, ORDER, pass);
+        train.order(self.plan.balanced_sampling, &mut rng)
+    }
+
+    /// A gradient step; the mean loss before it. `rest`: the factor of decay and dropout.
+    fn step(&mut self, all: &Tensors, rows: &[usize], [rate, rest]: [f64; 2], dropped: &mut Rng) -> f64 {
+        let rows: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+        let rows = Tensor::from_slice(&rows);
+        let pick = |all: &Tensor| all.index_select(0, &rows);
+        let (target, weight) = (pick(&all.targets), pick(&all.weights));
+        let mut dropout = |h| drop_out(rest * self.plan.dropout, dropped, h);
+        let scores = self.network.forward(&self.params, &pick(&all.x), &mut dropout);
+        let each = if self.shape.classes == 0 {
+            (scores - target).square()
+        } else {
+            -(scores.log_softmax(-1, Kind::Float) * target)
+        };
+        let loss = (each.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float) * weight).mean(Kind::Float);
+        let gradient = self.params.gradient(&loss);
+        self.descend(&gradient, rate, rest * self.plan.weight_decay);
+        loss.double_value(&[])
+    }
+
+    /// The training part as tensors.
+    fn tensors(&self, train: &Examples) -> Tensors {
+        let weights: Vec<f32> = (0..train.y.len()).map(|row| train.weight(row) as f32).collect();
+        Tensors { x: self.input(&train.x.x), targets: self.targets(train), weights: Tensor::from_slice(&weights) }
+    }
+
     /// An epoch; the mean of its minibatches' losses.
     fn pass(&mut self, train: &Examples, stop: Stop<'_>) -> Result<f64, AgentError> {
-        let (seed, epoch, n) = (self.shape.seed, self.epoch, train.y.len());
-        let x = self.input(&train.x.x);
+        let (epoch, n) = (self.epoch, train.y.len());
+        let all = self.tensors(train);
         if epoch == 0 {
-            let mut rng = Rng::new(seed, Stream::Weights, 1);
-            self.network.begin(&mut self.params, &x, &mut rng);
+            self.begin(&all.x);
         }
-        let targets = self.targets(train);
-        let weights: Vec<f32> = (0..n).map(|row| train.weight(row) as f32).collect();
-        let weights = Tensor::from_slice(&weights);
-        let mut rng = Rng::at_step(seed, Stream::Shuffle, ORDER, epoch);
-        let order = train.order(self.plan.balanced_sampling, &mut rng);
-        let order: Vec<i64> = order.into_iter().map(|row| row as i64).collect();
-        let mut dropped = Rng::at_step(seed, Stream::Act, DROPPED, epoch);
+        let order = self.order(train, epoch);
+        let mut dropped = Rng::at_step(self.shape.seed, Stream::Act, DROPPED, epoch);
         let full = n / self.plan.minibatch;
         let steps = if self.plan.only_full && full > 0 { full } else { n.div_ceil(self.plan.minibatch) };
         let mut sum = 0.0;
@@ -279,24 +324,18 @@ impl<N: Network> Neural<N> {
             go_on(stop)?;
             let progress = (epoch as f64 + i as f64 / steps as f64) / self.shape.steps.max(1) as f64;
             let [rate, rest] = (self.plan.schedule)(progress.min(1.0));
-            let rows = Tensor::from_slice(rows);
-            let pick = |all: &Tensor| all.index_select(0, &rows);
-            let (target, weight) = (pick(&targets), pick(&weights));
-            let mut dropout = |h| drop_out(rest * self.plan.dropout, &mut dropped, h);
-            let scores = self.network.forward(&self.params, &pick(&x), &mut dropout);
-            let each = if self.shape.classes == 0 {
-                (scores - target).square()
-            } else {
-                -(scores.log_softmax(-1, Kind::Float) * target)
-            };
-            let loss = (each.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float) * weight).mean(Kind::Float);
-            sum += loss.double_value(&[]);
-            let gradient = self.params.gradient(&loss);
-            self.descend(&gradient, rate * self.plan.learning_rate, rest * self.plan.weight_decay);
+            sum += self.step(&all, rows, [rate * self.plan.learning_rate, rest], &mut dropped);
         }
         let unit = if self.shape.classes == 0 { self.size[1].powi(2) } else { 1.0 };
         Ok(unit * sum / steps as f64)
     }
+}
+
+/// A training part: inputs `[rows, inputs]`, targets `[rows, outputs]`, and what rows count.
+struct Tensors {
+    x: Tensor,
+    targets: Tensor,
+    weights: Tensor,
 }
 
 impl<N: Network> Predict for Neural<N> {
@@ -315,15 +354,9 @@ impl<N: Network> Learner for Neural<N> {
     }
 
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError> {
-        if self.shape.classes == 0 {
-            let n = train.y.len() as f64;
-            let mean = train.y.iter().sum::<f64>() / n;
-            let deviation = (train.y.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / n).sqrt();
-            let low = train.y.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = train.y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            self.size = [mean, if deviation > 0.0 { deviation } else { 1.0 }, low, high];
+        if self.epoch == 0 {
+            self.measure(train);
         }
-        self.scaling = self.network.scaling(&train.x);
         // A pass is only part of the state once it is whole.
         let (weights, moments, made) = (self.params.frozen(), self.moments.each_ref().map(Tensor::copy), self.made);
         let loss = match self.pass(train, stop) {
@@ -341,6 +374,19 @@ impl<N: Network> Learner for Neural<N> {
             self.best.copy(&self.params);
         }
         Ok(Some(loss))
+    }
+
+    fn test_rates(&mut self, train: &Examples, stop: Stop<'_>) -> Result<RateTest, AgentError> {
+        self.measure(train);
+        let all = self.tensors(train);
+        self.begin(&all.x);
+        let mut minibatches = Minibatches::new(self.plan.minibatch);
+        let mut dropped = Rng::at_step(self.shape.seed, Stream::Act, DROPPED, 0);
+        RateTest::run(&mut |rate| {
+            go_on(stop)?;
+            let rows = minibatches.next(|pass| self.order(train, pass)).to_vec();
+            Ok(self.step(&all, &rows, [rate, 1.0], &mut dropped))
+        })
     }
 
     fn adopt(&mut self, file: &Path, mapping: &Mapping) -> Result<Taken, AgentError> {

@@ -34,7 +34,9 @@ pub struct Predictions {
     pub p: Vec<f64>,
     /// Half the width of a number's 90 % interval, if it is known.
     pub margin: Option<f64>,
-    /// What was odd about the table.
+    /// How many rows of each input column have a label that was unseen in training.
+    pub unseen: Vec<usize>,
+    /// What else was odd about the table.
     pub findings: Vec<String>,
 }
 
@@ -44,8 +46,74 @@ pub struct Truth {
     pub rows: Vec<usize>,
     /// The number of the class, or the value, of each of them.
     pub y: Vec<f64>,
-    /// What was odd about it.
-    pub findings: Vec<String>,
+    /// Rows in which it is missing.
+    pub missing: usize,
+    /// Classes of rows that training did not have, a row each.
+    pub unknown: Vec<String>,
+}
+
+impl Truth {
+    /// What is odd about it.
+    pub fn findings(&self, answer: &Answer) -> Vec<String> {
+        let missing = (self.missing > 0)
+            .then(|| format!("`{}` is missing in {} rows, which are left out", answer.name, self.missing));
+        let unknown = self.unknown.first().map(|first| {
+            format!(
+                "WARNING: {} rows are of classes that training did not have, such as `{first}`: it is wrong about all of \
+                 them, and they are left out of the metrics",
+                self.unknown.len()
+            )
+        });
+        missing.into_iter().chain(unknown).collect()
+    }
+}
+
+impl Answer {
+    /// The truth of a table's rows, from the column that the training table had it in.
+    ///
+    /// # Errors
+    /// [`AgentError::Data`] where that column is missing, or holds no numbers where numbers are predicted.
+    pub fn truth(&self, raw: &Raw) -> Result<Truth, AgentError> {
+        let name = &self.name;
+        let at = raw.find(name).ok_or_else(|| {
+            let near = nearest(name, raw.names.iter().map(String::as_str));
+            AgentError::Data(format!("the column `{name}`, which holds the truth, cannot be found{}", hint(&near)))
+        })?;
+        let known: Vec<usize> = (0..raw.rows()).filter(|row| !cells::is_missing(raw.cell(*row, at))).collect();
+        let missing = raw.rows() - known.len();
+        let mut truth = Truth { rows: Vec::new(), y: Vec::new(), missing, unknown: Vec::new() };
+        if self.classes.is_empty() {
+            let column = cells::read_as(raw, at, Kind::Number, None).map_err(|(row, why)| {
+                AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row]))
+            })?;
+            if let Values::Numbers(x) = &column.values {
+                truth.y = known.iter().map(|row| x[*row]).collect();
+            }
+            truth.rows = known;
+            return Ok(truth);
+        }
+        for row in known {
+            let cell = raw.cell(row, at);
+            match self.class_of(cell) {
+                Some(class) => {
+                    truth.rows.push(row);
+                    truth.y.push(class as f64);
+                }
+                None => truth.unknown.push(cell.to_owned()),
+            }
+        }
+        Ok(truth)
+    }
+
+    /// The class that a cell means: as it is written, in other letters, or as the same number.
+    fn class_of(&self, cell: &str) -> Option<usize> {
+        let classes = || self.classes.iter();
+        let number = |text: &str| text.parse::<f64>().ok();
+        classes()
+            .position(|class| class == cell)
+            .or_else(|| classes().position(|class| class.eq_ignore_ascii_case(cell)))
+            .or_else(|| number(cell).and_then(|x| classes().position(|class| number(class) == Some(x))))
+    }
 }
 
 impl Predictor {
@@ -66,60 +134,11 @@ impl Predictor {
     /// # Errors
     /// [`AgentError::Data`] where that column is missing, holds no numbers where numbers are predicted, or says nothing.
     pub fn truth(&self, raw: &Raw) -> Result<Truth, AgentError> {
-        let name = &self.answer.name;
-        let at = raw.find(name).ok_or_else(|| {
-            let near = nearest(name, raw.names.iter().map(String::as_str));
-            AgentError::Data(format!("the column `{name}`, which holds the truth, cannot be found{}", hint(&near)))
-        })?;
-        let known: Vec<usize> = (0..raw.rows()).filter(|row| !cells::is_missing(raw.cell(*row, at))).collect();
-        let mut truth = Truth { rows: Vec::new(), y: Vec::new(), findings: Vec::new() };
-        if known.len() < raw.rows() {
-            truth
-                .findings
-                .push(format!("`{name}` is missing in {} rows, which are left out", raw.rows() - known.len()));
-        }
-        if self.answer.classes.is_empty() {
-            let column = cells::read_as(raw, at, Kind::Number, None).map_err(|(row, why)| {
-                AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row]))
-            })?;
-            if let Values::Numbers(x) = &column.values {
-                truth.y = known.iter().map(|row| x[*row]).collect();
-            }
-            truth.rows = known;
-        } else {
-            let mut unknown: Vec<&str> = Vec::new();
-            for row in known {
-                let cell = raw.cell(row, at);
-                match self.class_of(cell) {
-                    Some(class) => {
-                        truth.rows.push(row);
-                        truth.y.push(class as f64);
-                    }
-                    None => unknown.push(cell),
-                }
-            }
-            if let Some(first) = unknown.first() {
-                truth.findings.push(format!(
-                    "WARNING: {} rows are of classes that training did not have, such as `{first}`: it is wrong about all of \
-                     them, and they are left out of the metrics",
-                    unknown.len()
-                ));
-            }
-        }
+        let truth = self.answer.truth(raw)?;
         if truth.rows.is_empty() {
-            return Err(AgentError::Data(format!("`{name}` says the truth of no row")));
+            return Err(AgentError::Data(format!("`{}` says the truth of no row", self.answer.name)));
         }
         Ok(truth)
-    }
-
-    /// The class that a cell means: as it is written, in other letters, or as the same number.
-    fn class_of(&self, cell: &str) -> Option<usize> {
-        let classes = || self.answer.classes.iter();
-        let number = |text: &str| text.parse::<f64>().ok();
-        classes()
-            .position(|class| class == cell)
-            .or_else(|| classes().position(|class| class.eq_ignore_ascii_case(cell)))
-            .or_else(|| number(cell).and_then(|x| classes().position(|class| number(class) == Some(x))))
     }
 
     /// The probabilities `[rows, classes]` of each model that answers with others, not calibrated; none where there is one.
@@ -141,10 +160,9 @@ impl Predictor {
     /// # Errors
     /// [`AgentError::Data`] where a column is missing, or holds what it did not in training.
     pub fn predict(&self, raw: &Raw) -> Result<Predictions, AgentError> {
-        let (columns, mut findings) = columns_of(&self.encoder, raw, &self.answer.name)?;
+        let (columns, findings) = columns_of(&self.encoder, raw, &self.answer.name)?;
         let rows: Vec<usize> = (0..raw.rows()).collect();
         let (x, unseen) = self.encoder.encode(&columns.iter().collect::<Vec<_>>(), &rows);
-        tell_unseen(&self.encoder, &unseen, &mut findings);
         let scores = self.learner.scores(&x);
         let p = self.calibration.probabilities(scores, self.answer.classes.len());
         if p.iter().any(|p| !p.is_finite()) {
@@ -152,7 +170,14 @@ impl Predictor {
                 "some predictions are no numbers: are there huge numbers in the table?".into(),
             ));
         }
-        Ok(Predictions { p, margin: self.calibration.margin, findings })
+        Ok(Predictions { p, margin: self.calibration.margin, unseen, findings })
+    }
+
+    /// What was odd about rows that were predicted.
+    pub fn findings(&self, found: &Predictions) -> Vec<String> {
+        let mut all = found.findings.clone();
+        tell_unseen(&self.encoder, &found.unseen, &mut all);
+        all
     }
 }
 

@@ -13,10 +13,12 @@ use super::scores::{Judged, without_inputs};
 use super::{Examples, Learner, Shape};
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::Column;
+use crate::data::blocks::{Blocks, FOLDER};
 use crate::data::dataset::Dataset;
 use crate::data::encode::Encoder;
 use crate::demand::Estimate;
 use crate::pretrained::{Mapping, Taken};
+use crate::rate_test::RateTest;
 use crate::train::{Examined, Part, Predicted, Times, Training};
 use agon_core::plot::Plot;
 use agon_core::rng::{Rng, Stream};
@@ -32,7 +34,12 @@ pub struct Supervised {
     answer: Answer,
     /// Training, validation, test.
     parts: [Examples; 3],
+    /// Where the rows that teach are not all in memory: how many blocks they are in, and the blocks once they are open.
+    blocks: (usize, Option<Blocks>),
+    /// The weight of a row of each class; nothing where all count the same.
+    of_class: Vec<f64>,
     steps: u64,
+    seed: u64,
     /// A sum that tells these data from others.
     sum: u32,
     times: Times,
@@ -70,6 +77,7 @@ impl Supervised {
         steps: u64,
         seed: u64,
     ) -> Result<Self, AgentError> {
+        let settings = &family.within_blocks(settings, data.blocks)?;
         let encoding = (family.encoding)(settings)?;
         let (columns, target, split) = (data.inputs(), &data.target, &data.split);
         let encoder = encoding.fit(&columns, regime.scaled_by(split))?;
@@ -77,7 +85,7 @@ impl Supervised {
         let what = format!(" for {} rows of {} numbers", target.y.len(), encoder.width());
         if let Some(why) = agon_core::memory::refusal(bytes, &what) {
             return Err(AgentError::Data(format!(
-                "training {why}; leave columns out with data.drop, or use fewer rows"
+                "training {why}; leave columns out with data.drop, or read it in blocks with data.stream"
             )));
         }
         let classes = target.classes.len();
@@ -89,8 +97,8 @@ impl Supervised {
             x: encoder.encode(&columns, rows[part]).0,
             y: rows[part].iter().map(|row| target.y[*row]).collect(),
             classes,
-            weights: if part < 2 && !of_class.is_empty() {
-                rows[part].iter().map(|row| of_class[target.y[*row] as usize]).collect()
+            weights: if part < 2 {
+                weights_of(&of_class, rows[part].iter().map(|row| target.y[*row]))
             } else {
                 Vec::new()
             },
@@ -115,7 +123,10 @@ impl Supervised {
             encoder,
             answer: Answer { name: target.name.clone(), classes: target.classes.clone() },
             parts,
+            blocks: (data.blocks, None),
+            of_class,
             steps,
+            seed,
             sum,
             times: Times::default(),
         })
@@ -127,6 +138,18 @@ impl Supervised {
             1 => self.learner.validation_scores(&self.parts[0], &self.parts[1]),
             _ => self.learner.scores(&self.parts[part].x),
         }
+    }
+
+    /// The block that the next step learns from; none where all rows are in memory.
+    fn block(&self) -> Result<Option<Examples>, AgentError> {
+        let blocks = match &self.blocks {
+            (0, _) => return Ok(None),
+            (_, Some(blocks)) => blocks,
+            (_, None) => return Err(AgentError::Data("the blocks of rows that it learns from are not open".into())),
+        };
+        let block = blocks.of_step(self.step(), self.seed)?;
+        let weights = weights_of(&self.of_class, block.y.iter().copied());
+        Ok(Some(Examples { weights, ..block }))
     }
 
     fn calibration(&self) -> Calibration {
@@ -168,6 +191,11 @@ impl Supervised {
     }
 }
 
+/// What rows of these classes count.
+fn weights_of(of_class: &[f64], y: impl Iterator<Item = f64>) -> Vec<f64> {
+    if of_class.is_empty() { Vec::new() } else { y.map(|y| of_class[y as usize]).collect() }
+}
+
 /// Inputs whose importance is worked out at most: each takes several predictions of the test part.
 const MOST_IMPORTANCES: usize = 200;
 
@@ -197,8 +225,9 @@ impl Training for Supervised {
             return Ok(None);
         }
         let begun = Instant::now();
+        let block = self.block()?;
         let [train, validation, _] = &self.parts;
-        let loss = self.learner.advance(train, validation, stop)?;
+        let loss = self.learner.advance(block.as_ref().unwrap_or(train), validation, stop)?;
         self.times.learn += begun.elapsed();
         let Some(loss) = loss else { return Ok(None) };
         let mut report = vec![("loss".into(), loss)];
@@ -217,6 +246,23 @@ impl Training for Supervised {
 
     fn adopt(&mut self, file: &Path, mapping: &Mapping) -> Result<Taken, AgentError> {
         self.learner.adopt(file, mapping)
+    }
+
+    fn test_rates(&mut self, stop: Stop<'_>) -> Result<RateTest, AgentError> {
+        self.learner.test_rates(&self.parts[0], stop)
+    }
+
+    fn open(&mut self, run: &Path) -> Result<(), AgentError> {
+        if self.blocks.0 > 0 {
+            let folder = run.join(FOLDER);
+            let gone = || AgentError::Data(format!("{}: the rows that it learns from are gone", folder.display()));
+            let blocks = Blocks::open(&folder)?.ok_or_else(gone)?;
+            if !blocks.fit(self.encoder.width(), self.answer.classes.len()) {
+                return Err(AgentError::Data(format!("{}: these are rows of another table", folder.display())));
+            }
+            self.blocks.1 = Some(blocks);
+        }
+        Ok(())
     }
 
     fn take_times(&mut self) -> Times {
@@ -509,8 +555,9 @@ mod tests {
         let mut raw = Raw::new(["y"].map(String::from).to_vec(), false);
         ["high", "LOW", "", "other"].iter().zip(2..).for_each(|(cell, line)| raw.push(line, [*cell]));
         let truth = predictor.truth(&raw).unwrap();
-        assert_eq!((truth.rows, truth.y), (vec![0, 1], vec![0.0, 1.0]));
-        assert!(truth.findings[0].contains("missing in 1 rows") && truth.findings[1].contains("such as `other`"));
+        assert_eq!((&truth.rows[..], &truth.y[..]), (&[0, 1][..], &[0.0, 1.0][..]));
+        let findings = truth.findings(&predictor.answer);
+        assert!(findings[0].contains("missing in 1 rows") && findings[1].contains("such as `other`"));
         let none = predictor.truth(&Raw::new(vec!["Y".into()], false)).err().unwrap().to_string();
         assert!(none.contains("the column `y`, which holds the truth, cannot be found"), "{none}");
     }
@@ -529,11 +576,8 @@ mod tests {
         let two = rows(&["c", "more", "b", "a"], &["red", "x", "2", "1"]).unwrap();
         assert!(one.p == two.p && one.findings.is_empty() && two.findings[0].contains("`more`"), "{:?}", two.findings);
         let unseen = rows(&["a", "b", "c"], &["", "2", "violet"]).unwrap();
-        assert!(
-            unseen.findings[0].contains("`c` has a value in 1 rows that training never had"),
-            "{:?}",
-            unseen.findings
-        );
+        let told = predictor.findings(&unseen);
+        assert!(told[0].contains("`c` has a value in 1 rows that training never had"), "{told:?}");
         let why = rows(&["A ", "b", "c"], &["1", "2", "red"]).err().unwrap().to_string();
         assert!(why.contains("the column `a`"), "{why}");
         let why = rows(&["a", "b", "c"], &["1", "two", "red"]).err().unwrap().to_string();
