@@ -128,3 +128,26 @@ fn new_weeks_are_watched() {
     assert!(json["lift"]["interval"][1].as_f64().unwrap() < json["promised_lift"].as_f64().unwrap(), "{json}");
     assert!(told(&monitor("sales.csv", &[]), 2).contains("there is nothing new"));
 }
+
+/// Weeks whose prices are beyond all that demand was fitted to are judged and watched, too.
+#[test]
+fn prices_beyond_the_fitted_ones_are_no_error() {
+    for bounds in ["", "rules = { max_change = 0.2 }"] {
+        let folder = shop(bounds);
+        let dear: Vec<String> = table(120..150, 1.0)
+            .lines()
+            .map(|line| {
+                let mut cells: Vec<String> = line.split(',').map(String::from).collect();
+                if let Ok(price) = cells[4].parse::<f64>() {
+                    cells[4] = format!("{:.2}", 3.0 * price);
+                }
+                cells.join(",") + "\n"
+            })
+            .collect();
+        std::fs::write(folder.path().join("dear.csv"), dear.concat()).unwrap();
+        for what in ["evaluate", "monitor"] {
+            let text = told(&agon(folder.path(), &["price", what, "run", "--data", "dear.csv"]), 0);
+            assert!(text.contains("rows have prices beyond all that demand was fitted to"), "{what}: {text}");
+        }
+    }
+}

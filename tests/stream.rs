@@ -92,14 +92,19 @@ fn a_table_is_learned_block_by_block() {
     told(&eval, 0);
     let again: Value = serde_json::from_slice(&eval.stdout).unwrap();
     assert_eq!(again["metrics"], found["metrics"]);
-    let out = agon(place.path(), &["predict", "run", "--data", "sales.csv"]);
-    told(&out, 0);
+    fs::write(place.path().join("more.csv"), table(60_000)).unwrap();
+    let out = agon(place.path(), &["predict", "run", "--data", "more.csv"]);
+    let said = told(&out, 0);
+    assert!(said.contains("drift: 60000 new rows") || said.contains("drift: 100000 new rows"), "{said}");
+    told(&agon(place.path(), &["predict", "run", "--data", "more.csv", "-o", "out.csv"]), 0);
+    assert_eq!(fs::read(place.path().join("out.csv")).unwrap(), out.stdout, "in parts of a file");
     let text = String::from_utf8(out.stdout).unwrap();
+    assert_eq!(text.lines().count(), 60_001);
     let right = text.lines().skip(1).filter(|line| {
         let cells: Vec<&str> = line.split(',').collect();
         cells[4] == cells[5]
     });
-    assert!(right.count() > 10_300, "nine tenths can be known");
+    assert!(right.count() > 51_500, "nine tenths can be known");
 }
 
 /// A run that is interrupted resumes from its blocks to the same bits, though the table is gone.
@@ -119,6 +124,10 @@ fn an_interrupted_run_resumes_without_the_table() {
     };
     assert_eq!(weights("whole"), weights("part"));
     assert_eq!(evaluation(&place.path().join("whole"))["metrics"], evaluation(&place.path().join("part"))["metrics"]);
+    // Its scenario does the same again.
+    let again = ["train", "whole/scenario.toml", "--ui", "plain", "--out", "again"];
+    told(&agon(place.path(), &again), 0);
+    assert_eq!(weights("whole"), weights("again"));
     // Blocks that are damaged or gone are told, and nothing saved is lost.
     let go_on = ["train", "--resume", "part", "--ui", "plain", "--set", "train.steps=40"];
     let block = place.path().join("part/blocks/003.rows");
@@ -149,14 +158,14 @@ fn what_cannot_be_read_in_blocks_is_refused() {
     let (head, tail) = whole.split_at(whole.len() - whole.lines().last().unwrap().len() - 1);
     for (last, why) in [
         ("6000,many,1,north,yes\n", "line 6002: `many` in column `x` is no number, as it was in training"),
+        ("6000,\"2,5\",1,north,yes\n", "line 6002: `2,5` in column `x` is no number, as it was in training"),
         ("6000,1.0,2,north\n", ":6002: 4 fields, where the header has 5"),
         ("6000,1.0,1,n\u{0}rth,yes\n", ":6002: there are zero bytes"),
     ] {
         fs::write(place.path().join("sales.csv"), format!("{head}{tail}{last}")).unwrap();
         let said = told(&agon(place.path(), &[&STREAM[..], &["wrong"]].concat()), 2);
         assert!(said.contains(why), "{why}: {said}");
-        assert!(!place.path().join("wrong/blocks").exists());
-        let _ = fs::remove_dir_all(place.path().join("wrong"));
+        assert!(!place.path().join("wrong").exists(), "nothing is left of it");
     }
     let mut latin = whole.into_bytes();
     latin.extend(b"6000,1.0,1,n\xf6rth,yes\n");
@@ -188,15 +197,58 @@ fn held_out_rows_stay_held_out() {
     let taught: u64 = index["rows"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum();
     assert_eq!(taught, free as u64, "{said}");
     assert!(said.contains("the target is missing in 1 rows") && said.contains("such as `maybe`"), "{said}");
-    // Copies of held-out rows, without the column of shops.
+    // Copies of a tenth of the rows, without the column of shops.
     let more = ["again", "--set", "data.drop=[\"shop\"]"];
-    let twice = text.clone() + &text.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
+    let twice = text.clone() + &text.lines().skip(1).step_by(10).map(|line| format!("{line}\n")).collect::<String>();
     fs::write(place.path().join("sales.csv"), twice.replace(",maybe\n", ",yes\n")).unwrap();
     let said = told(&agon(place.path(), &[&STREAM[..], &more].concat()), 0);
-    let copies = said.lines().find_map(|l| {
-        l.strip_prefix("note: ")?
-            .strip_suffix(" rows are equal to rows of the validation or the test part, and are left out")
+    let end = " rows are equal to rows of the validation or the test part, and are left out";
+    let copies = said.lines().find_map(|line| line.strip_prefix("note: ")?.strip_suffix(end)).unwrap();
+    assert!((60..=120).contains(&copies.parse::<u64>().unwrap()), "{said}");
+}
+
+/// Numbers of a target are read in every part as they are in the sample.
+#[test]
+fn targets_are_read_as_in_the_sample() {
+    let place = tempfile::tempdir().unwrap();
+    let mut text = "x;y\n".to_owned();
+    for row in 0..9000 {
+        let y = 1000.0 + 4000.0 * noise(row, 1);
+        // 1.234 means 1,234 by the later rows.
+        let digits = format!("{y:.0}");
+        let (thousands, rest) = digits.split_at(1);
+        let end = if row < 6000 { "" } else { ",5" };
+        let _ = writeln!(text, "{};{thousands}.{rest}{end}", format!("{:.4}", noise(row, 1)).replace('.', ","));
+    }
+    fs::write(place.path().join("sums.csv"), text).unwrap();
+    let train = ["train", "--data", "sums.csv", "--target", "y", "--ui", "plain", "--out", "run", "--set"];
+    let more = ["data.stream=1000", "--set", "data.block_rows=2000", "--set", "train.steps=40"];
+    told(&agon(place.path(), &[&train[..], &more].concat()), 0);
+    let bytes = fs::read(place.path().join("run/blocks/000.rows")).unwrap();
+    let width = bytes.len() / serde_json::from_slice::<Value>(&fs::read(place.path().join("run/blocks/index.json")).unwrap()).unwrap()["rows"][0].as_u64().unwrap() as usize;
+    assert!(bytes.chunks_exact(width).all(|row| f64::from_le_bytes(row[..8].try_into().unwrap()) >= 999.0));
+}
+
+/// Classes that the sample has hardly any rows of are left out, and do not end the run.
+#[test]
+fn rare_classes_do_not_end_a_run() {
+    let place = tempfile::tempdir().unwrap();
+    let whole = table(6_000);
+    let rare = whole.lines().enumerate().map(|(i, line)| {
+        if i > 0 && i % 700 == 0 {
+            line.rsplit_once(',').unwrap().0.to_owned() + ",perhaps\n"
+        } else {
+            format!("{line}\n")
+        }
     });
-    let copies: u64 = copies.unwrap().parse().unwrap();
-    assert!((400..=600).contains(&copies), "{copies}: {said}");
+    fs::write(place.path().join("sales.csv"), rare.collect::<String>()).unwrap();
+    let mut found = 0;
+    for seed in 1..=6 {
+        let (out, seed) = (format!("run{seed}"), format!("data.seed={seed}"));
+        let more = [out.as_str(), "--set", &seed, "--set", "train.steps=2"];
+        let said = told(&agon(place.path(), &[&STREAM[..], &more].concat()), 0);
+        found += usize::from(said.contains("1 classes have fewer than 5 rows in the sample, such as `perhaps`"));
+        assert!(said.contains("2 steps learn from 2 of 4 blocks"), "{said}");
+    }
+    assert!(found >= 4, "{found}");
 }

@@ -430,10 +430,7 @@ fn rates_are_found() {
         assert!(json["fastest"] == rate && rates.len() == losses.len() && rates.len() > 100, "{json}");
     }
     for (more, why) in [
-        (
-            &["--target", "kind", "--model", "boosting"][..],
-            "--find-rate: kind: has no learning rate that can be tested",
-        ),
+        (&["--target", "kind", "--model", "boosting"][..], "the model has no learning rate that can be tested"),
         (&["--target", "kind", "--minutes", "1"], "cannot be used with"),
     ] {
         let said = told(&agon(place.path(), &[&["train", "--data", "flowers.csv", "--find-rate"], more].concat()), 2);

@@ -76,8 +76,8 @@ impl RateTest {
 
 /// That a model has no rate to be tested.
 pub fn no_rate() -> AgentError {
-    let which = "mlp, tabm, realmlp, ft-transformer, text-encoder and cnn";
-    Issue::value("kind", format!("has no learning rate that can be tested: that is for {which}")).into()
+    let which = "mlp (--model mlp), tabm, realmlp, ft-transformer and text-encoder, and cnn of pictures, have one";
+    Issue::value("kind", format!("the model has no learning rate that can be tested: {which}")).into()
 }
 
 /// Minibatches of pass after pass.

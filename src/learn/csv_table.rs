@@ -72,6 +72,9 @@ impl<R: BufRead> Rows<R> {
             if source.read_until(b'\n', &mut head).map_err(|e| format!(": {e}"))? == 0 {
                 return Err(": the file is empty".into());
             }
+            if start == 0 && (head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff])) {
+                return Err(":1: this is UTF-16; save it as UTF-8 to read it in blocks".into());
+            }
             if start == 0 && head.starts_with(&[0xef, 0xbb, 0xbf]) {
                 head.drain(..3);
             }

@@ -20,6 +20,7 @@ use agon_agents::supervised::predictor::{Predictions, Predictor};
 use agon_agents::unsupervised::reader::{Reader, Reading};
 use agon_core::settings::Settings;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Rows that are predicted at a time, of a table that may not fit into memory.
@@ -60,8 +61,8 @@ pub fn run(args: &cli::Predict) -> Outcome {
     }
     let family = model.family.ok_or_else(no_table)?;
     let predictor = Predictor::load(&family, &settings, &saved).map_err(unfit)?;
-    if source.section("data")?.get("stream").is_some_and(|rows| !rows.is_null()) || table_stream::is_needed(&args.data)
-    {
+    let streamed = source.section("data")?.get("stream").is_some_and(|rows| !rows.is_null());
+    if streamed && table_stream::is_large(&args.data) || table_stream::is_needed(&args.data) {
         return in_blocks(args, &predictor, &scenario, &source);
     }
     let raw = table_file::read(&args.data)?;
@@ -77,18 +78,14 @@ pub fn run(args: &cli::Predict) -> Outcome {
 fn in_blocks(args: &cli::Predict, predictor: &Predictor, scenario: &Path, source: &Source) -> Outcome {
     refuse_same(args)?;
     let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", args.data.display()));
-    let part = args.out.as_ref().map(|file| file.with_extension("part"));
-    let mut out = match &part {
-        Some(part) => Some(std::fs::File::create(part).map_err(|e| Failure::write(part, &e))?),
-        None => None,
-    };
+    let mut out = args.out.as_deref().map(Unfinished::new).transpose()?;
     let (mut rows, mut all): (usize, Option<Predictions>) = (0, None);
-    let made = table_file::blocks(&args.data, AT_ONCE, &mut |raw| {
-        let mut found = predictor.predict(&raw).map_err(wrong)?;
+    table_file::blocks(&args.data, AT_ONCE, &mut |raw| {
+        let mut found = predictor.predict_part(&raw).map_err(wrong)?;
         let bytes = table(predictor, &raw, &found, all.is_none()).map_err(|e| Failure::Internal(e.to_string()))?;
-        match (&mut out, &part) {
-            (Some(out), Some(part)) => out.write_all(&bytes).map_err(|e| Failure::write(part, &e))?,
-            _ => agon::failure::say(format_args!("{}", String::from_utf8_lossy(&bytes))),
+        match &mut out {
+            Some(out) => out.add(&bytes)?,
+            None => agon::failure::say(format_args!("{}", String::from_utf8_lossy(&bytes))),
         }
         rows += raw.rows();
         found.p.clear();
@@ -97,22 +94,51 @@ fn in_blocks(args: &cli::Predict, predictor: &Predictor, scenario: &Path, source
             None => all = Some(found),
         }
         Ok(())
-    });
-    if let (Err(_), Some(part)) = (&made, &part) {
-        // Half of a table is not to be taken for all of it.
-        let _ = std::fs::remove_file(part);
-    }
-    made?;
+    })?;
     if let Some(all) = &all {
         predictor.findings(all).iter().for_each(|finding| agon::tell!("note: {finding}"));
     }
     let (sample, _) = table_stream::sample(&args.data, table_stream::SAMPLE, 1)?;
     drift_report::tell(scenario, source, &sample);
-    if let (Some(part), Some(file)) = (&part, &args.out) {
-        std::fs::rename(part, file).map_err(|e| Failure::write(file, &e))?;
+    if let (Some(out), Some(file)) = (out, &args.out) {
+        out.finish()?;
         agon::tell!("{rows} predictions of `{}` in {}", predictor.answer.name, file.display());
     }
     Ok(())
+}
+
+/// A file that is written little by little: beside its place until it is whole, so that half of it is never taken for all.
+struct Unfinished<'a> {
+    place: &'a Path,
+    file: tempfile::NamedTempFile,
+}
+
+impl<'a> Unfinished<'a> {
+    fn new(place: &'a Path) -> Outcome<Self> {
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if place.is_dir() || !folder.is_dir() {
+            let why = if place.is_dir() { "this is a folder" } else { "there is no such folder" };
+            return Err(Failure::Input(format!("-o {}: {why}", place.display())));
+        }
+        // As any new file, by the umask.
+        let mode = std::fs::Permissions::from_mode(0o666);
+        let file =
+            tempfile::Builder::new().permissions(mode).tempfile_in(folder).map_err(|e| Failure::write(place, &e))?;
+        Ok(Self { place, file })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Outcome {
+        self.file.write_all(bytes).map_err(|e| Failure::write(self.place, &e))
+    }
+
+    fn finish(self) -> Outcome {
+        let wrong = |e: std::io::Error| Failure::write(self.place, &e);
+        // What is there may be a link or a device, which is to stay what it is.
+        if std::fs::symlink_metadata(self.place).is_ok_and(|there| !there.is_file()) {
+            return std::fs::copy(self.file.path(), self.place).map(|_| ()).map_err(wrong);
+        }
+        self.file.persist(self.place).map(|_| ()).map_err(|e| wrong(e.error))
+    }
 }
 
 /// Refuses to write into the file that is read.

@@ -58,6 +58,10 @@ pub fn run(args: &cli::Train) -> Outcome {
     {
         return search::begin(scenario, found, args, &stop);
     }
+    if args.data.is_some() && args.seeds.is_some() {
+        let how = "train once, and then the scenario that is in the run: `agon train RUN/scenario.toml --seeds …`";
+        return Err(Failure::Input(format!("--seeds is for scenarios, and --data makes one: {how}")));
+    }
     if args.scenario.is_none() && args.resume.is_none() {
         search::refuse_flags(args)?;
     }

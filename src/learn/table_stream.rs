@@ -3,11 +3,12 @@
 
 use crate::table_file;
 use agon::{Failure, Outcome};
-use agon_agents::data::Raw;
+use agon_agents::AgentError;
 use agon_agents::data::blocks::{Blocks, Dealer, LeftOut, MOST_BLOCKS};
 use agon_agents::data::dataset::{DataSettings, Dataset};
 use agon_agents::data::encode::Encoder;
 use agon_agents::data::split::Method;
+use agon_agents::data::{Column, Raw, Values, cells};
 use agon_agents::supervised::predictor::Answer;
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
@@ -23,6 +24,8 @@ const AT_ONCE: usize = 20_000;
 /// Memory that a table takes, as a multiple of its file: its text, its columns, its encoded parts, and copies of them.
 const OF_TEXT: f64 = 8.0;
 const OF_PARQUET: f64 = 40.0;
+/// Rows after which it is told how far dealing is.
+const TOLD_EVERY: u64 = 1_000_000;
 /// The lane of the random numbers that draw the sample.
 const DRAWN: u32 = u32::MAX - 7;
 
@@ -40,6 +43,11 @@ pub fn is_needed(file: &Path) -> bool {
     let bytes = std::fs::metadata(file).map_or(0.0, |meta| if meta.is_file() { meta.len() as f64 } else { 0.0 });
     let times = if table_file::is_parquet(file) { OF_PARQUET } else { OF_TEXT };
     bytes * times > agon_core::memory::available()
+}
+
+/// Whether it is so large that it is worth the while to read it in parts.
+pub fn is_large(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.len() > 1 << 20)
 }
 
 /// A row as it was read.
@@ -122,46 +130,80 @@ impl Source {
         Ok(Self { file: file.to_owned(), rows, blocks })
     }
 
-    /// Deals the rows that teach to blocks in a folder.
+    /// Deals the rows that teach to blocks in a folder; `raw`: the sample as it was read.
     ///
     /// # Errors
-    /// As [`table_file::read`]; where a cell is not what its column was in the sample; where nothing can be written.
-    pub fn deal(&self, folder: &Path, encoder: &Encoder, sample: &Dataset, settings: &DataSettings) -> Outcome<Blocks> {
-        let wrong = |e: agon_agents::AgentError| Failure::Input(format!("{}: {e}", self.file.display()));
-        let answer = Answer { name: sample.target.name.clone(), classes: sample.target.classes.clone() };
-        let mut dealer = Dealer::new(folder, self.blocks, encoder, &answer, sample, settings.seed).map_err(wrong)?;
+    /// As [`table_file::read`]; where a cell is not what its column was in the sample; where nothing can be written, or
+    /// somebody stops it.
+    pub fn deal(
+        &self,
+        folder: &Path,
+        encoder: &Encoder,
+        (sample, raw): (&Dataset, &Raw),
+        settings: &DataSettings,
+        stopped: &dyn Fn() -> bool,
+    ) -> Outcome {
+        let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", self.file.display()));
+        let answer = Answer::of(&sample.target);
+        let size = (self.rows, self.blocks);
+        let mut dealer = Dealer::new(folder, size, encoder, &answer, sample, settings.seed).map_err(wrong)?;
         let groups = match settings.split {
-            Method::Group => self.held_out_groups(sample, &settings.split_by)?,
-            _ => HashSet::new(),
+            Method::Group => Column::of_lines(raw, &settings.split_by, &sample.lines),
+            _ => None,
         };
+        let held_out: HashSet<Cell> = groups.iter().flat_map(|column| held_out(sample, column)).collect();
+        let mut seen = 0;
         table_file::blocks(&self.file, AT_ONCE, &mut |raw| {
+            if stopped() {
+                return Err(Failure::Interrupted(
+                    "stopped while rows were dealt to blocks: nothing is left of it".into(),
+                ));
+            }
             let by = raw.find(&settings.split_by);
-            let taken = |row: usize| match (settings.split, by) {
-                (Method::Given, Some(by)) => ["train", "training"].contains(&raw.cell(row, by)),
-                (Method::Group, Some(by)) => !groups.contains(raw.cell(row, by)),
+            let groups = match (&groups, by) {
+                (Some(known), Some(by)) => {
+                    let own = cells::read_by(&raw, by, known.kind, known.way);
+                    Some(own.map_err(|(row, why)| wrong(AgentError::Data(format!("line {}: {why}", raw.lines[row]))))?)
+                }
+                _ => None,
+            };
+            let taken = |row: usize| match (settings.split, by, &groups) {
+                (Method::Given, Some(by), _) => ["train", "training"].contains(&raw.cell(row, by)),
+                (Method::Group, _, Some(groups)) => !held_out.contains(&cell(groups, row)),
                 _ => true,
             };
-            dealer.add(&raw, taken).map_err(wrong)
-        })?;
-        let (blocks, left_out) = dealer.finish().map_err(wrong)?;
-        tell(&blocks, &left_out, self.rows);
-        Ok(blocks)
-    }
-
-    /// Groups of the sample's validation and test part.
-    fn held_out_groups(&self, sample: &Dataset, by: &str) -> Outcome<HashSet<String>> {
-        let lines: HashSet<u64> =
-            sample.split.validation.iter().chain(&sample.split.test).map(|row| sample.lines[*row]).collect();
-        let mut groups = HashSet::new();
-        table_file::blocks(&self.file, AT_ONCE, &mut |raw| {
-            let held_out = (0..raw.rows()).filter(|row| lines.contains(&raw.lines[*row]));
-            if let Some(by) = raw.find(by) {
-                groups.extend(held_out.map(|row| raw.cell(row, by).to_owned()));
+            dealer.add(&raw, taken).map_err(wrong)?;
+            seen += raw.rows() as u64;
+            if seen / TOLD_EVERY > (seen - raw.rows() as u64) / TOLD_EVERY {
+                agon::tell!("  {seen} of {} rows", self.rows);
             }
             Ok(())
         })?;
-        Ok(groups)
+        let (blocks, left_out) = dealer.finish().map_err(wrong)?;
+        tell(&blocks, &left_out, self.rows);
+        Ok(())
     }
+}
+
+/// A value of a column, whichever part of the table it is in.
+#[derive(PartialEq, Eq, Hash)]
+enum Cell {
+    Number(u64),
+    Label(String),
+    Missing,
+}
+
+fn cell(column: &Column, row: usize) -> Cell {
+    match &column.values {
+        _ if column.is_missing(row) => Cell::Missing,
+        Values::Numbers(_) => Cell::Number(column.key(row)),
+        Values::Labels(labels, codes) => Cell::Label(labels[codes[row].unwrap_or(0) as usize].clone()),
+    }
+}
+
+/// Values of a column in the validation and the test part.
+fn held_out(sample: &Dataset, column: &Column) -> Vec<Cell> {
+    sample.split.validation.iter().chain(&sample.split.test).map(|row| cell(column, *row)).collect()
 }
 
 fn tell(blocks: &Blocks, left_out: &LeftOut, rows: u64) {

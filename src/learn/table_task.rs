@@ -74,6 +74,8 @@ pub struct TableTask {
     parted: bool,
     /// Where a new run's rows come from, if they are dealt to blocks.
     stream: Option<Stream>,
+    /// The blocks beside the scenario, where it is that of a run that has some.
+    dealt: Option<Blocks>,
     /// Columns whose groups are judged, of the rows of `data`.
     slices: Vec<Column>,
 }
@@ -179,14 +181,14 @@ impl TableTask {
                 other => Failure::Input(other.to_string()),
             }
         };
-        let dealt = Blocks::open(&path.with_file_name(FOLDER)).map_err(|e| Failure::Input(e.to_string()))?;
-        if settings.stream.is_none() && without_target(source)?.is_none() && table_stream::is_needed(&file) {
+        // A run's scenario is read once more with its own copy of the table, beside which are the blocks that it has.
+        let is_run = !by_flags && settings.file == COPY && path.with_file_name("provenance.json").is_file();
+        if settings.stream.is_none() && !is_run && without_target(source)?.is_none() && table_stream::is_needed(&file) {
             agon::tell!("note: {} may not fit into memory: it is read in blocks (data.stream)", file.display());
             settings.stream = Some(table_stream::SAMPLE);
         }
         let (raw, rows) = match settings.stream {
-            // A run's own copy is the sample.
-            Some(count) if dealt.is_none() => table_stream::sample(&file, count, settings.seed)?,
+            Some(count) if !is_run => table_stream::sample(&file, count, settings.seed)?,
             _ => {
                 let raw = table_file::read(&file)?;
                 let rows = raw.rows() as u64;
@@ -201,13 +203,17 @@ impl TableTask {
             _ => Dataset::new(&raw, &settings),
         };
         let mut data = data.map_err(wrong("data"))?;
-        let mut stream = None;
+        let (mut stream, mut dealt) = (None, None);
         if settings.stream.is_some() {
             if let Some(why) = unfit_for_blocks(without_target(source)?.is_some(), &regime) {
                 return Err(within("data")(vec![Issue::value("stream", why)]));
             }
-            data.blocks = dealt.as_ref().map_or(0, |blocks| blocks.rows.len());
-            if dealt.is_none() {
+            if is_run {
+                // Without them it can be evaluated, and learns no more.
+                let blocks = Blocks::open(&path.with_file_name(FOLDER)).ok().flatten();
+                data.blocks = blocks.as_ref().map_or(1, |blocks| blocks.rows.len());
+                dealt = Some(blocks.unwrap_or_default());
+            } else {
                 let issue = |issue| within("data")(vec![issue]);
                 let from = table_stream::Source::new(&file, rows, &data, &settings).map_err(issue)?;
                 data.blocks = from.blocks;
@@ -311,7 +317,7 @@ impl TableTask {
         let learner = (model.kind, model_settings);
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let stream = stream.map(|from| Stream { from, sample: raw, settings: found });
-        let task = Self { common, model, eval, file: file.clone(), data, regime, parted, stream, slices };
+        let task = Self { common, model, eval, file: file.clone(), data, regime, parted, stream, dealt, slices };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
@@ -451,18 +457,28 @@ impl Task for TableTask {
     }
 
     fn fill(&self, run: &Run) -> Outcome {
+        if let Some(blocks) = &self.dealt {
+            if blocks.rows.is_empty() {
+                let why =
+                    "its rows (the folder blocks) are gone, so that it cannot be trained anew: name the table itself";
+                return Err(Failure::Input(format!("{}: {why}", self.file.display())));
+            }
+            return blocks.copy_to(&run.path(FOLDER)).map_err(|e| Failure::Input(e.to_string()));
+        }
         let (Some(stream), Some(family)) = (&self.stream, &self.model.family) else { return Ok(()) };
         agon::tell!("dealing {} rows to {} blocks on disk", stream.from.rows, stream.from.blocks);
         let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", self.file.display()));
         let encoding = (family.encoding)(&self.common.settings).map_err(wrong)?;
         let encoder = encoding.fit(&self.data.inputs(), &self.data.split.train).map_err(wrong)?;
-        let folder = run.path(FOLDER);
-        let dealt = stream.from.deal(&folder, &encoder, &self.data, &stream.settings);
-        if dealt.is_err() {
-            // Nothing else can be done about a folder that cannot be removed.
-            let _ = std::fs::remove_dir_all(&folder);
-        }
-        dealt.map(|_| ())
+        let sample = (&self.data, &stream.sample);
+        stream.from.deal(&run.path(FOLDER), &encoder, sample, &stream.settings, &|| self.common.stopped())
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let (steps, blocks) = (self.common.train.steps, self.data.blocks as u64);
+        let few =
+            (steps < blocks).then(|| format!("{steps} steps learn from {steps} of {blocks} blocks of rows alone"));
+        self.common.remarks().into_iter().chain(few).collect()
     }
 
     fn tell(&self) {

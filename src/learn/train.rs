@@ -172,7 +172,15 @@ impl Session {
                 let learned = beginning::begin(&*task, &mut *trainer, args.from.as_deref())?;
                 let run = Run::create(&task.common().name, args.out.as_deref())?;
                 let lock = run.lock()?;
-                provenance::describe(&run, &*task, device, learned.as_deref())?;
+                // Whoever stops what may take long waits for it to be put away.
+                signals::set_up(false);
+                let described = provenance::describe(&run, &*task, device, learned.as_deref());
+                signals::set_up(true);
+                if described.is_err() {
+                    // Nothing else can be done about a folder that cannot be removed.
+                    let _ = std::fs::remove_dir_all(&run.folder);
+                }
+                described?;
                 (run, lock, Value::Null, Value::Null)
             }
             Begin::Anew(run, lock) => {

@@ -5,13 +5,13 @@
 
 use super::dataset::Dataset;
 use super::encode::{Encoder, Matrix};
-use super::{Column, Raw};
+use super::{Column, Raw, cells};
 use crate::agent::AgentError;
 use crate::supervised::Examples;
-use crate::supervised::predictor::{Answer, columns_of};
+use crate::supervised::predictor::{Answer, columns_by};
 use agon_core::rng::{Rng, Stream};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub struct Blocks {
     pub rows: Vec<usize>,
     /// The checksum of each block.
     sums: Vec<u32>,
+    /// A sum of what made numbers of rows, and of the classes.
+    made_by: u32,
 }
 
 /// Rows that are in no block, by why.
@@ -64,9 +66,9 @@ impl Blocks {
         Ok(Some(Self { folder: folder.to_owned(), ..read }))
     }
 
-    /// Whether rows have so many numbers, and so many classes.
-    pub fn fit(&self, width: usize, classes: usize) -> bool {
-        (self.width, self.classes) == (width, classes) && !self.rows.is_empty() && self.rows.len() == self.sums.len()
+    /// Whether they were made so.
+    pub fn are_of(&self, encoder: &Encoder, answer: &Answer) -> bool {
+        self.made_by == maker(encoder, answer) && !self.rows.is_empty() && self.rows.len() == self.sums.len()
     }
 
     /// What a step learns from: each pass has all blocks in an order of its own.
@@ -78,6 +80,19 @@ impl Blocks {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         Rng::at_step(seed, Stream::Shuffle, ORDER, step / count).shuffle(&mut order);
         self.read(order[(step % count) as usize])
+    }
+
+    /// Copies them into another folder.
+    ///
+    /// # Errors
+    /// [`AgentError::Data`] where they are gone, or nothing can be written.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), AgentError> {
+        fs::create_dir_all(folder).map_err(|e| unwritten(folder, &e))?;
+        let blocks = (0..self.rows.len()).map(|block| (file(&self.folder, block), file(folder, block)));
+        for (from, to) in blocks.chain([(self.folder.join(INDEX), folder.join(INDEX))]) {
+            fs::copy(&from, &to).map_err(|e| unwritten(folder, &e))?;
+        }
+        Ok(())
     }
 
     fn read(&self, block: usize) -> Result<Examples, AgentError> {
@@ -100,6 +115,10 @@ impl Blocks {
     }
 }
 
+fn maker(encoder: &Encoder, answer: &Answer) -> u32 {
+    crc32c::crc32c(serde_json::json!([encoder.save(), answer]).to_string().as_bytes())
+}
+
 fn file(folder: &Path, block: usize) -> PathBuf {
     folder.join(format!("{block:03}.rows"))
 }
@@ -120,13 +139,13 @@ pub struct Dealer<'a> {
 }
 
 impl<'a> Dealer<'a> {
-    /// Into `count` blocks of a new folder; `sample`: what is known of the table, `encoder` by its training part.
+    /// Into `count` blocks of a new folder; `rows`: those of the table; `sample`: what is known of the table, `encoder` by its training part.
     ///
     /// # Errors
     /// [`AgentError::Data`] where the folder cannot be written.
     pub fn new(
         folder: &Path,
-        count: usize,
+        (rows, count): (u64, usize),
         encoder: &'a Encoder,
         answer: &'a Answer,
         sample: &Dataset,
@@ -142,15 +161,20 @@ impl<'a> Dealer<'a> {
             (0..rows.len()).map(|row| sum(x.row(row))).collect()
         };
         let (learned, copied) = (sums(&split.train), sums(&held_out));
-        // So many are no copies, but have few values to differ in.
-        let distinct: HashSet<&u64> = learned.iter().collect();
-        let repeat = 5 * (learned.len() - distinct.len()) > learned.len();
+        // Where more than a fifth of the rows repeat others, they are no copies, but have few values to differ in. How many
+        // do is as many pairs as the sample has, times how much larger the table is.
+        let mut counts: HashMap<u64, f64> = HashMap::new();
+        learned.iter().chain(&copied).for_each(|sum| *counts.entry(*sum).or_default() += 1.0);
+        let pairs: f64 = counts.values().map(|n| n * (n - 1.0)).sum();
+        let in_sample = (learned.len() + copied.len()) as f64;
+        let repeat = 1.0 - (-pairs / in_sample * rows as f64 / in_sample).exp() > 0.2;
         let blocks = Blocks {
             folder: folder.to_owned(),
             width: encoder.width(),
             classes: answer.classes.len(),
             rows: vec![0; count],
             sums: vec![0; count],
+            made_by: maker(encoder, answer),
         };
         Ok(Self {
             folder: folder.to_owned(),
@@ -170,7 +194,7 @@ impl<'a> Dealer<'a> {
     /// # Errors
     /// [`AgentError::Data`] where a cell is not what its column was in the sample, or nothing can be written.
     pub fn add(&mut self, raw: &Raw, taken: impl Fn(usize) -> bool) -> Result<(), AgentError> {
-        let truth = self.answer.truth(raw)?;
+        let truth = self.answer.truth(raw, cells::read_by)?;
         self.left_out.unlabelled += truth.missing as u64;
         if let Some(first) = truth.unknown.first() {
             if self.left_out.unknown.0 == 0 {
@@ -178,7 +202,7 @@ impl<'a> Dealer<'a> {
             }
             self.left_out.unknown.0 += truth.unknown.len() as u64;
         }
-        let columns = columns_of(self.encoder, raw, &self.answer.name)?.0;
+        let columns = columns_by(self.encoder, raw, &self.answer.name, cells::read_by)?.0;
         let (x, _) = self.encoder.encode(&columns.iter().collect::<Vec<&Column>>(), &truth.rows);
         let mut bytes = Vec::with_capacity(8 + 4 * x.width);
         for ((at, row), y) in truth.rows.iter().enumerate().zip(&truth.y) {
@@ -229,7 +253,12 @@ impl<'a> Dealer<'a> {
 }
 
 fn unwritten(folder: &Path, e: &std::io::Error) -> AgentError {
-    AgentError::Data(format!("{}: blocks of rows cannot be written: {e}", folder.display()))
+    const TOO_MANY_FILES: i32 = 24;
+    let hint = match e.raw_os_error() {
+        Some(TOO_MANY_FILES) => "; a larger data.block_rows makes fewer of them",
+        _ => "",
+    };
+    AgentError::Data(format!("{}: blocks of rows cannot be written: {e}{hint}", folder.display()))
 }
 
 /// Two rows with the same sum are the same rows, but for one in 2^64 by chance.

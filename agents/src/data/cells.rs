@@ -226,18 +226,32 @@ fn booleans<'a>(name: &str, cells: impl Iterator<Item = Option<&'a str>>) -> Col
 }
 
 /// The column as one of a kind that is known, written as it was in training where that is known; or the row that is
-/// none, and why. Numbers that cannot be read so are read as they are written: another program may write another comma.
-/// Dates that cannot are refused: their days and months would be exchanged.
+/// none, and why. Numbers of which fewer than half can be read so are read as they are written: another program may write
+/// another comma. Dates that cannot are refused: their days and months would be exchanged.
 pub fn read_as(raw: &Raw, column: usize, kind: Kind, way: Option<Way>) -> Result<Column, (usize, String)> {
+    read(raw, column, kind, way, false)
+}
+
+/// The same of a part of a table, whose cells must all be written as in the others: none is read in another way.
+pub fn read_by(raw: &Raw, column: usize, kind: Kind, way: Option<Way>) -> Result<Column, (usize, String)> {
+    read(raw, column, kind, way, true)
+}
+
+fn read(raw: &Raw, column: usize, kind: Kind, way: Option<Way>, strict: bool) -> Result<Column, (usize, String)> {
     let (name, cells) = (raw.names[column].as_str(), raw.column(column));
     let of_numbers = |cells: &mut dyn Iterator<Item = Option<&str>>| {
         let cells: Vec<Option<&str>> = cells.collect();
         let cells = cells.iter().copied();
-        let as_before = match way {
-            Some(Way::Numbers(way)) => all(cells.clone(), |cell| way.read(cell)).map(|x| (x, way)),
-            _ => None,
-        };
-        as_before.or_else(|| numbers(cells, raw.decimal_comma, Decimal::Auto)).map(|(x, way)| (x, Way::Numbers(way)))
+        if let Some(Way::Numbers(way)) = way {
+            let as_before = all(cells.clone(), |cell| way.read(cell)).map(|x| (x, way));
+            let given = || cells.clone().flatten().filter(|cell| !is_dash(cell));
+            // A cell that stands out is no reason to read all others anew.
+            let alike = strict || 2 * given().filter(|cell| way.read(cell).is_some()).count() >= given().count();
+            if as_before.is_some() || alike {
+                return as_before.map(|(x, way)| (x, Way::Numbers(way)));
+            }
+        }
+        numbers(cells, raw.decimal_comma, Decimal::Auto).map(|(x, way)| (x, Way::Numbers(way)))
     };
     let of_dates = |cells: &mut dyn Iterator<Item = Option<&str>>| {
         let cells: Vec<Option<&str>> = cells.collect();
@@ -260,7 +274,11 @@ pub fn read_as(raw: &Raw, column: usize, kind: Kind, way: Option<Way>) -> Result
     }
     let wrong = |cell: &str| {
         let mut one = std::iter::once(Some(cell));
-        if kind == Kind::Number { of_numbers(&mut one) } else { of_dates(&mut one) }.is_none()
+        match (kind, way) {
+            (Kind::Number, Some(Way::Numbers(way))) => !is_dash(cell) && way.read(cell).is_none(),
+            (Kind::Number, _) => of_numbers(&mut one).is_none(),
+            _ => of_dates(&mut one).is_none(),
+        }
     };
     let at = cells.clone().position(|cell| cell.is_some_and(wrong)).unwrap_or(0);
     let cell: String = raw.cell(at, column).chars().take(40).collect();

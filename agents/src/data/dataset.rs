@@ -1,10 +1,11 @@
 //! A table with a target, divided into parts: what a model is trained and tested on.
 
 use super::cells::{DateOrder, Decimal, Reading};
-use super::labelled::by_label;
+use super::labelled::{by_label, without_rare};
 use super::report::{About, Report, alone, equal_rows, outliers, repeated, rounded};
 use super::split::{self, Method, Split};
 use super::text::{is_text, words_each};
+use super::written::Way;
 use super::{Column, Kind, Raw, Values, cells};
 use crate::agent::AgentError;
 use agon_core::settings::{Issue, hint, nearest};
@@ -66,6 +67,8 @@ pub struct Target {
     pub classes: Vec<String>,
     /// The number of the class, or the value.
     pub y: Vec<f64>,
+    /// How numbers were written, of a regression.
+    pub way: Option<Way>,
 }
 
 /// A table with a target, divided into parts.
@@ -145,7 +148,14 @@ impl Dataset {
             target: settings.target.clone(),
             ..Report::default()
         };
-        let (labelled, unlabelled) = by_label(raw, target, settings.pseudo_labels, &mut report)?;
+        let (mut labelled, unlabelled) = by_label(raw, target, settings.pseudo_labels, &mut report)?;
+        if settings.stream.is_some() {
+            let classes = match settings.task {
+                Task::Auto => None,
+                task => Some(task == Task::Classification),
+            };
+            labelled = without_rare(labelled, target, classes, settings.reading(), &mut report);
+        }
         let (raw, target_column) = (&labelled, target);
         let target = target_of(raw, target, settings.task, settings.reading(), &mut report)?;
         if settings.pseudo_labels.is_some() && target.classes.is_empty() {
@@ -229,7 +239,7 @@ fn target_of(raw: &Raw, at: usize, task: Task, reading: Reading, report: &mut Re
     };
     if let (true, Some(x)) = (regression, numbers) {
         report.task = "regression".into();
-        return Ok(Target { name, classes: Vec::new(), y: x.clone() });
+        return Ok(Target { name, classes: Vec::new(), y: x.clone(), way: column.way });
     }
     if few && distinct > 2 && task == Task::Auto {
         let what = format!("it holds {distinct} distinct integers");
@@ -277,7 +287,7 @@ fn target_of(raw: &Raw, at: usize, task: Task, reading: Reading, report: &mut Re
     }
     report.task = if classes.len() == 2 { "binary" } else { "multiclass" }.into();
     report.classes = classes.iter().cloned().zip(counts).collect();
-    Ok(Target { name, classes, y: codes.into_iter().map(f64::from).collect() })
+    Ok(Target { name, classes, y: codes.into_iter().map(f64::from).collect(), way: None })
 }
 
 /// Duplicates and rows that contradict each other; for every row the first one that is equal in all inputs, or its own

@@ -1,8 +1,10 @@
 //! The rows of a table that have a target, and those that have none.
 
+use super::cells::Reading;
 use super::report::Report;
-use super::{Raw, cells};
+use super::{Kind, Raw, cells};
 use crate::agent::AgentError;
+use std::collections::HashMap;
 
 /// The rows that have a target, and those that have none.
 pub(super) fn by_label(
@@ -33,12 +35,39 @@ pub(super) fn by_label(
     } else if sure.is_some() {
         report.find(Some(name), "no row lacks the target", "data.pseudo_labels changes nothing");
     }
-    let of = |rows: Vec<usize>| {
-        let mut kept = Raw::new(raw.names.clone(), raw.decimal_comma);
-        for row in rows {
-            kept.push(raw.lines[row], (0..raw.names.len()).map(|column| raw.cell(row, column)));
-        }
-        kept
-    };
-    Ok((of(known), of(unknown)))
+    Ok((some(raw, known), some(raw, unknown)))
+}
+
+fn some(raw: &Raw, rows: Vec<usize>) -> Raw {
+    let mut kept = Raw::new(raw.names.clone(), raw.decimal_comma);
+    for row in rows {
+        kept.push(raw.lines[row], (0..raw.names.len()).map(|column| raw.cell(row, column)));
+    }
+    kept
+}
+
+/// Rows of a class that is to be learned, and in every part, at least.
+const FEWEST: usize = 5;
+
+/// A sample of a table without the rows of classes that it has too few rows of: there may be enough in the table, but the
+/// sample cannot say so. `classes`: whether the target holds classes, where that is set.
+pub(super) fn without_rare(
+    raw: Raw,
+    target: usize,
+    classes: Option<bool>,
+    reading: Reading,
+    report: &mut Report,
+) -> Raw {
+    if !classes.unwrap_or_else(|| cells::infer_by(&raw, target, reading).kind != Kind::Number) {
+        return raw;
+    }
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    (0..raw.rows()).for_each(|row| *counts.entry(raw.cell(row, target)).or_default() += 1);
+    let mut rare: Vec<&str> = counts.iter().filter(|(_, n)| **n < FEWEST).map(|(class, _)| *class).collect();
+    rare.sort_unstable();
+    let Some(first) = rare.first().filter(|_| rare.len() < counts.len()) else { return raw };
+    let what = format!("{} classes have fewer than {FEWEST} rows in the sample, such as `{first}`", rare.len());
+    report.warn(Some(&raw.names[target]), what, "left out; a larger sample (data.stream) has more of them");
+    let kept = (0..raw.rows()).filter(|row| counts[raw.cell(*row, target)] >= FEWEST).collect();
+    some(&raw, kept)
 }

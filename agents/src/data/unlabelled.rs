@@ -28,7 +28,7 @@ impl Dataset {
         }
         let dropped = settings.drop.iter().map(|name| find_column("drop", name, raw)).collect::<Result<Vec<_>, _>>()?;
         let mut report = Report { file: settings.file.clone(), rows: raw.rows(), ..Report::default() };
-        let target = Target { name: String::new(), classes: Vec::new(), y: vec![0.0; raw.rows()] };
+        let target = Target { name: String::new(), classes: Vec::new(), y: vec![0.0; raw.rows()], way: None };
         let mut columns: Vec<Column> =
             (0..raw.names.len()).map(|i| cells::infer_by(raw, i, settings.reading())).collect();
         cells::doubts(raw, &columns, settings.reading(), &mut report);

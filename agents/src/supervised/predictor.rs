@@ -4,7 +4,9 @@ use super::calibration::Calibration;
 use super::family::Family;
 use super::{Learner, Shape, regime, softmax};
 use crate::agent::{AgentError, Saved};
+use crate::data::dataset::Target;
 use crate::data::encode::{Encoder, Input};
+use crate::data::written::Way;
 use crate::data::{Column, Kind, Raw, Values, cells};
 use agon_core::settings::{hint, nearest};
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,9 @@ pub struct Answer {
     pub name: String,
     /// Its classes; none for a regression.
     pub classes: Vec<String>,
+    /// How its numbers were written in training, of a regression; runs of before do not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
 }
 
 /// A trained model with all that it needs to predict.
@@ -68,12 +73,20 @@ impl Truth {
     }
 }
 
+/// How a column is read as one of a kind: [`cells::read_as`] of a whole table, [`cells::read_by`] of a part of one.
+pub type Read = fn(&Raw, usize, Kind, Option<Way>) -> Result<Column, (usize, String)>;
+
 impl Answer {
+    /// A target that is predicted.
+    pub fn of(target: &Target) -> Self {
+        Self { name: target.name.clone(), classes: target.classes.clone(), way: target.way }
+    }
+
     /// The truth of a table's rows, from the column that the training table had it in.
     ///
     /// # Errors
     /// [`AgentError::Data`] where that column is missing, or holds no numbers where numbers are predicted.
-    pub fn truth(&self, raw: &Raw) -> Result<Truth, AgentError> {
+    pub fn truth(&self, raw: &Raw, read: Read) -> Result<Truth, AgentError> {
         let name = &self.name;
         let at = raw.find(name).ok_or_else(|| {
             let near = nearest(name, raw.names.iter().map(String::as_str));
@@ -83,7 +96,7 @@ impl Answer {
         let missing = raw.rows() - known.len();
         let mut truth = Truth { rows: Vec::new(), y: Vec::new(), missing, unknown: Vec::new() };
         if self.classes.is_empty() {
-            let column = cells::read_as(raw, at, Kind::Number, None).map_err(|(row, why)| {
+            let column = read(raw, at, Kind::Number, self.way).map_err(|(row, why)| {
                 AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row]))
             })?;
             if let Values::Numbers(x) = &column.values {
@@ -134,7 +147,7 @@ impl Predictor {
     /// # Errors
     /// [`AgentError::Data`] where that column is missing, holds no numbers where numbers are predicted, or says nothing.
     pub fn truth(&self, raw: &Raw) -> Result<Truth, AgentError> {
-        let truth = self.answer.truth(raw)?;
+        let truth = self.answer.truth(raw, cells::read_as)?;
         if truth.rows.is_empty() {
             return Err(AgentError::Data(format!("`{}` says the truth of no row", self.answer.name)));
         }
@@ -160,7 +173,19 @@ impl Predictor {
     /// # Errors
     /// [`AgentError::Data`] where a column is missing, or holds what it did not in training.
     pub fn predict(&self, raw: &Raw) -> Result<Predictions, AgentError> {
-        let (columns, findings) = columns_of(&self.encoder, raw, &self.answer.name)?;
+        self.predict_by(raw, cells::read_as)
+    }
+
+    /// The same of a part of a table.
+    ///
+    /// # Errors
+    /// As [`Self::predict`].
+    pub fn predict_part(&self, raw: &Raw) -> Result<Predictions, AgentError> {
+        self.predict_by(raw, cells::read_by)
+    }
+
+    fn predict_by(&self, raw: &Raw, read: Read) -> Result<Predictions, AgentError> {
+        let (columns, findings) = columns_by(&self.encoder, raw, &self.answer.name, read)?;
         let rows: Vec<usize> = (0..raw.rows()).collect();
         let (x, unseen) = self.encoder.encode(&columns.iter().collect::<Vec<_>>(), &rows);
         let scores = self.learner.scores(&x);
@@ -187,6 +212,16 @@ impl Predictor {
 /// # Errors
 /// [`AgentError::Data`] where a column is missing, or holds what it did not in training.
 pub(crate) fn columns_of(encoder: &Encoder, raw: &Raw, answer: &str) -> Result<(Vec<Column>, Vec<String>), AgentError> {
+    columns_by(encoder, raw, answer, cells::read_as)
+}
+
+/// The same, where columns are read in this way.
+pub(crate) fn columns_by(
+    encoder: &Encoder,
+    raw: &Raw,
+    answer: &str,
+    read: Read,
+) -> Result<(Vec<Column>, Vec<String>), AgentError> {
     let is_input = |name: &str| encoder.inputs.iter().any(|input| input.name == name);
     let missing: Vec<String> = encoder
         .inputs
@@ -207,7 +242,7 @@ pub(crate) fn columns_of(encoder: &Encoder, raw: &Raw, answer: &str) -> Result<(
     }
     let read = |name: &str, kind, way| {
         let at = raw.find(name).unwrap_or_default();
-        cells::read_as(raw, at, kind, way)
+        read(raw, at, kind, way)
             .map_err(|(row, why)| AgentError::Data(format!("line {}: {why}, as it was in training", raw.lines[row])))
     };
     let inputs = encoder.inputs.iter();

@@ -121,7 +121,7 @@ impl Supervised {
             family,
             learner,
             encoder,
-            answer: Answer { name: target.name.clone(), classes: target.classes.clone() },
+            answer: Answer::of(target),
             parts,
             blocks: (data.blocks, None),
             of_class,
@@ -257,7 +257,7 @@ impl Training for Supervised {
             let folder = run.join(FOLDER);
             let gone = || AgentError::Data(format!("{}: the rows that it learns from are gone", folder.display()));
             let blocks = Blocks::open(&folder)?.ok_or_else(gone)?;
-            if !blocks.fit(self.encoder.width(), self.answer.classes.len()) {
+            if !blocks.are_of(&self.encoder, &self.answer) {
                 return Err(AgentError::Data(format!("{}: these are rows of another table", folder.display())));
             }
             self.blocks.1 = Some(blocks);

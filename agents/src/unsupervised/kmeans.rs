@@ -66,6 +66,8 @@ struct Part<'a> {
     counts: Vec<f64>,
     open: Vec<u32>,
     two: Vec<Two>,
+    /// Rows whose nearest centre changed, and which it was.
+    changed: Vec<(usize, u32)>,
     inertia: f64,
 }
 
@@ -78,9 +80,10 @@ struct Moves<'a> {
 }
 
 impl Part<'_> {
-    /// Gives every row its nearest centre, and sums rows up.
+    /// Gives every row its nearest centre.
     fn assign(&mut self, x: &Matrix, centres: &[f64], screen: &Screen, moves: Option<&Moves<'_>>) {
         let d = x.width;
+        self.changed.clear();
         self.open.clear();
         match moves {
             None => self.open.extend((self.first as u32..).take(self.own.len())),
@@ -103,27 +106,40 @@ impl Part<'_> {
         screen.nearest(x, &self.open, &mut self.two);
         for (row, two) in self.open.iter().zip(&self.two) {
             let i = *row as usize - self.first;
+            if self.own[i] != two.at {
+                self.changed.push((i, self.own[i]));
+            }
             (self.own[i], self.upper[i], self.lower[i]) = (two.at, two.first.sqrt(), two.second.sqrt());
         }
-        self.sums.fill(0.0);
-        self.counts.fill(0.0);
-        for (i, own) in self.own.iter().enumerate() {
-            self.counts[*own as usize] += 1.0;
-            let sums = self.sums[*own as usize * d..][..d].iter_mut();
-            sums.zip(x.row(self.first + i)).for_each(|(sum, x)| *sum += x);
+    }
+
+    /// Sums rows up over each centre: all of them, or where few changed their centre, the difference that those make.
+    fn sum(&mut self, x: &Matrix, is_first: bool) {
+        let d = x.width;
+        if is_first || 3 * self.changed.len() > self.own.len() {
+            self.sums.fill(0.0);
+            self.counts.fill(0.0);
+            for (i, own) in self.own.iter().enumerate() {
+                self.counts[*own as usize] += 1.0;
+                let sums = self.sums[*own as usize * d..][..d].iter_mut();
+                sums.zip(x.row(self.first + i)).for_each(|(sum, x)| *sum += x);
+            }
+            return;
+        }
+        for (i, before) in &self.changed {
+            let (before, now, row) = (*before as usize, self.own[*i] as usize, x.row(self.first + i));
+            self.counts[before] -= 1.0;
+            self.counts[now] += 1.0;
+            self.sums[before * d..][..d].iter_mut().zip(row).for_each(|(sum, x)| *sum -= x);
+            self.sums[now * d..][..d].iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
         }
     }
-}
 
-impl Part<'_> {
-    /// The sum of squared distances to the nearest centres.
-    fn inertia(&mut self, x: &Matrix, centres: &[f64], screen: &Screen) {
-        self.open.clear();
-        self.open.extend((self.first as u32..).take(self.own.len()));
-        screen.nearest(x, &self.open, &mut self.two);
-        let far =
-            |(row, two): (&u32, &Two)| squared(x.row(*row as usize), &centres[two.at as usize * x.width..][..x.width]);
-        self.inertia = self.open.iter().zip(&self.two).map(far).sum();
+    /// The sum of squared distances to the nearest centres, which rows have.
+    fn inertia(&mut self, x: &Matrix, centres: &[f64]) {
+        let d = x.width;
+        let far = |(i, own): (usize, &u32)| squared(x.row(self.first + i), &centres[*own as usize * d..][..d]);
+        self.inertia = self.own.iter().enumerate().map(far).sum();
     }
 }
 
@@ -163,26 +179,18 @@ pub fn lloyd(
         counts: vec![0.0; k],
         open: Vec::new(),
         two: Vec::new(),
+        changed: Vec::new(),
         inertia: 0.0,
     };
     let mut parts: Vec<Part<'_>> = shares.enumerate().map(part).collect();
     let middle = super::means(x);
     let end = tolerance * variance(x, &middle);
     let (mut moved, mut done) = (vec![0.0; k], 0);
-    let mut first = true;
     while done < iterations {
         go_on(stop)?;
-        let screen = Screen::new(&centres, &middle);
-        if first {
-            pool.each(&mut parts, |_, part| part.assign(x, &centres, &screen, None));
-        } else {
-            let half = half_to_next(&centres, d);
-            let far = (0..k).fold(0, |far, c| if moved[c] > moved[far] { c } else { far });
-            let rest = (0..k).filter(|c| *c != far).map(|c| moved[c]).fold(0.0, f64::max);
-            let moves = Moves { moved: &moved, most: (moved[far], far, rest), half: &half };
-            pool.each(&mut parts, |_, part| part.assign(x, &centres, &screen, Some(&moves)));
-        }
-        (first, done) = (false, done + 1);
+        assign(x, &mut parts, &centres, (&middle, &moved), done == 0, pool);
+        pool.each(&mut parts, |_, part| part.sum(x, done == 0));
+        done += 1;
         let mut next = vec![0.0; k * d];
         let mut counts = vec![0.0; k];
         for part in &parts {
@@ -203,11 +211,31 @@ pub fn lloyd(
             break;
         }
     }
-    let screen = Screen::new(&centres, &middle);
-    pool.each(&mut parts, |_, part| part.inertia(x, &centres, &screen));
+    assign(x, &mut parts, &centres, (&middle, &moved), false, pool);
+    pool.each(&mut parts, |_, part| part.inertia(x, &centres));
     let inertia = parts.iter().map(|part| part.inertia).sum::<f64>() / n as f64;
     drop(parts);
     Ok(KMeans { centres, width: d, inertia, iterations: done })
+}
+
+/// Gives all rows their nearest centres; `moved`: how far each moved since the last time.
+fn assign(
+    x: &Matrix,
+    parts: &mut [Part<'_>],
+    centres: &[f64],
+    (middle, moved): (&[f64], &[f64]),
+    is_first: bool,
+    pool: &ThreadPool,
+) {
+    let screen = Screen::new(centres, middle);
+    if is_first {
+        return pool.each(parts, |_, part| part.assign(x, centres, &screen, None));
+    }
+    let (k, half) = (moved.len(), half_to_next(centres, x.width));
+    let far = (0..k).fold(0, |far, c| if moved[c] > moved[far] { c } else { far });
+    let rest = (0..k).filter(|c| *c != far).map(|c| moved[c]).fold(0.0, f64::max);
+    let moves = Moves { moved, most: (moved[far], far, rest), half: &half };
+    pool.each(parts, |_, part| part.assign(x, centres, &screen, Some(&moves)));
 }
 
 /// Gives a centre that has no row the row that is farthest from its own.

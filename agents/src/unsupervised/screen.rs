@@ -1,15 +1,17 @@
-//! The nearest of several centres for many rows at once, in single precision where that is certain: sixteen rows fill the
-//! widest registers. Differences are decided by ½|c|² − x·c with the bound on its rounding error (Higham 2002, section
+//! The nearest of several centres for many rows at once, in single precision where that is certain: two registers of rows
+//! beside some centres, whatever the widest registers of the machine are. Differences are decided by ½|c|² − x·c with the bound on its rounding error (Higham 2002, section
 //! 3.1); a row for which that bound leaves two centres is looked at in double precision. So the nearest is always the one
 //! that double precision finds.
 
 use super::nearest::{Centres, Two};
 use crate::data::encode::Matrix;
+use pulp::{Simd, WithSimd};
 
-/// Rows side by side.
-const LANES: usize = 16;
-/// Centres whose sums are kept in registers.
+/// Registers of rows side by side, and centres whose sums with them are kept in registers.
+const PAIR: usize = 2;
 const BLOCK: usize = 4;
+/// Rows side by side at most: the widest registers hold sixteen.
+const MOST: usize = PAIR * 16;
 
 /// What products of numbers below the smallest normal one lose, and the numbers themselves.
 const UNDERFLOW: f64 = 4.0 * f32::MIN_POSITIVE as f64;
@@ -47,7 +49,7 @@ impl Screen {
     pub fn nearest(&self, x: &Matrix, rows: &[u32], out: &mut Vec<Two>) {
         out.clear();
         out.resize(rows.len(), Two::default());
-        pulp::Arch::new().dispatch(Nearest { screen: self, x, rows, out });
+        self.screened(x, rows, out);
         let mut doubtful: Vec<usize> = (0..rows.len()).filter(|i| out[*i].first.is_nan()).collect();
         let mut two = Vec::new();
         for some in doubtful.chunks_mut(1024) {
@@ -57,60 +59,72 @@ impl Screen {
         }
     }
 
-    /// Up to sixteen rows; the first distance is no number where nothing is certain.
+    /// The same in single precision alone: the first distance is no number where nothing is certain.
+    fn screened(&self, x: &Matrix, rows: &[u32], out: &mut [Two]) {
+        pulp::Arch::new().dispatch(Nearest { screen: self, x, rows, out });
+    }
+
+    /// Of as many rows as two registers hold, or fewer; `columns` is room for `[width, rows]`. Written for registers: left to
+    /// itself, the compiler takes one row at a time.
     #[inline(always)]
-    fn of_sixteen(&self, x: &Matrix, rows: &[u32], columns: &mut [[f32; LANES]], out: &mut [Two]) {
-        let mut squares = [0f64; LANES];
-        for (lane, square) in squares.iter_mut().enumerate() {
-            // What is missing to sixteen is the last row again.
+    fn of_pair<S: Simd>(&self, simd: S, x: &Matrix, rows: &[u32], columns: &mut [f32], out: &mut [Two]) {
+        let (lanes, width) = (PAIR * S::F32_LANES, self.middle.len());
+        let mut squares = [0f64; MOST];
+        for (lane, square) in squares[..lanes].iter_mut().enumerate() {
+            // What is missing is the last row again.
             let row = x.row(rows[lane.min(rows.len() - 1)] as usize);
-            for ((x, middle), column) in row.iter().zip(&self.middle).zip(columns.iter_mut()) {
+            for ((x, middle), column) in row.iter().zip(&self.middle).zip(columns.chunks_exact_mut(lanes)) {
                 let x = x - middle;
                 *square = x.mul_add(x, *square);
                 column[lane] = x as f32;
             }
         }
-        let mut first = [f32::INFINITY; LANES];
-        let mut second = [f32::INFINITY; LANES];
-        let mut at = [0u32; LANES];
-        let blocks = self.centres.chunks_exact(BLOCK * self.middle.len());
+        let columns = S::as_simd_f32s(columns).0;
+        let mut first = [simd.splat_f32s(f32::INFINITY); PAIR];
+        let (mut second, mut at) = (first, [simd.splat_u32s(0); PAIR]);
+        let blocks = self.centres.chunks_exact(BLOCK * width);
         for (b, (block, halves)) in blocks.zip(self.halves.as_chunks::<BLOCK>().0).enumerate() {
-            let mut sums: [[f32; LANES]; BLOCK] = std::array::from_fn(|c| [halves[c]; LANES]);
-            for (j, column) in columns.iter().enumerate() {
+            let mut sums = [[simd.splat_f32s(0.0); PAIR]; BLOCK];
+            for (sums, half) in sums.iter_mut().zip(halves) {
+                *sums = [simd.splat_f32s(*half); PAIR];
+            }
+            for (j, column) in columns.as_chunks::<PAIR>().0.iter().enumerate() {
                 for (c, sums) in sums.iter_mut().enumerate() {
-                    let centre = -block[c * columns.len() + j];
+                    let centre = simd.splat_f32s(block[c * width + j]);
                     for (sum, x) in sums.iter_mut().zip(column) {
-                        *sum = centre.mul_add(*x, *sum);
+                        *sum = simd.negate_mul_add_f32s(centre, *x, *sum);
                     }
                 }
             }
             for (c, sums) in sums.iter().enumerate() {
-                let number = (b * BLOCK + c) as u32;
-                for l in 0..LANES {
-                    let d = sums[l];
-                    let nearer = d < first[l];
-                    let beaten = if nearer { first[l] } else { d };
-                    second[l] = if beaten < second[l] { beaten } else { second[l] };
-                    first[l] = if nearer { d } else { first[l] };
-                    at[l] = if nearer { number } else { at[l] };
+                let number = simd.splat_u32s((b * BLOCK + c) as u32);
+                for r in 0..PAIR {
+                    let nearer = simd.less_than_f32s(sums[r], first[r]);
+                    let beaten = simd.select_f32s(nearer, first[r], sums[r]);
+                    second[r] = simd.select_f32s(simd.less_than_f32s(beaten, second[r]), beaten, second[r]);
+                    first[r] = simd.select_f32s(nearer, sums[r], first[r]);
+                    at[r] = simd.select_u32s(nearer, number, at[r]);
                 }
             }
         }
+        let (mut one, mut two, mut which) = ([0f32; MOST], [0f32; MOST], [0u32; MOST]);
+        S::as_mut_simd_f32s(&mut one).0[..PAIR].copy_from_slice(&first);
+        S::as_mut_simd_f32s(&mut two).0[..PAIR].copy_from_slice(&second);
+        S::as_mut_simd_u32s(&mut which).0[..PAIR].copy_from_slice(&at);
         // Rounding of the inputs, of every product and sum, and some more.
-        let unit = f64::from(f32::EPSILON) * (columns.len() + 6) as f64 * self.far;
+        let unit = f64::from(f32::EPSILON) * (width + 6) as f64 * self.far;
         for (l, out) in out.iter_mut().enumerate() {
             let length = squares[l].sqrt();
-            let error =
-                unit * (length + 0.5 * self.far) + UNDERFLOW * (columns.len() as f64) * (1.0 + length + self.far);
-            let (one, two) = (f64::from(first[l]), f64::from(second[l]));
+            let error = unit * (length + 0.5 * self.far) + UNDERFLOW * (width as f64) * (1.0 + length + self.far);
+            let (one, two) = (f64::from(one[l]), f64::from(two[l]));
+            // From the half squared distance less |x|²/2 to the squared distance.
+            let [nearest, next] = [one + error, two - error].map(|half| (squares[l] + 2.0 * half).max(0.0));
             let certain = two - one > 2.0 * error;
-            let of = |half: f64| (squares[l] + 2.0 * half).max(0.0);
-            *out = Two { at: at[l], first: if certain { of(one + error) } else { f64::NAN }, second: of(two - error) };
+            *out = Two { at: which[l], first: if certain { nearest } else { f64::NAN }, second: next };
         }
     }
 }
 
-/// No closure: with closures `dispatch` called generic code.
 struct Nearest<'a> {
     screen: &'a Screen,
     x: &'a Matrix,
@@ -118,14 +132,15 @@ struct Nearest<'a> {
     out: &'a mut [Two],
 }
 
-impl pulp::NullaryFnOnce for Nearest<'_> {
+impl WithSimd for Nearest<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
-        let mut columns = vec![[0f32; LANES]; self.x.width];
-        for (rows, out) in self.rows.chunks(LANES).zip(self.out.chunks_mut(LANES)) {
-            self.screen.of_sixteen(self.x, rows, &mut columns, out);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = PAIR * S::F32_LANES;
+        let mut columns = vec![0f32; self.x.width * lanes];
+        for (rows, out) in self.rows.chunks(lanes).zip(self.out.chunks_mut(lanes)) {
+            self.screen.of_pair(simd, self.x, rows, &mut columns, out);
         }
     }
 }
@@ -177,15 +192,11 @@ mod tests {
         let centres: Vec<f64> = (0..64 * 16).map(|_| 2.0 * rng.normal()).collect();
         let x = Matrix { x: centres.iter().map(|c| c + rng.normal()).collect(), width: 16 };
         let screen = Screen::new(&centres, &[0.0; 16]);
-        let (mut columns, mut out) = ([[0f32; LANES]; 16], [Two::default(); LANES]);
-        for from in (0..64u32).step_by(LANES) {
-            let rows: Vec<u32> = (from..from + LANES as u32).collect();
-            screen.of_sixteen(&x, &rows, &mut columns, &mut out);
-            for (row, two) in rows.iter().zip(&out) {
-                let row = *row as usize;
-                let own = squared(x.row(row), &centres[two.at as usize * 16..][..16]);
-                assert!(two.first >= own && two.first < own + 0.01, "{two:?} {own}");
-            }
+        let (rows, mut out) = ((0..64).collect::<Vec<u32>>(), vec![Two::default(); 64]);
+        screen.screened(&x, &rows, &mut out);
+        for (row, two) in out.iter().enumerate() {
+            let own = squared(x.row(row), &centres[two.at as usize * 16..][..16]);
+            assert!(two.first >= own && two.first < own + 0.01, "{two:?} {own}");
         }
     }
 }

@@ -39,6 +39,19 @@ fn short(label: &str) -> &str {
     label.split_once("week ").map_or(label, |(_, week)| week)
 }
 
+/// That some prices of a table are beyond those that a market has.
+fn beyond(m: &RetailSettings) -> Option<String> {
+    let is_beyond = |row: &&Vec<f64>| (0..row.len()).any(|k| row[k] < m.low[k] || row[k] > m.high[k]);
+    let rows = m.charged.iter().filter(is_beyond).count();
+    (rows > 0).then(|| {
+        format!(
+            "{rows} of {} rows have prices beyond all that demand was fitted to: nothing is known of demand there, and the run's \
+             own prices stay within",
+            m.charged.len()
+        )
+    })
+}
+
 impl RunTable {
     /// Reads both.
     pub fn read(run: &str, data: &Path) -> Outcome<Self> {
@@ -91,6 +104,7 @@ impl RunTable {
             reference_prices: table.sales.reference_prices.clone(),
             ..own
         };
+        notes.extend(beyond(&market));
         let form = (form, calendar);
         Ok(Self { run: run.into(), plan, market, table, form, known, charged_before, fit, evaluation, notes })
     }
@@ -107,7 +121,14 @@ impl RunTable {
 
     /// The prices that the run's best checkpoint sets in each row.
     pub fn policy(&self) -> Outcome<Vec<Vec<f64>>> {
-        let m = &self.market;
+        // Prices that the run's market does not have are the nearest ones that it has.
+        let within = |rows: &[Vec<f64>]| -> Vec<Vec<f64>> {
+            let (low, high) = (&self.market.low, &self.market.high);
+            let row = |row: &Vec<f64>| (0..row.len()).map(|k| row[k].clamp(low[k], high[k])).collect();
+            rows.iter().map(row).collect()
+        };
+        let (charged, reference_prices) = (within(&self.market.charged), within(&self.market.reference_prices));
+        let m = &RetailSettings { charged, reference_prices, ..self.market.clone() };
         let mut settings = self.plan.env_settings.clone();
         for (key, value) in [
             ("costs", json!(m.costs)),
