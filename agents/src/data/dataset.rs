@@ -375,7 +375,7 @@ pub(super) fn divide(
         }
         (Method::Given, Some(column)) => {
             report.split = format!("as given by `{}`", column.name);
-            given(raw, column)?
+            split::given(raw, column)?
         }
         _ => {
             report.split = format!("random, seed {seed}");
@@ -406,23 +406,6 @@ pub(super) fn divide(
         }
     }
     Ok((split, units))
-}
-
-fn given(raw: &Raw, column: &Column) -> Result<Split, AgentError> {
-    let mut split = Split::default();
-    let at = raw.find(&column.name).unwrap_or(0);
-    for row in 0..raw.rows() {
-        match raw.cell(row, at) {
-            "train" | "training" => split.train.push(row),
-            "validation" => split.validation.push(row),
-            "test" => split.test.push(row),
-            other => {
-                let what = format!("line {}: `{other}` is none of train, validation, test", raw.lines[row]);
-                return Err(Issue::value("split_by", what).into());
-            }
-        }
-    }
-    Ok(split)
 }
 
 /// `input`, or why a column is not used; what is odd about it goes into the report.

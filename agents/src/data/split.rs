@@ -1,6 +1,9 @@
 //! Rows divided into a training, a validation and a test part.
 
+use super::{Column, Raw};
+use crate::agent::AgentError;
 use agon_core::rng::{Rng, Stream};
+use agon_core::settings::Issue;
 use std::collections::BTreeMap;
 
 agon_core::choices! {
@@ -103,6 +106,27 @@ pub fn by_time(time: &[f64], shares: [f64; 2]) -> Split {
     let (second, first) = (cut(n - test), cut(n - test - validation));
     Split { train: order[..first].to_vec(), validation: order[first..second].to_vec(), test: order[second..].to_vec() }
         .sorted()
+}
+
+/// As a column says: train, validation or test.
+///
+/// # Errors
+/// [`AgentError::Settings`] where it says something else, with the line.
+pub fn given(raw: &Raw, column: &Column) -> Result<Split, AgentError> {
+    let mut split = Split::default();
+    let at = raw.find(&column.name).unwrap_or(0);
+    for row in 0..raw.rows() {
+        match raw.cell(row, at) {
+            "train" | "training" => split.train.push(row),
+            "validation" => split.validation.push(row),
+            "test" => split.test.push(row),
+            other => {
+                let what = format!("line {}: `{other}` is none of train, validation, test", raw.lines[row]);
+                return Err(Issue::value("split_by", what).into());
+            }
+        }
+    }
+    Ok(split)
 }
 
 /// Folds of about the same size and with about the same shares of the classes; rows with the same unit are in one fold, which
