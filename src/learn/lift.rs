@@ -66,8 +66,9 @@ const EPISODES: usize = 20;
 /// Draws by which optimism is estimated: each takes a search of best prices.
 const CHOSEN_BY: usize = 40;
 
-/// Weeks by which optimism is estimated where each stands for itself: so many are drawn of a longer table.
+/// Weeks by which optimism is estimated where each stands for itself: so many are drawn of a table with many more.
 const WEEKS: usize = 250;
+const MANY_WEEKS: usize = 1000;
 
 /// The environment in which prices are compared.
 pub struct Shop<'a> {
@@ -240,7 +241,7 @@ impl Lift {
         plain.remove("drawn_forms");
         DRAWN.iter().for_each(|key| drop(plain.insert((*key).into(), json!([]))));
         // The mean over weeks is estimated by fewer; all demands see the same ones.
-        if rows("customers").len() > WEEKS && weeks_stand_alone(settings) {
+        if rows("customers").len() > MANY_WEEKS && weeks_stand_alone(settings) {
             plain.insert("weeks".into(), "resample".into());
             plain.insert("periods".into(), WEEKS.into());
         }
