@@ -55,14 +55,16 @@ fn evaluation(run: &Path) -> Value {
     serde_json::from_slice(&fs::read(run.join("evaluation.json")).unwrap()).unwrap()
 }
 
-/// Rows that are sorted by their class are dealt at random; every row that is not held out is in one block; what is learned
+/// Rows that are sorted by their class are shuffled; every row that is not held out is in one block; what is learned
 /// is what a perceptron learns of the whole table.
 #[test]
 fn a_table_is_learned_block_by_block() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("sales.csv"), table(12_000)).unwrap();
     let said = told(&agon(place.path(), &[&STREAM[..], &["run"]].concat()), 0);
-    for wanted in ["2000 of its 12000 rows, drawn at random", "model: mlp", "11400 of 12000 rows teach, in 8 blocks"] {
+    for wanted in
+        ["2000 of its 12000 rows, drawn at random", "model: mlp", "11400 of 12000 rows are trained on, in 8 blocks"]
+    {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
     let run = place.path().join("run");
@@ -154,7 +156,7 @@ fn what_cannot_be_read_in_blocks_is_refused() {
         let said = told(&agon(place.path(), &[&STREAM[..], &["no"], more].concat()), 2);
         assert!(said.contains(why), "{why}: {said}");
     }
-    // What the sample does not have is found when rows are dealt, with its line.
+    // What the sample does not have is found when rows are shuffled, with its line.
     let (head, tail) = whole.split_at(whole.len() - whole.lines().last().unwrap().len() - 1);
     for (last, why) in [
         ("6000,many,1,north,yes\n", "line 6002: `many` in column `x` is no number, as it was in training"),
@@ -174,7 +176,7 @@ fn what_cannot_be_read_in_blocks_is_refused() {
     assert!(said.contains(":6002: this is not UTF-8"), "{said}");
 }
 
-/// Rows of a held-out group, and copies of held-out rows, teach nothing; classes that the sample lacks are counted.
+/// Rows of a held-out group, and copies of held-out rows, are in no block; classes that the sample lacks are counted.
 #[test]
 fn held_out_rows_stay_held_out() {
     let place = tempfile::tempdir().unwrap();

@@ -48,6 +48,15 @@ impl Raw {
         debug_assert_eq!(self.ends.len(), self.lines.len() * self.names.len());
     }
 
+    /// Some of its rows, in this order.
+    pub fn some(&self, rows: impl IntoIterator<Item = usize>) -> Self {
+        let mut some = Self::new(self.names.clone(), self.decimal_comma);
+        for row in rows {
+            some.push(self.lines[row], (0..self.names.len()).map(|column| self.cell(row, column)));
+        }
+        some
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.lines.len()

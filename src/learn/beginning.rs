@@ -68,35 +68,3 @@ fn adopt(task: &dyn Task, training: &mut dyn Training, file: &str) -> Outcome {
     }
     Ok(())
 }
-
-/// What `--set` may change of a run that has begun; everything else would make it another run.
-const CHANGEABLE: [&str; 14] = [
-    "train.steps",
-    "train.save_every",
-    "train.keep",
-    "train.threads",
-    "train.env_threads",
-    "eval.every",
-    "eval.episodes",
-    "eval.final_episodes",
-    "eval.baselines",
-    "eval.opponents",
-    "eval.simulations",
-    "eval.stop_at",
-    "eval.record",
-    "model.minutes",
-];
-
-pub fn may_change(sets: &[String]) -> Outcome {
-    for set in sets {
-        let key: String = set.split('=').next().unwrap_or_default().split_whitespace().collect();
-        if !CHANGEABLE.contains(&key.as_str()) {
-            let all = CHANGEABLE.join(", ");
-            return Err(Failure::Input(format!(
-                "--set {set}: a run that has begun cannot change `{key}`, only {all}; for a new run with its weights \
-                 there is `agon train SCENARIO --from RUN`"
-            )));
-        }
-    }
-    Ok(())
-}

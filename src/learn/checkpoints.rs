@@ -1,4 +1,4 @@
-//! Which checkpoint of a run is read, and what to do where it is damaged.
+//! Which checkpoint of a run is read, what to do where it is damaged, and what may change where a run is resumed.
 
 use crate::plan::Plan;
 use agon::failure::quoted;
@@ -177,4 +177,37 @@ pub fn to_resume(run: &Run, asked: Option<PathBuf>) -> Outcome<Option<(PathBuf, 
     };
     agon::tell!("note: {} does not fit the run any more ({why}); {} does", folder.display(), found.0.display());
     Ok(Some(found))
+}
+
+/// What `--set` may change of a run that has begun; everything else would make it another run.
+const CHANGEABLE: [&str; 14] = [
+    "train.steps",
+    "train.save_every",
+    "train.keep",
+    "train.threads",
+    "train.env_threads",
+    "eval.every",
+    "eval.episodes",
+    "eval.final_episodes",
+    "eval.baselines",
+    "eval.opponents",
+    "eval.simulations",
+    "eval.stop_at",
+    "eval.record",
+    "model.minutes",
+];
+
+/// Refuses other changes.
+pub fn may_change(sets: &[String]) -> Outcome {
+    for set in sets {
+        let key: String = set.split('=').next().unwrap_or_default().split_whitespace().collect();
+        if !CHANGEABLE.contains(&key.as_str()) {
+            let all = CHANGEABLE.join(", ");
+            return Err(Failure::Input(format!(
+                "--set {set}: a run that has begun cannot change `{key}`, only {all}; for a new run with its weights \
+                 there is `agon train SCENARIO --from RUN`"
+            )));
+        }
+    }
+    Ok(())
 }

@@ -90,10 +90,7 @@ fn table(args: &cli::Label, scenario: &Path, source: &Source) -> Outcome {
     if unknown.is_empty() {
         return Err(Failure::Input(format!("{}: no row of its table lacks a `{target}`", args.run)));
     }
-    let mut rows = Raw::new(raw.names.clone(), raw.decimal_comma);
-    for row in &unknown {
-        rows.push(raw.lines[*row], (0..raw.names.len()).map(|c| raw.cell(*row, c)));
-    }
+    let rows = raw.some(unknown.iter().copied());
     let p = predictor.predict(&rows).map_err(unfit)?.p;
     let scores = match args.by {
         Useful::Entropy => entropy(&p, classes.len()),

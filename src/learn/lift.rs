@@ -5,7 +5,9 @@ use crate::plan::{Plan, stopped};
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::evaluate_until;
 use agon_core::policy::{self, Actor};
+use agon_core::settings::Settings;
 use agon_core::{Entry, VecEnv};
+use agon_envs::pricing::retail::RetailSettings;
 use serde_json::{Map, Value, json};
 
 /// The player whose prices are the shop's own.
@@ -98,10 +100,7 @@ fn rules_remember(rules: &Value) -> bool {
 
 /// Whether nothing carries over from one week of the shop to the next, so that its weeks can be in any order.
 fn weeks_stand_alone(settings: &Map<String, Value>) -> bool {
-    let carries = ["stock", "seasons", "reference_effect", "reference_effects", "promotions"];
-    let absent = |value: &Value| value.is_null() || *value == json!([]) || value.as_f64() == Some(0.0);
-    carries.iter().all(|key| settings.get(*key).is_none_or(absent))
-        && settings.get("rival").is_none_or(Value::is_null)
+    RetailSettings::read(settings).is_ok_and(|s| !s.carries_over() && s.most_used_to() == 0.0)
         && !settings.get("rules").is_some_and(rules_remember)
 }
 

@@ -6,7 +6,7 @@ use crate::drift_report;
 use crate::picture_files;
 use crate::picture_task::PictureTask;
 use crate::table_file;
-use crate::table_stream;
+use crate::table_stream::{self, Reservoir};
 use crate::table_task::TableTask;
 use agon::cli;
 use agon::scenario::Source;
@@ -79,7 +79,8 @@ fn in_blocks(args: &cli::Predict, predictor: &Predictor, scenario: &Path, source
     refuse_same(args)?;
     let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", args.data.display()));
     let mut out = args.out.as_deref().map(Unfinished::new).transpose()?;
-    let (mut rows, mut all): (usize, Option<Predictions>) = (0, None);
+    let mut all: Option<Predictions> = None;
+    let mut sample = Reservoir::new(table_stream::SAMPLE, 1);
     table_file::blocks(&args.data, AT_ONCE, &mut |raw| {
         let mut found = predictor.predict_part(&raw).map_err(wrong)?;
         let bytes = table(predictor, &raw, &found, all.is_none()).map_err(|e| Failure::Internal(e.to_string()))?;
@@ -87,7 +88,7 @@ fn in_blocks(args: &cli::Predict, predictor: &Predictor, scenario: &Path, source
             Some(out) => out.add(&bytes)?,
             None => agon::failure::say(format_args!("{}", String::from_utf8_lossy(&bytes))),
         }
-        rows += raw.rows();
+        sample.add(&raw);
         found.p.clear();
         match &mut all {
             Some(all) => all.unseen.iter_mut().zip(&found.unseen).for_each(|(sum, more)| *sum += more),
@@ -98,8 +99,8 @@ fn in_blocks(args: &cli::Predict, predictor: &Predictor, scenario: &Path, source
     if let Some(all) = &all {
         predictor.findings(all).iter().for_each(|finding| agon::tell!("note: {finding}"));
     }
-    let (sample, _) = table_stream::sample(&args.data, table_stream::SAMPLE, 1)?;
-    drift_report::tell(scenario, source, &sample);
+    let rows = sample.seen;
+    drift_report::tell(scenario, source, &sample.finish());
     if let (Some(out), Some(file)) = (out, &args.out) {
         out.finish()?;
         agon::tell!("{rows} predictions of `{}` in {}", predictor.answer.name, file.display());

@@ -63,7 +63,7 @@ fn text(tested: &RateTest, fastest: Option<f64>) -> String {
                 writeln!(out, "the loss falls fastest at a rate of {rate:e}, and is lowest at {lowest:e}; begin with");
             let _ = writeln!(out, "  --set model.learning_rate={rate}");
         }
-        None => out += "no rate lowers the loss by more than chance does in 200 steps: nothing can be said of it\n",
+        None => out += "no rate lowers the loss by more than chance does in 200 steps: try a larger model.minibatch\n",
     }
     out
 }

@@ -4,7 +4,7 @@
 //! process, and so a run is the same bits whatever runs beside it. A process saves and stops once its stdin ends. That
 //! is how it is asked to stop, and how it learns that whoever started it has died.
 
-use crate::beginning::may_change;
+use crate::checkpoints::may_change;
 use crate::processes::{Line, Process};
 use crate::rates;
 use crate::scenarios;

@@ -1,13 +1,13 @@
-//! Tables that need not fit into memory: a sample says what their columns are, and the rows that teach lie in blocks in the
+//! Tables that need not fit into memory: a sample says what their columns are, and the rows to be trained on lie in blocks in the
 //! run's folder.
 
 use crate::table_file;
 use agon::{Failure, Outcome};
 use agon_agents::AgentError;
-use agon_agents::data::blocks::{Blocks, Dealer, LeftOut, MOST_BLOCKS};
+use agon_agents::data::blocks::{Blocks, LeftOut, MOST_BLOCKS, Shuffler};
 use agon_agents::data::dataset::{DataSettings, Dataset};
 use agon_agents::data::encode::Encoder;
-use agon_agents::data::split::Method;
+use agon_agents::data::split::{self, Method};
 use agon_agents::data::{Column, Raw, Values, cells};
 use agon_agents::supervised::predictor::Answer;
 use agon_core::rng::{Rng, Stream};
@@ -24,7 +24,7 @@ const AT_ONCE: usize = 20_000;
 /// Memory that a table takes, as a multiple of its file: its text, its columns, its encoded parts, and copies of them.
 const OF_TEXT: f64 = 8.0;
 const OF_PARQUET: f64 = 40.0;
-/// Rows after which it is told how far dealing is.
+/// Rows after which it is told how far it is.
 const TOLD_EVERY: u64 = 1_000_000;
 /// The lane of the random numbers that draw the sample.
 const DRAWN: u32 = u32::MAX - 7;
@@ -34,8 +34,10 @@ pub struct Source {
     file: PathBuf,
     /// Rows of the file.
     pub rows: u64,
-    /// Blocks that they are dealt to.
+    /// Blocks that they are shuffled into.
     pub blocks: usize,
+    /// How the scenario has it read and divided.
+    settings: DataSettings,
 }
 
 /// Whether a table is so large that it would not fit into memory as a whole.
@@ -75,35 +77,66 @@ impl Row {
     }
 }
 
-/// Some rows drawn at random (reservoir sampling: Vitter 1985, algorithm R), in the order of the table, and how many it has.
-///
-/// # Errors
-/// As [`table_file::read`].
-pub fn sample(file: &Path, count: usize, seed: u64) -> Outcome<(Raw, u64)> {
-    let (mut kept, mut seen, mut names, mut comma) = (Vec::<Row>::new(), 0u64, Vec::new(), false);
-    let mut rng = Rng::new(seed, Stream::Shuffle, DRAWN);
-    table_file::blocks(file, AT_ONCE, &mut |raw| {
-        (names, comma) = (raw.names.clone(), raw.decimal_comma);
+/// Rows drawn at random of a table that is read in parts (reservoir sampling: Vitter 1985, algorithm R).
+pub struct Reservoir {
+    size: usize,
+    rng: Rng,
+    rows: Vec<Row>,
+    /// Rows that came by.
+    pub seen: u64,
+    /// The table's columns, and no rows.
+    empty: Raw,
+}
+
+impl Reservoir {
+    /// Of so many rows.
+    pub fn new(size: usize, seed: u64) -> Self {
+        let rng = Rng::new(seed, Stream::Shuffle, DRAWN);
+        Self { size, rng, rows: Vec::new(), seen: 0, empty: Raw::default() }
+    }
+
+    /// Takes a part of the table in.
+    pub fn add(&mut self, raw: &Raw) {
+        if self.seen == 0 {
+            self.empty = raw.some([]);
+        }
         for row in 0..raw.rows() {
-            seen += 1;
-            if kept.len() < count {
+            self.seen += 1;
+            if self.rows.len() < self.size {
                 let mut new = Row::default();
-                new.copy(&raw, row);
-                kept.push(new);
+                new.copy(raw, row);
+                self.rows.push(new);
                 continue;
             }
             // 2^53 is more rows than there will be.
-            let at = (rng.f64() * seen as f64) as usize;
-            if let Some(old) = kept.get_mut(at) {
-                old.copy(&raw, row);
+            let at = (self.rng.f64() * self.seen as f64) as usize;
+            if let Some(old) = self.rows.get_mut(at) {
+                old.copy(raw, row);
             }
         }
+    }
+
+    /// The rows in the order of the table.
+    pub fn finish(mut self) -> Raw {
+        self.rows.sort_unstable_by_key(|row| row.line);
+        let mut raw = self.empty;
+        self.rows.iter().for_each(|row| raw.push(row.line, row.cells()));
+        raw
+    }
+}
+
+/// Some rows of a file, and how many it has.
+///
+/// # Errors
+/// As [`table_file::read`].
+pub fn sample(file: &Path, size: usize, seed: u64) -> Outcome<(Raw, u64)> {
+    let mut reservoir = Reservoir::new(size, seed);
+    table_file::blocks(file, AT_ONCE, &mut |raw| {
+        reservoir.add(&raw);
         Ok(())
     })?;
-    kept.sort_unstable_by_key(|row| row.line);
-    let mut raw = Raw::new(names, comma);
-    kept.iter().for_each(|row| raw.push(row.line, row.cells()));
-    Ok((raw, seen))
+    let seen = reservoir.seen;
+    Ok((reservoir.finish(), seen))
 }
 
 impl Source {
@@ -124,29 +157,30 @@ impl Source {
         let blocks = rows.saturating_sub(held_out).div_ceil(settings.block_rows as u64).max(1) as usize;
         if blocks > MOST_BLOCKS {
             let least = rows.div_ceil(MOST_BLOCKS as u64);
-            let why = format!("makes {blocks} blocks of {rows} rows, and {MOST_BLOCKS} can be: set {least} or more");
+            let why = format!(
+                "would make {blocks} blocks of {rows} rows, and at most {MOST_BLOCKS} are possible: set {least} or more"
+            );
             return Err(Issue::value("block_rows", why));
         }
-        Ok(Self { file: file.to_owned(), rows, blocks })
+        Ok(Self { file: file.to_owned(), rows, blocks, settings: settings.clone() })
     }
 
-    /// Deals the rows that teach to blocks in a folder; `raw`: the sample as it was read.
+    /// Shuffles the rows to be trained on into blocks in a folder; `raw`: the sample as it was read.
     ///
     /// # Errors
     /// As [`table_file::read`]; where a cell is not what its column was in the sample; where nothing can be written, or
     /// somebody stops it.
-    pub fn deal(
+    pub fn shuffle(
         &self,
         folder: &Path,
         encoder: &Encoder,
         (sample, raw): (&Dataset, &Raw),
-        settings: &DataSettings,
         stopped: &dyn Fn() -> bool,
     ) -> Outcome {
         let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", self.file.display()));
         let answer = Answer::of(&sample.target);
-        let size = (self.rows, self.blocks);
-        let mut dealer = Dealer::new(folder, size, encoder, &answer, sample, settings.seed).map_err(wrong)?;
+        let (size, settings) = ((self.rows, self.blocks), &self.settings);
+        let mut shuffler = Shuffler::new(folder, size, encoder, &answer, sample, settings.seed).map_err(wrong)?;
         let groups = match settings.split {
             Method::Group => Column::of_lines(raw, &settings.split_by, &sample.lines),
             _ => None,
@@ -156,7 +190,7 @@ impl Source {
         table_file::blocks(&self.file, AT_ONCE, &mut |raw| {
             if stopped() {
                 return Err(Failure::Interrupted(
-                    "stopped while rows were dealt to blocks: nothing is left of it".into(),
+                    "stopped while rows were shuffled into blocks: nothing is left of the run".into(),
                 ));
             }
             let by = raw.find(&settings.split_by);
@@ -168,18 +202,18 @@ impl Source {
                 _ => None,
             };
             let taken = |row: usize| match (settings.split, by, &groups) {
-                (Method::Given, Some(by), _) => ["train", "training"].contains(&raw.cell(row, by)),
+                (Method::Given, Some(by), _) => split::is_training(raw.cell(row, by)),
                 (Method::Group, _, Some(groups)) => !held_out.contains(&cell(groups, row)),
                 _ => true,
             };
-            dealer.add(&raw, taken).map_err(wrong)?;
+            shuffler.add(&raw, taken).map_err(wrong)?;
             seen += raw.rows() as u64;
             if seen / TOLD_EVERY > (seen - raw.rows() as u64) / TOLD_EVERY {
                 agon::tell!("  {seen} of {} rows", self.rows);
             }
             Ok(())
         })?;
-        let (blocks, left_out) = dealer.finish().map_err(wrong)?;
+        let (blocks, left_out) = shuffler.finish().map_err(wrong)?;
         tell(&blocks, &left_out, self.rows);
         Ok(())
     }
@@ -208,7 +242,7 @@ fn held_out(sample: &Dataset, column: &Column) -> Vec<Cell> {
 
 fn tell(blocks: &Blocks, left_out: &LeftOut, rows: u64) {
     let taught: usize = blocks.rows.iter().sum();
-    agon::tell!("{taught} of {rows} rows teach, in {} blocks on disk; a step is a block", blocks.rows.len());
+    agon::tell!("{taught} of {rows} rows are trained on, in {} blocks on disk; a step is a block", blocks.rows.len());
     let LeftOut { unlabelled, unknown: (unknown, first), copies } = left_out;
     if *unlabelled > 0 {
         agon::tell!("note: the target is missing in {unlabelled} rows, which are left out");

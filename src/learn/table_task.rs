@@ -72,20 +72,12 @@ pub struct TableTask {
     regime: Regime,
     /// Whether the run's copy has a column of parts that the table has not.
     parted: bool,
-    /// Where a new run's rows come from, if they are dealt to blocks.
-    stream: Option<Stream>,
-    /// The blocks beside the scenario, where it is that of a run that has some.
-    dealt: Option<Blocks>,
+    /// Where a new run's rows come from, if they are shuffled into blocks, and the sample of them.
+    stream: Option<(table_stream::Source, Raw)>,
+    /// The folder of the blocks, where the scenario is that of a run that has some.
+    blocks: Option<PathBuf>,
     /// Columns whose groups are judged, of the rows of `data`.
     slices: Vec<Column>,
-}
-
-/// A table of which a sample was read.
-struct Stream {
-    from: table_stream::Source,
-    sample: Raw,
-    /// As the scenario has them.
-    settings: DataSettings,
 }
 
 impl TableTask {
@@ -181,7 +173,7 @@ impl TableTask {
                 other => Failure::Input(other.to_string()),
             }
         };
-        // A run's scenario is read once more with its own copy of the table, beside which are the blocks that it has.
+        // The scenario of a run names the run's own copy: of a table that is read in blocks the sample, beside the blocks.
         let is_run = !by_flags && settings.file == COPY && path.with_file_name("provenance.json").is_file();
         if settings.stream.is_none() && !is_run && without_target(source)?.is_none() && table_stream::is_needed(&file) {
             agon::tell!("note: {} may not fit into memory: it is read in blocks (data.stream)", file.display());
@@ -203,22 +195,26 @@ impl TableTask {
             _ => Dataset::new(&raw, &settings),
         };
         let mut data = data.map_err(wrong("data"))?;
-        let (mut stream, mut dealt) = (None, None);
+        let (mut stream, mut blocks) = (None, None);
         if settings.stream.is_some() {
             if let Some(why) = unfit_for_blocks(without_target(source)?.is_some(), &regime) {
                 return Err(within("data")(vec![Issue::value("stream", why)]));
             }
             if is_run {
+                let folder = path.with_file_name(FOLDER);
                 // Without them it can be evaluated, and learns no more.
-                let blocks = Blocks::open(&path.with_file_name(FOLDER)).ok().flatten();
-                data.blocks = blocks.as_ref().map_or(1, |blocks| blocks.rows.len());
-                dealt = Some(blocks.unwrap_or_default());
+                data.blocks = Blocks::open(&folder).ok().flatten().map_or(1, |blocks| blocks.rows.len());
+                blocks = Some(folder);
             } else {
                 let issue = |issue| within("data")(vec![issue]);
                 let from = table_stream::Source::new(&file, rows, &data, &settings).map_err(issue)?;
                 data.blocks = from.blocks;
                 let what = format!("{} of its {rows} rows, drawn at random, are what this report is about", raw.rows());
-                data.report.find(None, what, "all that are not in the validation or the test part teach (data.stream)");
+                data.report.find(
+                    None,
+                    what,
+                    "all others, but for those of its validation and test part, are trained on (data.stream)",
+                );
                 stream = Some(from);
             }
         }
@@ -290,7 +286,6 @@ impl TableTask {
         let mut of_train = train.write();
         of_train.extend(regime.written());
         let parted = (regime.forgets() || stream.is_some()) && settings.split_by != PART;
-        let found = settings.clone();
         if parted {
             if raw.find(PART).is_some() {
                 let why = format!("needs a column `{PART}` of its own, and the table has one: rename that");
@@ -316,8 +311,8 @@ impl TableTask {
         let regime = regime.map_err(wrong("train"))?;
         let learner = (model.kind, model_settings);
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
-        let stream = stream.map(|from| Stream { from, sample: raw, settings: found });
-        let task = Self { common, model, eval, file: file.clone(), data, regime, parted, stream, dealt, slices };
+        let stream = stream.map(|from| (from, raw));
+        let task = Self { common, model, eval, file: file.clone(), data, regime, parted, stream, blocks, slices };
         task.training().map_err(wrong("model"))?;
         Ok(task)
     }
@@ -441,7 +436,7 @@ impl Task for TableTask {
         let json = serde_json::to_string_pretty(report).map_err(|e| Failure::Internal(e.to_string()))?;
         let parted = |raw: &Raw| table_file::written(raw, 0..raw.rows(), Some((PART, &self.parts(raw))));
         let copy = match &self.stream {
-            Some(stream) => parted(&stream.sample)?,
+            Some((_, sample)) => parted(sample)?,
             None if self.parted => parted(&table_file::read(&self.file)?)?,
             None => table_file::as_csv(&self.file)?,
         };
@@ -457,27 +452,24 @@ impl Task for TableTask {
     }
 
     fn fill(&self, run: &Run) -> Outcome {
-        if let Some(blocks) = &self.dealt {
-            if blocks.rows.is_empty() {
-                let why =
-                    "its rows (the folder blocks) are gone, so that it cannot be trained anew: name the table itself";
-                return Err(Failure::Input(format!("{}: {why}", self.file.display())));
-            }
-            return blocks.copy_to(&run.path(FOLDER)).map_err(|e| Failure::Input(e.to_string()));
-        }
-        let (Some(stream), Some(family)) = (&self.stream, &self.model.family) else { return Ok(()) };
-        agon::tell!("dealing {} rows to {} blocks on disk", stream.from.rows, stream.from.blocks);
         let wrong = |e: AgentError| Failure::Input(format!("{}: {e}", self.file.display()));
+        if let Some(folder) = &self.blocks {
+            let gone =
+                "its rows (the folder blocks) are gone, so that it cannot be trained anew: name the table itself";
+            let blocks = Blocks::open(folder).map_err(wrong)?.ok_or_else(|| wrong(AgentError::Data(gone.into())))?;
+            return blocks.copy_to(&run.path(FOLDER)).map_err(wrong);
+        }
+        let (Some((from, sample)), Some(family)) = (&self.stream, &self.model.family) else { return Ok(()) };
+        agon::tell!("shuffling {} rows into {} blocks on disk", from.rows, from.blocks);
         let encoding = (family.encoding)(&self.common.settings).map_err(wrong)?;
         let encoder = encoding.fit(&self.data.inputs(), &self.data.split.train).map_err(wrong)?;
-        let sample = (&self.data, &stream.sample);
-        stream.from.deal(&run.path(FOLDER), &encoder, sample, &stream.settings, &|| self.common.stopped())
+        from.shuffle(&run.path(FOLDER), &encoder, (&self.data, sample), &|| self.common.stopped())
     }
 
     fn remarks(&self) -> Vec<String> {
         let (steps, blocks) = (self.common.train.steps, self.data.blocks as u64);
         let few =
-            (steps < blocks).then(|| format!("{steps} steps learn from {steps} of {blocks} blocks of rows alone"));
+            (steps < blocks).then(|| format!("{steps} steps learn from {steps} of {blocks} blocks of rows alone: train.steps = {blocks} or more is a pass"));
         self.common.remarks().into_iter().chain(few).collect()
     }
 

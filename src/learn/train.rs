@@ -140,7 +140,7 @@ impl Session {
                 let (run, asked) = checkpoints::named(path)?;
                 // Before anything is read that another process might replace.
                 let lock = run.lock()?;
-                beginning::may_change(&args.set)?;
+                checkpoints::may_change(&args.set)?;
                 run.check_scenario()?;
                 let task = scenarios::read(&run.path("scenario.toml"), &args.set, None)?;
                 let begin = match checkpoints::to_resume(&run, asked)? {

@@ -1,4 +1,4 @@
-//! Training rows of a table that need not fit into memory: encoded, dealt to blocks at random, and kept on disk. A step of
+//! Training rows of a table that need not fit into memory: encoded, shuffled into blocks, and kept on disk. A step of
 //! training learns from one block, so that no more than that is in memory.
 //!
 //! A sample of the table's rows says what its columns are; the rows of the sample's validation and test part are in no block.
@@ -48,10 +48,10 @@ pub struct LeftOut {
 pub const FOLDER: &str = "blocks";
 /// The file that says what the blocks are; written last.
 const INDEX: &str = "index.json";
-/// Blocks at most: each is an open file while rows are dealt.
+/// Blocks at most: each is an open file while rows are shuffled.
 pub const MOST_BLOCKS: usize = 500;
-/// The lane of the random numbers by which rows are dealt, and of those that order blocks.
-const DEALT: u32 = u32::MAX - 8;
+/// The lane of the random numbers that choose a row's block, and of those that order blocks.
+const CHOSEN: u32 = u32::MAX - 8;
 const ORDER: u32 = u32::MAX - 9;
 
 impl Blocks {
@@ -101,7 +101,9 @@ impl Blocks {
         let bytes = fs::read(&path).map_err(|e| wrong(e.to_string()))?;
         let long = 8 + 4 * self.width;
         if bytes.len() != self.rows[block] * long || crc32c::crc32c(&bytes) != self.sums[block] {
-            return Err(wrong("the block is not what was written".into()));
+            return Err(wrong(
+                "the block is not what was written: put a copy of it in its place, or train anew from the table".into(),
+            ));
         }
         let mut x = Vec::with_capacity(self.rows[block] * self.width);
         let mut y = Vec::with_capacity(self.rows[block]);
@@ -123,9 +125,8 @@ fn file(folder: &Path, block: usize) -> PathBuf {
     folder.join(format!("{block:03}.rows"))
 }
 
-/// Deals rows to blocks.
-pub struct Dealer<'a> {
-    folder: PathBuf,
+/// Shuffles rows into blocks: each goes to one at random.
+pub struct Shuffler<'a> {
     encoder: &'a Encoder,
     answer: &'a Answer,
     /// Lines of the validation and the test part.
@@ -138,8 +139,9 @@ pub struct Dealer<'a> {
     left_out: LeftOut,
 }
 
-impl<'a> Dealer<'a> {
-    /// Into `count` blocks of a new folder; `rows`: those of the table; `sample`: what is known of the table, `encoder` by its training part.
+impl<'a> Shuffler<'a> {
+    /// Into `count` blocks of a new folder. `rows`: those of the whole table; `sample`: what is known of it; `encoder`: by the
+    /// sample's training part.
     ///
     /// # Errors
     /// [`AgentError::Data`] where the folder cannot be written.
@@ -177,19 +179,18 @@ impl<'a> Dealer<'a> {
             made_by: maker(encoder, answer),
         };
         Ok(Self {
-            folder: folder.to_owned(),
             encoder,
             answer,
             held_out: held_out.into_iter().map(|row| sample.lines[row]).collect(),
             copied: if repeat { HashSet::new() } else { copied.into_iter().collect() },
-            rng: Rng::new(seed, Stream::Shuffle, DEALT),
+            rng: Rng::new(seed, Stream::Shuffle, CHOSEN),
             files,
             blocks,
             left_out: LeftOut::default(),
         })
     }
 
-    /// Deals the rows of a part of the table; `taken` says which may be learned from.
+    /// Adds the rows of a part of the table; `taken` says which may be learned from.
     ///
     /// # Errors
     /// [`AgentError::Data`] where a cell is not what its column was in the sample, or nothing can be written.
@@ -218,7 +219,7 @@ impl<'a> Dealer<'a> {
             bytes.extend(y.to_le_bytes());
             numbers.iter().for_each(|x| bytes.extend((*x as f32).to_le_bytes()));
             let block = self.rng.below(self.files.len() as u32) as usize;
-            self.files[block].write_all(&bytes).map_err(|e| unwritten(&self.folder, &e))?;
+            self.files[block].write_all(&bytes).map_err(|e| unwritten(&self.blocks.folder, &e))?;
             self.blocks.rows[block] += 1;
             self.blocks.sums[block] = crc32c::crc32c_append(self.blocks.sums[block], &bytes);
         }
@@ -230,7 +231,8 @@ impl<'a> Dealer<'a> {
     /// # Errors
     /// [`AgentError::Data`] where nothing is left to learn from, or nothing can be written.
     pub fn finish(self) -> Result<(Blocks, LeftOut), AgentError> {
-        let Self { folder, files, mut blocks, left_out, .. } = self;
+        let Self { files, mut blocks, left_out, .. } = self;
+        let folder = blocks.folder.clone();
         for file in files {
             let whole = file.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|file| file.sync_all());
             whole.map_err(|e| unwritten(&folder, &e))?;

@@ -51,7 +51,7 @@ agon_core::settings! {
         /// The seed of the division into parts.
         seed: u64 = 1, in [0.0, 9e18];
         /// Reads the table in blocks of rows, for one that does not fit into memory: so many rows, drawn at random, say what
-        /// its columns are, and validation and test are parts of them; all others teach, a block a step.
+        /// its columns are, and validation and test are parts of them; all others are trained on, a block a step.
         stream: Option<usize> = None, in [100.0, 1e8];
         /// Rows of a block.
         block_rows: usize = 65_536, in [100.0, 1e8];
@@ -88,7 +88,7 @@ pub struct Dataset {
     pub report: Report,
     /// Rows without a target that are to be learned from, and how sure a model must be of their class.
     pub unlabelled: Option<(Raw, f64)>,
-    /// Blocks that the rows that teach lie in, where these rows are a sample (see [`super::blocks`]); else 0.
+    /// Blocks that the rows to be trained on lie in, where these rows are a sample (see [`super::blocks`]); else 0.
     pub blocks: usize,
 }
 

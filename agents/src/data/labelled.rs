@@ -35,15 +35,7 @@ pub(super) fn by_label(
     } else if sure.is_some() {
         report.find(Some(name), "no row lacks the target", "data.pseudo_labels changes nothing");
     }
-    Ok((some(raw, known), some(raw, unknown)))
-}
-
-fn some(raw: &Raw, rows: Vec<usize>) -> Raw {
-    let mut kept = Raw::new(raw.names.clone(), raw.decimal_comma);
-    for row in rows {
-        kept.push(raw.lines[row], (0..raw.names.len()).map(|column| raw.cell(row, column)));
-    }
-    kept
+    Ok((raw.some(known), raw.some(unknown)))
 }
 
 /// Rows of a class that is to be learned, and in every part, at least.
@@ -68,6 +60,5 @@ pub(super) fn without_rare(
     let Some(first) = rare.first().filter(|_| rare.len() < counts.len()) else { return raw };
     let what = format!("{} classes have fewer than {FEWEST} rows in the sample, such as `{first}`", rare.len());
     report.warn(Some(&raw.names[target]), what, "left out; a larger sample (data.stream) has more of them");
-    let kept = (0..raw.rows()).filter(|row| counts[raw.cell(*row, target)] >= FEWEST).collect();
-    some(&raw, kept)
+    raw.some((0..raw.rows()).filter(|row| counts[raw.cell(*row, target)] >= FEWEST))
 }

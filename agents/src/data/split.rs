@@ -108,6 +108,11 @@ pub fn by_time(time: &[f64], shares: [f64; 2]) -> Split {
         .sorted()
 }
 
+/// Whether a cell of such a column says that its row is learned from.
+pub fn is_training(cell: &str) -> bool {
+    ["train", "training"].contains(&cell)
+}
+
 /// As a column says: train, validation or test.
 ///
 /// # Errors
@@ -117,7 +122,7 @@ pub fn given(raw: &Raw, column: &Column) -> Result<Split, AgentError> {
     let at = raw.find(&column.name).unwrap_or(0);
     for row in 0..raw.rows() {
         match raw.cell(row, at) {
-            "train" | "training" => split.train.push(row),
+            cell if is_training(cell) => split.train.push(row),
             "validation" => split.validation.push(row),
             "test" => split.test.push(row),
             other => {

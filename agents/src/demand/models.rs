@@ -203,7 +203,7 @@ fn other(week: &Week<'_>, k: usize, c: usize) -> f64 {
     covariates.get(c).or(week.reference_prices.get(k)).copied().unwrap_or(0.0)
 }
 
-/// The first covariate that is made up by prices, displays and the covariates before it, each less its product's mean.
+/// The first covariate that is collinear with prices, displays and the covariates before it, each less its product's mean.
 pub fn collinear(sales: &Sales) -> Option<&str> {
     let (n, rows, each) = (sales.names.len(), sales.customers.len(), sales.covariate_names.len());
     let there = |k: usize| (0..rows).filter(move |t| sales.present(*t, k));

@@ -34,7 +34,7 @@ pub struct Supervised {
     answer: Answer,
     /// Training, validation, test.
     parts: [Examples; 3],
-    /// Where the rows that teach are not all in memory: how many blocks they are in, and the blocks once they are open.
+    /// Where not all rows to be trained on are in memory: how many blocks they are in, and the blocks once they are open.
     blocks: (usize, Option<Blocks>),
     /// The weight of a row of each class; nothing where all count the same.
     of_class: Vec<f64>,
@@ -255,10 +255,18 @@ impl Training for Supervised {
     fn open(&mut self, run: &Path) -> Result<(), AgentError> {
         if self.blocks.0 > 0 {
             let folder = run.join(FOLDER);
-            let gone = || AgentError::Data(format!("{}: the rows that it learns from are gone", folder.display()));
+            let gone = || {
+                AgentError::Data(format!(
+                    "{}: the rows that it learns from are gone: put the folder back, or train anew from the table",
+                    folder.display()
+                ))
+            };
             let blocks = Blocks::open(&folder)?.ok_or_else(gone)?;
             if !blocks.are_of(&self.encoder, &self.answer) {
-                return Err(AgentError::Data(format!("{}: these are rows of another table", folder.display())));
+                return Err(AgentError::Data(format!(
+                    "{}: these are rows of another run: put its own back, or train anew from the table",
+                    folder.display()
+                )));
             }
             self.blocks.1 = Some(blocks);
         }

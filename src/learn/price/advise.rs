@@ -97,12 +97,7 @@ pub fn market(plan: &Plan, run: &str) -> Outcome<RetailSettings> {
         wrong(&issues.first().map_or_else(|| "its settings cannot be read".into(), |issue| issue.message.clone()))
     })?;
     let s = &settings;
-    let carries = !s.stock.is_empty()
-        || !s.seasons.is_empty()
-        || !s.promotions.is_empty()
-        || ((s.reference_effect != 0.0 || !s.reference_effects.is_empty()) && s.reference_prices.is_empty())
-        || s.rival.is_some();
-    if carries {
+    if s.carries_over() || s.most_used_to() > 0.0 && s.reference_prices.is_empty() {
         return Err(wrong(
             "in its market something carries over from week to week (stock, seasons, reference prices, a rival, promotions): \
              a week cannot be priced alone; `agon eval RUN --export prices.csv` writes the policy",

@@ -27,15 +27,6 @@ pub struct Guess<'a> {
     numbers: Vec<bool>,
 }
 
-/// The first rows of a table.
-fn head(raw: &Raw) -> Raw {
-    let mut head = Raw::new(raw.names.clone(), raw.decimal_comma);
-    for row in 0..raw.rows().min(LOOKED_AT) {
-        head.push(raw.lines[row], (0..raw.names.len()).map(|c| raw.cell(row, c)));
-    }
-    head
-}
-
 /// A number as people write it, roughly: enough to compare columns.
 fn rough(cell: &str) -> Option<f64> {
     let plain: String = cell.chars().filter(|c| c.is_ascii_digit() || ['.', ',', '-'].contains(c)).collect();
@@ -55,7 +46,7 @@ impl<'a> Guess<'a> {
     /// # Errors
     /// No column can be a part of it, or several can; with what to say.
     pub fn of(raw: &'a Raw, given: &Map<String, Value>) -> Result<Self, String> {
-        let some = head(raw);
+        let some = raw.some(0..raw.rows().min(LOOKED_AT));
         let like_number = |c: usize| {
             let mut cells = some.column(c).flatten().take(2000).peekable();
             cells.peek().is_some() && cells.all(|cell| rough(cell).is_some() && !cell.contains([':', '/']))

@@ -126,11 +126,7 @@ impl Carry {
                 _ => return Err(EnvError::setting("rival_prices", "must be [lowest, highest]")),
             },
         };
-        let nothing = s.stock.is_empty()
-            && s.seasons.is_empty()
-            && s.most_used_to() == 0.0
-            && rival.is_none()
-            && s.promotions.is_empty();
+        let nothing = !s.carries_over() && s.most_used_to() == 0.0;
         let middle = |k: usize| 0.5 * (s.low[k] + s.high[k]);
         Ok((!nothing).then(|| Self {
             stock: s.stock.clone(),

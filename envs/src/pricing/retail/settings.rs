@@ -182,8 +182,13 @@ impl RetailSettings {
         found
     }
 
+    /// Whether something carries over from week to week but the prices that customers are used to.
+    pub fn carries_over(&self) -> bool {
+        !(self.stock.is_empty() && self.seasons.is_empty() && self.promotions.is_empty() && self.rival.is_none())
+    }
+
     /// How much the prices that customers are used to matter at most, in the fitted demand or a drawn one.
-    pub(super) fn most_used_to(&self) -> f64 {
+    pub fn most_used_to(&self) -> f64 {
         let all = self.reference_effects.iter().chain(self.drawn_reference_effects.iter().flatten());
         all.fold(self.reference_effect, |most, effect| most.max(effect.abs()))
     }
