@@ -7,6 +7,7 @@
 mod checks;
 pub mod forecast;
 mod likelihood;
+mod matrix;
 pub mod mixed;
 pub mod models;
 mod sales;
@@ -184,13 +185,18 @@ pub enum DemandError {
     },
 }
 
-/// The problem as tensors. X is `[weeks, products, coefficients]`, its columns: a dummy a product, price, display; the
-/// latter two with mean 0 for each product and mean square 1, so that units of prices matter nowhere.
+/// The problem as tensors. A row of X, of a product in a week, has a dummy of the product, its price and its display; the
+/// latter two with mean 0 for each product and mean square 1, so that units of prices matter nowhere. Most of X is zero: it
+/// is only here in parts, `[weeks, products]` each, in which rows of absent products are 0.
 struct Design {
-    x: Tensor,
+    /// 1 where a product is there.
+    dummy: Tensor,
+    price: Tensor,
+    /// None if there are no displays.
+    display: Option<Tensor>,
     units: Tensor,
     customers: Tensor,
-    /// Added to utilities, `[weeks, products]`: [`NEVER`] where a product is absent.
+    /// Added to utilities: [`NEVER`] where a product is absent.
     offset: Option<Tensor>,
     /// Coefficients as people know them, from those of X.
     back: Tensor,
@@ -268,19 +274,14 @@ impl Design {
             .map(|k| if common { size(price.iter().flatten().copied()) } else { size(price.iter().map(|w| w[k])) })
             .collect();
         let display_size = size(display.iter().flatten().copied());
-        let mut table = vec![vec![0.0; count]; weeks * n];
+        let part = |of: &dyn Fn(usize, usize) -> f64| {
+            // What is absent says nothing: its row is 0.
+            let week = |t: usize| (0..n).map(|k| if sales.present(t, k) { of(t, k) } else { 0.0 }).collect();
+            tensor(&(0..weeks).map(week).collect::<Vec<Vec<f64>>>())
+        };
         let mut back = vec![vec![0.0; count]; count];
         for k in 0..n {
             let column = if common { 0 } else { k };
-            // What is absent says nothing: its row is 0.
-            for t in (0..weeks).filter(|t| sales.present(*t, k)) {
-                let row = &mut table[t * n + k];
-                row[k] = 1.0;
-                row[n + column] = -price[t][k] / price_size[column];
-                if shown {
-                    row[count - 1] = display[t][k] / display_size;
-                }
-            }
             back[k][k] = 1.0;
             back[k][n + column] = sales.mean(&sales.prices, k) / price_size[column];
             back[n + column][n + column] = 1.0 / price_size[column];
@@ -289,14 +290,10 @@ impl Design {
                 back[count - 1][count - 1] = 1.0 / display_size;
             }
         }
-        let gram = tensor(&table).tr().matmul(&tensor(&table));
-        if let Err(at) = checks::inverse(&rows(&gram)) {
-            // Only displays can be made up by what comes before them: the other columns have nothing in common.
-            let which = if shown { DemandError::Together } else { DemandError::Unidentified };
-            return Err(which(if shown { sales.names.join(", ") } else { names[at].clone() }));
-        }
-        Ok(Self {
-            x: tensor(&table).view([weeks as i64, n as i64, count as i64]),
+        let design = Self {
+            dummy: part(&|_, _| 1.0),
+            price: part(&|t, k| -price[t][k] / price_size[if common { 0 } else { k }]),
+            display: shown.then(|| part(&|t, k| display[t][k] / display_size)),
             units: tensor(&sales.units),
             customers: Tensor::from_slice(&sales.customers),
             offset: (!sales.absent.is_empty()).then(|| {
@@ -307,11 +304,56 @@ impl Design {
             names,
             products: n,
             prices,
-        })
+        };
+        if let Err(at) = matrix::inverse(&rows(&design.square(&design.dummy))) {
+            // Only displays can be made up by what comes before them: the other columns have nothing in common.
+            let which = if shown { DemandError::Together } else { DemandError::Unidentified };
+            return Err(which(if shown { sales.names.join(", ") } else { design.names[at].clone() }));
+        }
+        Ok(design)
     }
 
-    fn flat(&self) -> Tensor {
-        self.x.flatten(0, 1)
+    /// Σ v x over the products of each week, `[weeks, coefficients]`, of weights `[weeks, products]`.
+    fn by_week(&self, v: &Tensor) -> Tensor {
+        let all = |x: Tensor| x.sum_dim_intlist([1i64].as_slice(), true, None);
+        let price = v * &self.price;
+        let mut columns = vec![v * &self.dummy, if self.prices == 1 { all(price) } else { price }];
+        columns.extend(self.display.as_ref().map(|display| all(v * display)));
+        Tensor::cat(&columns, 1)
+    }
+
+    /// Σ w x xᵀ over all rows, `[coefficients, coefficients]`, of weights `[weeks, products]`.
+    fn square(&self, w: &Tensor) -> Tensor {
+        let each = |x: Tensor| x.sum_dim_intlist([0i64].as_slice(), false, None);
+        let all = |x: Tensor| x.sum(Kind::Double).view([1, 1]);
+        let one = self.prices == 1;
+        let with_price = w * &self.price;
+        let prices = match one {
+            true => all(&with_price * &self.price),
+            false => each(&with_price * &self.price).diag(0),
+        };
+        let beside = each(with_price.shallow_clone());
+        let beside = if one { beside.unsqueeze(1) } else { beside.diag(0) };
+        let mut own = each(w * &self.dummy).diag(0);
+        own = Tensor::cat(&[Tensor::cat(&[&own, &beside], 1), Tensor::cat(&[&beside.tr(), &prices], 1)], 0);
+        let Some(display) = &self.display else { return own };
+        let price = with_price * display;
+        let price = if one { all(price) } else { each(price).unsqueeze(1) };
+        let shared = Tensor::cat(&[each(w * display).unsqueeze(1), price], 0);
+        let last = Tensor::cat(&[shared.tr(), all(w * display * display)], 1);
+        Tensor::cat(&[Tensor::cat(&[own, shared], 1), last], 0)
+    }
+
+    /// A row of X.
+    fn row(&self, t: usize, k: usize) -> Vec<f64> {
+        let at = |x: &Tensor| x.double_value(&[t as i64, k as i64]);
+        let mut row = vec![0.0; self.count()];
+        row[k] = at(&self.dummy);
+        row[self.products + if self.prices == 1 { 0 } else { k }] = at(&self.price);
+        if let (Some(display), Some(last)) = (&self.display, row.last_mut()) {
+            *last = at(display);
+        }
+        row
     }
 
     fn count(&self) -> usize {
@@ -320,13 +362,23 @@ impl Design {
 
     /// The inverse of a matrix of coefficients by coefficients.
     fn inverse(&self, matrix: &Tensor) -> Result<Tensor, DemandError> {
-        let inverse = checks::inverse(&rows(matrix));
+        let inverse = matrix::inverse(&rows(matrix));
         inverse.map(|rows| tensor(&rows)).map_err(|at| DemandError::Unidentified(self.names[at].clone()))
+    }
+
+    /// X times coefficients `[count]`, `[weeks, products]`.
+    fn times(&self, theta: &Tensor) -> Tensor {
+        let (n, prices) = (self.products as i64, self.prices as i64);
+        let own = &self.dummy * theta.narrow(0, 0, n) + &self.price * theta.narrow(0, n, prices);
+        match &self.display {
+            Some(display) => own + display * theta.narrow(0, n + prices, 1),
+            None => own,
+        }
     }
 
     /// Utilities `[weeks, products]` at coefficients `[count]`.
     fn utilities(&self, theta: &Tensor) -> Tensor {
-        let u = self.x.matmul(theta);
+        let u = self.times(theta);
         match &self.offset {
             Some(offset) => u + offset,
             None => u,
@@ -351,13 +403,36 @@ impl Design {
 
     /// The Fisher information a customer.
     fn information(&self, theta: &Tensor) -> Tensor {
-        let s = self.shares(theta).unsqueeze(2);
-        let weighted = &self.x * &s;
-        let mean = weighted.sum_dim_intlist([1i64].as_slice(), false, None);
-        let customers = self.customers.view([-1, 1, 1]);
-        let square = (weighted * customers).flatten(0, 1).tr().matmul(&self.flat());
-        let rank = (&mean * self.customers.view([-1, 1])).tr().matmul(&mean);
-        (square - rank) / self.customers.sum(Kind::Double)
+        let s = self.shares(theta);
+        let customers = self.customers.unsqueeze(1);
+        let mean = self.by_week(&s);
+        let rank = (&mean * &customers).tr().matmul(&mean);
+        (self.square(&(s * customers)) - rank) / self.customers.sum(Kind::Double)
+    }
+
+    /// Coefficients of least squares of y, `[weeks, products]`: of what products share by what their own columns leave of it
+    /// and of y (Frisch and Waugh 1933), then of those; by orthogonal factors.
+    fn least_squares(&self, y: &Tensor) -> Tensor {
+        // [products, weeks, columns]
+        let columns = |all: &[&Tensor]| Tensor::stack(all, 2).transpose(0, 1);
+        let one = self.prices == 1;
+        let own = if one { columns(&[&self.dummy]) } else { columns(&[&self.dummy, &self.price]) };
+        let shared: Vec<&Tensor> = one.then_some(&self.price).into_iter().chain(&self.display).collect();
+        let (q, r) = Tensor::linalg_qr(&own, "reduced");
+        let mut rest = columns(&[y]);
+        let mut of_shared = Tensor::zeros([0], (Kind::Double, Device::Cpu));
+        if !shared.is_empty() {
+            let left = |x: &Tensor| x - q.matmul(&q.transpose(1, 2).matmul(x));
+            let (x, count) = (columns(&shared), shared.len() as i64);
+            let (q, r) = Tensor::linalg_qr(&left(&x).reshape([-1, count]), "reduced");
+            let right = q.tr().matmul(&left(&rest).reshape([-1, 1]));
+            let solved = Tensor::linalg_solve_triangular(&r, &right, true, true, false);
+            rest -= x.matmul(&solved);
+            of_shared = solved.squeeze_dim(1);
+        }
+        let right = q.transpose(1, 2).matmul(&rest);
+        let solved = Tensor::linalg_solve_triangular(&r, &right, true, true, false).squeeze_dim(2);
+        Tensor::cat(&[solved.transpose(0, 1).reshape([-1]), of_shared], 0)
     }
 
     /// Coefficients with errors from sandwiches bread · filling · bread. Of two fillings the larger error holds: Σ scores
@@ -441,12 +516,15 @@ pub fn fit(sales: &Sales, method: Method, effect: PriceEffect) -> Result<Fit, De
 
 /// Refuses data whose likelihood has no maximum.
 fn has_a_maximum(design: &Design, sales: &Sales, effect: PriceEffect) -> Result<(), DemandError> {
-    let units: Vec<f64> = sales.units.iter().flatten().copied().collect();
-    let (n, all) = (sales.names.len(), rows(&design.flat()));
-    let there: Vec<usize> = (0..units.len()).filter(|i| sales.present(i / n, i % n)).collect();
-    let at = |i: &usize| (all[*i].clone(), units[*i]);
-    let (seen, bought): (Vec<Vec<f64>>, Vec<f64>) = there.iter().map(at).unzip();
-    let lost: Vec<usize> = checks::separated(&seen, &bought).into_iter().map(|i| there[i]).collect();
+    let bought = design.units.gt(0.0).to_kind(Kind::Double);
+    if matrix::inverse(&rows(&design.square(&bought))).is_ok() {
+        return Ok(()); // what was bought tells all coefficients
+    }
+    let n = sales.names.len();
+    let there: Vec<usize> = (0..sales.units.len() * n).filter(|i| sales.present(i / n, i % n)).collect();
+    let units: Vec<f64> = there.iter().map(|i| sales.units[i / n][i % n]).collect();
+    let row = |i: usize| design.row(there[i] / n, there[i] % n);
+    let lost: Vec<usize> = checks::separated(&row, &units).into_iter().map(|i| there[i]).collect();
     let Some(first) = lost.first() else { return Ok(()) };
     let names = (0..n).filter(|k| lost.iter().any(|i| i % n == *k)).map(|k| sales.names[k].clone()).collect();
     let common = if effect == PriceEffect::Common { "" } else { ", or use price_effect = \"common\"" };
@@ -461,37 +539,24 @@ fn least_squares(design: &Design, sales: &Sales) -> Result<Fit, DemandError> {
     }
     let outside = &design.customers - design.units.sum_dim_intlist([1i64].as_slice(), false, None);
     // Where a product is absent, its row of X is 0: with y = 0 it leaves no residual.
-    let there = design.offset.as_ref().map(|offset| offset.eq(0.0).to_kind(Kind::Double));
-    let units = match &there {
-        Some(there) => &design.units * there + (Tensor::from(1.0) - there),
-        None => design.units.shallow_clone(),
-    };
-    let y = units.log() - outside.log().unsqueeze(1);
-    let y = match &there {
-        Some(there) => y * there,
-        None => y,
-    };
-    let (y, count) = (y.view([-1]), there.as_ref().map(|there| there.sum(Kind::Double).double_value(&[])));
-    let x = design.flat();
-    let (q, r) = Tensor::linalg_qr(&x, "reduced");
-    let solved = Tensor::linalg_solve_triangular(&r, &q.tr().matmul(&y.unsqueeze(1)), true, true, false);
-    let theta = solved.squeeze_dim(1);
-    let rest = &y - x.matmul(&theta);
+    let there = &design.dummy;
+    let units = &design.units * there + (Tensor::from(1.0) - there);
+    let y = (units.log() - outside.log().unsqueeze(1)) * there;
+    let theta = design.least_squares(&y);
+    let rest = &y - design.times(&theta);
     let square = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]);
-    let total = match count {
-        Some(count) => square(&y) - y.sum(Kind::Double).double_value(&[]).powi(2) / count,
-        None => square(&(&y - y.mean(Kind::Double))),
-    };
-    let by_week = rest.view([-1, design.products as i64, 1]);
+    let total = square(&y) - y.sum(Kind::Double).double_value(&[]).powi(2) / there.sum(Kind::Double).double_value(&[]);
     // Of logarithms of shares: the delta method.
-    let sum = design.x.sum_dim_intlist([1i64].as_slice(), false, None);
-    let luck = (&x / units.view([-1, 1])).tr().matmul(&x) + (&sum / outside.unsqueeze(1)).tr().matmul(&sum);
+    let sum = design.by_week(there);
+    let luck = design.square(&units.reciprocal()) + (&sum / outside.unsqueeze(1)).tr().matmul(&sum);
+    let scores = design.by_week(&rest);
     let found = Found {
-        bread: design.inverse(&x.tr().matmul(&x))?,
-        scores: (&design.x * by_week).sum_dim_intlist([1i64].as_slice(), false, None),
-        luck,
+        bread: design.inverse(&design.square(there))?,
         quality: if total > 0.0 { 1.0 - square(&rest) / total } else { 1.0 },
-        gradient: x.tr().matmul(&rest).abs().max().double_value(&[]) / y.size()[0] as f64,
+        gradient: scores.sum_dim_intlist([0i64].as_slice(), false, None).abs().max().double_value(&[])
+            / y.numel() as f64,
+        scores,
+        luck,
     };
     design.fit(&theta, &found, sales)
 }

@@ -221,7 +221,8 @@ fn refitted(sales: &Sales, form: Form) -> Option<(NestedLogit, Vec<f64>, Vec<f64
         unpooled @ (Form::Logit(..) | Form::NestedLogit(_)) => {
             let (rows, plain) = (sales.customers.len(), Sales { reference_prices: Vec::new(), ..sales.clone() });
             let model = unpooled.fit(&plain, &vec![0.0; rows], rows, false)?;
-            let own = (0..sales.names.len()).map(|k| model.elasticity(sales, k, k).value);
+            let mean = models::MeanWeek::of(sales);
+            let own = (0..sales.names.len()).map(|k| model.elasticity(&mean, k, k).value);
             (model.coefficients(), own.collect())
         }
         Form::LogLog | Form::PooledLogLog => return None,

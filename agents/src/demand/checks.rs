@@ -1,6 +1,7 @@
 //! What data must be for demand to be estimated from them: true numbers, columns that move and do not move together,
 //! more weeks than coefficients, and a likelihood that has a maximum.
 
+use super::matrix::{dot, inverse};
 use super::{DemandError, Sales};
 
 /// Movements this small beside the numbers themselves are rounding.
@@ -42,10 +43,6 @@ pub(super) fn true_numbers(sales: &Sales) -> Result<(), DemandError> {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 /// What of a row no vector of an orthonormal basis makes up, at length one; nothing if that is rounding.
 fn apart(row: &[f64], basis: &[Vec<f64>]) -> Option<Vec<f64>> {
     let length = dot(row, row).sqrt();
@@ -60,19 +57,20 @@ fn apart(row: &[f64], basis: &[Vec<f64>]) -> Option<Vec<f64>> {
 }
 
 /// A direction in which the likelihood rises for ever (Albert and Anderson 1984): it leaves the utility of what was sold
-/// as it is and only lowers that of what was not. Rows are `[weeks × products][coefficients]`. Answers which rows it
+/// as it is and only lowers that of what was not. `row`: one of weeks × products, `[coefficients]`. Answers which rows it
 /// lowers; none if the likelihood has a maximum.
-pub(super) fn separated(rows: &[Vec<f64>], units: &[f64]) -> Vec<usize> {
+pub(super) fn separated(row: &dyn Fn(usize) -> Vec<f64>, units: &[f64]) -> Vec<usize> {
     let mut basis: Vec<Vec<f64>> = Vec::new();
-    for (row, _) in rows.iter().zip(units).filter(|(_, u)| **u > 0.0) {
-        basis.extend(apart(row, &basis));
+    for i in (0..units.len()).filter(|i| units[*i] > 0.0) {
+        let row = row(i);
+        basis.extend(apart(&row, &basis));
         if basis.len() == row.len() {
             return Vec::new();
         }
     }
-    let (at, unsold): (Vec<usize>, Vec<Vec<f64>>) = (0..rows.len())
+    let (at, unsold): (Vec<usize>, Vec<Vec<f64>>) = (0..units.len())
         .filter(|i| units[*i] <= 0.0)
-        .filter_map(|i| apart(&rows[i], &basis).map(|row| (i, row)))
+        .filter_map(|i| apart(&row(i), &basis).map(|row| (i, row)))
         .unzip();
     let Some(direction) = lowering(&unsold) else { return Vec::new() };
     at.into_iter().zip(&unsold).filter(|(_, row)| dot(row, &direction) < -1e-9).map(|(i, _)| i).collect()
@@ -125,37 +123,4 @@ fn lowering(rows: &[Vec<f64>]) -> Option<Vec<f64>> {
         rest = target.iter().zip(&used).map(|(t, u)| t + u).collect();
     }
     (dot(&rest, &rest).sqrt() > 1e-8).then_some(rest)
-}
-
-/// The inverse of a symmetric positive definite matrix, by Gauss and Jordan at a diagonal of ones. Where there is none,
-/// or none to be trusted, the first row that those before it make up.
-pub(super) fn inverse(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, usize> {
-    let n = matrix.len();
-    let scale: Vec<f64> = (0..n).map(|i| matrix[i][i].sqrt().recip()).collect();
-    if let Some(i) = scale.iter().position(|s| !s.is_finite()) {
-        return Err(i);
-    }
-    let mut a: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| matrix[i][j] * scale[i] * scale[j]).collect()).collect();
-    let mut b: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect();
-    for i in 0..n {
-        let pivot = a[i][i];
-        // What is left of the row's one: with less, rounding would decide.
-        if pivot.is_nan() || pivot < 1e-11 {
-            return Err(i);
-        }
-        let (row, unit): (Vec<f64>, Vec<f64>) =
-            (a[i].iter().map(|x| x / pivot).collect(), b[i].iter().map(|x| x / pivot).collect());
-        for j in 0..n {
-            if j == i {
-                (a[j], b[j]) = (row.clone(), unit.clone());
-                continue;
-            }
-            let factor = a[j][i];
-            for c in 0..n {
-                a[j][c] -= factor * row[c];
-                b[j][c] -= factor * unit[c];
-            }
-        }
-    }
-    Ok((0..n).map(|i| (0..n).map(|j| b[i][j] * scale[i] * scale[j]).collect()).collect())
 }

@@ -1,9 +1,10 @@
 //! Demand models compared by their forecasts: at each of several origins they are fitted to the weeks before it and
 //! forecast those after it, beside forecasts that know nothing of prices (rolling-origin evaluation, Tashman 2000).
 
-use super::models::{Form, Week};
+use super::models::{self, Form, Model, Week};
 use super::{Method, PriceEffect, Sales, checks};
 use agon_core::settings::Setting;
+use agon_core::thread_pool::ThreadPool;
 use serde_json::{Value, json};
 use std::ops::Range;
 
@@ -79,11 +80,11 @@ impl Tally {
     ) {
         let n = sales.names.len();
         // None where the product was not on the shelf.
-        let off = |t: usize| -> Vec<Option<f64>> {
-            let apart = |(k, (u, e)): (usize, (&f64, f64))| sales.present(t, k).then(|| ((u + 0.5) / (e + 0.5)).ln());
-            sales.units[t].iter().zip(forecast(t)).enumerate().map(apart).collect()
+        let off = |t: usize, expected: &[f64]| -> Vec<Option<f64>> {
+            let apart = |(k, (u, e)): (usize, (&f64, &f64))| sales.present(t, k).then(|| ((u + 0.5) / (e + 0.5)).ln());
+            sales.units[t].iter().zip(expected).enumerate().map(apart).collect()
         };
-        let residuals: Vec<Vec<Option<f64>>> = fitted.map(off).collect();
+        let residuals: Vec<Vec<Option<f64>>> = fitted.map(|t| off(t, &forecast(t))).collect();
         let normal = |k: usize| {
             let own = || residuals.iter().filter_map(|r| r[k]);
             let weeks = own().count() as f64;
@@ -106,7 +107,8 @@ impl Tally {
                 total += e - u;
             }
             self.absolute_total += total.abs();
-            for (r, (mean, spread)) in off(t).into_iter().zip(&normals).filter_map(|(r, normal)| Some((r?, normal))) {
+            let off = off(t, &expected);
+            for (r, (mean, spread)) in off.into_iter().zip(&normals).filter_map(|(r, normal)| Some((r?, normal))) {
                 let z = (r - mean) / spread;
                 self.log_score += 0.5 * z * z + spread.ln() + 0.5 * std::f64::consts::TAU.ln();
                 self.covered += f64::from(u8::from(z.abs() <= HALF_90));
@@ -156,6 +158,35 @@ pub fn name(form: Form, calendar: bool) -> String {
     if calendar { format!("{plain}, trend and season") } else { plain }
 }
 
+/// How well a model forecasts, and the same with its effects pooled; none if it cannot be fitted at every origin. `origins`:
+/// the rows before each, and those that are forecast from it.
+fn compared(
+    sales: &Sales,
+    numbers: &[f64],
+    (form, calendar): (Form, bool),
+    origins: impl Iterator<Item = (usize, Range<usize>)>,
+) -> Option<Vec<Row>> {
+    let (mut own, mut pooled, mut pooled_form) = (Tally::default(), Tally::default(), form.pooled());
+    let mut last: Vec<f64> = Vec::new();
+    for (origin, test) in origins {
+        let add = |tally: &mut Tally, model: &dyn Model| {
+            let forecast = |t: usize| model.expected(Week::of(sales, numbers, t));
+            tally.add(sales, 0..origin, test.clone(), model.effects(), &forecast);
+        };
+        let model = form.fit_from(sales, numbers, origin, calendar, Some(&last))?;
+        last = (0..model.effects()).map(|i| model.coefficient(i)).collect();
+        add(&mut own, &*model);
+        if pooled_form.is_some() {
+            match models::pool(model, sales, numbers, origin) {
+                Some(model) => add(&mut pooled, &*model),
+                None => pooled_form = None,
+            }
+        }
+    }
+    let row = |tally: Tally, form: Form| tally.row(name(form, calendar), Some(form), calendar, last.len());
+    Some([row(own, form)].into_iter().chain(pooled_form.map(|form| row(pooled, form))).collect())
+}
+
 /// Compares all models on a table. `numbers`: the calendar's week of each row. None where weeks are too few, or cannot be.
 pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
     let weeks = sales.customers.len();
@@ -175,7 +206,6 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
     let step = (all.len() - half).div_ceil(ORIGINS);
     let origins: Vec<usize> = (half..all.len()).step_by(step).collect();
     let row = |week: usize| all.get(week).map_or(weeks, |rows| rows.start);
-    let parts = || origins.iter().map(|o| (row(*o), row(*o)..row(o + step)));
     // The row of the same shop so many weeks before.
     let mut earlier: Vec<Vec<usize>> = Vec::new();
     let before: Vec<Option<usize>> = (0..weeks)
@@ -187,28 +217,22 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
         })
         .collect();
     let lagged = |t: usize, lag: usize| (0..lag).try_fold(t, |t, _| before[t]);
-    let mut rows = Vec::new();
-    const EFFECTS: [PriceEffect; 3] = [PriceEffect::Common, PriceEffect::ByProduct, PriceEffect::Pooled];
+    const EFFECTS: [PriceEffect; 2] = [PriceEffect::Common, PriceEffect::ByProduct];
     let logits =
         [Method::Likelihood, Method::LeastSquares].into_iter().flat_map(|m| EFFECTS.map(|e| Form::Logit(m, e)));
     let nested = EFFECTS.map(Form::NestedLogit).into_iter().filter(|_| !sales.nests.is_empty());
-    for form in logits.chain(nested).chain([Form::LogLog, Form::PooledLogLog]) {
-        for calendar in [false, true] {
-            if calendar && half < 2 * YEAR {
-                continue;
-            }
-            let mut tally = Tally::default();
-            let effects = parts().try_fold(0, |_, (origin, test)| {
-                let model = form.fit(sales, &numbers, origin, calendar)?;
-                let forecast = |t: usize| model.expected(Week::of(sales, &numbers, t));
-                tally.add(sales, 0..origin, test, model.effects(), &forecast);
-                Some(model.effects())
-            });
-            if let Some(effects) = effects {
-                rows.push(tally.row(name(form, calendar), Some(form), calendar, effects));
-            }
-        }
-    }
+    let forms = logits.chain(nested).chain([Form::LogLog]);
+    let models = forms.flat_map(|form| [false, true].map(|calendar| (form, calendar)));
+    let mut parts: Vec<(Form, bool, Vec<Row>)> = models
+        .filter(|(_, calendar)| !calendar || half >= 2 * YEAR)
+        .map(|(form, calendar)| (form, calendar, Vec::new()))
+        .collect();
+    let origins_of = || origins.iter().map(|o| (row(*o), row(*o)..row(o + step)));
+    let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
+    pool.each(&mut parts, |_, (form, calendar, rows)| {
+        rows.extend(compared(sales, &numbers, (*form, *calendar), origins_of()).into_iter().flatten());
+    });
+    let mut rows: Vec<Row> = parts.into_iter().flat_map(|(_, _, rows)| rows).collect();
     // An origin's shares of all customers, or of those of one week before.
     let at = |from: Range<usize>, t: usize| -> Vec<f64> {
         let customers: f64 = sales.customers[from.clone()].iter().sum();
@@ -222,11 +246,11 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
             Some(row) => at(row..row + 1, t),
             None => at(0..o, t), // the shop is new
         };
-        parts().for_each(|(o, test)| tally.add(sales, row(lag)..o, test, 0, &|t| lag_row(t, o)));
+        origins_of().for_each(|(o, test)| tally.add(sales, row(lag)..o, test, 0, &|t| lag_row(t, o)));
         rows.push(tally.row(name.into(), None, false, 0));
     }
     let mut tally = Tally::default();
-    parts().for_each(|(o, test)| tally.add(sales, 0..o, test, 0, &|t| at(0..o, t)));
+    origins_of().for_each(|(o, test)| tally.add(sales, 0..o, test, 0, &|t| at(0..o, t)));
     rows.push(tally.row("mean share (naive)".into(), None, false, 0));
     rows.retain(|row| row.wape.is_finite() && row.log_score.is_finite());
     rows.sort_by(|a, b| a.wape.total_cmp(&b.wape));

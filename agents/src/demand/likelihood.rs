@@ -119,7 +119,7 @@ impl Descent {
         let surprise = &design.units - design.shares(theta) * design.customers.unsqueeze(1);
         let found = Found {
             luck: information * everybody,
-            scores: (&design.x * surprise.unsqueeze(2)).sum_dim_intlist([1i64].as_slice(), false, None),
+            scores: design.by_week(&surprise),
             quality: -design.loss(theta).double_value(&[]),
             gradient: self.size,
             bread: inverse / everybody,

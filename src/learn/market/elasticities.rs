@@ -1,6 +1,6 @@
 //! The table of elasticities: by how many percent the sales of each product change when each price rises by one.
 
-use agon_agents::demand::models::{Drawn, Errors, Interval, Linear, Model, Pool};
+use agon_agents::demand::models::{Drawn, Errors, Interval, Linear, MeanWeek, Model, Pool};
 use agon_agents::demand::{Estimate, Sales};
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ impl Effects {
     pub fn of(model: &dyn Model, sales: &Sales, numbers: &[f64]) -> Option<Self> {
         let (alone, pool) = model.unpooled().map_or((model, None), |(alone, pool)| (alone, Some(pool.clone())));
         let errors = Errors::unshrunk(alone, sales, numbers)?;
-        let n = sales.names.len();
+        let (n, mean) = (sales.names.len(), MeanWeek::of(sales));
         let logit = !model.coefficients().price_effects.is_empty();
         // Intervals are of each product's own data: those hold the truth, whatever products have in common.
         let interval = |of: &dyn Fn(&dyn Model) -> Linear| {
@@ -40,7 +40,7 @@ impl Effects {
             found.estimate.value = of(model).value;
             found
         };
-        let elasticity = |k: usize, j: usize| interval(&|model| model.elasticity(sales, k, j));
+        let elasticity = |k: usize, j: usize| interval(&|model| model.elasticity(&mean, k, j));
         let effect = |k: usize| interval(&|model| Linear::coefficient(model, model.own_effect(k)));
         let correlation = |(value, at): (f64, Option<usize>)| match at {
             Some(at) => interval(&|model| Linear::coefficient(model, at)),
@@ -244,13 +244,20 @@ mod tests {
             let numbers = vec![0.0; weeks];
             let model = Form::NestedLogit(effect).fit(&table.sales, &numbers, weeks, false).unwrap();
             let groups: Vec<Vec<usize>> = (0..weeks).map(|t| vec![t]).collect();
-            let equation = &model.equations(&table.sales, &numbers, &groups).unwrap()[0];
+            let mut equation = None;
+            let mut take = |found| {
+                equation = Some(found);
+                Some(())
+            };
+            model.equations(&table.sales, &numbers, &groups, true, &mut take).unwrap();
+            let equation = equation.unwrap();
             let wanted = golden[name]["errors"].as_array().unwrap();
             let (count, block) = (wanted.len(), (weeks as f64).cbrt().ceil() as usize);
-            assert_eq!(equation.bread.len(), count);
+            assert_eq!(equation.luck.len(), count);
             // Intercepts are those of centred columns here.
             for (i, wanted) in wanted.iter().enumerate().skip(7) {
-                let found = equation.error(i, block) * ((weeks - count) as f64 / weeks as f64).sqrt();
+                let found =
+                    equation.error(&equation.factor.column(i), block) * ((weeks - count) as f64 / weeks as f64).sqrt();
                 let wanted = wanted.as_f64().unwrap();
                 assert!((found / wanted - 1.0).abs() < 1e-6, "{name}, {i}: {found} {wanted}");
             }

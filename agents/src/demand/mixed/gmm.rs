@@ -3,7 +3,7 @@
 
 use super::shares::Market;
 use super::{Markets, MixedError, Parameter};
-use crate::demand::checks;
+use crate::demand::matrix::{self, dot, times};
 
 /// The objective has settled where a step promises to gain no more.
 const GAIN: f64 = 1e-11;
@@ -61,14 +61,6 @@ pub struct Fit {
     pub evaluations: usize,
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn times(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
-    matrix.iter().map(|row| dot(row, vector)).collect()
-}
-
 fn product(a: &[Vec<f64>], b: &[Vec<f64>]) -> Matrix {
     let columns = transposed(b);
     a.iter().map(|row| columns.iter().map(|column| dot(row, column)).collect()).collect()
@@ -99,11 +91,11 @@ impl Problem {
         made.instruments = made.within(&made.markets.instruments);
         let z = transposed(&made.instruments);
         let instrument = |at: usize| MixedError::Collinear("instrument", at + 1);
-        made.weight = checks::inverse(&product(&z, &made.instruments)).map_err(instrument)?;
+        made.weight = matrix::inverse(&product(&z, &made.instruments)).map_err(instrument)?;
         made.moved = product(&z, &made.linear);
         let back = product(&transposed(&made.moved), &made.weight);
         let linear = |at: usize| MixedError::Collinear("linear column", at + 1);
-        made.solve = product(&checks::inverse(&product(&back, &made.moved)).map_err(linear)?, &back);
+        made.solve = product(&matrix::inverse(&product(&back, &made.moved)).map_err(linear)?, &back);
         Ok(made)
     }
 
@@ -180,7 +172,7 @@ impl Problem {
             (0..values.len()).map(of).collect()
         };
         let by_theta: Matrix = theta.iter().map(column).collect();
-        let inverse = checks::inverse(&market.slopes(&choices)).ok()?;
+        let inverse = matrix::inverse(&market.slopes(&choices)).ok()?;
         Some(inverse.iter().map(|row| by_theta.iter().map(|column| -dot(row, column)).collect()).collect())
     }
 
@@ -213,7 +205,7 @@ impl Problem {
         let mut curvature = self.curvature(at);
         let n = curvature.len();
         (0..n).for_each(|p| curvature[p][p] = curvature[p][p] * (1.0 + raised) + 1e-30);
-        checks::inverse(&curvature).unwrap_or_else(|_| {
+        matrix::inverse(&curvature).unwrap_or_else(|_| {
             let cell = |i: usize, j: usize| if i == j { 1.0 / curvature[i][i] } else { 0.0 };
             (0..n).map(|i| (0..n).map(|j| cell(i, j)).collect()).collect()
         })
@@ -273,7 +265,7 @@ impl Problem {
         let back = product(&transposed(&slopes), &self.weight);
         let count = slopes.first().map_or(0, Vec::len);
         let mut errors = vec![f64::NAN; count];
-        if let Ok(bread) = checks::inverse(&product(&back, &slopes)) {
+        if let Ok(bread) = matrix::inverse(&product(&back, &slopes)) {
             let moved = product(&bread, &back);
             let covariance = product(&product(&moved, &spread), &transposed(&moved));
             errors = (0..count).map(|p| covariance[p][p].max(0.0).sqrt()).collect();

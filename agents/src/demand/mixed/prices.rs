@@ -2,7 +2,7 @@
 
 use super::shares::Market;
 use super::{Markets, Parameter};
-use crate::demand::checks;
+use crate::demand::matrix;
 
 /// Steps within which equilibrium prices must settle.
 const STEPS: usize = 5000;
@@ -81,7 +81,7 @@ impl Conduct<'_> {
             if self.firms[j] == self.firms[l] { slopes.cross[j][l] - own } else { 0.0 }
         };
         let matrix: Vec<Vec<f64>> = (0..n).map(|j| (0..n).map(|l| cell(j, l)).collect()).collect();
-        let inverse = checks::inverse(&matrix).ok()?;
+        let inverse = matrix::inverse(&matrix).ok()?;
         let margin = |row: &Vec<f64>| row.iter().zip(&slopes.shares).map(|(a, s)| a * s).sum::<f64>();
         Some(prices.iter().zip(&inverse).map(|(p, row)| p - margin(row)).collect())
     }

@@ -7,27 +7,62 @@
 //! narrower than that of the sampling error of so many customers.
 
 use super::{Linear, Model};
-use crate::demand::{Estimate, Sales, checks};
+use crate::demand::matrix::{Factor, dot, times};
+use crate::demand::{Estimate, Sales};
 use agon_core::rng::Rng;
 use agon_core::stats::student_975;
 
 /// The 97.5 % point of a normal distribution.
 const NORMAL_975: f64 = 1.959_963_984_540_054;
 /// With more groups of rows than these, degrees of freedom are counted: groups less coefficients.
-const MANY: usize = 200;
+pub(super) const MANY: usize = 200;
 
-/// Coefficients that were estimated together. Lists of matrices and scores have an entry a group of rows (a week).
+/// Coefficients that were estimated together.
 pub struct Equation {
-    /// The inverse of the information and the penalty: by how much a score moves the coefficients.
-    pub bread: Vec<Vec<f64>>,
-    /// The derivative of the objective at the estimate.
+    /// Of the information and the penalty; its inverse is by how much a score moves the coefficients.
+    pub factor: Factor,
+    /// The derivative of the objective at the estimate, of each group of rows (a week).
     pub scores: Vec<Vec<f64>>,
-    /// What each group adds to the information.
-    pub information: Vec<Vec<Vec<f64>>>,
+    /// The information.
+    pub information: Information,
     /// The covariance that scores would have if only customers' luck differed from week to week.
     pub luck: Vec<Vec<f64>>,
     /// What the penalty pulls each coefficient back by; empty if there is none.
     pub pull: Vec<f64>,
+}
+
+/// What rows tell of the coefficients.
+pub struct Information {
+    /// Of all groups.
+    pub total: Vec<Vec<f64>>,
+    /// Of each group.
+    pub each: Each,
+}
+
+/// What each group of rows adds to the information.
+pub enum Each {
+    /// A matrix a group; none where there are so many groups that nobody asks.
+    Matrices(Vec<Vec<Vec<f64>>>),
+    /// Rows of which the squares are summed, one after the other, and the number of rows up to the end of each group.
+    Rows(Vec<f64>, Vec<usize>),
+}
+
+impl Information {
+    /// What a group adds to it, times a vector.
+    fn of_group(&self, group: usize, vector: &[f64]) -> Vec<f64> {
+        match &self.each {
+            Each::Matrices(all) => times(&all[group], vector),
+            Each::Rows(x, ends) => {
+                let (width, begin) = (vector.len(), group.checked_sub(1).map_or(0, |before| ends[before]));
+                let mut sum = vec![0.0; width];
+                for row in x[begin * width..ends[group] * width].chunks_exact(width) {
+                    let along = dot(row, vector);
+                    sum.iter_mut().zip(row).for_each(|(s, x)| *s += along * x);
+                }
+                sum
+            }
+        }
+    }
 }
 
 /// An estimate with a 95 % interval of what it estimates.
@@ -68,8 +103,8 @@ pub struct Errors {
     error: Vec<f64>,
     /// 97.5 % points of Student's t, beside the normal distribution's.
     wider: Vec<f64>,
-    /// What was estimated together, beside the index of its first coefficient.
-    equations: Vec<(usize, Equation)>,
+    /// All coefficients together, where they are of one equation.
+    equation: Option<Equation>,
 }
 
 /// How far an equation's coefficients, or a sum of them, may be from the truth.
@@ -83,14 +118,6 @@ struct Measured {
     error: f64,
     /// The 97.5 % point of Student's t beside the normal distribution's.
     wider: f64,
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn times(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
-    matrix.iter().map(|row| dot(row, vector)).collect()
 }
 
 /// The 97.5 % point of Student's t for any number of degrees of freedom from 1 on.
@@ -120,61 +147,54 @@ fn variance(own: &[f64], block: usize) -> f64 {
 
 impl Equation {
     /// Of customers' choices: their information is the variance that luck gives the scores. None where it has no inverse.
-    pub fn of_choices(scores: Vec<Vec<f64>>, information: Vec<Vec<Vec<f64>>>) -> Option<Self> {
-        let count = scores.first()?.len();
-        let bread = vec![vec![0.0; count]; count];
-        let mut made = Self { bread, scores, information, luck: Vec::new(), pull: Vec::new() };
-        made.luck = made.total();
-        made.bread = checks::inverse(&made.luck).ok()?;
-        Some(made)
+    pub fn of_choices(scores: Vec<Vec<f64>>, information: Information) -> Option<Self> {
+        let (factor, luck) = (Factor::of(&information.total).ok()?, information.total.clone());
+        Some(Self { factor, scores, information, luck, pull: Vec::new() })
+    }
+
+    /// By how much each group moves a coefficient, whose column of the inverse it is.
+    pub fn influence(&self, column: &[f64]) -> Vec<f64> {
+        self.scores.iter().map(|score| dot(column, score)).collect()
     }
 
     /// A coefficient's standard error, raised for as many coefficients as there are: quicker than [`Errors`], and rougher.
-    pub fn error(&self, coefficient: usize, block: usize) -> f64 {
-        let own: Vec<f64> = self.scores.iter().map(|score| dot(&self.bread[coefficient], score)).collect();
-        let free = own.len().saturating_sub(self.bread.len()).max(1) as f64;
+    pub fn error(&self, column: &[f64], block: usize) -> f64 {
+        let own = self.influence(column);
+        let free = own.len().saturating_sub(column.len()).max(1) as f64;
         (own.len() as f64 / free * variance(&own, block)).sqrt()
-    }
-
-    /// What all groups add to the information.
-    fn total(&self) -> Vec<Vec<f64>> {
-        let mut total = vec![vec![0.0; self.bread.len()]; self.bread.len()];
-        for one in &self.information {
-            total.iter_mut().flatten().zip(one.iter().flatten()).for_each(|(t, o)| *t += o);
-        }
-        total
     }
 
     /// The same without its penalty, and by how much the estimates then differ; as it is where the table says too little.
     fn unshrunk(mut self) -> (Self, Vec<f64>) {
-        let nothing = vec![0.0; self.bread.len()];
-        if self.pull.is_empty() || self.information.len() <= self.bread.len() {
+        let count = self.luck.len();
+        let nothing = vec![0.0; count];
+        if self.pull.is_empty() || self.scores.len() <= count {
             return (self, nothing);
         }
-        let Ok(bread) = checks::inverse(&self.total()) else { return (self, nothing) };
-        let shift = times(&bread, &self.pull);
-        for (score, one) in self.scores.iter_mut().zip(&self.information) {
-            score.iter_mut().zip(times(one, &shift)).for_each(|(s, x)| *s -= x);
+        let Ok(factor) = Factor::of(&self.information.total) else { return (self, nothing) };
+        let shift = factor.solve(&self.pull);
+        for (group, score) in self.scores.iter_mut().enumerate() {
+            score.iter_mut().zip(self.information.of_group(group, &shift)).for_each(|(s, x)| *s -= x);
         }
-        (Self { bread, ..self }, shift)
+        (Self { factor, ..self }, shift)
     }
 
     /// By how much the variance of a coefficient must be raised to be unbiased where errors are independent, and its degrees
     /// of freedom.
     fn small_sample(&self, contrast: &[f64], block: usize) -> (f64, f64) {
-        let groups = self.information.len();
+        let groups = self.scores.len();
         if groups > MANY {
             let free = groups.saturating_sub(contrast.len()).max(1) as f64;
             return (groups as f64 / free, free);
         }
-        let total = self.total();
+        let total = &self.information.total;
         // Residuals are (1 − H) u: what a group's score owes to another's errors.
-        let along: Vec<Vec<f64>> = self.information.iter().map(|one| times(one, contrast)).collect();
+        let along: Vec<Vec<f64>> = (0..groups).map(|group| self.information.of_group(group, contrast)).collect();
         let back: Vec<Vec<f64>> = along
             .iter()
             .map(|v| {
-                let moved = times(&self.bread, v);
-                let twice = times(&self.bread, &times(&total, &moved));
+                let moved = self.factor.solve(v);
+                let twice = self.factor.solve(&times(total, &moved));
                 moved.iter().zip(&twice).map(|(m, t)| 2.0 * m - t).collect()
             })
             .collect();
@@ -194,15 +214,15 @@ impl Equation {
             .collect();
         let mean: f64 = (0..groups).map(|t| smoothed[t][t]).sum();
         let square: f64 = (0..groups).map(|t| (0..groups).map(|s| smoothed[t][s] * smoothed[s][t]).sum::<f64>()).sum();
-        let truth = dot(contrast, &times(&total, contrast));
+        let truth = dot(contrast, &times(total, contrast));
         if mean > 1e-12 * truth && square > 0.0 { (truth / mean, mean * mean / square) } else { (1.0, 1.0) }
     }
 }
 
 impl Equation {
-    /// Of a coefficient, whose row of the bread is `contrast`, or of a sum of them.
+    /// Of a coefficient, whose column of the inverse is `contrast`, or of a sum of them.
     fn measured(&self, contrast: &[f64], block: usize) -> Measured {
-        let own: Vec<f64> = self.scores.iter().map(|score| dot(contrast, score)).collect();
+        let own = self.influence(contrast);
         let (raised, freedom) = self.small_sample(contrast, block);
         let weekly = (raised * variance(&own, block)).sqrt();
         let error = weekly.max(dot(contrast, &times(&self.luck, contrast)).max(0.0).sqrt());
@@ -216,7 +236,7 @@ impl Errors {
     /// no inverse.
     pub fn of(model: &dyn Model, sales: &Sales, numbers: &[f64]) -> Option<Self> {
         Self::with(model, sales, numbers, |equation| {
-            let nothing = vec![0.0; equation.bread.len()];
+            let nothing = vec![0.0; equation.luck.len()];
             (equation, nothing)
         })
     }
@@ -236,12 +256,13 @@ impl Errors {
         let groups = sales.clusters();
         let block = sales.block(groups.len());
         let influence = vec![Vec::new(); groups.len()];
-        let (shift, error, wider, equations) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut found = Self { shift, influence, block, error, wider, equations };
-        for (equation, shift) in model.equations(sales, numbers, &groups)?.into_iter().map(estimated) {
+        let (shift, error, wider) = (Vec::new(), Vec::new(), Vec::new());
+        let mut found = Self { shift, influence, block, error, wider, equation: None };
+        model.equations(sales, numbers, &groups, true, &mut |equation| {
             let first = found.error.len();
+            let (equation, shift) = estimated(equation);
             found.shift.extend(shift);
-            for contrast in &equation.bread {
+            for contrast in &equation.factor.inverse() {
                 let Measured { own, raised, weekly, error, wider } = equation.measured(contrast, block);
                 found.error.push(error);
                 found.wider.push(wider);
@@ -249,8 +270,9 @@ impl Errors {
                 let scale = raised.sqrt() * (error / weekly.max(1e-9 * error).max(f64::MIN_POSITIVE)).max(1.0);
                 found.influence.iter_mut().zip(&own).for_each(|(all, x)| all.push(scale * x));
             }
-            found.equations.push((first, equation));
-        }
+            found.equation = (first == 0).then_some(equation);
+            Some(())
+        })?;
         Some(found)
     }
 
@@ -279,16 +301,13 @@ impl Errors {
         Interval { estimate: Estimate { value: of.value, error }, ends: [middle - half, middle + half] }
     }
 
-    /// The standard error of a sum of one equation's coefficients, and how much wider than the normal distribution it is.
+    /// The standard error of a sum of coefficients, which must all be of one equation, and how much wider than the normal
+    /// distribution it is.
     fn combined(&self, slopes: &[(usize, f64)]) -> (f64, f64) {
-        let own =
-            |(first, e): &&(usize, Equation)| slopes.iter().all(|(i, _)| (*first..first + e.bread.len()).contains(i));
-        let Some((first, equation)) = self.equations.iter().find(own) else { return (f64::INFINITY, 1.0) };
-        let mut contrast = vec![0.0; equation.bread.len()];
-        for (i, slope) in slopes {
-            contrast.iter_mut().zip(&equation.bread[i - first]).for_each(|(c, b)| *c += slope * b);
-        }
-        let Measured { error, wider, .. } = equation.measured(&contrast, self.block);
+        let Some(equation) = &self.equation else { return (f64::INFINITY, 1.0) };
+        let mut weights = vec![0.0; equation.luck.len()];
+        slopes.iter().for_each(|(i, slope)| weights[*i] += slope);
+        let Measured { error, wider, .. } = equation.measured(&equation.factor.solve(&weights), self.block);
         (error, wider)
     }
 }

@@ -1,8 +1,9 @@
 //! Two-stage least squares: where prices answer shocks to demand, they are replaced by what instruments, such as costs, say of
 //! them (Angrist and Pischke 2009, chapter 4).
 
-use super::{Week, times};
-use crate::demand::{Sales, checks};
+use super::Week;
+use crate::demand::Sales;
+use crate::demand::matrix::{self, dot, times};
 use agon_core::calendar::trend_and_season;
 
 /// A first stage below this F says so little of prices that estimates are biased and their intervals too narrow (Stock and
@@ -16,10 +17,6 @@ struct Stage {
     instruments: usize,
     there: Vec<bool>,
     inverse: Vec<Vec<f64>>,
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// A logarithm where all numbers have one.
@@ -58,7 +55,7 @@ impl Stage {
         columns.rotate_left(candidates);
         let inverse = loop {
             let gram: Vec<Vec<f64>> = columns.iter().map(|a| columns.iter().map(|b| dot(a, b)).collect()).collect();
-            match checks::inverse(&gram) {
+            match matrix::inverse(&gram) {
                 Ok(inverse) => break inverse,
                 Err(at) => {
                     instruments -= usize::from(at >= columns.len() - instruments);
@@ -89,7 +86,7 @@ impl Stage {
         let others = self.columns.len() - self.instruments;
         let columns: Vec<Vec<f64>> = self.columns[..others].to_vec();
         let gram: Vec<Vec<f64>> = columns.iter().map(|a| columns.iter().map(|b| dot(a, b)).collect()).collect();
-        let inverse = checks::inverse(&gram).ok()?;
+        let inverse = matrix::inverse(&gram).ok()?;
         let without = Self { columns, instruments: 0, there: self.there.clone(), inverse };
         let [with, without] = [self, &without].map(|stage| off(&stage.projected(numbers)));
         let free = self.there.iter().filter(|there| **there).count() - self.columns.len() - 1;

@@ -4,9 +4,11 @@
 //! likelihood is maximised by Fisher scoring in the logit's coefficients and σ, from the least squares of Berry (1994) at a
 //! given σ. Least squares that find σ as well would need instruments for shares within nests: there are none.
 
-use super::errors::Equation;
-use super::{Drawn, Linear, Logit, Model, Row, Week, finite, times};
-use crate::demand::{Method, PriceEffect, Sales, checks};
+use super::errors::{Each, Equation, Information, MANY};
+use super::logit::{Rows, Sums};
+use super::{Drawn, Linear, Logit, MeanWeek, Model, Week, finite};
+use crate::demand::matrix::{self, Factor};
+use crate::demand::{Method, PriceEffect, Sales};
 
 /// Steps in which scoring must have settled.
 const MOST_STEPS: usize = 200;
@@ -88,31 +90,20 @@ impl Nests {
         let shares = within.iter().zip(&self.of).map(|(q, g)| q * (scale * log_sums[*g] - log_total).exp()).collect();
         Choices { shares, within, log_sums, log_total }
     }
-
-    /// The derivatives of ln P of every product, and of buying nothing, by the utilities and by σ.
-    fn slopes(&self, utilities: &[f64], correlation: f64, choices: &Choices) -> Vec<Vec<f64>> {
-        let (n, scale) = (utilities.len(), 1.0 - correlation);
-        let means: Vec<f64> =
-            (0..self.count).map(|g| self.members(g).map(|k| choices.within[k] * utilities[k]).sum()).collect();
-        // Of −ln (1 + Σ D_g^λ): what all choices have in common.
-        let mut common: Vec<f64> = choices.shares.iter().map(|p| -p).collect();
-        let bought = |g: usize| (scale * choices.log_sums[g] - choices.log_total).exp();
-        common.push((0..self.count).map(|g| bought(g) * (choices.log_sums[g] - means[g] / scale)).sum());
-        let mut all = vec![common; n + 1];
-        for (k, slopes) in all[..n].iter_mut().enumerate() {
-            let g = self.of[k];
-            self.members(g).for_each(|j| slopes[j] -= correlation / scale * choices.within[j]);
-            slopes[k] += 1.0 / scale;
-            slopes[n] += (utilities[k] - correlation * means[g]) / (scale * scale) - choices.log_sums[g];
-        }
-        all
-    }
 }
 
 impl NestedLogit {
     /// Fits the first weeks of a table; none where no nest has two products, where the weeks say too little, or scoring does
     /// not settle.
-    pub fn fit(sales: &Sales, numbers: &[f64], weeks: usize, effect: PriceEffect, calendar: bool) -> Option<Self> {
+    /// `start`: coefficients that are near, σ the last.
+    pub fn fit(
+        sales: &Sales,
+        numbers: &[f64],
+        weeks: usize,
+        effect: PriceEffect,
+        calendar: bool,
+        start: Option<&[f64]>,
+    ) -> Option<Self> {
         let mut logit = Logit::new(sales, numbers, weeks, effect, calendar);
         logit.method = Method::Likelihood;
         let mut model = Self { logit, nests: Nests::of(sales), correlation: START, inside: true };
@@ -124,30 +115,37 @@ impl NestedLogit {
             let nest: f64 = model.nests.members(model.nests.of[k]).map(|j| sales.units[t][j].max(super::FEWEST)).sum();
             START * (sales.units[t][k].max(super::FEWEST) / nest).ln()
         };
-        model.logit.least_squares(&rows, sales, weeks, &within)?; // a start that is near
+        match start.filter(|start| start.len() == model.effects()) {
+            Some(start) => {
+                let (theta, correlation) = start.split_at(start.len() - 1);
+                model.logit.theta.copy_from_slice(theta);
+                model.correlation = correlation[0];
+            }
+            None => model.logit.least_squares(&rows, sales, weeks, &within)?,
+        }
         model.climb(&rows, sales, weeks)?;
         finite(&model.logit.theta).then_some(model)
     }
 
-    fn climb(&mut self, rows: &[Row], sales: &Sales, weeks: usize) -> Option<()> {
-        let (n, count) = (self.nests.of.len(), self.logit.theta.len() + 1);
+    fn climb(&mut self, rows: &Rows, sales: &Sales, weeks: usize) -> Option<()> {
+        let count = self.effects();
         let mut value = self.log_likelihood(rows, sales, weeks);
         for _ in 0..MOST_STEPS {
-            let (mut slope, mut information) = (vec![0.0; count], vec![vec![0.0; count]; count]);
-            for t in 0..weeks {
-                self.week_score(&rows[t * n..][..n], sales, t, &mut slope, &mut information);
-            }
+            let mut sums = Sums::new(count);
+            (0..weeks).for_each(|t| self.add_score(rows, sales, t, &mut sums));
+            let (mut slope, mut information) = sums.finish();
             let at_end = (self.correlation <= 0.0 && slope[count - 1] <= 0.0)
                 || (self.correlation >= MOST_CORRELATED && slope[count - 1] >= 0.0);
             self.inside = !at_end;
             let mut step = Vec::new();
             if !at_end {
-                step = times(&checks::inverse(&information).ok()?, &slope);
+                step = Factor::of(&information).ok()?.solve(&slope);
             }
             // σ stays at its end, too, while the others must move before it can.
             if at_end || (self.correlation_by(&step) == self.correlation && step[count - 1] != 0.0) {
-                without_last(&mut slope, &mut information);
-                step = times(&checks::inverse(&information).ok()?, &slope);
+                slope.pop();
+                without_last(&mut information);
+                step = Factor::of(&information).ok()?.solve(&slope);
             }
             let gain: f64 = step.iter().zip(&slope).map(|(a, b)| a * b).sum();
             if gain < SETTLED {
@@ -190,10 +188,10 @@ impl NestedLogit {
     }
 
     /// The log-likelihood, apart from what does not change.
-    fn log_likelihood(&self, rows: &[Row], sales: &Sales, weeks: usize) -> f64 {
+    fn log_likelihood(&self, rows: &Rows, sales: &Sales, weeks: usize) -> f64 {
         let (n, scale) = (self.nests.of.len(), 1.0 - self.correlation);
         let week = |t: usize| {
-            let utilities: Vec<f64> = rows[t * n..][..n].iter().map(|row| row.dot(&self.logit.theta)).collect();
+            let utilities: Vec<f64> = rows.week(t).map(|row| row.dot(&self.logit.theta)).collect();
             let choices = self.nests.choices(&utilities, self.correlation);
             let chosen = (0..n).filter(|k| sales.units[t][*k] > 0.0).map(|k| {
                 sales.units[t][k] * (utilities[k] / scale - self.correlation * choices.log_sums[self.nests.of[k]])
@@ -204,49 +202,64 @@ impl NestedLogit {
     }
 
     /// Adds a week's scores and Fisher information, by the logit's coefficients and σ.
-    fn week_score(&self, rows: &[Row], sales: &Sales, t: usize, score: &mut [f64], information: &mut [Vec<f64>]) {
-        let (n, last) = (rows.len(), self.logit.theta.len());
-        let utilities: Vec<f64> = rows.iter().map(|row| row.dot(&self.logit.theta)).collect();
-        let choices = self.nests.choices(&utilities, self.correlation);
+    ///
+    /// With q the shares within nests and Q_g those of nests, ∇ ln P_k = e_k / λ − (σ / λ) q_g − P, so that the information of
+    /// a customer is diag(P) / λ² − (1 / λ² − 1) Σ Q_g q_g q_gᵀ − P Pᵀ in utilities.
+    fn add_score(&self, rows: &Rows, sales: &Sales, t: usize, sums: &mut Sums) {
+        let (last, sigma, scale) = (self.logit.theta.len(), self.correlation, 1.0 - self.correlation);
+        let utilities: Vec<f64> = rows.week(t).map(|row| row.dot(&self.logit.theta)).collect();
+        let choices = self.nests.choices(&utilities, sigma);
         let (units, customers) = (&sales.units[t], sales.customers[t]);
-        let (mut by_utility, mut square) = (vec![0.0; n + 1], vec![vec![0.0; n + 1]; n + 1]);
-        for (k, slopes) in self.nests.slopes(&utilities, self.correlation, &choices).iter().enumerate() {
-            let nothing = k == n;
-            let share = if nothing { (-choices.log_total).exp() } else { choices.shares[k] };
-            let bought = if nothing { customers - units.iter().sum::<f64>() } else { units[k] };
-            if share == 0.0 && bought == 0.0 {
-                continue; // absent
+        // Of ln P_k by σ: what is its own, and sums of that over what is bought in a nest and at all.
+        let mean = |g: usize| self.nests.members(g).map(|k| choices.within[k] * utilities[k]).sum::<f64>();
+        let means: Vec<f64> = (0..self.nests.count).map(mean).collect();
+        let own: Vec<f64> = (0..utilities.len())
+            .map(|k| {
+                let g = self.nests.of[k];
+                let absent = choices.shares[k] == 0.0 && units[k] == 0.0;
+                if absent { 0.0 } else { (utilities[k] - sigma * means[g]) / (scale * scale) - choices.log_sums[g] }
+            })
+            .collect();
+        let of_nest = |what: &dyn Fn(usize) -> f64, g: usize| self.nests.members(g).map(what).sum::<f64>();
+        let in_nests =
+            |what: &dyn Fn(usize) -> f64| (0..self.nests.count).map(|g| of_nest(what, g)).collect::<Vec<f64>>();
+        let [bought, shares, slopes]: [Vec<f64>; 3] =
+            [in_nests(&|k| units[k]), in_nests(&|k| choices.shares[k]), in_nests(&|k| choices.shares[k] * own[k])];
+        let slope: f64 = slopes.iter().sum();
+        sums.score[last] += units.iter().zip(&own).map(|(u, s)| u * s).sum::<f64>() - customers * slope;
+        let square: f64 = choices.shares.iter().zip(&own).map(|(p, s)| p * s * s).sum();
+        sums.information[last][last] += customers * (square - slope * slope);
+        let all = sums.taken.len();
+        sums.taken.resize(all + last + 1, 0.0);
+        for (k, row) in rows.week(t).enumerate() {
+            let (g, share, within) = (self.nests.of[k], choices.shares[k], choices.within[k]);
+            let score = (units[k] - sigma * within * bought[g]) / scale - customers * share;
+            let with_sigma = customers * ((share * own[k] - sigma * within * slopes[g]) / scale - share * slope);
+            for (i, x) in row.entries() {
+                sums.score[i] += x * score;
+                sums.taken[all + i] += x * customers.sqrt() * share;
+                sums.information[i][last] += x * with_sigma;
+                sums.information[last][i] += x * with_sigma;
             }
-            for (i, a) in slopes.iter().enumerate() {
-                by_utility[i] += bought * a;
-                square[i].iter_mut().zip(slopes).for_each(|(x, b)| *x += customers * share * a * b);
-            }
+            row.add_square(customers * share / (scale * scale), &mut sums.information);
         }
-        let sigma = [(last, 1.0)];
-        let entries = |k: usize| rows.get(k).map_or(&sigma[..], Row::entries);
-        for (k, line) in square.iter().enumerate() {
-            for (i, x) in entries(k) {
-                score[*i] += x * by_utility[k];
-                for (l, m) in line.iter().enumerate() {
-                    entries(l).iter().for_each(|(j, z)| information[*i][*j] += x * m * z);
-                }
-            }
+        for (g, share) in shares.iter().enumerate() {
+            let members = rows.week(t).zip(&self.nests.of).zip(&choices.within).filter(|((_, of), _)| **of == g);
+            let factor = (customers * share).sqrt() * ((scale * scale).recip() - 1.0).max(0.0).sqrt();
+            sums.take(members.map(|((row, _), within)| (row, factor * within)));
         }
     }
 }
 
-/// Leaves out σ.
-fn without_last(slope: &mut Vec<f64>, information: &mut Vec<Vec<f64>>) {
-    slope.pop();
-    information.pop();
-    information.iter_mut().for_each(|line| line.truncate(slope.len()));
+/// Leaves out the last row and column.
+fn without_last(matrix: &mut Vec<Vec<f64>>) {
+    matrix.pop();
+    matrix.iter_mut().for_each(|line| line.truncate(line.len() - 1));
 }
 
 impl Model for NestedLogit {
     fn expected(&self, week: Week<'_>) -> Vec<f64> {
-        let n = self.nests.of.len();
-        let utilities: Vec<f64> = (0..n).map(|k| self.logit.row(week, k).dot(&self.logit.theta)).collect();
-        let choices = self.nests.choices(&utilities, self.correlation);
+        let choices = self.nests.choices(&self.logit.utilities(week), self.correlation);
         choices.shares.into_iter().map(|share| share * week.customers).collect()
     }
 
@@ -258,33 +271,50 @@ impl Model for NestedLogit {
         Drawn { nest_correlation: Some(self.correlation_by(by)), ..self.logit.moved(by) }
     }
 
-    fn equations(&self, sales: &Sales, numbers: &[f64], groups: &[Vec<usize>]) -> Option<Vec<Equation>> {
-        let (n, count) = (self.nests.of.len(), self.effects());
-        let rows = self.logit.rows(sales, numbers, sales.customers.len());
-        let (mut scores, mut information) = (Vec::new(), Vec::new());
+    fn equations(
+        &self,
+        sales: &Sales,
+        numbers: &[f64],
+        groups: &[Vec<usize>],
+        whole: bool,
+        take: &mut dyn FnMut(Equation) -> Option<()>,
+    ) -> Option<()> {
+        let count = self.effects();
+        let rows = self.logit.rows(sales, numbers, groups.iter().flatten().max()? + 1);
+        let (mut scores, mut each, mut sums) = (Vec::new(), Vec::new(), Sums::new(count));
+        let mut total = vec![vec![0.0; count]; count];
+        let apart = whole && groups.len() <= MANY;
         for group in groups {
-            let (mut score, mut own) = (vec![0.0; count], vec![vec![0.0; count]; count]);
-            group.iter().for_each(|t| self.week_score(&rows[t * n..][..n], sales, *t, &mut score, &mut own));
-            if !self.inside {
-                without_last(&mut score, &mut own);
+            group.iter().for_each(|t| self.add_score(&rows, sales, *t, &mut sums));
+            if apart {
+                let (score, information) = std::mem::replace(&mut sums, Sums::new(count)).finish();
+                matrix::add(&mut total, 1.0, &information);
+                scores.push(score);
+                each.push(information);
+            } else {
+                scores.push(std::mem::replace(&mut sums.score, vec![0.0; count]));
             }
-            scores.push(score);
-            information.push(own);
+        }
+        if !apart {
+            (_, total) = sums.finish();
+        }
+        if !self.inside {
+            // σ is taken for known.
+            scores.iter_mut().for_each(|score| score.truncate(count - 1));
+            each.iter_mut().chain([&mut total]).for_each(without_last);
         }
         // The information is the variance that customers' luck gives the scores.
-        Some(vec![Equation::of_choices(scores, information)?])
+        take(Equation::of_choices(scores, Information { total, each: Each::Matrices(each) })?)
     }
 
-    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> Linear {
-        let bought = |j: usize| sales.units.iter().map(|week| week[j]).sum::<f64>();
-        let share = bought(j) / sales.customers.iter().sum::<f64>();
+    fn elasticity(&self, mean: &MeanWeek, k: usize, j: usize) -> Linear {
         let (own, scale) = (f64::from(u8::from(j == k)), 1.0 - self.correlation);
         let within = match self.nests.of[k] == self.nests.of[j] {
-            true => bought(j) / self.nests.members(self.nests.of[j]).map(bought).sum::<f64>(),
+            true => mean.shares[j] / self.nests.members(self.nests.of[j]).map(|i| mean.shares[i]).sum::<f64>(),
             false => 0.0,
         };
-        let price = sales.mean(&sales.prices, j);
-        let factor = -price * ((own - self.correlation * within) / scale - share);
+        let price = mean.prices[j];
+        let factor = -price * ((own - self.correlation * within) / scale - mean.shares[j]);
         let at = self.own_effect(j);
         let effect = self.logit.theta[at];
         let mut slopes = vec![(at, factor)];

@@ -5,8 +5,9 @@
 //! been given.
 
 use super::errors::Equation;
-use super::{Drawn, Linear, Model, Week, times};
-use crate::demand::{Sales, checks};
+use super::{Drawn, Linear, MeanWeek, Model, Week};
+use crate::demand::Sales;
+use crate::demand::matrix::Factor;
 
 /// The common effect and what products get of it.
 #[derive(Clone, Debug)]
@@ -59,33 +60,28 @@ impl Pooled {
     pub fn of(own: Box<dyn Model>, sales: &Sales, numbers: &[f64], weeks: usize) -> Option<Self> {
         let n = sales.names.len();
         let groups: Vec<Vec<usize>> = sales.clusters_within(weeks);
-        let equations = own.equations(sales, numbers, &groups)?;
-        let starts: Vec<usize> = equations
-            .iter()
-            .scan(0, |next, e| {
-                *next += e.bread.len();
-                Some(*next - e.bread.len())
-            })
-            .collect();
-        // Of each product: its equation, and its coefficient therein.
-        let place = |k: usize| {
-            let index = own.own_effect(k);
-            let e = starts.iter().rposition(|start| *start <= index).unwrap_or(0);
-            (e, index - starts[e])
-        };
-        let places: Vec<(usize, usize)> = (0..n).map(place).collect();
-        let block = sales.block(groups.len());
-        let errors: Vec<f64> = places.iter().map(|(e, i)| equations[*e].error(*i, block)).collect();
+        let (block, mut first) = (sales.block(groups.len()), 0);
+        // Of each equation: its own-price effects, and their columns of the inverse.
+        let mut all: Vec<Vec<(usize, Vec<f64>)>> = Vec::new();
+        let (mut effects, mut errors) = (Vec::new(), Vec::new());
+        own.equations(sales, numbers, &groups, false, &mut |equation| {
+            let indices = first..first + equation.scores.first()?.len();
+            let here = (0..n).map(|k| own.own_effect(k)).filter(|i| indices.contains(i));
+            let columns: Vec<_> = here.map(|i| (i - first, equation.factor.column(i - first))).collect();
+            errors.extend(columns.iter().map(|(_, column)| equation.error(column, block)));
+            effects.extend(columns.iter().map(|(i, _)| own.coefficient(first + i)));
+            all.push(columns);
+            first = indices.end;
+            Some(())
+        })?;
         if n < 2 || errors.iter().any(|e| !(e.is_finite() && *e > 0.0)) {
             return None;
         }
-        let effects: Vec<f64> = places.iter().map(|(e, i)| own.coefficient(starts[*e] + i)).collect();
         let pool = Pool::of(&effects, &errors);
+        let mut moves = pool.effects.iter().zip(&effects).map(|(pooled, own)| pooled - own);
         let mut by = Vec::new();
-        for (e, equation) in equations.iter().enumerate() {
-            let given: Vec<(usize, f64)> =
-                (0..n).filter(|k| places[*k].0 == e).map(|k| (places[k].1, pool.effects[k] - effects[k])).collect();
-            by.extend(followed(equation, &given)?);
+        for columns in &all {
+            by.extend(followed(columns, &moves.by_ref().take(columns.len()).collect::<Vec<_>>())?);
         }
         let model = own.shifted(&by, sales, numbers, weeks);
         Some(Self { own, model, pool })
@@ -93,13 +89,16 @@ impl Pooled {
 }
 
 /// By how much all coefficients of an equation move where some are moved by so much: the others to the best of what is left.
-fn followed(equation: &Equation, given: &[(usize, f64)]) -> Option<Vec<f64>> {
-    // The rows of the inverse that belong to those moved tell how the others go with them.
+/// `columns`: of those that are moved, the index and the column of the inverse, which tells how the others go with it.
+fn followed(columns: &[(usize, Vec<f64>)], moved: &[f64]) -> Option<Vec<f64>> {
     let among: Vec<Vec<f64>> =
-        given.iter().map(|(i, _)| given.iter().map(|(j, _)| equation.bread[*i][*j]).collect()).collect();
-    let pulls = times(&checks::inverse(&among).ok()?, &given.iter().map(|(_, by)| *by).collect::<Vec<_>>());
-    let moved = |row: &Vec<f64>| given.iter().zip(&pulls).map(|((j, _), pull)| row[*j] * pull).sum();
-    Some(equation.bread.iter().map(moved).collect())
+        columns.iter().map(|(_, column)| columns.iter().map(|(j, _)| column[*j]).collect()).collect();
+    let pulls = Factor::of(&among).ok()?.solve(moved);
+    let mut all = vec![0.0; columns.first()?.1.len()];
+    for ((_, column), pull) in columns.iter().zip(&pulls) {
+        all.iter_mut().zip(column).for_each(|(x, c)| *x += pull * c);
+    }
+    Some(all)
 }
 
 impl Model for Pooled {
@@ -119,12 +118,19 @@ impl Model for Pooled {
         self.model.shifted(by, sales, numbers, weeks)
     }
 
-    fn equations(&self, sales: &Sales, numbers: &[f64], groups: &[Vec<usize>]) -> Option<Vec<Equation>> {
-        self.own.equations(sales, numbers, groups)
+    fn equations(
+        &self,
+        sales: &Sales,
+        numbers: &[f64],
+        groups: &[Vec<usize>],
+        whole: bool,
+        take: &mut dyn FnMut(Equation) -> Option<()>,
+    ) -> Option<()> {
+        self.own.equations(sales, numbers, groups, whole, take)
     }
 
-    fn elasticity(&self, sales: &Sales, k: usize, j: usize) -> Linear {
-        self.model.elasticity(sales, k, j)
+    fn elasticity(&self, mean: &MeanWeek, k: usize, j: usize) -> Linear {
+        self.model.elasticity(mean, k, j)
     }
 
     fn own_effect(&self, k: usize) -> usize {

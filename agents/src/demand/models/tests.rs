@@ -1,6 +1,7 @@
 use super::super::{Method, PriceEffect, Sales, fit};
+use super::logit::shares;
 use super::*;
-use agon_core::calendar::YEAR;
+use agon_core::calendar::{YEAR, trend_and_season};
 use agon_core::rng::{Rng, Stream};
 use std::f64::consts::TAU;
 
@@ -30,7 +31,7 @@ fn both_routes_to_a_logit_agree() {
     for method in [Method::Likelihood, Method::LeastSquares] {
         for effect in [PriceEffect::Common, PriceEffect::ByProduct] {
             let wanted = fit(&sales, method, effect).unwrap();
-            let own = Logit::new(&sales, &numbers, 60, effect, false).fit(&sales, &numbers, 60, method);
+            let own = Logit::new(&sales, &numbers, 60, effect, false).fit(&sales, &numbers, 60, method, None);
             let own = own.unwrap().coefficients();
             for k in 0..3 {
                 assert!((own.intercepts[k] - wanted.intercepts[k].value).abs() < 1e-5, "{method:?} {own:?}");
@@ -199,6 +200,7 @@ fn nested_logit_finds_a_nested_demand() {
     still.units.push(week(&prices));
     still.prices.push(prices.clone());
     still.customers.push(1.0);
+    let mean = MeanWeek::of(&still);
     for k in 0..4 {
         for j in 0..4 {
             let moved = |by: f64| {
@@ -207,12 +209,12 @@ fn nested_logit_finds_a_nested_demand() {
                 week(&moved)[k].ln()
             };
             let wanted = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-            let found = model.elasticity(&still, k, j);
+            let found = model.elasticity(&mean, k, j);
             assert!((found.value - wanted).abs() < 1e-6, "{k} {j}: {found:?} {wanted}");
             for (index, slope) in found.slopes {
                 let mut by = vec![0.0; model.effects()];
                 by[index] = 1e-5;
-                let other = model.shifted(&by, &sales, &numbers, 60).elasticity(&still, k, j).value;
+                let other = model.shifted(&by, &sales, &numbers, 60).elasticity(&mean, k, j).value;
                 assert!(((other - found.value) / 1e-5 - slope).abs() < 1e-3 * slope.abs().max(1.0), "{k} {j} {index}");
             }
         }

@@ -1,0 +1,175 @@
+//! Symmetric matrices of coefficients by coefficients: sums of products of rows, Cholesky factors, inverses.
+
+use tch::Tensor;
+
+/// Numbers that are summed side by side, so that the compiler may use wide registers.
+const LANES: usize = 8;
+
+/// The sum of products, in an order that depends on the length alone.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        (0..LANES).for_each(|i| sums[i] += a[i] * b[i]);
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// A matrix times a vector.
+pub(super) fn times(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
+    matrix.iter().map(|row| dot(row, vector)).collect()
+}
+
+fn tensor(rows: &[f64], width: usize) -> Tensor {
+    Tensor::from_slice(rows).view([-1, width as i64])
+}
+
+fn lists(matrix: &Tensor) -> Vec<Vec<f64>> {
+    Vec::try_from(matrix).unwrap_or_default()
+}
+
+/// Σ row rowᵀ of rows that lie one after the other.
+pub(super) fn gram(rows: &[f64], width: usize) -> Vec<Vec<f64>> {
+    let rows = tensor(rows, width);
+    lists(&rows.tr().matmul(&rows))
+}
+
+/// Σ a bᵀ of rows a and b, `[width of a][width of b]`.
+pub(super) fn cross(a: (&[f64], usize), b: (&[f64], usize)) -> Vec<Vec<f64>> {
+    lists(&tensor(a.0, a.1).tr().matmul(&tensor(b.0, b.1)))
+}
+
+/// Adds a matrix, so many times.
+pub(super) fn add(sum: &mut [Vec<f64>], factor: f64, matrix: &[Vec<f64>]) {
+    sum.iter_mut().flatten().zip(matrix.iter().flatten()).for_each(|(s, x)| *s += factor * x);
+}
+
+/// A Cholesky factor of a symmetric positive definite matrix, scaled to a diagonal of ones.
+pub struct Factor {
+    scale: Vec<f64>,
+    /// Rows of the lower triangle.
+    lower: Vec<Vec<f64>>,
+}
+
+impl Factor {
+    /// Of a matrix. Where it has no inverse, or none to be trusted, the first row that those before it make up.
+    pub(super) fn of(matrix: &[Vec<f64>]) -> Result<Self, usize> {
+        let n = matrix.len();
+        let scale: Vec<f64> = (0..n).map(|i| matrix[i][i].sqrt().recip()).collect();
+        if let Some(i) = scale.iter().position(|s| !s.is_finite()) {
+            return Err(i);
+        }
+        let mut lower: Vec<Vec<f64>> = Vec::with_capacity(n);
+        for i in 0..n {
+            let mut row = Vec::with_capacity(i + 1);
+            for (j, above) in lower.iter().enumerate() {
+                let rest = matrix[i][j] * scale[i] * scale[j] - dot(&row, &above[..j]);
+                row.push(rest / above[j]);
+            }
+            // What is left of the row's one: with less, rounding would decide.
+            let pivot = matrix[i][i] * scale[i] * scale[i] - dot(&row, &row);
+            if pivot.is_nan() || pivot < 1e-11 {
+                return Err(i);
+            }
+            row.push(pivot.sqrt());
+            lower.push(row);
+        }
+        Ok(Self { scale, lower })
+    }
+
+    /// What the matrix, times it, is `right`.
+    pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
+        let mut x: Vec<f64> = Vec::with_capacity(right.len());
+        for (i, row) in self.lower.iter().enumerate() {
+            x.push((right[i] * self.scale[i] - dot(&row[..i], &x)) / row[i]);
+        }
+        for (i, row) in self.lower.iter().enumerate().rev() {
+            x[i] /= row[i];
+            let (own, before) = (x[i], &mut x[..i]);
+            before.iter_mut().zip(row).for_each(|(x, l)| *x -= own * l);
+        }
+        x.iter_mut().zip(&self.scale).for_each(|(x, s)| *x *= s);
+        x
+    }
+
+    /// A column of the inverse.
+    pub fn column(&self, i: usize) -> Vec<f64> {
+        let mut unit = vec![0.0; self.scale.len()];
+        unit[i] = 1.0;
+        self.solve(&unit)
+    }
+
+    /// The inverse.
+    pub(super) fn inverse(&self) -> Vec<Vec<f64>> {
+        let n = self.scale.len();
+        // L⁻¹ by rows, and the inverse as the sum of the products of those.
+        let mut unfolded: Vec<Vec<f64>> = Vec::with_capacity(n);
+        for (i, row) in self.lower.iter().enumerate() {
+            let mut line = vec![0.0; i + 1];
+            for (factor, above) in row.iter().zip(&unfolded) {
+                line.iter_mut().zip(above).for_each(|(x, a)| *x -= factor * a);
+            }
+            line[i] = 1.0;
+            line.iter_mut().for_each(|x| *x /= row[i]);
+            unfolded.push(line);
+        }
+        let mut inverse = vec![vec![0.0; n]; n];
+        for line in &unfolded {
+            for (i, a) in line.iter().enumerate() {
+                inverse[i].iter_mut().zip(&line[..=i]).for_each(|(x, b)| *x += a * b);
+            }
+        }
+        // The lower triangle is the upper one, too.
+        let cell = |i: usize, j: usize| inverse[i.max(j)][i.min(j)] * self.scale[i] * self.scale[j];
+        (0..n).map(|i| (0..n).map(|j| cell(i, j)).collect()).collect()
+    }
+}
+
+/// The inverse of a symmetric positive definite matrix. Where there is none, or none to be trusted, the first row that
+/// those before it make up.
+pub(super) fn inverse(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, usize> {
+    Ok(Factor::of(matrix)?.inverse())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A matrix times its inverse, and what solves it, in numbers of very different sizes.
+    #[test]
+    fn inverses_are_inverses() {
+        let n = 37;
+        let row = |t: usize| (0..n).map(move |i| ((1 + t * (i + 3)) as f64 * 0.7).sin() * 10f64.powi(i as i32 % 7 - 3));
+        let rows: Vec<f64> = (0..90).flat_map(row).collect();
+        let matrix = gram(&rows, n);
+        let factor = Factor::of(&matrix).unwrap();
+        let inverse = factor.inverse();
+        let right: Vec<f64> = (0..n).map(|i| i as f64 - 5.0).collect();
+        let solved = factor.solve(&right);
+        for i in 0..n {
+            let by_columns: f64 = (0..n).map(|j| inverse[i][j] * right[j]).sum();
+            assert!((solved[i] / by_columns - 1.0).abs() < 1e-9, "{i}: {} {by_columns}", solved[i]);
+            assert!(factor.column(i).iter().zip(&inverse[i]).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs()));
+            for j in 0..n {
+                let unit: f64 = (0..n).map(|c| matrix[i][c] * inverse[c][j]).sum();
+                let size = (matrix[i][i] / matrix[j][j]).sqrt();
+                assert!((unit - f64::from(u8::from(i == j))).abs() < 1e-9 * size, "{i} {j}: {unit}");
+            }
+        }
+        let mut twin = matrix.clone();
+        (twin[20], twin[20][20]) = (matrix[4].clone(), matrix[4][4]);
+        (0..n).for_each(|i| twin[i][20] = if i == 20 { matrix[4][4] } else { matrix[i][4] });
+        twin[20][20] = matrix[4][4];
+        twin[20][4] = matrix[4][4];
+        assert_eq!(Factor::of(&twin).err(), Some(20));
+    }
+
+    #[test]
+    fn sums_of_products_are_by_hand() {
+        assert_eq!(gram(&[1.0, 2.0, 3.0, 4.0], 2), [[10.0, 14.0], [14.0, 20.0]]);
+        assert_eq!(cross((&[1.0, 2.0], 1), (&[1.0, 2.0, 3.0, 4.0], 2)), [[7.0, 10.0]]);
+        let all: Vec<f64> = (0..21).map(f64::from).collect();
+        assert_eq!(dot(&all, &all), 2870.0);
+    }
+}
