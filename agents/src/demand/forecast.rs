@@ -68,6 +68,28 @@ struct Tally {
     weekly: Vec<(usize, f64, f64)>,
 }
 
+/// Mean and squares of what a product's forecasts are off by, a week at a time (Welford 1962).
+#[derive(Clone, Copy, Default)]
+struct Spread {
+    weeks: f64,
+    mean: f64,
+    square: f64,
+}
+
+impl Spread {
+    fn add(&mut self, off: f64) {
+        self.weeks += 1.0;
+        let apart = off - self.mean;
+        self.mean += apart / self.weeks;
+        self.square += apart * (off - self.mean);
+    }
+
+    /// Mean and standard deviation, where so many coefficients were fitted.
+    fn normal(self, effects: f64) -> (f64, f64) {
+        (self.mean, (self.square / (self.weeks - effects).max(1.0)).sqrt().max(1e-6))
+    }
+}
+
 impl Tally {
     /// Adds the forecasts of `test`; those of `fitted` say how far off they are, in ln(units + ½).
     fn add(
@@ -84,17 +106,18 @@ impl Tally {
             let apart = |(k, (u, e)): (usize, (&f64, &f64))| sales.present(t, k).then(|| ((u + 0.5) / (e + 0.5)).ln());
             sales.units[t].iter().zip(expected).enumerate().map(apart).collect()
         };
-        let residuals: Vec<Vec<Option<f64>>> = fitted.map(|t| off(t, &forecast(t))).collect();
-        let normal = |k: usize| {
-            let own = || residuals.iter().filter_map(|r| r[k]);
-            let weeks = own().count() as f64;
-            // Coefficients a product take from the weeks that tell its spread.
-            let free = (weeks - effects as f64 / n as f64).max(1.0);
-            let mean = if weeks > 0.0 { own().sum::<f64>() / weeks } else { 0.0 };
-            let square = own().map(|r| (r - mean).powi(2)).sum::<f64>() / free;
-            (mean, square.sqrt().max(1e-6))
-        };
-        let normals: Vec<(f64, f64)> = (0..n).map(normal).collect();
+        let mut spreads = vec![Spread::default(); n];
+        for t in fitted {
+            let off = off(t, &forecast(t));
+            spreads
+                .iter_mut()
+                .zip(off)
+                .filter_map(|(spread, r)| Some((spread, r?)))
+                .for_each(|(spread, r)| spread.add(r));
+        }
+        // Coefficients a product take from the weeks that tell its spread.
+        let each = effects as f64 / n as f64;
+        let normals: Vec<(f64, f64)> = spreads.iter().map(|spread| spread.normal(each)).collect();
         self.absolute.resize(n, 0.0);
         self.sold.resize(n, 0.0);
         for t in test {
@@ -222,7 +245,9 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
         [Method::Likelihood, Method::LeastSquares].into_iter().flat_map(|m| EFFECTS.map(|e| Form::Logit(m, e)));
     let nested = EFFECTS.map(Form::NestedLogit).into_iter().filter(|_| !sales.nests.is_empty());
     let forms = logits.chain(nested).chain([Form::LogLog]);
-    let models = forms.flat_map(|form| [false, true].map(|calendar| (form, calendar)));
+    // A thread gets every second one: as many with a season as the other.
+    let seasons = [[false, true], [true, false]];
+    let models = forms.enumerate().flat_map(|(i, form)| seasons[i % 2].map(|calendar| (form, calendar)));
     let mut parts: Vec<(Form, bool, Vec<Row>)> = models
         .filter(|(_, calendar)| !calendar || half >= 2 * YEAR)
         .map(|(form, calendar)| (form, calendar, Vec::new()))
@@ -233,25 +258,28 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
         rows.extend(compared(sales, &numbers, (*form, *calendar), origins_of()).into_iter().flatten());
     });
     let mut rows: Vec<Row> = parts.into_iter().flat_map(|(_, _, rows)| rows).collect();
-    // An origin's shares of all customers, or of those of one week before.
-    let at = |from: Range<usize>, t: usize| -> Vec<f64> {
-        let customers: f64 = sales.customers[from.clone()].iter().sum();
-        let bought = |k: usize| sales.units[from.clone()].iter().map(|week| week[k]).sum::<f64>();
-        (0..sales.names.len()).map(|k| bought(k) / customers * sales.customers[t]).collect()
+    // Shares of all customers of some weeks, and the units that those make of a week's customers.
+    let shares = |of: Range<usize>| -> Vec<f64> {
+        let customers: f64 = sales.customers[of.clone()].iter().sum();
+        let bought = |k: usize| sales.units[of.clone()].iter().map(|week| week[k]).sum::<f64>();
+        (0..sales.names.len()).map(|k| bought(k) / customers).collect()
     };
+    let units = |shares: &[f64], t: usize| shares.iter().map(|share| share * sales.customers[t]).collect();
     let lags = [(1, "last week (naive)"), (YEAR, "a year ago (naive)")].into_iter().filter(|(lag, _)| 2 * lag <= half);
-    for (lag, name) in lags {
-        let mut tally = Tally::default();
-        let lag_row = |t: usize, o: usize| match lagged(t, lag) {
-            Some(row) => at(row..row + 1, t),
-            None => at(0..o, t), // the shop is new
-        };
-        origins_of().for_each(|(o, test)| tally.add(sales, row(lag)..o, test, 0, &|t| lag_row(t, o)));
-        rows.push(tally.row(name.into(), None, false, 0));
+    let mut tallies: Vec<(Option<usize>, &str, Tally)> =
+        lags.map(|(lag, name)| (Some(lag), name, Tally::default())).collect();
+    tallies.push((None, "mean share (naive)", Tally::default()));
+    for (origin, test) in origins_of() {
+        let mean = shares(0..origin);
+        for (lag, _, tally) in &mut tallies {
+            let forecast = |t: usize| match lag.and_then(|lag| lagged(t, lag)) {
+                Some(row) => units(&shares(row..row + 1), t),
+                None => units(&mean, t), // or the shop is new
+            };
+            tally.add(sales, lag.map_or(0, row)..origin, test.clone(), 0, &forecast);
+        }
     }
-    let mut tally = Tally::default();
-    origins_of().for_each(|(o, test)| tally.add(sales, 0..o, test, 0, &|t| at(0..o, t)));
-    rows.push(tally.row("mean share (naive)".into(), None, false, 0));
+    rows.extend(tallies.into_iter().map(|(_, name, tally)| tally.row(name.into(), None, false, 0)));
     rows.retain(|row| row.wape.is_finite() && row.log_score.is_finite());
     rows.sort_by(|a, b| a.wape.total_cmp(&b.wape));
     Some(Comparison { rows, weeks: all.len() - half, origins: origins.len() })

@@ -7,7 +7,7 @@
 //! narrower than that of the sampling error of so many customers.
 
 use super::{Linear, Model};
-use crate::demand::matrix::{Factor, dot, times};
+use crate::demand::matrix::{self, Factor, dot, times};
 use crate::demand::{Estimate, Sales};
 use agon_core::rng::Rng;
 use agon_core::stats::student_975;
@@ -17,6 +17,9 @@ const NORMAL_975: f64 = 1.959_963_984_540_054;
 /// With more groups of rows than these, degrees of freedom are counted: groups less coefficients.
 pub(super) const MANY: usize = 200;
 
+/// What a group of rows adds to the information, times a vector.
+pub type OfGroup = Box<dyn Fn(usize, &[f64]) -> Vec<f64>>;
+
 /// Coefficients that were estimated together.
 pub struct Equation {
     /// Of the information and the penalty; its inverse is by how much a score moves the coefficients.
@@ -24,45 +27,15 @@ pub struct Equation {
     /// The derivative of the objective at the estimate, of each group of rows (a week).
     pub scores: Vec<Vec<f64>>,
     /// The information.
-    pub information: Information,
+    pub information: Vec<Vec<f64>>,
+    /// Its parts; none where they were not asked for.
+    pub of_group: Option<OfGroup>,
     /// The covariance that scores would have if only customers' luck differed from week to week.
     pub luck: Vec<Vec<f64>>,
     /// What the penalty pulls each coefficient back by; empty if there is none.
     pub pull: Vec<f64>,
-}
-
-/// What rows tell of the coefficients.
-pub struct Information {
-    /// Of all groups.
-    pub total: Vec<Vec<f64>>,
-    /// Of each group.
-    pub each: Each,
-}
-
-/// What each group of rows adds to the information.
-pub enum Each {
-    /// A matrix a group; none where there are so many groups that nobody asks.
-    Matrices(Vec<Vec<Vec<f64>>>),
-    /// Rows of which the squares are summed, one after the other, and the number of rows up to the end of each group.
-    Rows(Vec<f64>, Vec<usize>),
-}
-
-impl Information {
-    /// What a group adds to it, times a vector.
-    fn of_group(&self, group: usize, vector: &[f64]) -> Vec<f64> {
-        match &self.each {
-            Each::Matrices(all) => times(&all[group], vector),
-            Each::Rows(x, ends) => {
-                let (width, begin) = (vector.len(), group.checked_sub(1).map_or(0, |before| ends[before]));
-                let mut sum = vec![0.0; width];
-                for row in x[begin * width..ends[group] * width].chunks_exact(width) {
-                    let along = dot(row, vector);
-                    sum.iter_mut().zip(row).for_each(|(s, x)| *s += along * x);
-                }
-                sum
-            }
-        }
-    }
+    /// How many coefficients take from the groups that tell a coefficient's error, where that is not computed.
+    pub taken: f64,
 }
 
 /// An estimate with a 95 % interval of what it estimates.
@@ -103,8 +76,8 @@ pub struct Errors {
     error: Vec<f64>,
     /// 97.5 % points of Student's t, beside the normal distribution's.
     wider: Vec<f64>,
-    /// All coefficients together, where they are of one equation.
-    equation: Option<Equation>,
+    /// All coefficients together, where they are of one equation, and its [`Equation::middle`].
+    equation: Option<(Equation, Vec<Vec<f64>>)>,
 }
 
 /// How far an equation's coefficients, or a sum of them, may be from the truth.
@@ -146,84 +119,88 @@ fn variance(own: &[f64], block: usize) -> f64 {
 }
 
 impl Equation {
-    /// Of customers' choices: their information is the variance that luck gives the scores. None where it has no inverse.
-    pub fn of_choices(scores: Vec<Vec<f64>>, information: Information) -> Option<Self> {
-        let (factor, luck) = (Factor::of(&information.total).ok()?, information.total.clone());
-        Some(Self { factor, scores, information, luck, pull: Vec::new() })
+    /// By how much each group moves a coefficient, whose column of the inverse it is.
+    fn influence(&self, column: &[f64]) -> Vec<f64> {
+        self.scores.iter().map(|score| dot(column, score)).collect()
     }
 
-    /// By how much each group moves a coefficient, whose column of the inverse it is.
-    pub fn influence(&self, column: &[f64]) -> Vec<f64> {
-        self.scores.iter().map(|score| dot(column, score)).collect()
+    /// Where it is not computed: by how much the variance of a coefficient must be raised, and its degrees of freedom. Where
+    /// shocks last, a coefficient itself takes from each of the groups that are summed, and Bartlett's kernel has 3 / 2
+    /// degrees of freedom for as many groups as it spans.
+    fn counted(&self, block: usize) -> (f64, f64) {
+        let (groups, block) = (self.scores.len() as f64, block as f64);
+        let free = (groups - self.taken - (block - 1.0)).max(1.0);
+        (groups / free, free / (1.0 + (block - 1.0) * 2.0 / 3.0))
     }
 
     /// A coefficient's standard error, raised for as many coefficients as there are: quicker than [`Errors`], and rougher.
     pub fn error(&self, column: &[f64], block: usize) -> f64 {
-        let own = self.influence(column);
-        let free = own.len().saturating_sub(column.len()).max(1) as f64;
-        (own.len() as f64 / free * variance(&own, block)).sqrt()
+        (self.counted(block).0 * variance(&self.influence(column), block)).sqrt()
     }
 
     /// The same without its penalty, and by how much the estimates then differ; as it is where the table says too little.
     fn unshrunk(mut self) -> (Self, Vec<f64>) {
         let count = self.luck.len();
         let nothing = vec![0.0; count];
-        if self.pull.is_empty() || self.scores.len() <= count {
+        let Some(of_group) = self.of_group.as_ref().filter(|_| !self.pull.is_empty() && self.scores.len() > count)
+        else {
             return (self, nothing);
-        }
-        let Ok(factor) = Factor::of(&self.information.total) else { return (self, nothing) };
+        };
+        let Ok(factor) = Factor::of(&self.information) else { return (self, nothing) };
         let shift = factor.solve(&self.pull);
         for (group, score) in self.scores.iter_mut().enumerate() {
-            score.iter_mut().zip(self.information.of_group(group, &shift)).for_each(|(s, x)| *s -= x);
+            score.iter_mut().zip(of_group(group, &shift)).for_each(|(s, x)| *s -= x);
         }
-        (Self { factor, ..self }, shift)
+        (Self { factor, pull: Vec::new(), ..self }, shift)
+    }
+
+    /// What errors of one group are to the scores of another, between the information of the two: 2 M − M T M, with the
+    /// inverse M and the information T, which is M where there is no penalty. Empty where groups are so many that nobody asks.
+    fn middle(&self, inverse: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+        if self.scores.len() > MANY {
+            return Vec::new();
+        }
+        if self.pull.is_empty() {
+            return inverse;
+        }
+        let mut middle = matrix::form(&inverse.concat(), &self.information);
+        middle.iter_mut().flatten().zip(inverse.iter().flatten()).for_each(|(x, m)| *x = 2.0 * m - *x);
+        middle
     }
 
     /// By how much the variance of a coefficient must be raised to be unbiased where errors are independent, and its degrees
     /// of freedom.
-    fn small_sample(&self, contrast: &[f64], block: usize) -> (f64, f64) {
+    fn small_sample(&self, contrast: &[f64], block: usize, middle: &[Vec<f64>]) -> (f64, f64) {
         let groups = self.scores.len();
-        if groups > MANY {
-            let free = groups.saturating_sub(contrast.len()).max(1) as f64;
-            return (groups as f64 / free, free);
-        }
-        let total = &self.information.total;
+        let Some(of_group) = self.of_group.as_ref().filter(|_| !middle.is_empty()) else {
+            return self.counted(block);
+        };
         // Residuals are (1 − H) u: what a group's score owes to another's errors.
-        let along: Vec<Vec<f64>> = (0..groups).map(|group| self.information.of_group(group, contrast)).collect();
-        let back: Vec<Vec<f64>> = along
-            .iter()
-            .map(|v| {
-                let moved = self.factor.solve(v);
-                let twice = self.factor.solve(&times(total, &moved));
-                moved.iter().zip(&twice).map(|(m, t)| 2.0 * m - t).collect()
-            })
-            .collect();
-        let covariance: Vec<Vec<f64>> = (0..groups)
-            .map(|t| {
-                let own = dot(contrast, &along[t]);
-                (0..groups).map(|s| f64::from(u8::from(s == t)) * own - dot(&along[t], &back[s])).collect()
-            })
-            .collect();
+        let along: Vec<Vec<f64>> = (0..groups).map(|group| of_group(group, contrast)).collect();
+        let mut covariance = matrix::form(&along.concat(), middle);
+        covariance.iter_mut().flatten().for_each(|x| *x = -*x);
+        (0..groups).for_each(|t| covariance[t][t] += dot(contrast, &along[t]));
         let smoothed: Vec<Vec<f64>> = (0..groups)
             .map(|t| {
                 let near = t.saturating_sub(block - 1)..(t + block).min(groups);
-                (0..groups)
-                    .map(|s| near.clone().map(|r| kernel(t.abs_diff(r), block) * covariance[r][s]).sum())
-                    .collect()
+                let mut line = vec![0.0; groups];
+                for r in near {
+                    let weight = kernel(t.abs_diff(r), block);
+                    line.iter_mut().zip(&covariance[r]).for_each(|(x, c)| *x += weight * c);
+                }
+                line
             })
             .collect();
         let mean: f64 = (0..groups).map(|t| smoothed[t][t]).sum();
         let square: f64 = (0..groups).map(|t| (0..groups).map(|s| smoothed[t][s] * smoothed[s][t]).sum::<f64>()).sum();
-        let truth = dot(contrast, &times(total, contrast));
+        let truth = dot(contrast, &times(&self.information, contrast));
         if mean > 1e-12 * truth && square > 0.0 { (truth / mean, mean * mean / square) } else { (1.0, 1.0) }
     }
-}
 
-impl Equation {
     /// Of a coefficient, whose column of the inverse is `contrast`, or of a sum of them.
-    fn measured(&self, contrast: &[f64], block: usize) -> Measured {
+    fn measured(&self, contrast: &[f64], block: usize, middle: &[Vec<f64>]) -> Measured {
         let own = self.influence(contrast);
-        let (raised, freedom) = self.small_sample(contrast, block);
+        let (raised, freedom) = self.small_sample(contrast, block, middle);
         let weekly = (raised * variance(&own, block)).sqrt();
         let error = weekly.max(dot(contrast, &times(&self.luck, contrast)).max(0.0).sqrt());
         let half = (student(freedom) * weekly).max(NORMAL_975 * error);
@@ -262,15 +239,17 @@ impl Errors {
             let first = found.error.len();
             let (equation, shift) = estimated(equation);
             found.shift.extend(shift);
-            for contrast in &equation.factor.inverse() {
-                let Measured { own, raised, weekly, error, wider } = equation.measured(contrast, block);
+            let inverse = equation.factor.inverse();
+            let middle = equation.middle(inverse.clone());
+            for contrast in &inverse {
+                let Measured { own, raised, weekly, error, wider } = equation.measured(contrast, block, &middle);
                 found.error.push(error);
                 found.wider.push(wider);
                 // Where luck is all there is, coefficients err together as weeks have them.
                 let scale = raised.sqrt() * (error / weekly.max(1e-9 * error).max(f64::MIN_POSITIVE)).max(1.0);
                 found.influence.iter_mut().zip(&own).for_each(|(all, x)| all.push(scale * x));
             }
-            found.equation = (first == 0).then_some(equation);
+            found.equation = (first == 0).then_some((equation, middle));
             Some(())
         })?;
         Some(found)
@@ -304,10 +283,10 @@ impl Errors {
     /// The standard error of a sum of coefficients, which must all be of one equation, and how much wider than the normal
     /// distribution it is.
     fn combined(&self, slopes: &[(usize, f64)]) -> (f64, f64) {
-        let Some(equation) = &self.equation else { return (f64::INFINITY, 1.0) };
+        let Some((equation, middle)) = &self.equation else { return (f64::INFINITY, 1.0) };
         let mut weights = vec![0.0; equation.luck.len()];
         slopes.iter().for_each(|(i, slope)| weights[*i] += slope);
-        let Measured { error, wider, .. } = equation.measured(&equation.factor.solve(&weights), self.block);
+        let Measured { error, wider, .. } = equation.measured(&equation.factor.solve(&weights), self.block, middle);
         (error, wider)
     }
 }
@@ -325,6 +304,56 @@ mod tests {
         // By Simpson's rule on the density.
         for (freedom, wanted) in [(1.5, 6.0167), (2.5, 3.5747), (3.5, 2.9401)] {
             assert!((student(freedom) / wanted - 1.0).abs() < 0.03, "{freedom}: {}", student(freedom));
+        }
+    }
+
+    /// Where degrees of freedom are counted, the variance is raised as much as the exact correction raises it: in one shop, in
+    /// shops with the same prices, and in shops with their own.
+    #[test]
+    fn coefficients_take_as_many_groups_as_they_are_counted_for() {
+        use crate::demand::models::{Form, tests::market};
+        use crate::demand::{Method, PriceEffect};
+        let (weeks, effects) = (100, [1.0, 1.5, 0.7, 1.2, 0.9, 1.1]);
+        for (shops, alike) in [(1, false), (8, true), (8, false)] {
+            let drawn: Vec<Sales> = (0..shops).map(|shop| market(weeks, &effects, 0.3, 70 + shop)).collect();
+            let mut sales = Sales { names: drawn[0].names.clone(), ..Sales::default() };
+            for t in 0..weeks {
+                sales.begins.push(sales.customers.len());
+                for (shop, one) in drawn.iter().enumerate() {
+                    sales.prices.push(if alike { &drawn[0] } else { one }.prices[t].clone());
+                    sales.units.push(one.units[t].clone());
+                    sales.displays.push(vec![0.0; effects.len()]);
+                    sales.customers.push(one.customers[t]);
+                    sales.shops.push(shop as u32);
+                }
+            }
+            let (rows, groups) = (sales.customers.len(), sales.clusters());
+            for form in [
+                Form::Logit(Method::Likelihood, PriceEffect::ByProduct),
+                Form::Logit(Method::LeastSquares, PriceEffect::ByProduct),
+                Form::LogLog,
+            ] {
+                let model = form.fit(&sales, &vec![0.0; rows], rows, false).unwrap();
+                let (mut first, mut at) = (0, 0);
+                model.equations(&sales, &vec![0.0; rows], &groups, true, &mut |equation| {
+                    let count = equation.luck.len();
+                    let own = (0..effects.len()).map(|k| model.own_effect(k)).find(|i| *i >= first).unwrap() - first;
+                    let inverse = equation.factor.inverse();
+                    let middle = equation.middle(inverse.clone());
+                    for (block, close) in [(1, 0.03), (5, 0.06)] {
+                        let (raised, freedom) = equation.small_sample(&inverse[own], block, &middle);
+                        let (wanted, wanted_freedom) = equation.counted(block);
+                        let told =
+                            format!("{form:?} {shops} {alike} {block}: {wanted} {raised}, {wanted_freedom} {freedom}");
+                        assert!((wanted / raised - 1.0).abs() < close, "{told}");
+                        // It also depends on how prices are spread, which is not counted: with so many groups that is little.
+                        assert!((0.5..2.5).contains(&(wanted_freedom / freedom)), "{told}");
+                    }
+                    (first, at) = (first + count, at + 1);
+                    Some(())
+                });
+                assert_eq!((first, at > 0), (model.effects(), true));
+            }
         }
     }
 }

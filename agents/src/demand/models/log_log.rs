@@ -1,6 +1,6 @@
 //! Log-log demand with cross effects.
 
-use super::errors::{Each, Equation, Information};
+use super::errors::{Equation, OfGroup};
 use super::instruments;
 use super::{Drawn, FEWEST, Linear, MeanWeek, Model, Week, finite};
 use crate::demand::Sales;
@@ -69,6 +69,11 @@ fn centred(mut column: Vec<f64>, there: &[bool]) -> (Vec<f64>, f64) {
     let mean = column.iter().zip(there).filter(|(_, there)| **there).map(|(x, _)| x).sum::<f64>() / weeks;
     column.iter_mut().zip(there).for_each(|(x, there)| *x = if *there { *x - mean } else { 0.0 });
     (column, mean)
+}
+
+/// Adds a vector, so many times.
+fn add(sum: &mut [f64], factor: f64, x: &[f64]) {
+    sum.iter_mut().zip(x).for_each(|(s, x)| *s += factor * x);
 }
 
 /// Columns, put side by side into rows.
@@ -258,17 +263,28 @@ impl LogLog {
     fn mean_units(&mut self, sales: &Sales, numbers: &[f64], weeks: usize) {
         let offset = |((level, effects), means): (&(f64, Vec<f64>), &Vec<f64>)| level - dot(effects, means);
         self.offsets = self.products.iter().zip(&self.means).map(offset).collect();
-        let weekly: Vec<Vec<f64>> = (0..weeks).map(|t| self.expected(Week::of(sales, numbers, t))).collect();
-        let of = |k: usize| {
-            let there = || (0..weeks).filter(|t| sales.present(*t, k));
-            let sum = |x: &dyn Fn(f64, f64) -> f64| there().map(|t| x(weekly[t][k], sales.units[t][k])).sum::<f64>();
-            let ratio = sum(&|_, units| units) / sum(&|mean, _| mean);
-            let square = sum(&|mean, _| (ratio * mean).powi(2));
-            let excess = sum(&|mean, units| (units - ratio * mean).powi(2) - ratio * mean);
-            let smearing = if ratio > 0.0 { ratio.ln() } else { 0.0 };
-            (smearing, if square > 0.0 { (excess / square).max(0.0) } else { 0.0 })
-        };
-        (self.smearing, self.dispersion) = (0..sales.names.len()).map(of).unzip();
+        // Of each product the sums of units sold and expected, and then those of squares.
+        let mut sums = vec![[0.0; 2]; sales.names.len()];
+        let expected: Vec<Vec<f64>> = (0..weeks).map(|t| self.expected(Week::of(sales, numbers, t))).collect();
+        let there = |t: usize| (0..sales.names.len()).filter(move |k| sales.present(t, *k));
+        for (t, expected) in expected.iter().enumerate() {
+            for k in there(t) {
+                sums[k][0] += sales.units[t][k];
+                sums[k][1] += expected[k];
+            }
+        }
+        let ratios: Vec<f64> = sums.iter().map(|[units, mean]| units / mean).collect();
+        let mut squares = vec![[0.0; 2]; ratios.len()];
+        for (t, expected) in expected.iter().enumerate() {
+            for k in there(t) {
+                let (units, mean) = (sales.units[t][k], ratios[k] * expected[k]);
+                squares[k][0] += (units - mean).powi(2) - mean;
+                squares[k][1] += mean * mean;
+            }
+        }
+        self.smearing = ratios.iter().map(|ratio| if *ratio > 0.0 { ratio.ln() } else { 0.0 }).collect();
+        let of = |[excess, square]: &[f64; 2]| if *square > 0.0 { (excess / square).max(0.0) } else { 0.0 };
+        self.dispersion = squares.iter().map(of).collect();
     }
 
     /// ln(units / customers) of a product, by the columns that products share.
@@ -298,19 +314,36 @@ impl LogLog {
     /// The equation of a product whose sums these are.
     fn equation(&self, asked: &Asked<'_>, k: usize, moments: &Moments) -> Option<Equation> {
         let Asked { sales, numbers, groups, residuals, shared, whole } = asked;
-        let count = self.each();
+        let (n, count, projected) = (self.products.len(), self.each(), self.projected.get(k));
         let (mut scores, mut rows, mut lucky, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut x = vec![0.0; count];
+        let (mut x, mut between) = (vec![0.0; count], 0.0);
         for group in *groups {
-            let mut score = vec![0.0; count];
+            let (mut score, mut sum, mut own_price) = (vec![0.0; count], 0.0, (0.0, 0.0));
             for t in group.iter().copied().filter(|t| moments.there[*t]) {
-                self.centred_row((shared, moments), &Week::of(sales, numbers, t), (t, k), &mut x);
-                score.iter_mut().zip(&x).for_each(|(s, x)| *s += x * residuals[t][k]);
+                let (week, residual) = (Week::of(sales, numbers, t), residuals[t][k]);
+                sum += residual;
+                let columns = &mut score[1..];
+                let prices = projected.map_or(&shared.row(t)[..n], |projected| &projected[t]);
+                add(&mut columns[..n], residual, prices);
+                own_price = (own_price.0 + prices[k], own_price.1 + 1.0);
+                add(&mut columns[n..shared.width], residual, &shared.row(t)[n..]);
+                columns[shared.width..].iter_mut().zip(self.own(&week, k)).for_each(|(s, x)| *s += residual * x);
                 if *whole {
+                    self.centred_row((shared, moments), &week, (t, k), &mut x);
                     let root = sales.units[t][k].max(FEWEST).sqrt();
                     lucky.extend(x.iter().map(|x| x / root));
                     rows.extend_from_slice(&x);
                 }
+            }
+            // What columns are less of than those that were added, all of which have the residuals' sum in common.
+            score[0] = sum;
+            let less = |c: usize| match projected {
+                Some(_) if c < n => moments.means[c],
+                _ => moments.means[c] - shared.means.get(c).copied().unwrap_or(0.0),
+            };
+            score[1..].iter_mut().enumerate().for_each(|(c, s)| *s -= less(c) * sum);
+            if own_price.1 > 0.0 {
+                between += own_price.1 * (own_price.0 / own_price.1 - less(k)).powi(2);
             }
             scores.push(score);
             ends.push(rows.len() / count);
@@ -325,9 +358,25 @@ impl LogLog {
             pull[i + 1] = penalty * effect;
         }
         let luck = if *whole { matrix::gram(&lucky, count) } else { Vec::new() };
-        let information = Information { total, each: Each::Rows(rows, ends) };
-        Some(Equation { factor: Factor::of(&penalised).ok()?, scores, information, luck, pull })
+        let of_group = whole.then(|| of_group(rows, ends));
+        // Rows of a group tell as many coefficients apart as their prices differ within groups (the design effect of Kish
+        // 1965): of shops with the same prices one row, of shops with prices of their own each.
+        let taken = 1.0 + count as f64 * between / moments.gram[k][k];
+        let (factor, information) = (Factor::of(&penalised).ok()?, total);
+        Some(Equation { factor, scores, information, of_group, luck, pull, taken })
     }
+}
+
+/// What a group adds to the information, times a vector: of rows that lie one after the other, and how many there are up to the
+/// end of each group.
+fn of_group(x: Vec<f64>, ends: Vec<usize>) -> OfGroup {
+    Box::new(move |group, vector| {
+        let (width, begin) = (vector.len(), group.checked_sub(1).map_or(0, |before| ends[before]));
+        let mut sum = vec![0.0; width];
+        let rows = x[begin * width..ends[group] * width].chunks_exact(width);
+        rows.for_each(|row| add(&mut sum, dot(row, vector), row));
+        sum
+    })
 }
 
 /// What equations are made of.

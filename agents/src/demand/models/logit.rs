@@ -1,6 +1,6 @@
 //! Multinomial logit with an outside option, by maximum likelihood or by least squares of log shares.
 
-use super::errors::{Each, Equation, Information, MANY};
+use super::errors::{Equation, OfGroup};
 use super::{Drawn, FEWEST, Linear, MOST_STEPS, MeanWeek, Model, Week, finite, instruments, other};
 use crate::demand::matrix::{self, Factor};
 use crate::demand::{Method, NEVER, PriceEffect, Sales};
@@ -130,11 +130,18 @@ impl Sums {
     }
 }
 
+/// Means over weeks, a product each.
+fn means(list: &[Vec<f64>], products: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; products];
+    list.iter().for_each(|week| sums.iter_mut().zip(week).for_each(|(sum, x)| *sum += x));
+    sums.iter_mut().for_each(|sum| *sum /= list.len() as f64);
+    sums
+}
+
 impl Logit {
     /// Before its fit to the first weeks of a table.
     pub fn new(sales: &Sales, numbers: &[f64], weeks: usize, effect: PriceEffect, calendar: bool) -> Self {
         let n = sales.names.len();
-        let mean = |list: &[Vec<f64>], k: usize| list[..weeks].iter().map(|x| x[k]).sum::<f64>() / weeks as f64;
         let one_effect = effect == PriceEffect::Common;
         let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
         let used_to = !sales.reference_prices.is_empty();
@@ -145,8 +152,8 @@ impl Logit {
         let count = n + if one_effect { 1 } else { n } + usize::from(shown) + more + if calendar { 3 } else { 0 };
         Self {
             theta: vec![0.0; count],
-            price: (0..n).map(|k| mean(&sales.prices, k)).collect(),
-            display: (0..n).map(|k| mean(&sales.displays, k)).collect(),
+            price: means(&sales.prices[..weeks], n),
+            display: means(&sales.displays[..weeks], n),
             others: (0..n).map(|k| (0..more).map(|c| other(k, c)).collect()).collect(),
             used_to,
             projected: Vec::new(),
@@ -325,6 +332,30 @@ impl Logit {
         }
     }
 
+    /// What a group of weeks adds to the information, times a vector.
+    fn of_group(&self, rows: Rows, sales: &Sales, groups: &[Vec<usize>]) -> OfGroup {
+        let (groups, count, customers) = (groups.to_vec(), self.theta.len(), sales.customers.clone());
+        let share = |t: usize| match self.method {
+            Method::LeastSquares => Vec::new(),
+            Method::Likelihood => shares(rows.week(t).map(|row| row.dot(&self.theta)).collect()),
+        };
+        let shares: Vec<Vec<f64>> = (0..rows.there.len() / rows.products).map(share).collect();
+        Box::new(move |group, vector| {
+            let mut sum = vec![0.0; count];
+            for t in &groups[group] {
+                let along = |row: Row<'_>| row.entries().map(|(i, x)| x * vector[i]).sum::<f64>();
+                // Of choices it is the covariance of the regressors.
+                let mean: f64 = rows.week(*t).zip(&shares[*t]).map(|(row, share)| share * along(row)).sum();
+                for (k, row) in rows.week(*t).enumerate() {
+                    let weight = shares[*t].get(k).map_or(1.0, |share| customers[*t] * share);
+                    let factor = weight * (along(row) - mean);
+                    row.entries().for_each(|(i, x)| sum[i] += factor * x);
+                }
+            }
+            sum
+        })
+    }
+
     /// Newton's method.
     fn climb(&mut self, rows: &Rows, sales: &Sales, weeks: usize) -> Option<()> {
         let mut value = Self::log_likelihood(rows, sales, weeks, &self.theta);
@@ -408,40 +439,29 @@ impl Model for Logit {
         whole: bool,
         take: &mut dyn FnMut(Equation) -> Option<()>,
     ) -> Option<()> {
-        let count = self.theta.len();
-        let weeks = groups.iter().flatten().max()? + 1;
-        let rows = self.rows(sales, numbers, weeks);
+        let (count, n) = (self.theta.len(), self.price.len());
+        let rows = self.rows(sales, numbers, groups.iter().flatten().max()? + 1);
         let (mut scores, mut luck, mut lucky) = (Vec::new(), vec![vec![0.0; count]; count], Vec::new());
-        let (mut sums, mut each) = (Sums::new(count), Vec::new());
-        let mut total = vec![vec![0.0; count]; count];
-        let apart = whole && groups.len() <= MANY;
+        let (mut sums, squares) = (Sums::new(count), self.method == Method::LeastSquares);
         for group in groups {
             for t in group {
                 self.add_score(&rows, sales, *t, &mut sums);
-                if whole && self.method == Method::LeastSquares {
+                if whole && squares {
                     Self::add_luck(&rows, sales, *t, &mut luck, &mut lucky);
                 }
             }
-            if apart {
-                let (score, information) = std::mem::replace(&mut sums, Sums::new(count)).finish();
-                matrix::add(&mut total, 1.0, &information);
-                scores.push(score);
-                each.push(information);
-            } else {
-                scores.push(std::mem::replace(&mut sums.score, vec![0.0; count]));
-            }
+            scores.push(std::mem::replace(&mut sums.score, vec![0.0; count]));
         }
-        if !apart {
-            (_, total) = sums.finish();
-        }
-        if self.method == Method::Likelihood {
+        let (_, information) = sums.finish();
+        if !squares {
             // Of customers' choices the information is the variance of the scores.
-            luck = total.clone();
+            luck = information.clone();
         } else if !lucky.is_empty() {
             matrix::add(&mut luck, 1.0, &matrix::gram(&lucky, count));
         }
-        let (factor, each) = (Factor::of(&total).ok()?, Each::Matrices(each));
-        take(Equation { factor, scores, information: Information { total, each }, luck, pull: Vec::new() })
+        let (factor, taken) = (Factor::of(&information).ok()?, count as f64 / n as f64);
+        let of_group = whole.then(|| self.of_group(rows, sales, groups));
+        take(Equation { factor, scores, information, of_group, luck, pull: Vec::new(), taken })
     }
 
     fn elasticity(&self, mean: &MeanWeek, k: usize, j: usize) -> Linear {

@@ -4,10 +4,10 @@
 //! likelihood is maximised by Fisher scoring in the logit's coefficients and σ, from the least squares of Berry (1994) at a
 //! given σ. Least squares that find σ as well would need instruments for shares within nests: there are none.
 
-use super::errors::{Each, Equation, Information, MANY};
+use super::errors::{Equation, MANY, OfGroup};
 use super::logit::{Rows, Sums};
 use super::{Drawn, Linear, Logit, MeanWeek, Model, Week, finite};
-use crate::demand::matrix::{self, Factor};
+use crate::demand::matrix::{self, Factor, times};
 use crate::demand::{Method, PriceEffect, Sales};
 
 /// Steps in which scoring must have settled.
@@ -279,32 +279,30 @@ impl Model for NestedLogit {
         whole: bool,
         take: &mut dyn FnMut(Equation) -> Option<()>,
     ) -> Option<()> {
-        let count = self.effects();
+        let (count, n) = (self.effects(), self.nests.of.len());
         let rows = self.logit.rows(sales, numbers, groups.iter().flatten().max()? + 1);
-        let (mut scores, mut each, mut sums) = (Vec::new(), Vec::new(), Sums::new(count));
-        let mut total = vec![vec![0.0; count]; count];
-        let apart = whole && groups.len() <= MANY;
+        let (mut scores, mut each, mut information) = (Vec::new(), Vec::new(), vec![vec![0.0; count]; count]);
         for group in groups {
+            let mut sums = Sums::new(count);
             group.iter().for_each(|t| self.add_score(&rows, sales, *t, &mut sums));
-            if apart {
-                let (score, information) = std::mem::replace(&mut sums, Sums::new(count)).finish();
-                matrix::add(&mut total, 1.0, &information);
-                scores.push(score);
-                each.push(information);
-            } else {
-                scores.push(std::mem::replace(&mut sums.score, vec![0.0; count]));
+            let (score, own) = sums.finish();
+            matrix::add(&mut information, 1.0, &own);
+            scores.push(score);
+            if whole && groups.len() <= MANY {
+                each.push(own);
             }
-        }
-        if !apart {
-            (_, total) = sums.finish();
         }
         if !self.inside {
             // σ is taken for known.
             scores.iter_mut().for_each(|score| score.truncate(count - 1));
-            each.iter_mut().chain([&mut total]).for_each(without_last);
+            each.iter_mut().chain([&mut information]).for_each(without_last);
         }
         // The information is the variance that customers' luck gives the scores.
-        take(Equation::of_choices(scores, Information { total, each: Each::Matrices(each) })?)
+        let (factor, luck) = (Factor::of(&information).ok()?, information.clone());
+        let apart = !each.is_empty();
+        let of_group = apart.then(|| -> OfGroup { Box::new(move |group, vector| times(&each[group], vector)) });
+        let taken = 1.0 + (count - 1) as f64 / n as f64;
+        take(Equation { factor, scores, information, of_group, luck, pull: Vec::new(), taken })
     }
 
     fn elasticity(&self, mean: &MeanWeek, k: usize, j: usize) -> Linear {
