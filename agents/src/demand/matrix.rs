@@ -1,19 +1,60 @@
 //! Symmetric matrices of coefficients by coefficients: sums of products of rows, Cholesky factors, inverses.
 
+use pulp::{Simd, WithSimd};
 use tch::Tensor;
 
-/// Numbers that are summed side by side, so that the compiler may use wide registers.
-const LANES: usize = 8;
+/// Registers of numbers that are summed side by side: a sum waits for the last one to its register.
+const SUMS: usize = 4;
 
-/// The sum of products, in an order that depends on the length alone.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
+/// The sum of products, of as many numbers as the shorter list has.
+#[inline(always)]
+fn sum_of_products<S: Simd>(simd: S, a: &[f64], b: &[f64]) -> f64 {
+    let length = a.len().min(b.len());
+    let ((a, a_rest), (b, b_rest)) = (S::as_simd_f64s(&a[..length]), S::as_simd_f64s(&b[..length]));
+    let ((a, a_last), (b, b_last)) = (a.as_chunks::<SUMS>(), b.as_chunks::<SUMS>());
+    let mut sums = [simd.splat_f64s(0.0); SUMS];
     for (a, b) in a.iter().zip(b) {
-        (0..LANES).for_each(|i| sums[i] += a[i] * b[i]);
+        (0..SUMS).for_each(|i| sums[i] = simd.mul_add_f64s(a[i], b[i], sums[i]));
     }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f64>() + rest
+    for (sum, (a, b)) in sums.iter_mut().zip(a_last.iter().zip(b_last)) {
+        *sum = simd.mul_add_f64s(*a, *b, *sum);
+    }
+    let all = simd.add_f64s(simd.add_f64s(sums[0], sums[1]), simd.add_f64s(sums[2], sums[3]));
+    simd.reduce_sum_f64s(all) + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
+}
+
+struct Dot<'a>(&'a [f64], &'a [f64]);
+
+impl WithSimd for Dot<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        sum_of_products(simd, self.0, self.1)
+    }
+}
+
+/// The sum of products.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    pulp::Arch::new().dispatch(Dot(a, b))
+}
+
+/// The next row of a Cholesky factor, but for its last entry: from the rows above, and the matrix's row in its place.
+struct NextRow<'a> {
+    above: &'a [Vec<f64>],
+    row: &'a mut [f64],
+}
+
+impl WithSimd for NextRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (j, above) in self.above.iter().enumerate() {
+            let (before, rest) = self.row.split_at_mut(j);
+            rest[0] = (rest[0] - sum_of_products(simd, before, above)) / above[j];
+        }
+    }
 }
 
 /// A matrix times a vector.
@@ -68,17 +109,14 @@ impl Factor {
         }
         let mut lower: Vec<Vec<f64>> = Vec::with_capacity(n);
         for i in 0..n {
-            let mut row = Vec::with_capacity(i + 1);
-            for (j, above) in lower.iter().enumerate() {
-                let rest = matrix[i][j] * scale[i] * scale[j] - dot(&row, &above[..j]);
-                row.push(rest / above[j]);
-            }
+            let mut row: Vec<f64> = (0..=i).map(|j| matrix[i][j] * scale[i] * scale[j]).collect();
+            pulp::Arch::new().dispatch(NextRow { above: &lower, row: &mut row });
             // What is left of the row's one: with less, rounding would decide.
-            let pivot = matrix[i][i] * scale[i] * scale[i] - dot(&row, &row);
+            let pivot = row[i] - dot(&row[..i], &row[..i]);
             if pivot.is_nan() || pivot < 1e-11 {
                 return Err(i);
             }
-            row.push(pivot.sqrt());
+            row[i] = pivot.sqrt();
             lower.push(row);
         }
         Ok(Self { scale, lower })
@@ -177,7 +215,11 @@ mod tests {
         let middle = [vec![2.0, 1.0], vec![1.0, 3.0]];
         assert_eq!(form(&[1.0, 0.0, 1.0, -1.0], &middle), [[2.0, 1.0], [1.0, 3.0]]);
         assert_eq!(cross((&[1.0, 2.0], 1), (&[1.0, 2.0, 3.0, 4.0], 2)), [[7.0, 10.0]]);
-        let all: Vec<f64> = (0..21).map(f64::from).collect();
-        assert_eq!(dot(&all, &all), 2870.0);
+        let all: Vec<f64> = (0..71).map(f64::from).collect();
+        assert_eq!(dot(&all, &all), 116_795.0);
+        for length in 0..all.len() {
+            let wanted: f64 = all[..length].iter().map(|x| x * x).sum();
+            assert_eq!(dot(&all[..length], &all), wanted, "{length}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use agon_agents::demand::forecast::{self, Comparison};
 use agon_agents::demand::models::{self, Drawn, Form};
 use agon_agents::demand::{Method, Sales};
 use agon_core::settings::Setting;
+use agon_core::thread_pool::ThreadPool;
 use serde_json::{Value, json};
 
 /// Demands as they may be, mixed so that any first part of them has each form as often as its weight says.
@@ -75,20 +76,24 @@ impl Draws {
         (count, seed): (usize, u64),
     ) -> Self {
         let can_be = |(form, calendar): &(Form, bool)| {
-            (*form, *calendar) != chosen
-                && takes(*form, *calendar)
-                && sold_none(sales, *form).is_none()
-                && form
-                    .fit(sales, numbers, sales.customers.len(), *calendar)
-                    .is_some_and(|model| model.coefficients().price_effects.iter().all(|b| *b > 0.0))
+            (*form, *calendar) != chosen && takes(*form, *calendar) && sold_none(sales, *form).is_none()
         };
+        let falls = |(form, calendar): (Form, bool)| {
+            let model = form.fit(sales, numbers, sales.customers.len(), calendar);
+            model.is_some_and(|model| model.coefficients().price_effects.iter().all(|b| *b > 0.0))
+        };
+        let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
         let others = comparison.map_or(Vec::new(), Comparison::not_clearly_worse);
-        let forms: Vec<(Form, bool)> = [chosen].into_iter().chain(others.into_iter().filter(can_be)).collect();
+        let mut others: Vec<_> = others.into_iter().filter(can_be).map(|form| (form, false)).collect();
+        pool.each(&mut others, |_, (form, kept)| *kept = falls(*form));
+        let others = others.into_iter().filter(|(_, kept)| *kept).map(|(form, _)| form);
+        let forms: Vec<(Form, bool)> = [chosen].into_iter().chain(others).collect();
         let weights = weights(&forms);
         let order = order(&weights, count);
-        let taken = (0..forms.len()).map(|form| order.iter().filter(|f| **f == form).count());
-        let drawn = forms.iter().zip(taken).map(|(form, count)| models::draws(sales, numbers, *form, count, seed));
-        let mut drawn: Vec<_> = drawn.map(Vec::into_iter).collect();
+        let taken = |form: usize| order.iter().filter(|f| **f == form).count();
+        let mut drawn: Vec<Vec<Drawn>> = vec![Vec::new(); forms.len()];
+        pool.each(&mut drawn, |i, all| *all = models::draws(sales, numbers, forms[i], taken(i), seed));
+        let mut drawn: Vec<_> = drawn.into_iter().map(Vec::into_iter).collect();
         let mut all: Vec<_> = order.into_iter().filter_map(|f| Some((f, drawn[f].next()?))).collect();
         if all.first().is_none_or(|(form, _)| *form != 0) {
             all.clear();
