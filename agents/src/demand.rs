@@ -96,6 +96,15 @@ impl Fit {
     }
 }
 
+/// Names in a sentence; of many the first few.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 8;
+    match names.len().saturating_sub(MOST) {
+        0 | 1 => names.join(", "),
+        more => format!("{} and {more} more", names[..MOST].join(", ")),
+    }
+}
+
 /// Why demand cannot be estimated.
 #[derive(Debug, thiserror::Error)]
 pub enum DemandError {
@@ -108,7 +117,7 @@ pub enum DemandError {
         what: String,
     },
     /// A price without which nothing can be said of its effect.
-    #[error("the price of {} never moves, so that nothing is known of its effect: {how}", .names.join(", "))]
+    #[error("the price of {} never moves, so that nothing is known of its effect: {how}", listed(.names))]
     StillPrice {
         /// The products.
         names: Vec<String>,
@@ -159,7 +168,7 @@ pub enum DemandError {
         "prices (or displays) tell without exception when no units of {} were sold, as in {week}: the likelihood rises \
          for ever with their effects (separation), and none can be estimated. If it was out of stock then, leave those \
          weeks out; else use more weeks or leave it out{common}",
-        .names.join(", ")
+        listed(.names)
     )]
     Separated {
         /// The products.
@@ -243,7 +252,7 @@ impl Design {
         // Displays that are nowhere say nothing; their effect is then zero by decree, not by estimate.
         let shown = sales.displays.iter().flatten().any(|d| *d != 0.0);
         let mut names: Vec<String> = sales.names.iter().map(|p| format!("the intercept of {p}")).collect();
-        let all = sales.names.join(", ");
+        let all = listed(&sales.names);
         match effect {
             PriceEffect::Common => names.push(format!("the price effect of all of {all}")),
             PriceEffect::ByProduct | PriceEffect::Pooled => {
@@ -264,10 +273,10 @@ impl Design {
             return Err(DemandError::StillPrice { names: still_prices, how });
         }
         if shown && (0..n).all(|k| still(sales.displays.iter().map(|week| week[k]))) {
-            return Err(DemandError::StillDisplays(sales.names.join(", ")));
+            return Err(DemandError::StillDisplays(listed(&sales.names)));
         }
         if weeks <= count {
-            return Err(DemandError::FewWeeks { weeks, coefficients: count, names: names.join(", ") });
+            return Err(DemandError::FewWeeks { weeks, coefficients: count, names: listed(&names) });
         }
         let (price, display) = (centred(sales, &sales.prices), centred(sales, &sales.displays));
         let price_size: Vec<f64> = (0..prices)
@@ -308,7 +317,7 @@ impl Design {
         if let Err(at) = matrix::inverse(&rows(&design.square(&design.dummy))) {
             // Only displays can be made up by what comes before them: the other columns have nothing in common.
             let which = if shown { DemandError::Together } else { DemandError::Unidentified };
-            return Err(which(if shown { sales.names.join(", ") } else { design.names[at].clone() }));
+            return Err(which(if shown { listed(&sales.names) } else { design.names[at].clone() }));
         }
         Ok(design)
     }

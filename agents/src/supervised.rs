@@ -139,6 +139,11 @@ pub trait Learner: Predict {
     /// Whether nothing more is to be learned.
     fn finished(&self) -> bool;
 
+    /// Seconds of training after which it is, where it has so many.
+    fn most_seconds(&self) -> Option<f64> {
+        None
+    }
+
     /// One step on the training part; the validation part may only decide when to end. None if it was asked to stop, and
     /// then nothing has changed.
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError>;

@@ -197,6 +197,11 @@ pub trait Training {
         false
     }
 
+    /// Seconds of training after which it is done, where it has so many.
+    fn most_seconds(&self) -> Option<f64> {
+        None
+    }
+
     /// What else was found of the test part, as plain data: a confusion matrix, the coverage of intervals.
     fn details(&self) -> Value {
         Value::Null

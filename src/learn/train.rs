@@ -291,6 +291,7 @@ impl Session {
                 seed: train.seed,
                 steps: train.steps,
                 may_end_early: task.common().stop_at.is_some() || trainer.may_end_early(),
+                most_seconds: trainer.most_seconds(),
                 chart: task.chart(&**trainer),
                 optimum: trainer.optimum(),
             };

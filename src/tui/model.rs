@@ -92,6 +92,8 @@ pub struct Model {
     pub step: u64,
     pub steps: u64,
     pub may_end_early: bool,
+    /// Seconds after which it ends, where it has so many.
+    pub most_seconds: Option<f64>,
     pub chart: Chart,
     pub returns: Curve,
     pub episodes: u64,
@@ -129,10 +131,11 @@ impl Model {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Started { scenario, seed, steps, may_end_early, chart, optimum } => {
+            Event::Started { scenario, seed, steps, may_end_early, most_seconds, chart, optimum } => {
                 self.name.clone_from(scenario);
                 self.chart.clone_from(chart);
                 (self.seed, self.steps, self.may_end_early) = (*seed, *steps, *may_end_early);
+                self.most_seconds = *most_seconds;
                 self.optimum = optimum.or(self.optimum);
             }
             Event::Scalars { step, values } => {
@@ -188,13 +191,14 @@ impl Model {
         self.levels.iter().find(|(name, _)| name == UPPER_BOUND).map(|(_, value)| *value)
     }
 
-    /// Seconds to the end at the present speed, of a run that goes on.
+    /// Seconds to the end at the present speed, or to the end of its time, of a run that goes on.
     pub fn remaining(&self) -> Option<f64> {
         if self.dead || self.outcome.is_some() {
             return None;
         }
         let speed = self.speed.as_ref().filter(|s| s.steps_per_second > 0.0)?;
-        Some(self.steps.saturating_sub(self.step) as f64 / speed.steps_per_second)
+        let at_speed = self.steps.saturating_sub(self.step) as f64 / speed.steps_per_second;
+        Some(self.most_seconds.map_or(at_speed, |most| at_speed.min((most - speed.seconds).max(0.0))))
     }
 
     /// What [`Self::remaining`] promises, in words.
@@ -212,6 +216,29 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A search with so many minutes ends with them, however many models it could still try.
+    #[test]
+    fn no_more_time_is_left_than_a_run_has() {
+        let mut model = Model::default();
+        let chart = Chart::default();
+        model.apply(&Event::Started {
+            scenario: "search".into(),
+            seed: 1,
+            steps: 1000,
+            may_end_early: true,
+            most_seconds: Some(60.0),
+            chart,
+            optimum: None,
+        });
+        let mut left = |seconds: f64, steps_per_second: f64| {
+            model.apply(&Event::Speed { step: 10, seconds, steps_per_second, shares: [0.25; 4], memory: 0.0 });
+            model.remaining()
+        };
+        assert_eq!(left(20.0, 0.5), Some(40.0));
+        assert_eq!(left(20.0, 99.0), Some(10.0));
+        assert_eq!(left(61.0, 0.5), Some(0.0));
+    }
 
     #[test]
     fn a_full_curve_keeps_its_ends_and_its_mean() {

@@ -142,6 +142,7 @@ mod tests {
             seed: 7,
             steps: 1000,
             may_end_early: false,
+            most_seconds: None,
             chart: Chart::Returns,
             optimum: None,
         });

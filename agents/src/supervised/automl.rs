@@ -406,6 +406,10 @@ impl Learner for AutoMl {
         self.step
     }
 
+    fn most_seconds(&self) -> Option<f64> {
+        (self.config.minutes > 0.0).then_some(60.0 * self.config.minutes)
+    }
+
     fn finished(&self) -> bool {
         let now = Instant::now();
         self.deadline(now).is_some_and(|end| now >= end)

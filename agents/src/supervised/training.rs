@@ -216,6 +216,10 @@ impl Training for Supervised {
         true
     }
 
+    fn most_seconds(&self) -> Option<f64> {
+        self.learner.most_seconds()
+    }
+
     fn task_scalars(&self) -> Vec<String> {
         std::iter::once("loss".into()).chain(self.learner.scalars().into_iter().map(|(name, _)| name)).collect()
     }

@@ -49,6 +49,9 @@ pub enum Event {
         /// Whether it may end earlier: when it reaches a goal, or when its agents have converged.
         #[serde(default)]
         may_end_early: bool,
+        /// Seconds after which it ends, where it has so many.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        most_seconds: Option<f64>,
         /// What its main chart shows.
         #[serde(default)]
         chart: Chart,

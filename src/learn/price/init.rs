@@ -12,13 +12,14 @@ use agon_agents::data::Raw;
 use agon_core::settings::Settings;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Products of a market that nobody chose, at most.
 const MOST_PRODUCTS: usize = 8;
 /// All products are taken where there are no more.
 const FEW_PRODUCTS: usize = 12;
-/// All products of a table with columns for each are taken where there are no more: the comparison of models
-/// takes seconds for 60 products, a minute for 80, and did not end within ten for 200.
+/// All products of a table with columns for each are taken where there are no more: of more, weeks are seldom enough to tell
+/// the coefficients of all.
 const MOST_COLUMNS: usize = 30;
 /// Products that are looked at to find those.
 const CANDIDATES: usize = 40;
@@ -64,9 +65,10 @@ pub fn run(args: &PriceInit) -> Outcome {
     let source = Source::parse(&out, text.clone(), &[])?;
     let settings = FitSettings::read(&source.section("fit")?)
         .map_err(|issues| source.wrong(&issues.into_iter().map(|i| i.within("fit")).collect::<Vec<_>>()))?;
-    let mut env = Map::new();
+    let (mut env, begun) = (Map::new(), Instant::now());
     let report = market::fill(file, &settings, &mut env)?;
     report.lines.iter().for_each(|line| agon::tell!("{line}"));
+    agon::tell!("  read, compared and fitted in {:.1} s", begun.elapsed().as_secs_f64());
     let text = if has_optimum(env) { text } else { scenario(file, &fit, table.weeks.len(), false) };
     std::fs::write(&out, text).map_err(|e| Failure::write(&out, &e))?;
     agon::say!("wrote {}\nnext:\n  agon train {}", out.display(), out.display());
