@@ -14,6 +14,7 @@ mod sales;
 pub mod training;
 
 use checks::still;
+use matrix::Factor;
 pub use sales::Sales;
 use std::fmt;
 use tch::{Device, Kind, Tensor};
@@ -314,7 +315,7 @@ impl Design {
             products: n,
             prices,
         };
-        if let Err(at) = matrix::inverse(&rows(&design.square(&design.dummy))) {
+        if let Err(at) = Factor::of(&rows(&design.square(&design.dummy))) {
             // Only displays can be made up by what comes before them: the other columns have nothing in common.
             let which = if shown { DemandError::Together } else { DemandError::Unidentified };
             return Err(which(if shown { listed(&sales.names) } else { design.names[at].clone() }));
@@ -526,7 +527,7 @@ pub fn fit(sales: &Sales, method: Method, effect: PriceEffect) -> Result<Fit, De
 /// Refuses data whose likelihood has no maximum.
 fn has_a_maximum(design: &Design, sales: &Sales, effect: PriceEffect) -> Result<(), DemandError> {
     let bought = design.units.gt(0.0).to_kind(Kind::Double);
-    if matrix::inverse(&rows(&design.square(&bought))).is_ok() {
+    if Factor::of(&rows(&design.square(&bought))).is_ok() {
         return Ok(()); // what was bought tells all coefficients
     }
     let n = sales.names.len();

@@ -218,7 +218,7 @@ fn clustering() -> Outcome<f64> {
     let middle: Vec<f64> = (0..clusters * width).map(|_| 2.0 * rng.normal()).collect();
     let x = (0..rows * width).map(|i| middle[i / width % clusters * width + i % width] + rng.normal()).collect();
     let x = Matrix { x, width };
-    let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let pool = ThreadPool::on_all_cores();
     let centres = (0..clusters).flat_map(|c| x.row(4 * c).to_vec()).collect();
     let start = Instant::now();
     let found = kmeans::lloyd(&x, centres, 20, 0.0, &pool, NEVER);

@@ -62,7 +62,16 @@ pub fn read(path: &Path, settings: &FitSettings) -> Outcome<SalesTable> {
 
 /// Reads sales, estimates demand, and fills in whatever of the market's settings the scenario leaves open.
 pub fn fill(path: &Path, settings: &FitSettings, env: &mut Map<String, Value>) -> Outcome<Report> {
-    let table = sales::read(path, settings)?;
+    fill_from(path, sales::read(path, settings)?, settings, env)
+}
+
+/// The same of sales that were read from there.
+pub fn fill_from(
+    path: &Path,
+    table: SalesTable,
+    settings: &FitSettings,
+    env: &mut Map<String, Value>,
+) -> Outcome<Report> {
     let wrong = |why: String| Failure::Input(format!("{}: {why}", path.display()));
     if let Some(why) = swapped(&table, settings)
         .or_else(|| still(&table, settings, env))

@@ -253,7 +253,7 @@ pub fn compare(sales: &Sales, numbers: &[u32]) -> Option<Comparison> {
         .map(|(form, calendar)| (form, calendar, Vec::new()))
         .collect();
     let origins_of = || origins.iter().map(|o| (row(*o), row(*o)..row(o + step)));
-    let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let pool = ThreadPool::on_all_cores();
     pool.each(&mut parts, |_, (form, calendar, rows)| {
         rows.extend(compared(sales, &numbers, (*form, *calendar), origins_of()).into_iter().flatten());
     });

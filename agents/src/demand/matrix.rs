@@ -82,7 +82,7 @@ pub(super) fn cross(a: (&[f64], usize), b: (&[f64], usize)) -> Vec<Vec<f64>> {
 }
 
 /// A M Aᵀ of a symmetric matrix M and of rows, which are as wide as M and lie one after the other.
-pub(super) fn form(rows: &[f64], middle: &[Vec<f64>]) -> Vec<Vec<f64>> {
+pub(super) fn quadratic_form(rows: &[f64], middle: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let rows = tensor(rows, middle.len());
     lists(&rows.matmul(&tensor(&middle.concat(), middle.len())).matmul(&rows.tr()))
 }
@@ -213,7 +213,7 @@ mod tests {
     fn sums_of_products_are_by_hand() {
         assert_eq!(gram(&[1.0, 2.0, 3.0, 4.0], 2), [[10.0, 14.0], [14.0, 20.0]]);
         let middle = [vec![2.0, 1.0], vec![1.0, 3.0]];
-        assert_eq!(form(&[1.0, 0.0, 1.0, -1.0], &middle), [[2.0, 1.0], [1.0, 3.0]]);
+        assert_eq!(quadratic_form(&[1.0, 0.0, 1.0, -1.0], &middle), [[2.0, 1.0], [1.0, 3.0]]);
         assert_eq!(cross((&[1.0, 2.0], 1), (&[1.0, 2.0, 3.0, 4.0], 2)), [[7.0, 10.0]]);
         let all: Vec<f64> = (0..71).map(f64::from).collect();
         assert_eq!(dot(&all, &all), 116_795.0);

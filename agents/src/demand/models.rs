@@ -112,8 +112,31 @@ impl Linear {
     }
 }
 
+/// What [`Model::equations`] is asked for.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// What it was fitted to.
+    pub sales: &'a Sales,
+    /// The calendar's week of each row.
+    pub numbers: &'a [f64],
+    /// The rows that it was fitted to, in groups within which errors are not independent.
+    pub groups: &'a [Vec<usize>],
+    /// With luck and the information of each group; else these may be empty.
+    pub whole: bool,
+}
+
+impl Asked<'_> {
+    /// How many rows it was fitted to, from the first on.
+    fn rows(&self) -> Option<usize> {
+        Some(self.groups.iter().flatten().max()? + 1)
+    }
+}
+
+/// Takes an equation; none where no more are wanted.
+pub type Take<'a> = dyn FnMut(Equation) -> Option<()> + 'a;
+
 /// A demand that was fitted.
-pub trait Model {
+pub trait Model: Send + Sync {
     /// Expected units of each product.
     fn expected(&self, week: Week<'_>) -> Vec<f64>;
 
@@ -128,18 +151,9 @@ pub trait Model {
     /// The same with what was fitted moved by so much, an entry a coefficient; by nothing where there is none.
     fn moved(&self, by: &[f64]) -> Drawn;
 
-    /// How the coefficients were estimated, an equation at a time, for rows in groups within which errors are not independent;
-    /// groups hold the rows that it was fitted to. The coefficients of all equations, one after the other, are those of
-    /// [`Model::moved`]. None where the information has no inverse, or `take` wants no more. `whole`: with luck and what each
-    /// group adds; else these may be empty.
-    fn equations(
-        &self,
-        sales: &Sales,
-        numbers: &[f64],
-        groups: &[Vec<usize>],
-        whole: bool,
-        take: &mut dyn FnMut(Equation) -> Option<()>,
-    ) -> Option<()>;
+    /// How the coefficients were estimated, an equation at a time. The coefficients of all equations, one after the other, are
+    /// those of [`Model::moved`]. None where the information has no inverse, or `take` wants no more.
+    fn equations(&self, asked: &Asked<'_>, take: &mut Take<'_>) -> Option<()>;
 
     /// By how many percent sales of product k change when the price of j rises by one; of a logit at the mean price of j and
     /// its share of all customers (and of its nest's).

@@ -331,7 +331,8 @@ fn choice_sets_may_differ_by_week() {
         assert!(slope.iter().all(|x| x.abs() < 1e-6), "{method:?} {slope:?}");
     }
     let form = models::Form::Logit(Method::Likelihood, PriceEffect::ByProduct);
-    let draws = models::draws(&sales, &vec![0.0; weeks], (form, false), 20, 1);
+    let model = form.fit(&sales, &vec![0.0; weeks], weeks, false).unwrap();
+    let draws = models::draws(&*model, &sales, &vec![0.0; weeks], 20, 1);
     assert!(draws.len() == 20 && draws.iter().all(|d| d.price_effects.iter().all(|b| b.is_finite())));
 }
 

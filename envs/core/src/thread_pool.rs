@@ -61,6 +61,11 @@ impl ThreadPool {
         Self(some.then(|| Arc::new(Threads { shared, handles, turn: Mutex::new(()) })))
     }
 
+    /// A thread for every core.
+    pub fn on_all_cores() -> Self {
+        Self::new(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
     /// Runs `work` on every part, in parallel where there are threads. A call from within `work` runs serially.
     pub fn each<T: Send>(&self, parts: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
         let turn = self.0.as_ref().filter(|_| parts.len() > 1).and_then(|t| Some((t, t.turn()?)));

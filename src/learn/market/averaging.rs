@@ -2,7 +2,7 @@
 //! of one of them alone is surer than the data are.
 
 use agon_agents::demand::forecast::{self, Comparison};
-use agon_agents::demand::models::{self, Drawn, Form};
+use agon_agents::demand::models::{self, Drawn, Form, Model};
 use agon_agents::demand::{Method, Sales};
 use agon_core::settings::Setting;
 use agon_core::thread_pool::ThreadPool;
@@ -70,7 +70,7 @@ impl Draws {
     pub fn of(
         sales: &Sales,
         numbers: &[f64],
-        chosen: (Form, bool),
+        (chosen, model): ((Form, bool), &dyn Model),
         comparison: Option<&Comparison>,
         takes: &dyn Fn(Form, bool) -> bool,
         (count, seed): (usize, u64),
@@ -78,21 +78,24 @@ impl Draws {
         let can_be = |(form, calendar): &(Form, bool)| {
             (*form, *calendar) != chosen && takes(*form, *calendar) && sold_none(sales, *form).is_none()
         };
-        let falls = |(form, calendar): (Form, bool)| {
-            let model = form.fit(sales, numbers, sales.customers.len(), calendar);
-            model.is_some_and(|model| model.coefficients().price_effects.iter().all(|b| *b > 0.0))
+        // Where sales fall with prices.
+        let fitted = |(form, calendar): (Form, bool)| {
+            let model = form.fit(sales, numbers, sales.customers.len(), calendar)?;
+            model.coefficients().price_effects.iter().all(|b| *b > 0.0).then_some(model)
         };
-        let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
+        let pool = ThreadPool::on_all_cores();
         let others = comparison.map_or(Vec::new(), Comparison::not_clearly_worse);
-        let mut others: Vec<_> = others.into_iter().filter(can_be).map(|form| (form, false)).collect();
-        pool.each(&mut others, |_, (form, kept)| *kept = falls(*form));
-        let others = others.into_iter().filter(|(_, kept)| *kept).map(|(form, _)| form);
-        let forms: Vec<(Form, bool)> = [chosen].into_iter().chain(others).collect();
+        let mut others: Vec<_> = others.into_iter().filter(can_be).map(|form| (form, None)).collect();
+        pool.each(&mut others, |_, (form, model)| *model = fitted(*form));
+        others.retain(|(_, model)| model.is_some());
+        let forms: Vec<(Form, bool)> = [chosen].into_iter().chain(others.iter().map(|(form, _)| *form)).collect();
+        let models: Vec<&dyn Model> =
+            [model].into_iter().chain(others.iter().filter_map(|(_, model)| model.as_deref())).collect();
         let weights = weights(&forms);
         let order = order(&weights, count);
         let taken = |form: usize| order.iter().filter(|f| **f == form).count();
         let mut drawn: Vec<Vec<Drawn>> = vec![Vec::new(); forms.len()];
-        pool.each(&mut drawn, |i, all| *all = models::draws(sales, numbers, forms[i], taken(i), seed));
+        pool.each(&mut drawn, |i, all| *all = models::draws(models[i], sales, numbers, taken(i), seed));
         let mut drawn: Vec<_> = drawn.into_iter().map(Vec::into_iter).collect();
         let mut all: Vec<_> = order.into_iter().filter_map(|f| Some((f, drawn[f].next()?))).collect();
         if all.first().is_none_or(|(form, _)| *form != 0) {

@@ -178,7 +178,7 @@ impl Chosen {
         };
         let wrong = coefficients.price_effects.iter().zip(names).filter(|(b, _)| **b <= 0.0);
         upward(wrong.map(|(b, name)| format!("{name} ({b:.3})")))?;
-        let draws = Draws::of(sales, &numbers, (form, calendar), comparison, takes, (count as usize, SEED));
+        let draws = Draws::of(sales, &numbers, ((form, calendar), &*model), comparison, takes, (count as usize, SEED));
         let n = names.len();
         let price_effects = effects.price_effects.iter().map(|effect| effect.estimate).collect();
         let mut held = Vec::new();

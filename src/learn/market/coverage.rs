@@ -263,7 +263,8 @@ fn covered(world: World, fitted_by: Fitted, weeks: usize, shops: u64, draws: usi
         if draws > 0 && shop < LIFTS {
             lifted += 1.0;
             let others = |_, _| fitted_by == Fitted::Averaged;
-            let all = Draws::of(&sales, &numbers, (form, false), comparison.as_ref(), &others, (draws, shop));
+            let all =
+                Draws::of(&sales, &numbers, ((form, false), &*model), comparison.as_ref(), &others, (draws, shop));
             let known = settings(world, &sales, &demand, Some(&all));
             let mut who = best(world, &demand, &known);
             let told = Shop { env: &retail, settings: &known, stopped: &|| false };

@@ -230,7 +230,7 @@ mod tests {
     fn nested_logit_has_numpys_standard_errors() {
         use crate::sales::{self, FitSettings, Shape};
         use agon_agents::demand::PriceEffect;
-        use agon_agents::demand::models::Form;
+        use agon_agents::demand::models::{Asked, Form};
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let golden: Value =
             serde_json::from_slice(&std::fs::read(root.join("tests/golden/nested_logit.json")).unwrap()).unwrap();
@@ -249,13 +249,14 @@ mod tests {
                 equation = Some(found);
                 Some(())
             };
-            model.equations(&table.sales, &numbers, &groups, true, &mut take).unwrap();
+            let asked = Asked { sales: &table.sales, numbers: &numbers, groups: &groups, whole: true };
+            model.equations(&asked, &mut take).unwrap();
             let equation = equation.unwrap();
             let wanted = golden[name]["errors"].as_array().unwrap();
             let (count, block) = (wanted.len(), (weeks as f64).cbrt().ceil() as usize);
             assert_eq!(equation.luck.len(), count);
-            // Errors are raised for the coefficients that take from the weeks; numpy's are not.
-            let raised = weeks as f64 / (weeks as f64 - equation.taken - (block as f64 - 1.0));
+            // Errors are raised for the degrees of freedom; numpy's are not.
+            let raised = weeks as f64 / (weeks as f64 - equation.effective_coefficients - (block as f64 - 1.0));
             // Intercepts are those of centred columns here.
             for (i, wanted) in wanted.iter().enumerate().skip(7) {
                 let found = equation.error(&equation.factor.column(i), block) / raised.sqrt();

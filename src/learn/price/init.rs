@@ -60,16 +60,17 @@ pub fn run(args: &PriceInit) -> Outcome {
     guess.notes.iter().for_each(|note| agon::tell!("  note: {note}"));
     agon::tell!("  if any of it is wrong: --map KEY=COLUMN, as in --map units=COLUMN; keys: `agon scenarios --keys`");
     fit.insert("data".into(), data_beside(file, &out).into());
-    let text = scenario(file, &fit, table.weeks.len(), true);
+    let weeks = table.weeks.len();
+    let text = scenario(file, &fit, weeks, true);
     // What cannot be fitted is refused here and not after an hour.
     let source = Source::parse(&out, text.clone(), &[])?;
     let settings = FitSettings::read(&source.section("fit")?)
         .map_err(|issues| source.wrong(&issues.into_iter().map(|i| i.within("fit")).collect::<Vec<_>>()))?;
     let (mut env, begun) = (Map::new(), Instant::now());
-    let report = market::fill(file, &settings, &mut env)?;
+    let report = market::fill_from(file, table, &settings, &mut env)?;
     report.lines.iter().for_each(|line| agon::tell!("{line}"));
-    agon::tell!("  read, compared and fitted in {:.1} s", begun.elapsed().as_secs_f64());
-    let text = if has_optimum(env) { text } else { scenario(file, &fit, table.weeks.len(), false) };
+    agon::tell!("  compared and fitted in {:.1} s", begun.elapsed().as_secs_f64());
+    let text = if has_optimum(env) { text } else { scenario(file, &fit, weeks, false) };
     std::fs::write(&out, text).map_err(|e| Failure::write(&out, &e))?;
     agon::say!("wrote {}\nnext:\n  agon train {}", out.display(), out.display());
     Ok(())

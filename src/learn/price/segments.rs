@@ -216,7 +216,7 @@ pub fn run(args: &Segments) -> Outcome {
     if x.rows() < 10 * most.min(2) || x.rows() <= most {
         return Err(wrong(format!("{} customers are too few to be grouped", x.rows())));
     }
-    let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let pool = ThreadPool::on_all_cores();
     let picked = sample(x.rows(), SAMPLED);
     let some = Matrix { x: picked.iter().flat_map(|i| x.row(*i).to_vec()).collect(), width: x.width };
     let mut tried: Vec<(f64, usize, Vec<u32>)> = Vec::new();

@@ -1,6 +1,6 @@
 //! Demands as they may be, given the error of their estimation.
 
-use super::{Errors, Form};
+use super::{Errors, Model};
 use crate::demand::{Sales, checks};
 use agon_core::rng::{Rng, Stream};
 
@@ -29,15 +29,13 @@ pub struct Drawn {
     pub nest_correlation: Option<f64>,
 }
 
-/// Draws of a fitted demand, as far from it as its coefficients may be from the truth ([`Errors`]): none where the table says
-/// too little. `numbers`: the calendar's week of each row. `seed`: the same gives the same draws.
-pub fn draws(sales: &Sales, numbers: &[f64], (form, calendar): (Form, bool), count: usize, seed: u64) -> Vec<Drawn> {
-    let weeks = sales.customers.len();
-    if checks::true_numbers(sales).is_err() || weeks == 0 {
+/// Draws of a demand that was fitted to these sales, as far from it as its coefficients may be from the truth ([`Errors`]): none
+/// where the table says too little. `numbers`: the calendar's week of each row. `seed`: the same gives the same draws.
+pub fn draws(model: &dyn Model, sales: &Sales, numbers: &[f64], count: usize, seed: u64) -> Vec<Drawn> {
+    if checks::true_numbers(sales).is_err() {
         return Vec::new();
     }
-    let Some(whole) = form.fit(sales, numbers, weeks, calendar) else { return Vec::new() };
-    let Some(errors) = Errors::of(&*whole, sales, numbers) else { return Vec::new() };
+    let Some(errors) = Errors::of(model, sales, numbers) else { return Vec::new() };
     let mut rng = Rng::new(seed, Stream::Eval, 0);
-    (0..count).map(|_| whole.moved(&errors.draw(&mut rng))).collect()
+    (0..count).map(|_| model.moved(&errors.draw(&mut rng))).collect()
 }

@@ -6,7 +6,7 @@
 //! Satterthwaite's, both from the design (Bell and McCaffrey 2002, with the kernel in the quadratic form). No interval is
 //! narrower than that of the sampling error of so many customers.
 
-use super::{Linear, Model};
+use super::{Asked, Linear, Model};
 use crate::demand::matrix::{self, Factor, dot, times};
 use crate::demand::{Estimate, Sales};
 use agon_core::rng::Rng;
@@ -14,11 +14,11 @@ use agon_core::stats::student_975;
 
 /// The 97.5 % point of a normal distribution.
 const NORMAL_975: f64 = 1.959_963_984_540_054;
-/// With more groups of rows than these, degrees of freedom are counted: groups less coefficients.
+/// With more groups of rows than these, degrees of freedom are approximated: groups less coefficients.
 pub(super) const MANY: usize = 200;
 
 /// What a group of rows adds to the information, times a vector.
-pub type OfGroup = Box<dyn Fn(usize, &[f64]) -> Vec<f64>>;
+pub type InformationOfGroup = Box<dyn Fn(usize, &[f64]) -> Vec<f64>>;
 
 /// Coefficients that were estimated together.
 pub struct Equation {
@@ -28,14 +28,15 @@ pub struct Equation {
     pub scores: Vec<Vec<f64>>,
     /// The information.
     pub information: Vec<Vec<f64>>,
-    /// Its parts; none where they were not asked for.
-    pub of_group: Option<OfGroup>,
+    /// That of each group; none where it was not asked for.
+    pub of_group: Option<InformationOfGroup>,
     /// The covariance that scores would have if only customers' luck differed from week to week.
     pub luck: Vec<Vec<f64>>,
     /// What the penalty pulls each coefficient back by; empty if there is none.
     pub pull: Vec<f64>,
-    /// How many coefficients take from the groups that tell a coefficient's error, where that is not computed.
-    pub taken: f64,
+    /// The effective number of coefficients that groups of rows tell apart, by which degrees of freedom are approximated
+    /// where groups are many.
+    pub effective_coefficients: f64,
 }
 
 /// An estimate with a 95 % interval of what it estimates.
@@ -124,18 +125,17 @@ impl Equation {
         self.scores.iter().map(|score| dot(column, score)).collect()
     }
 
-    /// Where it is not computed: by how much the variance of a coefficient must be raised, and its degrees of freedom. Where
-    /// shocks last, a coefficient itself takes from each of the groups that are summed, and Bartlett's kernel has 3 / 2
-    /// degrees of freedom for as many groups as it spans.
-    fn counted(&self, block: usize) -> (f64, f64) {
+    /// An approximation of [`Self::small_sample`]. Where shocks last, the coefficient itself costs a degree of freedom for each
+    /// group that the kernel spans, and Bartlett's kernel leaves 3 / 2 degrees of freedom for as many groups as it spans.
+    fn approximate(&self, block: usize) -> (f64, f64) {
         let (groups, block) = (self.scores.len() as f64, block as f64);
-        let free = (groups - self.taken - (block - 1.0)).max(1.0);
+        let free = (groups - self.effective_coefficients - (block - 1.0)).max(1.0);
         (groups / free, free / (1.0 + (block - 1.0) * 2.0 / 3.0))
     }
 
-    /// A coefficient's standard error, raised for as many coefficients as there are: quicker than [`Errors`], and rougher.
+    /// A coefficient's standard error, raised by [`Self::approximate`]: quicker than [`Errors`], and rougher.
     pub fn error(&self, column: &[f64], block: usize) -> f64 {
-        (self.counted(block).0 * variance(&self.influence(column), block)).sqrt()
+        (self.approximate(block).0 * variance(&self.influence(column), block)).sqrt()
     }
 
     /// The same without its penalty, and by how much the estimates then differ; as it is where the table says too little.
@@ -154,8 +154,8 @@ impl Equation {
         (Self { factor, pull: Vec::new(), ..self }, shift)
     }
 
-    /// What errors of one group are to the scores of another, between the information of the two: 2 M − M T M, with the
-    /// inverse M and the information T, which is M where there is no penalty. Empty where groups are so many that nobody asks.
+    /// 2 M − M T M, with the inverse M and the information T: the information of two groups around it is what one's errors are
+    /// in the other's scores. Without a penalty it is M. Empty where degrees of freedom are approximated.
     fn middle(&self, inverse: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
         if self.scores.len() > MANY {
             return Vec::new();
@@ -163,7 +163,7 @@ impl Equation {
         if self.pull.is_empty() {
             return inverse;
         }
-        let mut middle = matrix::form(&inverse.concat(), &self.information);
+        let mut middle = matrix::quadratic_form(&inverse.concat(), &self.information);
         middle.iter_mut().flatten().zip(inverse.iter().flatten()).for_each(|(x, m)| *x = 2.0 * m - *x);
         middle
     }
@@ -173,11 +173,11 @@ impl Equation {
     fn small_sample(&self, contrast: &[f64], block: usize, middle: &[Vec<f64>]) -> (f64, f64) {
         let groups = self.scores.len();
         let Some(of_group) = self.of_group.as_ref().filter(|_| !middle.is_empty()) else {
-            return self.counted(block);
+            return self.approximate(block);
         };
         // Residuals are (1 − H) u: what a group's score owes to another's errors.
         let along: Vec<Vec<f64>> = (0..groups).map(|group| of_group(group, contrast)).collect();
-        let mut covariance = matrix::form(&along.concat(), middle);
+        let mut covariance = matrix::quadratic_form(&along.concat(), middle);
         covariance.iter_mut().flatten().for_each(|x| *x = -*x);
         (0..groups).for_each(|t| covariance[t][t] += dot(contrast, &along[t]));
         let smoothed: Vec<Vec<f64>> = (0..groups)
@@ -235,7 +235,7 @@ impl Errors {
         let influence = vec![Vec::new(); groups.len()];
         let (shift, error, wider) = (Vec::new(), Vec::new(), Vec::new());
         let mut found = Self { shift, influence, block, error, wider, equation: None };
-        model.equations(sales, numbers, &groups, true, &mut |equation| {
+        model.equations(&Asked { sales, numbers, groups: &groups, whole: true }, &mut |equation| {
             let first = found.error.len();
             let (equation, shift) = estimated(equation);
             found.shift.extend(shift);
@@ -307,10 +307,10 @@ mod tests {
         }
     }
 
-    /// Where degrees of freedom are counted, the variance is raised as much as the exact correction raises it: in one shop, in
+    /// Where it is approximated, the variance is raised as much as the exact correction raises it: in one shop, in
     /// shops with the same prices, and in shops with their own.
     #[test]
-    fn coefficients_take_as_many_groups_as_they_are_counted_for() {
+    fn the_approximation_is_near_the_exact_correction() {
         use crate::demand::models::{Form, tests::market};
         use crate::demand::{Method, PriceEffect};
         let (weeks, effects) = (100, [1.0, 1.5, 0.7, 1.2, 0.9, 1.1]);
@@ -335,18 +335,19 @@ mod tests {
             ] {
                 let model = form.fit(&sales, &vec![0.0; rows], rows, false).unwrap();
                 let (mut first, mut at) = (0, 0);
-                model.equations(&sales, &vec![0.0; rows], &groups, true, &mut |equation| {
+                let asked = Asked { sales: &sales, numbers: &vec![0.0; rows], groups: &groups, whole: true };
+                model.equations(&asked, &mut |equation| {
                     let count = equation.luck.len();
                     let own = (0..effects.len()).map(|k| model.own_effect(k)).find(|i| *i >= first).unwrap() - first;
                     let inverse = equation.factor.inverse();
                     let middle = equation.middle(inverse.clone());
                     for (block, close) in [(1, 0.03), (5, 0.06)] {
                         let (raised, freedom) = equation.small_sample(&inverse[own], block, &middle);
-                        let (wanted, wanted_freedom) = equation.counted(block);
+                        let (wanted, wanted_freedom) = equation.approximate(block);
                         let told =
                             format!("{form:?} {shops} {alike} {block}: {wanted} {raised}, {wanted_freedom} {freedom}");
                         assert!((wanted / raised - 1.0).abs() < close, "{told}");
-                        // It also depends on how prices are spread, which is not counted: with so many groups that is little.
+                        // It also depends on how prices are spread, which is left out: with so many groups that is little.
                         assert!((0.5..2.5).contains(&(wanted_freedom / freedom)), "{told}");
                     }
                     (first, at) = (first + count, at + 1);

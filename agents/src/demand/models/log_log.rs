@@ -1,8 +1,8 @@
 //! Log-log demand with cross effects.
 
-use super::errors::{Equation, OfGroup};
+use super::errors::{Equation, InformationOfGroup};
 use super::instruments;
-use super::{Drawn, FEWEST, Linear, MeanWeek, Model, Week, finite};
+use super::{Asked, Drawn, FEWEST, Linear, MeanWeek, Model, Take, Week, finite};
 use crate::demand::Sales;
 use crate::demand::matrix::{self, Factor, dot};
 use agon_core::calendar::trend_and_season;
@@ -312,8 +312,8 @@ impl LogLog {
     }
 
     /// The equation of a product whose sums these are.
-    fn equation(&self, asked: &Asked<'_>, k: usize, moments: &Moments) -> Option<Equation> {
-        let Asked { sales, numbers, groups, residuals, shared, whole } = asked;
+    fn equation(&self, parts: &Parts<'_>, k: usize, moments: &Moments) -> Option<Equation> {
+        let Parts { asked: Asked { sales, numbers, groups, whole }, residuals, shared } = parts;
         let (n, count, projected) = (self.products.len(), self.each(), self.projected.get(k));
         let (mut scores, mut rows, mut lucky, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut x, mut between) = (vec![0.0; count], 0.0);
@@ -335,7 +335,7 @@ impl LogLog {
                     rows.extend_from_slice(&x);
                 }
             }
-            // What columns are less of than those that were added, all of which have the residuals' sum in common.
+            // Columns are centred at the product's own means: the difference of means times the sum of residuals.
             score[0] = sum;
             let less = |c: usize| match projected {
                 Some(_) if c < n => moments.means[c],
@@ -359,17 +359,17 @@ impl LogLog {
         }
         let luck = if *whole { matrix::gram(&lucky, count) } else { Vec::new() };
         let of_group = whole.then(|| of_group(rows, ends));
-        // Rows of a group tell as many coefficients apart as their prices differ within groups (the design effect of Kish
-        // 1965): of shops with the same prices one row, of shops with prices of their own each.
-        let taken = 1.0 + count as f64 * between / moments.gram[k][k];
+        // The share of the price's variance that lies between groups is the inverse of the effective number of rows in a
+        // group (Kish's design effect, 1965): one row where shops have the same prices, all where each has its own.
+        let effective_coefficients = 1.0 + count as f64 * between / moments.gram[k][k];
         let (factor, information) = (Factor::of(&penalised).ok()?, total);
-        Some(Equation { factor, scores, information, of_group, luck, pull, taken })
+        Some(Equation { factor, scores, information, of_group, luck, pull, effective_coefficients })
     }
 }
 
 /// What a group adds to the information, times a vector: of rows that lie one after the other, and how many there are up to the
 /// end of each group.
-fn of_group(x: Vec<f64>, ends: Vec<usize>) -> OfGroup {
+fn of_group(x: Vec<f64>, ends: Vec<usize>) -> InformationOfGroup {
     Box::new(move |group, vector| {
         let (width, begin) = (vector.len(), group.checked_sub(1).map_or(0, |before| ends[before]));
         let mut sum = vec![0.0; width];
@@ -380,15 +380,11 @@ fn of_group(x: Vec<f64>, ends: Vec<usize>) -> OfGroup {
 }
 
 /// What equations are made of.
-struct Asked<'a> {
-    sales: &'a Sales,
-    numbers: &'a [f64],
-    groups: &'a [Vec<usize>],
+struct Parts<'a> {
+    asked: &'a Asked<'a>,
     /// Of ln(units / customers), `[weeks][products]`.
     residuals: &'a [Vec<f64>],
     shared: &'a Shared,
-    /// With luck and what each group adds.
-    whole: bool,
 }
 
 impl Model for LogLog {
@@ -434,15 +430,9 @@ impl Model for LogLog {
         }
     }
 
-    fn equations(
-        &self,
-        sales: &Sales,
-        numbers: &[f64],
-        groups: &[Vec<usize>],
-        whole: bool,
-        take: &mut dyn FnMut(Equation) -> Option<()>,
-    ) -> Option<()> {
-        let (n, weeks) = (self.products.len(), groups.iter().flatten().max()? + 1);
+    fn equations(&self, asked: &Asked<'_>, take: &mut Take<'_>) -> Option<()> {
+        let Asked { sales, numbers, .. } = *asked;
+        let (n, weeks) = (self.products.len(), asked.rows()?);
         let shared = Shared::of(self, sales, numbers, weeks);
         let residual = |t: usize| {
             let week = Week::of(sales, numbers, t);
@@ -450,11 +440,11 @@ impl Model for LogLog {
             (0..n).map(|k| log_share(sales, t, k) - self.log_units(&week, &columns, k)).collect()
         };
         let residuals: Vec<Vec<f64>> = (0..weeks).map(residual).collect();
-        let asked = Asked { sales, numbers, groups, residuals: &residuals, shared: &shared, whole };
+        let parts = Parts { asked, residuals: &residuals, shared: &shared };
         for first in (0..n).step_by(BLOCK) {
             let block = first..(first + BLOCK).min(n);
             for (k, moments) in block.clone().zip(self.moments(&shared, sales, numbers, block)) {
-                take(self.equation(&asked, k, &moments)?)?;
+                take(self.equation(&parts, k, &moments)?)?;
             }
         }
         Some(())

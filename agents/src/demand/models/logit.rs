@@ -1,7 +1,7 @@
 //! Multinomial logit with an outside option, by maximum likelihood or by least squares of log shares.
 
-use super::errors::{Equation, OfGroup};
-use super::{Drawn, FEWEST, Linear, MOST_STEPS, MeanWeek, Model, Week, finite, instruments, other};
+use super::errors::{Equation, InformationOfGroup};
+use super::{Asked, Drawn, FEWEST, Linear, MOST_STEPS, MeanWeek, Model, Take, Week, finite, instruments, other};
 use crate::demand::matrix::{self, Factor};
 use crate::demand::{Method, NEVER, PriceEffect, Sales};
 use agon_core::calendar::trend_and_season;
@@ -94,17 +94,17 @@ impl Row<'_> {
 pub(super) struct Sums {
     pub score: Vec<f64>,
     pub information: Vec<Vec<f64>>,
-    /// Rows of which the squares are taken off the information: all at once, by a product of matrices.
-    pub taken: Vec<f64>,
+    /// Rows of which the squares are subtracted from the information: all at once, by a product of matrices.
+    pub subtracted: Vec<f64>,
 }
 
 impl Sums {
     pub fn new(count: usize) -> Self {
-        Self { score: vec![0.0; count], information: vec![vec![0.0; count]; count], taken: Vec::new() }
+        Self { score: vec![0.0; count], information: vec![vec![0.0; count]; count], subtracted: Vec::new() }
     }
 
-    /// Takes off the square of a sum of rows, each so many times.
-    pub fn take<'a>(&mut self, rows: impl Iterator<Item = (Row<'a>, f64)>) {
+    /// Subtracts the square of a sum of rows, each so many times, from the information.
+    pub fn subtract_square<'a>(&mut self, rows: impl Iterator<Item = (Row<'a>, f64)>) {
         let (count, mut sum) = (self.score.len(), BTreeMap::new());
         for (row, factor) in rows {
             row.entries().for_each(|(i, x)| *sum.entry(i).or_insert(0.0) += factor * x);
@@ -115,16 +115,16 @@ impl Sums {
                 sum.iter().for_each(|(j, b)| self.information[*i][*j] -= a * b);
             }
         } else {
-            let first = self.taken.len();
-            self.taken.resize(first + count, 0.0);
-            sum.into_iter().for_each(|(i, a)| self.taken[first + i] = a);
+            let first = self.subtracted.len();
+            self.subtracted.resize(first + count, 0.0);
+            sum.into_iter().for_each(|(i, a)| self.subtracted[first + i] = a);
         }
     }
 
     /// The sum of the scores, and the information.
     pub fn finish(mut self) -> (Vec<f64>, Vec<Vec<f64>>) {
-        if !self.taken.is_empty() {
-            matrix::add(&mut self.information, -1.0, &matrix::gram(&self.taken, self.score.len()));
+        if !self.subtracted.is_empty() {
+            matrix::add(&mut self.information, -1.0, &matrix::gram(&self.subtracted, self.score.len()));
         }
         (self.score, self.information)
     }
@@ -308,13 +308,13 @@ impl Logit {
         }
         let shares = shares(rows.week(t).map(|row| row.dot(&self.theta)).collect());
         // Customers' mean regressors, by the root of their number.
-        let mean = sums.taken.len();
-        sums.taken.resize(mean + sums.score.len(), 0.0);
+        let mean = sums.subtracted.len();
+        sums.subtracted.resize(mean + sums.score.len(), 0.0);
         for ((row, share), units) in rows.week(t).zip(&shares).zip(units) {
             let (residual, weight) = (units - customers * share, customers.sqrt() * share);
             for (i, x) in row.entries() {
                 sums.score[i] += x * residual;
-                sums.taken[mean + i] += x * weight;
+                sums.subtracted[mean + i] += x * weight;
             }
             row.add_square(customers * share, &mut sums.information);
         }
@@ -333,7 +333,7 @@ impl Logit {
     }
 
     /// What a group of weeks adds to the information, times a vector.
-    fn of_group(&self, rows: Rows, sales: &Sales, groups: &[Vec<usize>]) -> OfGroup {
+    fn of_group(&self, rows: Rows, sales: &Sales, groups: &[Vec<usize>]) -> InformationOfGroup {
         let (groups, count, customers) = (groups.to_vec(), self.theta.len(), sales.customers.clone());
         let share = |t: usize| match self.method {
             Method::LeastSquares => Vec::new(),
@@ -431,16 +431,10 @@ impl Model for Logit {
         }
     }
 
-    fn equations(
-        &self,
-        sales: &Sales,
-        numbers: &[f64],
-        groups: &[Vec<usize>],
-        whole: bool,
-        take: &mut dyn FnMut(Equation) -> Option<()>,
-    ) -> Option<()> {
+    fn equations(&self, asked: &Asked<'_>, take: &mut Take<'_>) -> Option<()> {
+        let Asked { sales, numbers, groups, whole } = *asked;
         let (count, n) = (self.theta.len(), self.price.len());
-        let rows = self.rows(sales, numbers, groups.iter().flatten().max()? + 1);
+        let rows = self.rows(sales, numbers, asked.rows()?);
         let (mut scores, mut luck, mut lucky) = (Vec::new(), vec![vec![0.0; count]; count], Vec::new());
         let (mut sums, squares) = (Sums::new(count), self.method == Method::LeastSquares);
         for group in groups {
@@ -459,9 +453,10 @@ impl Model for Logit {
         } else if !lucky.is_empty() {
             matrix::add(&mut luck, 1.0, &matrix::gram(&lucky, count));
         }
-        let (factor, taken) = (Factor::of(&information).ok()?, count as f64 / n as f64);
+        let factor = Factor::of(&information).ok()?;
         let of_group = whole.then(|| self.of_group(rows, sales, groups));
-        take(Equation { factor, scores, information, of_group, luck, pull: Vec::new(), taken })
+        let effective_coefficients = count as f64 / n as f64;
+        take(Equation { factor, scores, information, of_group, luck, pull: Vec::new(), effective_coefficients })
     }
 
     fn elasticity(&self, mean: &MeanWeek, k: usize, j: usize) -> Linear {

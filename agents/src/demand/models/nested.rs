@@ -4,9 +4,9 @@
 //! likelihood is maximised by Fisher scoring in the logit's coefficients and σ, from the least squares of Berry (1994) at a
 //! given σ. Least squares that find σ as well would need instruments for shares within nests: there are none.
 
-use super::errors::{Equation, MANY, OfGroup};
+use super::errors::{Equation, InformationOfGroup, MANY};
 use super::logit::{Rows, Sums};
-use super::{Drawn, Linear, Logit, MeanWeek, Model, Week, finite};
+use super::{Asked, Drawn, Linear, Logit, MeanWeek, Model, Take, Week, finite};
 use crate::demand::matrix::{self, Factor, times};
 use crate::demand::{Method, PriceEffect, Sales};
 
@@ -94,8 +94,7 @@ impl Nests {
 
 impl NestedLogit {
     /// Fits the first weeks of a table; none where no nest has two products, where the weeks say too little, or scoring does
-    /// not settle.
-    /// `start`: coefficients that are near, σ the last.
+    /// not settle. `start`: coefficients that are near, σ the last.
     pub fn fit(
         sales: &Sales,
         numbers: &[f64],
@@ -229,15 +228,15 @@ impl NestedLogit {
         sums.score[last] += units.iter().zip(&own).map(|(u, s)| u * s).sum::<f64>() - customers * slope;
         let square: f64 = choices.shares.iter().zip(&own).map(|(p, s)| p * s * s).sum();
         sums.information[last][last] += customers * (square - slope * slope);
-        let all = sums.taken.len();
-        sums.taken.resize(all + last + 1, 0.0);
+        let all = sums.subtracted.len();
+        sums.subtracted.resize(all + last + 1, 0.0);
         for (k, row) in rows.week(t).enumerate() {
             let (g, share, within) = (self.nests.of[k], choices.shares[k], choices.within[k]);
             let score = (units[k] - sigma * within * bought[g]) / scale - customers * share;
             let with_sigma = customers * ((share * own[k] - sigma * within * slopes[g]) / scale - share * slope);
             for (i, x) in row.entries() {
                 sums.score[i] += x * score;
-                sums.taken[all + i] += x * customers.sqrt() * share;
+                sums.subtracted[all + i] += x * customers.sqrt() * share;
                 sums.information[i][last] += x * with_sigma;
                 sums.information[last][i] += x * with_sigma;
             }
@@ -246,7 +245,7 @@ impl NestedLogit {
         for (g, share) in shares.iter().enumerate() {
             let members = rows.week(t).zip(&self.nests.of).zip(&choices.within).filter(|((_, of), _)| **of == g);
             let factor = (customers * share).sqrt() * ((scale * scale).recip() - 1.0).max(0.0).sqrt();
-            sums.take(members.map(|((row, _), within)| (row, factor * within)));
+            sums.subtract_square(members.map(|((row, _), within)| (row, factor * within)));
         }
     }
 }
@@ -271,16 +270,10 @@ impl Model for NestedLogit {
         Drawn { nest_correlation: Some(self.correlation_by(by)), ..self.logit.moved(by) }
     }
 
-    fn equations(
-        &self,
-        sales: &Sales,
-        numbers: &[f64],
-        groups: &[Vec<usize>],
-        whole: bool,
-        take: &mut dyn FnMut(Equation) -> Option<()>,
-    ) -> Option<()> {
+    fn equations(&self, asked: &Asked<'_>, take: &mut Take<'_>) -> Option<()> {
+        let Asked { sales, numbers, groups, whole } = *asked;
         let (count, n) = (self.effects(), self.nests.of.len());
-        let rows = self.logit.rows(sales, numbers, groups.iter().flatten().max()? + 1);
+        let rows = self.logit.rows(sales, numbers, asked.rows()?);
         let (mut scores, mut each, mut information) = (Vec::new(), Vec::new(), vec![vec![0.0; count]; count]);
         for group in groups {
             let mut sums = Sums::new(count);
@@ -300,9 +293,10 @@ impl Model for NestedLogit {
         // The information is the variance that customers' luck gives the scores.
         let (factor, luck) = (Factor::of(&information).ok()?, information.clone());
         let apart = !each.is_empty();
-        let of_group = apart.then(|| -> OfGroup { Box::new(move |group, vector| times(&each[group], vector)) });
-        let taken = 1.0 + (count - 1) as f64 / n as f64;
-        take(Equation { factor, scores, information, of_group, luck, pull: Vec::new(), taken })
+        let of_group =
+            apart.then(|| -> InformationOfGroup { Box::new(move |group, vector| times(&each[group], vector)) });
+        let effective_coefficients = 1.0 + (count - 1) as f64 / n as f64;
+        take(Equation { factor, scores, information, of_group, luck, pull: Vec::new(), effective_coefficients })
     }
 
     fn elasticity(&self, mean: &MeanWeek, k: usize, j: usize) -> Linear {

@@ -4,8 +4,7 @@
 //! μ by its best weights, and each product's effect is its posterior mean. What else was estimated follows as if effects had
 //! been given.
 
-use super::errors::Equation;
-use super::{Drawn, Linear, MeanWeek, Model, Week};
+use super::{Asked, Drawn, Linear, MeanWeek, Model, Take, Week};
 use crate::demand::Sales;
 use crate::demand::matrix::Factor;
 
@@ -64,7 +63,8 @@ impl Pooled {
         // Of each equation: its own-price effects, and their columns of the inverse.
         let mut all: Vec<Vec<(usize, Vec<f64>)>> = Vec::new();
         let (mut effects, mut errors) = (Vec::new(), Vec::new());
-        own.equations(sales, numbers, &groups, false, &mut |equation| {
+        let asked = Asked { sales, numbers, groups: &groups, whole: false };
+        own.equations(&asked, &mut |equation| {
             let indices = first..first + equation.scores.first()?.len();
             let here = (0..n).map(|k| own.own_effect(k)).filter(|i| indices.contains(i));
             let columns: Vec<_> = here.map(|i| (i - first, equation.factor.column(i - first))).collect();
@@ -118,15 +118,8 @@ impl Model for Pooled {
         self.model.shifted(by, sales, numbers, weeks)
     }
 
-    fn equations(
-        &self,
-        sales: &Sales,
-        numbers: &[f64],
-        groups: &[Vec<usize>],
-        whole: bool,
-        take: &mut dyn FnMut(Equation) -> Option<()>,
-    ) -> Option<()> {
-        self.own.equations(sales, numbers, groups, whole, take)
+    fn equations(&self, asked: &Asked<'_>, take: &mut Take<'_>) -> Option<()> {
+        self.own.equations(asked, take)
     }
 
     fn elasticity(&self, mean: &MeanWeek, k: usize, j: usize) -> Linear {

@@ -81,13 +81,11 @@ fn draws_spread_as_estimates_do() {
             let sales = market(60, &[1.0, 1.5], 0.4, 100 + seed);
             estimates.push(fit(&sales, method, PriceEffect::ByProduct).unwrap().price_effects[0].value);
             if seed < 10 {
-                let drawn = draws(&sales, &[0.0; 60], (Form::Logit(method, PriceEffect::ByProduct), false), 60, seed);
+                let form = Form::Logit(method, PriceEffect::ByProduct);
+                let again = || draws(&*form.fit(&sales, &[0.0; 60], 60, false).unwrap(), &sales, &[0.0; 60], 60, seed);
+                let drawn = again();
                 assert_eq!(drawn.len(), 60);
-                assert_eq!(
-                    drawn,
-                    draws(&sales, &[0.0; 60], (Form::Logit(method, PriceEffect::ByProduct), false), 60, seed),
-                    "the same seed, the same draws"
-                );
+                assert_eq!(drawn, again(), "the same seed, the same draws");
                 within += spread(&drawn.iter().map(|d| d.price_effects[0]).collect::<Vec<_>>()) / 10.0;
             }
         }
@@ -254,7 +252,7 @@ fn nested_logit_without_correlation_is_the_logit() {
         let [own, wanted] = [&model, &logit].map(|m| Errors::of(&**m, &sales, &[0.0; 80]).unwrap());
         let error = |errors: &Errors| errors.interval(&Linear { value: 0.0, slopes: vec![(3, 1.0)] }).estimate.error;
         assert!((error(&own) / error(&wanted) - 1.0).abs() < 1e-4, "{} {}", error(&own), error(&wanted));
-        let drawn = draws(&sales, &[0.0; 80], (Form::NestedLogit(PriceEffect::ByProduct), false), 5, 1);
+        let drawn = draws(&*model, &sales, &[0.0; 80], 5, 1);
         assert!(drawn.iter().all(|d| d.nest_correlation == Some(0.0)));
     }
     assert!(at_the_end > 0);

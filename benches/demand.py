@@ -2,8 +2,8 @@
 """Times `agon price init` on the sales of a chain: simulated logit demand, a row a week, shop and product.
 
     pip install numpy
-    python3 benches/desk.py                                       five years × 200 products × 20 shops
-    python3 benches/desk.py --weeks 156 --products 40 --shops 8   another chain
+    python3 benches/demand.py                                       five years × 200 products × 20 shops
+    python3 benches/demand.py --weeks 156 --products 40 --shops 8   another chain
 
 Every product's price effect is known, so that it is also told how many of the 95 % intervals hold the truth. The time is
 that of the whole command: the table is read, sixteen models are compared at thirteen origins, the best one is fitted and
@@ -62,7 +62,7 @@ def main() -> None:
     if told.returncode != 0:
         sys.exit(told.stderr)
     seconds, kilobytes = re.search(r"^TIME ([\d.]+) (\d+)", told.stderr, re.M).groups()
-    fitted = re.search(r"read, compared and fitted in .*", told.stderr).group()
+    fitted = re.search(r"compared and fitted in .*", told.stderr).group()
     print(f"  agon price init: {float(seconds):.1f} s ({fitted}), {int(kilobytes) / 1e3:.0f} MB")
     found = re.findall(r"^ +item(\d+) +([\d.]+) ± ([\d.]+) ", told.stderr, re.M)
     apart = [abs(float(b) - effects[int(k) - 1]) / float(error) for k, b, error in found]
