@@ -22,11 +22,12 @@ pub struct Source {
 }
 
 /// The tables a scenario can have.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "name",
     "about",
     "env",
     "agent",
+    "features",
     "model",
     "data",
     "pictures",

@@ -5,10 +5,11 @@
 //! `agon_search::self_play`, the network is [`crate::board_net`].
 
 use crate::agent::{AgentError, Inference, MOST_STEPS, Place, Saved, Stop, all_finite, go_on};
-use crate::board_net::{BoardEvaluator, BoardNet, Precision, cross_entropy};
+use crate::board_net::{BoardEvaluator, BoardNet, cross_entropy};
 use crate::bridge::{host_slice, upload};
 use crate::net::{Builder, Params};
 use crate::optim::{Adam, Schedule, add, chunk_ends};
+use crate::precision::Precision;
 use crate::train::{Episodes, Start, Times, Training};
 use agon_core::memory;
 use agon_core::policy::Policy;

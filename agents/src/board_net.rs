@@ -10,42 +10,6 @@ const POLICY_CHANNELS: usize = 16;
 /// Channels of the value's head before its linear layers.
 const VALUE_CHANNELS: usize = 8;
 
-agon_core::choices! {
-    /// The number type of the tower's convolutions. Parameters, linear layers and outputs are float32 in any case.
-    pub enum Precision {
-        /// bfloat16 where the device has instructions for it, else float32.
-        Auto = "auto",
-        Float32 = "float32",
-        Bfloat16 = "bfloat16",
-    }
-}
-
-impl Precision {
-    /// The kind of numbers on this machine.
-    pub fn kind(self, device: Device) -> Kind {
-        match self {
-            Self::Float32 => Kind::Float,
-            Self::Bfloat16 => Kind::BFloat16,
-            Self::Auto if short_is_fast(device) => Kind::BFloat16,
-            Self::Auto => Kind::Float,
-        }
-    }
-}
-
-/// Whether a device multiplies bfloat16 faster than float32.
-fn short_is_fast(device: Device) -> bool {
-    if device == Device::Cpu {
-        #[cfg(target_arch = "x86_64")]
-        return is_x86_feature_detected!("avx512bf16");
-        #[cfg(not(target_arch = "x86_64"))]
-        return false;
-    }
-    // Matrix units have it from compute capability 8.0 on. cuDNN refuses such convolutions on older ones, where libtorch
-    // would go a slow way around it.
-    let ones = Tensor::ones([8, 8, 3, 3], (Kind::BFloat16, device));
-    tch::no_grad(|| ones.f_cudnn_convolution(&ones, [1, 1], [1, 1], [1, 1], 1, false, false, false).is_ok())
-}
-
 /// Channels-last memory layout, the fastest for convolutions.
 fn channels_last(x: &Tensor) -> Tensor {
     x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])

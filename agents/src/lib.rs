@@ -11,7 +11,7 @@
 //! | value and policy iteration | [`exact`] |
 //! | the cross-entropy method | [`cem`] |
 //! | AlphaZero | [`alphazero`], with [`board_net`] |
-//! | networks and their optimizer | [`net`], [`optim`] |
+//! | networks and their optimizer, the numbers that they multiply in | [`net`], [`optim`], [`precision`] |
 //! | how a network reads an observation | [`input`] |
 //! | small networks without tensors | [`dense`], [`conv`] |
 //! | numbers between slices and tensors | [`bridge`] |
@@ -22,6 +22,7 @@
 //! | what a policy would earn, from the log of another one | [`off_policy_evaluation`] |
 //! | supervised training from tables | [`data`], [`supervised`] |
 //! | groups, components and unusual rows of tables | [`unsupervised`] |
+//! | what those say of observations, for agents | [`features`] |
 
 pub mod agent;
 pub mod alphazero;
@@ -39,6 +40,7 @@ pub mod distinct;
 pub mod dqn;
 pub mod evaluate;
 pub mod exact;
+pub mod features;
 pub mod greedy;
 pub mod input;
 pub mod net;
@@ -48,6 +50,7 @@ pub mod off_policy_evaluation;
 pub mod on_policy;
 pub mod optim;
 pub mod pictures;
+pub mod precision;
 pub mod pretrained;
 pub mod q_loss;
 pub mod q_net;

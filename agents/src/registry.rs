@@ -158,6 +158,8 @@ pub struct Model {
     declared: fn() -> Vec<Declared>,
     resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, AgentError>,
     start: fn(&Map<String, Value>, DataStart) -> Result<Box<dyn Training>, AgentError>,
+    /// Whether it computes on a GPU if asked to; the others do on the host in any case.
+    pub on_device: bool,
     /// The family of models for tables that it is of, if it is.
     pub family: Option<Family>,
 }
@@ -167,16 +169,16 @@ type Started = Result<Box<dyn Training>, AgentError>;
 
 /// A new training of a family of models for tables.
 fn supervised(family: Family, settings: &Map<String, Value>, start: DataStart) -> Started {
-    let (steps, seed) = (start.steps, start.seed);
+    let (own, device) = ([start.steps, start.seed], start.device);
     let (table, regime) = start.data.table_under()?;
-    Ok(Box::new(Supervised::under(&regime, family, settings, &table, steps, seed)?))
+    Ok(Box::new(Supervised::under(&regime, family, settings, &table, own, device)?))
 }
 
 /// A new training of a family of models without a target.
 fn without_target(kind: &str, settings: &Map<String, Value>, start: DataStart) -> Started {
     let known = unsupervised::family::find(kind).ok_or_else(|| Issue::value("kind", "is no such model"))?;
-    let (steps, seed) = (start.steps, start.seed);
-    Ok(Box::new(Unsupervised::new(*known, settings, *start.data.table()?, steps, seed)?))
+    let (own, device) = ([start.steps, start.seed], start.device);
+    Ok(Box::new(Unsupervised::new(*known, settings, *start.data.table()?, own, device)?))
 }
 
 impl Model {
@@ -213,6 +215,7 @@ pub const MODELS: &[Model] = &[
             let (sales, kept_back) = data.sales()?;
             Ok(Box::new(Demand::new(&read(table)?, sales, kept_back, steps)?))
         },
+        on_device: false,
         family: None,
     },
     Model {
@@ -222,6 +225,7 @@ pub const MODELS: &[Model] = &[
         declared: LinearConfig::declared,
         resolve: |table| Ok(read::<LinearConfig>(table)?.write()),
         start: |table, start| supervised(family::LINEAR, table, start),
+        on_device: false,
         family: Some(family::LINEAR),
     },
     Model {
@@ -231,6 +235,7 @@ pub const MODELS: &[Model] = &[
         declared: LogisticConfig::declared,
         resolve: |table| Ok(read::<LogisticConfig>(table)?.write()),
         start: |table, start| supervised(family::LOGISTIC, table, start),
+        on_device: false,
         family: Some(family::LOGISTIC),
     },
     Model {
@@ -240,6 +245,7 @@ pub const MODELS: &[Model] = &[
         declared: boosting::Config::declared,
         resolve: |table| Ok(read::<boosting::Config>(table)?.write()),
         start: |table, start| supervised(family::BOOSTING, table, start),
+        on_device: false,
         family: Some(family::BOOSTING),
     },
     Model {
@@ -249,6 +255,7 @@ pub const MODELS: &[Model] = &[
         declared: forest::Config::declared,
         resolve: |table| Ok(read::<forest::Config>(table)?.write()),
         start: |table, start| supervised(family::FOREST, table, start),
+        on_device: false,
         family: Some(family::FOREST),
     },
     Model {
@@ -258,6 +265,7 @@ pub const MODELS: &[Model] = &[
         declared: mlp::Config::declared,
         resolve: |table| Ok(read::<mlp::Config>(table)?.write()),
         start: |table, start| supervised(family::MLP, table, start),
+        on_device: false,
         family: Some(family::MLP),
     },
     Model {
@@ -266,10 +274,11 @@ pub const MODELS: &[Model] = &[
         verified: "a linear system in closed form; agents trained in it play the real one (docs/world-models.md)",
         declared: world::Config::declared,
         resolve: |table| Ok(read::<world::Config>(table)?.write()),
-        start: |table, DataStart { data, steps, seed }| {
+        start: |table, DataStart { data, steps, seed, .. }| {
             let (spec, episodes, threads) = data.episodes()?;
             Ok(Box::new(WorldModel::new(read(table)?, &spec, &episodes, [steps, seed], threads)?))
         },
+        on_device: false,
         family: None,
     },
     Model {
@@ -279,6 +288,7 @@ pub const MODELS: &[Model] = &[
         declared: tabm::Config::declared,
         resolve: |table| Ok(read::<tabm::Config>(table)?.write()),
         start: |table, start| supervised(family::TABM, table, start),
+        on_device: true,
         family: Some(family::TABM),
     },
     Model {
@@ -288,6 +298,7 @@ pub const MODELS: &[Model] = &[
         declared: realmlp::Config::declared,
         resolve: |table| Ok(read::<realmlp::Config>(table)?.write()),
         start: |table, start| supervised(family::REALMLP, table, start),
+        on_device: true,
         family: Some(family::REALMLP),
     },
     Model {
@@ -297,6 +308,7 @@ pub const MODELS: &[Model] = &[
         declared: text_encoder::Config::declared,
         resolve: |table| Ok(read::<text_encoder::Config>(table)?.write()),
         start: |table, start| supervised(family::TEXT_ENCODER, table, start),
+        on_device: true,
         family: Some(family::TEXT_ENCODER),
     },
     Model {
@@ -306,6 +318,7 @@ pub const MODELS: &[Model] = &[
         declared: ft_transformer::Config::declared,
         resolve: |table| Ok(read::<ft_transformer::Config>(table)?.write()),
         start: |table, start| supervised(family::FT_TRANSFORMER, table, start),
+        on_device: true,
         family: Some(family::FT_TRANSFORMER),
     },
     Model {
@@ -315,6 +328,7 @@ pub const MODELS: &[Model] = &[
         declared: automl::Config::declared,
         resolve: |table| Ok(read::<automl::Config>(table)?.write()),
         start: |table, start| supervised(automl::AUTOML, table, start),
+        on_device: true,
         family: Some(automl::AUTOML),
     },
     Model {
@@ -323,9 +337,10 @@ pub const MODELS: &[Model] = &[
         verified: "gradients by differences; scikit-learn's digits, Fashion-MNIST (docs/data.md)",
         declared: pictures::Config::declared,
         resolve: |table| Ok(read::<pictures::Config>(table)?.write()),
-        start: |table, DataStart { data, steps, seed }| {
-            Ok(Box::new(Classifier::new(read(table)?, data.pictures()?, steps, seed)?))
+        start: |table, DataStart { data, steps, seed, device }| {
+            Ok(Box::new(Classifier::new(read(table)?, data.pictures()?, [steps, seed], device)?))
         },
+        on_device: true,
         family: None,
     },
     Model {
@@ -335,6 +350,7 @@ pub const MODELS: &[Model] = &[
         declared: bandit::Config::declared,
         resolve: |table| Ok(read::<bandit::Config>(table)?.write()),
         start: |table, DataStart { data, seed, .. }| Ok(Box::new(Bandit::new(read(table)?, data.log()?, seed))),
+        on_device: false,
         family: None,
     },
     Model {
@@ -344,6 +360,7 @@ pub const MODELS: &[Model] = &[
         declared: kmeans::Config::declared,
         resolve: |table| Ok(read::<kmeans::Config>(table)?.write()),
         start: |table, start| without_target("kmeans", table, start),
+        on_device: false,
         family: None,
     },
     Model {
@@ -353,6 +370,7 @@ pub const MODELS: &[Model] = &[
         declared: gmm::Config::declared,
         resolve: |table| Ok(read::<gmm::Config>(table)?.write()),
         start: |table, start| without_target("gmm", table, start),
+        on_device: false,
         family: None,
     },
     Model {
@@ -362,6 +380,7 @@ pub const MODELS: &[Model] = &[
         declared: hdbscan::Config::declared,
         resolve: |table| Ok(read::<hdbscan::Config>(table)?.write()),
         start: |table, start| without_target("hdbscan", table, start),
+        on_device: false,
         family: None,
     },
     Model {
@@ -371,6 +390,7 @@ pub const MODELS: &[Model] = &[
         declared: pca::Config::declared,
         resolve: |table| Ok(read::<pca::Config>(table)?.write()),
         start: |table, start| without_target("pca", table, start),
+        on_device: false,
         family: None,
     },
     Model {
@@ -380,6 +400,7 @@ pub const MODELS: &[Model] = &[
         declared: isolation_forest::Config::declared,
         resolve: |table| Ok(read::<isolation_forest::Config>(table)?.write()),
         start: |table, start| without_target("isolation-forest", table, start),
+        on_device: false,
         family: None,
     },
     Model {
@@ -389,6 +410,7 @@ pub const MODELS: &[Model] = &[
         declared: mahalanobis::Config::declared,
         resolve: |table| Ok(read::<mahalanobis::Config>(table)?.write()),
         start: |table, start| without_target("mahalanobis", table, start),
+        on_device: false,
         family: None,
     },
     Model {
@@ -398,6 +420,7 @@ pub const MODELS: &[Model] = &[
         declared: autoencoder::Config::declared,
         resolve: |table| Ok(read::<autoencoder::Config>(table)?.write()),
         start: |table, start| without_target("autoencoder", table, start),
+        on_device: true,
         family: None,
     },
     Model {
@@ -407,6 +430,7 @@ pub const MODELS: &[Model] = &[
         declared: autoencoder::Config::declared,
         resolve: |table| Ok(read::<autoencoder::Config>(table)?.write()),
         start: |table, start| without_target("vae", table, start),
+        on_device: true,
         family: None,
     },
     Model {
@@ -416,6 +440,7 @@ pub const MODELS: &[Model] = &[
         declared: tsne::Config::declared,
         resolve: |table| Ok(read::<tsne::Config>(table)?.write()),
         start: |table, start| without_target("tsne", table, start),
+        on_device: false,
         family: None,
     },
     Model {
@@ -425,6 +450,7 @@ pub const MODELS: &[Model] = &[
         declared: umap::Config::declared,
         resolve: |table| Ok(read::<umap::Config>(table)?.write()),
         start: |table, start| without_target("umap", table, start),
+        on_device: false,
         family: None,
     },
 ];

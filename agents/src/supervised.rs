@@ -16,9 +16,12 @@ pub mod family;
 pub mod federated;
 pub mod forest;
 pub mod ft_transformer;
+pub mod importance;
 pub mod linear;
+pub mod mixup;
 pub mod mlp;
 pub mod neural;
+pub mod pass;
 pub mod picture;
 pub mod predictor;
 pub mod private;
@@ -45,6 +48,7 @@ use agon_core::rng::Rng;
 use agon_core::settings::Issue;
 use serde_json::Value;
 use std::path::Path;
+use tch::Device;
 
 /// What a model is trained on.
 #[derive(Clone, Debug, Default)]
@@ -228,6 +232,8 @@ pub struct Shape {
     pub steps: u64,
     /// The seed of the run.
     pub seed: u64,
+    /// Where a network that libtorch differentiates computes; all other models do on the host.
+    pub device: Device,
 }
 
 impl Shape {

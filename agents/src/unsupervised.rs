@@ -30,8 +30,9 @@ use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::Matrix;
 use agon_core::Metric;
 use agon_core::thread_pool::ThreadPool;
+use agon_core::world::Layer;
 use serde_json::Value;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// What a model says of rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,6 +87,12 @@ pub trait Learner {
         None
     }
 
+    /// How it writes a row down in its components, as layers of rectified units, the last of which is linear; none of models
+    /// that are no such function.
+    fn layers(&self) -> Option<Vec<Layer>> {
+        None
+    }
+
     /// What it says of itself on the training rows, where that is all that it can be judged by.
     fn metrics(&self, _train: &Matrix) -> Vec<Metric> {
         Vec::new()
@@ -112,6 +119,8 @@ pub struct Shape {
     pub steps: u64,
     /// The seed of the run.
     pub seed: u64,
+    /// Where a network computes; all other models do on the host.
+    pub device: Device,
 }
 
 /// Parts that rows are divided into for several threads. It never depends on the number of threads, so neither do results.

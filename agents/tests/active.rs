@@ -1,5 +1,6 @@
 //! Active learning by simulation: labels that a model asks for teach it more than as many drawn at random.
 
+use agon_agents::Device;
 use agon_agents::data::Raw;
 use agon_agents::data::dataset::{DataSettings, Dataset};
 use agon_agents::data::split::Method;
@@ -61,7 +62,7 @@ fn simulated(pick: Pick, seed: u64) -> f64 {
             rows.iter().for_each(|i| push(&mut raw, *i, part));
         }
         let data = Data::Table(Box::new(Dataset::new(&raw, &settings).unwrap()));
-        let mut training = model.start(&config, DataStart { data, steps: 1, seed: 1 }).unwrap();
+        let mut training = model.start(&config, DataStart { data, steps: 1, seed: 1, device: Device::Cpu }).unwrap();
         training.advance().unwrap();
         if labelled.len() == 150 {
             let metrics = training.examine(Part::Test, 1).remove(0).metrics;

@@ -1,11 +1,15 @@
-//! Where there is a CUDA device, agents learn on it, and their first updates are the CPU's to rounding. (DQN's at most 127:
+//! Where there is a CUDA device, agents and networks of data learn on it, and their first updates are the CPU's to rounding. (DQN's at most 127:
 //! then the CPU gives hidden units another order.)
 //!
 //! Tests do not look for libtorch's CUDA half as the binary does: `LD_PRELOAD=libtorch_cuda.so` loads it.
 
 use agon_agents::Device;
-use agon_agents::registry;
-use agon_agents::train::{Start, Training};
+use agon_agents::data::Raw;
+use agon_agents::data::dataset::{DataSettings, Dataset};
+use agon_agents::pictures::Pictures;
+use agon_agents::pictures::dataset::{self, Given, PictureSet, PictureSettings};
+use agon_agents::registry::{self, Data, DataStart};
+use agon_agents::train::{Part, Start, Training};
 use agon_core::Game;
 use agon_core::game::Turn;
 use agon_core::rng::{Rng, Stream};
@@ -14,6 +18,7 @@ use agon_search::guided::{Guided, GuidedSettings, NoNetworks};
 use agon_search::player::Player;
 use agon_search::registry::from_words;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 fn device() -> Device {
     assert!(agon_agents::cuda_is_available(), "there is no CUDA device");
@@ -91,5 +96,119 @@ fn cuda_trains_alphazero() {
         let mut returns = [0.0; 2];
         game.returns(&state, &mut returns);
         assert!(returns[round % 2] >= 0.0, "lost game {round}");
+    }
+}
+
+/// Two classes of rows with numbers, labels and words; the first column says most.
+fn rows(n: usize) -> Raw {
+    let mut rng = Rng::new(2, Stream::Env, 0);
+    let mut raw = Raw::new(["x", "z", "label", "note", "y"].map(String::from).to_vec(), false);
+    for line in 0..n as u64 {
+        let class = rng.below(2);
+        let word = if rng.below(10) < 8 { ["cheap", "dear"][class as usize] } else { "plain" };
+        let cells = [
+            format!("{:.4}", rng.normal() + 2.0 * f64::from(class)),
+            format!("{:.4}", rng.normal()),
+            format!("l{}", rng.below(40)),
+            format!("a {word} thing number {line} that nobody else has, and more words than a label would have"),
+            ["no", "yes"][class as usize].to_owned(),
+        ];
+        raw.push(line + 2, cells.each_ref().map(String::as_str));
+    }
+    raw
+}
+
+fn of_data(kind: &str, settings: &Value, data: Data, steps: u64, device: Device) -> Box<dyn Training> {
+    agon_agents::set_threads(1);
+    let model = registry::find_model(kind).unwrap();
+    assert!(model.on_device, "{kind}");
+    let settings = model.resolve(settings.as_object().unwrap()).unwrap();
+    model.start(&settings, DataStart { data, steps, seed: 1, device }).unwrap()
+}
+
+fn value(training: &dyn Training, name: &str) -> f64 {
+    let found = training.examine(Part::Test, 1);
+    found[0].metrics.iter().find(|metric| metric.name == name).unwrap().value
+}
+
+/// Networks of tables learn on the device: one epoch without dropout is the CPU's to rounding; with dropout, in float32 and
+/// in bfloat16, they learn as much; and a save of the device goes on on the CPU and answers there the same.
+#[test]
+#[ignore = "needs a CUDA device: make test-cuda"]
+fn cuda_trains_models_of_tables() {
+    let (device, raw) = (device(), rows(600));
+    let data = || {
+        let set = DataSettings { target: "y".into(), ..DataSettings::default() };
+        Data::Table(Box::new(Dataset::new(&raw, &set).unwrap()))
+    };
+    let small = json!({"width": 16, "layers": 1, "heads": 2, "minibatch": 64});
+    let text =
+        json!({"width": 16, "layers": 1, "heads": 2, "hidden": 32, "vocabulary": 300, "tokens": 24, "minibatch": 64});
+    let hidden = json!({"hidden": [32, 32], "minibatch": 64});
+    for (kind, settings) in
+        [("tabm", &hidden), ("realmlp", &hidden), ("ft-transformer", &small), ("text-encoder", &text)]
+    {
+        let with = |key: &str, value: Value| {
+            let mut all = settings.clone();
+            all[key] = value;
+            all
+        };
+        let plain = with("dropout", json!(0.0));
+        let [mut cpu, mut cuda] = [Device::Cpu, device].map(|device| of_data(kind, &plain, data(), 20, device));
+        cpu.advance().unwrap();
+        cuda.advance().unwrap();
+        let (here, there) = (weights(&*cpu), weights(&*cuda));
+        let off = here.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+        assert!(here.len() == there.len() && off < 5e-3, "{kind}: {off}");
+        for precision in ["float32", "bfloat16", "auto"] {
+            let mut own = of_data(kind, &with("precision", precision.into()), data(), 20, device);
+            while !own.done() {
+                own.advance().unwrap();
+            }
+            assert!(value(&*own, "accuracy") > 0.85, "{kind} {precision}: {}", value(&*own, "accuracy"));
+            let (saved, rest) = own.save();
+            let mut back = of_data(kind, settings, data(), 20, Device::Cpu);
+            back.load(&saved, Some(&rest)).unwrap();
+            let off = (value(&*back, "log_loss") - value(&*own, "log_loss")).abs();
+            assert!(off < 1e-3, "{kind} {precision}: {off}");
+        }
+    }
+}
+
+/// A residual network, too: bars that go across or down.
+#[test]
+#[ignore = "needs a CUDA device: make test-cuda"]
+fn cuda_trains_models_of_pictures() {
+    let (device, side, n) = (device(), 10usize, 400usize);
+    let mut rng = Rng::new(3, Stream::Env, 0);
+    let mut bytes = Vec::new();
+    for i in 0..n {
+        let (across, at) = (i % 2 == 0, rng.below(side as u32) as usize);
+        for place in 0..side * side {
+            let lit = if across { place / side == at } else { place % side == at };
+            bytes.push(if lit { 200 } else { 0 } + rng.below(40) as u8);
+        }
+    }
+    let raw = dataset::Raw {
+        file: "bars".into(),
+        pictures: Pictures { bytes, size: [side, side, 1] },
+        labels: (0..n).map(|i| Some(["across", "down"][i % 2].into())).collect(),
+        names: (0..n).map(|i| i.to_string()).collect(),
+        parts: (0..n).map(|i| [Given::Train, Given::Train, Given::Validation, Given::Test][i / 2 % 4]).collect(),
+        findings: Vec::new(),
+    };
+    let set = Arc::new(PictureSet::new(raw, &PictureSettings::default()).unwrap());
+    for precision in ["float32", "bfloat16"] {
+        let settings = json!({"widths": [8, 16], "minibatch": 32, "precision": precision});
+        let start = |device| of_data("cnn", &settings, Data::Pictures(set.clone()), 8, device);
+        let mut own = start(device);
+        while !own.done() {
+            own.advance().unwrap();
+        }
+        assert!(value(&*own, "accuracy") > 0.95, "{precision}: {}", value(&*own, "accuracy"));
+        let (saved, rest) = own.save();
+        let mut back = start(Device::Cpu);
+        back.load(&saved, Some(&rest)).unwrap();
+        assert!((value(&*back, "log_loss") - value(&*own, "log_loss")).abs() < 1e-3);
     }
 }

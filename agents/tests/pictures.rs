@@ -1,5 +1,6 @@
 //! Models of pictures: what they learn, what they must not, and that they resume in the same bits.
 
+use agon_agents::Device;
 use agon_agents::checkpoint;
 use agon_agents::pictures::Pictures;
 use agon_agents::pictures::dataset::{Given, PictureSet, PictureSettings, Raw};
@@ -52,7 +53,7 @@ fn settings(more: &Value) -> Map<String, Value> {
 fn training(set: &Arc<PictureSet>, more: &Value, steps: u64) -> Box<dyn Training> {
     // Several threads would wait for each other at pictures as small as these.
     agon_agents::set_threads(1);
-    let start = DataStart { data: Data::Pictures(set.clone()), steps, seed: 1 };
+    let start = DataStart { data: Data::Pictures(set.clone()), steps, seed: 1, device: Device::Cpu };
     find_model("cnn").unwrap().start(&settings(more), start).unwrap()
 }
 
@@ -140,6 +141,26 @@ fn it_resumes_and_predicts_in_the_same_bits() {
         let why = Predictor::load(&settings(&json!({"widths": [8, 12]})), &saved).err().unwrap().to_string();
         assert!(why.contains("the checkpoint does not fit"), "{why}");
     }
+}
+
+/// With convolutions in bfloat16 it learns as much, to other weights, and resumes in the same bits.
+#[test]
+fn it_learns_with_short_convolutions() {
+    let set = set(raw(300, &BARS, false), None);
+    let fresh = |precision: &str| training(&set, &json!({"precision": precision}), 8);
+    let [mut long, mut short] = ["float32", "bfloat16"].map(fresh);
+    finish(&mut *long);
+    finish(&mut *short);
+    assert!(accuracy(&*short) > 0.95, "{}", accuracy(&*short));
+    assert!(bits(&*short).0 != bits(&*long).0);
+    let (mut half, mut again) = (fresh("bfloat16"), fresh("float32"));
+    while half.step() < 3 {
+        half.advance().unwrap();
+    }
+    let (saved, rest) = half.save();
+    again.load(&saved, Some(&rest)).unwrap();
+    finish(&mut *again);
+    assert!(bits(&*again) == bits(&*short));
 }
 
 /// Two labels of each class are too few; the pictures without labels make up for it.

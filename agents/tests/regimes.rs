@@ -1,5 +1,6 @@
 //! Models of tables that are not trained on all rows at once: what they learn, and that they resume in the same bits.
 
+use agon_agents::Device;
 use agon_agents::agent::Saved;
 use agon_agents::checkpoint;
 use agon_agents::data::Raw;
@@ -49,7 +50,9 @@ fn under(kind: &str, settings: &Value, train: &Value, raw: &Raw, steps: u64) -> 
     let model = find_model(kind).unwrap();
     let regime = regime.regime(&model.family.unwrap(), raw, &data, 1).unwrap();
     let data = Data::TableUnder(Box::new(data), regime);
-    model.start(&model.resolve(&map(settings)).unwrap(), DataStart { data, steps, seed: 1 }).unwrap()
+    model
+        .start(&model.resolve(&map(settings)).unwrap(), DataStart { data, steps, seed: 1, device: Device::Cpu })
+        .unwrap()
 }
 
 fn finish(training: &mut dyn Training) {
@@ -210,7 +213,8 @@ fn privacy_settings_are_checked() {
             Ok(regime) => regime,
             Err(why) => return why.to_string(),
         };
-        let start = DataStart { data: Data::TableUnder(Box::new(data), regime), steps: 5, seed: 1 };
+        let start =
+            DataStart { data: Data::TableUnder(Box::new(data), regime), steps: 5, seed: 1, device: Device::Cpu };
         model.start(&model.resolve(&Map::new()).unwrap(), start).err().unwrap().to_string()
     };
     assert!(refused(json!({})).contains("either epsilon or noise_multiplier"));

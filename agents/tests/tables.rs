@@ -1,11 +1,12 @@
 //! Models of tables against scikit-learn on the same rows (tests/golden/tables.py), networks against pytabkit
 //! (tests/golden/networks.py).
 
+use agon_agents::Device;
 use agon_agents::agent::NEVER;
 use agon_agents::data::encode::{Encoder, Matrix, Scaling, Slot};
 use agon_agents::data::{Column, Kind, Values};
 use agon_agents::supervised::calibration::Calibration;
-use agon_agents::supervised::family::{BOOSTING, FOREST, Family, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
+use agon_agents::supervised::family::{BOOSTING, FOREST, FT_TRANSFORMER, Family, LINEAR, LOGISTIC, MLP, REALMLP, TABM};
 use agon_agents::supervised::scores::Judged;
 use agon_agents::supervised::{Examples, Learner, Shape};
 use agon_core::rng::{Rng, Stream};
@@ -57,7 +58,7 @@ fn seeded(
     seed: u64,
 ) -> Box<dyn Learner> {
     agon_agents::set_threads(1);
-    let shape = Shape { inputs: train.x.width, classes: train.classes, steps, seed };
+    let shape = Shape { inputs: train.x.width, classes: train.classes, steps, seed, device: Device::Cpu };
     let mut learner =
         (family.learner)(settings.as_object().unwrap(), shape, &[Slot::Number].repeat(train.x.width)).unwrap();
     while learner.step() < steps && !learner.finished() {
@@ -165,6 +166,40 @@ fn perceptrons_learn_classic_tables() {
         let judged = Judged::new(test.classes, &test.y, predicted(&*own, test));
         let right = (0..test.y.len()).filter(|row| judged.guess(*row) == test.y[*row] as usize).count();
         assert!(right as f64 >= least * test.y.len() as f64, "{name}: {right} of {}", test.y.len());
+    }
+}
+
+/// With products in bfloat16 networks learn as much, to other weights, and resume in the same bits.
+#[test]
+fn networks_learn_with_short_products() {
+    let golden = golden();
+    for (family, scaling) in [(TABM, Scaling::Quantile), (REALMLP, Scaling::Asis), (FT_TRANSFORMER, Scaling::Quantile)]
+    {
+        let parts = parts(&golden["cancer"], scaling);
+        let set = |precision| {
+            let mut set = json!({"precision": precision, "minibatch": 64});
+            if family.name == FT_TRANSFORMER.name {
+                set["width"] = 16.into();
+            }
+            set
+        };
+        let loss = |own: &dyn Learner| parts[2].loss(&own.scores(&parts[2].x));
+        let [long, short] = ["float32", "bfloat16"].map(|precision| trained(family, &set(precision), &parts, 12));
+        let (a, b) = (loss(&*long), loss(&*short));
+        assert!(a != b && (a - b).abs() < 0.05 && b < 0.25, "{}: {a} {b}", family.name);
+        let slots = [Slot::Number].repeat(parts[0].x.width);
+        let shape = Shape { inputs: slots.len(), classes: 2, steps: 12, seed: 1, device: Device::Cpu };
+        let fresh = |precision| (family.learner)(set(precision).as_object().unwrap(), shape, &slots).unwrap();
+        let (mut half, mut again) = (fresh("bfloat16"), fresh("float32"));
+        for step in 0..12 {
+            if step == 5 {
+                // A resumed run keeps its precision: "auto" may mean another one on this machine.
+                again.load(&half.save()).unwrap();
+            }
+            let own = if step < 5 { &mut half } else { &mut again };
+            own.advance(&parts[0], &parts[1], NEVER).unwrap().unwrap();
+        }
+        assert_eq!(again.scores(&parts[2].x), short.scores(&parts[2].x), "{}", family.name);
     }
 }
 

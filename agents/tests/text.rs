@@ -91,6 +91,21 @@ fn every_model_reads_words() {
     }
 }
 
+#[test]
+fn encoders_learn_with_short_products() {
+    let raw = table(false);
+    let by =
+        DataSettings { target: "y".into(), split: Method::Given, split_by: "part".into(), ..DataSettings::default() };
+    let mut set = settings(&TEXT_ENCODER);
+    set.insert("precision".into(), "bfloat16".into());
+    let data = Dataset::new(&raw, &by).unwrap();
+    let own = finished(Supervised::new(TEXT_ENCODER, &set, &data, 20, 1).unwrap());
+    let examined = own.examine(Part::Test, 1);
+    let accuracy = examined[0].metrics.iter().find(|metric| metric.name == "accuracy").unwrap().value;
+    assert!(accuracy > 0.75, "{accuracy}");
+    assert!(bits(&own.save().0).0 != bits(&finished(training(TEXT_ENCODER, &raw)).save().0).0);
+}
+
 /// Other words in the test part change nothing that is saved: terms, how rare they are, tokens, weights.
 #[test]
 fn the_test_part_is_not_read() {

@@ -1,5 +1,6 @@
 //! t-SNE against numpy and scikit-learn (tests/golden/tsne.py).
 
+use agon_agents::Device;
 use agon_agents::agent::NEVER;
 use agon_agents::data::encode::{Matrix, Scaling};
 use agon_agents::unsupervised::neighbours::{kept, same_label};
@@ -84,7 +85,8 @@ fn groups(rows: usize) -> Matrix {
 }
 
 fn map(x: &Matrix, threads: usize, config: Config, steps: u64) -> Matrix {
-    let mut own = Tsne::new(config, Shape { inputs: x.width, steps: 1, seed: 1 }).on(ThreadPool::new(threads));
+    let mut own = Tsne::new(config, Shape { inputs: x.width, steps: 1, seed: 1, device: Device::Cpu })
+        .on(ThreadPool::new(threads));
     while own.step() < steps {
         own.advance(x, x, NEVER).unwrap();
     }
@@ -119,7 +121,7 @@ fn other_starts_and_small_tables_have_maps() {
         let kept = kept(&line, &found, 3, 40, &ThreadPool::default()).unwrap();
         assert!(kept.trustworthiness > least, "{kept:?}");
     }
-    let shape = Shape { inputs: 1, steps: 1, seed: 1 };
+    let shape = Shape { inputs: 1, steps: 1, seed: 1, device: Device::Cpu };
     assert!(Tsne::new(Config::default(), shape).check(20).unwrap_err().to_string().contains("perplexity"));
     assert!(Tsne::new(Config::default(), shape).check(3).is_err());
 }

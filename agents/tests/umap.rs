@@ -1,5 +1,6 @@
 //! UMAP against umap-learn (tests/golden/umap_learn.py).
 
+use agon_agents::Device;
 use agon_agents::agent::NEVER;
 use agon_agents::data::encode::Matrix;
 use agon_agents::unsupervised::neighbours::{kept, nearest_of_new, same_label};
@@ -85,7 +86,7 @@ fn groups(rows: usize) -> Matrix {
 }
 
 fn trained(x: &Matrix, threads: usize, config: Config, steps: u64) -> Umap {
-    let shape = Shape { inputs: x.width, steps, seed: 1 };
+    let shape = Shape { inputs: x.width, steps, seed: 1, device: Device::Cpu };
     let mut own = Umap::new(config, shape).unwrap().on(ThreadPool::new(threads));
     while own.step() < steps {
         own.advance(x, x, NEVER).unwrap();
@@ -142,7 +143,7 @@ fn other_starts_and_small_tables_have_maps() {
     let equal: Vec<f64> = (0..60).map(|i| f64::from(i / 20)).collect();
     let own = trained(&Matrix { x: equal, width: 1 }, 1, few(Start::Spectral), 50);
     assert!(own.map().unwrap().x.iter().all(|x| x.is_finite()));
-    let shape = Shape { inputs: 1, steps: 1, seed: 1 };
+    let shape = Shape { inputs: 1, steps: 1, seed: 1, device: Device::Cpu };
     assert!(Umap::new(Config::default(), shape).unwrap().check(14).unwrap_err().to_string().contains("neighbours"));
     assert!(Umap::new(Config { min_distance: 3.0, ..Config::default() }, shape).is_err());
 }

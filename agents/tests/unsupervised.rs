@@ -1,6 +1,7 @@
 //! Models without a target against scikit-learn on the same rows (tests/golden/unsupervised.py); and each of them as a
 //! training, saved and resumed.
 
+use agon_agents::Device;
 use agon_agents::agent::NEVER;
 use agon_agents::checkpoint;
 use agon_agents::data::Raw;
@@ -114,8 +115,11 @@ fn mixtures_are_scikit_learns() {
 
 fn learned(kind: &str, settings: &Value, x: &Matrix) -> Box<dyn Learner> {
     let family = find(kind).unwrap();
-    let mut own =
-        (family.learner)(settings.as_object().unwrap(), Shape { inputs: x.width, steps: 1, seed: 1 }).unwrap();
+    let mut own = (family.learner)(
+        settings.as_object().unwrap(),
+        Shape { inputs: x.width, steps: 1, seed: 1, device: Device::Cpu },
+    )
+    .unwrap();
     while !own.finished() {
         own.advance(x, x, NEVER).unwrap().unwrap();
     }
@@ -167,7 +171,8 @@ fn isolation_forests_are_as_good_as_scikit_learns() {
     let is: Vec<bool> = y.iter().map(|y| *y == 0).collect();
     let area = |seed| {
         let family = find("isolation-forest").unwrap();
-        let mut own = (family.learner)(&Map::new(), Shape { inputs: x.width, steps: 1, seed }).unwrap();
+        let mut own =
+            (family.learner)(&Map::new(), Shape { inputs: x.width, steps: 1, seed, device: Device::Cpu }).unwrap();
         while !own.finished() {
             own.advance(&x, &x, NEVER).unwrap();
         }
@@ -211,7 +216,7 @@ fn training(kind: &str, target: &str) -> Unsupervised {
     let data =
         if target.is_empty() { Dataset::unlabelled(&rows(), &settings) } else { Dataset::new(&rows(), &settings) };
     let steps = (find(kind).unwrap().steps)(&few(kind), 240).unwrap().min(8);
-    Unsupervised::new(*find(kind).unwrap(), &few(kind), data.unwrap(), steps, 1).unwrap()
+    Unsupervised::new(*find(kind).unwrap(), &few(kind), data.unwrap(), [steps, 1], Device::Cpu).unwrap()
 }
 
 fn finish(training: &mut Unsupervised) {
@@ -286,7 +291,7 @@ fn every_model_finds_what_there_is() {
         if ["autoencoder", "vae"].contains(&family.kind) {
             let settings = DataSettings { target: "kind".into(), ..DataSettings::default() };
             let data = Dataset::new(&rows(), &settings).unwrap();
-            own = Unsupervised::new(*family, &few(family.kind), data, 100, 1).unwrap();
+            own = Unsupervised::new(*family, &few(family.kind), data, [100, 1], Device::Cpu).unwrap();
         }
         finish(&mut own);
         let (details, examined) = (own.details(), own.examine(Part::Test, 1));
@@ -333,7 +338,7 @@ fn the_test_part_changes_nothing_that_is_learned() {
                 ..DataSettings::default()
             };
             let data = Dataset::unlabelled(&raw, &settings).unwrap();
-            let mut own = Unsupervised::new(*family, &few(family.kind), data, 5, 1).unwrap();
+            let mut own = Unsupervised::new(*family, &few(family.kind), data, [5, 1], Device::Cpu).unwrap();
             finish(&mut own);
             let bits = bits(&own, folder.path());
             let rest = String::from_utf8(bits[1].clone()).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::demand_plots;
 use crate::demonstrations;
+use crate::described;
 use crate::duel;
 use crate::eval::{Candidate, Counted, Scores, save_episodes};
 use crate::market::elasticities;
@@ -56,6 +57,7 @@ impl Task for Plan {
             let content = self.env.file(&self.env_settings, key);
             files.push((copy, content.map_err(|e| Failure::Input(e.to_string()))?));
         }
+        files.extend(self.features.as_ref().map(|features| (described::COPY, features.file())));
         if self.agent.learns_from_episodes() {
             files.push((demonstrations::COPY, self.demonstrations()?.text.clone().into_bytes()));
         }
@@ -68,6 +70,7 @@ impl Task for Plan {
 
     fn tell(&self) {
         self.tell_fit();
+        self.features.iter().for_each(|features| agon::tell!("{features}"));
     }
 
     fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {

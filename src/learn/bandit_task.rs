@@ -3,7 +3,7 @@
 use crate::bandit_report::BanditReport;
 use crate::table_file;
 use crate::table_task::{TableEvalSettings, find};
-use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, on, refuse, whole};
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
@@ -63,7 +63,7 @@ impl BanditTask {
     pub fn read(path: &Path, source: &Source) -> Outcome<Self> {
         refuse(
             source,
-            &["env", "agent", "entrants", "tournament", "fit"],
+            &["env", "agent", "features", "entrants", "tournament", "fit"],
             "means nothing beside [log]: a policy learned from a log has no environment",
         )?;
         let within = |section: &'static str| {
@@ -99,13 +99,13 @@ impl BanditTask {
         let learner = (model.kind, model_settings);
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { common, model, eval, file: file.clone(), data };
-        task.training().map_err(wrong("model"))?;
+        task.training(Device::Cpu).map_err(wrong("model"))?;
         Ok(task)
     }
 
-    fn training(&self) -> Result<Box<dyn Training>, AgentError> {
+    fn training(&self, device: Device) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Log(Box::new(self.data.clone()));
-        self.common.start(self.model, data)
+        self.common.start(self.model, data, device)
     }
 }
 
@@ -118,8 +118,8 @@ impl Task for BanditTask {
         &mut self.common
     }
 
-    fn device(&self, _: Device) -> Device {
-        Device::Cpu
+    fn device(&self, asked: Device) -> Device {
+        on(self.model, asked)
     }
 
     fn provenance(&self) -> (&'static str, Value) {
@@ -146,8 +146,8 @@ impl Task for BanditTask {
         agon::tell!("  model: {kind} (`agon agents {kind}` lists its settings)");
     }
 
-    fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
-        self.training().map_err(|e| Failure::Input(e.to_string()))
+    fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
+        self.training(device).map_err(|e| Failure::Input(e.to_string()))
     }
 
     fn chart(&self, training: &dyn Training) -> Chart {

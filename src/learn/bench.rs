@@ -241,7 +241,7 @@ fn perceptron(minibatch: usize) -> Outcome<f64> {
         ..Examples::default()
     };
     let failed = |e: agon_agents::AgentError| Failure::Internal(e.to_string());
-    let shape = agon_agents::supervised::Shape { inputs: width, classes: 2, steps: 1, seed: 1 };
+    let shape = agon_agents::supervised::Shape { inputs: width, classes: 2, steps: 1, seed: 1, device: Device::Cpu };
     let mut own = Mlp::new(mlp::Config { minibatch, ..mlp::Config::default() }, shape).map_err(failed)?;
     let start = Instant::now();
     own.advance(&train, &few, NEVER).map_err(failed)?;

@@ -4,7 +4,7 @@
 use crate::market;
 use crate::sales::FitSettings;
 use crate::table_file;
-use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, on, refuse, whole};
 use agon::report::model::shown;
 use agon::run::Run;
 use agon::scenario::Source;
@@ -59,7 +59,7 @@ impl DataTask {
     pub fn read(path: &Path, source: &Source) -> Outcome<Self> {
         refuse(
             source,
-            &["env", "agent", "entrants", "tournament"],
+            &["env", "agent", "features", "entrants", "tournament"],
             "means nothing beside [model]: a model has no environment",
         )?;
         refuse(source, &["report"], "is for models of tables: those with [data] and a target")?;
@@ -106,7 +106,7 @@ impl DataTask {
         let learner = (model.kind, model_settings);
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { lines, common, model, eval, data, sales: table.sales };
-        task.training().map_err(|error| match error {
+        task.training(Device::Cpu).map_err(|error| match error {
             AgentError::Settings(issues) => within("eval")(issues),
             AgentError::Data(why) => Failure::Input(format!("{}: {why}", task.data.display())),
             other => Failure::Input(other.to_string()),
@@ -114,9 +114,9 @@ impl DataTask {
         Ok(task)
     }
 
-    fn training(&self) -> Result<Box<dyn Training>, AgentError> {
+    fn training(&self, device: Device) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Sales(Box::new(self.sales.clone()), [self.eval.validation, self.eval.test]);
-        self.common.start(self.model, data)
+        self.common.start(self.model, data, device)
     }
 
     /// What was found of the test part by whatever was learned.
@@ -150,6 +150,10 @@ impl Task for DataTask {
         &mut self.common
     }
 
+    fn device(&self, asked: Device) -> Device {
+        on(self.model, asked)
+    }
+
     fn provenance(&self) -> (&'static str, Value) {
         ("data", json!(self.data))
     }
@@ -162,8 +166,8 @@ impl Task for DataTask {
         self.lines.iter().for_each(|line| agon::tell!("{line}"));
     }
 
-    fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
-        self.training().map_err(|e| Failure::Input(e.to_string()))
+    fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
+        self.training(device).map_err(|e| Failure::Input(e.to_string()))
     }
 
     fn chart(&self, training: &dyn Training) -> Chart {

@@ -30,22 +30,28 @@ pub fn read(data: &[String], key: &str, folder: &Path, env: &Entry, spec: &Spec)
     }
     let (mut episodes, mut text) = (Vec::new(), String::new());
     for name in data {
-        for file in files(name, key, folder)? {
-            let whole = if is_copy(&file) { read_copy(&file)? } else { vec![read_episode(&file)?] };
-            for (i, episode) in whole.iter().enumerate() {
-                let place = if whole.len() > 1 {
-                    format!("{}, episode {}", file.display(), i + 1)
-                } else {
-                    file.display().to_string()
-                };
-                episodes.push(simulate(episode, env, spec).map_err(|why| Failure::Input(format!("{place}: {why}")))?);
-                text += &episode_text(episode);
-            }
+        for (place, episode) in find(name, key, folder)? {
+            episodes.push(simulate(&episode, env, spec).map_err(|why| Failure::Input(format!("{place}: {why}")))?);
+            text += &episode_text(&episode);
         }
     }
     let steps: usize = episodes.iter().map(|e| e.actions.len()).sum();
     agon::tell!("{} recorded episodes with {steps} actions", episodes.len());
     Ok(Demonstrations { episodes: Arc::new(episodes), text })
+}
+
+/// The episodes that a word means, each with its place: of a run its last ones, if it came to its end.
+pub fn find(name: &str, key: &str, folder: &Path) -> Outcome<Vec<(String, Episode)>> {
+    let mut found = Vec::new();
+    for file in files(name, key, folder)? {
+        let whole = if is_copy(&file) { read_copy(&file)? } else { vec![read_episode(&file)?] };
+        let many = whole.len() > 1;
+        found.extend(whole.into_iter().enumerate().map(|(i, episode)| {
+            let place = file.display();
+            (if many { format!("{place}, episode {}", i + 1) } else { place.to_string() }, episode)
+        }));
+    }
+    Ok(found)
 }
 
 fn is_copy(file: &Path) -> bool {
@@ -116,7 +122,7 @@ fn read_copy(path: &Path) -> Outcome<Vec<Episode>> {
 }
 
 /// What was seen and done in an episode, by simulating it again.
-fn simulate(episode: &Episode, env: &Entry, spec: &Spec) -> Result<Demonstration, String> {
+pub fn simulate(episode: &Episode, env: &Entry, spec: &Spec) -> Result<Demonstration, String> {
     let header = &episode.header;
     if header.env != env.id {
         return Err(format!("it was played in {}, not in {}", header.env, env.id));

@@ -445,6 +445,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
     if let Some(own) = own {
         // The agent is the run's; the environment and `[eval]` are the scenario's.
         let trained = Plan::read_agent(&own)?;
+        plan.features.clone_from(&trained.features);
         // A learned simulator, say, has observations and actions of the real one, and another name.
         if trained.env.id != plan.env.id && !looks_alike(&trained, &plan)? {
             let message = format!("{} was trained on {}, not on {}", args.what, trained.env.id, plan.env.id);

@@ -105,7 +105,8 @@ fn new_rows(args: &cli::Eval, file: &Path, scenario: &Path) -> Outcome {
     drift_report::tell(scenario, &source, &raw);
     let classes = predictor.answer.classes.len();
     let p = truth.rows.iter().flat_map(|row| &found.p[row * classes.max(1)..][..classes.max(1)]).copied().collect();
-    let (judged, units) = (Judged::new(classes, &truth.y, p), (0..truth.y.len() as u32).collect::<Vec<_>>());
+    let judged = Judged::new(classes, &truth.y, p).within(found.margin);
+    let units: Vec<u32> = (0..truth.y.len() as u32).collect();
     let names = if args.slices.is_empty() { task.slices() } else { args.slices.clone() };
     let seed = args.seed.unwrap_or(task.eval_seed());
     let data = task.into_data();

@@ -1,6 +1,7 @@
 //! What prices earn more than those charged, with an interval that holds the error of the demand's estimation: the policy
 //! is evaluated under every drawn demand. Where several forms of demand forecast about as well, draws are of all of them.
 
+use crate::described::Described;
 use crate::plan::{Plan, stopped};
 use agon::{Failure, Outcome};
 use agon_agents::evaluate::evaluate_until;
@@ -78,8 +79,21 @@ pub struct Shop<'a> {
     pub env: &'a Entry,
     /// Its settings.
     pub settings: &'a Map<String, Value>,
+    /// What the policy observes, where that is not what the environment shows.
+    pub features: Option<&'a Described>,
     /// Whether somebody wants the comparison to end.
     pub stopped: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Shop<'_> {
+    /// A batch of it with other settings, as the policy observes it.
+    fn build(&self, settings: &Map<String, Value>, episodes: usize) -> Outcome<Box<dyn VecEnv>> {
+        let env = self.env.build(settings, episodes, 1).map_err(|e| Failure::Input(e.to_string()))?;
+        match self.features {
+            None => Ok(env),
+            Some(features) => features.around(env),
+        }
+    }
 }
 
 /// A lift before the optimism is taken off.
@@ -107,7 +121,12 @@ fn weeks_stand_alone(settings: &Map<String, Value>) -> bool {
 impl Lift {
     /// Of one policy, if the plan's environment has drawn demands and prices that were charged.
     pub fn of(plan: &Plan, who: &mut dyn Actor, seed: u64, tell: &mut dyn FnMut(String)) -> Outcome<Option<Self>> {
-        let shop = Shop { env: &plan.env, settings: &plan.eval_env_settings, stopped: &|| plan.stopped() };
+        let shop = Shop {
+            env: &plan.env,
+            settings: &plan.eval_env_settings,
+            features: plan.features.as_ref(),
+            stopped: &|| plan.stopped(),
+        };
         Self::in_shop(&shop, who, seed, tell)
     }
 
@@ -167,11 +186,9 @@ impl Lift {
                 one.insert((*key).into(), row.into());
             }
             one.insert("draws".into(), u32::from(draw.is_some()).into());
-            let build =
-                |of: &Map<String, Value>| shop.env.build(of, episodes, 1).map_err(|e| Failure::Input(e.to_string()));
             let mut free = one.clone();
             free.remove("rules");
-            let (mut env, mut without) = (build(&one)?, build(&free)?);
+            let (mut env, mut without) = (shop.build(&one, episodes)?, shop.build(&free, episodes)?);
             let Ok(mut charged) = policy::by_name(&*without, CHARGED, seed) else { return Ok(None) };
             let total = |env: &mut dyn VecEnv, who: &mut dyn Actor| {
                 let done = evaluate_until(env, who, seed, 0, &mut |_| {}, shop.stopped);

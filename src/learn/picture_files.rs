@@ -1,6 +1,6 @@
 //! Reads pictures that people bring: IDX files as those of MNIST, NPY files, folders of PNG and JPEG files.
 
-use crate::{picture_folder, text_folder};
+use crate::{episode_table, picture_folder, text_folder};
 use agon::{Failure, Outcome, files};
 use agon_agents::pictures::Pictures;
 use agon_agents::pictures::dataset::{Given, Raw};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Whether pictures are there and no table.
 pub fn is_meant(path: &Path) -> bool {
-    path.is_dir() && !text_folder::has_classes(path) || is_npy(path) || is_idx(path)
+    path.is_dir() && !text_folder::has_classes(path) && !episode_table::is_meant(path) || is_npy(path) || is_idx(path)
 }
 
 fn name_of(path: &Path) -> String {

@@ -218,6 +218,7 @@ fn png(bytes: &[u8]) -> Result<Decoded, String> {
     let mut reader = decoder.read_info().map_err(|e| e.to_string())?;
     let size = reader.output_buffer_size().filter(|n| *n < 1 << 30).ok_or("it is too large")?;
     let mut out = vec![0; size];
+    let is_wide = reader.info().bit_depth == png::BitDepth::Sixteen;
     let info = reader.next_frame(&mut out).map_err(|e| e.to_string())?;
     out.truncate(info.buffer_size());
     let (channels, bytes) = match info.color_type {
@@ -226,6 +227,10 @@ fn png(bytes: &[u8]) -> Result<Decoded, String> {
         png::ColorType::Rgba => (3, on_white(&out, 4)),
         _ => (3, out),
     };
+    // Of 16 bits the upper eight are read.
+    if is_wide && bytes.iter().all(|x| *x == 0) {
+        return Err("its values of 16 bits are all below 256 of 65,535, which is black: make it brighter".into());
+    }
     Ok(Decoded { bytes, size: [info.height as usize, info.width as usize, channels] })
 }
 

@@ -5,7 +5,7 @@ use crate::model_files;
 use crate::picture_files;
 use crate::table_report::TableReport;
 use crate::table_task::TableEvalSettings;
-use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, on, refuse, whole};
 use agon::report::data;
 use agon::run::Run;
 use agon::scenario::Source;
@@ -66,7 +66,7 @@ impl PictureTask {
     pub fn read(path: &Path, source: &Source) -> Outcome<Self> {
         refuse(
             source,
-            &["env", "agent", "entrants", "tournament", "fit", "data", "report"],
+            &["env", "agent", "features", "entrants", "tournament", "fit", "data", "report"],
             "means nothing beside [pictures]: a model of pictures has no environment and no table",
         )?;
         let within = |section: &'static str| {
@@ -121,13 +121,13 @@ impl PictureTask {
         let learner = (model.kind, model_settings);
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { common, model, eval, files: files.clone(), set };
-        task.training().map_err(wrong("model"))?;
+        task.training(Device::Cpu).map_err(wrong("model"))?;
         Ok(task)
     }
 
-    fn training(&self) -> Result<Box<dyn Training>, AgentError> {
+    fn training(&self, device: Device) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Pictures(self.set.clone());
-        self.common.start(self.model, data)
+        self.common.start(self.model, data, device)
     }
 }
 
@@ -140,8 +140,8 @@ impl Task for PictureTask {
         &mut self.common
     }
 
-    fn device(&self, _: Device) -> Device {
-        Device::Cpu
+    fn device(&self, asked: Device) -> Device {
+        on(self.model, asked)
     }
 
     fn provenance(&self) -> (&'static str, Value) {
@@ -162,10 +162,10 @@ impl Task for PictureTask {
         agon::tell!("the scenario, and the data report, are in the run's folder: scenario.toml, data-report.html");
     }
 
-    fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
+    fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
         // Sums depend on how many threads share them.
         agon_agents::set_threads(self.common.train.threads);
-        self.training().map_err(|e| Failure::Input(e.to_string()))
+        self.training(device).map_err(|e| Failure::Input(e.to_string()))
     }
 
     fn chart(&self, training: &dyn Training) -> Chart {

@@ -1,6 +1,7 @@
 //! A scenario that was understood whole: which environment, which agent, how long, how it is evaluated.
 
 use crate::demonstrations::{self, Demonstrations};
+use crate::described::{self, Described};
 use crate::market::{self, Report};
 use crate::sales::FitSettings;
 use crate::task::{Common, TrainSettings};
@@ -55,6 +56,8 @@ pub struct Plan {
     pub eval_env_settings: Map<String, Value>,
     pub agent: &'static registry::Entry,
     pub eval: EvalSettings,
+    /// What observations become before agents see them, if the scenario has `[features]`.
+    pub features: Option<Described>,
     /// What was fitted, if the scenario has a `[fit]`.
     pub report: Option<Report>,
     /// Where the scenario's file is: recorded episodes are looked for there first.
@@ -128,6 +131,8 @@ impl Plan {
             other => env_failure(source, other),
         })?;
         let agent_settings = agent.resolve(&agent_settings).map_err(|e| agent_failure(source, e))?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let features = described::read(source, &folder)?;
         let name = source.name(path)?;
         let about = source.table.get("about").and_then(Value::as_str).unwrap_or_default();
         let resolved = resolve(
@@ -137,8 +142,8 @@ impl Plan {
             (agent, &agent_settings),
             &train,
             (&eval, changed),
+            features.as_ref(),
         )?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         let plan = Self {
             folder,
             demonstrations: OnceLock::new(),
@@ -148,6 +153,7 @@ impl Plan {
             eval_env_settings,
             agent,
             eval,
+            features,
             report,
         };
         // Settings that only fail together fail here, with their place.
@@ -157,7 +163,7 @@ impl Plan {
             }
             other => env_failure(source, other),
         };
-        let probe = plan.env.build(&plan.eval_env_settings, 1, 1).map_err(here)?;
+        let probe = plan.described(plan.env.build(&plan.eval_env_settings, 1, 1).map_err(here)?)?;
         plan.fits_in_memory(&*probe).map_err(|(section, issue)| within(section)(vec![issue]))?;
         for player in &plan.eval.baselines {
             agon_core::policy::by_name(&*probe, player, 0)
@@ -165,6 +171,7 @@ impl Plan {
         }
         let eval_spec = probe.spec().clone();
         let probe = plan.env.build(&plan.env_settings, 1, 1).map_err(|e| env_failure(source, e))?;
+        let probe = plan.described(probe)?;
         let shape = |s: &Spec| (s.agents, s.action.len(), s.action.choices(), s.masked);
         let seen = &probe.spec().observation;
         if shape(&eval_spec) != shape(probe.spec()) || !seen.is_like(&eval_spec.observation) {
@@ -175,6 +182,9 @@ impl Plan {
             return Ok(plan);
         }
         let game = plan.game()?;
+        if let Some(why) = plan.unfit_for_features(game.is_some()) {
+            return Err(source.wrong(&[Issue::key("features", why)]));
+        }
         let start = plan.start_with(probe, game.as_deref(), Device::Cpu);
         plan.agent.check(&plan.common.settings, start, plan.common.train.envs).map_err(|e| agent_failure(source, e))?;
         Ok(plan)
@@ -280,13 +290,32 @@ impl Plan {
     /// A batch of the scenario's environment.
     pub fn build_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
         let built = self.env.build(&self.env_settings, envs, self.common.train.env_threads);
-        built.map_err(|e| Failure::Input(e.to_string()))
+        self.described(built.map_err(|e| Failure::Input(e.to_string()))?)
     }
 
     /// A batch of it as the agent is evaluated in.
     pub fn eval_env(&self, envs: usize) -> Outcome<Box<dyn VecEnv>> {
         let built = self.env.build(&self.eval_env_settings, envs, self.common.train.env_threads);
-        built.map_err(|e| Failure::Input(e.to_string()))
+        self.described(built.map_err(|e| Failure::Input(e.to_string()))?)
+    }
+
+    /// An environment as the agent observes it.
+    pub fn described(&self, env: Box<dyn VecEnv>) -> Outcome<Box<dyn VecEnv>> {
+        match &self.features {
+            None => Ok(env),
+            Some(described) => described.around(env),
+        }
+    }
+
+    /// Why agents of this kind do not learn from features, if they do not.
+    fn unfit_for_features(&self, is_game: bool) -> Option<&'static str> {
+        self.features.as_ref()?;
+        match self.agent.kind {
+            _ if self.agent.learns_from_episodes() => Some("is not for agents that learn from recorded episodes"),
+            "exact" => Some("is not for exact methods: they read no observations"),
+            _ if is_game => Some("is not for games of two players"),
+            _ => None,
+        }
     }
 
     /// The game behind the environment, where it is one.
@@ -369,6 +398,7 @@ fn resolve(
     (agent, agent_settings): (&registry::Entry, &Map<String, Value>),
     train: &TrainSettings,
     (eval, eval_env): (&EvalSettings, Map<String, Value>),
+    features: Option<&Described>,
 ) -> Outcome<String> {
     let named = |key: &str, value: &str, rest: &Map<String, Value>| {
         let mut table = Map::new();
@@ -386,6 +416,7 @@ fn resolve(
         agent_settings.insert("data".into(), serde_json::json!([demonstrations::COPY]));
     }
     whole.insert("agent".into(), named("kind", agent.kind, &agent_settings));
+    whole.extend(features.map(|features| ("features".to_owned(), Value::Object(features.copied()))));
     whole.insert("train".into(), Value::Object(train.write()));
     let mut eval = eval.write();
     if !eval_env.is_empty() {

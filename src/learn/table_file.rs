@@ -1,9 +1,9 @@
 //! What tables come in: CSV (see [`csv_table`]), Excel's files and, if it is built in, Parquet, whose content decides and
-//! not their name; and folders of text files (see [`text_folder`]).
+//! not their name; folders of text files (see [`text_folder`]), and recorded episodes (see [`episode_table`]).
 
 #[cfg(feature = "parquet")]
 use crate::parquet_file;
-use crate::{csv_table, text_folder};
+use crate::{csv_table, episode_table, text_folder};
 use agon::{Failure, Outcome};
 use agon_agents::data::Raw;
 use calamine::{Data, Reader};
@@ -17,9 +17,13 @@ enum Kind {
     Excel,
     Parquet,
     Folder,
+    Episodes,
 }
 
 fn kind_of(path: &Path) -> Outcome<Kind> {
+    if episode_table::is_meant(path) {
+        return Ok(Kind::Episodes);
+    }
     if text_folder::is_meant(path) {
         return Ok(Kind::Folder);
     }
@@ -47,6 +51,7 @@ fn load(path: &Path, told: bool) -> Outcome<Raw> {
         Kind::Excel => excel(path, told),
         Kind::Parquet => parquet_file::read(path, told),
         Kind::Folder => text_folder::read(path),
+        Kind::Episodes => episode_table::read(path),
     }
 }
 
@@ -64,7 +69,7 @@ pub fn blocks(path: &Path, rows: usize, take: &mut dyn FnMut(Raw) -> Outcome) ->
     match kind_of(path)? {
         Kind::Text => csv_table::blocks(path, rows, take),
         Kind::Parquet => parquet_file::blocks(path, rows, false, take),
-        Kind::Excel | Kind::Folder => take(load(path, false)?),
+        Kind::Excel | Kind::Folder | Kind::Episodes => take(load(path, false)?),
     }
 }
 

@@ -1,11 +1,12 @@
 //! A scenario of supervised training: `[model]` is learned from the table that `[data]` names, or that `--data` does.
 
+use crate::episode_table;
 use crate::model_files;
 use crate::picture_files::places;
 use crate::table_file;
 use crate::table_report::TableReport;
 use crate::table_stream;
-use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, on, refuse, whole};
 use crate::text_folder;
 use crate::unsupervised_report::UnsupervisedReport;
 use agon::report::data;
@@ -57,6 +58,8 @@ pub const PART: &str = "agon_part";
 const TOKENIZER: &str = "tokenizer.json";
 /// Settings of a table that every run has written into its scenario.
 const WRITTEN: [&str; 6] = ["drop", "keep", "split", "validation", "test", "seed"];
+/// Rows of a sample at least.
+const FEWEST: usize = 100;
 /// Rows from which on boosting is the model to begin with.
 const MANY_ROWS: usize = 500;
 /// Models between the checkpoints of a search: what a kill may lose.
@@ -104,6 +107,9 @@ impl TableTask {
             quoted(&name),
         );
         text += &target.map_or(String::new(), |target| format!("target = {}\n", quoted(target)));
+        if episode_table::is_meant(file) {
+            text += &episode_table::settings(file, target.is_some())?;
+        }
         let path = file.with_extension("toml");
         let source = Source::parse(&path, text, sets)?;
         let kind = source.section("model")?.get("kind").and_then(Value::as_str).map(String::from);
@@ -134,7 +140,7 @@ impl TableTask {
     fn understood(path: &Path, source: &Source, by_flags: bool) -> Outcome<Self> {
         refuse(
             source,
-            &["env", "agent", "entrants", "tournament", "fit"],
+            &["env", "agent", "features", "entrants", "tournament", "fit"],
             "means nothing beside [data]: a model of a table has no environment",
         )?;
         let within = |section: &'static str| {
@@ -175,9 +181,24 @@ impl TableTask {
         };
         // The scenario of a run names the run's own copy: of a table that is read in blocks the sample, beside the blocks.
         let is_run = !by_flags && settings.file == COPY && path.with_file_name("provenance.json").is_file();
-        if settings.stream.is_none() && !is_run && without_target(source)?.is_none() && table_stream::is_needed(&file) {
+        let is_whole = settings.stream.take_if(|rows| *rows == 0).is_some();
+        if settings.stream.is_some_and(|rows| rows < FEWEST) {
+            let why = format!("must be {FEWEST} rows at least, or 0 to read all at once");
+            return Err(within("data")(vec![Issue::value("stream", why)]));
+        }
+        if settings.stream.is_none()
+            && !is_whole
+            && !is_run
+            && without_target(source)?.is_none()
+            && table_stream::is_needed(&file)
+        {
             agon::tell!("note: {} may not fit into memory: it is read in blocks (data.stream)", file.display());
             settings.stream = Some(table_stream::SAMPLE);
+        }
+        if settings.stream.is_some()
+            && let Some(why) = unfit_for_blocks(without_target(source)?.is_some(), &regime)
+        {
+            return Err(within("data")(vec![Issue::value("stream", why)]));
         }
         let (raw, rows) = match settings.stream {
             Some(count) if !is_run => table_stream::sample(&file, count, settings.seed)?,
@@ -197,9 +218,6 @@ impl TableTask {
         let mut data = data.map_err(wrong("data"))?;
         let (mut stream, mut blocks) = (None, None);
         if settings.stream.is_some() {
-            if let Some(why) = unfit_for_blocks(without_target(source)?.is_some(), &regime) {
-                return Err(within("data")(vec![Issue::value("stream", why)]));
-            }
             if is_run {
                 let folder = path.with_file_name(FOLDER);
                 // Without them it can be evaluated, and learns no more.
@@ -313,7 +331,7 @@ impl TableTask {
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let stream = stream.map(|from| (from, raw));
         let task = Self { common, model, eval, file: file.clone(), data, regime, parted, stream, blocks, slices };
-        task.training().map_err(wrong("model"))?;
+        task.training(Device::Cpu).map_err(wrong("model"))?;
         Ok(task)
     }
 
@@ -355,13 +373,13 @@ impl TableTask {
         self.slices.iter().map(|column| sliced(column, &split.train, rows, self.eval.seed)).collect()
     }
 
-    fn training(&self) -> Result<Box<dyn Training>, AgentError> {
+    fn training(&self, device: Device) -> Result<Box<dyn Training>, AgentError> {
         let table = Box::new(self.data.clone());
         let data = match &self.regime {
             Regime::Central => Data::Table(table),
             regime => Data::TableUnder(table, regime.clone()),
         };
-        self.common.start(self.model, data)
+        self.common.start(self.model, data, device)
     }
 }
 
@@ -427,6 +445,10 @@ impl Task for TableTask {
         &mut self.common
     }
 
+    fn device(&self, asked: Device) -> Device {
+        on(self.model, asked)
+    }
+
     fn provenance(&self) -> (&'static str, Value) {
         ("data", json!(self.file))
     }
@@ -479,10 +501,10 @@ impl Task for TableTask {
         agon::tell!("the scenario, and the data report, are in the run's folder: scenario.toml, data-report.html");
     }
 
-    fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
+    fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
         // Sums depend on how many threads share them.
         agon_agents::set_threads(self.common.train.threads);
-        self.training().map_err(|e| Failure::Input(e.to_string()))
+        self.training(device).map_err(|e| Failure::Input(e.to_string()))
     }
 
     fn chart(&self, training: &dyn Training) -> Chart {

@@ -92,12 +92,13 @@ impl Common {
         Self { name, kind, settings, train, evaluated_every, stop_at, resolved, stop: Arc::default() }
     }
 
-    /// A training of a model from its data.
+    /// A training of a model from its data on this device.
     ///
     /// # Errors
     /// As the model's own.
-    pub fn start(&self, model: &Model, data: Data) -> Result<Box<dyn Training>, AgentError> {
-        model.start(&self.settings, DataStart { data, steps: self.train.steps, seed: self.train.seed })
+    pub fn start(&self, model: &Model, data: Data, device: Device) -> Result<Box<dyn Training>, AgentError> {
+        let (steps, seed) = (self.train.steps, self.train.seed);
+        model.start(&self.settings, DataStart { data, steps, seed, device })
     }
 
     /// Whether a stop was requested.
@@ -111,6 +112,11 @@ impl Common {
         let why = "eval.stop_at is never met: without eval.every nothing is evaluated on the way";
         never.then(|| why.to_owned()).into_iter().collect()
     }
+}
+
+/// Where a model of data computes when it is asked to on this device.
+pub fn on(model: &Model, asked: Device) -> Device {
+    if model.on_device { asked } else { Device::Cpu }
 }
 
 /// The text of a scenario whose tables have every default filled in.

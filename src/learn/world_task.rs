@@ -2,7 +2,7 @@
 
 use crate::demonstrations::{self, Demonstrations};
 use crate::table_task::TableEvalSettings;
-use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, refuse, whole};
+use crate::task::{Common, Task, TrainSettings, Verdict, of_kind, on, refuse, whole};
 use agon::report::model::shown;
 use agon::run::Run;
 use agon::scenario::Source;
@@ -40,7 +40,7 @@ impl WorldTask {
     pub fn read(path: &Path, source: &Source) -> Outcome<Self> {
         refuse(
             source,
-            &["agent", "entrants", "tournament", "fit", "data", "pictures"],
+            &["agent", "features", "entrants", "tournament", "fit", "data", "pictures"],
             "means nothing beside a world model: it learns from recorded episodes of [env]",
         )?;
         let within = |section: &'static str| {
@@ -87,13 +87,13 @@ impl WorldTask {
         let learner = (model.kind, model_settings);
         let common = Common::new(name, learner, train, (eval.every, eval.stop_at), resolved);
         let task = Self { common, model, env, spec, eval, recorded };
-        task.training().map_err(wrong)?;
+        task.training(Device::Cpu).map_err(wrong)?;
         Ok(task)
     }
 
-    fn training(&self) -> Result<Box<dyn Training>, AgentError> {
+    fn training(&self, device: Device) -> Result<Box<dyn Training>, AgentError> {
         let data = Data::Episodes(self.spec.clone(), self.recorded.episodes.clone(), self.common.train.threads);
-        self.common.start(self.model, data)
+        self.common.start(self.model, data, device)
     }
 }
 
@@ -106,8 +106,8 @@ impl Task for WorldTask {
         &mut self.common
     }
 
-    fn device(&self, _: Device) -> Device {
-        Device::Cpu
+    fn device(&self, asked: Device) -> Device {
+        on(self.model, asked)
     }
 
     fn provenance(&self) -> (&'static str, Value) {
@@ -120,9 +120,9 @@ impl Task for WorldTask {
 
     fn tell(&self) {}
 
-    fn start(&self, _: Device) -> Outcome<Box<dyn Training>> {
+    fn start(&self, device: Device) -> Outcome<Box<dyn Training>> {
         agon_agents::set_threads(1);
-        self.training().map_err(|e| Failure::Input(e.to_string()))
+        self.training(device).map_err(|e| Failure::Input(e.to_string()))
     }
 
     fn chart(&self, training: &dyn Training) -> Chart {

@@ -8,6 +8,7 @@ use crate::off_policy_evaluation::Log;
 use crate::supervised::linear::Linear;
 use crate::supervised::{Examples, Learner, Predict, Shape, softmax};
 use agon_core::settings::{Issue, hint, nearest};
+use tch::Device;
 
 agon_core::choices! {
     /// How rows are divided: at random, or by time with the last rows for the test.
@@ -249,7 +250,7 @@ fn estimate_propensities(parts: &mut [Part; 3], stop: Stop<'_>) -> Result<(), Ag
         classes: count,
         ..Examples::default()
     };
-    let shape = Shape { inputs: train.x.width, classes: count, steps: 1, seed: 0 };
+    let shape = Shape { inputs: train.x.width, classes: count, steps: 1, seed: 0, device: Device::Cpu };
     let mut model = Linear::new(1.0, shape)?;
     model.advance(&examples, &examples, stop)?;
     for part in parts {

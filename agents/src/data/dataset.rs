@@ -5,7 +5,7 @@ use super::labelled::{by_label, without_rare};
 use super::report::{About, Report, alone, equal_rows, outliers, repeated, rounded};
 use super::split::{self, Method, Split};
 use super::text::{is_text, words_each};
-use super::written::Way;
+use super::written::{LARGEST, Way};
 use super::{Column, Kind, Raw, Values, cells};
 use crate::agent::AgentError;
 use agon_core::settings::{Issue, hint, nearest};
@@ -51,8 +51,8 @@ agon_core::settings! {
         /// The seed of the division into parts.
         seed: u64 = 1, in [0.0, 9e18];
         /// Reads the table in blocks of rows, for one that does not fit into memory: so many rows, drawn at random, say what
-        /// its columns are, and validation and test are parts of them; all others are trained on, a block a step.
-        stream: Option<usize> = None, in [100.0, 1e8];
+        /// its columns are, validation and test are parts of them; all others are trained on, a block a step. 0: in no case.
+        stream: Option<usize> = None, in [0.0, 1e8];
         /// Rows of a block.
         block_rows: usize = 65_536, in [100.0, 1e8];
     }
@@ -238,6 +238,12 @@ fn target_of(raw: &Raw, at: usize, task: Task, reading: Reading, report: &mut Re
         (Task::Auto, numbers) => numbers.is_some() && !few,
     };
     if let (true, Some(x)) = (regression, numbers) {
+        if let Some(row) = x.iter().position(|x| x.is_nan()) {
+            let (cell, line) = (raw.cell(row, at), raw.lines[row]);
+            return data(format!(
+                "line {line}: the target `{name}` is `{cell}`, and {LARGEST:e} is the most that can be learned"
+            ));
+        }
         report.task = "regression".into();
         return Ok(Target { name, classes: Vec::new(), y: x.clone(), way: column.way });
     }

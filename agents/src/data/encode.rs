@@ -239,6 +239,11 @@ impl Input {
         self.labels.iter().map(label).chain([format!("{name} = anything else")]).collect()
     }
 
+    /// A number of the column as it is in an encoded row.
+    pub(crate) fn number(&self, x: f64) -> f64 {
+        self.scaled(if x.is_nan() { self.fill.unwrap_or(x) } else { x })
+    }
+
     fn scaled(&self, x: f64) -> f64 {
         if self.knots.is_empty() {
             return (x - self.centre) / self.scale;

@@ -24,8 +24,12 @@ pub enum Written {
     Thousands,
 }
 
+/// Numbers of this size and less are numbers. Larger ones stand for missing values in some programs, and squares of them are
+/// beyond what can be computed with.
+pub const LARGEST: f64 = 1e100;
+
 impl Written {
-    /// The number of a cell that is written so; none where it is not, or not finite.
+    /// The number of a cell that is written so; none where it is not, or not finite. Beyond [`LARGEST`] it is missing.
     pub fn read(self, cell: &str) -> Option<f64> {
         let x: f64 = match self {
             Self::Point => cell.parse().ok()?,
@@ -35,7 +39,7 @@ impl Written {
             Self::Thousands => cell.parse().ok()?,
         };
         // `inf` parses, and is no number that anything can be learned from.
-        x.is_finite().then_some(x)
+        x.is_finite().then_some(if x.abs() > LARGEST { f64::NAN } else { x })
     }
 }
 

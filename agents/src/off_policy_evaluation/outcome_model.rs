@@ -9,6 +9,7 @@ use crate::supervised::{Examples, Learner, Predict, Shape};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Settings;
 use serde_json::{Map, Value, json};
+use tch::Device;
 
 agon_core::choices! {
     /// The model of rewards.
@@ -171,7 +172,8 @@ impl OutcomeModel {
 
 fn boosting(inputs: usize, seed: u64) -> Result<Boosting, AgentError> {
     let config = boosting::Config::read(&Map::new()).map_err(AgentError::Settings)?;
-    Ok(Boosting::new(config, Shape { inputs, classes: 0, steps: ROUNDS, seed }, &[]))
+    let shape = Shape { inputs, classes: 0, steps: ROUNDS, seed, device: Device::Cpu };
+    Ok(Boosting::new(config, shape, &[]))
 }
 
 /// The reward expected of each action in each row, `[rows, actions]`, by models that have not seen the row.

@@ -323,7 +323,8 @@ fn loss(terms: &Terms<'_>, rows: Rows<'_>, gradient: &mut AtOutputs) -> Sums {
         if let Some(range) = config.value_clip {
             let old = standardised(rollout.value[at]);
             let bounded = old + (v - old).clamp(-range, range);
-            if (bounded - t).powi(2) > value_loss {
+            // Within the range both are the same but for rounding, which is no reason to stop.
+            if (v - old).abs() > range && (bounded - t).powi(2) > value_loss {
                 (value_loss, by_value) = ((bounded - t).powi(2), 0.0);
             }
         }

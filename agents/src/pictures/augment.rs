@@ -16,6 +16,8 @@ pub struct Augment {
     pub flip: bool,
     /// Contrast changed by at most this share, brightness by at most a third of it.
     pub light: f64,
+    /// Each channel's contrast and brightness by itself, in the same way: its tint.
+    pub colour: f64,
     /// The side of a square that is left out, as a share of the picture's.
     pub erase: f64,
 }
@@ -87,6 +89,13 @@ impl Standard {
         let whole = how.rotate == 0.0 && how.zoom == 0.0;
         let (down, across) = if whole { (down.round(), across.round()) } else { (down, across) };
         let (contrast, brightness) = (1.0 + within(how.light) as f32, within(how.light / 3.0) as f32);
+        // Grey pictures have no colour; nothing is drawn where nothing is changed.
+        let tinted = how.colour > 0.0 && channels > 1;
+        let mut tint = |_| match tinted {
+            true => [1.0 + rng.range(-how.colour, how.colour) as f32, rng.range(-how.colour, how.colour) as f32 / 3.0],
+            false => [1.0, 0.0],
+        };
+        let tints: Vec<[f32; 2]> = (0..channels).map(&mut tint).collect();
         let mirror = if how.flip && rng.f64() < 0.5 { -1.0 } else { 1.0 };
         let centre = [(height as f32 - 1.0) / 2.0, (width as f32 - 1.0) / 2.0];
         let (sin, cos) = ((angle.sin() * zoom) as f32, (angle.cos() * zoom) as f32);
@@ -106,7 +115,8 @@ impl Standard {
                     let [a, b, d, e] = corners.map(|corner| f32::from(picture[corner + c]));
                     let value = (1.0 - v) * ((1.0 - u) * a + u * b) + v * ((1.0 - u) * d + u * e);
                     let value = (value - self.mean[c]) / self.deviation[c];
-                    out[at(y, x) + c] = contrast * value + brightness;
+                    let [stronger, lighter] = tints[c];
+                    out[at(y, x) + c] = stronger * (contrast * value + brightness) + lighter;
                 }
             }
         }
@@ -190,6 +200,25 @@ mod tests {
             moved += usize::from(out[55] != f32::from(picture[55]));
         }
         assert!(moved > 30, "{moved} of 50");
+    }
+
+    /// Channels change apart from each other, and by no more than is allowed; a grey picture has no colour.
+    #[test]
+    fn colours_change_channel_by_channel() {
+        let standard = Standard { mean: vec![0.0; 3], deviation: vec![1.0; 3] };
+        let (how, mut rng) = (Augment { colour: 0.3, ..Augment::default() }, rng());
+        let (picture, mut out, mut apart) = ([100u8; 3 * 4], [0.0; 12], 0);
+        for _ in 0..100 {
+            standard.changed(&picture, [2, 2, 3], &how, &mut rng, &mut out);
+            assert!(out.iter().all(|x| (69.8..=130.2).contains(x)), "{out:?}");
+            assert!(out.chunks_exact(3).all(|pixel| *pixel == out[..3]), "all pixels alike");
+            apart += usize::from((out[0] - out[1]).abs() > 5.0);
+        }
+        assert!(apart > 60, "{apart}");
+        let grey = Standard { mean: vec![0.0], deviation: vec![1.0] };
+        let mut out = [0.0; 4];
+        grey.changed(&[100; 4], [2, 2, 1], &how, &mut rng, &mut out);
+        assert_eq!(out, [100.0; 4]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::agent::{AgentError, Saved};
 use crate::supervised::calibration::Calibration;
 use agon_core::settings::Settings;
 use serde_json::{Map, Value};
+use tch::Device;
 
 /// A trained network with all that it needs to predict.
 pub struct Predictor {
@@ -32,7 +33,7 @@ impl Predictor {
         if ![1, 3].contains(&size[2]) || size.contains(&0) || standard.mean.len() != size[2] || classes.len() < 2 {
             return Err(AgentError::Checkpoint("it is of no model of pictures".into()));
         }
-        let mut net = Resnet::new(0, size[2], &config.widths, config.blocks, classes.len());
+        let mut net = Resnet::new(0, size[2], &config.widths, config.blocks, classes.len(), Device::Cpu);
         net.load(saved)?;
         Ok(Self { size, classes, net, standard, calibration })
     }

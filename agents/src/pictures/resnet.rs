@@ -57,6 +57,8 @@ pub struct Resnet {
     pub params: Params,
     /// Running means and variances, `[2, channels of all layers]`.
     pub running: Tensor,
+    /// The number type of convolutions where it learns; all else, and answers, are float32.
+    pub kind: Kind,
     stem: Layer,
     blocks: Vec<Block>,
     head: [usize; 2],
@@ -83,8 +85,8 @@ impl Layers {
 }
 
 impl Resnet {
-    /// Fresh weights. `widths`: channels of each stage; `blocks`: blocks of each.
-    pub fn new(seed: u64, channels: usize, widths: &[usize], blocks: usize, classes: usize) -> Self {
+    /// Fresh weights on a device. `widths`: channels of each stage; `blocks`: blocks of each.
+    pub fn new(seed: u64, channels: usize, widths: &[usize], blocks: usize, classes: usize, device: Device) -> Self {
         let mut layers = Layers { builder: Builder::new(seed), channels: 0 };
         let stem = layers.layer("stem", [channels, widths[0]], [3, 1], 1.0);
         let (mut all, mut from) = (Vec::new(), widths[0]);
@@ -103,10 +105,10 @@ impl Resnet {
         let Layers { mut builder, channels } = layers;
         let weight = builder.orthogonal(HEAD[0], from, classes, 0.1);
         let bias = builder.constant(HEAD[1], &[classes as i64], 0.0);
-        let params = builder.finish(Device::Cpu);
-        let running = Tensor::zeros([2, channels], (Kind::Float, Device::Cpu));
+        let params = builder.finish(device);
+        let running = Tensor::zeros([2, channels], (Kind::Float, device));
         let _ = running.get(1).fill_(1.0);
-        Self { params, running, stem, blocks: all, head: [weight, bias] }
+        Self { params, running, kind: Kind::Float, stem, blocks: all, head: [weight, bias] }
     }
 
     fn apply(&self, layer: &Layer, x: &Tensor, mode: Mode) -> Tensor {
@@ -114,7 +116,13 @@ impl Resnet {
         let (k, pad) = (layer.kernel, layer.kernel / 2);
         // The kernel in memory as the pictures are: channels last, which libtorch convolves fastest.
         let kernel = leaf(0).tr().contiguous().view([layer.outputs, k, k, layer.inputs]).permute([0, 3, 1, 2]);
-        let x = x.conv2d(&kernel, None::<&Tensor>, [layer.stride; 2], [pad; 2], [1; 2], 1);
+        let kind = if mode == Mode::Evaluate { Kind::Float } else { self.kind };
+        let convolved =
+            |x: &Tensor, kernel: &Tensor| x.conv2d(kernel, None::<&Tensor>, [layer.stride; 2], [pad; 2], [1; 2], 1);
+        let x = match kind {
+            Kind::Float => convolved(x, &kernel),
+            kind => convolved(&x.to_kind(kind), &kernel.to_kind(kind)).to_kind(Kind::Float),
+        };
         let running = |row: i64| self.running.get(row).narrow(0, layer.at, layer.outputs);
         let (mean, variance) = (running(0), running(1));
         let (training, kept) = (mode != Mode::Evaluate, mode != Mode::Batch);
@@ -161,7 +169,7 @@ impl Resnet {
                 standard.plain(pictures.picture(*row), numbers);
             }
             let shape = [rows.len(), height, width, channels].map(|n| n as i64);
-            let x = Tensor::from_slice(&numbers).view(shape);
+            let x = Tensor::from_slice(&numbers).view(shape).to_device(self.params.flat.device());
             let found = tch::no_grad(|| self.forward(&x, Mode::Evaluate));
             let mut found_numbers = vec![0f32; found.numel()];
             crate::bridge::read_f32(&found, &mut found_numbers);
@@ -250,7 +258,7 @@ mod tests {
     /// change nothing changes nothing.
     #[test]
     fn normalisation_keeps_to_its_mode() {
-        let net = Resnet::new(1, 3, &[4, 6, 8], 1, 5);
+        let net = Resnet::new(1, 3, &[4, 6, 8], 1, 5, Device::Cpu);
         let (x, before) = (pictures(), net.running.copy());
         let one = net.forward(&x, Mode::Batch);
         assert_eq!((one.size(), net.running == before), (vec![4, 5], true));
@@ -271,7 +279,7 @@ mod tests {
             let all = Tensor::read_safetensors(file).unwrap();
             all.into_iter().find(|(other, _)| other == name).unwrap().1
         };
-        let net = Resnet::new(1, 3, &[4, 6], 1, 5);
+        let net = Resnet::new(1, 3, &[4, 6], 1, 5, Device::Cpu);
         let mut rules = serde_json::Map::from_iter([("head.*".to_owned(), "resnet.fc.*".into())]);
         for (own, there) in [
             ("weight", "conv.weight"),
@@ -297,7 +305,7 @@ mod tests {
     /// The gradient of every weight by differences.
     #[test]
     fn every_weight_has_its_gradient() {
-        let mut net = Resnet::new(2, 3, &[4, 6], 1, 3);
+        let mut net = Resnet::new(2, 3, &[4, 6], 1, 3, Device::Cpu);
         // A block that begins as the identity would hide its own weights.
         let _ = tch::no_grad(|| net.params.flat.g_add_scalar_(0.05));
         let x = pictures();

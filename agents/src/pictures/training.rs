@@ -7,8 +7,9 @@ use super::augment::{Augment, Standard};
 use super::dataset::PictureSet;
 use super::resnet::{HEAD, Mode, RUNNING, Resnet};
 use crate::agent::{AgentError, Saved, Stop, go_on};
-use crate::bridge::{host_slice, read_f32};
+use crate::bridge::read_f32;
 use crate::optim::{Adam, Schedule};
+use crate::precision::Precision;
 use crate::pretrained::{Mapping, Taken, adopt};
 use crate::rate_test::{Minibatches, RateTest};
 use crate::supervised::Examples;
@@ -25,7 +26,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 agon_core::choices! {
     /// What pictures without a class are used for.
@@ -51,6 +52,8 @@ agon_core::settings! {
         label_smoothing: f64 = 0.1, in [0.0, 0.9];
         /// Pictures of a gradient step.
         minibatch: usize = 128, in [2.0, 65536.0];
+        /// The number type of convolutions; bfloat16 is faster on most GPUs, and on few processors.
+        precision: Precision = Precision::Float32;
         /// Pictures are moved by at most this share of their side,
         shift: f64 = 0.05, in [0.0, 0.5];
         /// turned by at most so many degrees,
@@ -61,6 +64,8 @@ agon_core::settings! {
         flip: bool = false;
         /// changed in contrast by at most this share;
         light: f64 = 0.0, in [0.0, 0.9];
+        /// in tint, each channel by itself, by at most this share;
+        colour: f64 = 0.0, in [0.0, 0.9];
         /// and a square of this share of their side is left out.
         erase: f64 = 0.0, in [0.0, 0.9];
         /// How much a picture counts by its class.
@@ -84,8 +89,8 @@ agon_core::settings! {
 
 impl Config {
     fn augment(&self) -> Augment {
-        let Self { shift, rotate, zoom, flip, light, erase, .. } = *self;
-        Augment { shift, rotate, zoom, flip, light, erase }
+        let Self { shift, rotate, zoom, flip, light, colour, erase, .. } = *self;
+        Augment { shift, rotate, zoom, flip, light, colour, erase }
     }
 
     /// The rate at a moment of the run, from 0 to 1.
@@ -142,7 +147,12 @@ impl Classifier {
     ///
     /// # Errors
     /// [`AgentError::Settings`] where there is no stage.
-    pub fn new(config: Config, set: Arc<PictureSet>, steps: u64, seed: u64) -> Result<Self, AgentError> {
+    pub fn new(
+        config: Config,
+        set: Arc<PictureSet>,
+        [steps, seed]: [u64; 2],
+        device: Device,
+    ) -> Result<Self, AgentError> {
         if config.widths.is_empty() {
             return Err(Issue::value("widths", "needs a stage at least").into());
         }
@@ -150,7 +160,8 @@ impl Classifier {
         let split = &set.split;
         let learned = split.train.iter().chain(&set.unlabelled).map(|i| set.pictures.picture(*i));
         let standard = Standard::of(channels, learned);
-        let net = Resnet::new(seed, channels, &config.widths, config.blocks, set.classes.len());
+        let mut net = Resnet::new(seed, channels, &config.widths, config.blocks, set.classes.len(), device);
+        net.kind = config.precision.kind(device);
         let adam = Adam::new(&net.params, 1e-8);
         let class = |i: &usize| f64::from(set.y[*i].unwrap_or(0));
         let y = [&split.train, &split.validation, &split.test].map(|part| part.iter().map(class).collect::<Vec<_>>());
@@ -171,6 +182,11 @@ impl Classifier {
         self.config.unlabelled == Unlabelled::FixMatch && !self.set.unlabelled.is_empty()
     }
 
+    /// Numbers where the network is.
+    fn there(&self, numbers: &[f32]) -> Tensor {
+        Tensor::from_slice(numbers).to_device(self.net.params.flat.device())
+    }
+
     /// These pictures as numbers, `[rows, height, width, channels]`, changed at random.
     fn drawn(&self, rows: &[usize], change: Change) -> Tensor {
         let (pictures, own) = (&self.set.pictures, self.config.augment());
@@ -186,7 +202,7 @@ impl Classifier {
             self.standard.changed(pictures.picture(*row), size, &how, &mut rng, numbers);
         }
         let [height, width, channels] = size.map(|n| n as i64);
-        Tensor::from_slice(&numbers).view([rows.len() as i64, height, width, channels])
+        self.there(&numbers).view([rows.len() as i64, height, width, channels])
     }
 
     /// Smoothed targets of pictures with a class, and what each counts.
@@ -235,19 +251,22 @@ impl Classifier {
         } else {
             self.net.forward(&x, Mode::Train)
         };
-        let targets = Tensor::from_slice(&targets).view([-1, k]);
+        let targets = self.there(&targets).view([-1, k]);
         let each =
             -(scores.log_softmax(-1, Kind::Float) * targets).sum_dim_intlist([-1i64].as_slice(), false, Kind::Float);
-        let counts = Tensor::from_slice(&counts);
+        let counts = self.there(&counts);
         let gradient = self.net.params.gradient(&(&each * &counts).sum(Kind::Float));
         let known = labelled.len() as i64;
         let loss = each.narrow(0, 0, known).dot(&counts.narrow(0, 0, known)).double_value(&[]) * known as f64;
-        let kept = (1.0 - rate * self.config.weight_decay) as f32;
+        let kept = 1.0 - rate * self.config.weight_decay;
         let decaying = if self.config.freeze { vec![self.net.head()] } else { self.net.decaying() };
-        let nowhere = || AgentError::Data("its weights are on no host".into());
         let before = (self.config.body_rate < 1.0).then(|| self.net.params.frozen());
-        let flat = host_slice(&mut self.net.params.flat).ok_or_else(nowhere)?;
-        decaying.into_iter().for_each(|place| flat[place].iter_mut().for_each(|w| *w *= kept));
+        tch::no_grad(|| {
+            for place in decaying {
+                let (from, count) = (place.start as i64, place.len() as i64);
+                let _ = self.net.params.flat.narrow(0, from, count).g_mul_scalar_(kept);
+            }
+        });
         let _ = self.adam.step(&mut self.net.params, &gradient, rate, f64::INFINITY);
         if let Some(before) = before {
             // Adam's step has the size of its rate, so that a part of the step is a step at a part of the rate.
@@ -436,6 +455,7 @@ impl Training for Classifier {
             "classes": self.set.classes,
             "standard": self.standard,
             "calibration": self.calibration(),
+            "bfloat16": self.net.kind == Kind::BFloat16,
         });
         (Saved { tensors, state }, json!({"step": self.pass, "data": self.sum}))
     }
@@ -447,6 +467,7 @@ impl Training for Classifier {
         let pass: u64 = saved.part("pass")?;
         self.net.load(saved)?;
         self.adam.load(&mut self.net.params, saved)?;
+        self.net.kind = if saved.state["bfloat16"] == true { Kind::BFloat16 } else { Kind::Float };
         self.pass = pass;
         self.found = Default::default();
         Ok(())

@@ -10,6 +10,7 @@ use crate::supervised::regime::Regime;
 use agon_core::Spec;
 use agon_core::settings::Issue;
 use std::sync::Arc;
+use tch::Device;
 
 /// What is learned from.
 pub enum Data {
@@ -35,6 +36,8 @@ pub struct DataStart {
     pub steps: u64,
     /// The seed of the run.
     pub seed: u64,
+    /// Where networks compute, of models that [`super::Model::on_device`] says it of.
+    pub device: Device,
 }
 
 impl Data {

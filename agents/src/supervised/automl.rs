@@ -224,7 +224,7 @@ impl AutoMl {
     /// A fresh model of a fold of a trial.
     fn learner(&self, trial: &Trial, fold: usize) -> Result<Box<dyn Learner>, AgentError> {
         let seed = self.shape.seed.wrapping_add(1 + fold as u64);
-        let shape = Shape { inputs: trial.encoder.width(), classes: self.shape.classes, steps: trial.steps, seed };
+        let shape = Shape { inputs: trial.encoder.width(), steps: trial.steps, seed, ..self.shape };
         (trial.family.learner)(&trial.settings, shape, &trial.encoder.slots())
     }
 

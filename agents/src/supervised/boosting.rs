@@ -5,7 +5,7 @@
 //! Squared errors, or −ln p of the class with a second-order step (Friedman 2001; Chen and Guestrin 2016).
 
 use super::class_weights::ClassWeights;
-use super::tree::{Bins, Growth, Tree, grow};
+use super::tree::{Bins, Growth, Tree, grow, sums};
 use super::{Examples, Learner, Patience, Predict, Shape, softmax};
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::{Matrix, Slot};
@@ -102,12 +102,8 @@ impl Boosting {
 
     /// Sums of the base and the first rounds of trees, `[rows, fitted]`.
     fn sums(&self, x: &Matrix, rounds: u64) -> Vec<f64> {
-        let k = self.fitted();
-        let mut out: Vec<f64> = (0..x.rows()).flat_map(|_| self.base.iter().copied()).collect();
-        for (i, tree) in self.trees.iter().take(rounds as usize * k).enumerate() {
-            out.iter_mut().skip(i % k).step_by(k).enumerate().for_each(|(row, sum)| *sum += tree.answer(x.row(row)));
-        }
-        out
+        let trees = (rounds as usize * self.fitted()).min(self.trees.len());
+        sums(&self.trees[..trees], x, &self.base)
     }
 
     /// Sums as scores: of two classes the first has 0.

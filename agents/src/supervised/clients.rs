@@ -94,7 +94,7 @@ pub fn drawn(clients: usize, alpha: Option<f64>, y: &[f64], classes: usize, seed
 }
 
 /// A number of the gamma distribution with this shape and scale 1 (Marsaglia and Tsang 2000); positive.
-fn gamma(shape: f64, rng: &mut Rng) -> f64 {
+pub(super) fn gamma(shape: f64, rng: &mut Rng) -> f64 {
     if shape < 1.0 {
         let u = 1.0 - rng.f64();
         return (gamma(shape + 1.0, rng) * u.powf(1.0 / shape)).max(f64::MIN_POSITIVE);

@@ -1,6 +1,7 @@
 //! The network behind several ways of training: a perceptron on the host, with or without hidden layers, its scores and
 //! the gradient of its loss. Without a hidden layer it is linear or logistic regression.
 
+use super::mixup::Mixture;
 use super::{Examples, Shape, log_sum_exp};
 use crate::data::encode::Matrix;
 use crate::dense::{BLOCK, Dense, Dropout, Seen, Tape};
@@ -14,6 +15,9 @@ const ROWS: usize = 32;
 const PARTS: usize = 16;
 /// Rows that a thread answers at a time.
 const TOGETHER: usize = 64 * BLOCK;
+
+/// Rows that are learned from, and how they are mixed, if they are.
+pub type Rows<'a> = (&'a [usize], Option<Mixture<'a>>);
 
 /// A network apart from its weights.
 pub struct DenseNet {
@@ -103,37 +107,53 @@ impl DenseNet {
         out
     }
 
-    /// Writes the gradient of the rows' summed loss, divided by `n`, at the outputs; the summed loss.
-    fn at_outputs(&self, train: &Examples, rows: &[usize], n: f64, passes: &mut Passes) -> f64 {
+    /// Writes the gradient of the rows' summed loss, divided by `n`, at the outputs; the summed loss. That of a mixture is in
+    /// between those of both rows.
+    fn at_outputs(&self, train: &Examples, (rows, mixture): Rows<'_>, n: f64, passes: &mut Passes) -> f64 {
         let (k, mut loss) = (train.outputs(), 0.0);
-        let mut p = vec![0.0; k];
+        let (mut p, mut sum) = (vec![0.0; k], vec![0.0; k]);
         let (scores, out) = (passes.scores.chunks_exact(k), passes.at_outputs.chunks_exact_mut(k));
-        for ((scores, out), row) in scores.zip(out).zip(rows) {
-            p.iter_mut().zip(scores).for_each(|(p, s)| *p = f64::from(*s));
-            let (y, weight) = (train.y[*row], train.weight(*row));
-            if train.classes == 0 {
-                p[0] -= (y - self.size[0]) / self.size[1];
-                loss += weight * (p[0] * self.size[1]).powi(2);
-            } else {
-                let sum = log_sum_exp(&p);
-                loss += weight * (sum - p[y as usize]);
-                p.iter_mut().for_each(|p| *p = (*p - sum).exp());
-                p[y as usize] -= 1.0;
+        for (i, (scores, out)) in scores.zip(out).enumerate() {
+            let share = mixture.map_or(1.0, |mixture| mixture.share);
+            let other = mixture.map(|mixture| (mixture.others[i], 1.0 - share));
+            sum.fill(0.0);
+            for (row, share) in std::iter::once((rows[i], share)).chain(other) {
+                p.iter_mut().zip(scores).for_each(|(p, s)| *p = f64::from(*s));
+                let (y, weight) = (train.y[row], share * train.weight(row));
+                if train.classes == 0 {
+                    p[0] -= (y - self.size[0]) / self.size[1];
+                    loss += weight * (p[0] * self.size[1]).powi(2);
+                } else {
+                    let sum = log_sum_exp(&p);
+                    loss += weight * (sum - p[y as usize]);
+                    p.iter_mut().for_each(|p| *p = (*p - sum).exp());
+                    p[y as usize] -= 1.0;
+                }
+                sum.iter_mut().zip(&p).for_each(|(sum, p)| *sum += weight * p);
             }
-            out.iter_mut().zip(&p).for_each(|(out, p)| *out = (weight * p / n) as f32);
+            out.iter_mut().zip(&sum).for_each(|(out, sum)| *out = (sum / n) as f32);
         }
         loss
     }
 
     /// Both passes of some rows.
-    fn passes(&self, flat: &[f32], train: &Examples, rows: &[usize], n: f64, passes: &mut Passes) -> f64 {
-        let k = self.shape.outputs();
+    fn passes(&self, flat: &[f32], train: &Examples, of: Rows<'_>, n: f64, passes: &mut Passes) -> f64 {
+        let (k, (rows, mixture)) = (self.shape.outputs(), of);
         passes.x.clear();
-        rows.iter().for_each(|row| passes.x.extend(train.x.row(*row).iter().map(|x| *x as f32)));
+        for (i, row) in rows.iter().enumerate() {
+            let x = train.x.row(*row);
+            match mixture {
+                None => passes.x.extend(x.iter().map(|x| *x as f32)),
+                Some(Mixture { others, share }) => {
+                    let both = x.iter().zip(train.x.row(others[i]));
+                    passes.x.extend(both.map(|(x, other)| (share * x + (1.0 - share) * other) as f32));
+                }
+            }
+        }
         passes.scores.resize(rows.len() * k, 0f32);
         passes.at_outputs.resize(rows.len() * k, 0f32);
         self.dense.forward(flat, &passes.x, &mut passes.scores, &mut passes.tape);
-        let loss = self.at_outputs(train, rows, n, passes);
+        let loss = self.at_outputs(train, of, n, passes);
         self.dense.backward(flat, &passes.at_outputs, &mut passes.tape);
         loss
     }
@@ -144,7 +164,7 @@ impl DenseNet {
         &self,
         flat: &[f32],
         train: &Examples,
-        rows: &[usize],
+        (rows, mixture): Rows<'_>,
         parts: &mut Vec<Part>,
         make: impl Fn(usize) -> Part,
     ) -> usize {
@@ -153,6 +173,7 @@ impl DenseNet {
         parts.extend((parts.len()..used).map(make));
         self.pool.each(&mut parts[..used], |i, part| {
             let own = &rows[i * size..((i + 1) * size).min(rows.len())];
+            let own = (own, mixture.map(|mixture| mixture.part(i * size, own.len())));
             part.loss = self.passes(flat, train, own, rows.len() as f64, &mut part.passes);
             part.gradient.clear();
             part.gradient.resize(flat.len(), 0.0);
@@ -163,7 +184,7 @@ impl DenseNet {
 
     /// Writes the gradient of some rows' mean loss; laid out as the weights `flat`.
     pub fn gradient(&self, flat: &[f32], train: &Examples, rows: &[usize], passes: &mut Passes, gradient: &mut [f32]) {
-        self.passes(flat, train, rows, rows.len() as f64, passes);
+        self.passes(flat, train, (rows, None), rows.len() as f64, passes);
         gradient.fill(0.0);
         self.add_gradient(passes, gradient);
     }
@@ -178,7 +199,7 @@ impl DenseNet {
         passes: &mut Passes,
         sum: &mut [f32],
     ) {
-        self.passes(flat, train, rows, 1.0, passes);
+        self.passes(flat, train, (rows, None), 1.0, passes);
         let mut norms = vec![0.0; rows.len()];
         let Passes { tape, x, at_outputs, .. } = passes;
         self.dense.squared_norms(Seen { x, at_outputs, tape, front: &[] }, &mut norms);
@@ -206,7 +227,7 @@ mod tests {
     /// The gradients of the parts of a minibatch add up to that of the whole.
     #[test]
     fn parts_add_up() {
-        let shape = Shape { inputs: 4, classes: 3, steps: 1, seed: 3 };
+        let shape = Shape { inputs: 4, classes: 3, steps: 1, seed: 3, device: Device::Cpu };
         let (params, net) = DenseNet::new(shape, &[9, 5]);
         let mut rng = Rng::new(3, Stream::Env, 0);
         let x = (0..150 * 4).map(|_| rng.normal()).collect();
@@ -216,7 +237,7 @@ mod tests {
         let mut whole = vec![0f32; flat.len()];
         net.gradient(flat, &train, &rows, &mut Passes::default(), &mut whole);
         let mut parts = Vec::new();
-        let used = net.gradients(flat, &train, &rows, &mut parts, |_| Part::default());
+        let used = net.gradients(flat, &train, (&rows, None), &mut parts, |_| Part::default());
         assert_eq!(used, 5);
         let mut sum = vec![0f32; flat.len()];
         parts.iter().for_each(|part| crate::optim::add(&mut sum, &part.gradient));
@@ -226,11 +247,49 @@ mod tests {
         assert!((loss - train.loss(&net.answer(flat, &train.x))).abs() < 1e-6);
     }
 
+    /// Of mixtures the gradient is that of their loss, by differences, for classes and for numbers.
+    #[test]
+    fn gradients_of_mixtures_are_those_of_their_loss() {
+        for classes in [0, 3] {
+            let shape = Shape { inputs: 4, classes, steps: 1, seed: 3, device: Device::Cpu };
+            let (params, net) = DenseNet::new(shape, &[9]);
+            let mut rng = Rng::new(3, Stream::Env, 0);
+            let x = (0..50 * 4).map(|_| rng.normal()).collect();
+            let y = (0..50).map(|i| if classes == 0 { rng.normal() } else { f64::from(i % 3) }).collect();
+            let weights = (0..50).map(|i| 1.0 + f64::from(i % 2)).collect();
+            let train = Examples { x: Matrix { x, width: 4 }, y, classes, weights, ..Examples::default() };
+            let (rows, others): (Vec<usize>, Vec<usize>) = ((0..50).collect(), (0..50).rev().collect());
+            let mixture = Some(Mixture { others: &others, share: 0.3 });
+            let all = |flat: &[f32], mixture| {
+                let mut parts = Vec::new();
+                let used = net.gradients(flat, &train, (&rows, mixture), &mut parts, |_| Part::default());
+                assert_eq!(used, 2);
+                let mut sum = vec![0f32; flat.len()];
+                parts.iter().for_each(|part| crate::optim::add(&mut sum, &part.gradient));
+                (sum, parts.iter().map(|part| part.loss).sum::<f64>() / 50.0)
+            };
+            let flat = host_view(&params.flat).unwrap().to_vec();
+            let ((gradient, _), (plain, _)) = (all(&flat, mixture), all(&flat, None));
+            assert!(gradient.iter().zip(&plain).any(|(a, b)| (a - b).abs() > 0.01));
+            for at in (0..flat.len()).step_by(5) {
+                let moved = |by: f32| {
+                    let mut flat = flat.clone();
+                    flat[at] += by;
+                    all(&flat, mixture).1
+                };
+                let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+                // The gradient of a regression is that of half the squared error.
+                let own = f64::from(gradient[at]) * if classes == 0 { 2.0 } else { 1.0 };
+                assert!((slope - own).abs() < 0.02 * (1.0 + own.abs()), "{classes} {at}: {slope} {own}");
+            }
+        }
+    }
+
     /// Clipped at once, and row by row.
     #[test]
     fn clipping_at_once_is_clipping_row_by_row() {
         for (hidden, classes) in [(vec![], 2), (vec![], 0), (vec![7], 3), (vec![9, 5], 3), (vec![6], 0)] {
-            let shape = Shape { inputs: 4, classes, steps: 1, seed: 3 };
+            let shape = Shape { inputs: 4, classes, steps: 1, seed: 3, device: Device::Cpu };
             let (params, net) = DenseNet::new(shape, &hidden);
             let mut rng = Rng::new(3, Stream::Env, 0);
             let x = (0..40 * 4).map(|_| rng.normal()).collect();

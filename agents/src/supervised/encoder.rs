@@ -2,7 +2,7 @@
 //! each added to what goes into it. Parameters have the names and shapes of PyTorch's `nn.TransformerEncoder`, so that
 //! weights of others fit. [`super::text_encoder`] reads texts with it, [`super::ft_transformer`] tables.
 
-use super::neural::Dropout;
+use super::pass::Pass;
 use crate::net::{Builder, Params};
 use tch::{Kind, Tensor};
 
@@ -78,8 +78,8 @@ pub fn norm(b: &mut Builder, name: &str, width: usize) -> Pair {
 }
 
 /// The linear map of `x`, `[…, inputs]`.
-pub fn mapped(params: &Params, [weight, bias]: Pair, x: &Tensor) -> Tensor {
-    x.linear(&params.leaves[weight], Some(&params.leaves[bias]))
+pub fn mapped(params: &Params, [weight, bias]: Pair, x: &Tensor, pass: &Pass<'_>) -> Tensor {
+    pass.linear(x, &params.leaves[weight], &params.leaves[bias])
 }
 
 /// Tokens with mean 0 and variance 1, times gains and with offsets.
@@ -117,26 +117,26 @@ impl Encoder {
         layer: &Layer,
         x: &Tensor,
         absent: Option<&Tensor>,
-        drop: Dropout<'_>,
+        pass: &mut Pass<'_>,
     ) -> Tensor {
         let ([rows, tokens, width], heads) = (sizes(x), self.form.heads as i64);
-        let all = mapped(params, layer.attention[0], x).view([rows, tokens, 3, heads, width / heads]);
+        let all = mapped(params, layer.attention[0], x, pass).view([rows, tokens, 3, heads, width / heads]);
         let all = all.permute([2, 0, 3, 1, 4]);
         let (queries, keys, values) = (all.get(0), all.get(1), all.get(2));
-        let mut scores = queries.matmul(&keys.transpose(-2, -1)) / ((width / heads) as f64).sqrt();
+        let mut scores = pass.matmul(&queries, &keys.transpose(-2, -1)) / ((width / heads) as f64).sqrt();
         if let Some(absent) = absent {
             scores = scores.masked_fill(absent, f64::NEG_INFINITY);
         }
         let mut shares = scores.softmax(-1, Kind::Float);
         if self.form.drops_attention {
-            shares = drop(shares);
+            shares = pass.dropout(shares);
         }
-        let joined = shares.matmul(&values).transpose(1, 2).reshape([rows, tokens, width]);
-        mapped(params, layer.attention[1], &joined)
+        let joined = pass.matmul(&shares, &values).transpose(1, 2).reshape([rows, tokens, width]);
+        mapped(params, layer.attention[1], &joined, pass)
     }
 
-    fn feed_forward(&self, params: &Params, layer: &Layer, x: &Tensor, drop: Dropout<'_>) -> Tensor {
-        let h = mapped(params, layer.up, x);
+    fn feed_forward(&self, params: &Params, layer: &Layer, x: &Tensor, pass: &mut Pass<'_>) -> Tensor {
+        let h = mapped(params, layer.up, x, pass);
         let h = match self.form.gate {
             Gate::Gelu => h.gelu("none"),
             Gate::ReGlu => {
@@ -144,12 +144,12 @@ impl Encoder {
                 &halves[0] * halves[1].relu()
             }
         };
-        mapped(params, layer.down, &drop(h))
+        mapped(params, layer.down, &pass.dropout(h), pass)
     }
 
     /// Tokens `[rows, tokens, width]` from tokens. `present`, `[rows, tokens]`: whether there is a token; attention does not
     /// look where there is none, and a row needs one at least.
-    pub fn forward(&self, params: &Params, x: &Tensor, present: Option<&Tensor>, drop: Dropout<'_>) -> Tensor {
+    pub fn forward(&self, params: &Params, x: &Tensor, present: Option<&Tensor>, pass: &mut Pass<'_>) -> Tensor {
         let absent = present.map(|present| present.logical_not().unsqueeze(1).unsqueeze(1));
         let mut x = x.shallow_clone();
         let norm = |pair: Option<Pair>, x: &Tensor| match pair {
@@ -160,12 +160,12 @@ impl Encoder {
             let [first, second] = layer.norms;
             x = match self.form.norm {
                 Norm::Before => {
-                    let h = &x + self.attention(params, layer, &norm(first, &x), absent.as_ref(), drop);
-                    &h + self.feed_forward(params, layer, &norm(second, &h), drop)
+                    let h = &x + self.attention(params, layer, &norm(first, &x), absent.as_ref(), pass);
+                    &h + self.feed_forward(params, layer, &norm(second, &h), pass)
                 }
                 Norm::After => {
-                    let h = norm(first, &(&x + self.attention(params, layer, &x, absent.as_ref(), drop)));
-                    norm(second, &(&h + self.feed_forward(params, layer, &h, drop)))
+                    let h = norm(first, &(&x + self.attention(params, layer, &x, absent.as_ref(), pass)));
+                    norm(second, &(&h + self.feed_forward(params, layer, &h, pass)))
                 }
             };
         }

@@ -3,7 +3,7 @@
 
 use super::boosting::Categories;
 use super::class_weights::ClassWeights;
-use super::tree::{Bins, Growth, Tree, grow};
+use super::tree::{Bins, Growth, Tree, grow, sums};
 use super::{Examples, Learner, Predict, Shape};
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::{Matrix, Slot};
@@ -102,13 +102,9 @@ impl Forest {
 
 impl Predict for Forest {
     fn scores(&self, x: &Matrix) -> Vec<f64> {
-        let steps = self.trees.len() / self.fitted();
-        let one = |row: usize| {
-            let mut sums = vec![0.0; self.fitted()];
-            (0..steps).for_each(|step| self.add(step, x.row(row), &mut sums));
-            self.as_scores(&sums, steps as f64)
-        };
-        (0..x.rows()).flat_map(one).collect()
+        let (steps, k) = (self.trees.len() / self.fitted(), self.fitted());
+        let sums = sums(&self.trees, x, &vec![0.0; k]);
+        sums.chunks_exact(k).flat_map(|sums| self.as_scores(sums, steps as f64)).collect()
     }
 }
 

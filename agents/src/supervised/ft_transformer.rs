@@ -5,13 +5,15 @@
 use super::Shape;
 use super::class_weights::ClassWeights;
 use super::encoder::{Encoder, Form, Gate, Norm, linear, mapped};
-use super::neural::{Dropout, Network, Neural, Plan};
+use super::neural::{Network, Neural, Plan, columns};
+use super::pass::Pass;
 use super::text_encoder::factors;
 use crate::agent::AgentError;
 use crate::data::encode::{Scaling, Slot};
 use crate::net::{Builder, Params};
+use crate::precision::Precision;
 use agon_core::settings::Issue;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 agon_core::settings! {
     /// A transformer of tables, with the defaults of its authors, but for a higher rate and smaller tokens.
@@ -30,6 +32,8 @@ agon_core::settings! {
         weight_decay: f64 = 1e-5, in [0.0, 100.0];
         /// The share of attention and of hidden units that is left out in training; 0.2 and 0.1 in the paper.
         dropout: f64 = 0.1, in [0.0, 0.95];
+        /// How much rows are mixed in training: the α of mixup; 0 mixes none, 0.2 is usual.
+        mixup: f64 = 0.0, in [0.0, 10.0];
         /// Rows of a gradient step.
         minibatch: usize = 256, in [1.0, 65536.0];
         /// Epochs without a lower loss of the validation part after which it ends; 0 makes all of them.
@@ -38,6 +42,8 @@ agon_core::settings! {
         class_weights: ClassWeights = ClassWeights::None;
         /// Whether each class is drawn equally often in training.
         balanced_sampling: bool = false;
+        /// The number type of matrix products; bfloat16 is faster on most GPUs, and on few processors.
+        precision: Precision = Precision::Float32;
         /// How numbers are brought to a common size.
         scaling: Scaling = Scaling::Quantile;
     }
@@ -77,9 +83,11 @@ pub fn learner(config: &Config, shape: Shape, slots: &[Slot]) -> Result<Neural<F
         schedule: |_| [1.0, 1.0],
         clamp: false,
         balanced_sampling: config.balanced_sampling,
+        precision: config.precision,
+        mixup: config.mixup,
         only_full: false,
     };
-    Ok(Neural::new(network, params, plan, shape))
+    Ok(Neural::new(network, params, plan, shape, slots))
 }
 
 /// A network with fresh weights.
@@ -124,7 +132,7 @@ fn build(config: &Config, shape: Shape, slots: &[Slot]) -> Result<(FtTransformer
     };
     let encoder = Encoder::new(&mut b, form);
     let head = linear(&mut b, ["head.weight", "head.bias"], [width, shape.outputs()]);
-    let params = b.finish(Device::Cpu);
+    let params = b.finish(shape.device);
     let factors = factors(&params);
     let network = FtTransformer { numbers, labels, words, cls, encoder, head, factors };
     Ok((network, params))
@@ -132,21 +140,20 @@ fn build(config: &Config, shape: Shape, slots: &[Slot]) -> Result<(FtTransformer
 
 impl FtTransformer {
     /// A token for each column and CLS in front, `[rows, tokens, width]`.
-    fn tokens(&self, params: &Params, x: &Tensor) -> Tensor {
+    fn tokens(&self, params: &Params, x: &Tensor, pass: &Pass<'_>) -> Tensor {
         let leaf = |at: usize| &params.leaves[at];
-        let picked = |at: &[i64]| x.index_select(1, &Tensor::from_slice(at));
         let (rows, width) = (x.size()[0], leaf(self.cls).size()[1]);
         let mut all = vec![leaf(self.cls).unsqueeze(0).expand([rows, 1, width], false)];
         let (at, [weight, bias]) = &self.numbers;
         if !at.is_empty() {
-            all.push(picked(at).unsqueeze(-1) * leaf(*weight) + leaf(*bias));
+            all.push(columns(x, at).unsqueeze(-1) * leaf(*weight) + leaf(*bias));
         }
         for (at, embeddings) in &self.labels {
             let label = x.select(1, *at).to_kind(Kind::Int64);
             all.push(leaf(*embeddings).index_select(0, &label).unsqueeze(1));
         }
         if let Some((at, map)) = &self.words {
-            all.push(mapped(params, *map, &picked(at)).unsqueeze(1));
+            all.push(mapped(params, *map, &columns(x, at), pass).unsqueeze(1));
         }
         Tensor::cat(&all, 1)
     }
@@ -157,9 +164,9 @@ impl Network for FtTransformer {
         self.factors.clone()
     }
 
-    fn forward(&self, params: &Params, x: &Tensor, dropout: Dropout<'_>) -> Tensor {
-        let tokens = self.encoder.forward(params, &self.tokens(params, x), None, dropout);
-        mapped(params, self.head, &tokens.select(1, 0).relu()).unsqueeze(0)
+    fn forward(&self, params: &Params, x: &Tensor, pass: &mut Pass<'_>) -> Tensor {
+        let tokens = self.encoder.forward(params, &self.tokens(params, x, pass), None, pass);
+        mapped(params, self.head, &tokens.select(1, 0).relu(), pass).unsqueeze(0)
     }
 }
 
@@ -170,6 +177,7 @@ mod tests {
     use agon_core::settings::Setting;
     use serde_json::json;
     use std::path::Path;
+    use tch::Device;
 
     /// The authors' network with the same weights answers the same (tests/golden/encoder.py).
     #[test]
@@ -180,7 +188,7 @@ mod tests {
             all.into_iter().find(|(other, _)| other == name).unwrap().1
         };
         let config = Config { width: 8, layers: 2, heads: 2, hidden: Some(11), ..Config::default() };
-        let shape = Shape { inputs: 4, classes: 2, steps: 1, seed: 1 };
+        let shape = Shape { inputs: 4, classes: 2, steps: 1, seed: 1, device: Device::Cpu };
         let slots = [Slot::Number, Slot::Number, Slot::Number, Slot::Code(4)];
         let (network, params) = build(&config, shape, &slots).unwrap();
         let heads = |part: &str| ["q", "k", "v"].map(|of| format!("ft.backbone.blocks.*.attention.W_{of}.{part}"));
@@ -206,7 +214,7 @@ mod tests {
         let all = params.named().map(|(name, here)| Wanted { name: name.into(), layout: Layout::Same, here });
         let taken = adopt(all.collect(), Path::new(file), &Mapping::from_value(&rules).unwrap()).unwrap();
         assert!(taken.fresh.is_empty(), "{taken:?}");
-        let own = network.forward(&params, &golden("ft.x"), &mut |h| h).squeeze_dim(0);
+        let own = network.forward(&params, &golden("ft.x"), &mut Pass::plain(Kind::Float)).squeeze_dim(0);
         let off = (own - golden("ft.answers")).abs().max().double_value(&[]);
         assert!(off < 1e-5, "{off}");
     }

@@ -217,7 +217,8 @@ mod tests {
     }
 
     fn fitted(train: &Examples, l2: f64) -> Linear {
-        let shape = Shape { inputs: train.x.width, classes: train.classes, steps: 1, seed: 1 };
+        let shape =
+            Shape { inputs: train.x.width, classes: train.classes, steps: 1, seed: 1, device: tch::Device::Cpu };
         let mut own = Linear::new(l2, shape).unwrap();
         own.advance(train, train, NEVER).unwrap();
         own

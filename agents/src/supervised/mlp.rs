@@ -3,6 +3,7 @@
 
 use super::class_weights::ClassWeights;
 use super::dense_net::{DenseNet, Part};
+use super::mixup::Mixture;
 use super::{Examples, Learner, Patience, Predict, Shape, mixed};
 use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::{host_slice, host_view};
@@ -26,6 +27,8 @@ agon_core::settings! {
         weight_decay: f64 = 1e-2, in [0.0, 100.0];
         /// The share of hidden activations that are left out in training.
         dropout: f64 = 0.1, in [0.0, 0.95];
+        /// How much rows are mixed in training: the α of mixup; 0 mixes none, 0.2 is usual.
+        mixup: f64 = 0.0, in [0.0, 10.0];
         /// Rows of a gradient step.
         minibatch: usize = 64, in [1.0, 65536.0];
         /// Epochs without a lower loss of the validation part after which it ends; 0 makes all of them.
@@ -39,8 +42,9 @@ agon_core::settings! {
     }
 }
 
-/// The lane of random numbers that orders rows.
+/// Lanes of random numbers: the order of rows, and how they are mixed.
 const ORDER: u32 = u32::MAX;
+const MIXED: u32 = u32::MAX - 1;
 
 /// The network and its optimizer.
 pub struct Mlp {
@@ -92,7 +96,8 @@ impl Mlp {
         let kept = (1.0 - rate * self.config.weight_decay) as f32;
         let mut parts = std::mem::take(&mut room.parts);
         let flat = host_view(&self.params.flat).ok_or_else(nowhere)?;
-        let used = self.net.gradients(flat, train, rows, &mut parts, |part| self.part(room.pass, part));
+        let mixture = Mixture::drawn(self.config.mixup, rows, &mut room.mixed, &mut room.others);
+        let used = self.net.gradients(flat, train, (rows, mixture), &mut parts, |part| self.part(room.pass, part));
         let of = &parts[..used];
         let loss = of.iter().map(|part| part.loss).sum::<f64>();
         let weight = rows.iter().map(|row| train.weight(*row)).sum::<f64>();
@@ -111,7 +116,9 @@ impl Mlp {
 
     fn room(&self, pass: u64) -> Room {
         let count = self.params.count() as usize;
-        Room { pass, gradient: vec![0f32; count], parts: Vec::new(), ends: chunk_ends(count) }
+        let mixed = Rng::at_step(self.shape.seed, Stream::Act, MIXED, pass);
+        let (parts, others) = (Vec::new(), Vec::new());
+        Room { pass, gradient: vec![0f32; count], parts, ends: chunk_ends(count), mixed, others }
     }
 
     /// The rows of a pass in their order.
@@ -140,6 +147,9 @@ struct Room {
     gradient: Vec<f32>,
     parts: Vec<Part>,
     ends: Vec<usize>,
+    /// What mixes rows, and room for what they are mixed with.
+    mixed: Rng,
+    others: Vec<usize>,
 }
 
 impl Predict for Mlp {

@@ -2,18 +2,21 @@
 //! parameter and decoupled weight decay, dropout, label smoothing, early stopping. A step is an epoch; the weights that
 //! were best on the validation part answer. [`super::tabm`] and [`super::realmlp`] are the networks.
 
+use super::mixup::Mixture;
+use super::pass::Pass;
 use super::{Examples, Learner, Patience, Predict, Shape, saved_numbers};
 use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
 use crate::data::encode::{Matrix, Slot};
 use crate::net::{Builder, Params};
+use crate::precision::Precision;
 use crate::pretrained::{self, Mapping, Taken, Wanted};
 use crate::rate_test::{Minibatches, RateTest};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
 use serde_json::json;
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Lanes of random numbers: the order of rows, and what is dropped.
 const ORDER: u32 = u32::MAX - 2;
@@ -46,6 +49,10 @@ pub struct Plan {
     pub only_full: bool,
     /// Whether each class is drawn equally often.
     pub balanced_sampling: bool,
+    /// The number type of matrix products.
+    pub precision: Precision,
+    /// How much rows are mixed: the α of mixup, 0 for none.
+    pub mixup: f64,
 }
 
 /// Numbers that a label is embedded in.
@@ -102,21 +109,7 @@ impl Inputs {
 
 /// Columns of a tensor `[rows, columns]`.
 pub fn columns(x: &Tensor, at: &[i64]) -> Tensor {
-    x.index_select(1, &Tensor::from_slice(at))
-}
-
-/// Leaves hidden activations out (Srivastava et al. 2014), or none where nothing is learned.
-pub type Dropout<'a> = &'a mut dyn FnMut(Tensor) -> Tensor;
-
-/// What makes the others larger where this share is left out. Chance is not libtorch's: that is shared by all threads.
-fn drop_out(rate: f64, rng: &mut Rng, h: Tensor) -> Tensor {
-    if rate <= 0.0 {
-        return h;
-    }
-    let (rate, kept) = (rate as f32, (1.0 / (1.0 - rate)) as f32);
-    let factors: Vec<f32> = (0..h.numel()).map(|_| if rng.f32() < rate { 0.0 } else { kept }).collect();
-    let factors = Tensor::from_slice(&factors).view(h.size().as_slice());
-    h * factors
+    x.index_select(1, &Tensor::from_slice(at).to_device(x.device()))
 }
 
 /// A network of tables.
@@ -142,8 +135,8 @@ pub trait Network {
         TOGETHER
     }
 
-    /// Scores `[members, rows, outputs]` of inputs `[rows, inputs]`; `dropout` is applied to hidden activations.
-    fn forward(&self, params: &Params, x: &Tensor, dropout: Dropout<'_>) -> Tensor;
+    /// Scores `[members, rows, outputs]` of inputs `[rows, inputs]`.
+    fn forward(&self, params: &Params, x: &Tensor, pass: &mut Pass<'_>) -> Tensor;
 }
 
 /// A network with its optimizer.
@@ -151,6 +144,8 @@ pub struct Neural<N> {
     network: N,
     plan: Plan,
     shape: Shape,
+    /// The number type of matrix products where it learns, which a resumed run keeps on any machine. Answers are float32.
+    kind: Kind,
     params: Params,
     best: Params,
     /// Adam's moments, and the factors of rate and decay of each parameter.
@@ -163,24 +158,29 @@ pub struct Neural<N> {
     size: [f64; 4],
     /// What is subtracted from inputs, and what they are multiplied by.
     scaling: [Vec<f64>; 2],
+    /// Which inputs are places of labels, `[inputs]`.
+    codes: Tensor,
 }
 
 impl<N: Network> Neural<N> {
     /// A network with fresh weights.
-    pub fn new(network: N, params: Params, plan: Plan, shape: Shape) -> Self {
+    pub fn new(network: N, params: Params, plan: Plan, shape: Shape, slots: &[Slot]) -> Self {
         let each = network.factors();
         let of = |k: usize| {
             let parts = params.leaves.iter().zip(&each);
             let parts: Vec<Tensor> = parts
-                .map(|(leaf, factors)| Tensor::full([leaf.numel() as i64], factors[k], (Kind::Float, Device::Cpu)))
+                .map(|(leaf, factors)| Tensor::full([leaf.numel() as i64], factors[k], (Kind::Float, shape.device)))
                 .collect();
             Tensor::cat(&parts, 0)
         };
         let (factors, best) = ([of(0), of(1)], params.frozen());
         let moments = [0, 1].map(|_| params.flat.zeros_like());
         let (patience, scaling) = (Patience::new(plan.patience), [vec![0.0; shape.inputs], vec![1.0; shape.inputs]]);
-        let size = [0.0, 1.0, f64::MIN, f64::MAX];
-        Self { network, plan, shape, params, best, moments, factors, made: 0, patience, epoch: 0, size, scaling }
+        let (size, kind) = ([0.0, 1.0, f64::MIN, f64::MAX], plan.precision.kind(shape.device));
+        let codes: Vec<bool> = slots.iter().map(|slot| matches!(slot, Slot::Code(_))).collect();
+        let codes = Tensor::from_slice(&codes).to_device(shape.device);
+        let (made, epoch) = (0, 0);
+        Self { network, plan, shape, kind, params, best, moments, factors, made, patience, epoch, size, scaling, codes }
     }
 
     /// Rows as the network reads them, `[rows, inputs]`.
@@ -191,7 +191,7 @@ impl<N: Network> Neural<N> {
             numbers.map(|((x, minus), times)| ((x - minus) * times) as f32).collect::<Vec<_>>()
         };
         let numbers: Vec<f32> = rows.chunks_exact(self.shape.inputs).flat_map(scaled).collect();
-        Tensor::from_slice(&numbers).view([-1, self.shape.inputs as i64])
+        Tensor::from_slice(&numbers).view([-1, self.shape.inputs as i64]).to_device(self.shape.device)
     }
 
     /// Scores of rows: the members' mean probability as a logarithm, or their mean.
@@ -203,7 +203,7 @@ impl<N: Network> Neural<N> {
         for rows in x.x.chunks(block.len().max(1)) {
             block[..rows.len()].copy_from_slice(rows);
             let scores = tch::no_grad(|| {
-                let each = self.network.forward(params, &self.input(&block), &mut |h| h);
+                let each = self.network.forward(params, &self.input(&block), &mut Pass::plain(Kind::Float));
                 if self.shape.classes == 0 {
                     return each.mean_dim([0i64].as_slice(), false, Kind::Float);
                 }
@@ -237,7 +237,7 @@ impl<N: Network> Neural<N> {
                 targets.extend((0..k).map(|class| one(class) as f32));
             }
         }
-        Tensor::from_slice(&targets).view([-1, k.max(1) as i64])
+        Tensor::from_slice(&targets).view([-1, k.max(1) as i64]).to_device(self.shape.device)
     }
 
     /// Adam's step (Kingma and Ba 2015), with decay apart from it (Loshchilov and Hutter 2019).
@@ -283,20 +283,42 @@ impl<N: Network> Neural<N> {
         train.order(self.plan.balanced_sampling, &mut rng)
     }
 
+    /// Rows that are in between two: numbers are, and a label is that of either, as likely as it counts.
+    fn mixed(&self, [x, there]: [&Tensor; 2], share: f64, rng: &mut Rng) -> Tensor {
+        let own: Vec<bool> = (0..x.size()[0]).map(|_| rng.f64() < share).collect();
+        let own = Tensor::from_slice(&own).to_device(self.shape.device).unsqueeze(1);
+        x.where_self(&own, there).where_self(&self.codes, &(x * share + there * (1.0 - share)))
+    }
+
     /// A gradient step; the mean loss before it. `rest`: the factor of decay and dropout.
     fn step(&mut self, all: &Tensors, rows: &[usize], [rate, rest]: [f64; 2], dropped: &mut Rng) -> f64 {
-        let rows: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
-        let rows = Tensor::from_slice(&rows);
-        let pick = |all: &Tensor| all.index_select(0, &rows);
-        let (target, weight) = (pick(&all.targets), pick(&all.weights));
-        let mut dropout = |h| drop_out(rest * self.plan.dropout, dropped, h);
-        let scores = self.network.forward(&self.params, &pick(&all.x), &mut dropout);
-        let each = if self.shape.classes == 0 {
-            (scores - target).square()
-        } else {
-            -(scores.log_softmax(-1, Kind::Float) * target)
+        let pick = |rows: &[usize]| {
+            let rows: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+            let rows = Tensor::from_slice(&rows).to_device(self.shape.device);
+            [&all.x, &all.targets, &all.weights].map(|all| all.index_select(0, &rows))
         };
-        let loss = (each.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float) * weight).mean(Kind::Float);
+        let [mut x, target, weight] = pick(rows);
+        let mut others = Vec::new();
+        let mixture = Mixture::drawn(self.plan.mixup, rows, dropped, &mut others);
+        let other = mixture.map(|mixture| (pick(mixture.others), mixture.share));
+        if let Some(([there, ..], share)) = &other {
+            x = self.mixed([&x, there], *share, dropped);
+        }
+        let mut pass = Pass::dropping(self.kind, rest * self.plan.dropout, dropped);
+        let scores = self.network.forward(&self.params, &x, &mut pass);
+        let loss = |target: &Tensor, weight: &Tensor| {
+            let each = if self.shape.classes == 0 {
+                (&scores - target).square()
+            } else {
+                -(scores.log_softmax(-1, Kind::Float) * target)
+            };
+            (each.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float) * weight).mean(Kind::Float)
+        };
+        let mut loss_of_rows = loss(&target, &weight);
+        if let Some(([_, target, weight], share)) = &other {
+            loss_of_rows = loss_of_rows * *share + loss(target, weight) * (1.0 - share);
+        }
+        let loss = loss_of_rows;
         let gradient = self.params.gradient(&loss);
         self.descend(&gradient, rate, rest * self.plan.weight_decay);
         loss.double_value(&[])
@@ -305,7 +327,8 @@ impl<N: Network> Neural<N> {
     /// The training part as tensors.
     fn tensors(&self, train: &Examples) -> Tensors {
         let weights: Vec<f32> = (0..train.y.len()).map(|row| train.weight(row) as f32).collect();
-        Tensors { x: self.input(&train.x.x), targets: self.targets(train), weights: Tensor::from_slice(&weights) }
+        let weights = Tensor::from_slice(&weights).to_device(self.shape.device);
+        Tensors { x: self.input(&train.x.x), targets: self.targets(train), weights }
     }
 
     /// An epoch; the mean of its minibatches' losses.
@@ -412,6 +435,7 @@ impl<N: Network> Learner for Neural<N> {
             "size": self.size,
             "minus": self.scaling[0],
             "times": self.scaling[1],
+            "bfloat16": self.kind == Kind::BFloat16,
         });
         Saved { tensors, state }
     }
@@ -440,6 +464,7 @@ impl<N: Network> Learner for Neural<N> {
             self.params.load_weights(saved)?;
         }
         tch::no_grad(|| self.best.flat.copy_(&best));
+        self.kind = if saved.state["bfloat16"] == true { Kind::BFloat16 } else { Kind::Float };
         self.patience.load(&saved.state["patience"]);
         (self.epoch, self.made, self.size, self.scaling, self.moments) = (epoch, made, size, scaling, moments);
         Ok(())

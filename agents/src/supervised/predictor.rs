@@ -11,6 +11,7 @@ use crate::data::{Column, Kind, Raw, Values, cells};
 use agon_core::settings::{hint, nearest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tch::Device;
 
 /// What is predicted, as it is saved.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -137,7 +138,8 @@ impl Predictor {
     pub fn load(family: &Family, settings: &Map<String, Value>, saved: &Saved) -> Result<Self, AgentError> {
         let (encoder, answer): (Encoder, Answer) = (saved.part("encoder")?, saved.part("answer")?);
         let calibration: Calibration = saved.part("calibration")?;
-        let shape = Shape { inputs: encoder.width(), classes: answer.classes.len(), steps: 0, seed: 0 };
+        let shape =
+            Shape { inputs: encoder.width(), classes: answer.classes.len(), steps: 0, seed: 0, device: Device::Cpu };
         let learner = regime::answering(family, settings, shape, &encoder.slots(), &learners_part(saved))?;
         Ok(Self { answer, encoder, calibration, learner })
     }

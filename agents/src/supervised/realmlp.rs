@@ -5,14 +5,16 @@
 
 use super::Shape;
 use super::class_weights::ClassWeights;
-use super::neural::{Dropout, Inputs, Network, Neural, Plan, columns};
+use super::neural::{Inputs, Network, Neural, Plan, columns};
+use super::pass::Pass;
 use crate::agent::AgentError;
 use crate::data::encode::{Matrix, Slot, quantile};
 use crate::net::{Builder, Params};
+use crate::precision::Precision;
 use agon_core::rng::Rng;
 use agon_core::settings::Issue;
 use std::f64::consts::PI;
-use tch::{Device, Tensor};
+use tch::{Kind, Tensor};
 
 agon_core::settings! {
     /// A perceptron with the defaults of RealMLP.
@@ -27,6 +29,8 @@ agon_core::settings! {
         dropout: f64 = 0.15, in [0.0, 0.95];
         /// The share of a class's target that is divided among all classes.
         label_smoothing: f64 = 0.1, in [0.0, 0.9];
+        /// How much rows are mixed in training: the α of mixup; 0 mixes none, 0.2 is usual.
+        mixup: f64 = 0.0, in [0.0, 10.0];
         /// Rows of a gradient step.
         minibatch: usize = 256, in [1.0, 65536.0];
         /// Epochs without a lower loss of the validation part after which it ends; 0 makes all of them.
@@ -35,6 +39,8 @@ agon_core::settings! {
         class_weights: ClassWeights = ClassWeights::None;
         /// Whether each class is drawn equally often in training.
         balanced_sampling: bool = false;
+        /// The number type of matrix products; bfloat16 is faster on most GPUs, and on few processors.
+        precision: Precision = Precision::Float32;
     }
 }
 
@@ -86,9 +92,11 @@ pub fn learner(config: &Config, shape: Shape, slots: &[Slot]) -> Result<Neural<R
         schedule,
         clamp: true,
         balanced_sampling: config.balanced_sampling,
+        precision: config.precision,
+        mixup: config.mixup,
         only_full: true,
     };
-    Ok(Neural::new(network, params, plan, shape))
+    Ok(Neural::new(network, params, plan, shape, slots))
 }
 
 impl RealMlp {
@@ -119,7 +127,7 @@ impl RealMlp {
         }
         let weight = b.drawn("head.weight", &[from, shape.outputs() as i64], Rng::normal);
         let head = [weight, b.constant("head.bias", &[shape.outputs() as i64], 0.0)];
-        (Self { inputs, classes: shape.classes > 0, embedding, scale, layers, head }, b.finish(Device::Cpu))
+        (Self { inputs, classes: shape.classes > 0, embedding, scale, layers, head }, b.finish(shape.device))
     }
 
     /// What the first layer reads: each number with three of its embedding, flags, labels.
@@ -138,9 +146,9 @@ impl RealMlp {
     }
 
     /// A linear layer, whose weights are divided by the root of the number of inputs.
-    fn linear(params: &Params, weight: usize, x: &Tensor) -> Tensor {
+    fn linear(params: &Params, weight: usize, x: &Tensor, pass: &Pass<'_>) -> Tensor {
         let weight = &params.leaves[weight];
-        x.matmul(weight) / (weight.size()[0] as f64).sqrt()
+        pass.matmul(x, weight) / (weight.size()[0] as f64).sqrt()
     }
 
     fn activated(&self, params: &Params, strength: usize, x: &Tensor) -> Tensor {
@@ -178,14 +186,15 @@ impl Network for RealMlp {
 
     /// Layer by layer: weights such that every unit has deviation 1, and biases such that it bends within the data.
     fn begin(&self, params: &mut Params, x: &Tensor, rng: &mut Rng) {
+        let pass = &Pass::plain(Kind::Float);
         tch::no_grad(|| {
             let mut h = self.embedded(params, &x.narrow(0, 0, x.size()[0].min(4096)));
             let all = self.layers.iter().map(|layer| (layer.0[0], layer.0[1], Some(layer.0[2])));
             for (weight, bias, strength) in all.chain([(self.head[0], self.head[1], None)]) {
                 let units = params.leaves[weight].size()[1];
-                let deviation = Self::linear(params, weight, &h).std_dim([0i64].as_slice(), false, true);
+                let deviation = Self::linear(params, weight, &h, pass).std_dim([0i64].as_slice(), false, true);
                 let _ = params.leaves[weight].detach().g_div_(&deviation.clamp_min(1e-6));
-                let out = Self::linear(params, weight, &h);
+                let out = Self::linear(params, weight, &h, pass);
                 let rows = out.size()[0] as u32;
                 for unit in 0..units {
                     let shares: Vec<f64> = (0..CORNERS).map(|_| -(1.0 - rng.f64()).ln()).collect();
@@ -202,20 +211,20 @@ impl Network for RealMlp {
         });
     }
 
-    fn forward(&self, params: &Params, x: &Tensor, dropout: Dropout<'_>) -> Tensor {
+    fn forward(&self, params: &Params, x: &Tensor, pass: &mut Pass<'_>) -> Tensor {
         let mut h = self.embedded(params, x);
         for Layer([weight, bias, strength]) in &self.layers {
-            h = Self::linear(params, *weight, &h) + &params.leaves[*bias];
-            h = dropout(self.activated(params, *strength, &h));
+            h = Self::linear(params, *weight, &h, pass) + &params.leaves[*bias];
+            h = pass.dropout(self.activated(params, *strength, &h));
         }
-        (Self::linear(params, self.head[0], &h) + &params.leaves[self.head[1]]).unsqueeze(0)
+        (Self::linear(params, self.head[0], &h, pass) + &params.leaves[self.head[1]]).unsqueeze(0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
+    use tch::Device;
 
     /// The schedule at the ends and the bottoms of its cycles, t = (2^i − 1) / 15.
     #[test]
@@ -231,13 +240,14 @@ mod tests {
     /// After `begin` every unit of the first layer varies as much as any other, and bends somewhere among the rows.
     #[test]
     fn weights_begin_by_what_the_training_part_says() {
-        let shape = Shape { inputs: 2, classes: 3, steps: 10, seed: 4 };
+        let shape = Shape { inputs: 2, classes: 3, steps: 10, seed: 4, device: Device::Cpu };
         let (network, mut params) = RealMlp::new(&[6], shape, &[Slot::Number; 2]);
         let x = Tensor::from_slice(&(0..200).map(|i| ((i * 37 % 101) as f32 - 50.0) / 30.0).collect::<Vec<_>>());
         let x = x.view([100, 2]);
         network.begin(&mut params, &x, &mut Rng::new(1, agon_core::rng::Stream::Weights, 1));
-        let out = RealMlp::linear(&params, network.layers[0].0[0], &network.embedded(&params, &x))
-            + &params.leaves[network.layers[0].0[1]];
+        let out =
+            RealMlp::linear(&params, network.layers[0].0[0], &network.embedded(&params, &x), &Pass::plain(Kind::Float))
+                + &params.leaves[network.layers[0].0[1]];
         let deviation = out.std_dim([0i64].as_slice(), false, false);
         assert!((deviation - 1.0).abs().max().double_value(&[]) < 1e-4);
         let (low, high) = (out.amin([0i64].as_slice(), false), out.amax([0i64].as_slice(), false));

@@ -231,6 +231,10 @@ impl Regime {
         [train, validation]: [&Examples; 2],
     ) -> Result<Box<dyn Learner>, AgentError> {
         let own = (family.learner)(settings, shape, slots)?;
+        let mixes = settings.get("mixup").and_then(Value::as_f64).is_some_and(|alpha| alpha > 0.0);
+        if mixes && matches!(self, Self::Private(_) | Self::Federated(..)) {
+            return Err(Issue::value("mixup", "is not for train.clients and train.privacy").into());
+        }
         Ok(match (self, family.network) {
             (Self::Sharded(_), _) if !train.weights.is_empty() => {
                 let why = "follow from how many rows each class has: no row of train.shards could be forgotten";

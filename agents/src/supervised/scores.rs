@@ -1,6 +1,7 @@
 //! The metrics of predictions, with intervals by the bootstrap: rows, or units of rows that belong together, are drawn with
 //! replacement. Every metric is computed of weights, a row each.
 
+use super::calibration::COVERAGE;
 use agon_core::Metric;
 use agon_core::metric::Goal;
 use agon_core::rng::{Rng, Stream};
@@ -29,6 +30,8 @@ pub struct Judged<'a> {
     pub y: &'a [f64],
     /// Probabilities `[rows, classes]`, or numbers.
     pub p: Vec<f64>,
+    /// Half the width of the intervals around numbers; none where there are no intervals.
+    pub margin: Option<f64>,
     /// For each class its rows by rising probability; what AUC is computed from.
     order: Vec<Vec<usize>>,
 }
@@ -45,13 +48,14 @@ const OF_CLASSES: [Named; 6] = [
     ("brier", Goal::Lowest, |j, w| j.brier(w)),
 ];
 
-const OF_NUMBERS: [Named; 3] = [
+const OF_NUMBERS: [Named; 4] = [
     ("rmse", Goal::Lowest, |j, w| j.mean(w, |i| (j.p[i] - j.y[i]).powi(2)).sqrt()),
     ("mae", Goal::Lowest, |j, w| j.mean(w, |i| (j.p[i] - j.y[i]).abs())),
     ("r2", Goal::Highest, |j, w| {
         let mean = j.mean(w, |i| j.y[i]);
         1.0 - j.mean(w, |i| (j.p[i] - j.y[i]).powi(2)) / j.mean(w, |i| (j.y[i] - mean).powi(2))
     }),
+    ("pinball", Goal::Lowest, |j, w| j.pinball(w)),
 ];
 
 impl<'a> Judged<'a> {
@@ -64,7 +68,12 @@ impl<'a> Judged<'a> {
         };
         // Of two classes one order says it all.
         let wanted = if classes == 2 { 1..2 } else { 0..classes };
-        Self { classes, y, order: wanted.map(sorted).collect(), p }
+        Self { classes, y, order: wanted.map(sorted).collect(), p, margin: None }
+    }
+
+    /// The same with intervals around numbers.
+    pub fn within(self, margin: Option<f64>) -> Self {
+        Self { margin, ..self }
     }
 
     fn named(&self) -> &'static [Named] {
@@ -144,6 +153,17 @@ impl<'a> Judged<'a> {
         let k = self.classes;
         let one = |i: usize, j: usize| (self.p[i * k + j] - f64::from(u8::from(self.y[i] as usize == j))).powi(2);
         self.mean(w, |i| if k == 2 { one(i, 1) } else { (0..k).map(|j| one(i, j)).sum() })
+    }
+
+    /// The pinball loss of both ends of the intervals, which are quantiles (Koenker and Bassett 1978); their mean.
+    fn pinball(&self, w: &[f64]) -> f64 {
+        let Some(margin) = self.margin else { return f64::NAN };
+        let outside = (1.0 - COVERAGE) / 2.0;
+        let loss = |share: f64, above: f64| if above >= 0.0 { share * above } else { (share - 1.0) * above };
+        self.mean(w, |i| {
+            let off = self.y[i] - self.p[i];
+            0.5 * (loss(outside, off + margin) + loss(1.0 - outside, off - margin))
+        })
     }
 
     /// The metric that decides, of all rows.
@@ -230,6 +250,12 @@ mod tests {
         let judged = Judged::new(0, &[1.0, 2.0, 3.0, 6.0], vec![1.0, 3.0, 3.0, 4.0]);
         assert!((value(&judged, "rmse") - (5.0f64 / 4.0).sqrt()).abs() < 1e-12);
         assert_eq!((value(&judged, "mae"), value(&judged, "r2")), (0.75, 1.0 - 5.0 / 14.0));
+        let rows: Vec<u32> = (0..4).collect();
+        assert!(judged.metrics(&rows, 1, None).0.iter().all(|metric| metric.name != "pinball"));
+        // Ends a half away, of quantiles 0.05 and 0.95: 0.5 and 0.5, 0.5 and 1.5 beyond, as the first, 2.5 and 1.5 beyond.
+        let judged = Judged { margin: Some(0.5), ..judged };
+        let by_hand = [0.05 * 0.5 + 0.05 * 0.5, 0.95 * 0.5 + 0.05 * 1.5, 0.05, 0.05 * 2.5 + 0.95 * 1.5];
+        assert!((value(&judged, "pinball") - by_hand.iter().sum::<f64>() / 8.0).abs() < 1e-12);
     }
 
     /// 95 % intervals of an accuracy hold the truth about that often; rows that are copies of each other do not make them

@@ -189,7 +189,8 @@ pub fn sliced(column: &Column, train: &[usize], of: Rows<'_>, seed: u64) -> Slic
             let y: Vec<f64> = rows.iter().map(|row| judged.y[*row]).collect();
             let p = rows.iter().flat_map(|row| judged.p[row * k..][..k].iter().copied()).collect();
             let units: Vec<u32> = rows.iter().map(|row| of.units[*row]).collect();
-            found.metrics = Judged::new(judged.classes, &y, p).metrics(&units, seed, None).0;
+            let own = Judged::new(judged.classes, &y, p).within(judged.margin);
+            found.metrics = own.metrics(&units, seed, None).0;
         }
         found
     };

@@ -5,13 +5,15 @@
 
 use super::Shape;
 use super::class_weights::ClassWeights;
-use super::neural::{Dropout, Inputs, Network, Neural, Plan, columns};
+use super::neural::{Inputs, Network, Neural, Plan, columns};
+use super::pass::Pass;
 use crate::agent::AgentError;
 use crate::data::encode::{Scaling, Slot};
 use crate::net::{Builder, Params};
+use crate::precision::Precision;
 use agon_core::rng::Rng;
 use agon_core::settings::Issue;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 agon_core::settings! {
     /// An ensemble of perceptrons in one network.
@@ -26,6 +28,8 @@ agon_core::settings! {
         weight_decay: f64 = 3e-4, in [0.0, 100.0];
         /// The share of hidden activations that are left out in training.
         dropout: f64 = 0.1, in [0.0, 0.95];
+        /// How much rows are mixed in training: the α of mixup; 0 mixes none, 0.2 is usual.
+        mixup: f64 = 0.0, in [0.0, 10.0];
         /// Rows of a gradient step.
         minibatch: usize = 256, in [1.0, 65536.0];
         /// Epochs without a lower loss of the validation part after which it ends; 0 makes all of them.
@@ -34,6 +38,8 @@ agon_core::settings! {
         class_weights: ClassWeights = ClassWeights::None;
         /// Whether each class is drawn equally often in training.
         balanced_sampling: bool = false;
+        /// The number type of matrix products; bfloat16 is faster on most GPUs, and on few processors.
+        precision: Precision = Precision::Float32;
         /// How numbers are brought to a common size.
         scaling: Scaling = Scaling::Quantile;
     }
@@ -106,9 +112,11 @@ pub fn learner(config: &Config, shape: Shape, slots: &[Slot]) -> Result<Neural<T
         schedule: |_| [1.0, 1.0],
         clamp: false,
         balanced_sampling: config.balanced_sampling,
+        precision: config.precision,
+        mixup: config.mixup,
         only_full: false,
     };
-    Ok(Neural::new(TabM { inputs, layers, head: [weight, bias] }, b.finish(Device::Cpu), plan, shape))
+    Ok(Neural::new(TabM { inputs, layers, head: [weight, bias] }, b.finish(shape.device), plan, shape, slots))
 }
 
 impl Network for TabM {
@@ -119,24 +127,24 @@ impl Network for TabM {
         labels.into_iter().chain(self.layers.iter().flat_map(|_| layer)).chain([[1.0, 1.0], [1.0, 0.0]]).collect()
     }
 
-    fn forward(&self, params: &Params, x: &Tensor, dropout: Dropout<'_>) -> Tensor {
+    fn forward(&self, params: &Params, x: &Tensor, pass: &mut Pass<'_>) -> Tensor {
         let leaf = |i: usize| &params.leaves[i];
         let plain: Vec<i64> = self.inputs.numbers.iter().chain(&self.inputs.flags).copied().collect();
         let mut parts = vec![columns(x, &plain)];
         parts.extend(self.inputs.labels(params, x));
         let mut h = Tensor::cat(&parts, 1).unsqueeze(0);
         for layer in &self.layers {
-            h = (h * leaf(layer.before)).matmul(leaf(layer.weight)) * leaf(layer.behind) + leaf(layer.bias);
-            h = dropout(h.relu());
+            h = pass.matmul(&(h * leaf(layer.before)), leaf(layer.weight)) * leaf(layer.behind) + leaf(layer.bias);
+            h = pass.dropout(h.relu());
         }
-        h.matmul(leaf(self.head[0])) + leaf(self.head[1])
+        pass.matmul(&h, leaf(self.head[0])) + leaf(self.head[1])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
+    use tch::{Device, Kind};
 
     /// A member alone is a perceptron with its vectors multiplied into the shared weights.
     #[test]
@@ -153,7 +161,7 @@ mod tests {
         let net = TabM { inputs, layers: vec![layer], head: [drawn("v", &[4, 5, 2]), drawn("c", &[4, 1, 2])] };
         let p = b.finish(Device::Cpu);
         let x = Tensor::from_slice(&[0.3f32, -1.0, 0.7, 2.0, 0.1, -0.4]).view([2, 3]);
-        let all = net.forward(&p, &x, &mut |h| h);
+        let all = net.forward(&p, &x, &mut Pass::plain(Kind::Float));
         assert_eq!(all.size(), [4, 2, 2]);
         for member in 0..4 {
             let of = |leaf: usize| p.leaves[leaf].get(member);

@@ -4,15 +4,17 @@
 use super::Shape;
 use super::class_weights::ClassWeights;
 use super::encoder::{Encoder, Form, Gate, Norm, linear, mapped, norm, normed};
-use super::neural::{Dropout, Inputs, Network, Neural, Plan, columns};
+use super::neural::{Inputs, Network, Neural, Plan, columns};
+use super::pass::Pass;
 use crate::agent::AgentError;
 use crate::data::encode::{Scaling, Slot};
 use crate::data::tokens;
 use crate::net::{Builder, Params};
+use crate::precision::Precision;
 use crate::pretrained::{Layout, Mapping, Wanted};
 use agon_core::settings::Issue;
 use std::path::PathBuf;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 agon_core::choices! {
     /// What stands for a whole text: the mean over its tokens, or its first token, as in BERT.
@@ -68,6 +70,8 @@ agon_core::settings! {
         class_weights: ClassWeights = ClassWeights::None;
         /// Whether each class is drawn equally often in training.
         balanced_sampling: bool = false;
+        /// The number type of matrix products; bfloat16 is faster on most GPUs, and on few processors.
+        precision: Precision = Precision::Float32;
         /// How numbers of other columns are brought to a common size.
         scaling: Scaling = Scaling::Standard;
     }
@@ -126,9 +130,11 @@ pub fn learner(config: &Config, shape: Shape, slots: &[Slot]) -> Result<Neural<T
         schedule,
         clamp: false,
         balanced_sampling: config.balanced_sampling,
+        precision: config.precision,
+        mixup: 0.0,
         only_full: false,
     };
-    Ok(Neural::new(network, params, plan, shape))
+    Ok(Neural::new(network, params, plan, shape, slots))
 }
 
 /// A network with fresh weights.
@@ -165,7 +171,7 @@ fn build(config: &Config, shape: Shape, slots: &[Slot]) -> Result<(TextEncoder, 
     let others = inputs.numbers.len() + inputs.flags.len() + inputs.embedded() as usize;
     let hidden = linear(&mut b, ["hidden.weight", "hidden.bias"], [width + others, width]);
     let head = linear(&mut b, ["head.weight", "head.bias"], [width, shape.outputs()]);
-    let params = b.finish(Device::Cpu);
+    let params = b.finish(shape.device);
     let rate = if config.freeze { 0.0 } else { config.encoder_rate };
     let mut factors = factors(&params);
     let names = params.named().map(|(name, _)| is_of_encoder(name));
@@ -192,11 +198,11 @@ fn is_of_encoder(name: &str) -> bool {
 impl TextEncoder {
     /// What is known of the texts of rows, `[rows, width]`; zeros where a row has none. `ids`, `[rows, tokens]`: tokens from 1
     /// on, and 0 where there is none.
-    pub fn features(&self, params: &Params, ids: &Tensor, dropout: Dropout<'_>) -> Tensor {
+    pub fn features(&self, params: &Params, ids: &Tensor, pass: &mut Pass<'_>) -> Tensor {
         let places = ids.size()[1];
         let present = ids.gt(0);
         // Attention needs something to look at.
-        let is_first = Tensor::arange(places, (Kind::Int64, Device::Cpu)).eq(0);
+        let is_first = Tensor::arange(places, (Kind::Int64, ids.device())).eq(0);
         let looked = present.logical_or(&present.any_dim(1, true).logical_not().logical_and(&is_first));
         let [token, place] = self.embeddings.map(|leaf| &params.leaves[leaf]);
         let known = (ids - 1).clamp_min(0);
@@ -204,7 +210,7 @@ impl TextEncoder {
         if let Some((pair, segment)) = self.norm {
             h = normed(params, pair, self.epsilon, &(h + &params.leaves[segment]));
         }
-        let h = self.encoder.forward(params, &dropout(h), Some(&looked), dropout);
+        let h = self.encoder.forward(params, &pass.dropout(h), Some(&looked), pass);
         let kept = present.to_kind(Kind::Float).unsqueeze(-1);
         match self.pooling {
             Pooling::First => h.select(1, 0) * kept.select(1, 0),
@@ -234,18 +240,18 @@ impl Network for TextEncoder {
         TOGETHER
     }
 
-    fn forward(&self, params: &Params, x: &Tensor, dropout: Dropout<'_>) -> Tensor {
+    fn forward(&self, params: &Params, x: &Tensor, pass: &mut Pass<'_>) -> Tensor {
         let ids = columns(x, &self.inputs.tokens).to_kind(Kind::Int64);
         let plain: Vec<i64> = self.inputs.numbers.iter().chain(&self.inputs.flags).copied().collect();
         let features = if self.freeze {
-            tch::no_grad(|| self.features(params, &ids, &mut |h| h))
+            tch::no_grad(|| self.features(params, &ids, &mut pass.without_dropout()))
         } else {
-            self.features(params, &ids, dropout)
+            self.features(params, &ids, pass)
         };
         let mut parts = vec![features, columns(x, &plain)];
         parts.extend(self.inputs.labels(params, x));
-        let h = dropout(mapped(params, self.hidden, &Tensor::cat(&parts, 1)).gelu("none"));
-        mapped(params, self.head, &h).unsqueeze(0)
+        let h = pass.dropout(mapped(params, self.hidden, &Tensor::cat(&parts, 1), pass).gelu("none"));
+        mapped(params, self.head, &h, pass).unsqueeze(0)
     }
 }
 
@@ -256,6 +262,7 @@ mod tests {
     use agon_core::settings::Setting;
     use serde_json::json;
     use std::path::Path;
+    use tch::Device;
 
     const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/encoder.safetensors");
 
@@ -266,7 +273,7 @@ mod tests {
 
     /// A network with weights of the golden file, as a mapping finds them.
     fn network(part: &str, config: &Config) -> (TextEncoder, Params) {
-        let shape = Shape { inputs: 8, classes: 2, steps: 1, seed: 1 };
+        let shape = Shape { inputs: 8, classes: 2, steps: 1, seed: 1, device: Device::Cpu };
         let (network, params) = build(config, shape, &[Slot::Token(10); 8]).unwrap();
         let rules = json!({
             "*": format!("{part}.body.*"),
@@ -293,7 +300,7 @@ mod tests {
     fn features_are_those_of_pytorch() {
         for (part, norm, pooling) in [("before", Norm::Before, Pooling::Mean), ("after", Norm::After, Pooling::First)] {
             let (network, params) = network(part, &small(norm, pooling));
-            let own = network.features(&params, &golden("ids"), &mut |h| h);
+            let own = network.features(&params, &golden("ids"), &mut Pass::plain(Kind::Float));
             let far = off(&own, &golden(&format!("{part}.features")));
             assert!(far < 1e-5, "{part}: {far}");
         }
@@ -303,13 +310,15 @@ mod tests {
     #[test]
     fn padding_changes_nothing() {
         let (network, params) = network("before", &small(Norm::Before, Pooling::Mean));
-        let known = |ids: &[i64]| network.features(&params, &Tensor::from_slice(ids).unsqueeze(0), &mut |h| h);
+        let known = |ids: &[i64]| {
+            network.features(&params, &Tensor::from_slice(ids).unsqueeze(0), &mut Pass::plain(Kind::Float))
+        };
         let (short, long) = (known(&[5, 3, 8]), known(&[5, 3, 8, 0, 0, 0, 0]));
         assert!(off(&short, &long) < 1e-6 && off(&short, &known(&[3, 5, 8])) > 0.01);
         let none = known(&[0, 0, 0, 0]);
         assert_eq!(none.abs().max().double_value(&[]), 0.0);
         // The other rows of a batch are as they were.
         let both = Tensor::from_slice(&[5i64, 3, 8, 0, 9, 1, 2, 7, 0, 0, 0, 0]).view([3, 4]);
-        assert!(off(&network.features(&params, &both, &mut |h| h).narrow(0, 0, 1), &short) < 1e-6);
+        assert!(off(&network.features(&params, &both, &mut Pass::plain(Kind::Float)).narrow(0, 0, 1), &short) < 1e-6);
     }
 }

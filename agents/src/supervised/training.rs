@@ -5,6 +5,7 @@ use super::calibration::{COVERAGE, Calibration, reliability};
 use super::class_weights::ClassWeights;
 use super::dependence::{self, Dependence};
 use super::family::Family;
+use super::importance::importance;
 use super::picture;
 use super::predictor::{Answer, columns_of, learners_part};
 use super::pseudo::Pseudo;
@@ -21,10 +22,10 @@ use crate::pretrained::{Mapping, Taken};
 use crate::rate_test::RateTest;
 use crate::train::{Examined, Part, Predicted, Times, Training};
 use agon_core::plot::Plot;
-use agon_core::rng::{Rng, Stream};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::Instant;
+use tch::Device;
 
 /// A learner with its data.
 pub struct Supervised {
@@ -47,11 +48,9 @@ pub struct Supervised {
 
 /// Test rows of which truth and prediction are told one by one, at most.
 const SHOWN_ROWS: usize = 300;
-/// Shuffles behind the importance of a column.
-const SHUFFLES: u32 = 5;
 
 impl Supervised {
-    /// A fresh learner.
+    /// A fresh learner on the host.
     ///
     /// # Errors
     /// [`AgentError::Settings`] where the family does not fit the target, [`AgentError::Data`] where the table is too large.
@@ -62,10 +61,10 @@ impl Supervised {
         steps: u64,
         seed: u64,
     ) -> Result<Self, AgentError> {
-        Self::under(&Regime::Central, family, settings, data, steps, seed)
+        Self::under(&Regime::Central, family, settings, data, [steps, seed], Device::Cpu)
     }
 
-    /// A fresh learner that is trained in this way.
+    /// A fresh learner that is trained in this way, on this device if its network can be.
     ///
     /// # Errors
     /// Those of [`Self::new`].
@@ -74,8 +73,8 @@ impl Supervised {
         family: Family,
         settings: &Map<String, Value>,
         data: &Dataset,
-        steps: u64,
-        seed: u64,
+        [steps, seed]: [u64; 2],
+        device: Device,
     ) -> Result<Self, AgentError> {
         let settings = &family.within_blocks(settings, data.blocks)?;
         let encoding = (family.encoding)(settings)?;
@@ -104,7 +103,7 @@ impl Supervised {
             },
             units: rows[part].iter().map(|row| data.units[*row]).collect(),
         });
-        let shape = Shape { inputs: encoder.width(), classes, steps, seed };
+        let shape = Shape { inputs: encoder.width(), classes, steps, seed, device };
         let learner: Box<dyn Learner> = match &data.unlabelled {
             None => regime.learner(&family, settings, shape, &encoder.slots(), [&parts[0], &parts[1]])?,
             Some((raw, sure)) => {
@@ -159,35 +158,6 @@ impl Supervised {
     /// Predictions of a part, with these inputs in the place of its own.
     fn judged<'a>(&self, part: &'a Examples, scores: Vec<f64>, calibration: Calibration) -> Judged<'a> {
         Judged::new(part.classes, &part.y, calibration.probabilities(scores, part.classes))
-    }
-
-    /// How much worse the deciding metric of the test part becomes where a column is shuffled among its rows.
-    fn importance(&self) -> Vec<(String, Estimate)> {
-        let (part, calibration) = (&self.parts[2], self.calibration());
-        let whole = self.judged(part, self.learner.scores(&part.x), calibration).decides();
-        let mut at = 0;
-        let mut all = Vec::new();
-        for (column, input) in self.encoder.inputs.iter().enumerate() {
-            let place = at..at + input.width();
-            at = place.end;
-            let worse = |shuffle: u32| {
-                let mut x = part.x.clone();
-                let mut order: Vec<usize> = (0..x.rows()).collect();
-                Rng::at_step(1, Stream::Eval, shuffle, column as u64).shuffle(&mut order);
-                for (row, other) in order.into_iter().enumerate() {
-                    let from = part.x.row(other)[place.clone()].iter();
-                    x.x[row * x.width..][place.clone()].iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-                }
-                self.judged(part, self.learner.scores(&x), calibration).decides() - whole
-            };
-            let found: Vec<f64> = (1..=SHUFFLES).map(worse).collect();
-            let n = f64::from(SHUFFLES);
-            let value = found.iter().sum::<f64>() / n;
-            let error = (found.iter().map(|x| (x - value).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt();
-            all.push((input.name.clone(), Estimate { value, error }));
-        }
-        all.sort_by(|a, b| b.1.value.total_cmp(&a.1.value));
-        all
     }
 }
 
@@ -285,9 +255,13 @@ impl Training for Supervised {
         let at = if part == Part::Validation { 1 } else { 2 };
         let (part, rows) = (&self.parts[at], self.parts[at].y.len());
         let units = &part.units;
-        let own = self.judged(part, self.scores(at), self.calibration());
-        let known = self.parts[0].y.iter().copied();
-        let trivial = Judged::new(part.classes, &part.y, without_inputs(known, part.classes, rows));
+        // Intervals are judged by rows that they were not made of.
+        let margin = |calibration: Calibration| calibration.margin.filter(|_| at == 2);
+        let calibration = self.calibration();
+        let own = self.judged(part, self.scores(at), calibration).within(margin(calibration));
+        let trivial = |rows: usize| without_inputs(self.parts[0].y.iter().copied(), part.classes, rows);
+        let of_trivial = Calibration::of(&trivial(self.parts[1].y.len()), &self.parts[1]);
+        let trivial = Judged::new(part.classes, &part.y, trivial(rows)).within(margin(of_trivial));
         let name = if part.classes == 0 { "mean" } else { "class shares" };
         let (metrics, better_by) = own.metrics(units, seed, Some(&trivial));
         let mut all = vec![
@@ -299,7 +273,7 @@ impl Training for Supervised {
             let calibration = Calibration::of(&other.validation_scores(&self.parts[0], validation), validation);
             let scores =
                 if at == 1 { other.validation_scores(&self.parts[0], validation) } else { other.scores(&part.x) };
-            let other = self.judged(part, scores, calibration);
+            let other = self.judged(part, scores, calibration).within(margin(calibration));
             let better_by = own.metrics(units, seed, Some(&other)).1;
             all.push(Examined { name: name.into(), metrics: other.metrics(units, seed, None).0, better_by });
         }
@@ -334,7 +308,7 @@ impl Training for Supervised {
         if self.encoder.inputs.len() * self.learner.models() > MOST_IMPORTANCES {
             Vec::new()
         } else {
-            self.importance()
+            importance(&self.encoder, &self.parts[2], &*self.learner, self.calibration())
         }
     }
 
@@ -391,6 +365,7 @@ mod tests {
     use crate::data::dataset::DataSettings;
     use crate::data::split::Method;
     use crate::supervised::predictor::Predictor;
+    use agon_core::rng::{Rng, Stream};
 
     /// Rows of two numbers with gaps, a category and a target; numbers of the test part are multiplied by `factor`.
     fn table(classes: bool, factor: f64) -> Raw {

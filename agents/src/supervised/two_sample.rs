@@ -6,6 +6,7 @@ use crate::agent::{AgentError, Stop};
 use crate::data::Column;
 use crate::data::encode::{Encoder, Matrix, Scaling};
 use crate::unsupervised::scores::auc;
+use tch::Device;
 
 /// Rows of either side at most, folds, and rounds of boosting.
 const MOST: usize = 2000;
@@ -51,7 +52,7 @@ pub fn two_sample(
         };
         let (held, test) = pick(&|f| f == fold);
         let train = pick(&|f| f != fold).1;
-        let shape = Shape { inputs: a.width, classes: 2, steps: ROUNDS, seed: 1 };
+        let shape = Shape { inputs: a.width, classes: 2, steps: ROUNDS, seed: 1, device: Device::Cpu };
         let mut learner = Boosting::new(boosting::Config { patience: 0, ..boosting::Config::default() }, shape, &[]);
         while learner.step() < ROUNDS {
             if learner.advance(&train, &test, stop)?.is_none() {

@@ -4,12 +4,14 @@
 
 use super::{Found, Learner, Shape};
 use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
+use crate::bridge::read_f32;
 use crate::data::encode::{Matrix, Scaling};
 use crate::net::{Activation, Builder, Last, Mlp, Params};
 use crate::optim::Adam;
 use crate::supervised::Patience;
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
+use agon_core::world::Layer;
 use serde_json::json;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -71,9 +73,14 @@ impl Autoencoder {
         let back: Vec<usize> = [config.latent].into_iter().chain(hidden().rev()).chain([shape.inputs]).collect();
         let encoder = Mlp::new(&mut builder, "encoder", &there, Activation::Relu, Last::Head(1.0));
         let decoder = Mlp::new(&mut builder, "decoder", &back, Activation::Relu, Last::Head(1.0));
-        let params = builder.finish(Device::Cpu);
+        let params = builder.finish(shape.device);
         let (adam, best, patience) = (Adam::new(&params, 1e-8), params.frozen(), Patience::new(config.patience));
         Ok(Self { config, shape, variational, params, encoder, decoder, adam, best, patience, epoch: 0 })
+    }
+
+    /// The weights that answer.
+    fn answering(&self) -> &Params {
+        if self.config.patience > 0 { &self.best } else { &self.params }
     }
 
     /// What rows are written down as, its ln variances (of `vae`), and what is read back of it.
@@ -106,14 +113,14 @@ impl Autoencoder {
 
     fn upload(&self, x: &Matrix, rows: &[usize]) -> Tensor {
         let numbers: Vec<f32> = rows.iter().flat_map(|row| x.row(*row).iter().map(|x| *x as f32)).collect();
-        Tensor::from_slice(&numbers).view([rows.len() as i64, self.shape.inputs as i64])
+        Tensor::from_slice(&numbers).view([rows.len() as i64, self.shape.inputs as i64]).to_device(self.shape.device)
     }
 
     fn noise(&self, rng: &mut Rng, rows: usize) -> Option<Tensor> {
         self.variational.then(|| {
             let k = self.config.latent;
             let numbers: Vec<f32> = (0..rows * k).map(|_| rng.normal() as f32).collect();
-            Tensor::from_slice(&numbers).view([rows as i64, k as i64])
+            Tensor::from_slice(&numbers).view([rows as i64, k as i64]).to_device(self.shape.device)
         })
     }
 
@@ -179,20 +186,39 @@ impl Learner for Autoencoder {
     }
 
     fn read(&self, x: &Matrix) -> Found {
-        let params = if self.config.patience > 0 { &self.best } else { &self.params };
+        let params = self.answering();
         let mut found = Found { components: Matrix { x: Vec::new(), width: self.config.latent }, ..Found::default() };
         let rows: Vec<usize> = (0..x.rows()).collect();
         for rows in rows.chunks(AT_ONCE) {
             let upload = self.upload(x, rows);
             let (code, _, back) = no_grad(|| self.passes(params, &upload, None));
             let error = (back - upload).square().sum_dim_intlist(1i64, false, Kind::Float);
-            let list =
-                |t: &Tensor| Vec::<f64>::try_from(&t.to_kind(Kind::Double).contiguous().view([-1])).unwrap_or_default();
+            let list = |t: &Tensor| {
+                let flat = t.to_device(Device::Cpu).to_kind(Kind::Double).contiguous().view([-1]);
+                Vec::<f64>::try_from(&flat).unwrap_or_default()
+            };
             found.components.x.extend(list(&code));
             found.loss.extend(list(&error));
         }
         found.anomaly = found.loss.iter().map(|d| d.sqrt()).collect();
         found
+    }
+
+    fn layers(&self) -> Option<Vec<Layer>> {
+        let params = self.answering();
+        let last = self.encoder.layers().len() - 1;
+        let layer = |(at, (weight, bias)): (usize, &(usize, usize))| {
+            let [weight, bias] = [weight, bias].map(|leaf| params.leaves[*leaf].detach());
+            // Of distributions the means.
+            let count = if at == last { self.config.latent as i64 } else { bias.size()[0] };
+            let [weight, bias] = [weight.narrow(1, 0, count), bias.narrow(0, 0, count)].map(|tensor| {
+                let mut numbers = vec![0f32; tensor.numel()];
+                read_f32(&tensor, &mut numbers);
+                numbers
+            });
+            Layer { weight, bias }
+        };
+        Some(self.encoder.layers().iter().enumerate().map(layer).collect())
     }
 
     fn save(&self) -> Saved {
@@ -232,7 +258,9 @@ mod tests {
         for variational in [false, true] {
             // Beside a unit prior the rows' own spread is small: the divergence must weigh less.
             let config = Config { latent: 1, divergence: 0.01, learning_rate: 3e-3, patience: 0, ..Config::default() };
-            let mut own = Autoencoder::new(config, Shape { inputs: 6, steps: 1, seed: 1 }, variational).unwrap();
+            let mut own =
+                Autoencoder::new(config, Shape { inputs: 6, steps: 1, seed: 1, device: Device::Cpu }, variational)
+                    .unwrap();
             for _ in 0..60 {
                 own.advance(&x, &x, NEVER).unwrap();
             }
@@ -249,7 +277,8 @@ mod tests {
     #[test]
     fn a_variational_loss_by_hand() {
         let config = Config { latent: 1, hidden: vec![], divergence: 1.0, ..Config::default() };
-        let mut own = Autoencoder::new(config, Shape { inputs: 1, steps: 1, seed: 1 }, true).unwrap();
+        let mut own =
+            Autoencoder::new(config, Shape { inputs: 1, steps: 1, seed: 1, device: Device::Cpu }, true).unwrap();
         // Mean 2x, ln variance ln 4; the decoder gives 3z + 1.
         let weights: [f32; 6] = [2.0, 0.0, 0.0, 4f32.ln(), 3.0, 1.0];
         no_grad(|| own.params.flat.copy_(&Tensor::from_slice(&weights)));

@@ -381,8 +381,10 @@ mod tests {
             [far * angle.cos(), far * angle.sin()]
         });
         let x = Matrix { x: x.collect(), width: 2 };
-        let mut own =
-            Hdbscan::new(Config { least_rows: 10, ..Config::default() }, Shape { inputs: 2, steps: 1, seed: 1 });
+        let mut own = Hdbscan::new(
+            Config { least_rows: 10, ..Config::default() },
+            Shape { inputs: 2, steps: 1, seed: 1, device: tch::Device::Cpu },
+        );
         own.advance(&x, &x, NEVER).unwrap();
         let found = own.read(&x);
         assert_eq!(found.clusters, 2);

@@ -2,7 +2,7 @@
 //! training part.
 
 use crate::data::Column;
-use crate::data::encode::{Encoder, Matrix, Scaling};
+use crate::data::encode::{Encoder, Input, Matrix, Scaling, Slot};
 use serde::{Deserialize, Serialize};
 
 /// How columns become numbers, and which of these vary.
@@ -33,6 +33,12 @@ impl Inputs {
     pub fn names(&self) -> Vec<String> {
         let all = self.encoder.names();
         self.varying.iter().filter_map(|k| all.get(*k).cloned()).collect()
+    }
+
+    /// The columns of the numbers of a row, where each is the number of a column.
+    pub fn numbers(&self) -> Option<Vec<Input>> {
+        let plain = self.encoder.slots().iter().all(|slot| *slot == Slot::Number);
+        plain.then(|| self.varying.iter().map(|k| self.encoder.inputs[*k].clone()).collect())
     }
 
     /// Whether it can be used: a save may be damaged.

@@ -236,7 +236,7 @@ mod tests {
             [far + rng.normal(), rng.normal() - far, 7.0]
         });
         let x = Matrix { x: x.collect(), width: 3 };
-        let mut own = Forest::new(Config::default(), Shape { inputs: 3, steps: 1, seed: 1 });
+        let mut own = Forest::new(Config::default(), Shape { inputs: 3, steps: 1, seed: 1, device: tch::Device::Cpu });
         while !own.finished() {
             own.advance(&x, &x, NEVER).unwrap();
         }

@@ -186,7 +186,8 @@ mod tests {
         let x = Matrix { x: (0..1000).flat_map(row).collect(), width: 2 };
         let fitted = |trimmed| {
             let config = Config { trimmed, ..Config::default() };
-            let mut own = Mahalanobis::new(config, Shape { inputs: 2, steps: 1, seed: 1 }).unwrap();
+            let mut own =
+                Mahalanobis::new(config, Shape { inputs: 2, steps: 1, seed: 1, device: tch::Device::Cpu }).unwrap();
             own.advance(&x, &x, NEVER).unwrap();
             own
         };

@@ -5,6 +5,7 @@ use super::{Found, Learner, Shape, means, numbers, so_many, squared, tensor};
 use crate::agent::{AgentError, NEVER, Saved, Stop};
 use crate::data::encode::{Matrix, Scaling};
 use agon_core::rng::{Rng, Stream};
+use agon_core::world::Layer;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
@@ -110,7 +111,7 @@ impl Pca {
 /// [`AgentError::Data`] where they cannot be found.
 pub fn first_two(table: &Matrix, rows: &Matrix) -> Result<Vec<[f64; 2]>, AgentError> {
     let config = Config { components: Some(2), ..Config::default() };
-    let mut own = Pca::new(config, Shape { inputs: table.width, steps: 1, seed: 0 });
+    let mut own = Pca::new(config, Shape { inputs: table.width, steps: 1, seed: 0, device: tch::Device::Cpu });
     own.advance(table, table, NEVER)?;
     let found = own.read(rows).components;
     let two = |row: &[f64]| [row[0], row.get(1).copied().unwrap_or(0.0)];
@@ -162,6 +163,13 @@ impl Learner for Pca {
         (self.axes, self.variances) = (axes, variances[..keep].iter().map(|v| v.max(0.0)).collect());
         self.step = 1;
         Ok(Some(self.read(train).loss.iter().sum::<f64>() / train.rows() as f64))
+    }
+
+    fn layers(&self) -> Option<Vec<Layer>> {
+        let (d, k) = (self.mean.len(), self.components());
+        let weight = (0..d * k).map(|at| self.axes[at % k * d + at / k] as f32).collect();
+        let middle = |axis: &[f64]| -axis.iter().zip(&self.mean).map(|(a, m)| a * m).sum::<f64>() as f32;
+        Some(vec![Layer { weight, bias: self.axes.chunks_exact(d).map(middle).collect() }])
     }
 
     fn read(&self, x: &Matrix) -> Found {
@@ -222,7 +230,7 @@ mod tests {
 
     fn fitted(solver: Solver, components: Option<usize>, x: &Matrix) -> Pca {
         let config = Config { solver, components, ..Config::default() };
-        let mut own = Pca::new(config, Shape { inputs: x.width, steps: 1, seed: 1 });
+        let mut own = Pca::new(config, Shape { inputs: x.width, steps: 1, seed: 1, device: tch::Device::Cpu });
         own.advance(x, x, NEVER).unwrap();
         own
     }

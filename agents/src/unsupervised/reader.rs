@@ -5,8 +5,10 @@ use super::inputs::Inputs;
 use super::{Found, Learner, Shape};
 use crate::agent::{AgentError, Saved};
 use crate::data::Raw;
+use crate::features::Features;
 use crate::supervised::predictor::{columns_of, learners_part, tell_unseen};
 use serde_json::{Map, Value};
+use tch::Device;
 
 /// A trained model with all that it needs to read rows.
 pub struct Reader {
@@ -64,9 +66,26 @@ impl Reader {
         if !inputs.is_sound() {
             return Err(AgentError::Checkpoint("its `inputs` cannot be".into()));
         }
-        let mut learner = (family.learner)(settings, Shape { inputs: inputs.width(), steps: 0, seed: 0 })?;
+        let shape = Shape { inputs: inputs.width(), steps: 0, seed: 0, device: Device::Cpu };
+        let mut learner = (family.learner)(settings, shape)?;
         learner.load(&learners_part(saved))?;
         Ok(Self { inputs, learner, labels: saved.part("labels")?, usual: saved.part("usual")? })
+    }
+
+    /// What it makes of observations.
+    ///
+    /// # Errors
+    /// [`AgentError::Data`] where it makes no components of rows of numbers.
+    pub fn features(&self) -> Result<Features, AgentError> {
+        let Some(layers) = self.learner.layers() else {
+            return Err(AgentError::Data("it makes no features: train an autoencoder, vae or pca".into()));
+        };
+        let Some(inputs) = self.inputs.numbers() else {
+            let why =
+                "it reads labels or missing values, which no observation has: leave those columns out (data.drop)";
+            return Err(AgentError::Data(why.into()));
+        };
+        Ok(Features::new(inputs, layers))
     }
 
     /// Reads every row of a table, whose columns are found by their names.

@@ -21,6 +21,7 @@ use agon_core::metric::Goal;
 use agon_core::plot::Plot;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
+use tch::Device;
 
 /// A learner with its data.
 pub struct Unsupervised {
@@ -56,8 +57,8 @@ impl Unsupervised {
         family: Family,
         settings: &Map<String, Value>,
         data: Dataset,
-        steps: u64,
-        seed: u64,
+        [steps, seed]: [u64; 2],
+        device: Device,
     ) -> Result<Self, AgentError> {
         let (columns, split) = (data.inputs(), &data.split);
         let all: Vec<usize> = (0..data.lines.len()).collect();
@@ -75,7 +76,7 @@ impl Unsupervised {
             )));
         }
         let parts = of_parts.map(|rows| inputs.encode(&columns, rows).0);
-        let learner = (family.learner)(settings, Shape { inputs: inputs.width(), steps, seed })?;
+        let learner = (family.learner)(settings, Shape { inputs: inputs.width(), steps, seed, device })?;
         learner.check(parts[0].rows())?;
         let numbers = parts.iter().flat_map(|part| &part.x);
         let sum = numbers.fold(0, |sum, x| crc32c::crc32c_append(sum, &x.to_le_bytes()));

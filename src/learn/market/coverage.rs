@@ -267,7 +267,7 @@ fn covered(world: World, fitted_by: Fitted, weeks: usize, shops: u64, draws: usi
                 Draws::of(&sales, &numbers, ((form, false), &*model), comparison.as_ref(), &others, (draws, shop));
             let known = settings(world, &sales, &demand, Some(&all));
             let mut who = best(world, &demand, &known);
-            let told = Shop { env: &retail, settings: &known, stopped: &|| false };
+            let told = Shop { env: &retail, settings: &known, features: None, stopped: &|| false };
             let found = Lift::in_shop(&told, &mut who, 1, &mut |_| {}).unwrap().unwrap();
             let mut env = retail.build(&settings(world, &sales, &world.market(), None), 1, 1).unwrap();
             let mut charged = policy::by_name(&*env, CHARGED, 1).unwrap();

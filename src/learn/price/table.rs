@@ -143,7 +143,7 @@ impl RunTable {
             settings.insert(key.into(), value);
         }
         let env = self.plan.env.build(&settings, 1, 1).map_err(|e| Failure::Input(format!("{}: {e}", self.run)))?;
-        let mut pricer = Pricer::new(&self.run, &self.plan, m, env)?;
+        let mut pricer = Pricer::new(&self.run, &self.plan, m, self.plan.described(env)?)?;
         (0..m.customers.len()).map(|row| pricer.prices(row)).collect()
     }
 
