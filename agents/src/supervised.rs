@@ -148,6 +148,14 @@ pub trait Learner: Predict {
         None
     }
 
+    /// Tells it what the numbers of a row are called: settings may name them.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where a setting names none of them, or one that it cannot be about.
+    fn name_inputs(&mut self, _names: &[String]) -> Result<(), AgentError> {
+        Ok(())
+    }
+
     /// One step on the training part; the validation part may only decide when to end. None if it was asked to stop, and
     /// then nothing has changed.
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError>;

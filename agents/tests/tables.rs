@@ -308,3 +308,63 @@ fn networks_are_pytabkits() {
     }
     assert_eq!(compared, 4);
 }
+
+/// With directions predictions rise and fall as they must, whatever the other columns are, and missing values too; they are
+/// about as good. Without them, they do not.
+#[test]
+fn boosting_keeps_to_directions() {
+    let mut rng = Rng::new(8, Stream::Env, 0);
+    for classes in [0, 2] {
+        let mut part = |rows: usize| {
+            let (mut x, mut y) = (Vec::new(), Vec::new());
+            for row in 0..rows {
+                let [a, b, c] = [(); 3].map(|()| rng.f64());
+                // More or less rising with the first column, falling with the second.
+                let level = 2.0 * a - 1.5 * b + 2.0 * (c - 0.5) * a + 0.8 * rng.normal();
+                y.push(if classes == 2 { f64::from(u8::from(level > 0.2)) } else { level });
+                x.extend([if row % 19 == 3 { f64::NAN } else { a }, b, c]);
+            }
+            Examples { x: Matrix { x, width: 3 }, y, classes, ..Examples::default() }
+        };
+        let parts = [part(800), part(300), part(2000)];
+        let names = ["a", "b", "c"].map(String::from);
+        let fresh = |settings: &Value| {
+            let shape = Shape { inputs: 3, classes, steps: 60, seed: 1, device: Device::Cpu };
+            (BOOSTING.learner)(settings.as_object().unwrap(), shape, &[Slot::Number; 3]).unwrap()
+        };
+        let made = |settings: Value| {
+            let mut own = fresh(&settings);
+            own.name_inputs(&names).unwrap();
+            for _ in 0..60 {
+                own.advance(&parts[0], &parts[1], NEVER).unwrap().unwrap();
+            }
+            own
+        };
+        let set = json!({"patience": 0, "leaf_rows": 3, "increasing": ["a"], "decreasing": ["b"]});
+        let (bound, free) = (made(set), made(json!({"patience": 0, "leaf_rows": 3})));
+        // How often a prediction goes the wrong way along a column.
+        let wrong = |own: &dyn Learner, column: usize, sign: f64| {
+            let mut count = 0;
+            for row in (0..200).map(|row| parts[2].x.row(row)) {
+                let x = (0..=50).flat_map(|k| {
+                    let mut row = row.to_vec();
+                    row[column] = f64::from(k) / 50.0;
+                    row
+                });
+                let scores = own.scores(&Matrix { x: x.collect(), width: 3 });
+                let levels: Vec<f64> = scores.chunks_exact(classes.max(1)).map(|s| s[classes.max(1) - 1]).collect();
+                count += levels.windows(2).filter(|pair| sign * (pair[1] - pair[0]) < -1e-9).count();
+            }
+            count
+        };
+        assert_eq!([wrong(&*bound, 0, 1.0), wrong(&*bound, 1, -1.0)], [0, 0], "{classes}");
+        assert!(wrong(&*free, 0, 1.0) > 100 && wrong(&*free, 1, -1.0) > 100, "{classes}");
+        let loss = |own: &dyn Learner| parts[2].loss(&own.scores(&parts[2].x));
+        assert!(loss(&*bound) < loss(&*free), "{classes}: {} {}", loss(&*bound), loss(&*free));
+        let why = |settings: Value| fresh(&settings).name_inputs(&names).unwrap_err().to_string();
+        assert!(why(json!({"increasing": ["d"]})).contains("no input is a number called `d`"));
+        assert!(why(json!({"increasing": ["a"], "decreasing": ["a"]})).contains("rise and fall"));
+        let mut unnamed = fresh(&json!({"increasing": ["a"]}));
+        assert!(unnamed.advance(&parts[0], &parts[1], NEVER).is_err(), "it does not know which column that is");
+    }
+}

@@ -1,8 +1,9 @@
 //! `agon eval`, and the table at the end of a training run: mean returns with 95 % intervals, beside the scenario's
 //! baselines and its exact optimum.
 
+use crate::acting::{self, Acting};
 use crate::at_bounds::AtBounds;
-use crate::checkpoints::{self, Acting, Target, locate};
+use crate::checkpoints::{Target, locate};
 use crate::device;
 use crate::duel::{self, Contender, Who};
 use crate::eval_data;
@@ -460,7 +461,7 @@ pub fn run(args: &cli::Eval) -> Outcome {
     let mut step = None;
     let (mut who, name) = match target {
         Target::Checkpoint { name, .. } => {
-            let (acting, state) = checkpoints::acting(&args.what, &plan, device)?;
+            let (acting, state) = acting::acting(&args.what, &plan, device)?;
             step = state["trainer"]["step"].as_u64();
             if let Some(step) = step {
                 agon::tell!("{}: its checkpoint of step {step}, of {} to make", args.what, plan.common.train.steps);

@@ -1,6 +1,7 @@
 //! The program `agon-torch`: every command that needs tensors. `agon` starts it; it has the same command line.
 #![allow(missing_docs)]
 
+mod acting;
 mod agent_task;
 mod agents;
 mod at_bounds;

@@ -1,6 +1,6 @@
 //! Networks that were trained, as players of tournaments.
 
-use crate::checkpoints;
+use crate::acting;
 use crate::checkpoints::{Target, locate};
 use crate::plan::Plan;
 use agon_agents::Device;
@@ -40,7 +40,7 @@ impl Networks for Trained {
         if own.as_ref().ok() != Some(game) {
             return Err(format!("it was trained on {} with other settings or another game", plan.env.id));
         }
-        let (acting, _) = checkpoints::acting(path, &plan, self.device).map_err(|e| e.to_string())?;
+        let (acting, _) = acting::acting(path, &plan, self.device).map_err(|e| e.to_string())?;
         acting.network().ok_or_else(|| format!("{} has no network that plays", plan.agent.kind))
     }
 }

@@ -10,6 +10,7 @@ use super::{Examples, Learner, Patience, Predict, Shape, softmax};
 use crate::agent::{AgentError, Saved, Stop};
 use crate::data::encode::{Matrix, Slot};
 use agon_core::rng::{Rng, Stream};
+use agon_core::settings::Issue;
 use serde_json::{Value, json};
 
 agon_core::choices! {
@@ -36,6 +37,10 @@ agon_core::settings! {
         columns: f64 = 1.0, in [0.01, 1.0];
         /// How labels are read: `one-hot` as a number for each, or `native`: a split takes any set of labels.
         categories: Categories = Categories::OneHot;
+        /// Columns of numbers that predictions rise with, all else equal: of two classes the second one's probability.
+        increasing: Vec<String> = Vec::new();
+        /// Columns of numbers that they fall with.
+        decreasing: Vec<String> = Vec::new();
         /// How much a row counts by its class.
         class_weights: ClassWeights = ClassWeights::None;
         /// Rounds without a lower loss of the validation part after which it ends; 0 makes all of them.
@@ -49,6 +54,8 @@ pub struct Boosting {
     shape: Shape,
     /// What the columns hold.
     slots: Vec<Slot>,
+    /// Of each column whether predictions rise (1) or fall (−1) with it; nothing before columns have names.
+    directions: Vec<i8>,
     /// What every row begins with.
     base: Vec<f64>,
     trees: Vec<Tree>,
@@ -69,6 +76,7 @@ impl Boosting {
             config,
             shape,
             slots,
+            directions: Vec::new(),
             base,
             trees: Vec::new(),
             rounds: 0,
@@ -153,7 +161,38 @@ impl Learner for Boosting {
         self.patience.is_over(self.rounds)
     }
 
+    fn name_inputs(&mut self, names: &[String]) -> Result<(), AgentError> {
+        let mut directions = vec![0; names.len()];
+        let (rise, fall) = (&self.config.increasing, &self.config.decreasing);
+        for (key, column, direction) in
+            rise.iter().map(|name| ("increasing", name, 1)).chain(fall.iter().map(|name| ("decreasing", name, -1)))
+        {
+            let refuse = |why: String| Err(Issue::value(key, why).into());
+            if self.shape.classes > 2 {
+                return refuse(format!("is for numbers and two classes, and there are {}", self.shape.classes));
+            }
+            match names.iter().position(|name| name == column) {
+                Some(at) if self.slots.get(at).is_some_and(|slot| *slot != Slot::Number) => {
+                    return refuse(format!("`{column}` holds no numbers"));
+                }
+                Some(at) if directions[at] == -direction => {
+                    return refuse(format!("`{column}` cannot do both, rise and fall"));
+                }
+                Some(at) => directions[at] = direction,
+                None => return refuse(format!("no input is a number called `{column}`")),
+            }
+        }
+        if rise.len() + fall.len() > 0 {
+            self.directions = directions;
+        }
+        Ok(())
+    }
+
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError> {
+        if self.directions.is_empty() && self.config.increasing.len() + self.config.decreasing.len() > 0 {
+            let why = "and model.decreasing are not for train.shards and data.pseudo_labels";
+            return Err(Issue::value("increasing", why).into());
+        }
         if self.rounds == 0 {
             self.begin(train);
         }
@@ -170,6 +209,7 @@ impl Learner for Boosting {
             l2: self.config.l2,
             rate: self.config.learning_rate,
             columns: self.config.columns,
+            directions: &self.directions,
         };
         let mut rng = Rng::new(self.shape.seed, Stream::Shuffle, self.rounds as u32);
         let mut rows: Vec<u32> = (0..n as u32).collect();

@@ -136,6 +136,7 @@ impl Learner for Forest {
             l2: 0.0,
             rate: 1.0,
             columns: self.config.columns.unwrap_or(share),
+            directions: &[],
         };
         let rows: Vec<u32> = (0..count.len() as u32).filter(|row| count[*row as usize] > 0).collect();
         let h: Vec<f64> = count.iter().enumerate().map(|(row, n)| f64::from(*n) * train.weight(row)).collect();

@@ -104,7 +104,7 @@ impl Supervised {
             units: rows[part].iter().map(|row| data.units[*row]).collect(),
         });
         let shape = Shape { inputs: encoder.width(), classes, steps, seed, device };
-        let learner: Box<dyn Learner> = match &data.unlabelled {
+        let mut learner: Box<dyn Learner> = match &data.unlabelled {
             None => regime.learner(&family, settings, shape, &encoder.slots(), [&parts[0], &parts[1]])?,
             Some((raw, sure)) => {
                 let (columns, _) = columns_of(&encoder, raw, &target.name)?;
@@ -114,6 +114,7 @@ impl Supervised {
                 Box::new(Pseudo::new(make, shape, encoder.encode(&columns, &rows).0, *sure)?)
             }
         };
+        learner.name_inputs(&encoder.names())?;
         let numbers = parts.iter().flat_map(|part| part.x.x.iter().chain(&part.y));
         let sum = numbers.fold(0, |sum, x| crc32c::crc32c_append(sum, &x.to_le_bytes()));
         Ok(Self {

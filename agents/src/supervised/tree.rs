@@ -69,7 +69,7 @@ impl Bins {
 
 /// How trees grow.
 #[derive(Clone, Copy, Debug)]
-pub struct Growth {
+pub struct Growth<'a> {
     /// Leaves at most.
     pub leaves: usize,
     /// Levels at most.
@@ -82,6 +82,8 @@ pub struct Growth {
     pub rate: f64,
     /// The share of the columns that each split looks at.
     pub columns: f64,
+    /// Of each column whether answers must rise with it (1), must fall (−1) or may do either (0); nothing where all may.
+    pub directions: &'a [i8],
 }
 
 /// What goes left.
@@ -238,10 +240,23 @@ impl Sums {
         Self { g: self.g - o.g, h: self.h - o.h, n: self.n - o.n }
     }
 
-    fn worth(self, l2: f64) -> f64 {
-        self.g * self.g / (self.h + l2 + 1e-15)
+    /// The best answer within bounds.
+    fn answer(self, l2: f64, [low, high]: [f64; 2]) -> f64 {
+        (-self.g / (self.h + l2 + 1e-15)).clamp(low, high)
+    }
+
+    /// By how much, doubled, it lowers the loss.
+    fn worth(self, l2: f64, bounds: [f64; 2]) -> f64 {
+        if bounds == ANY {
+            return self.g * self.g / (self.h + l2 + 1e-15);
+        }
+        let answer = self.answer(l2, bounds);
+        -(2.0 * self.g + (self.h + l2) * answer) * answer
     }
 }
+
+/// Bounds of an answer that may be anything.
+const ANY: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
 
 const STRIDE: usize = MOST_BINS + 1;
 
@@ -263,6 +278,8 @@ struct Best {
 struct Leaf {
     node: usize,
     depth: usize,
+    /// What answers must be within, so that none that is farther along a column contradicts its direction.
+    bounds: [f64; 2],
     rows: Vec<u32>,
     sums: Sums,
     histogram: Vec<Sums>,
@@ -285,7 +302,11 @@ fn histogram(bins: &Bins, rows: &[u32], g: &[f64], h: &[f64]) -> Vec<Sums> {
 /// must not look extreme (LightGBM's `cat_smooth` and `cat_l2`, scikit-learn's smoothing).
 const SMOOTH: f64 = 10.0;
 
-impl Growth {
+impl Growth<'_> {
+    fn direction(&self, column: usize) -> i8 {
+        self.directions.get(column).copied().unwrap_or(0)
+    }
+
     fn fits(&self, s: Sums) -> bool {
         const LEAST_CURVATURE: f64 = 1e-3;
         s.n as usize >= self.leaf_rows && s.h >= LEAST_CURVATURE
@@ -294,10 +315,10 @@ impl Growth {
 
 impl Leaf {
     /// Finds its best split among these columns, if any is worth it.
-    fn search(&mut self, bins: &Bins, growth: &Growth, columns: &[usize]) {
+    fn search(&mut self, bins: &Bins, growth: &Growth<'_>, columns: &[usize]) {
         self.best = None;
         if self.depth < growth.depth && self.rows.len() >= 2 * growth.leaf_rows {
-            let own = self.sums.worth(growth.l2);
+            let own = self.sums.worth(growth.l2, self.bounds);
             for column in columns {
                 match bins.labels[*column] {
                     0 => self.search_numbers(bins, growth, *column, own),
@@ -310,13 +331,30 @@ impl Leaf {
         }
     }
 
-    fn consider(&mut self, growth: &Growth, [left, right]: [Sums; 2], gain: f64, column: usize, cut: Cut) {
+    fn consider(&mut self, growth: &Growth<'_>, [left, right]: [Sums; 2], gain: f64, column: usize, cut: Cut) {
         if growth.fits(left) && growth.fits(right) && gain > self.best.map_or(1e-12, |best| best.gain) {
             self.best = Some(Best { gain, column, cut });
         }
     }
 
-    fn search_numbers(&mut self, bins: &Bins, growth: &Growth, column: usize, own: f64) {
+    /// Whether a split would let answers go against a column's direction.
+    fn contradicts(&self, sides: [Sums; 2], growth: &Growth<'_>, column: usize) -> bool {
+        let [left, right] = sides.map(|side| side.answer(growth.l2, self.bounds));
+        f64::from(growth.direction(column)) * (right - left) < 0.0
+    }
+
+    /// Bounds of both sides of a split: between them answers part in the middle, where the column has a direction.
+    fn parted(&self, sides: [Sums; 2], growth: &Growth<'_>, column: usize) -> [[f64; 2]; 2] {
+        let [left, right] = sides.map(|side| side.answer(growth.l2, self.bounds));
+        let (middle, [low, high]) = (0.5 * (left + right), self.bounds);
+        match growth.direction(column) {
+            0 => [self.bounds; 2],
+            1 => [[low, middle], [middle, high]],
+            _ => [[middle, high], [low, middle]],
+        }
+    }
+
+    fn search_numbers(&mut self, bins: &Bins, growth: &Growth<'_>, column: usize, own: f64) {
         let edges = &bins.edges[column];
         let at = column * STRIDE;
         let missing = self.histogram[at + MISSING as usize];
@@ -331,13 +369,16 @@ impl Leaf {
                 }
                 let left = if missing_left { left.plus(missing) } else { left };
                 let right = self.sums.less(left);
-                let gain = left.worth(growth.l2) + right.worth(growth.l2) - own;
+                if bin < edges.len() && self.contradicts([left, right], growth, column) {
+                    continue;
+                }
+                let gain = left.worth(growth.l2, self.bounds) + right.worth(growth.l2, self.bounds) - own;
                 self.consider(growth, [left, right], gain, column, Cut::Most { bin, missing_left });
             }
         }
     }
 
-    fn search_labels(&mut self, growth: &Growth, column: usize, own: f64) {
+    fn search_labels(&mut self, growth: &Growth<'_>, column: usize, own: f64) {
         let of = |leaf: &Self, label: usize| leaf.histogram[column * STRIDE + label];
         let mut there: Vec<usize> = (0..MOST_LABELS).filter(|label| of(self, *label).n > 0).collect();
         let asks = |sums: Sums| sums.g / (sums.h + SMOOTH);
@@ -347,7 +388,8 @@ impl Leaf {
             left = left.plus(of(self, *label));
             among |= 1 << label;
             let right = self.sums.less(left);
-            let gain = left.worth(growth.l2 + SMOOTH) + right.worth(growth.l2 + SMOOTH) - own;
+            let l2 = growth.l2 + SMOOTH;
+            let gain = left.worth(l2, self.bounds) + right.worth(l2, self.bounds) - own;
             self.consider(growth, [left, right], gain, column, Cut::Among(among));
         }
     }
@@ -366,15 +408,18 @@ fn looked_at<'a>(all: &'a mut [usize], share: f64, rng: &mut Rng) -> &'a [usize]
 }
 
 /// A tree that lowers the loss with these derivatives, a number for each row of `bins`, as these rows have it.
-pub fn grow(bins: &Bins, rows: Vec<u32>, g: &[f64], h: &[f64], growth: &Growth, rng: &mut Rng) -> Tree {
+pub fn grow(bins: &Bins, rows: Vec<u32>, g: &[f64], h: &[f64], growth: &Growth<'_>, rng: &mut Rng) -> Tree {
     let sums = rows.iter().fold(Sums::default(), |s, row| {
         let row = *row as usize;
         Sums { g: s.g + g[row], h: s.h + h[row], n: s.n + 1 }
     });
     let mut columns: Vec<usize> = (0..bins.edges.len()).collect();
-    let answer = |s: Sums| -growth.rate * s.g / (s.h + growth.l2 + 1e-15);
-    let mut nodes = vec![Node::Leaf(answer(sums))];
-    let mut root = Leaf { node: 0, depth: 0, sums, histogram: histogram(bins, &rows, g, h), rows, best: None };
+    let answer = |s: Sums, [low, high]: [f64; 2]| {
+        (-growth.rate * s.g / (s.h + growth.l2 + 1e-15)).clamp(growth.rate * low, growth.rate * high)
+    };
+    let mut nodes = vec![Node::Leaf(answer(sums, ANY))];
+    let mut root =
+        Leaf { node: 0, depth: 0, bounds: ANY, sums, histogram: histogram(bins, &rows, g, h), rows, best: None };
     root.search(bins, growth, looked_at(&mut columns, growth.columns, rng));
     let mut leaves = vec![root];
     let mut count = 1;
@@ -386,7 +431,7 @@ pub fn grow(bins: &Bins, rows: Vec<u32>, g: &[f64], h: &[f64], growth: &Growth, 
             _ => (0..leaves.len()).rev().max_by(|a, b| gain(&leaves[*a]).total_cmp(&gain(&leaves[*b]))),
         };
         let Some((at, best)) = next.and_then(|at| Some((at, leaves[at].best?))) else { break };
-        let parent = leaves.swap_remove(at);
+        let mut parent = leaves.swap_remove(at);
         let codes = bins.column(best.column);
         let goes_left = |row: &u32| match (best.cut, codes[*row as usize]) {
             (Cut::Most { missing_left, .. }, MISSING) => missing_left,
@@ -396,12 +441,20 @@ pub fn grow(bins: &Bins, rows: Vec<u32>, g: &[f64], h: &[f64], growth: &Growth, 
         let (left, right): (Vec<u32>, Vec<u32>) = parent.rows.iter().partition(|row| goes_left(row));
         let left_is_small = left.len() < right.len();
         let small = histogram(bins, if left_is_small { &left } else { &right }, g, h);
-        let mut large = parent.histogram;
+        let mut large = std::mem::take(&mut parent.histogram);
         large.iter_mut().zip(&small).for_each(|(all, small)| *all = all.less(*small));
         let (left_histogram, right_histogram) = if left_is_small { (small, large) } else { (large, small) };
         let column = left_histogram[best.column * STRIDE..][..STRIDE].iter();
         let left_sums = column.fold(Sums::default(), |sum, bin| sum.plus(*bin));
-        let children = [(left, left_sums, left_histogram), (right, parent.sums.less(left_sums), right_histogram)];
+        let right_sums = parent.sums.less(left_sums);
+        // A split that parts missing values from all numbers has no direction.
+        let bounds = match best.cut {
+            Cut::Most { bin, .. } if bin < bins.edges[best.column].len() => {
+                parent.parted([left_sums, right_sums], growth, best.column)
+            }
+            _ => [parent.bounds; 2],
+        };
+        let children = [(left, left_sums, left_histogram), (right, right_sums, right_histogram)];
         let test = match best.cut {
             Cut::Most { bin, missing_left } => {
                 Test::Most(bins.edges[best.column].get(bin).copied().unwrap_or(f64::MAX), missing_left)
@@ -410,9 +463,10 @@ pub fn grow(bins: &Bins, rows: Vec<u32>, g: &[f64], h: &[f64], growth: &Growth, 
         };
         nodes[parent.node] = Node::Split(best.column as u32, test, nodes.len() as u32);
         count += 1;
-        for (rows, sums, histogram) in children {
-            let mut leaf = Leaf { node: nodes.len(), depth: parent.depth + 1, rows, sums, histogram, best: None };
-            nodes.push(Node::Leaf(answer(sums)));
+        for ((rows, sums, histogram), bounds) in children.into_iter().zip(bounds) {
+            let (node, depth) = (nodes.len(), parent.depth + 1);
+            let mut leaf = Leaf { node, depth, bounds, rows, sums, histogram, best: None };
+            nodes.push(Node::Leaf(answer(sums, bounds)));
             leaf.search(bins, growth, looked_at(&mut columns, growth.columns, rng));
             if leaf.best.is_some() || growth.leaves < usize::MAX {
                 leaves.push(leaf);
@@ -427,9 +481,10 @@ mod tests {
     use super::*;
     use agon_core::rng::Stream;
 
-    const GROWTH: Growth = Growth { leaves: 3, depth: 8, leaf_rows: 1, l2: 0.0, rate: 1.0, columns: 1.0 };
+    const GROWTH: Growth<'_> =
+        Growth { leaves: 3, depth: 8, leaf_rows: 1, l2: 0.0, rate: 1.0, columns: 1.0, directions: &[] };
 
-    fn all(bins: &Bins, g: &[f64], growth: &Growth) -> Tree {
+    fn all(bins: &Bins, g: &[f64], growth: &Growth<'_>) -> Tree {
         let rows = (0..g.len() as u32).collect();
         grow(bins, rows, g, &vec![1.0; g.len()], growth, &mut Rng::new(1, Stream::Shuffle, 0))
     }

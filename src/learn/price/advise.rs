@@ -1,7 +1,8 @@
 //! `agon price RUN`: what prices a trained run recommends for a week of its table, why, and what they are expected to earn,
 //! with intervals from the drawn demands.
 
-use crate::checkpoints::{self, Acting, Target};
+use crate::acting::{self, Acting};
+use crate::checkpoints::{self, Target};
 use crate::plan::Plan;
 use agon::cli::PriceRun;
 use agon::{Failure, Outcome};
@@ -153,7 +154,7 @@ impl<'a> Pricer<'a> {
     pub fn new(run: &str, plan: &Plan, market: &'a RetailSettings, mut env: Box<dyn VecEnv>) -> Outcome<Self> {
         let best = std::path::Path::new(run).join("checkpoints/best");
         let from = if best.exists() { best.display().to_string() } else { run.to_owned() };
-        let (acting, _) = checkpoints::acting(&from, plan, Device::Cpu)?;
+        let (acting, _) = acting::acting(&from, plan, Device::Cpu)?;
         let policy = match acting {
             Acting::Inference(it) => it.policy,
             Acting::Training(it) => it.policy(),
