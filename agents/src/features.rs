@@ -60,15 +60,15 @@ impl Features {
         self.len() == 0
     }
 
-    /// Whether its layers fit each other: a file may be damaged.
+    /// Whether its parts fit each other: a file may be damaged.
     pub fn is_sound(&self) -> bool {
         let mut width = self.inputs.len();
         let fits = self.layers.iter().all(|layer| {
-            let fits = layer.weight.len() == width * layer.bias.len();
+            let fits = !layer.bias.is_empty() && layer.weight.len() == width * layer.bias.len();
             width = layer.bias.len();
             fits && layer.weight.iter().chain(&layer.bias).all(|x| x.is_finite())
         });
-        fits && !self.is_empty()
+        fits && !self.is_empty() && self.inputs.iter().all(Input::scales_numbers)
     }
 
     /// Where the numbers that it reads are in an observation.
@@ -86,7 +86,7 @@ impl Features {
                 let more = if names.len() > some.len() { ", …" } else { "" };
                 AgentError::Data(format!(
                     "the model reads `{}`, and observations have {}{more}: train it on observations alone \
-                     (data.keep names their columns)",
+                     (data.drop leaves columns out)",
                     input.name,
                     some.join(", ")
                 ))

@@ -105,6 +105,8 @@ pub struct Predicted {
     pub y: Vec<f64>,
     /// Calibrated probabilities `[rows, classes]`, or numbers.
     pub p: Vec<f64>,
+    /// Half the width of the intervals around numbers, where there are some.
+    pub margin: Option<f64>,
 }
 
 /// Anything that learns by steps, can be saved between them, and resumes from a save bit-identically.

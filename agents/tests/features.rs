@@ -106,6 +106,19 @@ fn environments_are_described_as_the_model_does() {
         assert!(features.is_sound() && features.len() == 2);
         let again: Features = serde_json::from_str(&serde_json::to_string(&*features).unwrap()).unwrap();
         assert_eq!(again, *features);
+        // A file may be damaged.
+        let mut damaged = serde_json::to_value(&*features).unwrap();
+        for (place, wrong) in [
+            ("/layers/0/bias", json!([])),
+            ("/layers/0/weight", json!([1.0])),
+            ("/inputs/0/scale", json!(0.0)),
+            ("/inputs/0/knots", json!([1.0, 2.0])),
+        ] {
+            let whole = damaged.clone();
+            *damaged.pointer_mut(place).unwrap() = wrong;
+            assert!(!serde_json::from_value::<Features>(damaged).unwrap().is_sound(), "{kind}: {place}");
+            damaged = whole;
+        }
         let said = reader.read(&raw).unwrap().found.components;
         let own = walk(&mut *features.around(env(3), false).unwrap(), 200);
         let flat: Vec<f32> = own.obs.concat();

@@ -364,7 +364,9 @@ fn boosting_keeps_to_directions() {
         let why = |settings: Value| fresh(&settings).name_inputs(&names).unwrap_err().to_string();
         assert!(why(json!({"increasing": ["d"]})).contains("no input is a number called `d`"));
         assert!(why(json!({"increasing": ["a"], "decreasing": ["a"]})).contains("rise and fall"));
-        let mut unnamed = fresh(&json!({"increasing": ["a"]}));
-        assert!(unnamed.advance(&parts[0], &parts[1], NEVER).is_err(), "it does not know which column that is");
+        let set = json!({"increasing": ["a"]});
+        assert!(BOOSTING.alone(set.as_object().unwrap(), true).is_ok());
+        let why = BOOSTING.alone(set.as_object().unwrap(), false).unwrap_err().to_string();
+        assert!(why.contains("increasing: is not for train.shards"), "{why}");
     }
 }

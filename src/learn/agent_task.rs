@@ -2,7 +2,7 @@
 
 use crate::demand_plots;
 use crate::demonstrations;
-use crate::described;
+use crate::described::{self, Described};
 use crate::duel;
 use crate::eval::{Candidate, Counted, Scores, save_episodes};
 use crate::market::elasticities;
@@ -62,6 +62,10 @@ impl Task for Plan {
             files.push((demonstrations::COPY, self.demonstrations()?.text.clone().into_bytes()));
         }
         Ok(files)
+    }
+
+    fn features(&self) -> Option<&Described> {
+        self.features.as_ref()
     }
 
     fn remarks(&self) -> Vec<String> {

@@ -39,6 +39,11 @@ fn warm(task: &dyn Task, training: &mut dyn Training, from: &str) -> Outcome<Pat
     if other != own && !registry::find(own).is_ok_and(|agent| agent.begins_with(other)) {
         return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {own}")));
     }
+    let seen = scenarios::features_of(&scenario)?;
+    if !seen.as_ref().zip(task.features()).map_or(seen.is_none() && task.features().is_none(), |(a, b)| a.is_like(b)) {
+        let why = "what its agent observes ([features]) is not what this one does";
+        return Err(Failure::Input(format!("--from {from}: {why}")));
+    }
     let (folder, saved, _) = checkpoints::read(from)?;
     training.warm(&saved).map_err(|e| Failure::Input(format!("--from {from}: {e}")))?;
     agon::tell!("it begins with the weights of {}", folder.display());

@@ -7,6 +7,7 @@ use agon_agents::on_policy::clone::Demonstration;
 use agon_core::episode::{Action, Episode, ReplayError, Solo, replay};
 use agon_core::rng::Stream;
 use agon_core::{Actions, Entry, Spec};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub fn read(data: &[String], key: &str, folder: &Path, env: &Entry, spec: &Spec)
 pub fn find(name: &str, key: &str, folder: &Path) -> Outcome<Vec<(String, Episode)>> {
     let mut found = Vec::new();
     for file in files(name, key, folder)? {
-        let whole = if is_copy(&file) { read_copy(&file)? } else { vec![read_episode(&file)?] };
+        let whole = if holds_several(&file) { read_copy(&file)? } else { vec![read_episode(&file)?] };
         let many = whole.len() > 1;
         found.extend(whole.into_iter().enumerate().map(|(i, episode)| {
             let place = file.display();
@@ -54,8 +55,14 @@ pub fn find(name: &str, key: &str, folder: &Path) -> Outcome<Vec<(String, Episod
     Ok(found)
 }
 
-fn is_copy(file: &Path) -> bool {
-    file.file_name().is_some_and(|name| name == COPY)
+/// Whether a file holds episodes one after another: each begins with a header.
+fn holds_several(file: &Path) -> bool {
+    let Ok(open) = agon::files::open(file) else { return false };
+    BufReader::new(open).lines().map_while(Result::ok).filter(|line| is_header(line)).nth(1).is_some()
+}
+
+fn is_header(line: &str) -> bool {
+    line.starts_with("{\"format\"") || line.contains("\"format\":\"agon-episode")
 }
 
 /// The files that a word means: beside the scenario, or else from the folder one stands in.
@@ -110,7 +117,7 @@ fn read_copy(path: &Path) -> Outcome<Vec<Episode>> {
     let mut episodes: Vec<Episode> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let wrong = |why: String| Failure::Input(format!("{}:{}: not an episode: {why}", path.display(), number + 1));
-        if line.starts_with("{\"format\"") || line.contains("\"format\":\"agon-episode") {
+        if is_header(line) {
             let header = serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
             episodes.push(Episode { header, steps: Vec::new() });
             continue;
@@ -147,6 +154,10 @@ pub fn simulate(episode: &Episode, env: &Entry, spec: &Spec) -> Result<Demonstra
             found.last.extend_from_slice(&solo.obs);
             return;
         };
+        // An action of another kind is refused once it is to be made.
+        if solo.env().spec().takes(step.action.view(), &solo.asked()).is_err() {
+            return;
+        }
         found.obs.extend_from_slice(&solo.obs);
         found.mask.extend_from_slice(&solo.mask);
         match &step.action {

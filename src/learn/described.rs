@@ -20,6 +20,8 @@ agon_core::settings! {
         from: String = String::new();
         /// Whether the observation's own numbers stay, in front of the features.
         beside: bool = false;
+        /// The checksum of a run's own file of them.
+        checksum: String = String::new();
     }
 }
 
@@ -50,12 +52,15 @@ pub fn read(source: &Source, folder: &Path) -> Outcome<Option<Described>> {
     let Some(path) = places.iter().find(|path| path.exists()) else {
         return Err(wrong(format!("no run or file is at {}", settings.from)));
     };
-    let features = if path.is_dir() { of_run(path) } else { of_file(path) }.map_err(wrong)?;
+    let features = if path.is_dir() { of_run(path) } else { of_file(path, &settings.checksum) }.map_err(wrong)?;
     Ok(Some(Described { features: Arc::new(features), settings }))
 }
 
-fn of_file(path: &Path) -> Result<Features, String> {
+fn of_file(path: &Path, sum: &str) -> Result<Features, String> {
     let text = agon::text::read(path).map_err(|e| e.to_string())?;
+    if !sum.is_empty() && checksum(text.as_bytes()) != sum {
+        return Err(format!("{} is not what the run began with: put it back", path.display()));
+    }
     let wrong = |why: String| format!("{}: not features that a run saved: {why}", path.display());
     let features: Features = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     if features.is_sound() { Ok(features) } else { Err(wrong("its layers do not fit each other".into())) }
@@ -79,7 +84,16 @@ fn of_run(path: &Path) -> Result<Features, String> {
     reader.features().map_err(|e| format!("{what}: {e}"))
 }
 
+fn checksum(bytes: &[u8]) -> String {
+    format!("{:08x}", crc32c::crc32c(bytes))
+}
+
 impl Described {
+    /// Whether observations are the same by both.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.features == other.features && self.settings.beside == other.settings.beside
+    }
+
     /// An environment as it is observed through them.
     ///
     /// # Errors
@@ -96,7 +110,7 @@ impl Described {
 
     /// The table of a run's scenario, which names the run's own file.
     pub fn copied(&self) -> Map<String, Value> {
-        FeatureSettings { from: COPY.into(), ..self.settings.clone() }.write()
+        FeatureSettings { from: COPY.into(), checksum: checksum(&self.file()), ..self.settings.clone() }.write()
     }
 }
 

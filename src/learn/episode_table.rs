@@ -8,19 +8,24 @@ use agon_agents::data::Raw;
 use agon_agents::features::names;
 use agon_core::episode::FORMAT;
 use agon_core::{ActionSpec, Actions, Observation, Spec};
-use serde_json::json;
+use serde_json::{Map, Value};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// Episodes from which on whole ones are kept for validation and test.
 const FEW: usize = 8;
 
-/// Whether it is a file of episodes, or a run that saved some.
+/// Whether it is a file of episodes, a folder of such files, or a run.
 pub fn is_meant(path: &Path) -> bool {
     if path.is_dir() {
-        return path.join("scenario.toml").is_file();
+        let mut inside = std::fs::read_dir(path).into_iter().flatten().flatten();
+        return path.join("scenario.toml").is_file() || inside.any(|entry| is_file(&entry.path()));
     }
-    if path.extension().is_none_or(|end| end != "jsonl") {
+    is_file(path)
+}
+
+fn is_file(path: &Path) -> bool {
+    if !path.is_file() || path.extension().is_none_or(|end| end != "jsonl") {
         return false;
     }
     let Ok(file) = agon::files::open(path) else { return false };
@@ -52,6 +57,11 @@ pub fn read(path: &Path) -> Outcome<Raw> {
         let (width, len) = (spec.obs_len(), spec.action.len());
         for (row, obs) in seen.obs.chunks_exact(width).enumerate() {
             let (step, agent) = (row / spec.agents, row % spec.agents);
+            // Who waits for others has nothing to choose.
+            let mask = seen.mask.chunks_exact(spec.action.mask_len().max(1)).nth(row);
+            if spec.agents > 1 && mask.is_some_and(|mask| mask.iter().filter(|allowed| **allowed).count() < 2) {
+                continue;
+            }
             let mut cells = vec![(number + 1).to_string(), step.to_string()];
             if spec.agents > 1 {
                 cells.push((agent + 1).to_string());
@@ -101,18 +111,32 @@ fn columns(spec: &Spec) -> Vec<String> {
 
 /// What `[data]` says of a table of episodes where nobody says otherwise: episodes are divided, not their steps, and neither
 /// their number nor that of a step is an input. Without a target observations alone are.
-pub fn settings(path: &Path, has_target: bool) -> Outcome<String> {
+pub fn complete(path: &Path, data: &mut Map<String, Value>) -> Outcome {
     let all = demonstrations::find(&path.to_string_lossy(), "--data", Path::new(""))?;
-    let Some((place, first)) = all.first() else { return Ok(String::new()) };
+    let Some((place, first)) = all.first() else { return Ok(()) };
     let wrong = |e: agon_core::EnvError| Failure::Input(format!("{place}: {e}"));
     let env = agon_envs::find(&first.header.env).map_err(wrong)?;
     let spec = env.build(&first.header.settings, 1, 1).map_err(wrong)?.spec().clone();
     let columns = columns(&spec);
     let front = if spec.agents > 1 { 3 } else { 2 };
     let observed = front + names(&spec.observation).map_or(1, |names| names.len());
-    let others = if has_target { &[][..] } else { &columns[observed..] };
-    let drop: Vec<&String> = columns[..front].iter().chain(others).collect();
-    // Too few episodes cannot be divided.
-    let split = if all.len() >= FEW { "split = \"group\"\nsplit_by = \"episode\"\n" } else { "" };
-    Ok(format!("drop = {}\n{split}", json!(drop)))
+    let target = data.get("target").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if !data.contains_key("drop") {
+        let others = if target.is_empty() { &columns[observed..] } else { &[][..] };
+        let drop = columns[..front].iter().chain(others).filter(|name| **name != target);
+        data.insert("drop".into(), drop.cloned().collect());
+    }
+    if !data.contains_key("split") && !data.contains_key("split_by") && target != columns[0] {
+        if all.len() >= FEW {
+            data.insert("split".into(), "group".into());
+            data.insert("split_by".into(), columns[0].clone().into());
+        } else {
+            agon::tell!(
+                "note: episodes are too few to divide ({}): every part has steps of each, and what is told of the test part \
+                 is not what another episode would show",
+                all.len()
+            );
+        }
+    }
+    Ok(())
 }

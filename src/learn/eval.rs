@@ -442,6 +442,12 @@ pub fn run(args: &cli::Eval) -> Outcome {
     if args.data.is_some() || !args.slices.is_empty() || scenarios::is_of_data(&source) {
         return eval_data::run(args, &target, &scenario);
     }
+    if let (Target::Checkpoint { .. }, Some(set)) =
+        (&target, args.set.iter().find(|set| set.trim_start().starts_with("features.")))
+    {
+        let message = format!("--set {set}: what a run's agent observes is part of what it learned");
+        return Err(Failure::Input(message));
+    }
     let mut plan = duel::read(&scenario, &source)?;
     if let Some(own) = own {
         // The agent is the run's; the environment and `[eval]` are the scenario's.

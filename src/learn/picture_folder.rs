@@ -15,6 +15,8 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 /// The largest side that pictures of one size keep, and the side that others are resized to.
 const LARGEST: usize = 96;
 const SIDE: usize = 64;
+/// The brightest value of 8 bits that a picture of 16 bits needs.
+const DARK: u8 = 16;
 /// Names of files that did not decode which are told.
 const TOLD: usize = 5;
 /// Folders whose pictures have no class.
@@ -228,8 +230,13 @@ fn png(bytes: &[u8]) -> Result<Decoded, String> {
         _ => (3, out),
     };
     // Of 16 bits the upper eight are read.
-    if is_wide && bytes.iter().all(|x| *x == 0) {
-        return Err("its values of 16 bits are all below 256 of 65,535, which is black: make it brighter".into());
+    let most = bytes.iter().copied().max().unwrap_or(0);
+    if is_wide && most < DARK {
+        let most = 256 * usize::from(most) + 255;
+        return Err(format!(
+            "its values of 16 bits are all below {} of 65,535: in 8 bits it is black; make it brighter",
+            most + 1
+        ));
     }
     Ok(Decoded { bytes, size: [info.height as usize, info.width as usize, channels] })
 }

@@ -2,6 +2,7 @@
 
 use crate::bandit_task::BanditTask;
 use crate::data_task::DataTask;
+use crate::described::{self, Described};
 use crate::duel;
 use crate::picture_files;
 use crate::picture_task::PictureTask;
@@ -112,6 +113,11 @@ fn checked(source: &Source, mut train: Map<String, Value>) -> Outcome<Option<Vec
         return Ok(Some(seeds));
     };
     Err(place(vec![Issue::value("seeds", why)]))
+}
+
+/// What observations become in a run's scenario before its agent sees them, if they do.
+pub fn features_of(path: &Path) -> Outcome<Option<Described>> {
+    described::read(&Source::read(path, &[])?, path.parent().unwrap_or(Path::new("")))
 }
 
 /// What learns in a scenario, by name; its opponents in evaluation may be gone.

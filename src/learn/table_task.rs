@@ -107,9 +107,6 @@ impl TableTask {
             quoted(&name),
         );
         text += &target.map_or(String::new(), |target| format!("target = {}\n", quoted(target)));
-        if episode_table::is_meant(file) {
-            text += &episode_table::settings(file, target.is_some())?;
-        }
         let path = file.with_extension("toml");
         let source = Source::parse(&path, text, sets)?;
         let kind = source.section("model")?.get("kind").and_then(Value::as_str).map(String::from);
@@ -157,6 +154,10 @@ impl TableTask {
             // The scenario of a run of before text was read: such columns were not used.
             of_data.entry("text").or_insert(false.into());
         }
+        let named = of_data.get("file").and_then(Value::as_str).unwrap_or_default();
+        if let Some(episodes) = find(path, named).ok().filter(|file| episode_table::is_meant(file)) {
+            episode_table::complete(&episodes, &mut of_data)?;
+        }
         let mut settings = DataSettings::read(&of_data).map_err(within("data"))?;
         let mut table = source.section("train")?;
         let regime = RegimeSettings::take(&mut table).map_err(within("train"))?;
@@ -184,6 +185,11 @@ impl TableTask {
         let is_whole = settings.stream.take_if(|rows| *rows == 0).is_some();
         if settings.stream.is_some_and(|rows| rows < FEWEST) {
             let why = format!("must be {FEWEST} rows at least, or 0 to read all at once");
+            return Err(within("data")(vec![Issue::value("stream", why)]));
+        }
+        if is_run && is_whole && path.with_file_name(FOLDER).is_dir() {
+            let why =
+                format!("cannot be 0 here: {COPY} of this run is a sample of its table; train from the table itself");
             return Err(within("data")(vec![Issue::value("stream", why)]));
         }
         if settings.stream.is_none()
@@ -366,8 +372,8 @@ impl TableTask {
         if self.slices.is_empty() {
             return Vec::new();
         }
-        let Some(Predicted { classes, y, p }) = training.predicted(Part::Test) else { return Vec::new() };
-        let (split, judged) = (&self.data.split, Judged::new(classes, &y, p));
+        let Some(Predicted { classes, y, p, margin }) = training.predicted(Part::Test) else { return Vec::new() };
+        let (split, judged) = (&self.data.split, Judged::new(classes, &y, p).within(margin));
         let units: Vec<u32> = split.test.iter().map(|row| self.data.units[*row]).collect();
         let rows = Rows { rows: &split.test, units: &units, judged: &judged };
         self.slices.iter().map(|column| sliced(column, &split.train, rows, self.eval.seed)).collect()

@@ -1,6 +1,7 @@
 //! What a scenario asks to be trained: an agent in an environment, or a model of data. `agon train` knows nothing else of
 //! either.
 
+use crate::described::Described;
 use agon::run::Run;
 use agon::scenario::Source;
 use agon::{Failure, Outcome};
@@ -158,6 +159,11 @@ pub trait Task {
     /// Fills a new run's folder with what its training reads from there.
     fn fill(&self, _run: &Run) -> Outcome {
         Ok(())
+    }
+
+    /// What its observations become before it sees them, if they do.
+    fn features(&self) -> Option<&Described> {
+        None
     }
 
     /// What is odd about it, though it can be done.

@@ -1,7 +1,7 @@
 //! From the text of cells to typed columns: numbers with a decimal point or comma, dates, booleans, labels, text.
 
 use super::report::Report;
-use super::written::{First, Way, Written, date};
+use super::written::{First, LARGEST, Way, Written, date};
 use super::{Column, Kind, Raw, Values};
 
 /// Whether a cell says that its value is missing.
@@ -167,11 +167,23 @@ fn dashes(raw: &Raw, column: usize, found: &Column) -> Option<[String; 2]> {
 /// Says which columns could be read in another way too, and which cells stood in the way of reading them as numbers.
 pub fn doubts(raw: &Raw, columns: &[Column], reading: Reading, report: &mut Report) {
     for (i, column) in columns.iter().enumerate() {
-        let all = [doubt(raw, i, column, reading), spoiled(raw, i, column, reading), dashes(raw, i, column)];
+        let all = [
+            doubt(raw, i, column, reading),
+            spoiled(raw, i, column, reading),
+            dashes(raw, i, column),
+            huge(raw, i, column),
+        ];
         for [what, done] in all.into_iter().flatten() {
             report.find(Some(&column.name), what, done);
         }
     }
+}
+
+/// That numbers are too large to be numbers.
+fn huge(raw: &Raw, i: usize, column: &Column) -> Option<[String; 2]> {
+    let (Values::Numbers(x), Some(Way::Numbers(_))) = (&column.values, column.way) else { return None };
+    let count = raw.column(i).zip(x).filter(|(cell, x)| x.is_nan() && cell.is_some_and(|cell| !is_dash(cell))).count();
+    (count > 0).then(|| [format!("{count} numbers are beyond ±{LARGEST:e}"), "taken for missing".into()])
 }
 
 /// Whether a cell is a whole number of which `f64` may lose digits, above 2^53: an identifier, and no quantity.

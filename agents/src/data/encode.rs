@@ -239,6 +239,14 @@ impl Input {
         self.labels.iter().map(label).chain([format!("{name} = anything else")]).collect()
     }
 
+    /// Whether it makes numbers of numbers: a file may be damaged.
+    pub(crate) fn scales_numbers(&self) -> bool {
+        let rises = self.knots.windows(2).all(|pair| pair[0] <= pair[1]);
+        let finite = self.centre.is_finite() && self.knots.iter().all(|knot| knot.is_finite());
+        let knots = self.knots.is_empty() || self.knots.len() == KNOTS && rises;
+        self.is_number() && self.scale.is_normal() && finite && knots
+    }
+
     /// A number of the column as it is in an encoded row.
     pub(crate) fn number(&self, x: f64) -> f64 {
         self.scaled(if x.is_nan() { self.fill.unwrap_or(x) } else { x })

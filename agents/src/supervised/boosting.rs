@@ -189,10 +189,6 @@ impl Learner for Boosting {
     }
 
     fn advance(&mut self, train: &Examples, validation: &Examples, stop: Stop<'_>) -> Result<Option<f64>, AgentError> {
-        if self.directions.is_empty() && self.config.increasing.len() + self.config.decreasing.len() > 0 {
-            let why = "and model.decreasing are not for train.shards and data.pseudo_labels";
-            return Err(Issue::value("increasing", why).into());
-        }
         if self.rounds == 0 {
             self.begin(train);
         }

@@ -29,6 +29,8 @@ pub struct DenseNet {
     pub decaying: Vec<Range<usize>>,
     /// The mean and the deviation of a regression's target in the training part.
     pub size: [f64; 2],
+    /// The share of a class's target that is divided among all classes where it learns (Szegedy et al. 2016).
+    pub label_smoothing: f64,
 }
 
 /// Room for the passes of a minibatch.
@@ -72,7 +74,10 @@ impl DenseNet {
         let (below, head) = layers.layers().split_at(hidden.len());
         let dense = Dense::new(&params, below, head, Activation::Relu);
         let decaying = layers.layers().iter().map(|(weight, _)| params.place(*weight)).collect();
-        (params, Self { shape, dense, pool: crate::unsupervised::pool(), decaying, size: [0.0, 1.0] })
+        (
+            params,
+            Self { shape, dense, pool: crate::unsupervised::pool(), decaying, size: [0.0, 1.0], label_smoothing: 0.0 },
+        )
     }
 
     /// Takes the size of a regression's target from the training part.
@@ -125,9 +130,11 @@ impl DenseNet {
                     loss += weight * (p[0] * self.size[1]).powi(2);
                 } else {
                     let sum = log_sum_exp(&p);
-                    loss += weight * (sum - p[y as usize]);
-                    p.iter_mut().for_each(|p| *p = (*p - sum).exp());
-                    p[y as usize] -= 1.0;
+                    let (whole, rest) = (1.0 - self.label_smoothing, self.label_smoothing / k as f64);
+                    let mean = if rest > 0.0 { rest * p.iter().sum::<f64>() } else { 0.0 };
+                    loss += weight * (sum - whole * p[y as usize] - mean);
+                    p.iter_mut().for_each(|p| *p = (*p - sum).exp() - rest);
+                    p[y as usize] -= whole;
                 }
                 sum.iter_mut().zip(&p).for_each(|(sum, p)| *sum += weight * p);
             }
@@ -252,7 +259,8 @@ mod tests {
     fn gradients_of_mixtures_are_those_of_their_loss() {
         for classes in [0, 3] {
             let shape = Shape { inputs: 4, classes, steps: 1, seed: 3, device: Device::Cpu };
-            let (params, net) = DenseNet::new(shape, &[9]);
+            let (params, mut net) = DenseNet::new(shape, &[9]);
+            net.label_smoothing = 0.2;
             let mut rng = Rng::new(3, Stream::Env, 0);
             let x = (0..50 * 4).map(|_| rng.normal()).collect();
             let y = (0..50).map(|i| if classes == 0 { rng.normal() } else { f64::from(i % 3) }).collect();

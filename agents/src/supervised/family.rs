@@ -36,6 +36,18 @@ pub struct Family {
 }
 
 impl Family {
+    /// Settings that name columns are for a model that is trained alone.
+    ///
+    /// # Errors
+    /// [`AgentError::Settings`] where there are some, and it is one of several.
+    pub fn alone(&self, settings: &Map<String, Value>, is_alone: bool) -> Result<(), AgentError> {
+        let names = |key: &&str| settings.get(*key).and_then(Value::as_array).is_some_and(|names| !names.is_empty());
+        match ["increasing", "decreasing"].into_iter().find(names).filter(|_| !is_alone) {
+            Some(key) => Err(Issue::value(key, "is not for train.shards and data.pseudo_labels").into()),
+            None => Ok(()),
+        }
+    }
+
     /// The settings of a model that learns from so many blocks: it does not end before a pass over all of them brings nothing.
     ///
     /// # Errors

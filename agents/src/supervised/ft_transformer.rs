@@ -5,12 +5,13 @@
 use super::Shape;
 use super::class_weights::ClassWeights;
 use super::encoder::{Encoder, Form, Gate, Norm, linear, mapped};
-use super::neural::{Network, Neural, Plan, columns};
+use super::neural::{Network, Neural, Plan, columns, constant_rest};
 use super::pass::Pass;
 use super::text_encoder::factors;
 use crate::agent::AgentError;
 use crate::data::encode::{Scaling, Slot};
 use crate::net::{Builder, Params};
+use crate::optim::Schedule;
 use crate::precision::Precision;
 use agon_core::settings::Issue;
 use tch::{Kind, Tensor};
@@ -28,10 +29,14 @@ agon_core::settings! {
         hidden: Option<usize> = None, in [1.0, 16384.0];
         /// Adam's learning rate; 1e-4 in the paper.
         learning_rate: f64 = 1e-3, in [0.0, 1.0];
+        /// How it changes over the run.
+        learning_rate_schedule: Schedule = Schedule::Constant;
         /// What weights shrink by in a step, times the learning rate.
         weight_decay: f64 = 1e-5, in [0.0, 100.0];
         /// The share of attention and of hidden units that is left out in training; 0.2 and 0.1 in the paper.
         dropout: f64 = 0.1, in [0.0, 0.95];
+        /// The share of a class's target that is divided among all classes.
+        label_smoothing: f64 = 0.0, in [0.0, 0.9];
         /// How much rows are mixed in training: the α of mixup; 0 mixes none, 0.2 is usual.
         mixup: f64 = 0.0, in [0.0, 10.0];
         /// Rows of a gradient step.
@@ -76,11 +81,11 @@ pub fn learner(config: &Config, shape: Shape, slots: &[Slot]) -> Result<Neural<F
         learning_rate: config.learning_rate,
         weight_decay: config.weight_decay,
         dropout: config.dropout,
-        label_smoothing: 0.0,
+        label_smoothing: config.label_smoothing,
         minibatch: config.minibatch,
         patience: config.patience,
         betas: [0.9, 0.999],
-        schedule: |_| [1.0, 1.0],
+        schedule: constant_rest(config.learning_rate_schedule),
         clamp: false,
         balanced_sampling: config.balanced_sampling,
         precision: config.precision,

@@ -10,7 +10,7 @@ use crate::bridge::{host_slice, host_view};
 use crate::data::encode::{Matrix, Scaling};
 use crate::dense::Dropout;
 use crate::net::Params;
-use crate::optim::{Adam, add, chunk_ends};
+use crate::optim::{Adam, Schedule, add, chunk_ends};
 use crate::rate_test::{Minibatches, RateTest};
 use agon_core::rng::{Rng, Stream};
 use agon_core::settings::Issue;
@@ -23,10 +23,14 @@ agon_core::settings! {
         hidden: Vec<usize> = vec![128, 128], in [1.0, 4096.0];
         /// Adam's learning rate.
         learning_rate: f64 = 1e-3, in [0.0, 1.0];
+        /// How it changes over the run.
+        learning_rate_schedule: Schedule = Schedule::Constant;
         /// What weights shrink by in a step, times the learning rate.
         weight_decay: f64 = 1e-2, in [0.0, 100.0];
         /// The share of hidden activations that are left out in training.
         dropout: f64 = 0.1, in [0.0, 0.95];
+        /// The share of a class's target that is divided among all classes.
+        label_smoothing: f64 = 0.0, in [0.0, 0.9];
         /// How much rows are mixed in training: the α of mixup; 0 mixes none, 0.2 is usual.
         mixup: f64 = 0.0, in [0.0, 10.0];
         /// Rows of a gradient step.
@@ -67,7 +71,8 @@ impl Mlp {
         if config.hidden.is_empty() {
             return Err(Issue::value("hidden", "needs a layer; linear and logistic are models without one").into());
         }
-        let (params, net) = DenseNet::new(shape, &config.hidden);
+        let (params, mut net) = DenseNet::new(shape, &config.hidden);
+        net.label_smoothing = config.label_smoothing;
         let (adam, best, patience) = (Adam::new(&params, 1e-8), params.frozen(), Patience::new(config.patience));
         Ok(Self { config, shape, params, adam, net, best, patience, epoch: 0 })
     }
@@ -131,9 +136,12 @@ impl Mlp {
     fn pass(&mut self, train: &Examples, stop: Stop<'_>) -> Result<f64, AgentError> {
         let (order, mut room) = (self.order(train, self.epoch), self.room(self.epoch));
         let (mut loss, mut weight) = (0.0, 0.0);
-        for rows in order.chunks(self.config.minibatch) {
+        let passes = order.len().div_ceil(self.config.minibatch).max(1) as f64;
+        for (i, rows) in order.chunks(self.config.minibatch).enumerate() {
             go_on(stop)?;
-            let [one, counted] = self.descend(train, rows, self.config.learning_rate, &mut room)?;
+            let progress = (self.epoch as f64 + i as f64 / passes) / self.shape.steps.max(1) as f64;
+            let rate = self.config.learning_rate_schedule.at(self.config.learning_rate, progress);
+            let [one, counted] = self.descend(train, rows, rate, &mut room)?;
             loss += one;
             weight += counted;
         }

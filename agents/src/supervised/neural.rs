@@ -9,6 +9,7 @@ use crate::agent::{AgentError, Saved, Stop, all_finite, go_on};
 use crate::bridge::read_f32;
 use crate::data::encode::{Matrix, Slot};
 use crate::net::{Builder, Params};
+use crate::optim::Schedule;
 use crate::precision::Precision;
 use crate::pretrained::{self, Mapping, Taken, Wanted};
 use crate::rate_test::{Minibatches, RateTest};
@@ -53,6 +54,15 @@ pub struct Plan {
     pub precision: Precision,
     /// How much rows are mixed: the α of mixup, 0 for none.
     pub mixup: f64,
+}
+
+/// Factors of a rate with this schedule, beside decay and dropout that stay as they are.
+pub fn constant_rest(schedule: Schedule) -> fn(f64) -> [f64; 2] {
+    match schedule {
+        Schedule::Constant => |_| [1.0, 1.0],
+        Schedule::Linear => |t| [Schedule::Linear.at(1.0, t), 1.0],
+        Schedule::Cosine => |t| [Schedule::Cosine.at(1.0, t), 1.0],
+    }
 }
 
 /// Numbers that a label is embedded in.

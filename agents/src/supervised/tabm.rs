@@ -5,11 +5,12 @@
 
 use super::Shape;
 use super::class_weights::ClassWeights;
-use super::neural::{Inputs, Network, Neural, Plan, columns};
+use super::neural::{Inputs, Network, Neural, Plan, columns, constant_rest};
 use super::pass::Pass;
 use crate::agent::AgentError;
 use crate::data::encode::{Scaling, Slot};
 use crate::net::{Builder, Params};
+use crate::optim::Schedule;
 use crate::precision::Precision;
 use agon_core::rng::Rng;
 use agon_core::settings::Issue;
@@ -24,10 +25,14 @@ agon_core::settings! {
         hidden: Vec<usize> = vec![128, 128], in [1.0, 4096.0];
         /// Adam's learning rate.
         learning_rate: f64 = 2e-3, in [0.0, 1.0];
+        /// How it changes over the run.
+        learning_rate_schedule: Schedule = Schedule::Constant;
         /// What weights shrink by in a step, times the learning rate.
         weight_decay: f64 = 3e-4, in [0.0, 100.0];
         /// The share of hidden activations that are left out in training.
         dropout: f64 = 0.1, in [0.0, 0.95];
+        /// The share of a class's target that is divided among all classes.
+        label_smoothing: f64 = 0.0, in [0.0, 0.9];
         /// How much rows are mixed in training: the α of mixup; 0 mixes none, 0.2 is usual.
         mixup: f64 = 0.0, in [0.0, 10.0];
         /// Rows of a gradient step.
@@ -105,11 +110,11 @@ pub fn learner(config: &Config, shape: Shape, slots: &[Slot]) -> Result<Neural<T
         learning_rate: config.learning_rate,
         weight_decay: config.weight_decay,
         dropout: config.dropout,
-        label_smoothing: 0.0,
+        label_smoothing: config.label_smoothing,
         minibatch: config.minibatch,
         patience: config.patience,
         betas: [0.9, 0.999],
-        schedule: |_| [1.0, 1.0],
+        schedule: constant_rest(config.learning_rate_schedule),
         clamp: false,
         balanced_sampling: config.balanced_sampling,
         precision: config.precision,

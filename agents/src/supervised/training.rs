@@ -103,6 +103,7 @@ impl Supervised {
             },
             units: rows[part].iter().map(|row| data.units[*row]).collect(),
         });
+        family.alone(settings, matches!(regime, Regime::Central) && data.unlabelled.is_none())?;
         let shape = Shape { inputs: encoder.width(), classes, steps, seed, device };
         let mut learner: Box<dyn Learner> = match &data.unlabelled {
             None => regime.learner(&family, settings, shape, &encoder.slots(), [&parts[0], &parts[1]])?,
@@ -284,8 +285,9 @@ impl Training for Supervised {
     fn predicted(&self, part: Part) -> Option<Predicted> {
         let at = if part == Part::Validation { 1 } else { 2 };
         let part = &self.parts[at];
-        let own = self.judged(part, self.scores(at), self.calibration());
-        Some(Predicted { classes: part.classes, y: part.y.clone(), p: own.p })
+        let calibration = self.calibration();
+        let own = self.judged(part, self.scores(at), calibration);
+        Some(Predicted { classes: part.classes, y: part.y.clone(), p: own.p, margin: calibration.margin })
     }
 
     fn plot(&self) -> Option<Plot> {

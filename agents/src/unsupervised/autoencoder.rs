@@ -18,8 +18,8 @@ use tch::{Device, Kind, Tensor, no_grad};
 agon_core::settings! {
     /// An autoencoder.
     pub struct Config {
-        /// Numbers that a row is written down in.
-        latent: usize = 4, in [1.0, 4096.0];
+        /// Numbers that a row is written down in; 4, or one less than it has, if left out.
+        latent: Option<usize> = None, in [1.0, 4096.0];
         /// Units of the encoder's hidden layers; the decoder's are the same in reverse.
         hidden: Vec<usize> = vec![64], in [1.0, 4096.0];
         /// Adam's learning rate.
@@ -38,6 +38,8 @@ agon_core::settings! {
 /// Lanes of random numbers: the order of rows, and the noise of what is written down.
 const ORDER: u32 = u32::MAX;
 const NOISE: u32 = u32::MAX - 1;
+/// Numbers that a row is written down in where nobody says how many, at most.
+const MOST_LATENT: usize = 4;
 /// Rows that are read at once.
 const AT_ONCE: usize = 4096;
 
@@ -45,6 +47,8 @@ const AT_ONCE: usize = 4096;
 pub struct Autoencoder {
     config: Config,
     shape: Shape,
+    /// Numbers that a row is written down in.
+    latent: usize,
     /// Whether what is written down is a distribution: its means, then ln of its variances.
     variational: bool,
     params: Params,
@@ -62,20 +66,21 @@ impl Autoencoder {
     /// # Errors
     /// [`AgentError::Settings`] where rows would be written down in as many numbers as they have.
     pub fn new(config: Config, shape: Shape, variational: bool) -> Result<Self, AgentError> {
-        if config.latent > shape.inputs {
+        let latent = config.latent.unwrap_or(MOST_LATENT.min(shape.inputs.saturating_sub(1)).max(1));
+        if latent > shape.inputs {
             let what = format!("is more than the {} numbers of a row: nothing would be left out", shape.inputs);
             return Err(Issue::value("latent", what).into());
         }
         let mut builder = Builder::new(shape.seed);
-        let code = config.latent * if variational { 2 } else { 1 };
+        let code = latent * if variational { 2 } else { 1 };
         let hidden = || config.hidden.iter().copied();
         let there: Vec<usize> = [shape.inputs].into_iter().chain(hidden()).chain([code]).collect();
-        let back: Vec<usize> = [config.latent].into_iter().chain(hidden().rev()).chain([shape.inputs]).collect();
+        let back: Vec<usize> = [latent].into_iter().chain(hidden().rev()).chain([shape.inputs]).collect();
         let encoder = Mlp::new(&mut builder, "encoder", &there, Activation::Relu, Last::Head(1.0));
         let decoder = Mlp::new(&mut builder, "decoder", &back, Activation::Relu, Last::Head(1.0));
         let params = builder.finish(shape.device);
         let (adam, best, patience) = (Adam::new(&params, 1e-8), params.frozen(), Patience::new(config.patience));
-        Ok(Self { config, shape, variational, params, encoder, decoder, adam, best, patience, epoch: 0 })
+        Ok(Self { config, shape, latent, variational, params, encoder, decoder, adam, best, patience, epoch: 0 })
     }
 
     /// The weights that answer.
@@ -90,7 +95,7 @@ impl Autoencoder {
             let back = self.decoder.forward(params, &written);
             return (written, None, back);
         }
-        let k = self.config.latent as i64;
+        let k = self.latent as i64;
         let (mean, ln_variance) = (written.narrow(1, 0, k), written.narrow(1, k, k).clamp(-20.0, 20.0));
         let code = match noise {
             Some(noise) => &mean + (&ln_variance * 0.5).exp() * noise,
@@ -118,7 +123,7 @@ impl Autoencoder {
 
     fn noise(&self, rng: &mut Rng, rows: usize) -> Option<Tensor> {
         self.variational.then(|| {
-            let k = self.config.latent;
+            let k = self.latent;
             let numbers: Vec<f32> = (0..rows * k).map(|_| rng.normal() as f32).collect();
             Tensor::from_slice(&numbers).view([rows as i64, k as i64]).to_device(self.shape.device)
         })
@@ -187,7 +192,7 @@ impl Learner for Autoencoder {
 
     fn read(&self, x: &Matrix) -> Found {
         let params = self.answering();
-        let mut found = Found { components: Matrix { x: Vec::new(), width: self.config.latent }, ..Found::default() };
+        let mut found = Found { components: Matrix { x: Vec::new(), width: self.latent }, ..Found::default() };
         let rows: Vec<usize> = (0..x.rows()).collect();
         for rows in rows.chunks(AT_ONCE) {
             let upload = self.upload(x, rows);
@@ -210,7 +215,7 @@ impl Learner for Autoencoder {
         let layer = |(at, (weight, bias)): (usize, &(usize, usize))| {
             let [weight, bias] = [weight, bias].map(|leaf| params.leaves[*leaf].detach());
             // Of distributions the means.
-            let count = if at == last { self.config.latent as i64 } else { bias.size()[0] };
+            let count = if at == last { self.latent as i64 } else { bias.size()[0] };
             let [weight, bias] = [weight.narrow(1, 0, count), bias.narrow(0, 0, count)].map(|tensor| {
                 let mut numbers = vec![0f32; tensor.numel()];
                 read_f32(&tensor, &mut numbers);
@@ -257,7 +262,8 @@ mod tests {
         let spread = x.x.chunks_exact(6).map(|row| super::super::squared(row, &mean)).sum::<f64>() / 512.0;
         for variational in [false, true] {
             // Beside a unit prior the rows' own spread is small: the divergence must weigh less.
-            let config = Config { latent: 1, divergence: 0.01, learning_rate: 3e-3, patience: 0, ..Config::default() };
+            let config =
+                Config { latent: Some(1), divergence: 0.01, learning_rate: 3e-3, patience: 0, ..Config::default() };
             let mut own =
                 Autoencoder::new(config, Shape { inputs: 6, steps: 1, seed: 1, device: Device::Cpu }, variational)
                     .unwrap();
@@ -276,7 +282,7 @@ mod tests {
     /// The divergence from the prior in closed form: ½ (μ² + σ² − ln σ² − 1).
     #[test]
     fn a_variational_loss_by_hand() {
-        let config = Config { latent: 1, hidden: vec![], divergence: 1.0, ..Config::default() };
+        let config = Config { latent: Some(1), hidden: vec![], divergence: 1.0, ..Config::default() };
         let mut own =
             Autoencoder::new(config, Shape { inputs: 1, steps: 1, seed: 1, device: Device::Cpu }, true).unwrap();
         // Mean 2x, ln variance ln 4; the decoder gives 3z + 1.

@@ -81,8 +81,7 @@ impl Reader {
             return Err(AgentError::Data("it makes no features: train an autoencoder, vae or pca".into()));
         };
         let Some(inputs) = self.inputs.numbers() else {
-            let why =
-                "it reads labels or missing values, which no observation has: leave those columns out (data.drop)";
+            let why = "it reads labels or missing values: features are of observations that are numbers or pictures (data.drop leaves columns out)";
             return Err(AgentError::Data(why.into()));
         };
         Ok(Features::new(inputs, layers))

@@ -163,7 +163,7 @@ impl Solo {
     }
 
     /// The mask, all true where there is no choice: actions of agents that do not decide are not checked.
-    fn asked(&self) -> Vec<bool> {
+    pub fn asked(&self) -> Vec<bool> {
         let (mut mask, choices) = (self.mask.clone(), self.env.spec().action.choices());
         for row in mask.chunks_mut(choices.iter().sum::<usize>().max(1)) {
             let mut rest = row;
