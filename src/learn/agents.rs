@@ -1,6 +1,7 @@
 //! `agon agents`: what there is to learn with, agents and models of data; and the keys of a scenario that belong to neither agent nor environment.
 
 use crate::data_task::DataEvalSettings;
+use crate::described::FeatureSettings;
 use crate::plan::EvalSettings;
 use crate::price::mixed_logit::DemandSettings;
 use crate::sales::FitSettings;
@@ -45,6 +46,7 @@ pub fn keys(as_json: bool) -> Outcome {
         ("train", TrainSettings::declared()),
         ("train, beside [data]", RegimeSettings::declared()),
         ("eval", EvalSettings::declared()),
+        ("features, beside [env] and [agent]", FeatureSettings::declared()),
         ("data", DataSettings::declared()),
         ("pictures", PictureSettings::declared()),
         ("log", LogSettings::declared()),
