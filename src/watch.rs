@@ -96,6 +96,10 @@ impl Watched {
             }
             self.model.apply(event);
         }
+        // A resumed run may make more steps than it began with.
+        if let Some(steps) = self.run.read_status().and_then(|status| status["steps"].as_u64()) {
+            self.model.steps = steps;
+        }
         let speed = self.speed.poll().1;
         for event in &speed {
             self.model.apply(event);

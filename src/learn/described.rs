@@ -52,7 +52,9 @@ pub fn read(source: &Source, folder: &Path) -> Outcome<Option<Described>> {
     let Some(path) = places.iter().find(|path| path.exists()) else {
         return Err(wrong(format!("no run or file is at {}", settings.from)));
     };
-    let features = if path.is_dir() { of_run(path) } else { of_file(path, &settings.checksum) }.map_err(wrong)?;
+    // A run's own file alone has a known checksum.
+    let sum = if settings.from == COPY { settings.checksum.as_str() } else { "" };
+    let features = if path.is_dir() { of_run(path) } else { of_file(path, sum) }.map_err(wrong)?;
     Ok(Some(Described { features: Arc::new(features), settings }))
 }
 

@@ -249,7 +249,8 @@ impl Session {
         };
         // A resumed run's curves go on where they were.
         Tail::new(run.path("metrics.jsonl")).poll().1.iter().for_each(|event| model.apply(event));
-        model.outcome = None;
+        // It may have been asked for more steps than it began with.
+        (model.outcome, model.steps, model.most_seconds) = (None, train.steps, trainer.most_seconds());
         let compared = !model.levels.is_empty() && !args.set.iter().any(|set| set.contains("eval."));
         task.tell();
         signals::set_up(false); // from here on there is somebody who saves

@@ -85,7 +85,7 @@ impl Space {
     pub fn read(table: &Map<String, Value>) -> Result<Self, Vec<Issue>> {
         let (mut all, mut issues) = (Vec::new(), Vec::new());
         for (key, value) in table {
-            let varied = ["env", "agent", "model", "data", "train", "fit", "pictures"];
+            let varied = ["env", "agent", "features", "model", "data", "train", "fit", "pictures"];
             let table = key.split_once('.').map(|(table, _)| table);
             if !table.is_some_and(|table| varied.contains(&table)) {
                 issues.push(Issue::key(key, "name a setting with its table, in quotes: \"agent.learning_rate\""));
