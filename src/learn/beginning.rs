@@ -40,8 +40,8 @@ fn warm(task: &dyn Task, training: &mut dyn Training, from: &str) -> Outcome<Pat
         return Err(Failure::Input(format!("--from {from}: its agent is {other}, this one is {own}")));
     }
     let seen = scenarios::features_of(&scenario)?;
-    if !seen.as_ref().zip(task.features()).map_or(seen.is_none() && task.features().is_none(), |(a, b)| a.is_like(b)) {
-        let why = "what its agent observes ([features]) is not what this one does";
+    if seen.as_ref() != task.features() {
+        let why = "what its agent observes is not what this one does: give both the same [features], or none";
         return Err(Failure::Input(format!("--from {from}: {why}")));
     }
     let (folder, saved, _) = checkpoints::read(from)?;

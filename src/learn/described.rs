@@ -90,12 +90,14 @@ fn checksum(bytes: &[u8]) -> String {
     format!("{:08x}", crc32c::crc32c(bytes))
 }
 
-impl Described {
-    /// Whether observations are the same by both.
-    pub fn is_like(&self, other: &Self) -> bool {
+/// Equal where observations are: it does not matter which file features came from.
+impl PartialEq for Described {
+    fn eq(&self, other: &Self) -> bool {
         self.features == other.features && self.settings.beside == other.settings.beside
     }
+}
 
+impl Described {
     /// An environment as it is observed through them.
     ///
     /// # Errors

@@ -37,9 +37,10 @@ agon_core::settings! {
         columns: f64 = 1.0, in [0.01, 1.0];
         /// How labels are read: `one-hot` as a number for each, or `native`: a split takes any set of labels.
         categories: Categories = Categories::OneHot;
-        /// Columns of numbers that predictions rise with, all else equal: of two classes the second one's probability.
+        /// Monotone constraints: columns of numbers that predictions never fall with, all else equal; of two classes the
+        /// second one's probability.
         increasing: Vec<String> = Vec::new();
-        /// Columns of numbers that they fall with.
+        /// Columns of numbers that they never rise with.
         decreasing: Vec<String> = Vec::new();
         /// How much a row counts by its class.
         class_weights: ClassWeights = ClassWeights::None;

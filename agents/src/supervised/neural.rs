@@ -316,7 +316,7 @@ impl<N: Network> Neural<N> {
         }
         let mut pass = Pass::dropping(self.kind, rest * self.plan.dropout, dropped);
         let scores = self.network.forward(&self.params, &x, &mut pass);
-        let loss = |target: &Tensor, weight: &Tensor| {
+        let loss_of = |target: &Tensor, weight: &Tensor| {
             let each = if self.shape.classes == 0 {
                 (&scores - target).square()
             } else {
@@ -324,11 +324,10 @@ impl<N: Network> Neural<N> {
             };
             (each.sum_dim_intlist([-1i64].as_slice(), false, Kind::Float) * weight).mean(Kind::Float)
         };
-        let mut loss_of_rows = loss(&target, &weight);
+        let mut loss = loss_of(&target, &weight);
         if let Some(([_, target, weight], share)) = &other {
-            loss_of_rows = loss_of_rows * *share + loss(target, weight) * (1.0 - share);
+            loss = loss * *share + loss_of(target, weight) * (1.0 - share);
         }
-        let loss = loss_of_rows;
         let gradient = self.params.gradient(&loss);
         self.descend(&gradient, rate, rest * self.plan.weight_decay);
         loss.double_value(&[])
